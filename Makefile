@@ -1,0 +1,70 @@
+# Every target sets itself up: it needs make, Python 3.11 or later, and a network the first time.
+# Variables: PYTHON=…, PORT=… (lab), ARGS=… (lab and bench)
+
+# Kernels the extension is tested with, beside the one that requirements/lab.txt pins.
+OLDER_KERNELS := 6.29.5 7.3.0
+
+RUN := .venv/bin/python -m
+
+.PHONY: help lab test bench check docs lock clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+
+lab: .venv/.lab  ## open the notebooks in JupyterLab
+	@mkdir -p notebooks .venv/share/jupyter/lab/settings
+	@cp binder/overrides.json .venv/share/jupyter/lab/settings/
+	@if [ "$$(id -u)" = 0 ]; then \
+	    echo "you are root, so JupyterLab is started with --allow-root" >&2; set -- --allow-root; \
+	fi; \
+	if [ -z "$$DISPLAY$$WAYLAND_DISPLAY" ] && [ "$$(uname)" != Darwin ]; then \
+	    echo "no display here: open the address that JupyterLab prints" >&2; set -- "$$@" --no-browser; \
+	fi; \
+	exec $(RUN) jupyterlab notebooks "$$@" $(if $(PORT),--port=$(PORT)) $(ARGS)
+
+test: export IPYTHONDIR = $(CURDIR)/.venv/ipython
+test: .venv/.dev $(OLDER_KERNELS:%=.venv-ik%/.ready)  ## run the tests, the notebooks, and the extension on each kernel
+	@echo "== tests"
+	@chromium=$$(tools/setup program "the browser tests" chromium \
+	    chromium chromium-browser google-chrome) || exit 1; \
+	[ -n "$$chromium" ] || set -- --ignore=tests/browser; \
+	RPCLAB_CHROMIUM=$$chromium $(RUN) pytest --ignore=tests/notebook "$$@"
+	@echo "== the extension on ipykernel $(OLDER_KERNELS) and the pinned one"
+	@$(RUN) pytest tests/notebook --kernel-python=$(CURDIR)/.venv/bin/python \
+	    $(OLDER_KERNELS:%=--kernel-python=$(CURDIR)/.venv-ik%/bin/python)
+	@for run in first second; do \
+	    echo "== notebooks, $$run run: each output must be the stored one"; \
+	    $(RUN) pytest --nbval --nbval-current-env --nbval-cell-timeout=60 notebooks || exit 1; \
+	done
+
+check: .venv/.dev  ## check format, lint and types
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+	$(RUN) mypy
+
+bench: .venv/.dev  ## measure speed, beside JavaScript peers where npm is to be had
+	@tools/setup program "the JavaScript peers" npm npm >/dev/null
+	$(RUN) benchmarks $(ARGS)
+
+docs: .venv/.dev  ## write docs/conformance.md and the README's table anew
+	.venv/bin/python tools/conformance.py
+
+lock:  ## pin the newest versions of everything anew
+	@tools/setup lock
+
+clean:  ## remove the environments
+	rm -rf .venv .venv-ik*
+
+.venv/.lab: requirements/lab.txt pyproject.toml
+	@tools/setup venv .venv -r $<
+	@touch $@
+
+.venv/.dev: requirements/dev.txt requirements/lab.txt pyproject.toml
+	@tools/setup venv .venv -r $<
+	@touch $@ .venv/.lab
+
+.venv-ik%/.ready: .venv/.dev
+	@sed 's/^ipykernel==.*/ipykernel==$*/' requirements/lab.txt > .venv/ipykernel-$*.txt
+	@tools/setup venv .venv-ik$* -c .venv/ipykernel-$*.txt \
+	    anywidget ipykernel ipywidgets msgpack nest-asyncio2
+	@touch $@

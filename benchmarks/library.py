@@ -1,0 +1,182 @@
+"""A child: rpclab itself, two virtual Workers in one process."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from time import perf_counter
+from typing import Any, TypeAlias
+
+import rpclab
+from benchmarks.child import Figures, Step, answer, rates
+
+GROUP = 1000
+REFERENCES = 100_000
+HELD = 20_000
+CHAIN = 10
+
+SOURCE = """
+import tracemalloc
+from workers import RpcTarget, WorkerEntrypoint
+
+class Node(RpcTarget):
+    def __init__(self, depth=1): self._depth = depth
+    def next(self): return Node(self._depth + 1)
+    def depth(self): return self._depth
+
+class Target(RpcTarget):
+    def add(self, a, b): return a + b
+    def echo(self, value): return value
+    def node(self): return Node()
+    def nodes(self, count): return [Node() for _ in range(count)]
+    def traced_memory(self): return tracemalloc.get_traced_memory()[0]
+
+class Default(WorkerEntrypoint):
+    def add(self, a, b): return a + b
+    def target(self): return Target()
+"""
+
+Stub: TypeAlias = Any  # a stub has whatever members its Worker has
+
+
+@asynccontextmanager
+async def deployed(*, record: bool = False) -> AsyncIterator[tuple[rpclab.Sandbox, Stub]]:
+    """A sandbox with the Worker above, and the binding to it."""
+    async with rpclab.Sandbox(record=record) as sandbox:
+        sandbox.deploy("api", source=SOURCE)
+        yield sandbox, sandbox.bind(API="api").API
+
+
+def calls_in_flight(stub: Stub) -> Step:
+    async def step() -> None:
+        await rpclab.gather(*[stub.add(1, 2) for _ in range(GROUP)])
+
+    return step
+
+
+def calls_in_turn(stub: Stub) -> Step:
+    async def step() -> None:
+        for _ in range(GROUP):
+            await stub.add(1, 2)
+
+    return step
+
+
+async def burst(seconds: float) -> Figures:
+    async with deployed() as (_, api):
+        steps = {"rpclab": calls_in_flight(await api.target())}
+        return await rates(steps, operations=GROUP, seconds=seconds)
+
+
+async def sequential(seconds: float) -> Figures:
+    async with deployed() as (_, api):
+        steps = {"rpclab": calls_in_turn(await api.target())}
+        return await rates(steps, operations=GROUP, seconds=seconds)
+
+
+async def binding(seconds: float) -> Figures:
+    async with deployed() as (_, api):
+        steps = {"rpclab, sequential": calls_in_turn(api), "rpclab, burst": calls_in_flight(api)}
+        return await rates(steps, operations=GROUP, seconds=seconds)
+
+
+async def dict1k(seconds: float) -> Figures:
+    value = json.loads(Path(__file__).with_name("payload.json").read_text())
+    async with deployed() as (_, api):
+        target = await api.target()
+        return await rates({"rpclab": lambda: target.echo(value)}, operations=1, seconds=seconds)
+
+
+async def chain(seconds: float) -> Figures:
+    async def step() -> None:
+        node = target.node()
+        for _ in range(CHAIN - 2):
+            node = node.next()
+        assert await node.depth() == CHAIN - 1
+
+    async with deployed() as (_, api):
+        target = await api.target()
+        figures = await rates({"rpclab": step}, operations=1, seconds=seconds)
+    async with deployed(record=True) as (sandbox, api):
+        target = await api.target()
+        with sandbox.trace() as trace:
+            await step()
+    return {**figures, "round trips": trace.round_trips}
+
+
+async def references(_seconds: float) -> Figures:
+    async def made_and_released(count: int) -> None:
+        held: list[Stub] = []
+        while len(held) < count:
+            held += await rpclab.gather(*[target.node() for _ in range(GROUP)])
+        for node in held:
+            node.dispose()
+        await target.add(1, 2)  # answered after the releases before it
+
+    async with deployed() as (_, api):
+        target = await api.target()
+        await made_and_released(GROUP)
+        start = perf_counter()
+        await made_and_released(REFERENCES)
+        return {"rpclab": REFERENCES / (perf_counter() - start)}
+
+
+async def memory(_seconds: float) -> Figures:
+    """Bytes that stay allocated for each reference held.
+
+    Both sides live in this process, so the client's share is what is left when the server's is
+    taken away. The server's is read by the Worker itself: `traced_memory` is called in the same
+    flight after `nodes`, so it runs when the targets of that group are made and exported while
+    their result has not yet reached the client, which has nothing of them but one promise. What
+    the result takes on its way, a few bytes a reference, counts as the server's.
+    """
+    async with deployed() as (_, api):
+        target = await api.target()
+        await rpclab.gather(target.nodes(GROUP), target.traced_memory())
+        tracemalloc.start()
+        await rpclab.gather(target.nodes(GROUP), target.traced_memory())
+        held: list[Stub] = []
+        server = 0
+        start = tracemalloc.get_traced_memory()[0]
+        for _ in range(HELD // GROUP):
+            before = tracemalloc.get_traced_memory()[0]
+            nodes, exported = await rpclab.gather(target.nodes(GROUP), target.traced_memory())
+            server += exported - before
+            held.append(nodes)
+        both = tracemalloc.get_traced_memory()[0] - start
+    assert 0 < server < both, "the Worker did not run before its results were delivered"
+    return {"client's share": (both - server) / HELD, "both sides": both / HELD}
+
+
+async def recording(seconds: float) -> Figures:
+    async with (
+        deployed() as (_, never),
+        deployed() as (sandbox, once),
+        deployed(record=True) as (_, always),
+    ):
+        steps = {
+            "never watched": calls_in_flight(await never.target()),
+            "watched once": calls_in_flight(await once.target()),
+            "recording": calls_in_flight(await always.target()),
+        }
+        with sandbox.trace():
+            await steps["watched once"]()
+        return await rates(steps, operations=GROUP, seconds=seconds)
+
+
+if __name__ == "__main__":
+    answer(
+        {
+            "burst": burst,
+            "sequential": sequential,
+            "binding": binding,
+            "dict1k": dict1k,
+            "chain": chain,
+            "references": references,
+            "memory": memory,
+            "recording": recording,
+        }
+    )

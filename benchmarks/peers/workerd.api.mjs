@@ -1,0 +1,11 @@
+// The Worker that is called.
+import { RpcTarget, WorkerEntrypoint } from "cloudflare:workers";
+
+class Target extends RpcTarget {
+  add(a, b) { return a + b; }
+}
+
+export default class extends WorkerEntrypoint {
+  add(a, b) { return a + b; }
+  target() { return new Target(); }
+}

@@ -1,0 +1,129 @@
+"""What is measured, what it is compared with, and the goals. Only data: runs nothing."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+
+RELATIONS: dict[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    "==": operator.eq,
+}
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A bound that a row keeps, and perhaps the better value it strives for."""
+
+    relation: str
+    bound: float
+    aim: float | None = None
+
+    def met(self, value: float) -> bool:
+        return RELATIONS[self.relation](value, self.bound)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: a side's figure divided by another's, or by itself."""
+
+    side: str
+    against: str | None = None
+    goal: Goal | None = None
+    unit: str = "x"
+
+    def value(self, figures: dict[str, float]) -> float | None:
+        """What this row says of one round's figures; None when a side is missing."""
+        if self.side not in figures or (self.against and self.against not in figures):
+            return None
+        return figures[self.side] / (figures[self.against] if self.against else 1)
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What is done, by which child processes, and the rows made of their figures.
+
+    A figure is a rate, operations a second, where nothing else is said: a ratio above 1 means that
+    rpclab is the faster one.
+    """
+
+    title: str
+    children: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+WORKLOADS = {
+    "burst": Workload(
+        "1000 calls in flight on a stub",
+        ("library", "capnweb", "workerd"),
+        (
+            Row("rpclab", "capnweb", Goal(">=", 4, aim=7)),
+            Row("rpclab", "workerd"),
+        ),
+    ),
+    "sequential": Workload(
+        "one call awaited after another",
+        ("library", "capnweb", "limits"),
+        (
+            Row("rpclab", "capnweb", Goal(">=", 1.2, aim=2)),
+            Row("rpclab", "bare Future round"),
+            Row("rpclab", "Queue ping-pong"),
+        ),
+    ),
+    "chain": Workload(
+        "ten dependent calls in one flight",
+        ("library", "capnweb"),
+        (
+            Row("rpclab", "capnweb, released"),
+            Row("rpclab", "capnweb, left there"),
+            Row("round trips", goal=Goal("==", 1), unit=""),
+        ),
+    ),
+    "dict1k": Workload(
+        "echo of a dictionary of 1 KiB",
+        ("library", "capnweb"),
+        (Row("rpclab", "capnweb", Goal(">=", 1.5)),),
+    ),
+    "references": Workload(
+        "100,000 references made, held, released",
+        ("library", "capnweb"),
+        (Row("rpclab", "capnweb", Goal(">=", 2)),),
+    ),
+    "memory": Workload(
+        "bytes for each reference held",
+        ("library",),
+        (
+            Row("client's share", goal=Goal("<=", 600), unit=" B"),
+            Row("both sides", unit=" B"),
+        ),
+    ),
+    "binding": Workload(
+        "calls on a service binding itself",
+        ("library", "workerd"),
+        (
+            Row("rpclab, sequential", "workerd, sequential"),
+            Row("rpclab, burst", "workerd, burst"),
+        ),
+    ),
+    "recording": Workload(
+        "the burst, with tracing off and on",
+        ("library",),
+        (
+            # Slices of the two take turns in one process, so 5% is what noise leaves.
+            Row("watched once", "never watched", Goal(">=", 0.95)),
+            Row("recording", "never watched"),
+        ),
+    ),
+    "import": Workload(
+        "import, time over a bare interpreter",
+        ("startup",),
+        (Row("rpclab", "asyncio", Goal("<=", 1.5)),),
+    ),
+    "load_ext": Workload(
+        "%load_ext rpclab in an IPython shell",
+        ("startup",),
+        (Row("rpclab", goal=Goal("<=", 0.5), unit=" s"),),
+    ),
+}

@@ -1,0 +1,152 @@
+"""Execution contexts: who owns what, and what ends with it.
+
+Floor: core. One for each call into a Worker; the notebook, or a script, is one long context.
+Rules C26, X8, O12 to O15, W6, W7.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from rpclab.errors import CALL_CONTEXT_ENDED, ContextEndedError
+
+if TYPE_CHECKING:
+    from rpclab.core.answers import Answer
+    from rpclab.core.handles import Handle
+    from rpclab.core.hooks import TargetHook
+    from rpclab.core.host import Host
+    from rpclab.core.imports import Pending
+
+current: ContextVar[ExecutionContext | None] = ContextVar("rpclab_context", default=None)
+"""The execution context that the running code belongs to; None outside every Worker."""
+
+
+class ExecutionContext:
+    """The owner of the stubs, calls and exports of one event.
+
+    A context with `long` set (the notebook, a script) lasts until it is ended, and lets go of what
+    Python has forgotten. Every other one ends by itself when nothing holds it any more: no call
+    running in it, no live stub of its targets elsewhere, no work given to `wait_until`.
+
+    Attributes:
+        worker: the name of the Worker.
+        platform: the `ctx` object that the application sees, if there is one.
+        ended: whether it is over.
+        tasks: what the code of the context has started by itself; cancelled at the end (rule X8).
+    """
+
+    __slots__ = (
+        "_holds", "_owned", "_pending", "_running", "_targets", "ended", "host", "long",
+        "platform", "recording", "tasks", "variables",
+        "worker",
+    )  # fmt: skip
+
+    def __init__(self, host: Host, worker: str, *, long: bool = False) -> None:
+        self.host = host
+        self.worker = worker
+        self.long = long
+        self.ended = False
+        self.platform: Any = None
+        self.recording: Any = None
+        self.variables: Any = None
+        self.tasks: set[Any] | None = None
+        self._holds = 0
+        self._owned: dict[Handle, None] | None = None
+        self._pending: dict[Pending, None] | None = None
+        self._running: dict[Answer, None] | None = None
+        self._targets: dict[TargetHook, None] | None = None
+
+    def __repr__(self) -> str:
+        state = "ended" if self.ended else f"{self._holds} holds"
+        return f"<ExecutionContext of {self.worker}, {state}>"
+
+    # What keeps a context alive.
+
+    def hold(self) -> None:
+        """Keep the context alive until `let_go`."""
+        self._holds += 1
+
+    def let_go(self) -> None:
+        """Give a hold back; the last one ends the context, unless it is a long one."""
+        self._holds -= 1
+        if self._holds <= 0 and not self.long and not self.ended:
+            self.end()
+
+    # What a context owns.
+
+    def own(self, handle: Handle) -> None:
+        """Take note of a handle, to dispose it at the end. A long context keeps no note."""
+        if self.long:
+            return
+        if self._owned is None:
+            self._owned = {}
+        self._owned[handle] = None
+
+    def disown(self, handle: Handle) -> None:
+        """Forget a handle that was disposed."""
+        if self._owned is not None:
+            self._owned.pop(handle, None)
+
+    def started(self, pending: Pending) -> None:
+        """Take note of a call on its way out, to cancel it at the end (rule C26)."""
+        if self._pending is None:
+            self._pending = {}
+        self._pending[pending] = None
+
+    def arrived(self, pending: Pending) -> None:
+        """Forget a call that has its answer."""
+        if self._pending is not None:
+            self._pending.pop(pending, None)
+
+    def suspended(self, answer: Answer) -> None:
+        """Take note of a call being answered here, to break it at the end (rule W7)."""
+        if self._running is None:
+            self._running = {}
+        self._running[answer] = None
+
+    def finished(self, answer: Answer) -> None:
+        """Forget a call that was answered."""
+        if self._running is not None:
+            self._running.pop(answer, None)
+
+    def exported(self, hook: TargetHook) -> None:
+        """Take note of a target made here that a peer holds: it keeps the context alive (O14)."""
+        if self._targets is None:
+            self._targets = {}
+        self._targets[hook] = None
+        self._holds += 1
+
+    def withdrawn(self, hook: TargetHook) -> None:
+        """Forget a target whose last stub is gone."""
+        if self._targets is not None and self._targets.pop(hook, self) is None:
+            self.let_go()
+
+    def running(self) -> list[Answer]:
+        """The calls being answered in this context that have suspended."""
+        return list(self._running or ())
+
+    def undisposed(self) -> list[Handle]:
+        """The handles this context still owns (a long context does not know them)."""
+        return list(self._owned or ())
+
+    def end(self) -> None:
+        """End the context: cancel what runs, cut off its calls, dispose its stubs, break its exports.
+
+        Ending it twice is fine.
+        """
+        if self.ended:
+            return
+        self.ended = True
+        for answer in list(self._running or ()):
+            answer.interrupt(ContextEndedError(CALL_CONTEXT_ENDED))
+        for pending in list(self._pending or ()):
+            pending.cancel(f"the context of {self.worker} that made it ended")
+        # In reverse order, so that what was reached through another goes first (rule L8).
+        for handle in reversed(list(self._owned or ())):
+            handle.dispose("context")
+        for hook in list(self._targets or ()):
+            hook.break_off()
+        for task in list(self.tasks or ()):
+            task.cancel()
+        self._running = self._pending = self._owned = self._targets = None

@@ -1,0 +1,81 @@
+"""The long way home: a result that turned out to be the caller's own object.
+
+Floor: core. Calls that were pipelined on the promise travel over the other side. Until the last of
+them is answered, later ones take the same way, so that all arrive in the order made (rule L5).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rpclab.core.imports import Import
+
+if TYPE_CHECKING:
+    from rpclab.core.contexts import ExecutionContext
+    from rpclab.core.handles import Handle
+    from rpclab.core.imports import Pending
+
+
+class Detour(Import):
+    """Stands in for an import of one's own target as long as the promise has calls on the way.
+
+    Args:
+        near: the import that it becomes.
+        far: the promise that resolved to it.
+        path: where in the promise's value it stands.
+    """
+
+    __slots__ = ("_far", "_near", "_path")
+
+    def __init__(self, near: Import, far: Pending, path: list[str]) -> None:
+        super().__init__(near.session, near.id)
+        self._near = near
+        self._far = far
+        self._path = path
+
+    @classmethod
+    def take_over(cls, handle: Handle, far: Pending, value: Any) -> bool:
+        """Make `handle` go the long way, if any call can have gone it. Says whether."""
+        near = handle.entry
+        path = find(value, handle)
+        if near is None or path is None:
+            return False
+        handle.entry = cls(near, far, path)
+        handle.entry.handles = 1
+        return True
+
+    @property
+    def direct(self) -> Import:
+        return self._near
+
+    def call(
+        self,
+        path: Any,
+        args: tuple[Any, ...] | None,
+        kwargs: dict[str, Any] | None,
+        context: ExecutionContext,
+    ) -> Pending:
+        far = self._far
+        if far.unanswered == 0:
+            return self._near.call(path, args, kwargs, context)
+        names = [path] if type(path) is str else path
+        return far.pipeline([*self._path, *names], args, kwargs, context)
+
+    def drop(self) -> None:
+        self.handles -= 1
+        if self.handles == 0:
+            self._near.drop()
+
+
+def find(value: Any, handle: Handle) -> list[str] | None:
+    """Find the path through dicts at which the stub of `handle` stands in a value."""
+    owner = getattr(type(value), "__rpc_handle__", None)
+    if owner is not None and owner(value) is handle:
+        return []
+    if type(value) is dict:
+        for name, item in value.items():
+            if type(name) is str:
+                rest = find(item, handle)
+                if rest is not None:
+                    return [name, *rest]
+    return None

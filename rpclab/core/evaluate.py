@@ -1,0 +1,90 @@
+"""From a path to a member, and from a member to a running call.
+
+Floor: core. Rules C5 to C8, E6, P2, T1 to T4.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rpclab.core.targets import (
+    Exposed,
+    is_function,
+    method_of,
+    read_function_attribute,
+    read_member,
+)
+from rpclab.errors import not_callable
+
+if TYPE_CHECKING:
+    from rpclab.core.answers import Answer
+    from rpclab.core.contexts import ExecutionContext
+
+
+def evaluate(
+    answer: Answer, target: Any, path: Any, args: Any, kwargs: Any, context: ExecutionContext
+) -> None:
+    """Call (or read, where `args` is None) the member of `target` at `path`; settle `answer`.
+
+    Args:
+        answer: takes the result, or the error.
+        target: a target, an entrypoint instance or a function.
+        path: one name, or a list of names; an empty list means the target itself.
+        args: the arguments, a list that may be changed; None to read.
+        kwargs: the keyword arguments, or None.
+        context: where the code runs.
+    """
+    if type(path) is not str:
+        if len(path) != 1:
+            _evaluate_long(answer, target, path, args, kwargs, context)
+            return
+        path = path[0]
+    if args is not None and isinstance(target, Exposed):
+        function = method_of(target, path)
+        if function is not None:
+            args.insert(0, target)
+            context.host.run(answer, function, args, kwargs, context)
+            return
+    if args is None:
+        context.host.run(answer, _reader(target), [target, path], None, context)
+        return
+    # The member is a property or an attribute that may hold a function: read it, then call that.
+    _through(answer, target, path, [], args, kwargs, context)
+
+
+def _evaluate_long(
+    answer: Answer, target: Any, path: list[str], args: Any, kwargs: Any, context: ExecutionContext
+) -> None:
+    if not path:
+        if args is None:
+            answer.resolve(answer.via)
+        elif is_function(target):
+            context.host.run(answer, target, args, kwargs, context)
+        else:
+            answer.reject(not_callable(answer.path))
+        return
+    if not answer.path:
+        answer.path = tuple(path)
+    _through(answer, target, path[0], path[1:], args, kwargs, context)
+
+
+def _through(  # noqa: PLR0913 - a call is this many things
+    answer: Answer,
+    target: Any,
+    name: str,
+    rest: list[str],
+    args: Any,
+    kwargs: Any,
+    context: ExecutionContext,
+) -> None:
+    """Read a member as a step of its own, and deliver the call to what comes out."""
+    if not answer.path:
+        answer.path = (name,)
+    step = answer.step()
+    step.context = context
+    step.deliver(answer, rest, args, kwargs, None)
+    context.host.run(step, _reader(target), [target, name], None, context)
+
+
+def _reader(target: Any) -> Any:
+    return read_function_attribute if is_function(target) else read_member

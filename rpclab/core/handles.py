@@ -1,0 +1,118 @@
+"""One holder's claim on an import; what a stub, its methods and its dups stand on.
+
+Floor: core.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rpclab.core.contexts import ExecutionContext, current
+from rpclab.errors import STUB_DISPOSED, DisposedError
+
+if TYPE_CHECKING:
+    from rpclab.core.imports import Import, Pending
+    from rpclab.core.references import Outgoing, Reference
+
+WHY = {
+    "user": "it was disposed",
+    "parameter": (
+        "it was a parameter, released when the method returned;"
+        " to keep it, take stub.dup() inside the method"
+    ),
+    "returned": "it was moved to the caller when it was returned; return stub.dup() to keep one",
+    "context": "the execution context that owned it ended",
+}
+
+
+class Handle:
+    """A claim that its owner gives back once, by `dispose`.
+
+    In a long context a handle that Python forgets is given back too: its finalizer only queues it.
+
+    Attributes:
+        entry: what it is a claim on; None once it was given back.
+        context: the execution context that owns it.
+        gone: why it was given back.
+        site: where it was made, while somebody records.
+        gone_site: where it was disposed, likewise.
+    """
+
+    __slots__ = ("__weakref__", "context", "entry", "gone", "gone_site", "site")
+
+    def __init__(self, entry: Import, context: ExecutionContext) -> None:
+        entry.handles += 1
+        self.entry: Import | None = entry
+        self.context = context
+        self.gone: str | None = None
+        self.gone_site: str | None = None
+        self.site: str | None = None
+
+    def __del__(self) -> None:
+        entry = self.entry
+        if entry is not None:
+            entry.session.host.forget(entry)
+
+    def belong(self, context: ExecutionContext) -> None:
+        """Make `context` the owner."""
+        self.context.disown(self)
+        self.context = context
+        if not context.long:
+            context.own(self)
+
+    def call(self, path: Any, args: tuple[Any, ...] | None, kwargs: dict[str, Any]) -> Pending:
+        """Call the member at `path`, or read it where `args` is None."""
+        context = current.get() or self.context
+        entry = self.entry
+        if entry is None:
+            return context.host.loopback(context).rejected(self.error(), context)
+        if context.recording is not None:
+            return context.recording.add(context.recording.capture(self), path, args, kwargs)  # type: ignore[no-any-return]
+        return entry.call(path, args, kwargs, context)
+
+    def replay(self, path: list[str], captures: list[Any], program: list[Any]) -> Pending:
+        """Replay a recorded function on the member at `path`."""
+        context = current.get() or self.context
+        entry = self.entry
+        if entry is None:
+            return context.host.loopback(context).rejected(self.error(), context)
+        return entry.replay(path, captures, program, context)
+
+    def __rpc_refer__(self, outgoing: Outgoing) -> Reference:
+        return outgoing.refer_handle(self, self)
+
+    def dup(self) -> Handle:
+        """Make an independent handle of the same stub (rule O5).
+
+        Raises:
+            DisposedError: it was given back already (rule O4).
+        """
+        if self.entry is None:
+            raise self.error()
+        copy = Handle(self.entry, current.get() or self.context)
+        copy.context.own(copy)
+        copy.site = copy.context.host.site()
+        return copy
+
+    def dispose(self, why: str = "user") -> None:
+        """Give the claim back. Doing so twice is fine (rule O2)."""
+        entry = self.entry
+        if entry is not None:
+            self.entry = None
+            self.gone = why
+            context = self.context
+            if not context.long:
+                context.disown(self)
+            if context.host.observe is not None:
+                self.gone_site = context.host.site()
+            entry.drop()
+
+    def error(self) -> DisposedError:
+        """The error of rule O3, with what is known of the end as notes."""
+        error = DisposedError(STUB_DISPOSED)
+        error.add_note(WHY[self.gone or "user"])
+        if self.site:
+            error.add_note(f"made at {self.site}")
+        if self.gone_site:
+            error.add_note(f"disposed at {self.gone_site}")
+        return error

@@ -1,0 +1,287 @@
+"""What stands behind an export: a target, a service, or a stub held elsewhere that we forward to.
+
+Floor: core. A hook is counted: each export of it, and each answer that holds it, is a claim.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from rpclab.core.contexts import ExecutionContext, current
+from rpclab.core.evaluate import evaluate
+from rpclab.core.imports import PENDING
+from rpclab.core.targets import disposer_of
+from rpclab.errors import HOST_CONTEXT_ENDED, ContextEndedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rpclab.core.answers import Answer, Delivery
+    from rpclab.core.handles import Handle
+    from rpclab.core.imports import Import
+    from rpclab.core.promised import Promised
+    from rpclab.core.session import Session
+
+
+class Hook:
+    """The receiving end of calls.
+
+    Calls are started in the order in which they were delivered: one whose arguments are promised
+    and not there yet holds back those behind it.
+    """
+
+    __slots__ = ("_blocked", "claims", "context")
+
+    def __init__(self, context: ExecutionContext | None) -> None:
+        self.context = context
+        self.claims = 0
+        self._blocked: deque[Delivery] | None = None
+
+    def retain(self) -> None:
+        """One more claim."""
+        self.claims += 1
+
+    def release(self) -> None:
+        """One claim less."""
+        self.claims -= 1
+        if self.claims == 0:
+            self.unclaimed()
+
+    def unclaimed(self) -> None:
+        """The last claim is gone."""
+
+    def returned(self) -> None:
+        """A call that was started has finished."""
+
+    def exported(self, session: Session, export_id: int) -> None:
+        """The hook was introduced to a peer under this id."""
+
+    def deliver(
+        self,
+        answer: Answer,
+        path: Any,
+        args: Any,
+        kwargs: Any,
+        promised: list[Promised] | None = None,
+    ) -> None:
+        """Start a call, when all before it have started and its arguments are there."""
+        if self._blocked is None:
+            if promised is None:
+                self.start(answer, path, args, kwargs)
+                return
+            self._blocked = deque()
+            self._blocked.append((answer, path, args, kwargs, promised))
+            self._advance()
+        else:
+            self._blocked.append((answer, path, args, kwargs, promised))
+
+    def _advance(self) -> None:
+        blocked = self._blocked
+        while blocked:
+            answer, path, args, kwargs, promised = blocked[0]
+            if answer.state == PENDING:
+                for argument in promised or ():
+                    if not argument.settled:
+                        argument.watch(self._advance)
+                        return
+            del blocked[0]
+            if answer.state != PENDING:
+                continue
+            if promised:
+                try:
+                    fill = Filler(answer, promised)
+                    args, kwargs = fill(args), fill(kwargs)
+                except Exception as error:  # noqa: BLE001 - the error of a rejected argument
+                    answer.reject(error)
+                    continue
+            self.start(answer, path, args, kwargs)
+        self._blocked = None
+
+    def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+        """Run the call now."""
+        raise NotImplementedError
+
+
+class TargetHook(Hook):
+    """One stub made of a target or function; its disposer runs when the last claim is gone (T6)."""
+
+    __slots__ = ("_active", "_places", "broken", "target")
+
+    context: ExecutionContext
+
+    def __init__(self, target: Any, context: ExecutionContext) -> None:
+        self.context = context
+        self.claims = 0
+        self._blocked = None
+        self.target = target
+        self.broken = False
+        self._active = 0
+        self._places: list[tuple[Session, int]] | None = None
+        context.exported(self)
+
+    def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+        """Run the call on the target, in the context that made it."""
+        context = self.context
+        if context.ended:
+            answer.reject(ContextEndedError(HOST_CONTEXT_ENDED), remote=False)
+            return
+        self._active += 1
+        answer.serve(self, context)
+        evaluate(answer, self.target, path, args, kwargs, context)
+
+    def returned(self) -> None:
+        self._active -= 1
+        if self._active == 0 and self.claims <= 0:
+            self._dispose()
+
+    def unclaimed(self) -> None:
+        # The disposer waits until the calls already made have finished.
+        if self._active == 0:
+            self._dispose()
+
+    def forget(self) -> None:
+        """It was never sent: let it go without running the disposer."""
+        self.broken = True
+        self.context.withdrawn(self)
+
+    def _dispose(self) -> None:
+        context = self.context
+        if self.broken or context.ended:
+            return
+        self.broken = True
+        disposer = disposer_of(self.target)
+        if disposer is not None:
+            context.host.detach(disposer, context, f"the disposer of {describe(self.target)}")
+        context.withdrawn(self)
+
+    def exported(self, session: Session, export_id: int) -> None:
+        self._places = self._places or []
+        self._places.append((session, export_id))
+
+    def break_off(self) -> None:
+        """The context ended: tell the holders (rule W6). The disposer does not run."""
+        self.broken = True
+        for session, export_id in self._places or ():
+            session.export_broken(export_id, ContextEndedError(HOST_CONTEXT_ENDED))
+
+
+class ServiceHook(Hook):
+    """A binding: each call gets a new entrypoint instance in a new context (rule E2).
+
+    Args:
+        open_entrypoint: makes the instance and its context; what it raises rejects the call (E4).
+        reserved: the names that are refused (rules C16, C17), each with its error.
+    """
+
+    __slots__ = ("_open", "_reserved")
+
+    def __init__(
+        self,
+        open_entrypoint: Callable[[], tuple[Any, ExecutionContext]],
+        reserved: Callable[[str], BaseException | None],
+    ) -> None:
+        super().__init__(None)
+        self._open = open_entrypoint
+        self._reserved = reserved
+
+    def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+        """Make the instance and its context, and run the call there."""
+        refusal = self._reserved(path if type(path) is str else path[0] if path else "")
+        if refusal is not None:
+            answer.reject(refusal)
+            return
+        try:
+            instance, context = self._open()
+        except Exception as error:  # noqa: BLE001 - whatever the constructor raises (rule E4)
+            answer.reject(error)
+            return
+        answer.serve(self, context)
+        evaluate(answer, instance, path, args, kwargs, context)
+
+
+class ForwardHook(Hook):
+    """A stub held by this Worker and introduced to another one: calls go on to where it lives.
+
+    It outlives the context that introduced it (rule W5).
+
+    Args:
+        handle: the holder's handle; the hook makes a claim of its own on what it stands for.
+    """
+
+    __slots__ = ("entry",)
+
+    def __init__(self, handle: Handle) -> None:
+        super().__init__(None)
+        if handle.entry is None:
+            raise handle.error()
+        entry = handle.entry.direct
+        entry.claim()
+        self.entry: Import = entry
+
+    def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+        """Call on; the arguments' own handles here are given back at once."""
+        session = self.entry.session
+        context = session.host.loopback_context(session)
+        token = current.set(context)
+        try:
+            pending = self.entry.call(
+                path, None if args is None else tuple(args), kwargs or {}, context
+            )
+        finally:
+            current.reset(token)
+        answer.follow(pending)
+
+    def unclaimed(self) -> None:
+        self.entry.drop()
+
+
+class BrokenHook(Hook):
+    """What a disposed stub becomes when it is sent: every call on it rejects (rule O4)."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(None)
+        self.error = error
+
+    def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+        """Reject."""
+        del path, args, kwargs
+        answer.reject(self.error, remote=False)
+
+
+class Filler:
+    """Puts the values of promised arguments where their placeholders stand.
+
+    Args:
+        answer: the call they are for; it owns the handles of what is copied.
+        promised: the placeholders, all of them settled.
+        raw: give the values themselves, and no copies: they are packed next.
+
+    Raises:
+        Exception: one of the promises was rejected.
+    """
+
+    def __init__(self, answer: Answer, promised: list[Promised], *, raw: bool = False) -> None:
+        self._values = {
+            id(argument): argument.peek() if raw else argument.take(answer)
+            for argument in promised
+        }
+
+    def __call__(self, value: Any) -> Any:
+        """Give `value` with the placeholders replaced, at any depth."""
+        if id(value) in self._values:
+            return self._values[id(value)]
+        kind = type(value)
+        if kind is dict:
+            return {self(key): self(item) for key, item in value.items()}
+        if kind in (list, tuple, set, frozenset):
+            return kind(map(self, value))
+        return value
+
+
+def describe(target: object) -> str:
+    """Name a target without calling anything of it."""
+    name = getattr(target, "__qualname__", None)
+    return str(name) if isinstance(name, str) else type(target).__qualname__

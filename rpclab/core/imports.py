@@ -1,0 +1,214 @@
+"""The importer's half of the tables: what a session holds of the other side.
+
+Floor: core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from rpclab.core.contexts import ExecutionContext
+from rpclab.errors import CallCancelledError, fresh_copy
+
+if TYPE_CHECKING:
+    from rpclab.core.handles import Handle
+    from rpclab.core.session import Session
+
+PENDING, RESOLVED, REJECTED = range(3)
+
+
+class Import:
+    """One entry of the import table: something the other side introduced.
+
+    Attributes:
+        id: its number in the session.
+        introductions: how often the peer has introduced it; given back on release.
+        handles: how many handles of it live here; at none it is released.
+        broken: the error that broke it, if any.
+    """
+
+    __slots__ = ("broken", "callbacks", "handles", "id", "introductions", "session")
+
+    def __init__(self, session: Session, import_id: int) -> None:
+        self.session = session
+        self.id = import_id
+        self.introductions = 1
+        self.handles = 0
+        self.broken: BaseException | None = None
+        self.callbacks: list[Callable[[BaseException], None]] | None = None
+
+    def call(
+        self,
+        path: Any,
+        args: tuple[Any, ...] | None,
+        kwargs: dict[str, Any] | None,
+        context: ExecutionContext,
+    ) -> Pending:
+        """Call the member at `path`, or read it where `args` is None."""
+        if self.broken is not None:
+            return self.session.rejected(self.broken, context)
+        return self.session.call(self.id, path, args, kwargs, context)
+
+    def replay(
+        self, path: list[str], captures: list[Any], program: list[Any], context: ExecutionContext
+    ) -> Pending:
+        """Replay a recorded function on the member at `path` (see `remap`)."""
+        if self.broken is not None:
+            return self.session.rejected(self.broken, context)
+        return self.session.map(self.id, path, captures, program, context)
+
+    @property
+    def direct(self) -> Import:
+        """The entry behind it, where it is a stand-in."""
+        return self
+
+    def claim(self) -> None:
+        """One more handle."""
+        self.handles += 1
+
+    def drop(self) -> None:
+        """One handle less; the last one releases the entry."""
+        self.handles -= 1
+        if self.handles == 0:
+            self.session.release(self)
+
+    def break_off(self, error: BaseException) -> None:
+        """The target is gone: later calls reject with `error`, and `on_broken` callbacks run."""
+        if self.broken is None:
+            self.broken = error
+            callbacks, self.callbacks = self.callbacks, None
+            for callback in callbacks or ():
+                callback(error)
+
+    def watch(self, callback: Callable[[BaseException], None]) -> Callable[[], None]:
+        """Call `callback(error)` once when the target is gone; at once if it is already.
+
+        Returns:
+            A function that takes the callback back.
+        """
+        if self.broken is not None:
+            callback(self.broken)
+            return lambda: None
+        callbacks = self.callbacks = self.callbacks or []
+        callbacks.append(callback)
+        return lambda: callbacks.remove(callback) if callback in callbacks else None
+
+
+class Pending(Import):
+    """The importer's half of a call: a value that is still on its way, and then is there.
+
+    Attributes:
+        state: PENDING, RESOLVED or REJECTED.
+        value: the value, or the error.
+        stubs: the handles inside the value.
+        context: the execution context that made the call, and owns those.
+        uses: how many calls were made on or with it; a used one is not cancelled with its await.
+        unanswered: how many calls made on it have no answer yet.
+        waiters: what to resume when it settles; the host's business.
+    """
+
+    __slots__ = (
+        "_followers", "arrival", "context", "detoured", "disposed", "site", "state", "stubs", "unanswered", "upstream",
+        "uses", "value", "waiters",
+    )  # fmt: skip
+
+    def __init__(self, session: Session, import_id: int, context: ExecutionContext) -> None:
+        self.session = session
+        self.id = import_id
+        self.introductions = 1
+        self.handles = 1
+        self.broken = None
+        self.callbacks = None
+        self.context = context
+        self.state = PENDING
+        self.value: Any = None
+        self.stubs: list[Handle] | None = None
+        self.upstream: Pending | None = None
+        self.uses = 0
+        self.unanswered = 0
+        self.disposed = False
+        self.detoured = False
+        self.waiters: list[Any] | None = None
+        self._followers: list[Callable[[], None]] | None = None
+        self.site: str | None = None
+        self.arrival: int | None = None
+
+    def settle(self, state: int, value: object, stubs: list[Handle] | None = None) -> None:
+        """Take the value (with the handles inside it) or the error."""
+        if self.state != PENDING:
+            for handle in stubs or ():
+                handle.dispose()
+            return
+        self.state = state
+        self.value = value
+        context = self.context
+        if not context.long:
+            context.arrived(self)
+        upstream = self.upstream
+        if upstream is not None:
+            self.upstream = None
+            upstream.answered()
+        if stubs is not None:
+            self.stubs = stubs
+            for handle in stubs:
+                handle.belong(context)
+                handle.site = self.site
+            if self.disposed or context.ended:
+                self.dispose_stubs()
+        if state == REJECTED and isinstance(value, BaseException):
+            self.break_off(value)
+        if self._followers is not None:
+            followers, self._followers = self._followers, None
+            for follower in followers:
+                follower()
+        if self.waiters is not None:
+            self.session.host.settled(self)
+
+    def pipeline(
+        self,
+        path: Any,
+        args: tuple[Any, ...] | None,
+        kwargs: dict[str, Any] | None,
+        context: ExecutionContext,
+    ) -> Pending:
+        """Call a member of the value at the side where it is, or will be (rule L1)."""
+        self.uses += 1
+        pending = self.session.call(self.id, path, args, kwargs, context)
+        if pending.state == PENDING:
+            pending.upstream = self
+            self.unanswered += 1
+        return pending
+
+    def answered(self) -> None:
+        """One call that was pipelined on this one has its answer."""
+        self.unanswered -= 1
+        if self.detoured and self.unanswered == 0:
+            self.detoured = False
+            self.session.give_back(self.id)
+
+    def follow(self, follower: Callable[[], None]) -> None:
+        """Call `follower()` in the moment of settling, before any waiter; at once if it has."""
+        if self.state == PENDING:
+            self._followers = self._followers or []
+            self._followers.append(follower)
+        else:
+            follower()
+
+    def result(self) -> Any:
+        """The value; or raise a fresh copy of the error."""
+        if self.state == REJECTED:
+            raise fresh_copy(self.value)
+        return self.value
+
+    def dispose_stubs(self) -> None:
+        """Dispose what the result holds; now, or when it arrives (rule O13). Never cancels."""
+        self.disposed = True
+        for handle in self.stubs or ():
+            handle.dispose()
+
+    def cancel(self, by: str) -> None:
+        """Give the call up; awaiting it raises an error that says who did."""
+        if self.state == PENDING:
+            self.session.cancel(self)
+            self.settle(REJECTED, CallCancelledError(f"The call was cancelled: {by}."))

@@ -1,0 +1,28 @@
+"""What a session accepts and sends at most.
+
+Floor: core.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds that hold for each session of a sandbox.
+
+    Attributes:
+        message_bytes: the size of one message, in bytes (rule V23: 32 MiB).
+        nesting: how many containers may stand inside one another in one value.
+        path_names: how many names a path may have.
+        exports: how many live exports one session may hold; a peer that goes over it is cut off.
+    """
+
+    message_bytes: int = 32 * 1024 * 1024
+    nesting: int = 256
+    path_names: int = 64
+    exports: int = 1_000_000
+
+
+DEFAULT_LIMITS = Limits()

@@ -1,0 +1,98 @@
+"""Promises among the arguments of a call: they arrive as what they resolve to.
+
+Floor: core.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rpclab.core.imports import PENDING, REJECTED
+from rpclab.errors import fresh_copy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rpclab.core.answers import Answer
+    from rpclab.core.imports import Pending
+    from rpclab.core.session import Session
+
+
+class Promised:
+    """The place of an argument that may not be there yet."""
+
+    __slots__ = ()
+
+    @property
+    def settled(self) -> bool:
+        """Whether the value, or the error, is there."""
+        raise NotImplementedError
+
+    def watch(self, watcher: Callable[[], None]) -> None:
+        """Call `watcher()` when it is there."""
+        raise NotImplementedError
+
+    def take(self, answer: Answer) -> Any:
+        """Give the value to the call that `answer` stands for, with handles of its own.
+
+        Raises:
+            Exception: the promise was rejected; so is the call.
+        """
+        raise NotImplementedError
+    def peek(self) -> Any:
+        """Give the value itself, uncopied, or raise."""
+        raise NotImplementedError
+
+
+class PromisedAnswer(Promised):
+    """The result of a call that is being answered here."""
+
+    __slots__ = ("_session", "source")
+
+    def __init__(self, source: Answer, session: Session) -> None:
+        self.source = source
+        self._session = session
+
+    @property
+    def settled(self) -> bool:
+        return self.source.state != PENDING
+
+    def watch(self, watcher: Callable[[], None]) -> None:
+        self.source.watch(watcher)
+
+    def peek(self) -> Any:
+        if self.source.state == REJECTED:
+            raise fresh_copy(self.source.value)
+        return self.source.value
+
+    def take(self, answer: Answer) -> Any:
+        source = self.source
+        if source.state == REJECTED:
+            raise fresh_copy(source.value)
+        value, handles = self._session.copy(source)
+        answer.params = [*(answer.params or ()), *handles]
+        return value
+
+
+class PromisedImport(Promised):
+    """A value that the caller announced, and will send when it has it."""
+
+    __slots__ = ("_pending",)
+
+    def __init__(self, pending: Pending) -> None:
+        self._pending = pending
+
+    @property
+    def settled(self) -> bool:
+        return self._pending.state != PENDING
+
+    def watch(self, watcher: Callable[[], None]) -> None:
+        self._pending.follow(watcher)
+
+    def peek(self) -> Any:
+        return self._pending.result()
+
+    def take(self, answer: Answer) -> Any:
+        if self._pending.stubs:
+            answer.params = [*(answer.params or ()), *self._pending.stubs]
+        return self._pending.result()

@@ -1,0 +1,324 @@
+"""What passes by reference in one message: introductions on the way out, imports on the way in.
+
+Floor: core. A codec meets such a value while it packs or unpacks, and asks here for its number.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rpclab.core.detour import Detour
+from rpclab.core.handles import Handle
+from rpclab.core.hooks import BrokenHook, ForwardHook, Hook, ServiceHook, TargetHook
+from rpclab.core.imports import PENDING, Import, Pending
+from rpclab.core.promised import Promised, PromisedAnswer, PromisedImport
+from rpclab.core.targets import is_target
+from rpclab.errors import DataCloneError, RemoteProtocolError
+
+if TYPE_CHECKING:
+    from rpclab.core.answers import Answer
+    from rpclab.core.contexts import ExecutionContext
+    from rpclab.core.session import Session
+
+STUB, BINDING, OWN_STUB, OWN_BINDING, RESULT, PROMISE, PLACEHOLDER = range(1, 8)
+"""The kinds of reference: introduced by the sender as a stub or binding; an export of the receiver
+coming home; the result of a call that the receiver is answering; a promise announced by the sender;
+a variable of a recorded function."""
+
+Reference = tuple[int, int]
+
+
+class Here(Exception):  # noqa: N818 - not an error: it carries a value out of a lookup
+    """The value of a settled promise: it is packed where the promise stood."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__()
+        self.value = value
+
+
+class Outgoing:
+    """What one message introduces to the peer; used anew for each message of a session.
+
+    Attributes:
+        references: whether anything passed by reference was met.
+        awaitables: the awaitables met in a result; it is sent again once they are there.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._context: ExecutionContext = session.keeper
+        self._source: Answer | None = None
+        self._known: dict[int, tuple[Any, Reference]] = {}
+        self._introduced: list[int] = []
+        self._moved: list[Handle] = []
+        self._last_export = 0
+        self.references = False
+        self.awaitables: list[Any] | None = None
+
+    def begin(self, context: ExecutionContext, source: Answer | None = None) -> None:
+        """Start a message: arguments made in `context`, or the result that is `source`."""
+        self._context = context
+        self._source = source
+        if self.references:
+            self._known = {}
+            self._introduced = []
+            self._moved = []
+            self.references = False
+
+    def refer(self, value: Any) -> Reference | None:
+        """Give the reference under which a value is sent; None if it is no such value.
+
+        One value mentioned several times in a message has one reference (rule F8).
+
+        Raises:
+            Here: it is a promise that has its value already.
+            DataCloneError: it cannot be sent from here.
+        """
+        known = self._known.get(id(value))
+        if known is not None:
+            return known[1]
+        if is_target(value):
+            hook = self._hook_of(value)
+            reference = (STUB, self.export(hook))
+        elif isinstance(value, Hook):
+            reference = (BINDING if isinstance(value, ServiceHook) else STUB, self.export(value))
+        else:
+            refer = getattr(type(value), "__rpc_refer__", None)
+            if refer is None:
+                return None
+            self.references = True
+            reference = refer(value, self)
+        self._known[id(value)] = (value, reference)
+        return reference
+
+    def _hook_of(self, value: Any) -> Hook:
+        if self._source is not None:
+            hook = self._source.hook_for(value)
+            if hook is not None:
+                return hook
+        return TargetHook(value, self._context)
+
+    def export(self, hook: Hook) -> int:
+        """Introduce a hook under a number of its own."""
+        self.references = True
+        self._last_export -= 1
+        export_id = self._last_export
+        self._session.exports[export_id] = hook
+        hook.retain()
+        hook.exported(self._session, export_id)
+        self._introduced.append(export_id)
+        return export_id
+
+    def refer_handle(self, value: Any, handle: Handle, *, binding: bool = False) -> Reference:
+        """Refer to a stub or binding; the peer gets a handle of its own (rules O9, O10, X4)."""
+        entry = handle.entry
+        session = self._session
+        if entry is None:
+            return (STUB, self.export(BrokenHook(handle.error())))
+        entry = entry.direct
+        moving = self._source is not None and not binding
+        if moving:
+            self._moved.append(handle)
+        if entry.session is session:
+            return (OWN_BINDING if binding else OWN_STUB, entry.id)
+        home = entry.session.peer
+        if home is not None and home.keeper is session.keeper and entry.id in home.exports:
+            # A stub of something that lives in this very Worker is introduced as that thing.
+            hook = home.exports[entry.id]
+            if isinstance(hook, (TargetHook, ServiceHook)):
+                return (BINDING if binding else STUB, self.export(hook))
+        hook = ForwardHook(handle)
+        if moving and self._source is not None:
+            self._source.keep(value, hook)
+        return (BINDING if binding else STUB, self.export(hook))
+
+    def refer_promise(self, pending: Pending) -> Reference:
+        """Refer to a promise: it arrives as what it resolves to.
+
+        Raises:
+            Here: it has its value already.
+            Exception: it was rejected, and so is the call.
+        """
+        if self._source is not None:
+            self.refuse_awaitable(pending)
+        if pending.state == PENDING:
+            pending.uses += 1
+            if pending.session is self._session:
+                return (RESULT, pending.id)
+            return (PROMISE, self._session.announce(pending))
+        raise Here(pending.result())
+
+    def refuse_awaitable(self, value: Any) -> None:
+        """An awaitable in a result is awaited first.
+
+        Raises:
+            DataCloneError: always; the session sends the result again when it is there.
+        """
+        self.awaitables = [*(self.awaitables or ()), value]
+        raise DataCloneError("a result that holds an awaitable is awaited before it is sent")
+
+    @property
+    def is_result(self) -> bool:
+        """Whether the message is the result of a method."""
+        return self._source is not None
+
+    def move(self) -> None:
+        """The result is packed: its stubs belong to the receiver now (rule O10)."""
+        for handle in self._moved:
+            handle.dispose("returned")
+
+    def mark(self) -> int:
+        """Remember what was introduced up to here."""
+        return len(self._introduced)
+
+    def withdraw(self, mark: int = 0) -> None:
+        """Take back what was introduced since `mark`: the message, or that part, is not sent."""
+        keep = self._source is not None
+        for export_id in self._introduced[mark:]:
+            hook = self._session.exports.pop(export_id)
+            # The disposer runs for a target in a result, and not for an argument never sent.
+            if isinstance(hook, TargetHook) and not keep and hook.claims == 1:
+                hook.forget()
+            hook.release()
+        del self._introduced[mark:]
+        gone = set(self._session.exports)
+        self._known = {k: v for k, v in self._known.items() if v[1][0] > BINDING or v[1][1] in gone}
+
+
+class Incoming:
+    """What one message of the peer introduces; used anew for each message of a session.
+
+    Attributes:
+        handles: the handles made for it; whoever takes the message disposes them.
+        promised: the places of promised values in it.
+        references: whether anything passed by reference was in it.
+        own: the handles among them whose target lives in this Worker.
+        variables: of the recorded function being replayed, if any.
+        captures: what that function captured.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._known: dict[Reference, Any] = {}
+        self.handles: list[Handle] | None = None
+        self.promised: list[Promised] | None = None
+        self.references = False
+        self.own: list[Handle] | None = None
+        self.variables: list[Answer] | None = None
+        self.captures: list[Any] = []
+
+    def begin(self) -> None:
+        """Start a message."""
+        if self.references:
+            self._known = {}
+            self.references = False
+            self.own = None
+        self.handles = None
+        self.promised = None
+
+    def take(self, kind: int, number: int) -> Any:
+        """Give the stub, binding or place that a reference stands for.
+
+        Raises:
+            RemoteProtocolError: there is no such thing; that is the peer's fault.
+        """
+        reference = (kind, number)
+        if reference in self._known:
+            return self._known[reference]
+        self.references = True
+        value = self._known[reference] = self._make(kind, number)
+        return value
+
+    def _make(self, kind: int, number: int) -> Any:
+        session = self._session
+        if kind in (STUB, BINDING):
+            return self._wrap(kind == BINDING, self._introduced(number))
+        if kind in (OWN_STUB, OWN_BINDING):
+            hook = session.exports.get(number)
+            if not isinstance(hook, Hook):
+                raise RemoteProtocolError(f"the peer sent export {number}, which it does not hold")
+            stub = self._wrap(kind == OWN_BINDING, self._home(hook))
+            if kind == OWN_STUB and self.handles:
+                self.own = [*(self.own or ()), self.handles[-1]]
+            return stub
+        if kind == RESULT:
+            source = session.exports.get(number)
+            if source is None or isinstance(source, Hook):
+                raise RemoteProtocolError(f"the peer sent the result of {number}, which is no call")
+            return self._promise(PromisedAnswer(source, session))
+        if kind == PROMISE:
+            pending = Pending(session, number, session.keeper)
+            self._enter(number, pending)
+            return self._promise(PromisedImport(pending))
+        if kind == PLACEHOLDER and self.variables is not None:
+            return self._variable(number, self.variables)
+        raise RemoteProtocolError(f"the peer sent a reference of unknown kind {kind}")
+
+    def _variable(self, number: int, variables: list[Answer]) -> Any:
+        if -len(self.captures) <= number < 0:
+            return self.captures[-number - 1]
+        if 0 <= number < len(variables):
+            return self._promise(PromisedAnswer(variables[number], self._session))
+        raise RemoteProtocolError(f"the peer's program has no variable {number}")
+
+    def _promise(self, place: Promised) -> Promised:
+        if self.promised is None:
+            self.promised = []
+        self.promised.append(place)
+        return place
+
+    def _introduced(self, number: int) -> Import:
+        session = self._session
+        peer = session.peer
+        if peer is not None and peer.keeper is session.keeper:
+            # Both ends are in one Worker: a stub that came home stands for what it stood for.
+            hook = peer.exports.get(number)
+            if isinstance(hook, ForwardHook):
+                entry = hook.entry
+                entry.claim()
+                peer.exports.pop(number)
+                hook.release()
+                entry.handles -= 1
+                return entry
+        entry = Import(session, number)
+        self._enter(number, entry)
+        return entry
+
+    def _enter(self, number: int, entry: Import) -> None:
+        if number >= 0 or number in self._session.imports:
+            raise RemoteProtocolError(f"the peer introduced the id {number} twice")
+        self._session.imports[number] = entry
+
+    def _home(self, hook: Hook) -> Import:
+        if isinstance(hook, ForwardHook):
+            return hook.entry
+        importer = self._session.host.loopback(self._session.keeper)
+        exporter = importer.peer
+        if exporter is None:
+            raise RemoteProtocolError("a stub came home to a Worker without a loopback")
+        number = exporter.outgoing.export(hook)
+        entry = Import(importer, number)
+        importer.imports[number] = entry
+        return entry
+
+    def _wrap(self, binding: bool, entry: Import) -> Any:  # noqa: FBT001 - private
+        session = self._session
+        handle = Handle(entry, session.keeper)
+        if self.handles is None:
+            self.handles = []
+        self.handles.append(handle)
+        host = session.host
+        return host.binding(handle) if binding else host.stub(handle)
+
+    def detour(self, pending: Pending, value: Any) -> bool:
+        """Let stubs in `value` that came home go the long way while calls are still on it.
+
+        Returns:
+            Whether any does.
+        """
+        made = False
+        for handle in self.own or ():
+            if Detour.take_over(handle, pending, value):
+                made = True
+        return made
+

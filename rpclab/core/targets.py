@@ -1,0 +1,187 @@
+"""What a peer can reach of an object: the visibility rule, and nothing else.
+
+Floor: core. Nothing that could have a side effect is read in order to decide.
+
+Visible are the names that do not begin with an underscore and whose value, in the first class of
+the MRO that has the name, is a descriptor (a function, a property, a cached property, a wrapped
+function), if that class itself derives from an exposed base. Rules C9 to C17, E5, T1 to T3, F4.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+from typing import Any
+
+from rpclab.errors import no_such_member
+
+
+class Exposed:
+    """The root of the classes whose members a peer may reach."""
+
+    __slots__ = ()
+
+
+class RpcTarget(Exposed):
+    """The base of objects that are passed by reference: a peer gets a stub of them.
+
+    Methods and properties of the class can be called and awaited through the stub; attributes of
+    the instance cannot (rules T1, T2). A method `dispose(self)`, plain or async, runs once for each
+    stub made of the object, when the last handle of that stub is gone; no peer can call it.
+    """
+
+    __slots__ = ("__dict__", "__weakref__")
+
+
+FUNCTION_TYPES = frozenset(
+    {types.FunctionType, types.BuiltinFunctionType, types.MethodType, functools.partial}
+)
+
+_NEVER = (
+    staticmethod,
+    classmethod,
+    type,
+    types.MemberDescriptorType,
+    types.GetSetDescriptorType,
+)
+_MISSING: Any = object()
+
+
+def is_function(value: object) -> bool:
+    """Whether a value is sent as a stub that calls back (rule F1)."""
+    return type(value) in FUNCTION_TYPES
+
+
+def is_target(value: object) -> bool:
+    """Whether a value is sent as a stub rather than copied."""
+    return isinstance(value, RpcTarget) or type(value) in FUNCTION_TYPES
+
+
+def method_of(target: Any, name: str) -> Any:
+    """Give the plain function that is the method `name` of a target, or None.
+
+    None means only that the case is not the ordinary one; `read_member` decides the others.
+    """
+    for kind in type(target).__mro__:
+        members = kind.__dict__
+        if name in members:
+            function = members[name]
+            if (
+                type(function) is types.FunctionType
+                and name[0] != "_"
+                and name != "dispose"
+                and issubclass(kind, Exposed)
+                and name not in instance_attributes(target)
+            ):
+                return function
+            return None
+    return None
+
+
+def instance_attributes(target: object) -> dict[str, Any]:
+    """The attributes of the instance itself, without running any code of its class."""
+    try:
+        return object.__getattribute__(target, "__dict__")  # type: ignore[no-any-return]
+    except AttributeError:
+        return {}
+
+
+def read_member(target: object, name: str) -> Any:
+    """Read a visible member of a target: a bound method, or a property's value.
+
+    Raises:
+        NoSuchMemberError: there is none, or it is hidden (rules C6, T2).
+        Exception: whatever the property raises.
+    """
+    attribute = _visible(type(target), name)
+    hidden = name in instance_attributes(target) and not hasattr(type(attribute), "__set__")
+    if attribute is _MISSING or (hidden and type(attribute) is not functools.cached_property):
+        raise no_such_member(name, surface(target))
+    return attribute.__get__(target, type(target))
+
+
+def read_function_attribute(function: object, name: str) -> Any:
+    """Read an attribute that was set on a function (rule F4).
+
+    Raises:
+        NoSuchMemberError: there is none, or its name begins with an underscore.
+    """
+    attributes = function_attributes(function)
+    if name not in attributes:
+        raise no_such_member(name, attributes)
+    return attributes[name]
+
+
+def function_attributes(function: object) -> dict[str, Any]:
+    """The attributes of a function that a peer can see."""
+    while type(function) is types.MethodType:
+        function = function.__func__
+    found = getattr(function, "__dict__", {})
+    return {name: found[name] for name in found if not name.startswith("_") and name != "dispose"}
+
+
+def disposer_of(target: Any) -> Any:
+    """Give the callable that runs when the last handle of a stub is gone, or None (T6, O17)."""
+    if type(target) in FUNCTION_TYPES:
+        while type(target) is types.MethodType:
+            target = target.__func__
+        dispose = getattr(target, "__dict__", {}).get("dispose")
+        return dispose if callable(dispose) else None
+    for kind in type(target).__mro__:
+        if "dispose" in kind.__dict__:
+            attribute = kind.__dict__["dispose"]
+            visible = issubclass(kind, Exposed) and hasattr(type(attribute), "__get__")
+            return attribute.__get__(target, type(target)) if visible else None
+    return None
+
+
+def surface(value: object) -> list[str]:
+    """List what a peer can reach of an object.
+
+    Args:
+        value: a target, an entrypoint (or the class of one), a function, or a dict.
+
+    Returns:
+        The names, sorted.
+
+    Raises:
+        TypeError: the value is passed by copy and has no members.
+    """
+    if isinstance(value, dict):
+        return sorted(key for key in value if type(key) is str)
+    if is_function(value):
+        return sorted(function_attributes(value))
+    kind = value if isinstance(value, type) else type(value)
+    if not issubclass(kind, Exposed):
+        raise TypeError(
+            f"a peer reaches no members of a {kind.__name__}: derive it from rpclab.RpcTarget"
+        )
+    own = instance_attributes(value) if kind is not value else {}
+    names = {name for base in kind.__mro__ for name in base.__dict__}
+    return sorted(
+        name
+        for name in names
+        if (attribute := _visible(kind, name)) is not _MISSING
+        and (
+            name not in own
+            or hasattr(type(attribute), "__set__")
+            or type(attribute) is functools.cached_property
+        )
+    )
+
+
+def _visible(kind: type, name: str) -> Any:
+    """The class attribute of that name if a peer may see it, else _MISSING."""
+    if not name or name[0] == "_" or name == "dispose":
+        return _MISSING
+    for base in kind.__mro__:
+        if name in base.__dict__:
+            attribute = base.__dict__[name]
+            if (
+                issubclass(base, Exposed)
+                and hasattr(type(attribute), "__get__")
+                and not isinstance(attribute, _NEVER)
+            ):
+                return attribute
+            return _MISSING
+    return _MISSING

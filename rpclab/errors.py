@@ -1,0 +1,163 @@
+"""Every error rpclab raises, and whose fault each one is.
+
+Floor: errors, the lowest. Imports nothing of rpclab.
+
+    RpcError
+    ├── ProtocolError
+    │   ├── LocalProtocolError      this program broke the rules: fix it
+    │   └── RemoteProtocolError     the peer did: that session ends, others go on
+    ├── RemoteError                 raised over there, and no class here fits it
+    ├── NoSuchMemberError           (a TypeError) the other side has no such member, or hides it
+    ├── NotCallableError            (a TypeError) the member exists and is not a function
+    ├── DataCloneError              (a TypeError) this value cannot be sent
+    ├── MessageTooLargeError        the message is over the limit
+    ├── DisposedError               the stub or promise was used after its release
+    ├── ContextEndedError           the execution context at one end is over
+    ├── CallCancelledError          the call was cancelled before it had a result
+    ├── DisconnectedError           the session ended first
+    ├── UnknownBindingError         the binding's Worker is not deployed
+    └── UnknownEntrypointError      the Worker exports no such entrypoint
+
+An error that was raised at the other side of a session has `remote = True` (rule Z2).
+Errors derived from RpcError keep their class between Python peers.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class RpcError(Exception):
+    """The family of everything rpclab raises by itself."""
+
+    remote = False
+
+
+class ProtocolError(RpcError):
+    """A message broke the rules of the protocol."""
+
+
+class LocalProtocolError(ProtocolError):
+    """This program used rpclab against its rules."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The peer sent something that is no message; its session ends with this reason."""
+
+
+class RemoteError(RpcError):
+    """Something was raised at the other side that no class here can stand for.
+
+    Attributes:
+        name: the name of the class (or the kind of value) that was raised there.
+        value: the value that was raised, where it was a value and no exception.
+    """
+
+    def __init__(self, message: str = "", *, name: str = "Error", value: object = None) -> None:
+        super().__init__(message)
+        self.name = name
+        self.value = value
+
+
+class NoSuchMemberError(RpcError, TypeError):
+    """The receiver has no member of that name, or does not show it (rules C6, T2)."""
+
+
+class NotCallableError(RpcError, TypeError):
+    """The member is there, and is not a function (rules C7, C8)."""
+
+
+class DataCloneError(RpcError, TypeError):
+    """This value cannot be sent (rules V14, V15, V22).
+
+    Attributes:
+        path: where in the message the value stands, such as `args[0]["items"][3]`.
+    """
+
+    path: str = ""
+
+
+class MessageTooLargeError(RpcError):
+    """The message is larger than the limit (rule V23)."""
+
+
+class DisposedError(RpcError):
+    """A stub or promise was used after it had been disposed (rules O3, O8, P6)."""
+
+
+class ContextEndedError(RpcError):
+    """The execution context that hosted the target, or answered the call, is over (W6, W7)."""
+
+
+class CallCancelledError(RpcError):
+    """The call was cancelled, and is awaited all the same."""
+
+
+class DisconnectedError(RpcError):
+    """The session to the other Worker ended before the answer came."""
+
+
+class UnknownBindingError(RpcError):
+    """No Worker of the name that this binding gives is deployed."""
+
+
+class UnknownEntrypointError(RpcError):
+    """The Worker does not export that entrypoint (rules E9, E10)."""
+
+
+STUB_DISPOSED = "RPC stub used after being disposed."
+PROMISE_DISPOSED = "RPC promise used after being disposed."
+HOST_CONTEXT_ENDED = (
+    "The execution context which hosts this callback is no longer running."
+)
+CALL_CONTEXT_ENDED = "The execution context responding to this call was canceled."
+
+
+def no_such_member(name: str, known: Iterable[str] = ()) -> NoSuchMemberError:
+    """Build the error of rule C6, with the near names as a note.
+
+    Args:
+        name: the first step of the path that failed.
+        known: the names that a peer could have meant.
+    """
+    error = NoSuchMemberError(f'The RPC receiver does not implement the method "{name}".')
+    hint = near(name, known)
+    if hint:
+        error.add_note(hint)
+    return error
+
+
+def not_callable(path: tuple[str, ...]) -> NotCallableError:
+    """Build the error of rules C7 and C8."""
+    return NotCallableError(f'"{".".join(path) or "(this)"}" is not a function.')
+
+
+def reserved_method(name: str) -> TypeError:
+    """Build the error of rules C16 and C17."""
+    return TypeError(f"'{name}' is a reserved method and cannot be called over RPC.")
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """Say which of the known names are meant, or which there are; "" if there are none."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    if close:
+        return f"did you mean {' or '.join(repr(match) for match in close)}?"
+    return f"there are: {', '.join(names)}" if names else ""
+
+
+def fresh_copy(error: BaseException) -> BaseException:
+    """Copy an error, so that each await raises one with a traceback of its own.
+
+    The copy has the class, args, attributes, cause and notes of the original, and no traceback.
+    """
+    kind, arguments, *state = error.__reduce__()[:3]
+    copy: BaseException = kind(*arguments)
+    if state and state[0]:
+        copy.__setstate__(dict(state[0]))
+    if "__notes__" in copy.__dict__:
+        copy.__dict__["__notes__"] = list(copy.__dict__["__notes__"])
+    copy.__cause__ = error.__cause__
+    copy.__suppress_context__ = error.__suppress_context__
+    return copy

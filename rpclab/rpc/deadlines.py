@@ -1,0 +1,125 @@
+"""`async with rpclab.deadline(seconds)`: a bound on everything in a block, over every hop.
+
+Floor: rpc.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import ContextVar, Token
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+from rpclab.errors import CallCancelledError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rpclab.core.answers import Answer
+    from rpclab.core.imports import Pending
+    from rpclab.rpc.engine import Engine
+
+def deadline(seconds: float) -> DeadlineBlock:
+    """Bound everything in an `async with` block, over every hop.
+
+    When the time is up the calls made in the block are cancelled, here and in the Workers, and the
+    block raises TimeoutError. An inner deadline cannot lengthen an outer one.
+
+    Args:
+        seconds: how long the block may take.
+    """
+    return DeadlineBlock(seconds)
+
+
+current_deadline: ContextVar[Deadline | None] = ContextVar("rpclab_deadline", default=None)
+
+
+engines: WeakSet[Engine] = WeakSet()
+"""Every engine; each carries options on its calls while a deadline is in use."""
+
+
+def _count(change: int) -> None:
+    for engine in engines:
+        engine.special += change
+
+
+class Deadline:
+    """A moment at which calls are given up.
+
+    Attributes:
+        when: the moment, in the time of the loop.
+        calls: the calls made under it.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, when: float) -> None:
+        self._loop = loop
+        self.when = when
+        self.calls: WeakSet[Pending] = WeakSet()
+
+    def left(self) -> float:
+        """Seconds left; never below zero."""
+        return max(0.0, self.when - self._loop.time())
+
+    def expire(self) -> None:
+        """Give up every call made under it."""
+        for pending in list(self.calls):
+            pending.cancel("its deadline passed")
+
+    def expire_with(self, answer: Answer) -> None:
+        """Cancel a call that is being answered here when the moment comes."""
+
+        def passed() -> None:
+            self.expire()
+            answer.interrupt(CallCancelledError("The call was cancelled: its deadline passed."))
+
+        timer = self._loop.call_at(self.when, passed)
+
+        def over() -> None:
+            timer.cancel()
+            _count(-1)
+
+        _count(1)
+        answer.watch(over)
+
+
+class DeadlineBlock:
+    """What `rpclab.deadline` gives: an async context manager."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._deadline: Deadline | None = None
+        self._token: Token[Deadline | None] | None = None
+        self._timeout: asyncio.Timeout | None = None
+
+    async def __aenter__(self) -> DeadlineBlock:
+        loop = asyncio.get_running_loop()
+        outer = current_deadline.get()
+        when = loop.time() + self._seconds
+        # An inner deadline cannot lengthen an outer one; the outer one then raises.
+        own = outer is None or when < outer.when
+        self._deadline = Deadline(loop, when if own or outer is None else outer.when)
+        self._token = current_deadline.set(self._deadline)
+        _count(1)
+        self._timeout = asyncio.timeout_at(when if own else None)
+        await self._timeout.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        _count(-1)
+        if self._token is not None:
+            current_deadline.reset(self._token)
+        if self._timeout is None or self._deadline is None:
+            return None
+        if self._timeout.expired() or self._deadline.left() == 0:
+            self._deadline.expire()
+        return await self._timeout.__aexit__(kind, error, traceback)
+
+    @property
+    def when(self) -> float | None:
+        """The moment, in the time of the loop; None before the block begins."""
+        return self._deadline.when if self._deadline is not None else None

@@ -1,0 +1,416 @@
+"""The run queue: the one place from which calls are delivered and tasks resumed.
+
+Floor: rpc. User code only enqueues. The queue is drained inside one callback of the event loop,
+where no task is current; so a call and its answer cost no pass of the loop of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from contextvars import Context, ContextVar, copy_context
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any
+
+from rpclab.codecs.exceptions import STEERING
+from rpclab.codecs.msgpack import MsgpackCodec
+from rpclab.core.contexts import ExecutionContext, current
+from rpclab.core.limits import DEFAULT_LIMITS, Limits
+from rpclab.core.messages import DEADLINE, NODE
+from rpclab.core.session import Session
+from rpclab.errors import DisconnectedError, RpcError
+from rpclab.rpc.activity import Activity
+from rpclab.rpc import deadlines
+from rpclab.rpc.deadlines import Deadline, current_deadline
+from rpclab.rpc.sites import calling_site, trim
+from rpclab.rpc.stubs import RpcStub, ServiceBinding
+from rpclab.transports import memory
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from rpclab.core.answers import Answer
+    from rpclab.core.handles import Handle
+    from rpclab.core.host import Observer
+    from rpclab.core.imports import Import, Pending
+    from rpclab.rpc.waiter import Waiter
+    from rpclab.trace.accounting import Ledger
+
+log = logging.getLogger("rpclab")
+
+_TURNS = 256  # how often one drain goes round before the event loop has its turn
+_DATA = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple, set})
+
+
+class Engine:
+    """All sessions between the Workers of one sandbox, on one event loop.
+
+    Args:
+        limits: hold for every session.
+        debug: put the remote traceback on errors, as a note.
+
+    Attributes:
+        observe: takes events while somebody records.
+        ledger: does the accounting of round trips while somebody traces.
+        ambient: context variables that a call carries to the Worker (the notebook's output).
+        special: whether calls carry options; kept up to date by who needs that.
+    """
+
+    def __init__(self, *, limits: Limits = DEFAULT_LIMITS, debug: bool = True) -> None:
+        self.limits = limits
+        self.debug = debug
+        self.observe: Observer | None = None
+        self.ledger: Ledger | None = None
+        self.ambient: tuple[ContextVar[Any], ...] = ()
+        self.special = 0
+        self.sites = False
+        self.in_step = False
+        self.keeps_interrupts = False
+        self._keepers: dict[str, ExecutionContext] = {}
+        self._sessions: dict[tuple[str, str], Session] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._woken: deque[Session] = deque()
+        self._ready: deque[Waiter] = deque()
+        self._again: deque[Callable[[], None]] = deque()
+        self._forgotten: deque[Import] = deque()
+        self._causes: dict[Session, Context] = {}
+        self._cause: Context | None = None
+        self._scheduled = False
+        self._draining = False
+        deadlines.engines.add(self)
+
+    # Workers and the sessions between them.
+
+    def keeper(self, worker: str) -> ExecutionContext:
+        """The long context of a Worker, which owns what belongs to no event."""
+        found = self._keepers.get(worker)
+        if found is None:
+            found = self._keepers[worker] = ExecutionContext(self, worker, long=True)
+        return found
+
+    def session(self, importer: str, exporter: str) -> Session:
+        """The end, at `importer`, of its session with `exporter`."""
+        found = self._sessions.get((importer, exporter))
+        if found is None or found.closed is not None:
+            found = self._connect(importer, exporter)
+        return found
+
+    def _connect(self, one: str, other: str) -> Session:
+        near, far = (
+            Session(
+                f"{here}→{there}",
+                codec=MsgpackCodec,
+                host=self,
+                keeper=self.keeper(here),
+                limits=self.limits,
+            )
+            for here, there in ((one, other), (other, one))
+        )
+        memory.connect(near, far, self.again)
+        self._sessions[one, other] = near
+        # A Worker's session with itself has an importing and an exporting end of one name.
+        if one != other:
+            self._sessions[other, one] = far
+        return near
+
+    def sessions(self) -> Iterable[Session]:
+        """Every open end, the exporting ends of loopbacks too."""
+        for (one, other), session in list(self._sessions.items()):
+            yield session
+            if one == other and session.peer is not None:
+                yield session.peer
+
+    def loopback(self, context: ExecutionContext) -> Session:
+        """The importing end of a Worker's session with itself."""
+        return self.session(context.worker, context.worker)
+
+    def loopback_context(self, session: Session) -> ExecutionContext:
+        """The context in which a Worker forwards calls."""
+        return session.keeper
+
+    def drop_worker(self, worker: str, why: str) -> None:
+        """End every session of a Worker."""
+        for key, session in list(self._sessions.items()):
+            if worker in key:
+                session.close(DisconnectedError(why))
+                self._sessions.pop(key, None)
+        keeper = self._keepers.pop(worker, None)
+        if keeper is not None:
+            keeper.end()
+
+    # The run queue.
+
+    def wake(self, session: Session) -> None:
+        """Flush a session in the next turn of the drain."""
+        if self.ambient and session not in self._causes:
+            self._causes[session] = copy_context()
+        self._woken.append(session)
+        if not self._scheduled:
+            self._schedule()
+
+    def settled(self, pending: Pending) -> None:
+        """Resume the waiters of a promise once the batch at hand is applied."""
+        waiters, pending.waiters = pending.waiters, None
+        for waiter in waiters or ():
+            if pending.state == 2 and hasattr(waiter, "hurry"):  # noqa: PLR2004 - REJECTED
+                waiter.hurry()
+            self._ready.append(waiter)
+
+    def resume_soon(self, waiter: Waiter) -> None:
+        """Resume a waiter that was cancelled."""
+        self._ready.append(waiter)
+        if not self._scheduled:
+            self._schedule()
+
+    def again(self, function: Callable[[], None]) -> None:
+        """Run a function first thing in the next turn."""
+        self._again.append(function)
+        if not self._scheduled:
+            self._schedule()
+
+    def forget(self, entry: Import) -> None:
+        """Queue the release of a handle that Python forgot. Safe in finalizers and threads."""
+        self._forgotten.append(entry)
+        loop = self._loop
+        if len(self._forgotten) == 1 and loop is not None and not loop.is_closed():
+            try:
+                loop.call_soon_threadsafe(self._sweep)
+            except RuntimeError:  # the loop is closing; there is nobody left to tell
+                self._forgotten.clear()
+
+    def _sweep(self) -> None:
+        while self._forgotten:
+            self._forgotten.popleft().drop()
+
+    def _schedule(self) -> None:
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._adopt(loop)
+        self._scheduled = True
+        loop.call_soon(self._drain, context=_EMPTY.copy())
+
+    def _adopt(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._loop is not None and not self._loop.is_closed() and self._loop.is_running():
+            raise RpcError(
+                "this sandbox lives on the event loop of another thread;"
+                " use asyncio.run_coroutine_threadsafe to call into it"
+            )
+        self._loop = loop
+
+    def _drain(self) -> None:
+        loop = self._loop
+        if self._draining or loop is None:
+            return
+        self._draining = True
+        factory = loop.get_task_factory()
+        loop.set_task_factory(self._task_factory(factory))
+        try:
+            for _ in range(_TURNS):
+                while self._again:
+                    self._again.popleft()()
+                if self._forgotten:
+                    self._sweep()
+                for _ in range(len(self._woken)):
+                    session = self._woken.popleft()
+                    if self.ambient:
+                        self._cause = self._causes.pop(session, None)
+                    session.flush()
+                while self._ready:
+                    self._ready.popleft().resume()
+                if not self._woken and not self._again:
+                    break
+        finally:
+            self._draining = False
+            self._cause = None
+            loop.set_task_factory(factory)
+            self._scheduled = False
+            if self._woken or self._ready or self._again:
+                self._schedule()
+
+    def _task_factory(self, previous: Any) -> Any:
+        """Note the tasks that a Worker starts by itself, for they end with its context (X8)."""
+
+        def make(loop: Any, coroutine: Any, **kwargs: Any) -> Any:
+            if previous is None:
+                task = asyncio.Task(coroutine, loop=loop, **kwargs)
+            else:
+                task = previous(loop, coroutine, **kwargs)
+            context = current.get()
+            if context is not None and not context.long:
+                if context.tasks is None:
+                    context.tasks = set()
+                context.tasks.add(task)
+                task.add_done_callback(context.tasks.discard)
+            return task
+
+        return make
+
+    # Running the code of Workers.
+
+    def run(
+        self,
+        answer: Answer,
+        function: Callable[..., Any],
+        args: list[Any],
+        kwargs: dict[str, Any] | None,
+        context: ExecutionContext,
+    ) -> None:
+        """Call a member in a fresh context; settle `answer` with what it returns or raises."""
+        variables = self._variables(answer, context)
+        self.in_step = True
+        try:
+            if kwargs:
+                value = variables.run(function, *args, **kwargs)
+            else:
+                value = variables.run(function, *args)
+        except Exception as error:  # noqa: BLE001 - it is the outcome of the call
+            self.in_step = False
+            self._failed(answer, error)
+            return
+        except BaseException as error:
+            self.in_step = False
+            self._failed(answer, error)
+            if self.keeps_interrupts and isinstance(error, KeyboardInterrupt):
+                return
+            raise
+        self.in_step = False
+        kind = type(value)
+        if kind is CoroutineType:
+            self._drive(answer, value, variables)
+        elif kind in _DATA or not hasattr(kind, "__await__"):
+            answer.resolve(value)
+        else:
+            self._drive(answer, _await(value), variables)
+
+    def drive(self, answer: Answer, work: Awaitable[Any], context: ExecutionContext) -> None:
+        """Run an awaitable in a fresh context; settle `answer` with what comes out."""
+        self._drive(answer, _await(work), self._variables(answer, context))
+
+    def _drive(self, answer: Answer, work: Any, variables: Context) -> None:
+        loop = self._loop
+        if loop is None:
+            raise RpcError("no event loop is running")
+
+        def settled(value: Any, error: BaseException | None) -> None:
+            if error is None:
+                answer.resolve(value)
+            else:
+                self._failed(answer, error)
+
+        activity = Activity(loop, work, variables, settled)
+        if self.ledger is not None:
+            self.ledger.activity(activity, variables)
+        if not activity.start():
+            answer.suspend(activity)
+
+    def _variables(self, answer: Answer, context: ExecutionContext) -> Context:
+        variables = context.variables
+        if variables is None:
+            variables = context.variables = Context()
+            variables.run(current.set, context)
+        variables = variables.copy()
+        if self.ambient and self._cause is not None:
+            for variable in self.ambient:
+                if variable in self._cause:
+                    variables.run(variable.set, self._cause[variable])
+        if answer.deadline is not None:
+            variables.run(current_deadline.set, answer.deadline)
+        if self.ledger is not None:
+            self.ledger.started(answer, variables)
+        return variables
+
+    def _failed(self, answer: Answer, error: BaseException) -> None:
+        if any(kind.__name__ in STEERING for kind in type(error).__mro__):
+            text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            error = RpcError(f"the method was left by {text}").with_traceback(error.__traceback__)
+        if self.debug:
+            trim(error)
+        answer.reject(error)
+
+    def detach(self, function: Callable[[], Any], context: ExecutionContext, what: str) -> None:
+        """Run something nobody waits for; report its failure (rule O16)."""
+        context.hold()
+        variables = Context() if context.variables is None else context.variables.copy()
+        variables.run(current.set, context)
+
+        def settled(_value: Any, error: BaseException | None) -> None:
+            if error is not None and not isinstance(error, asyncio.CancelledError):
+                self.report(error, what)
+            context.let_go()
+
+        async def work() -> None:
+            result = function()
+            if hasattr(type(result), "__await__"):
+                await result
+
+        if self._loop is not None:
+            Activity(self._loop, work(), variables, settled).start()
+
+    def bound(self, answer: Answer, seconds: float) -> None:
+        """Hold a call to the deadline of its caller."""
+        loop = asyncio.get_running_loop()
+        answer.deadline = Deadline(loop, loop.time() + seconds)
+        answer.deadline.expire_with(answer)
+
+    async def await_inside(self, value: Any) -> Any:
+        """Give `value` with the awaitables in it awaited, at any depth."""
+        kind = type(value)
+        if kind is dict:
+            return {key: await self.await_inside(item) for key, item in value.items()}
+        if kind in (list, tuple, set, frozenset):
+            return kind([await self.await_inside(item) for item in value])
+        if kind not in _DATA and hasattr(kind, "__await__"):
+            return await value
+        return value
+
+    # What the core asks.
+
+    def call_options(self, pending: Pending) -> dict[str, Any]:
+        """What a call carries beside its arguments."""
+        options: dict[str, Any] = {}
+        deadline = current_deadline.get()
+        if deadline is not None:
+            options[DEADLINE] = deadline.left()
+            deadline.calls.add(pending)
+        if self.ledger is not None:
+            options[NODE] = self.ledger.call(pending)
+        return options
+
+    def mark_result(self, answer: Answer, message: list[Any]) -> None:
+        """What a settlement carries beside its value."""
+        if self.ledger is not None:
+            message.append(self.ledger.reply(answer))
+
+    def stub(self, handle: Handle) -> RpcStub:
+        """Wrap a handle as a stub."""
+        return RpcStub.__from_handle__(handle)
+
+    def binding(self, handle: Handle) -> ServiceBinding:
+        """Wrap a handle as a binding."""
+        return ServiceBinding(handle)
+
+    def site(self) -> str | None:
+        """Where rpclab was called from, while somebody records."""
+        return calling_site() if self.sites else None
+
+    def report(self, error: BaseException, what: str) -> None:
+        """Tell of a failure that nobody waits for."""
+        log.error("%s failed: %s: %s", what, type(error).__name__, error, exc_info=error)
+
+    def close(self) -> None:
+        """End every session and context."""
+        error = DisconnectedError("the sandbox was closed")
+        for session in list(self.sessions()):
+            session.close(error)
+        for keeper in list(self._keepers.values()):
+            keeper.end()
+        self._sessions.clear()
+        self._keepers.clear()
+
+
+async def _await(value: Awaitable[Any]) -> Any:
+    return await value
+
+
+_EMPTY = Context()

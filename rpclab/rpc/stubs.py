@@ -1,0 +1,493 @@
+"""What the application holds of the other side: stubs, promises, properties, bindings.
+
+Floor: rpc. Their local names are `dup`, `dispose`, `on_broken`, on promises `map`, and dunders;
+every other name is remote, and `stub["name"]` reaches those too. Nothing that a debugger, a
+display or a copy does with one sends a message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+from rpclab.core.contexts import current
+from rpclab.core.imports import PENDING, REJECTED
+from rpclab.core.remap import Placeholder, record
+from rpclab.core.targets import is_target
+from rpclab.errors import (
+    PROMISE_DISPOSED, DisposedError, fresh_copy, no_such_member, not_callable,
+)  # fmt: skip
+from rpclab.rpc.waiter import Waiter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from rpclab.core.handles import Handle
+    from rpclab.core.imports import Pending
+    from rpclab.core.references import Outgoing, Reference
+
+_ITEMS = (
+    "paths enter dicts, functions and targets, never lists, strings or sets:"
+    " await the value, and index that"
+)
+
+
+class Remote:
+    """What stubs, promises, properties and bindings have in common: members by any name."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        # Names like __len__ and _repr_html_ are questions of Python and IPython, not remote ones.
+        if name[0] == "_" and name[-1] == "_":
+            raise AttributeError(name)
+        return self.__member__(name)
+
+    def __getitem__(self, name: object) -> Any:
+        if type(name) is not str:
+            raise TypeError(f"a remote member has a name, not the index {name!r}: {_ITEMS}")
+        return self.__member__(name)
+
+    def __member__(self, name: str) -> RpcProperty:
+        raise NotImplementedError
+
+    def __iter__(self) -> NoReturn:
+        raise TypeError(f"{_article(self)} cannot be iterated: {_ITEMS}")
+
+    def __len__(self) -> NoReturn:
+        raise TypeError(f"{_article(self)} has no len(): {_ITEMS}")
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __contains__(self, item: object) -> NoReturn:
+        raise TypeError(f"{_article(self)} cannot be searched: {_ITEMS}")
+
+    def __dir__(self) -> list[str]:
+        return ["dispose", "dup", "on_broken"]
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{_article(self)} cannot be pickled or copied; dup() makes another handle")
+
+    def __copy__(self) -> NoReturn:
+        self.__reduce__()
+
+    def __deepcopy__(self, memo: object) -> NoReturn:
+        self.__reduce__()
+
+
+class RpcProperty(Remote):
+    """A member that was named, on a stub, promise or binding; nothing is sent (rule P1).
+
+    Calling it calls the method; awaiting it reads the property, anew each time.
+    """
+
+    __slots__ = ("__owner__", "__path__")
+
+    def __init__(self, owner: Any, path: str | list[str]) -> None:
+        self.__owner__ = owner
+        self.__path__ = path
+
+    def __call__(self, *args: Any, **kwargs: Any) -> RpcPromise:
+        pending = self.__owner__.call(self.__path__, args, kwargs)
+        return RpcPromise(pending) if type(pending) is not Placeholder else MapValue(pending)
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self.__read__().__await__()
+
+    def __read__(self) -> RpcPromise:
+        pending = self.__owner__.call(self.__path__, None, None)
+        return RpcPromise(pending) if type(pending) is not Placeholder else MapValue(pending)
+
+    def __member__(self, name: str) -> RpcProperty:
+        return RpcProperty(self.__owner__, [*_names(self.__path__), name])
+
+    def __repr__(self) -> str:
+        return f"<RpcProperty {'.'.join(_names(self.__path__))} of {self.__owner__!r}>"
+
+    def __rpc_refer__(self, outgoing: Outgoing) -> Reference:
+        # As an argument a property is read when the call is made.
+        return self.__read__().__rpc_refer__(outgoing)
+
+    def map(self, function: Callable[[Any], Any]) -> RpcPromise:
+        """Read the property, and run `function` at the callee on its value (see `RpcPromise.map`)."""
+        return self.__read__().map(function)
+
+
+class RpcStub(Remote):
+    """A stub of a target or function that lives elsewhere.
+
+    It is one handle: it keeps the target until it is disposed, by `dispose()` or at the end of a
+    `with` block, or its execution context ends (rules O1 to O5, O12).
+
+    Args:
+        target: a target, function or dict of one's own: makes a local stub, which behaves like a
+            remote one (rules O19, O20). A stub gives another handle of the same.
+
+    Raises:
+        TypeError: the target is something else.
+    """
+
+    __slots__ = ("__dict__", "__handle__", "__weakref__")
+
+    def __init__(self, target: Any) -> None:
+        from rpclab.rpc.local import local_handle  # noqa: PLC0415 - it needs this module
+
+        if type(target) is RpcStub:
+            self.__handle__: Handle = target.__handle__.dup()
+            return
+        if not is_target(target) and type(target) is not dict:
+            raise TypeError(
+                "RpcStubs can only wrap plain objects, functions, and RpcTarget derivatives."
+            )
+        self.__handle__ = local_handle(target)
+
+    @classmethod
+    def __from_handle__(cls, handle: Handle) -> RpcStub:
+        stub = cls.__new__(cls)
+        stub.__handle__ = handle
+        return stub
+
+    def __rpc_handle__(self) -> Handle:
+        return self.__handle__
+
+    def __rpc_refer__(self, outgoing: Outgoing) -> Reference:
+        return outgoing.refer_handle(self, self.__handle__)
+
+    def __getattr__(self, name: str) -> Any:
+        if name[0] == "_" and name[-1] == "_":
+            raise AttributeError(name)
+        # Kept, for a program uses the same few methods again and again.
+        member = self.__dict__[name] = RpcProperty(self.__handle__, name)
+        return member
+
+    def __member__(self, name: str) -> RpcProperty:
+        return RpcProperty(self.__handle__, name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> RpcPromise:
+        return RpcPromise(self.__handle__.call([], args, kwargs))
+
+    def __await__(self) -> Generator[Any, None, RpcStub]:
+        return self
+        yield
+
+    def dup(self) -> RpcStub:
+        """Make an independent handle of the same stub (rule O5).
+
+        Raises:
+            DisposedError: this one was disposed.
+        """
+        return RpcStub.__from_handle__(self.__handle__.dup())
+
+    def dispose(self) -> None:
+        """Let go of the target; at once, without waiting. Doing so twice is fine (rule O2)."""
+        self.__handle__.dispose()
+
+    def on_broken(self, callback: Callable[[BaseException], None]) -> Callable[[], None]:
+        """Call `callback(error)` once when the target is gone; at once if it is already.
+
+        Not for an ordinary dispose.
+
+        Returns:
+            A function that takes the callback back.
+        """
+        entry = self.__handle__.entry
+        if entry is None:
+            callback(self.__handle__.error())
+            return lambda: None
+        return entry.direct.watch(callback)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.dispose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.dispose()
+
+    def __repr__(self) -> str:
+        return f"<RpcStub {_describe(self.__handle__)}>"
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return _bundle(self)
+
+
+class RpcPromise(Remote):
+    """The result of a call that was made: await it, or go on calling on it (rules C2, L1).
+
+    Awaiting it twice gives the same value (L4); each await of a failed one raises a fresh error.
+    """
+
+    __slots__ = ("__gone__", "__pending__", "__weakref__")
+
+    def __init__(self, pending: Pending) -> None:
+        self.__pending__ = pending
+        self.__gone__ = False
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        pending = self.__pending__
+        if pending.state == PENDING:
+            host: Any = pending.session.host
+            yield Waiter(host, (pending,), asyncio.get_running_loop())
+        if pending.session.host.ledger is not None:  # type: ignore[attr-defined]
+            pending.session.host.ledger.awaited(pending)  # type: ignore[attr-defined]
+        if pending.state == REJECTED:
+            raise fresh_copy(pending.value)
+        return pending.value
+
+    def __member__(self, name: str) -> RpcProperty:
+        return RpcProperty(_Members(self), name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> RpcPromise:
+        return RpcProperty(_Members(self), [])(*args, **kwargs)
+
+    @property
+    def __rpc_entry__(self) -> Pending:
+        return self.__pending__
+
+    def __rpc_refer__(self, outgoing: Outgoing) -> Reference:
+        return outgoing.refer_promise(self.__pending__)
+
+    def map(self, function: Callable[[Any], Any]) -> RpcPromise:
+        """Run a function at the callee, on each item of the list that this resolves to.
+
+        The function runs once here, with a placeholder, and what it calls is recorded; the record
+        is replayed at the callee, in the same round trip. On a value that is no list it runs once,
+        on None not at all. After `map()` of Cap'n Web.
+
+        Args:
+            function: calls methods of its argument and of stubs, and returns something made of
+                the results; it cannot look at them.
+
+        Raises:
+            TypeError: the function needs the value itself (`if x`, an f-string, arithmetic).
+        """
+        pending = self.__pending__
+        context = current.get() or pending.context
+        if pending.state != PENDING:
+            if pending.state == REJECTED:
+                return RpcPromise(pending)
+            return RpcStub(lambda value: value)(pending.value).map(function)
+        pending.uses += 1
+        captures, program = record(pending.session, context, function, MapValue)
+        return RpcPromise(pending.session.map(pending.id, [], captures, program, context))
+
+    def dispose(self) -> None:
+        """Dispose what the result holds: now, or when it arrives. The call is not cancelled."""
+        self.__gone__ = True
+        self.__pending__.dispose_stubs()
+
+    def dup(self) -> NoReturn:
+        """Refuse: a promise has no second handle (rule C16).
+
+        Raises:
+            TypeError: always.
+        """
+        raise _no_dup("await the promise, and dup() the stub it gives")
+
+    def on_broken(self, callback: Callable[[BaseException], None]) -> Callable[[], None]:
+        """Call `callback(error)` once if the call fails; at once if it has.
+
+        Returns:
+            A function that takes the callback back.
+        """
+        return self.__pending__.watch(callback)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.dispose()
+
+    async def __aenter__(self) -> Any:
+        return await self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.dispose()
+
+    def __repr__(self) -> str:
+        pending = self.__pending__
+        if self.__gone__:
+            state = "disposed"
+        elif pending.state == PENDING:
+            state = "pending"
+        elif pending.state == REJECTED:
+            state = f"rejected with {type(pending.value).__name__}"
+        else:
+            state = "resolved"
+        return f"<RpcPromise of {_far_side(pending.session)}, {state}>"
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return _bundle(self)
+
+
+class MapValue(RpcPromise):
+    """The placeholder inside `map`: what the callee will put there, unknown here."""
+
+    __slots__ = ()
+
+    def __refuse__(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError(
+            "the function given to map() runs once, here, before there are values: it can call"
+            " methods of its argument and return what they give, but not look at it"
+            " (no if, no f-string, no arithmetic, no loop); do that in a method of the Worker,"
+            " or await the list"
+        )
+
+    __bool__ = __str__ = __format__ = __int__ = __float__ = __index__ = __hash__ = __refuse__  # type: ignore[assignment]
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __refuse__  # type: ignore[assignment]
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __refuse__
+    __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __refuse__
+    __pow__ = __rpow__ = __neg__ = __pos__ = __abs__ = __invert__ = __refuse__
+    __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = __refuse__
+    __iter__ = __len__ = __contains__ = __await__ = __aenter__ = __refuse__  # type: ignore[assignment]
+    dispose = map = on_broken = __refuse__  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return "<the value that map() will put here>"
+
+
+class ServiceBinding(Remote):
+    """A binding to an entrypoint of a Worker: each call reaches a new instance of it (rule E2).
+
+    It is not disposed, and awaiting it gives itself (rules C21, O18).
+    """
+
+    __slots__ = ("__dict__", "__handle__", "__weakref__")
+
+    def __init__(self, handle: Handle) -> None:
+        self.__handle__ = handle
+
+    def __getattr__(self, name: str) -> Any:
+        if name[0] == "_" and name[-1] == "_":
+            raise AttributeError(name)
+        member = self.__dict__[name] = RpcProperty(self.__handle__, name)
+        return member
+
+    def __member__(self, name: str) -> RpcProperty:
+        return RpcProperty(self.__handle__, name)
+
+    def __await__(self) -> Generator[Any, None, ServiceBinding]:
+        return self
+        yield
+
+    def dup(self) -> NoReturn:
+        """Refuse: a binding has no handles (rule C16).
+
+        Raises:
+            TypeError: always.
+        """
+        raise _no_dup("a binding needs none: it is not disposed")
+
+    def __rpc_handle__(self) -> Handle:
+        return self.__handle__
+
+    def __rpc_refer__(self, outgoing: Outgoing) -> Reference:
+        return outgoing.refer_handle(self, self.__handle__, binding=True)
+
+    def __dir__(self) -> list[str]:
+        return []
+
+    def __repr__(self) -> str:
+        return f"<ServiceBinding {_describe(self.__handle__)}>"
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return _bundle(self)
+
+
+class _Members:
+    """Calls on the result of a call: sent after it while it is pending, else made on the value."""
+
+    __slots__ = ("promise",)
+
+    def __init__(self, promise: RpcPromise) -> None:
+        self.promise = promise
+
+    def __repr__(self) -> str:
+        return repr(self.promise)
+
+    def call(self, path: Any, args: tuple[Any, ...] | None, kwargs: dict[str, Any] | None) -> Pending:
+        promise = self.promise
+        pending = promise.__pending__
+        context = current.get() or pending.context
+        if promise.__gone__:
+            return pending.session.rejected(DisposedError(PROMISE_DISPOSED), context)
+        if type(pending) is Placeholder:
+            return pending.pipeline(path, args, kwargs, context)
+        if context.recording is not None:
+            subject = context.recording.capture(promise)
+            return context.recording.add(subject, path, args, kwargs)  # type: ignore[no-any-return]
+        if pending.state == PENDING:
+            return pending.pipeline(path, args, kwargs, context)
+        if pending.state == REJECTED:
+            return pending.session.rejected(fresh_copy(pending.value), context)
+        return _call_value(pending, _names(path), args, kwargs, context)
+
+
+def _call_value(
+    pending: Pending,
+    path: list[str],
+    args: tuple[Any, ...] | None,
+    kwargs: dict[str, Any] | None,
+    context: Any,
+) -> Pending:
+    """Do what the callee would have done, on a value that has arrived."""
+    value = pending.value
+    session = pending.session
+    for position in range(len(path) + 1):
+        handle = getattr(type(value), "__rpc_handle__", None)
+        if handle is not None:
+            found: Pending = handle(value).call(path[position:], args, kwargs or {})
+            return found
+        if position < len(path):
+            name = path[position]
+            if type(value) is not dict or name not in value:
+                known = [key for key in value if type(key) is str] if type(value) is dict else ()
+                return session.rejected(_remote(no_such_member(name, known)), context)
+            value = value[name]
+    if args is None:
+        return session.resolved(value, context)
+    return session.rejected(_remote(not_callable(tuple(path))), context)
+
+
+def _remote(error: Any) -> Any:
+    error.remote = True
+    return error
+
+
+def _names(path: str | list[str]) -> list[str]:
+    return [path] if type(path) is str else list(path)
+
+
+def _no_dup(advice: str) -> TypeError:
+    error = TypeError("'dup' is a reserved method and cannot be called over RPC.")
+    error.add_note(advice)
+    return error
+
+
+def _article(value: object) -> str:
+    name = type(value).__name__
+    return f"an {name}" if name[0] in "AEIOUR" else f"a {name}"
+
+
+def _far_side(session: Any) -> str:
+    return str(session.name.partition("→")[2]) or str(session.name)
+
+
+def _describe(handle: Handle) -> str:
+    entry = handle.entry
+    if entry is None:
+        return "disposed"
+    state = ", broken" if entry.broken is not None else ""
+    return f"{_far_side(entry.session)}#{-entry.id}{state}"
+
+
+def _bundle(value: object) -> dict[str, str]:
+    import html  # noqa: PLC0415 - only for displays
+
+    text = repr(value)
+    return {"text/plain": text, "text/html": f"<code>{html.escape(text)}</code>"}

@@ -1,0 +1,68 @@
+"""`run`: the door for code that cannot await.
+
+Floor: rpc.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+_home: dict[str, Any] = {}
+
+
+def remember(loop: asyncio.AbstractEventLoop) -> None:
+    """Take note of the loop that the notebook runs on, for calls from other threads."""
+    _home["loop"] = loop
+    _home["thread"] = threading.get_ident()
+
+
+def run(awaitable: Awaitable[Any]) -> Any:
+    """Wait for an awaitable from code that is not async, and give its value.
+
+    Works in a plain script, in a cell or callback while the notebook's loop runs (through
+    nest-asyncio2, which is applied on the first such use), and in another thread.
+
+    Args:
+        awaitable: a promise, a coroutine or any other awaitable.
+
+    Returns:
+        What it gives.
+
+    Raises:
+        ImportError: a loop runs in this thread, and nest-asyncio2 is not installed.
+        RuntimeError: nest-asyncio (1) has patched the loop, which loses notebook cells.
+    """
+    loop = _home.get("loop")
+    if loop is not None and loop.is_running() and _home["thread"] != threading.get_ident():
+        return asyncio.run_coroutine_threadsafe(_await(awaitable), loop).result()
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(_await(awaitable))
+    _allow_nesting(loop)
+    return loop.run_until_complete(_await(awaitable))
+
+
+async def _await(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
+
+
+def _allow_nesting(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        import nest_asyncio2  # noqa: PLC0415 - applied as late as possible: it slows every task
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            "rpclab.run() inside a running event loop needs nest-asyncio2:"
+            " install the extra rpclab[notebook], or await instead"
+        ) from error
+    if hasattr(asyncio, "_nest_patched") and not hasattr(asyncio, "_nest_asyncio2"):
+        raise RuntimeError(
+            "nest_asyncio has patched this event loop; it drops notebook cells on ipykernel 7."
+            " Restart the kernel and use nest_asyncio2 (or nothing: rpclab applies it) instead"
+        )
+    nest_asyncio2.apply(loop)

@@ -1,0 +1,101 @@
+"""What a task yields while it awaits a promise: resumed by the drain, not by the loop.
+
+Floor: rpc. Follows the protocol that `asyncio.Task` expects of a future, and no more of it.
+"""
+
+from __future__ import annotations
+
+from asyncio import AbstractEventLoop, CancelledError
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextvars import Context
+
+    from rpclab.core.imports import Pending
+    from rpclab.rpc.engine import Engine
+
+
+class Waiter:
+    """One await of one promise."""
+
+    __slots__ = (
+        "_asyncio_future_blocking", "_callback", "_cancelled", "_context", "_engine", "_loop",
+        "_pendings",
+    )  # fmt: skip
+
+    def __init__(
+        self, engine: Engine, pendings: tuple[Pending, ...], loop: AbstractEventLoop
+    ) -> None:
+        self._asyncio_future_blocking = True
+        self._engine = engine
+        self._loop = loop
+        self._pendings = pendings
+        self._callback: Callable[..., Any] | None = None
+        self._context: Context | None = None
+        self._cancelled: tuple[Any, ...] | None = None
+
+    def get_loop(self) -> AbstractEventLoop:
+        """The loop of the awaiting task."""
+        return self._loop
+
+    def add_done_callback(self, fn: Callable[..., Any], *, context: Context) -> None:
+        """Take the task's wake-up, once."""
+        self._callback = fn
+        self._context = context
+        for pending in self._pendings:
+            if pending.waiters is None:
+                pending.waiters = [self]
+            else:
+                pending.waiters.append(self)
+
+    def resume(self) -> None:
+        """Run the wake-up, in the task's own context. Only the drain calls this."""
+        callback, self._callback = self._callback, None
+        if callback is not None and self._context is not None:
+            self._context.run(callback, self)
+
+    def cancel(self, msg: Any = None) -> bool:
+        """The task is cancelled: give the promise up, unless somebody else uses it."""
+        if self._callback is None or self._cancelled is not None:
+            return False
+        self._cancelled = () if msg is None else (msg,)
+        for pending in self._pendings:
+            waiters = pending.waiters
+            if waiters is not None and self in waiters:
+                waiters.remove(self)
+                if not waiters:
+                    pending.waiters = None
+                    if not pending.uses:
+                        pending.cancel("its await was cancelled")
+        self._engine.resume_soon(self)
+        return True
+
+    def result(self) -> None:
+        """What the task asks when it wakes: nothing, or raise its cancellation."""
+        if self._cancelled is not None:
+            raise CancelledError(*self._cancelled)
+
+    def __await__(self) -> Any:
+        yield self
+
+
+class Countdown(Waiter):
+    """One await of many promises: resumed when all have settled, or one has failed."""
+
+    __slots__ = ("_left",)
+
+    def __init__(
+        self, engine: Engine, pendings: tuple[Pending, ...], loop: AbstractEventLoop
+    ) -> None:
+        super().__init__(engine, pendings, loop)
+        self._left = len(pendings)
+
+    def resume(self) -> None:
+        self._left -= 1
+        if self._left <= 0 or self._cancelled is not None:
+            super().resume()
+
+    def hurry(self) -> None:
+        """One has failed: do not wait for the others."""
+        self._left = 0

@@ -1,0 +1,290 @@
+"""A sandbox: several virtual Workers in one process, and what the program around them holds.
+
+Floor: sandbox.
+"""
+
+from __future__ import annotations
+
+import json as jsonlib
+import weakref
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rpclab import workers
+from rpclab.core.contexts import ExecutionContext, current
+from rpclab.core.handles import Handle
+from rpclab.core.imports import Import
+from rpclab.core.limits import DEFAULT_LIMITS, Limits
+from rpclab.errors import UnknownBindingError, near
+from rpclab.rpc import local
+from rpclab.rpc.engine import Engine
+from rpclab.rpc.stubs import ServiceBinding
+from rpclab.workers.entrypoints import DEFAULT
+from rpclab.workers.env import Env
+from rpclab.workers.modules import make_module, run_source
+from rpclab.workers.worker import Worker, service
+
+if TYPE_CHECKING:
+    import types
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+
+NOTEBOOK = "notebook"
+"""The name of the program around the Workers: a notebook, or a script."""
+
+
+@dataclass(frozen=True)
+class BindingTarget:
+    """Where a binding leads; made by `binding` or from a text such as "counter#Admin"."""
+
+    worker: str
+    entrypoint: str
+    props: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        name = self.worker if self.entrypoint == DEFAULT else f"{self.worker}#{self.entrypoint}"
+        return f"{name} {dict(self.props)}" if self.props else name
+
+
+def binding(target: str, *, props: Mapping[str, Any] | None = None) -> BindingTarget:
+    """Describe a binding, with props.
+
+    Args:
+        target: "worker", or "worker#Entrypoint".
+        props: what `ctx.props` is at the callee; each call gets a copy (rule X9).
+
+    Raises:
+        ValueError: the text is no such thing.
+    """
+    worker, hash_, entrypoint = target.partition("#")
+    if not worker or (hash_ and not entrypoint):
+        raise ValueError(f'a binding leads to "worker" or "worker#Entrypoint", not {target!r}')
+    return BindingTarget(worker, entrypoint or DEFAULT, jsonlib.loads(jsonlib.dumps(props or {})))
+
+
+class Tables(NamedTuple):
+    """The tables of a Worker, over all its sessions: pairs of (other Worker, id)."""
+
+    imports: frozenset[tuple[str, int]]
+    exports: frozenset[tuple[str, int]]
+
+
+class Sandbox:
+    """Virtual Workers in this process, and the sessions between them.
+
+    Use it as `async with Sandbox() as sandbox`, or close it with `close()`.
+
+    Args:
+        record: note where stubs are made, and keep events for traces; notebooks do.
+        debug: put the place in the Worker on errors that were raised there, as a note.
+        limits: bounds of every session.
+    """
+
+    def __init__(
+        self, *, record: bool = False, debug: bool = True, limits: Limits = DEFAULT_LIMITS
+    ) -> None:
+        self.engine = Engine(limits=limits, debug=debug)
+        self.engine.sites = record
+        self.env = Env(NOTEBOOK)
+        self._workers: dict[str, Worker] = {}
+        self._bindings: dict[str, dict[str, BindingTarget]] = {}
+        local.latest.append(weakref.ref(self.engine))
+
+    # Declaring Workers.
+
+    def deploy(
+        self,
+        name: str,
+        *,
+        source: str,
+        vars: Mapping[str, str] | None = None,  # noqa: A002 - the word of the platform
+        json: Mapping[str, Any] | None = None,
+        bind: Mapping[str, str | BindingTarget] | None = None,
+        filename: str | None = None,
+    ) -> Worker:
+        """Deploy a Worker, or a new version of it.
+
+        Calls made from now on reach this version; stubs of the old one live until they are
+        disposed. Where the code raises, the old version goes on serving.
+
+        Args:
+            name: its name; bindings lead to it by that.
+            source: the text of its module.
+            vars: text variables of its `env`.
+            json: variables that are plain values; copied.
+            bind: bindings of its `env`: "worker", "worker#Entrypoint", or a `binding(…)`.
+                The Worker may be one that is deployed later.
+            filename: where the text comes from, for tracebacks.
+
+        Returns:
+            The Worker.
+
+        Raises:
+            UnknownEntrypointError: a binding names an entrypoint that its Worker does not have.
+            TypeError: a variable is no text, or no JSON value.
+            Exception: whatever the code raises.
+        """
+        module, env = self.prepare(name, vars=vars, json=json, bind=bind)
+        run_source(module, source, filename or f"<worker {name}>")
+        return self.publish(name, module, env, bind)
+
+    def prepare(
+        self,
+        name: str,
+        *,
+        vars: Mapping[str, str] | None = None,  # noqa: A002
+        json: Mapping[str, Any] | None = None,
+        bind: Mapping[str, str | BindingTarget] | None = None,
+    ) -> tuple[types.ModuleType, Env]:
+        """Make the module and environment of a Worker, whose code the caller then runs there."""
+        if not name or "#" in name or name == NOTEBOOK:
+            raise ValueError(f"{name!r} cannot be the name of a Worker")
+        env = Env(name)
+        for variable, text in (vars or {}).items():
+            if type(text) is not str:
+                raise TypeError(
+                    f"the variable {variable} is a text, not {type(text).__name__}; use json="
+                )
+            env[variable] = text
+        for variable, value in (json or {}).items():
+            env[variable] = jsonlib.loads(jsonlib.dumps(value))
+        for variable, target in (bind or {}).items():
+            env[variable] = self._bind(name, _target(target))
+        names = {key: getattr(workers, key) for key in workers.__all__}
+        return make_module(name, env, names), env
+
+    def publish(
+        self,
+        name: str,
+        module: types.ModuleType,
+        env: Env,
+        bind: Mapping[str, str | BindingTarget] | None = None,
+    ) -> Worker:
+        """Let a Worker whose code has run serve from now on."""
+
+        def bind_self(entrypoint: str, props: dict[str, Any]) -> ServiceBinding:
+            return self._bind(name, BindingTarget(name, entrypoint, props))
+
+        worker = Worker(name, self.engine, module, env, bind_self)
+        self._workers[name] = worker
+        self._bindings[name] = {key: _target(value) for key, value in (bind or {}).items()}
+        return worker
+
+    def bind(self, **bindings: str | BindingTarget) -> Env:
+        """Give the program around the Workers bindings of its own.
+
+        Args:
+            bindings: by name, "worker", "worker#Entrypoint" or a `binding(…)`.
+
+        Returns:
+            Its environment, `sandbox.env`, with these and the earlier ones.
+
+        Raises:
+            UnknownEntrypointError: the Worker is there and has no such entrypoint.
+        """
+        targets = {name: _target(value) for name, value in bindings.items()}
+        made = {name: self._bind(NOTEBOOK, target) for name, target in targets.items()}
+        for name, service_binding in made.items():
+            self.env[name] = service_binding
+        self._bindings.setdefault(NOTEBOOK, {}).update(targets)
+        return self.env
+
+    def _bind(self, holder: str, target: BindingTarget) -> ServiceBinding:
+        worker = self._workers.get(target.worker)
+        if worker is not None and holder != target.worker:
+            worker.entrypoint(target.entrypoint)
+        importer = self.engine.session(holder, target.worker)
+        exporter = importer.peer
+        if exporter is None:
+            raise UnknownBindingError(f"no session leads to {target.worker}")
+        hook = service(lambda: self.worker(target.worker), target.entrypoint, dict(target.props))
+        entry = Import(importer, exporter.outgoing.export(hook))
+        importer.imports[entry.id] = entry
+        return ServiceBinding(Handle(entry, importer.keeper))
+
+    def worker(self, name: str) -> Worker:
+        """Give the present version of a Worker.
+
+        Raises:
+            UnknownBindingError: none of that name is deployed.
+        """
+        found = self._workers.get(name)
+        if found is None:
+            error = UnknownBindingError(f'no Worker "{name}" is deployed')
+            error.add_note(near(name, self._workers) or "none is deployed yet")
+            raise error
+        return found
+
+    @property
+    def workers(self) -> dict[str, Worker]:
+        """The Workers that are deployed, by name."""
+        return dict(self._workers)
+
+    def bindings(self, name: str = NOTEBOOK) -> dict[str, BindingTarget]:
+        """Where the bindings of a Worker, or of the program around them, lead."""
+        return dict(self._bindings.get(name, {}))
+
+    # Contexts.
+
+    @asynccontextmanager
+    async def event(self) -> AsyncIterator[Env]:
+        """Run a block in a short execution context, as the platform would run an event.
+
+        At its end what it still holds is disposed, and its unfinished calls are cut off
+        (rules C26, O12), unless they were given to `rpclab.wait_until`.
+        """
+        context = ExecutionContext(self.engine, NOTEBOOK)
+        context.hold()
+        token = current.set(context)
+        try:
+            yield self.env
+        finally:
+            current.reset(token)
+            context.let_go()
+
+    # Looking inside.
+
+    def tables(self, worker: str = NOTEBOOK) -> Tables:
+        """The import and export tables of a Worker over all its sessions.
+
+        The bindings it was given, and gives, are part of them.
+        """
+        imports, exports = set(), set()
+        for session in self.engine.sessions():
+            here, _, there = session.name.partition("→")
+            if here == worker:
+                imports |= {(there, number) for number in session.imports}
+                exports |= {(there, number) for number in session.live_exports()}
+        return Tables(frozenset(imports), frozenset(exports))
+
+    # The end.
+
+    def reset(self) -> None:
+        """Forget every Worker and binding; all stubs break."""
+        self.engine.close()
+        self._workers.clear()
+        self._bindings.clear()
+        for name in list(self.env):
+            del self.env[name]
+
+    def close(self) -> None:
+        """End it: every session closes, what was held breaks. Closing twice is fine."""
+        self.reset()
+        local.latest[:] = [ref for ref in local.latest if ref() not in (None, self.engine)]
+
+    async def __aenter__(self) -> Sandbox:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Sandbox of {len(self._workers)} Workers: {', '.join(self._workers) or 'none'}>"
+
+
+def _target(value: str | BindingTarget) -> BindingTarget:
+    if isinstance(value, BindingTarget):
+        return value
+    if isinstance(value, str):
+        return binding(value)
+    raise TypeError(f'a binding leads to "worker#Entrypoint", not to {value!r}')

@@ -1,0 +1,4 @@
+"""Ordered frames between the two ends of a session.
+
+Floor: transports.
+"""

@@ -1,0 +1,51 @@
+"""Two ends of a session in one process.
+
+Floor: transports. Packed frames are handed over as they are; nothing is joined or copied.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rpclab.core.session import Session
+
+
+def connect(one: Session, other: Session, again: Callable[[Callable[[], None]], None]) -> None:
+    """Join two sessions.
+
+    Args:
+        one: an end.
+        other: the other end.
+        again: runs a function in the next turn; used where a batch was interrupted half-way.
+    """
+    one.peer, other.peer = other, one
+    one.send = _Lane(other, again).send
+    other.send = _Lane(one, again).send
+
+
+class _Lane:
+    """One direction. A batch that was interrupted goes on where it stopped."""
+
+    def __init__(self, to: Session, again: Callable[[Callable[[], None]], None]) -> None:
+        self._to = to
+        self._again = again
+        self._batches: deque[tuple[int, list[bytes]]] = deque()
+
+    def send(self, seen: int, frames: list[bytes]) -> None:
+        self._batches.append((seen, frames))
+        if len(self._batches) == 1:
+            self._pump()
+
+    def _pump(self) -> None:
+        batches = self._batches
+        try:
+            while batches:
+                self._to.receive(*batches[0])
+                batches.popleft()
+        except BaseException:
+            self._again(self._pump)
+            raise

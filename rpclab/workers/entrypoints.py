@@ -1,0 +1,105 @@
+"""The base of the classes that answer calls on a binding.
+
+Floor: workers.
+"""
+
+from __future__ import annotations
+
+import types
+from typing import TYPE_CHECKING, Any
+
+from rpclab.core.targets import Exposed
+from rpclab.errors import UnknownEntrypointError, near, reserved_method
+
+if TYPE_CHECKING:
+    from rpclab.workers.context import Context
+    from rpclab.workers.env import Env
+
+DEFAULT = "Default"
+
+RESERVED = frozenset(
+    {"dup", "alarm", "web_socket_message", "web_socket_close", "web_socket_error",
+     "webSocketMessage", "webSocketClose", "webSocketError"}
+)  # fmt: skip
+"""Event handlers of the platform, which cannot be called over RPC (rules C16, C17)."""
+
+
+class WorkerEntrypoint(Exposed):
+    """The base of entrypoints: a new instance answers each call (rules E2, E3).
+
+    Args:
+        ctx: the execution context of the call; it is `self.ctx`.
+        env: the environment of the Worker; it is `self.env`.
+    """
+
+    def __init__(self, ctx: Context, env: Env) -> None:
+        self.ctx = ctx
+        self.env = env
+
+
+def exports_of(module: types.ModuleType) -> dict[str, type[WorkerEntrypoint]]:
+    """Find what a Worker exports: its entrypoint classes, by name.
+
+    Functions at the top of a module without a class `Default` are its handler object (rule E6).
+    """
+    found: dict[str, type[WorkerEntrypoint]] = {}
+    functions: dict[str, types.FunctionType] = {}
+    for name, value in list(vars(module).items()):
+        if name.startswith("_"):
+            continue
+        if isinstance(value, type):
+            if issubclass(value, WorkerEntrypoint) and value is not WorkerEntrypoint:
+                found[name] = value
+        elif isinstance(value, types.FunctionType) and value.__module__ == module.__name__:
+            functions[name] = value
+    if DEFAULT not in found and functions:
+        found[DEFAULT] = _handler_object(functions)
+    return found
+
+
+def choose(
+    worker: str, exports: dict[str, type[WorkerEntrypoint]], name: str, module: types.ModuleType
+) -> type[WorkerEntrypoint]:
+    """Give the entrypoint of that name.
+
+    Raises:
+        UnknownEntrypointError: there is none; the error says which there are (rules E9, E10).
+    """
+    if name in exports:
+        return exports[name]
+    value = getattr(module, name, None)
+    if isinstance(value, type):
+        raise UnknownEntrypointError(
+            f'the class "{name}" of Worker "{worker}" cannot serve:'
+            " derive it from WorkerEntrypoint"
+        )
+    error = UnknownEntrypointError(f'the Worker "{worker}" exports no entrypoint "{name}"')
+    error.add_note(near(name, exports) or "it exports nothing: define class Default")
+    raise error
+
+
+def refuse_reserved(name: str) -> BaseException | None:
+    """The error of a name that is reserved on an entrypoint, or None."""
+    return reserved_method(name) if name in RESERVED else None
+
+
+def _handler_object(functions: dict[str, types.FunctionType]) -> type[WorkerEntrypoint]:
+    members = {name: _handler(name, function) for name, function in functions.items()}
+    return type(DEFAULT, (WorkerEntrypoint,), members)
+
+
+def _handler(name: str, function: types.FunctionType) -> Any:
+    def handler(self: WorkerEntrypoint, *args: Any) -> Any:
+        if len(args) != 1:
+            raise TypeError(
+                f'Attempted to call RPC function "{name}" with the wrong number of arguments.'
+                " When calling a top-level handler function that is not declared as part of a"
+                " class, you must always send exactly one argument. In order to support variable"
+                " numbers of arguments, the server must use class-based syntax"
+                " (extending WorkerEntrypoint) instead."
+            )
+        return function(args[0], self.env, self.ctx)
+
+    handler.__name__ = handler.__qualname__ = name
+    handler.__doc__ = function.__doc__
+    return handler

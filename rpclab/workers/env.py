@@ -1,0 +1,61 @@
+"""The environment of a Worker: variables and bindings, by attribute or item.
+
+Floor: workers. One object for each Worker, shared by its calls (rules X1 to X3).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rpclab.errors import near
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Env:
+    """The variables and bindings of one Worker.
+
+    Args:
+        worker: its name, for texts.
+    """
+
+    __slots__ = ("__dict__", "__worker__")
+
+    def __init__(self, worker: str) -> None:
+        object.__setattr__(self, "__worker__", worker)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        error = AttributeError(f'the Worker "{self.__worker__}" has no binding or variable {name}')
+        error.add_note(near(name, self.__dict__) or "it has none")
+        raise error
+
+    def __getitem__(self, name: str) -> Any:
+        try:
+            return self.__dict__[name]
+        except KeyError:
+            raise KeyError(name) from None
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self.__dict__[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        del self.__dict__[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.__dict__
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.__dict__)
+
+    def __len__(self) -> int:
+        return len(self.__dict__)
+
+    def keys(self) -> list[str]:
+        """The names of its variables and bindings."""
+        return list(self.__dict__)
+
+    def __repr__(self) -> str:
+        return f"<Env of {self.__worker__}: {', '.join(self.__dict__) or 'empty'}>"

@@ -1,0 +1,99 @@
+"""One deployed version of a Worker.
+
+Floor: workers.
+"""
+
+from __future__ import annotations
+
+import copy
+import types
+from contextvars import Context as Variables
+from typing import TYPE_CHECKING, Any
+
+from rpclab.core.contexts import ExecutionContext, current
+from rpclab.core.hooks import ServiceHook
+from rpclab.workers.context import Context, Exports
+from rpclab.workers.entrypoints import (
+    DEFAULT, WorkerEntrypoint, choose, exports_of, refuse_reserved,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rpclab.rpc.engine import Engine
+    from rpclab.rpc.stubs import ServiceBinding
+    from rpclab.workers.env import Env
+
+
+class Worker:
+    """A version of a Worker: its code, its environment, its entrypoints.
+
+    Args:
+        name: its name in the sandbox.
+        engine: what its contexts run on.
+        module: its code, already run.
+        env: its environment.
+        bind_self: makes a binding to (entrypoint, props) of this Worker, for `ctx.exports`.
+
+    Attributes:
+        exports: its entrypoint classes, by name.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        engine: Engine,
+        module: types.ModuleType,
+        env: Env,
+        bind_self: Callable[[str, dict[str, Any]], ServiceBinding],
+    ) -> None:
+        self.name = name
+        self.module = module
+        self.env = env
+        self.exports = exports_of(module)
+        self._engine = engine
+        self._loopback = Exports(list(self.exports), bind_self)
+
+    def entrypoint(self, name: str = DEFAULT) -> type[WorkerEntrypoint]:
+        """Give an entrypoint class.
+
+        Raises:
+            UnknownEntrypointError: the Worker exports none of that name.
+        """
+        return choose(self.name, self.exports, name, self.module)
+
+    def open(self, entrypoint: str, props: dict[str, Any]) -> tuple[Any, ExecutionContext]:
+        """Make a new instance of an entrypoint in a new execution context (rules E2 to E4, X9).
+
+        Raises:
+            Exception: whatever its constructor raises.
+        """
+        kind = self.exports.get(entrypoint) or self.entrypoint(entrypoint)
+        context = ExecutionContext(self._engine, self.name)
+        platform = Context(context, copy.deepcopy(props) if props else {}, self._loopback)
+        context.platform = platform
+        if kind.__init__ is WorkerEntrypoint.__init__:
+            return kind(platform, self.env), context
+        context.variables = Variables()
+        context.variables.run(current.set, context)
+        try:
+            return context.variables.copy().run(kind, platform, self.env), context
+        except BaseException:
+            context.end()
+            raise
+
+    def __repr__(self) -> str:
+        return f"<Worker {self.name}: {', '.join(self.exports) or 'no entrypoints'}>"
+
+
+def service(
+    find: Callable[[], Worker], entrypoint: str, props: dict[str, Any]
+) -> ServiceHook:
+    """Make what stands behind a binding.
+
+    Args:
+        find: gives the present version of the Worker, or raises that there is none.
+        entrypoint: which of its entrypoints answers.
+        props: what `ctx.props` is there.
+    """
+    return ServiceHook(lambda: find().open(entrypoint, props), refuse_reserved)

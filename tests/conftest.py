@@ -1,0 +1,63 @@
+"""Every async test runs on virtual time, in a loop of its own, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import logging
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from support.virtual_time import VirtualTimeLoop
+
+import rpclab
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    function = pyfuncitem.obj
+    if not inspect.iscoroutinefunction(function):
+        return None
+    names = pyfuncitem._fixtureinfo.argnames  # noqa: SLF001 - pytest has no public way
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        runner.run(_quietly(function(**arguments)))
+    return True
+
+
+async def _quietly(test):
+    """Run a test; whatever the loop would only log fails it."""
+    complaints = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _loop, context: complaints.append(context))
+    try:
+        await test
+    finally:
+        gc.collect()
+        await asyncio.sleep(0)
+    assert not complaints, complaints
+
+
+@pytest.fixture(autouse=True)
+def _nothing_fails_unseen(caplog, request):
+    """A failure that rpclab only reports fails the test, unless it expects reports."""
+    caplog.set_level(logging.ERROR, logger="rpclab")
+    yield
+    if "expects_reports" in request.keywords:
+        return
+    reports = [r.getMessage() for r in caplog.get_records("call") if r.name == "rpclab"]
+    assert not reports, reports
+
+
+@pytest.fixture
+def sandbox():
+    """A fresh sandbox, closed at the end."""
+    fresh = rpclab.Sandbox(record=True)
+    yield fresh
+    fresh.close()
+    gc.collect()

@@ -1,0 +1,1 @@
+"""What the tests share: virtual time, and ways to look."""

@@ -1,0 +1,133 @@
+"""An import points to a lower floor; only some floors use what is not in the standard library."""
+
+import ast
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "rpclab"
+LONGEST_FILE = 500
+
+
+class Floor(NamedTuple):
+    modules: set[str]
+    below: set[str]
+    outside: frozenset[str] | set[str] = frozenset()
+
+
+SESSIONS = {"errors", "core"}
+SHELL = SESSIONS | {"codecs", "transports", "trace"}
+SCRIPTS = SHELL | {"rpc", "workers", "placement"}
+TOP = {"sandbox", "config", "gateway", "cli"}
+
+# Lowest first. The modules of one floor may import one another.
+FLOORS = [
+    Floor({"errors"}, set()),
+    Floor({"core"}, {"errors"}),
+    Floor({"codecs"}, SESSIONS, {"msgpack", "numpy"}),
+    Floor({"transports"}, SESSIONS, {"websockets"}),
+    Floor({"trace"}, SESSIONS, {"opentelemetry"}),
+    Floor({"rpc"}, SHELL),
+    Floor({"workers"}, SHELL | {"rpc"}),
+    Floor({"placement"}, SHELL | {"rpc", "workers"}, {"distributed"}),
+    Floor(TOP, SCRIPTS, {"uvicorn"}),
+    Floor({"testing"}, SCRIPTS | TOP, {"pytest"}),
+    Floor(
+        {"notebook"},
+        SCRIPTS | TOP | {"rpclab"},
+        {"IPython", "anywidget", "ipykernel", "ipywidgets", "nest_asyncio2", "traitlets"},
+    ),
+    # The package itself: it gives out names, and hands `%load_ext` on to the notebook's floor.
+    Floor({"rpclab"}, SCRIPTS | TOP | {"notebook"}),
+]
+
+# The core waits for nothing and knows no clock, so that any shell can drive it.
+STANDARD_IN_CORE = {
+    "__future__",
+    "abc",
+    "bisect",
+    "builtins",
+    "collections",
+    "contextlib",
+    "contextvars",
+    "dataclasses",
+    "enum",
+    "functools",
+    "heapq",
+    "inspect",
+    "itertools",
+    "math",
+    "operator",
+    "sys",
+    "types",
+    "typing",
+    "weakref",
+}
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+FILES = [path for path in sorted(PACKAGE.rglob("*.*")) if path.suffix != ".pyc"]
+
+
+def names(path):
+    """The dotted name of a module below rpclab, as a list; empty for the package itself."""
+    parts = list(path.relative_to(PACKAGE).with_suffix("").parts)
+    return parts[:-1] if parts[-1] == "__init__" else parts
+
+
+def floor_of(module):
+    for floor in FLOORS:
+        if module in floor.modules:
+            return floor
+    pytest.fail(f"rpclab.{module} stands on no floor; give it one in FLOORS")
+
+
+def imported(path):
+    """The dotted names that a module imports, anywhere in it."""
+    package = ["rpclab", *names(path)]
+    if path.name != "__init__.py":
+        package.pop()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            start = package[: len(package) + 1 - node.level] if node.level else []
+            module = ".".join([*start, *([node.module] if node.module else [])])
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def module_below(name):
+    """`core` for rpclab.core.session; `rpclab` for a name that the package itself gives out."""
+    first = name.split(".")[1] if "." in name else ""
+    exists = (PACKAGE / first).is_dir() or (PACKAGE / f"{first}.py").is_file()
+    return first if first and exists else "rpclab"
+
+
+def label(path):
+    return path.relative_to(PACKAGE).as_posix()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=label)
+def test_imports_point_down(path):
+    floor = floor_of((names(path) or ["rpclab"])[0])
+    used = {module_below(name) for name in imported(path) if name.split(".")[0] == "rpclab"}
+    assert used <= floor.below | floor.modules
+
+
+@pytest.mark.parametrize("path", MODULES, ids=label)
+def test_only_the_table_allows_what_is_not_in_the_standard_library(path):
+    floor = floor_of((names(path) or ["rpclab"])[0])
+    used = {name.split(".")[0] for name in imported(path)} - {"rpclab"}
+    assert used - sys.stdlib_module_names <= floor.outside
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "core").rglob("*.py")), ids=label)
+def test_the_core_waits_for_nothing(path):
+    used = {name.split(".")[0] for name in imported(path)} - {"rpclab"}
+    assert used <= STANDARD_IN_CORE
+
+
+@pytest.mark.parametrize("path", FILES, ids=label)
+def test_a_file_fits_in_a_readers_head(path):
+    assert len(path.read_text("utf-8").splitlines()) <= LONGEST_FILE

@@ -1,0 +1,79 @@
+"""What `import rpclab` gives, and what it does not load."""
+
+import subprocess
+import sys
+
+import pytest
+
+import rpclab
+
+NAMES = [
+    "Limits",
+    "RpcPromise",
+    "RpcProperty",
+    "RpcStub",
+    "RpcTarget",
+    "Sandbox",
+    "WorkerEntrypoint",
+    "binding",
+    "deadline",
+    "dispose",
+    "gather",
+    "run",
+    "surface",
+    "wait_until",
+]
+ERRORS = [
+    "ContextEndedError",
+    "DataCloneError",
+    "DisconnectedError",
+    "DisposedError",
+    "LocalProtocolError",
+    "MessageTooLargeError",
+    "ProtocolError",
+    "RemoteError",
+    "RemoteProtocolError",
+    "RpcError",
+    "UnknownBindingError",
+    "UnknownEntrypointError",
+]
+NOT_YET = [
+    "Blob",
+    "DurableObject",
+    "Headers",
+    "ReadableStream",
+    "Request",
+    "Response",
+    "WritableStream",
+    "asgi_app",
+    "connect",
+    "fetch",
+    "serve",
+]
+NOT_LOADED = ["IPython", "anywidget", "ipykernel", "ipywidgets", "nest_asyncio2", "numpy"]
+
+
+def test_the_public_names_are_these():
+    assert sorted(rpclab.__all__) == sorted(NAMES + ERRORS)
+
+
+@pytest.mark.parametrize("name", NAMES + ERRORS)
+def test_a_public_name_exists(name):
+    assert getattr(rpclab, name) is not None
+
+
+@pytest.mark.parametrize("name", NOT_YET)
+def test_a_name_that_is_not_built_yet_does_not_exist(name):
+    assert not hasattr(rpclab, name)
+
+
+def test_every_error_derives_from_rpc_error():
+    assert all(issubclass(getattr(rpclab, name), rpclab.RpcError) for name in ERRORS)
+
+
+def test_import_loads_nothing_of_jupyter():
+    program = f"import sys, rpclab; print(*sorted(sys.modules.keys() & {set(NOT_LOADED)}))"
+    result = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert result.stdout.split() == []
