@@ -18,6 +18,9 @@ Floor: errors, the lowest. Imports nothing of rpclab.
     ├── UnknownBindingError         the binding's Worker is not deployed
     └── UnknownEntrypointError      the Worker exports no such entrypoint
 
+    ResourceWarning
+    └── UndisposedStubWarning       a context ended, and its code had not disposed all its stubs
+
 An error that was raised at the other side of a session has `remote = True` (rule Z2).
 Errors derived from RpcError keep their class between Python peers.
 """
@@ -104,6 +107,15 @@ class UnknownBindingError(RpcError):
 
 class UnknownEntrypointError(RpcError):
     """The Worker does not export that entrypoint (rules E9, E10)."""
+
+
+class UndisposedStubWarning(ResourceWarning):
+    """An execution context ended, and its code had not disposed all its stubs.
+
+    Issued in the moment of the end, by a sandbox with `warn_undisposed`. A stub that leads into a
+    context that ended is no such stub, for the end disposes it (rule O12); the warning names code
+    that would hold on to its stubs if the context lived longer.
+    """
 
 
 STUB_DISPOSED = "RPC stub used after being disposed."

@@ -20,6 +20,9 @@ from rpclab.errors import UnknownBindingError, near
 from rpclab.rpc import local
 from rpclab.rpc.engine import Engine
 from rpclab.rpc.stubs import ServiceBinding
+from rpclab.trace.accounting import Ledger
+from rpclab.trace.recording import Recording
+from rpclab.trace.trace import Trace
 from rpclab.workers.entrypoints import DEFAULT
 from rpclab.workers.env import Env
 from rpclab.workers.modules import make_module, run_source
@@ -27,6 +30,8 @@ from rpclab.workers.worker import Worker, service
 
 if TYPE_CHECKING:
     import types
+
+    from rpclab.core.host import Observer
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 NOTEBOOK = "notebook"
@@ -244,6 +249,27 @@ class Sandbox:
 
     # Looking inside.
 
+    @contextmanager
+    def trace(self) -> Iterator[Trace]:
+        """Trace a block: its messages, and the round trips it waits for.
+
+        Returns:
+            A trace; its figures are there when the block is over.
+        """
+        engine = self.engine
+        outer = engine.ledger, engine.observe
+        recording = Recording()
+        engine.ledger = outer[0] or Ledger()
+        engine.observe = _both(recording, outer[1])
+        engine.special += 1
+        trace = Trace(recording, engine.ledger)
+        try:
+            yield trace
+        finally:
+            trace.finish()
+            engine.special -= 1
+            engine.ledger, engine.observe = outer
+
     def tables(self, worker: str = NOTEBOOK) -> Tables:
         """The import and export tables of a Worker over all its sessions.
 
@@ -280,6 +306,17 @@ class Sandbox:
 
     def __repr__(self) -> str:
         return f"<Sandbox of {len(self._workers)} Workers: {', '.join(self._workers) or 'none'}>"
+
+
+def _both(recording: Recording, outer: Observer | None) -> Observer:
+    if outer is None:
+        return recording
+
+    def observe(event: tuple[Any, ...]) -> None:
+        recording(event)
+        outer(event)
+
+    return observe
 
 
 def _target(value: str | BindingTarget) -> BindingTarget:

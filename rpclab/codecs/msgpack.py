@@ -5,31 +5,26 @@ Floor: codecs. One for each end of a session. Dialect: `MSGPACK`.
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import msgpack
 
 from rpclab.codecs import exceptions
+from rpclab.codecs.graphs import Node, Unflatten, flatten
 from rpclab.codecs.paths import largest, path_of
-from rpclab.codecs.sharing import (
-    DICT_TYPES, Node, flatten, is_shared, unflatten, unsendable, watch,
-)  # fmt: skip
+from rpclab.codecs.refusals import too_deep, unsendable
+from rpclab.codecs.sharing import DICT_TYPES, is_ndarray, is_shared
 from rpclab.codecs.values import (
-    DECODERS, ENCODERS, EXCEPTION, GRAPH, INLINE, INTEGER, JOINT, NDARRAY, NODE, UUID,
+    DECODERS, ENCODERS, EXCEPTION, GRAPH, INLINE, INTEGER, JOINT, NDARRAY, NODE, SCALARS, UUID,
     encode_ndarray,
 )  # fmt: skip
 from rpclab.core.dialects import MSGPACK
-from rpclab.core.messages import CALL, KEYWORDS, RESOLVE, Message
+from rpclab.core.messages import CALL, KEYWORDS, REJECT, RESOLVE, Message
 from rpclab.core.references import PLACEHOLDER, Here
 from rpclab.errors import DataCloneError, MessageTooLargeError, RemoteProtocolError
 
 if TYPE_CHECKING:
     from rpclab.core.session import Session
-
-_SCALARS = frozenset({type(None), bool, int, float, str, bytes})
-_NATIVE = _SCALARS | {list, dict, bytearray}
-_CAUSES = 32  # how long a chain of causes may be
 
 ExtType = msgpack.ExtType
 
@@ -51,7 +46,8 @@ class MsgpackCodec:
         self._packers = [self._new_packer()]
         self._level = 0
         self._recording: Any = None
-        self._causes = 0
+        self._depth = 0
+        self._unfinished = False
         self._pack = self._packers[0].pack
 
     def _new_packer(self) -> msgpack.Packer:
@@ -74,7 +70,7 @@ class MsgpackCodec:
             Exception: whatever the values' own code raises.
         """
         for value in values:
-            if type(value) not in _SCALARS:
+            if type(value) not in SCALARS:
                 return self._encode_containers(message, values)
         try:
             frame = self._pack(message)
@@ -100,14 +96,14 @@ class MsgpackCodec:
         """The same message, with the containers of its values numbered."""
         if message[0] == CALL:
             options = dict(message[5]) if len(message) > 5 else {}
-            joint = flatten([message[4], options.pop(KEYWORDS, None)])
+            joint = flatten([message[4], options.pop(KEYWORDS, None)], self._limits.nesting + 1)
             return [*message[:4], ExtType(JOINT, self._nested(joint)), options]
         if message[0] == RESOLVE:
             return [*message[:2], self._graph(message[2]), *message[3:]]
         return message
 
     def _graph(self, value: Any) -> Any:
-        return ExtType(GRAPH, self._nested(flatten(value)))
+        return ExtType(GRAPH, self._nested(flatten(value, self._limits.nesting)))
 
     def encode_part(self, value: Any, recording: Any) -> bytes:
         """Pack a part of a program, in which `recording` gives the references."""
@@ -129,7 +125,7 @@ class MsgpackCodec:
 
     def _value(self, value: Any) -> bytes:
         """Pack a value that the check of the whole message has not seen."""
-        if type(value) not in _SCALARS and is_shared([value], self._limits.nesting):
+        if type(value) not in SCALARS and is_shared([value], self._limits.nesting):
             value = self._graph(value)
         return self._nested(value)
 
@@ -155,14 +151,12 @@ class MsgpackCodec:
         return self._uncommon(value, kind)
 
     def _here(self, value: Any) -> Any:
-        return value if type(value) in _SCALARS else ExtType(INLINE, self._value(value))
+        return value if type(value) in SCALARS else ExtType(INLINE, self._value(value))
 
     def _uncommon(self, value: Any, kind: type) -> Any:
         if isinstance(value, BaseException):
             return self._exception(value)
-        numpy = sys.modules.get("numpy")
-        if numpy is not None and kind is numpy.ndarray:
-            watch(kind)
+        if is_ndarray(kind):
             return ExtType(NDARRAY, self._nested(encode_ndarray(value)))
         outgoing = self._session.outgoing
         if outgoing.is_result and hasattr(kind, "__await__"):
@@ -170,33 +164,11 @@ class MsgpackCodec:
         raise unsendable(value)
 
     def _exception(self, error: BaseException) -> Any:
-        name, arguments, attributes = exceptions.parts(error)
-        cause = error.__cause__ if self._causes < _CAUSES else None
-        notes = list(getattr(error, "__notes__", ()))
-        self._causes += 1
-        try:
-            written = [
-                name,
-                self._sendable(arguments, [str(error)]),
-                self._sendable(attributes, {}),
-                self._sendable(cause, None),
-                [str(note) for note in notes],
-            ]
-        finally:
-            self._causes -= 1
-        return ExtType(EXCEPTION, self._nested(written))
-
-    def _sendable(self, value: Any, otherwise: Any) -> Any:
-        """Pack a part of an error; where any of it cannot be sent, all of that part goes (Z4)."""
-        outgoing = self._session.outgoing
-        mark, level = outgoing.mark(), self._level
-        try:
-            return self._value(value)
-        except Exception:  # noqa: BLE001 - whatever the parts' own code raises
-            self._level = level
-            self._renew(level + 1)
-            outgoing.withdraw(mark)
-            return self._value(otherwise)
+        name, arguments, attributes, cause, notes = exceptions.parts(error, self._limits.nesting)
+        for value in (*arguments, *attributes.values(), cause):
+            if type(value) not in SCALARS:
+                return self._graph(error)
+        return ExtType(EXCEPTION, self._nested([name, arguments, attributes, notes]))
 
     def _renew(self, level: int) -> None:
         # A packer that failed keeps what it had written; it is not used again.
@@ -210,9 +182,7 @@ class MsgpackCodec:
         self._level = 0
         self._renew(0)
         if isinstance(error, (ValueError, RecursionError)) and "recursion" in str(error):
-            error = DataCloneError(
-                f"the value nests deeper than {self._limits.nesting} containers, which is the limit"
-            )
+            error = too_deep(self._limits.nesting)
         if isinstance(error, DataCloneError) and not error.path:
             culprit = error.__dict__.pop("culprit", None)
             error.path = path_of(culprit, message) if culprit is not None else ""
@@ -224,15 +194,9 @@ class MsgpackCodec:
         limit = self._limits.message_bytes
         words = f"{limit // 2**20}MiB" if limit % 2**20 == 0 else f"{limit} bytes"
 
-        def measure(value: Any) -> int:
-            try:
-                return len(msgpack.packb(value, default=lambda _: None, strict_types=True))
-            except Exception:  # noqa: BLE001 - then it counts for nothing
-                return 0
-
         return MessageTooLargeError(
             f"Serialized RPC arguments or return values are limited to {words}, but the size of"
-            f" this value was: {size} bytes. The largest member is {largest(message, measure)}."
+            f" this value was: {size} bytes. The largest member is {largest(message)}."
         )
 
     # In.
@@ -243,17 +207,54 @@ class MsgpackCodec:
         Raises:
             Exception: it is none; the session ends.
         """
-        message = self._unpack(frame)
+        message = msgpack.unpackb(
+            frame, ext_hook=self._extension, strict_map_key=False, unicode_errors="surrogatepass"
+        )
+        return self._finish(message) if self._unfinished else message
+
+    def _finish(self, message: Any) -> object:
+        """Do what no extension type can do alone."""
+        self._unfinished = False
         if type(message) is list and len(message) == 6 and type(message[4]) is _Joint:
             message[4], keywords = message[4].parts
             if keywords is not None:
                 message[5][KEYWORDS] = keywords
-        return message  # type: ignore[no-any-return]
+        promised = self._session.incoming.promised
+        if promised and type(message) is list and len(message) > 2 and message[0] == RESOLVE:
+            # Only what cannot be read stands for a value in a result; as arguments it raises later.
+            message[:] = [REJECT, message[1], promised[0].error, False, *message[3:]]
+        return message
 
-    def _unpack(self, data: bytes) -> Any:
-        return msgpack.unpackb(
-            data, ext_hook=self._extension, strict_map_key=False, unicode_errors="surrogatepass"
+    def _part(self, data: bytes) -> Any:
+        """Unpack a part of the message that is being unpacked."""
+        self._depth += 1
+        try:
+            if self._depth < _ON_THE_STACK:
+                return msgpack.unpackb(
+                    data,
+                    ext_hook=self._extension,
+                    strict_map_key=False,
+                    unicode_errors="surrogatepass",
+                )
+            return self._deep_part(data)
+        finally:
+            self._depth -= 1
+
+    def _deep_part(self, data: bytes) -> Any:
+        # unpackb takes 45 KB of the C stack, which is over after 180 levels; an Unpacker takes none.
+        if self._depth > _TOO_DEEP:
+            raise RemoteProtocolError(f"the peer nests extension types over {_TOO_DEEP} deep")
+        unpacker = msgpack.Unpacker(
+            ext_hook=self._extension,
+            strict_map_key=False,
+            unicode_errors="surrogatepass",
+            max_buffer_size=max(len(data), 1),
         )
+        unpacker.feed(data)
+        value = unpacker.unpack()
+        if unpacker.read_bytes(1):
+            raise RemoteProtocolError("the peer sent an extension type with something behind it")
+        return value
 
     def _extension(self, code: int, data: bytes) -> Any:
         """What msgpack asks for each extension type."""
@@ -261,28 +262,27 @@ class MsgpackCodec:
             return self._session.incoming.take(code, int.from_bytes(data, "big", signed=True))
         read = DECODERS.get(code)
         if read is not None:
-            raw = code in _RAW
-            return read(data if raw else self._unpack(data))
+            parts = data if code in _RAW else self._part(data)
+            try:
+                return read(parts)
+            except Exception as error:  # noqa: BLE001 - a zone or type that is unknown here, say
+                self._unfinished = True
+                return self._session.incoming.unreadable(error)
         if code == NODE:
             return Node(int.from_bytes(data, "big"))
         if code == GRAPH:
-            return unflatten(self._unpack(data))
+            return Unflatten(self._part(data)).root
         if code == JOINT:
-            return _Joint(unflatten(self._unpack(data)))
+            self._unfinished = True
+            return _Joint(Unflatten(self._part(data)).root)
         if code == INLINE:
-            return self._unpack(data)
+            return self._part(data)
         if code == EXCEPTION:
-            return self._read_exception(self._unpack(data))
+            name, arguments, attributes, notes = self._part(data)
+            error = exceptions.rebuild(name, arguments)
+            exceptions.complete(error, attributes, None, notes)
+            return error
         raise RemoteProtocolError(f"the peer sent an extension type of unknown code {code}")
-
-    def _read_exception(self, parts: Any) -> BaseException:
-        name, arguments, attributes, cause, notes = parts
-        error = exceptions.rebuild(name, self._unpack(arguments))
-        error.__dict__.update(self._unpack(attributes))
-        error.__cause__ = self._unpack(cause)
-        for note in notes:
-            error.add_note(note)
-        return error
 
 
 class _Joint:
@@ -293,3 +293,5 @@ class _Joint:
 
 
 _RAW = frozenset({INTEGER, UUID})
+_ON_THE_STACK = 4  # up to here a part is unpacked in the quickest way
+_TOO_DEEP = 400

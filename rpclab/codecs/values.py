@@ -16,13 +16,21 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from rpclab.codecs.sharing import unsendable
+from rpclab.codecs.refusals import unsendable
+from rpclab.codecs.sharing import CONTAINER_TYPES, DICT_TYPES, FORBIDDEN, ignore, is_ndarray
+from rpclab.core.hooks import Hook
+from rpclab.core.targets import is_target
+from rpclab.errors import DataCloneError
 
 (TUPLE, SET, FROZENSET, INTEGER, DATETIME, DATE, TIME, TIMEDELTA, DECIMAL, UUID, PATTERN, ARRAY,
  NDARRAY, EXCEPTION, GRAPH, JOINT, NODE, INLINE) = range(16, 34)  # fmt: skip
 
 
-def _zone(zone: dt.tzinfo | None) -> Any:
+SCALARS = frozenset({type(None), bool, int, float, str, bytes})
+
+
+def _zone(holder: dt.datetime | dt.time) -> Any:
+    zone = holder.tzinfo
     if zone is None:
         return None
     if type(zone) is dt.timezone:
@@ -30,7 +38,9 @@ def _zone(zone: dt.tzinfo | None) -> Any:
         return [_span(offset), *name]
     if type(zone) is zoneinfo.ZoneInfo and zone.key is not None:
         return zone.key
-    raise unsendable(zone, "send the time in UTC, or with a zoneinfo.ZoneInfo that has a key")
+    error = unsendable(zone, "send the time in UTC, or with a zoneinfo.ZoneInfo that has a key")
+    error.culprit = holder  # type: ignore[attr-defined]
+    raise error
 
 
 def _read_zone(parts: Any) -> dt.tzinfo | None:
@@ -54,7 +64,7 @@ def _datetime(value: dt.datetime) -> list[Any]:
 
 def _clock(value: dt.datetime | dt.time) -> list[Any]:
     return [
-        value.hour, value.minute, value.second, value.microsecond, value.fold, _zone(value.tzinfo),
+        value.hour, value.minute, value.second, value.microsecond, value.fold, _zone(value),
     ]  # fmt: skip
 
 
@@ -69,14 +79,14 @@ def _read_time(parts: list[Any]) -> dt.time:
 
 
 def _array(value: array.array[Any]) -> list[Any]:
-    if value.typecode == "u":
-        return ["u", value.tounicode()]
+    if value.typecode in "uw":
+        return [value.typecode, value.tounicode()]
     return [value.typecode, value.itemsize, sys.byteorder, value.tobytes()]
 
 
 def _read_array(parts: list[Any]) -> array.array[Any]:
-    if parts[0] == "u":
-        return array.array("u", parts[1])
+    if parts[0] in "uw":
+        return array.array(*parts)
     code, size, order, data = parts
     value = array.array(code)
     if value.itemsize != size:
@@ -101,7 +111,10 @@ def _read_ndarray(parts: list[Any]) -> Any:
 
     description, shape, data = parts
     kind = numpy.lib.format.descr_to_dtype(description)
-    return numpy.frombuffer(data, dtype=kind).reshape(shape).copy()
+    value = numpy.empty(shape, kind)
+    if value.nbytes:
+        value[...] = numpy.ndarray(shape, kind, data)
+    return value
 
 
 def _integer(value: int) -> bytes:
@@ -119,7 +132,7 @@ ENCODERS: dict[type, tuple[int, Callable[[Any], Any]]] = {
     dt.timedelta: (TIMEDELTA, _span),
     Decimal: (DECIMAL, str),
     uuid.UUID: (UUID, lambda value: value.bytes),
-    re.Pattern: (PATTERN, lambda value: [value.pattern, value.flags]),
+    re.Pattern: (PATTERN, lambda value: [value.pattern, value.flags & ~re.DEBUG]),
     array.array: (ARRAY, _array),
 }
 
@@ -140,3 +153,40 @@ DECODERS: dict[int, Callable[[Any], Any]] = {
 }
 
 encode_ndarray = _ndarray
+
+ignore(ENCODERS)
+
+
+def can_be_sent(root: Any, nesting: int) -> bool:
+    """Whether a value can be sent; exceptions always can. Nothing is packed or introduced."""
+    level, seen = [root], {id(root)}
+    for _ in range(nesting + 1):
+        inside: list[Any] = []
+        for value in level:
+            kind = type(value)
+            if kind in DICT_TYPES:
+                inside += [*value.keys(), *value.values()]
+            elif kind in CONTAINER_TYPES:
+                inside += value
+            elif not _is_sendable_leaf(value, kind):
+                return False
+        level = [value for value in inside if id(value) not in seen and not seen.add(id(value))]  # type: ignore[func-returns-value]
+        if not level:
+            return True
+    return False
+
+
+def _is_sendable_leaf(value: Any, kind: type) -> bool:
+    if kind in SCALARS or kind in (bytearray, memoryview) or isinstance(value, BaseException):
+        return True
+    if kind in ENCODERS:
+        try:
+            ENCODERS[kind][1](value)
+        except DataCloneError:
+            return False
+        return True
+    if is_ndarray(kind):
+        return not value.dtype.hasobject
+    # A promise may still fail, so it is not taken along in an error.
+    refers = is_target(value) or isinstance(value, Hook) or hasattr(kind, "__rpc_handle__")
+    return refers and kind not in FORBIDDEN

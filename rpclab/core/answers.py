@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from rpclab.core.hooks import ForwardHook, Hook, TargetHook
+from rpclab.core.hooks import BrokenHook, ForwardHook, Hook, TargetHook
 from rpclab.core.imports import PENDING, REJECTED, RESOLVED
-from rpclab.core.targets import is_target
-from rpclab.errors import CallCancelledError, no_such_member, not_callable
+from rpclab.core.targets import is_target, no_such_step
+from rpclab.errors import CallCancelledError, not_callable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,8 +39,10 @@ class Answer:
     """
 
     __slots__ = (
-        "_hooks", "_queue", "_serving", "_steps", "_watchers", "context", "deadline", "id", "moment", "params",
-        "path", "plain", "pulled", "remote", "running", "session", "state", "suspended", "value", "via",
+        "_hooks", "_queue", "_serving", "_steps", "_watchers", "causes", "context", "deadline", "id",
+        "moment", "origin", "params",
+        "path", "plain", "pulled", "remote", "running", "session", "settled_at", "state",
+        "suspended", "trace", "value", "via",
     )  # fmt: skip
 
     def __init__(self, session: Session | None, answer_id: int) -> None:
@@ -58,7 +60,12 @@ class Answer:
         self.path: tuple[str, ...] = ()
         self.plain = True
         self.pulled: Any = True
+        # For the accounting of a trace: see trace/accounting.py.
         self.moment: int | None = None
+        self.origin: Answer | None = None
+        self.causes: tuple[int, ...] = ()
+        self.settled_at: int | None = None
+        self.trace: Any = None
         self.deadline: Any = None
         self._hooks: dict[int, tuple[Any, Hook]] | None = None
         self._queue: deque[Delivery] | None = None
@@ -84,6 +91,7 @@ class Answer:
     def step(self) -> Answer:
         """Make an answer that this one goes through; dropped when this one has finished."""
         inner = Answer(None, 0)
+        inner.origin = self.origin or self
         self._steps = self._steps or []
         self._steps.append(inner)
         return inner
@@ -94,6 +102,8 @@ class Answer:
 
         def settled() -> None:
             self.running = None
+            if pending.arrival:
+                self.causes = (*self.causes, *pending.arrival)
             if pending.state == RESOLVED:
                 self.resolve(pending.value)
             else:
@@ -123,8 +133,14 @@ class Answer:
                 self._flush()
             session.reply(self, frame)
         elif self._queue is not None:
+            self._note_step()
             self._flush()
         self._finish()
+
+    def _note_step(self) -> None:
+        context = self.context
+        if context is not None and context.host.special:
+            context.host.mark_result(self, [])
 
     def reject(self, error: BaseException, *, remote: bool = True) -> None:
         """The method raised. `remote` marks errors that were thrown here (rule Z2)."""
@@ -143,6 +159,8 @@ class Answer:
     def interrupt(self, error: BaseException) -> None:
         """The context of the method ended: stop it, and reject (rule W7)."""
         running, self.running = self.running, None
+        if self.context is not None:
+            self.context.cut_off = True
         self.reject(error)
         if running is not None:
             running.cancel()
@@ -155,6 +173,8 @@ class Answer:
             self.value = CallCancelledError("The call was cancelled: the caller gave it up.")
             if self._queue is not None:
                 self._flush()
+            if self.context is not None:
+                self.context.cut_off = True
             self._finish()
         if running is not None:
             running.cancel("the caller gave it up")
@@ -219,6 +239,8 @@ class Answer:
     ) -> None:
         if answer.state != PENDING:
             return
+        if self.settled_at is not None:
+            answer.causes = (*answer.causes, self.settled_at)
         if self.state == REJECTED:
             answer.reject(self.value, remote=self.remote)
             return
@@ -234,8 +256,8 @@ class Answer:
             if position < len(names):
                 name = names[position]
                 if type(value) is not dict or name not in value:
-                    known = [key for key in value if type(key) is str] if type(value) is dict else ()
-                    answer.reject(no_such_member(name, known))
+                    path = answer.path or tuple(names)
+                    answer.reject(no_such_step(path, len(path) - len(names) + position, value))
                     return
                 value = value[name]
         if args is None:
@@ -258,9 +280,15 @@ class Answer:
             handle = getattr(type(value), "__rpc_handle__", None)
             if handle is None:
                 return None
-            hook = ForwardHook(handle(value))
+            claim = handle(value)
+            hook = BrokenHook(claim.error()) if claim.entry is None else ForwardHook(claim)
         self.keep(value, hook)
         return hook
+
+    def kept(self, value: Any) -> Hook | None:
+        """The hook of a part of the result, if it is known already."""
+        found = self._hooks.get(id(value)) if self._hooks is not None else None
+        return found[1] if found is not None else None
 
     def adopt(self, other: Answer, value: Any) -> None:
         """Take over the hooks that another answer has for the parts of `value`."""

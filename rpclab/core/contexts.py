@@ -34,10 +34,13 @@ class ExecutionContext:
         platform: the `ctx` object that the application sees, if there is one.
         ended: whether it is over.
         tasks: what the code of the context has started by itself; cancelled at the end (rule X8).
+        cut_off: set where a call in it was cancelled, so that its code could not tidy up.
     """
 
+    cut_off: bool
+
     __slots__ = (
-        "_holds", "_owned", "_pending", "_running", "_targets", "ended", "host", "long",
+        "_holds", "_owned", "_pending", "_running", "_targets", "cut_off", "ended", "host", "long",
         "platform", "recording", "tasks", "variables",
         "worker",
     )  # fmt: skip
@@ -138,6 +141,7 @@ class ExecutionContext:
         if self.ended:
             return
         self.ended = True
+        tell = self.host.undisposed(self) if self._owned else None
         for answer in list(self._running or ()):
             answer.interrupt(ContextEndedError(CALL_CONTEXT_ENDED))
         for pending in list(self._pending or ()):
@@ -150,3 +154,5 @@ class ExecutionContext:
         for task in list(self.tasks or ()):
             task.cancel()
         self._running = self._pending = self._owned = self._targets = None
+        if tell is not None:
+            tell()

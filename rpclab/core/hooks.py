@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from rpclab.core.contexts import ExecutionContext, current
+from rpclab.core.contexts import ExecutionContext
 from rpclab.core.evaluate import evaluate
 from rpclab.core.imports import PENDING
 from rpclab.core.targets import disposer_of
@@ -222,14 +222,11 @@ class ForwardHook(Hook):
     def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
         """Call on; the arguments' own handles here are given back at once."""
         session = self.entry.session
-        context = session.host.loopback_context(session)
-        token = current.set(context)
-        try:
-            pending = self.entry.call(
-                path, None if args is None else tuple(args), kwargs or {}, context
-            )
-        finally:
-            current.reset(token)
+        call = self.entry.call
+        arguments = None if args is None else tuple(args)
+        pending = session.host.apart(
+            answer, lambda: call(path, arguments, kwargs, session.keeper), session.keeper
+        )
         answer.follow(pending)
 
     def unclaimed(self) -> None:
@@ -271,14 +268,7 @@ class Filler:
 
     def __call__(self, value: Any) -> Any:
         """Give `value` with the placeholders replaced, at any depth."""
-        if id(value) in self._values:
-            return self._values[id(value)]
-        kind = type(value)
-        if kind is dict:
-            return {self(key): self(item) for key, item in value.items()}
-        if kind in (list, tuple, set, frozenset):
-            return kind(map(self, value))
-        return value
+        return replaced(value, self._values)
 
 
 def describe(target: object) -> str:

@@ -1,12 +1,12 @@
 """What the core needs from the world: to run code, to wake, to wrap.
 
-Floor: core. Two hosts exist: asyncio's (`rpc/kernel.py`) and the tests' (`tests/support`).
+Floor: core. Two hosts exist: asyncio's (`rpc/engine.py`) and the tests' (`tests/support`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from rpclab.core.answers import Answer
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rpclab.core.imports import Import, Pending
     from rpclab.core.session import Session
 
+T = TypeVar("T")
 Observer = Callable[[tuple[Any, ...]], None]
 
 
@@ -22,7 +23,13 @@ class Host(Protocol):
     """The world around the sessions of one event loop."""
 
     observe: Observer | None
-    """Takes the events of `core.events` while somebody records, else None."""
+    """Takes the events of `Session` while somebody records, else None."""
+
+    special: int
+    """Whether calls carry options at present: a deadline, or the marks of a trace."""
+
+    sites: bool
+    """Whether somebody wants to know where stubs are made: see `site`."""
 
     def wake(self, session: Session) -> None:
         """Flush this session's outbox in the next turn. Never flushes at once."""
@@ -49,6 +56,24 @@ class Host(Protocol):
     def detach(self, function: Callable[[], Any], context: ExecutionContext, what: str) -> None:
         """Run something nobody waits for (a disposer); report its failure as `what`."""
 
+    def apart(self, answer: Answer, function: Callable[[], T], context: ExecutionContext) -> T:
+        """Call a function of the core in a fresh context, as the work of `answer`."""
+
+    def call_options(self, pending: Pending) -> dict[str, Any]:
+        """What a call carries beside its arguments: see `messages`."""
+
+    def mark_result(self, answer: Answer, message: list[Any]) -> None:
+        """Add to a settlement what it carries beside its value."""
+
+    def arrived(self, pending: Pending, node: int) -> None:
+        """A settlement came in that was marked so."""
+
+    def used(self, pending: Pending, *, argument: bool) -> None:
+        """A call is made on that promise, or (with `argument`) has it among its arguments."""
+
+    async def await_inside(self, value: Any) -> Any:
+        """Give `value` with the awaitables in it awaited, at any depth."""
+
     def bound(self, answer: Answer, seconds: float) -> None:
         """Cancel `answer` after so many seconds, unless it has settled."""
 
@@ -63,6 +88,13 @@ class Host(Protocol):
 
     def site(self) -> str | None:
         """The cell or file and line that called into rpclab, while somebody records."""
+
+    def undisposed(self, context: ExecutionContext) -> Callable[[], None] | None:
+        """A context ends that still owns handles; they are disposed next.
+
+        Returns:
+            What to do when the context has let go of everything, if anything.
+        """
 
     def report(self, error: BaseException, what: str) -> None:
         """Tell the user of a failure that nobody waits for."""

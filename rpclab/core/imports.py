@@ -106,11 +106,13 @@ class Pending(Import):
         uses: how many calls were made on or with it; a used one is not cancelled with its await.
         unanswered: how many calls made on it have no answer yet.
         waiters: what to resume when it settles; the host's business.
+        site: where the call was made, while somebody records.
+        what: what was called, likewise, such as "increment()".
     """
 
     __slots__ = (
         "_followers", "arrival", "context", "detoured", "disposed", "site", "state", "stubs", "unanswered", "upstream",
-        "uses", "value", "waiters",
+        "uses", "value", "waiters", "what",
     )  # fmt: skip
 
     def __init__(self, session: Session, import_id: int, context: ExecutionContext) -> None:
@@ -132,7 +134,8 @@ class Pending(Import):
         self.waiters: list[Any] | None = None
         self._followers: list[Callable[[], None]] | None = None
         self.site: str | None = None
-        self.arrival: int | None = None
+        self.what = ""
+        self.arrival: list[int] | None = None
 
     def settle(self, state: int, value: object, stubs: list[Handle] | None = None) -> None:
         """Take the value (with the handles inside it) or the error."""
@@ -174,6 +177,8 @@ class Pending(Import):
     ) -> Pending:
         """Call a member of the value at the side where it is, or will be (rule L1)."""
         self.uses += 1
+        if self.session.host.special:
+            self.session.host.used(self, argument=False)
         pending = self.session.call(self.id, path, args, kwargs, context)
         if pending.state == PENDING:
             pending.upstream = self

@@ -58,6 +58,15 @@ def parse(message: object) -> Message:
     raise _broken(message)
 
 
+def spell(message: Message) -> str:
+    """Write down what a call asks for, as a user would: "increment()", or "value" where it reads."""
+    kind, _, _, path, given = message[:5]
+    name = path if type(path) is str else ".".join(path)
+    if kind == MAP:
+        return f"{name}.map()" if name else "map()"
+    return name if given is None else f"{name}()"
+
+
 def _is_call(message: Message) -> bool:
     _, call, target, path, args = message[:5]
     if type(call) is not int or call <= 0 or type(target) is not int:

@@ -5,15 +5,17 @@ Floor: core.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from rpclab.core.imports import PENDING, REJECTED
-from rpclab.errors import fresh_copy
+from rpclab.core.imports import PENDING, REJECTED, RESOLVED
+from rpclab.errors import DataCloneError, fresh_copy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rpclab.core.answers import Answer
+    from rpclab.core.handles import Handle
     from rpclab.core.imports import Pending
     from rpclab.core.session import Session
 
@@ -47,11 +49,20 @@ class Promised:
 class PromisedAnswer(Promised):
     """The result of a call that is being answered here."""
 
-    __slots__ = ("_session", "source")
+    __slots__ = ("_copy", "_session", "source")
 
     def __init__(self, source: Answer, session: Session) -> None:
         self.source = source
         self._session = session
+        self._copy: tuple[Any, list[Handle]] | None = None
+        if source.session is not None:
+            # The importer may have let go of the result before the call can start.
+            source.watch(self._keep)
+
+    def _keep(self) -> None:
+        if self.source.state == RESOLVED:
+            with suppress(Exception):  # then `take` meets it, and the call is rejected
+                self._copy = self._session.copy(self.source)
 
     @property
     def settled(self) -> bool:
@@ -69,7 +80,7 @@ class PromisedAnswer(Promised):
         source = self.source
         if source.state == REJECTED:
             raise fresh_copy(source.value)
-        value, handles = self._session.copy(source)
+        value, handles = self._copy or self._session.copy(source)
         answer.params = [*(answer.params or ()), *handles]
         return value
 
@@ -96,3 +107,74 @@ class PromisedImport(Promised):
         if self._pending.stubs:
             answer.params = [*(answer.params or ()), *self._pending.stubs]
         return self._pending.result()
+
+
+class Unreadable(Promised):
+    """A value that arrived and cannot be made here: a time zone that is not installed, say."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, why: Exception) -> None:
+        self.error = DataCloneError("Unable to deserialize cloned data.")
+        self.error.add_note(f"{type(why).__name__}: {why}")
+
+    def __repr__(self) -> str:
+        return "<a value that could not be read here>"
+
+    @property
+    def settled(self) -> bool:
+        return True
+
+    @property
+    def source(self) -> Answer:
+        """There is none.
+
+        Raises:
+            DataCloneError: always.
+        """
+        raise self.error
+
+    def watch(self, watcher: Callable[[], None]) -> None:
+        watcher()
+
+    def peek(self) -> Any:
+        raise self.error
+
+    def take(self, answer: Answer) -> Any:
+        del answer
+        raise self.error
+
+
+def replaced(root: Any, values: dict[int, Any]) -> Any:
+    """Copy the containers of a value with some of its parts replaced; cycles stay cycles.
+
+    Args:
+        root: the value.
+        values: by the `id` of a part, what takes its place.
+    """
+    copies: dict[int, Any] = {}
+    unfilled: list[tuple[Any, Any]] = []
+
+    def copy(value: Any) -> Any:
+        if id(value) in values:
+            return values[id(value)]
+        kind = type(value)
+        if kind not in (list, dict, set, tuple, frozenset):
+            return value
+        if id(value) not in copies:
+            if kind in (list, dict, set):
+                copies[id(value)] = kind()
+                unfilled.append((value, copies[id(value)]))
+            else:
+                copies[id(value)] = kind(map(copy, value))
+        return copies[id(value)]
+
+    result = copy(root)
+    for value, empty in unfilled:  # it grows under way
+        if type(value) is list:
+            empty.extend(map(copy, value))
+        elif type(value) is set:
+            empty.update(map(copy, value))
+        else:
+            empty.update((copy(key), copy(item)) for key, item in value.items())
+    return result

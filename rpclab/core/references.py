@@ -113,24 +113,28 @@ class Outgoing:
         """Refer to a stub or binding; the peer gets a handle of its own (rules O9, O10, X4)."""
         entry = handle.entry
         session = self._session
+        source = None if binding else self._source
         if entry is None:
-            return (STUB, self.export(BrokenHook(handle.error())))
+            # A result that was sent has moved its stubs; the answer still knows what they were.
+            moved = source.kept(value) if source is not None else None
+            return (STUB, self.export(moved or BrokenHook(handle.error())))
         entry = entry.direct
-        moving = self._source is not None and not binding
-        if moving:
+        hook = self._at_home(entry) or ForwardHook(handle)
+        if source is not None:
             self._moved.append(handle)
+            source.keep(value, hook)
         if entry.session is session:
             return (OWN_BINDING if binding else OWN_STUB, entry.id)
-        home = entry.session.peer
-        if home is not None and home.keeper is session.keeper and entry.id in home.exports:
-            # A stub of something that lives in this very Worker is introduced as that thing.
-            hook = home.exports[entry.id]
-            if isinstance(hook, (TargetHook, ServiceHook)):
-                return (BINDING if binding else STUB, self.export(hook))
-        hook = ForwardHook(handle)
-        if moving and self._source is not None:
-            self._source.keep(value, hook)
         return (BINDING if binding else STUB, self.export(hook))
+
+    def _at_home(self, entry: Import) -> Hook | None:
+        """What an import stands for, if that lives in this very Worker: it is introduced as that."""
+        home = entry.session.peer
+        if home is not None and home.keeper is self._session.keeper:
+            hook = home.exports.get(entry.id)
+            if isinstance(hook, (TargetHook, ServiceHook)):
+                return hook
+        return None
 
     def refer_promise(self, pending: Pending) -> Reference:
         """Refer to a promise: it arrives as what it resolves to.
@@ -143,6 +147,8 @@ class Outgoing:
             self.refuse_awaitable(pending)
         if pending.state == PENDING:
             pending.uses += 1
+            if self._session.host.special:
+                self._session.host.used(pending, argument=True)
             if pending.session is self._session:
                 return (RESULT, pending.id)
             return (PROMISE, self._session.announce(pending))

@@ -240,6 +240,7 @@ class _Run:
             return self._session.decode_part(part), incoming.promised or []
         finally:
             incoming.variables = None
+            incoming.captures = []
 
     def value(self, answer: Answer) -> Any:
         """The result, with the variables in place; it may hold targets of this Worker."""

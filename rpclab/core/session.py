@@ -16,7 +16,7 @@ from rpclab.core.imports import PENDING, REJECTED, RESOLVED, Import, Pending
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.core.messages import (
     ABORT, CALL, CANCEL, DEADLINE, KEYWORDS, MAP, NODE, PULL, REJECT, RELEASE, RESOLVE, Message,
-    parse,
+    parse, spell,
 )  # fmt: skip
 from rpclab.core.references import Incoming, Outgoing
 from rpclab.core.remap import Program, replay
@@ -166,14 +166,26 @@ class Session:
         call = message[1]
         self._next_call = call + 1
         self.imports[call] = pending
+        if self.host.sites:
+            pending.site = self.host.site()
+            pending.what = spell(message)
         if not context.long:
             context.started(pending)
         if self.host.observe is not None:
-            self.host.observe(("sent", self, message, len(frame), pending))
+            self._observe_call(message, len(frame))
         self.send_frame(frame)
         if not self._dialect.call_pulls:
             self.send_frame(self._encode([PULL, call], []))
         return pending
+
+    def _observe_call(self, message: Message, size: int) -> None:
+        kind, call, target, path = message[:4]
+        if kind == MAP:
+            self.host.observe(("map", self.name, call, target, len(message[5]) - 1, size))
+        else:
+            keywords = message[5].get(KEYWORDS) if len(message) > 5 else None
+            event = ("call", self.name, call, target, path, message[4], keywords, size)
+            self.host.observe(event)
 
     def _options(self, pending: Pending, kwargs: dict[str, Any] | None) -> dict[str, Any]:
         options = self.host.call_options(pending)
@@ -207,15 +219,16 @@ class Session:
         """Tell the peer that nobody waits for this call any more."""
         if self.imports.pop(pending.id, None) is pending and self.closed is None:
             if self._dialect.cancels:
-                self.send_frame(self._encode([CANCEL, pending.id], []))
+                frame = self._encode([CANCEL, pending.id], [])
+                self.send_frame(frame)
+                if self.host.observe is not None:
+                    self.host.observe(("cancel", self.name, pending.id, "", len(frame)))
             else:
                 self.give_back(pending.id)
 
     def release(self, entry: Import) -> None:
         """The last handle of an import is gone: give its introductions back."""
         if self.imports.pop(entry.id, None) is entry and self.closed is None:
-            if self.host.observe is not None:
-                self.host.observe(("released", self, entry))
             self.give_back(entry.id, entry.introductions)
 
     def give_back(self, import_id: int, count: int = 1) -> None:
@@ -279,7 +292,8 @@ class Session:
             answer.pulled = frame  # type: ignore[assignment]
             return
         if self.host.observe is not None:
-            self.host.observe(("replied", self, answer, len(frame)))
+            kind = "result" if answer.state == RESOLVED else "error"
+            self.host.observe((kind, self.name, answer.id, answer.value, len(frame)))
         self.send_frame(frame)
         if self._dialect.acknowledges and answer.plain:
             self._unacknowledged.append(answer.id)
@@ -310,7 +324,9 @@ class Session:
         frame = exporter._encode([RESOLVE, 0, source.value], [source.value])
         importer.incoming.begin()
         message: Any = importer._decode(frame)
-        return message[2], importer.incoming.handles or []
+        handles = importer.incoming.handles or []
+        importer.incoming.begin()
+        return message[2], handles
 
     # The outbox.
 
@@ -327,13 +343,24 @@ class Session:
             self._awake = True
             self.host.wake(self)
 
+    def asleep(self) -> None:
+        """Nobody will flush the session yet: the next frame asks for it again."""
+        self._awake = False
+
     def flush(self) -> None:
         """Send what has gathered, as one batch."""
         self._awake = False
         releases = self._releases
         if releases:
             self._releases = []
-            self._outbox.append(self._encode([RELEASE, *releases], []))
+            frame = self._encode([RELEASE, *releases], [])
+            self._outbox.append(frame)
+            if self.host.observe is not None:
+                ids = ", ".join(f"#{-number}" if number < 0 else f"{number}" for number in releases[::2])
+                self.host.observe(("release", self.name, 0, ids, len(frame)))
+        # What was sent is the sender's own again; to remember it here would keep it alive.
+        if self.outgoing.references:
+            self.outgoing.begin(self.keeper)
         frames = self._outbox
         if frames or self._told != self._seen:
             self._outbox = []
@@ -363,6 +390,9 @@ class Session:
             return
         finally:
             frames.reverse()
+            # What came in belongs to whoever took it; to remember it here would keep it alive.
+            if self.incoming.references:
+                self.incoming.begin()
         if seen > self._acknowledged:
             self._acknowledge(seen)
         if self._seen != self._told:
@@ -386,18 +416,16 @@ class Session:
             raise
         except Exception as error:
             raise RemoteProtocolError(f"the peer sent a frame that is no message: {error}") from error
-        if self.host.observe is not None:
-            self.host.observe(("received", self, message, len(frame)))
         kind = message[0]
         if kind == CALL:
             self._receive_call(message)
         elif kind == RESOLVE:
-            self._receive_settlement(message[1], RESOLVED, message[2])
+            self._receive_settlement(message, RESOLVED, message[2], 3)
         elif kind == REJECT:
             error = message[2]
             if message[3]:
                 error.remote = True
-            self._receive_settlement(message[1], REJECTED, error)
+            self._receive_settlement(message, REJECTED, error, 4)
         elif kind == RELEASE:
             for position in range(1, len(message), 2):
                 self._receive_release(message[position])
@@ -457,7 +485,8 @@ class Session:
         """Unpack a part of a program (see `remap`)."""
         return self._decode(frame)
 
-    def _receive_settlement(self, number: int, state: int, value: Any) -> None:
+    def _receive_settlement(self, message: Message, state: int, value: Any, size: int) -> None:
+        number = message[1]
         entry = self.imports.get(number)
         incoming = self.incoming
         if number > 0 and self._dialect.acknowledges and not incoming.references:
@@ -474,6 +503,8 @@ class Session:
                 self.give_back(number)
         if isinstance(entry, Pending):
             del self.imports[number]
+            if len(message) > size:
+                self.host.arrived(entry, message[size])
             entry.settle(state, value, incoming.handles)
             return
         for handle in incoming.handles or ():
@@ -501,6 +532,10 @@ class Session:
             if frame:
                 self.reply(answer, frame)  # type: ignore[arg-type]
 
+    def hosted(self) -> list[TargetHook]:
+        """The targets that live at this end and are held at the other."""
+        return [hook for hook in self.exports.values() if isinstance(hook, TargetHook)]
+
     def live_exports(self) -> list[int]:
         """The ids the peer can use; not the settled calls whose acknowledgement is on its way."""
         return [
@@ -521,9 +556,8 @@ class Session:
 
     def close(self, error: BaseException) -> None:
         """End the session: every promise of it rejects with `error`, every export is let go."""
-        if self.closed is not None:
-            return
-        self.closed = error
+        if self.closed is None:
+            self.closed = error
         imports, self.imports = self.imports, {}
         exports, self.exports = self.exports, {}
         for entry in imports.values():

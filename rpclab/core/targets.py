@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import functools
 import types
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rpclab.errors import no_such_member
+from rpclab.errors import NoSuchMemberError, no_such_member
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Exposed:
@@ -98,6 +101,16 @@ def read_member(target: object, name: str) -> Any:
     if attribute is _MISSING or (hidden and type(attribute) is not functools.cached_property):
         raise no_such_member(name, surface(target))
     return attribute.__get__(target, type(target))
+
+
+def no_such_step(path: Sequence[str], position: int, value: object) -> NoSuchMemberError:
+    """Build the error for a path that cannot go on with `path[position]` from `value`.
+
+    It names the member that a dict lacks, and else the one that cannot be entered (rules P2, P4).
+    """
+    if type(value) is dict:
+        return no_such_member(path[position], [key for key in value if type(key) is str])
+    return no_such_member(path[max(position - 1, 0)])
 
 
 def read_function_attribute(function: object, name: str) -> Any:

@@ -68,6 +68,8 @@ class Activity:
             self._must_cancel = None
         self._waiting_for = None
         loop = self._loop
+        awaited: Any = None
+        outcome: tuple[Any, BaseException | None] | None = None
         _enter_task(loop, self)  # type: ignore[arg-type]
         try:
             if error is None:
@@ -75,16 +77,15 @@ class Activity:
             else:
                 awaited = self._coroutine.throw(error)
         except StopIteration as stop:
-            self._finish(stop.value, None)
-        except (KeyboardInterrupt, SystemExit) as stopped:
-            self._finish(None, stopped)
-            raise
+            outcome = (stop.value, None)
         except BaseException as raised:  # noqa: BLE001 - it is the outcome of the call
-            self._finish(None, raised)
-        else:
-            self._wait_for(awaited)
+            outcome = (None, raised)
         finally:
             _leave_task(loop, self)  # type: ignore[arg-type]
+        if outcome is None:
+            self._wait_for(awaited)
+        else:
+            self._finish(*outcome)
 
     def _wait_for(self, awaited: Any) -> None:
         blocking = getattr(awaited, "_asyncio_future_blocking", None)

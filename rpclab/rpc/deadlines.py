@@ -13,6 +13,7 @@ from weakref import WeakSet
 from rpclab.errors import CallCancelledError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from rpclab.core.answers import Answer
@@ -54,7 +55,7 @@ class Deadline:
     def __init__(self, loop: asyncio.AbstractEventLoop, when: float) -> None:
         self._loop = loop
         self.when = when
-        self.calls: WeakSet[Pending] = WeakSet()
+        self.calls: set[Pending] = set()
 
     def left(self) -> float:
         """Seconds left; never below zero."""
@@ -65,14 +66,19 @@ class Deadline:
         for pending in list(self.calls):
             pending.cancel("its deadline passed")
 
-    def expire_with(self, answer: Answer) -> None:
-        """Cancel a call that is being answered here when the moment comes."""
+    def expire_with(self, answer: Answer, soon: Callable[[Callable[[], None]], None]) -> None:
+        """Cancel a call that is being answered here when the moment comes.
+
+        Args:
+            answer: the call.
+            soon: runs a function in the next turn of the drain.
+        """
 
         def passed() -> None:
             self.expire()
             answer.interrupt(CallCancelledError("The call was cancelled: its deadline passed."))
 
-        timer = self._loop.call_at(self.when, passed)
+        timer = self._loop.call_at(self.when, soon, passed)
 
         def over() -> None:
             timer.cancel()

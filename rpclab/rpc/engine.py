@@ -11,7 +11,7 @@ import logging
 from collections import deque
 from contextvars import Context, ContextVar, copy_context
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rpclab.codecs.exceptions import STEERING
 from rpclab.codecs.msgpack import MsgpackCodec
@@ -23,7 +23,7 @@ from rpclab.errors import DisconnectedError, RpcError
 from rpclab.rpc.activity import Activity
 from rpclab.rpc import deadlines
 from rpclab.rpc.deadlines import Deadline, current_deadline
-from rpclab.rpc.sites import calling_site, trim
+from rpclab.rpc.sites import calling_site, place_parameters, trim
 from rpclab.rpc.stubs import RpcStub, ServiceBinding
 from rpclab.transports import memory
 
@@ -36,6 +36,11 @@ if TYPE_CHECKING:
     from rpclab.core.imports import Import, Pending
     from rpclab.rpc.waiter import Waiter
     from rpclab.trace.accounting import Ledger
+
+    Again = Callable[[Callable[[], None]], None]
+    Connect = Callable[[Session, Session, Again], None]
+
+T = TypeVar("T")
 
 log = logging.getLogger("rpclab")
 
@@ -55,6 +60,9 @@ class Engine:
         ledger: does the accounting of round trips while somebody traces.
         ambient: context variables that a call carries to the Worker (the notebook's output).
         special: whether calls carry options; kept up to date by who needs that.
+        sites: whether to note where stubs are made.
+        warn_undisposed: whether to warn of a context that ends with stubs its code left behind.
+        connect: joins the two ends of a session.
     """
 
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS, debug: bool = True) -> None:
@@ -65,8 +73,8 @@ class Engine:
         self.ambient: tuple[ContextVar[Any], ...] = ()
         self.special = 0
         self.sites = False
-        self.in_step = False
-        self.keeps_interrupts = False
+        self.warn_undisposed = False
+        self.connect: Connect = memory.connect
         self._keepers: dict[str, ExecutionContext] = {}
         self._sessions: dict[tuple[str, str], Session] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -107,7 +115,7 @@ class Engine:
             )
             for here, there in ((one, other), (other, one))
         )
-        memory.connect(near, far, self.again)
+        self.connect(near, far, self.again)
         self._sessions[one, other] = near
         # A Worker's session with itself has an importing and an exporting end of one name.
         if one != other:
@@ -125,20 +133,6 @@ class Engine:
         """The importing end of a Worker's session with itself."""
         return self.session(context.worker, context.worker)
 
-    def loopback_context(self, session: Session) -> ExecutionContext:
-        """The context in which a Worker forwards calls."""
-        return session.keeper
-
-    def drop_worker(self, worker: str, why: str) -> None:
-        """End every session of a Worker."""
-        for key, session in list(self._sessions.items()):
-            if worker in key:
-                session.close(DisconnectedError(why))
-                self._sessions.pop(key, None)
-        keeper = self._keepers.pop(worker, None)
-        if keeper is not None:
-            keeper.end()
-
     # The run queue.
 
     def wake(self, session: Session) -> None:
@@ -148,6 +142,8 @@ class Engine:
         self._woken.append(session)
         if not self._scheduled:
             self._schedule()
+            if not self._scheduled:
+                session.asleep()
 
     def settled(self, pending: Pending) -> None:
         """Resume the waiters of a promise once the batch at hand is applied."""
@@ -156,6 +152,11 @@ class Engine:
             if pending.state == 2 and hasattr(waiter, "hurry"):  # noqa: PLR2004 - REJECTED
                 waiter.hurry()
             self._ready.append(waiter)
+
+    def catch_up(self) -> None:
+        """Deliver what was queued while no loop ran."""
+        if self._woken or self._ready or self._again:
+            self._schedule()
 
     def resume_soon(self, waiter: Waiter) -> None:
         """Resume a waiter that was cancelled."""
@@ -184,7 +185,14 @@ class Engine:
             self._forgotten.popleft().drop()
 
     def _schedule(self) -> None:
-        loop = asyncio.get_running_loop()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            # asyncio.run stops its loop, cancels what is left over, and runs the loop once more.
+            # Without a loop all stays queued until something is called or awaited in the next one.
+            if self._loop is not None and not self._loop.is_closed():
+                self._loop.call_soon(self._drain, context=_EMPTY.copy())
+            return
         if loop is not self._loop:
             self._adopt(loop)
         self._scheduled = True
@@ -258,6 +266,8 @@ class Engine:
     ) -> None:
         """Call a member in a fresh context; settle `answer` with what it returns or raises."""
         variables = self._variables(answer, context)
+        if self.sites and answer.params is not None:
+            place_parameters(answer.params, function)
         self.in_step = True
         try:
             if kwargs:
@@ -292,11 +302,18 @@ class Engine:
         if loop is None:
             raise RpcError("no event loop is running")
 
-        def settled(value: Any, error: BaseException | None) -> None:
+        def settle(value: Any, error: BaseException | None) -> None:
             if error is None:
                 answer.resolve(value)
             else:
                 self._failed(answer, error)
+
+        def settled(value: Any, error: BaseException | None) -> None:
+            if self._draining:
+                settle(value, error)
+            else:
+                # The loop resumed it; what follows from the result is the drain's business.
+                self.again(lambda: settle(value, error))
 
         activity = Activity(loop, work, variables, settled)
         if self.ledger is not None:
@@ -328,6 +345,10 @@ class Engine:
             trim(error)
         answer.reject(error)
 
+    def apart(self, answer: Answer, function: Callable[[], T], context: ExecutionContext) -> T:
+        """Call a function of the core in a fresh context, as the work of `answer`."""
+        return self._variables(answer, context).run(function)
+
     def detach(self, function: Callable[[], Any], context: ExecutionContext, what: str) -> None:
         """Run something nobody waits for; report its failure (rule O16)."""
         context.hold()
@@ -344,14 +365,24 @@ class Engine:
             if hasattr(type(result), "__await__"):
                 await result
 
-        if self._loop is not None:
-            Activity(self._loop, work(), variables, settled).start()
+        loop = self._loop
+        if loop is None:
+            return
+
+        def start() -> None:
+            Activity(loop, work(), variables, settled).start()
+
+        # Whoever let go may be in the middle of a step, where no other can begin.
+        if loop.is_running():
+            self.again(start)
+        else:
+            start()
 
     def bound(self, answer: Answer, seconds: float) -> None:
         """Hold a call to the deadline of its caller."""
         loop = asyncio.get_running_loop()
         answer.deadline = Deadline(loop, loop.time() + seconds)
-        answer.deadline.expire_with(answer)
+        answer.deadline.expire_with(answer, self.again)
 
     async def await_inside(self, value: Any) -> Any:
         """Give `value` with the awaitables in it awaited, at any depth."""
@@ -382,6 +413,16 @@ class Engine:
         if self.ledger is not None:
             message.append(self.ledger.reply(answer))
 
+    def arrived(self, pending: Pending, node: int) -> None:
+        """A marked settlement came in."""
+        if self.ledger is not None:
+            self.ledger.arrived(pending, node)
+
+    def used(self, pending: Pending, *, argument: bool) -> None:
+        """A call is made on that promise, or has it among its arguments."""
+        if self.ledger is not None:
+            (self.ledger.uses if argument else self.ledger.follow)(pending)
+
     def stub(self, handle: Handle) -> RpcStub:
         """Wrap a handle as a stub."""
         return RpcStub.__from_handle__(handle)
@@ -394,17 +435,34 @@ class Engine:
         """Where rpclab was called from, while somebody records."""
         return calling_site() if self.sites else None
 
+    def undisposed(self, context: ExecutionContext) -> Callable[[], None] | None:
+        """Warn of what the code of a context has left behind, if that is wanted."""
+        if not self.warn_undisposed:
+            return None
+        from rpclab.rpc.undisposed import warning_of  # noqa: PLC0415 - only where it is asked for
+
+        return warning_of(context)
+
+    @property
+    def draining(self) -> bool:
+        """Whether the run queue is being worked off just now."""
+        return self._draining
+
     def report(self, error: BaseException, what: str) -> None:
         """Tell of a failure that nobody waits for."""
         log.error("%s failed: %s: %s", what, type(error).__name__, error, exc_info=error)
 
     def close(self) -> None:
-        """End every session and context."""
+        """End every session and context. What was exported breaks; no disposer runs (rule W6)."""
         error = DisconnectedError("the sandbox was closed")
-        for session in list(self.sessions()):
+        sessions = list(self.sessions())
+        contexts = {hook.context for session in sessions for hook in session.hosted()}
+        for session in sessions:
+            session.closed = session.closed or error
+        for context in [*contexts, *self._keepers.values()]:
+            context.end()
+        for session in sessions:
             session.close(error)
-        for keeper in list(self._keepers.values()):
-            keeper.end()
         self._sessions.clear()
         self._keepers.clear()
 

@@ -5,13 +5,20 @@ Floor: rpc.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import traceback
-from types import FrameType, TracebackType
+from functools import partial
+from types import FrameType, FunctionType, MethodType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rpclab.core.handles import Handle
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _MACHINERY = (_PACKAGE, os.path.dirname(os.path.abspath(traceback.__file__)) + os.sep + "asyncio")
+_LOOP_STEP = asyncio.Handle._run.__code__
 
 names: dict[str, str] = {}
 """Names for files that have none a user would know: the notebook floor puts its cells here."""
@@ -28,13 +35,37 @@ def is_machinery(filename: str) -> bool:
 
 
 def calling_site() -> str | None:
-    """The innermost place on the stack that is the user's."""
+    """The innermost place on the stack that is the user's; None if rpclab acts by itself."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
+    # Beyond the loop's own frame stands who started the loop, and not who called.
+    while frame is not None and frame.f_code is not _LOOP_STEP:
         if not is_machinery(frame.f_code.co_filename):
             return place(frame.f_code.co_filename, frame.f_lineno)
         frame = frame.f_back
     return None
+
+
+def definition_site(function: Any) -> str | None:
+    """Where a function, or a method, was written."""
+    while function is not None:
+        inner = vars(function).get("__wrapped__") if type(function) is FunctionType else None
+        if inner is None and type(function) in (MethodType, partial):
+            inner = function.__func__ if type(function) is MethodType else function.func
+        if inner is None:
+            break
+        function = inner
+    code = function.__code__ if type(function) is FunctionType else None
+    if code is None or is_machinery(code.co_filename):
+        return None
+    return place(code.co_filename, code.co_firstlineno)
+
+
+def place_parameters(handles: list[Handle], function: Any) -> None:
+    """Note of parameters that they were given to that function."""
+    site = definition_site(function)
+    for handle in handles:
+        if handle.site is None:
+            handle.site = site
 
 
 def trim(error: BaseException) -> None:

@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 from rpclab.core.contexts import current
 from rpclab.core.imports import PENDING, REJECTED
 from rpclab.core.remap import Placeholder, record
-from rpclab.core.targets import is_target
-from rpclab.errors import (
-    PROMISE_DISPOSED, DisposedError, fresh_copy, no_such_member, not_callable,
-)  # fmt: skip
+from rpclab.core.targets import is_target, no_such_step
+from rpclab.errors import PROMISE_DISPOSED, DisposedError, fresh_copy, not_callable
 from rpclab.rpc.waiter import Waiter
 
 if TYPE_CHECKING:
@@ -446,8 +444,7 @@ def _call_value(
         if position < len(path):
             name = path[position]
             if type(value) is not dict or name not in value:
-                known = [key for key in value if type(key) is str] if type(value) is dict else ()
-                return session.rejected(_remote(no_such_member(name, known)), context)
+                return session.rejected(_remote(no_such_step(path, position, value)), context)
             value = value[name]
     if args is None:
         return session.resolved(value, context)

@@ -43,6 +43,8 @@ class Waiter:
         """Take the task's wake-up, once."""
         self._callback = fn
         self._context = context
+        if not self._engine._scheduled:
+            self._engine.catch_up()
         for pending in self._pendings:
             if pending.waiters is None:
                 pending.waiters = [self]

@@ -102,4 +102,5 @@ def _handler(name: str, function: types.FunctionType) -> Any:
 
     handler.__name__ = handler.__qualname__ = name
     handler.__doc__ = function.__doc__
+    handler.__wrapped__ = function  # type: ignore[attr-defined]
     return handler

@@ -1,0 +1,165 @@
+"""Values that are no trees: what keeps its identity gets a number (rule V9).
+
+Floor: codecs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rpclab.codecs import exceptions
+from rpclab.codecs.refusals import too_deep, unsendable
+from rpclab.codecs.sharing import CONTAINER_TYPES, DICT_TYPES, FORBIDDEN, keeps_identity
+
+LIST, DICT, SET, TUPLE, FROZENSET, LEAF, ERROR = range(7)
+_KINDS: dict[type, int] = {list: LIST, set: SET, tuple: TUPLE, frozenset: FROZENSET}
+_KINDS.update(dict.fromkeys(DICT_TYPES, DICT))
+_SHELLS: dict[int, type] = {LIST: list, DICT: dict, SET: set}
+_CAUSES = 32  # how long a chain of causes may be
+
+
+class Node:
+    """A number that stands for a container of the same message."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def flatten(root: Any, nesting: int) -> list[list[Any]]:
+    """Number what keeps its identity in `root`, which does: a list of [kind, parts], the root first.
+
+    Args:
+        root: the value.
+        nesting: how many containers may stand inside one another.
+
+    Raises:
+        DataCloneError: they nest deeper, or hold a value that only looks like one of ours.
+    """
+    numbers: dict[int, int] = {id(root): 0}
+    found: list[Any] = [root]
+    depths: list[int] = [1]
+    causes: dict[int, int] = {}
+
+    def visit(value: Any) -> Any:
+        kind = type(value)
+        if kind not in CONTAINER_TYPES and not keeps_identity(kind):
+            if kind in FORBIDDEN:
+                raise unsendable(value)
+            return bytes(value) if kind is memoryview else value
+        number = numbers.get(id(value))
+        if number is None:
+            if depth == nesting:
+                raise too_deep(nesting)
+            number = numbers[id(value)] = len(found)
+            found.append(value)
+            depths.append(depth + 1)
+        return Node(number)
+
+    nodes: list[list[Any]] = []
+    for value in found:  # it grows under way
+        kind = type(value)
+        depth = depths[len(nodes)]
+        parts: Any = value
+        if kind in DICT_TYPES:
+            parts = [[visit(key), visit(item)] for key, item in value.items()]
+        elif kind in CONTAINER_TYPES:
+            parts = [visit(item) for item in value]
+        elif isinstance(value, BaseException):
+            name, arguments, attributes, cause, notes = exceptions.parts(value, nesting)
+            behind = causes[id(cause)] = causes.get(id(value), 0) + 1
+            parts = [
+                name,
+                [visit(item) for item in arguments],
+                [[key, visit(item)] for key, item in attributes.items()],
+                visit(cause) if behind <= _CAUSES else None,
+                notes,
+            ]
+            kind = BaseException
+        nodes.append([ERROR if kind is BaseException else _KINDS.get(kind, LEAF), parts])
+    return nodes
+
+
+class Unflatten:
+    """Builds the value that `flatten` took apart: `Unflatten(nodes).root`.
+
+    What can be made empty is there first, so that what refers to it finds it; tuples, frozensets
+    and exceptions are made when all they are made of is there.
+    """
+
+    def __init__(self, nodes: list[Any]) -> None:
+        self._nodes = nodes
+        self._built: list[Any] = [None] * len(nodes)
+        for number, (kind, parts) in enumerate(nodes):
+            if kind in _SHELLS:
+                self._built[number] = _SHELLS[kind]()
+            elif kind == LEAF:
+                self._built[number] = parts
+        self._blank: list[int] = []
+        for number in range(len(nodes)):
+            if self._built[number] is None:
+                self._build(number)
+        for number, (kind, parts) in enumerate(nodes):
+            if kind == LIST:
+                self._built[number].extend(map(self._part, parts))
+            elif kind == SET:
+                self._built[number].update(map(self._part, parts))
+            elif kind == DICT:
+                self._built[number].update((self._part(k), self._part(v)) for k, v in parts)
+            elif kind == ERROR:
+                self._complete(number, parts)
+        self.root = self._built[0]
+
+    def _part(self, value: Any) -> Any:
+        return self._built[value.number] if type(value) is Node else value
+
+    def _build(self, first: int) -> None:
+        """Make one that is made in one piece, after those it is made of."""
+        path = [first]
+        opened = {first}
+        while path:
+            number = path[-1]
+            kind, parts = self._nodes[number]
+            pieces = parts[1] if kind == ERROR else parts
+            missing = [
+                piece.number
+                for piece in pieces
+                if type(piece) is Node and self._built[piece.number] is None
+            ]
+            if self._built[number] is not None or not missing:
+                path.pop()
+                opened.discard(number)
+                if self._built[number] is None:
+                    self._built[number] = self._made(kind, parts, pieces)
+            elif missing[0] in opened:
+                self._make_blank(path)
+            else:
+                opened.add(missing[0])
+                path.append(missing[0])
+
+    def _made(self, kind: int, parts: Any, pieces: Any) -> Any:
+        values = list(map(self._part, pieces))
+        if kind == ERROR:
+            return exceptions.rebuild(parts[0], values)
+        return tuple(values) if kind == TUPLE else frozenset(values)
+
+    def _make_blank(self, path: list[int]) -> None:
+        """Cut a cycle: only an exception that was given itself later can be in one."""
+        for number in reversed(path):
+            kind, parts = self._nodes[number]
+            if kind == ERROR and self._built[number] is None:
+                blank = exceptions.blank(parts[0])
+                if blank is not None:
+                    self._built[number] = blank
+                    self._blank.append(number)
+                    return
+        raise ValueError("a value that cannot be made holds itself")
+
+    def _complete(self, number: int, parts: Any) -> None:
+        _, arguments, attributes, cause, notes = parts
+        error = self._built[number]
+        if number in self._blank:
+            error.args = tuple(map(self._part, arguments))
+        values = {key: self._part(value) for key, value in attributes}
+        exceptions.complete(error, values, self._part(cause), notes)

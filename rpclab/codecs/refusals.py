@@ -1,0 +1,107 @@
+"""What cannot be sent, in words: the class, and what to send instead (rules V14, V15).
+
+Floor: codecs.
+"""
+
+from __future__ import annotations
+
+import array
+import datetime as dt
+import enum
+import os
+import re
+import uuid
+from decimal import Decimal
+from typing import Any
+
+from rpclab.errors import DataCloneError
+
+_BY_NAME: dict[str, str] = {
+    "generator": "send a list of what it yields",
+    "async_generator": "send a list of what it yields",
+    "coroutine": "await it first",
+    "Future": "await it first",
+    "Task": "await it first",
+    "module": "send the values in it that are needed",
+    "range": "send list(value)",
+    "complex": "send (value.real, value.imag)",
+    "Fraction": "send (value.numerator, value.denominator)",
+    "deque": "send list(value)",
+    "mappingproxy": "send dict(value)",
+    "ChainMap": "send dict(value)",
+    "UserDict": "send dict(value)",
+    "dict_keys": "send list(value)",
+    "dict_values": "send list(value)",
+    "dict_items": "send dict(value)",
+    "ExtType": "extension types belong to the protocol; send its parts",
+    "Timestamp": "send value.to_datetime()",
+}
+
+_CONVERSIONS: dict[type, str] = {
+    bool: "bool(value)",
+    int: "int(value)",
+    float: "float(value)",
+    str: "str(value)",
+    bytes: "bytes(value)",
+    bytearray: "bytes(value)",
+    dict: "dict(value)",
+    list: "list(value)",
+    tuple: "tuple(value)",
+    set: "set(value)",
+    frozenset: "frozenset(value)",
+    dt.datetime: "datetime.fromisoformat(value.isoformat())",
+    dt.date: "date.fromordinal(value.toordinal())",
+    dt.time: "time.fromisoformat(value.isoformat())",
+    dt.timedelta: "timedelta(value.days, value.seconds, value.microseconds)",
+    Decimal: "Decimal(value)",
+    uuid.UUID: "UUID(int=value.int)",
+    array.array: "array(value.typecode, value)",
+}
+"""How a value of a subclass becomes one of the type itself, which can be sent."""
+
+
+def unsendable(value: Any, why: str = "") -> DataCloneError:
+    """Build the error of rules V14 and V15, with advice; the path is added by whoever knows it."""
+    kind = type(value)
+    error = DataCloneError(
+        f'Could not serialize object of type "{kind.__name__}".'
+        " This type does not support serialization."
+    )
+    error.add_note(why or _advice(value, kind))
+    error.culprit = value  # type: ignore[attr-defined]
+    return error
+
+
+def too_deep(nesting: int) -> DataCloneError:
+    """Build the error of a value that nests too deeply."""
+    return DataCloneError(
+        f"the value nests deeper than {nesting} containers, which is the limit;"
+        " send it in parts, or as a list of records that name each other"
+    )
+
+
+def _advice(value: Any, kind: type) -> str:
+    if kind.__name__ in _BY_NAME:
+        return _BY_NAME[kind.__name__]
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return "send value._asdict(), or tuple(value)"
+    if kind.__module__.partition(".")[0] == "numpy":
+        return "send numpy.asarray(value)" if hasattr(kind, "__array_finalize__") else "send value.item()"
+    for base, conversion in _CONVERSIONS.items():
+        if isinstance(value, base):
+            return f"a subclass of {base.__name__} would lose its class: send {conversion}"
+    if isinstance(value, type):
+        return "send a function that makes an instance"
+    if isinstance(value, enum.Enum):
+        return "send value.value, or value.name"
+    if isinstance(value, os.PathLike):
+        return "send str(value)"
+    if isinstance(value, re.Match):
+        return "send value.groups(), or value.groupdict()"
+    if hasattr(kind, "__dataclass_fields__"):
+        return "send dataclasses.asdict(value), or derive the class from rpclab.RpcTarget"
+    if hasattr(kind, "__await__"):
+        return "await it first"
+    if hasattr(kind, "__next__"):
+        return "send list(value)"
+    return "derive the class from rpclab.RpcTarget to send a stub of it, or send its data as a dict"

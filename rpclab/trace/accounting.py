@@ -1,0 +1,181 @@
+"""Honest round-trip numbers: how deep a program is, as written and had it awaited every promise.
+
+Floor: trace. Every step of a program is a node; a message crosses a link at the cost of one, and a
+step comes after the one before it and after what scheduled it. The depth of a node is the longest
+way to it, so a round trip is two. *Without pipelining* is the same graph in which each call made on
+or with a promise also comes after that promise's result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import Context, ContextVar
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rpclab.core.answers import Answer
+    from rpclab.core.imports import Pending
+
+_moment: ContextVar[Moment | None] = ContextVar("rpclab_moment", default=None)
+
+Arrival = list[int]
+"""Holds the node at which a result arrived, once it has; empty before."""
+
+
+class Moment:
+    """How far one task has come."""
+
+    __slots__ = ("children", "ledger", "node", "task")
+
+    def __init__(self, ledger: Ledger, node: int, task: object) -> None:
+        self.ledger = ledger
+        self.node = node
+        self.task = task
+        self.children: list[Moment] = []
+
+    def reach(self) -> int:
+        """The node it has reached; tasks that it started and that are done count."""
+        done = [child for child in self.children if _is_done(child.task)]
+        if done:
+            self.children = [child for child in self.children if child not in done]
+            self.join(*[child.reach() for child in done])
+        return self.node
+
+    def join(self, *nodes: int) -> None:
+        """Come after further nodes."""
+        self.node = self.ledger.node([(node, 0) for node in {self.node, *nodes}])
+
+
+def _is_done(task: Any) -> bool:
+    return task is None or bool(task.done())
+
+
+class Ledger:
+    """The graph of what happened while somebody traced."""
+
+    def __init__(self) -> None:
+        self._before: list[list[tuple[int, int]]] = [[]]
+        self._also: dict[int, list[Arrival]] = {}
+        self._following: list[Arrival] = []
+        self._last = 0
+
+    def node(self, before: list[tuple[int, int]]) -> int:
+        """Add a node that comes after others, each with the links crossed from there."""
+        if len(before) == 1 and before[0][1] == 0:
+            return before[0][0]
+        self._before.append(before)
+        return len(self._before) - 1
+
+    def here(self) -> Moment:
+        """How far the running task has come."""
+        moment = _moment.get()
+        task = _current_task()
+        if moment is None or moment.ledger is not self:
+            moment = Moment(self, 0, task)
+            _moment.set(moment)
+        elif moment.task is not task:
+            child = Moment(self, moment.reach(), task)
+            moment.children.append(child)
+            moment = child
+            _moment.set(child)
+        return moment
+
+    # What the importer does.
+
+    def follow(self, pending: Pending) -> None:
+        """The next call is made on that promise."""
+        if pending.arrival is not None:
+            self._following.append(pending.arrival)
+
+    def call(self, pending: Pending) -> int:
+        """A call is sent now. Gives its node, which travels with it."""
+        self._before.append([(self.here().reach(), 0)])
+        node = self._last = len(self._before) - 1
+        pending.arrival = []
+        if self._following:
+            self._also[node] = self._following
+            self._following = []
+        return node
+
+    def uses(self, pending: Pending) -> None:
+        """The call that is being packed has that promise among its arguments."""
+        if pending.arrival is not None:
+            self._also.setdefault(self._last, []).append(pending.arrival)
+
+    def arrived(self, pending: Pending, node: int) -> None:
+        """The result, sent at `node`, has arrived."""
+        if pending.arrival is not None:
+            links = 0 if _is_loopback(pending.session) else 1
+            pending.arrival[:] = [self.node([(node, links)])]
+
+    def awaited(self, pending: Pending) -> None:
+        """The running task goes on after that result."""
+        if pending.arrival:
+            self.here().join(pending.arrival[0])
+
+    # What the callee does.
+
+    def started(self, answer: Answer, variables: Context) -> None:
+        """A method starts, in that context."""
+        moment = Moment(self, self._start(answer), None)
+        answer.trace = moment
+        variables.run(_moment.set, moment)
+
+    def activity(self, task: object, variables: Context) -> None:
+        """The method of that context is stepped as that task."""
+        moment = variables.get(_moment)
+        if moment is not None:
+            moment.task = task
+
+    def reply(self, answer: Answer) -> int:
+        """A call is answered now. Gives its node, which travels with the result."""
+        if answer.trace is None:
+            node = self._start(answer)
+        else:
+            reached = answer.trace.reach()
+            node = self.node([(n, 0) for n in {reached, *answer.causes}])
+        answer.settled_at = node
+        return node
+
+    def _start(self, answer: Answer) -> int:
+        before = [(node, 0) for node in set(answer.causes)]
+        origin = answer.origin or answer
+        if origin.moment is not None:
+            links = 0 if origin.session is None or _is_loopback(origin.session) else 1
+            before.append((origin.moment, links))
+        return self.node(before or [(0, 0)])
+
+    # Reading it.
+
+    def depth(self, node: int, *, pipelined: bool = True) -> int:
+        """The depth of a node.
+
+        Args:
+            node: which.
+            pipelined: as it happened; else had each promise been awaited before its use.
+        """
+        depths: dict[int, int] = {}
+        stack = [node]
+        while stack:
+            top = stack[-1]
+            before = list(self._before[top])
+            if not pipelined:
+                before += [(arrival[0], 0) for arrival in self._also.get(top, ()) if arrival]
+            missing = [earlier for earlier, _ in before if earlier not in depths]
+            if missing and top not in depths:
+                stack += missing
+            else:
+                depths[top] = max((depths[earlier] + links for earlier, links in before), default=0)
+                stack.pop()
+        return depths[node]
+
+
+def _is_loopback(session: Any) -> bool:
+    return session.peer is not None and session.peer.keeper is session.keeper
+
+
+def _current_task() -> object:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None

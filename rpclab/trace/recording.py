@@ -1,0 +1,85 @@
+"""Events of the sessions, as facts in the past tense: plain tuples on the way in, read here.
+
+Floor: trace. Nothing of the user's is kept: values are written down in a few characters at once.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, NamedTuple
+
+LIMIT = 100_000  # events a recording keeps
+
+
+class Sent(NamedTuple):
+    """A message that one Worker sent to another.
+
+    Attributes:
+        kind: "call", "read", "map", "result", "error", "release" or "cancel".
+        sender: the Worker it left.
+        receiver: the Worker it went to.
+        number: the call it makes, answers or cancels.
+        text: what a reader wants to see of it.
+        size: in bytes.
+        pipelined: whether a call was made on a result that was not there yet.
+    """
+
+    kind: str
+    sender: str
+    receiver: str
+    number: int
+    text: str
+    size: int
+    pipelined: bool = False
+
+
+class Recording:
+    """An append-only list of events; the oldest go when it is full."""
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        self.events: deque[Sent] = deque(maxlen=limit)
+
+    def __call__(self, event: tuple[Any, ...]) -> None:
+        """Take an event of a session."""
+        kind, name, number, *details = event
+        sender, _, receiver = name.partition("→")
+        if kind == "call":
+            target, path, args, kwargs, size = details
+            verb, text = ("read", "") if args is None else ("call", f"({_brief_all(args, kwargs)})")
+            on = f"({target})." if target > 0 else ""
+            label = ".".join([path] if type(path) is str else path)
+            text = f"{on}{label}{text}" if label else f"{on.rstrip('.') or '(this)'}{text}"
+            self.events.append(Sent(verb, sender, receiver, number, text, size, target > 0))
+        elif kind == "map":
+            target, steps, size = details
+            text = f"({target}).map of {steps} step{'s' * (steps != 1)}"
+            self.events.append(Sent("map", sender, receiver, number, text, size, target > 0))
+        elif kind in ("result", "error"):
+            value, size = details
+            text = brief(value) if kind == "result" else f"{type(value).__name__}: {value}"[:60]
+            self.events.append(Sent(kind, sender, receiver, number, text, size))
+        else:
+            self.events.append(Sent(kind, sender, receiver, number, *details))
+
+
+def _brief_all(args: list[Any], kwargs: dict[str, Any] | None) -> str:
+    named = (f"{name}={brief(value)}" for name, value in (kwargs or {}).items())
+    return ", ".join([*map(brief, args), *named])
+
+
+def brief(value: Any) -> str:
+    """Write a value down in a few characters, without running any code of its class."""
+    kind = type(value)
+    if kind in (bool, int, float, str, bytes, type(None)):
+        text = repr(value)
+        return text if len(text) <= 24 else f"{text[:20]}…{text[-1]}"
+    if kind in (list, tuple, set, frozenset, dict):
+        return f"{kind.__name__} of {len(value)}"
+    name = kind.__name__
+    if name in ("function", "builtin_function_or_method", "method", "partial"):
+        return "a function"
+    if name == "RpcStub":
+        return "a stub"
+    if name in ("RpcPromise", "RpcProperty"):
+        return "a promise"
+    return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"

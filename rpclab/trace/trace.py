@@ -1,0 +1,83 @@
+"""One traced block: its numbers, and its messages as a sequence diagram in text.
+
+Floor: trace.
+"""
+
+from __future__ import annotations
+
+from rpclab.trace.accounting import Ledger
+from rpclab.trace.recording import Recording, Sent
+from rpclab.trace.sequence import sequence_text
+
+
+class Trace:
+    """What happened in a block.
+
+    Attributes:
+        events: the messages, in the order sent.
+        round_trips: how often the block had to wait for a message to go and come back.
+        saved: how many more it would have been, had each promise been awaited before its use.
+    """
+
+    def __init__(self, recording: Recording, ledger: Ledger) -> None:
+        self._recording = recording
+        self._ledger = ledger
+        self._first = len(recording.events)
+        self._start = ledger.here().reach()
+        self._end: int | None = None
+        self.events: list[Sent] = []
+
+    def finish(self) -> None:
+        """The block is over."""
+        self._end = self._ledger.here().reach()
+        self.events = list(self._recording.events)[self._first :]
+
+    @property
+    def calls(self) -> int:
+        """Calls made, and properties read."""
+        return sum(event.kind in ("call", "read", "map") for event in self.events)
+
+    @property
+    def messages(self) -> int:
+        """Messages sent, in both directions."""
+        return len(self.events)
+
+    @property
+    def bytes(self) -> int:
+        """Their size in all, in bytes."""
+        return sum(event.size for event in self.events)
+
+    @property
+    def round_trips(self) -> float:
+        """Round trips the block waited for; a half is a message one way."""
+        return self._between(pipelined=True)
+
+    @property
+    def saved(self) -> float:
+        """Round trips that pipelining saved."""
+        return self._between(pipelined=False) - self.round_trips
+
+    def _between(self, *, pipelined: bool) -> float:
+        end = self._start if self._end is None else self._end
+        start = self._ledger.depth(self._start, pipelined=pipelined)
+        half = self._ledger.depth(end, pipelined=pipelined) - start
+        return half // 2 if half % 2 == 0 else half / 2
+
+    def summary(self) -> str:
+        """The figures in a line."""
+        trips, without = self.round_trips, self.round_trips + self.saved
+        text = f"{_count(trips, 'round trip')}; {without:g} without pipelining"
+        if not self.saved:
+            text = f"{_count(trips, 'round trip')}; nothing was pipelined"
+        return f"{text} · {_count(self.calls, 'call')}, {_count(self.messages, 'message')}"
+
+    def text(self) -> str:
+        """The messages as a sequence diagram, and the figures."""
+        return f"{sequence_text(self.events)}\n{self.summary()}" if self.events else self.summary()
+
+    def __repr__(self) -> str:
+        return self.text()
+
+
+def _count(number: float, noun: str) -> str:
+    return f"{number:g} {noun}{'s' * (number != 1)}"

@@ -1,0 +1,23 @@
+"""The thin slice: a Worker, a binding, a pipelined call."""
+
+COUNTER = """
+from workers import RpcTarget, WorkerEntrypoint
+
+class Counter(RpcTarget):
+    def __init__(self):
+        self._value = 0
+
+    def increment(self, amount=1):
+        self._value += amount
+        return self._value
+
+class CounterService(WorkerEntrypoint):
+    async def new_counter(self):
+        return Counter()
+"""
+
+
+async def test_L1_a_call_on_the_result_of_a_call_needs_no_await_between(sandbox):
+    sandbox.deploy("counter", source=COUNTER)
+    env = sandbox.bind(COUNTER="counter#CounterService")
+    assert await env.COUNTER.new_counter().increment(5) == 5

@@ -1,0 +1,110 @@
+"""What a program must do: played at once, in one place, with nothing in between.
+
+No session, no promise, no waiting; a stub is the name of the target that it leads to.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Own:
+    """A target in the hands of the Worker that made it: each message with it makes a stub."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Broken:
+    """The error that a promise was rejected with."""
+
+    text: str
+
+
+class Model:
+    """Plays a program.
+
+    What a script does that does not wait for its calls, and what is cancelled, is left open.
+
+    Attributes:
+        reached: by call, the target it is delivered to.
+        results: by call, what it gives; the text of the error if it fails.
+        stubs: how many stubs are made of each target.
+    """
+
+    def __init__(self, program) -> None:
+        self.program = program
+        self.reached = {}
+        self.results = {}
+        self.stubs = Counter()
+        self.play(0, [])
+
+    def play(self, number, args):
+        """Play a script; gives what it returns."""
+        script = self.program.scripts[number]
+        if not script.waits:
+            return None
+        slots = dict(enumerate(args))
+        for step in script.steps:
+            self.step(step, slots)
+        if script.raises:
+            return Broken(f"script {number} failed")
+        if script.returns is None:
+            return None
+        [returned] = self.send([slots[script.returns[0]]])
+        return returned
+
+    def step(self, step, slots):
+        match step:
+            case ("make" | "function", slot, name):
+                slots[slot] = Own(name)
+            case ("local", new, slot):
+                [slots[new]] = self.send([slots[slot]])
+            case ("dup", new, slot):
+                slots[new] = slots[slot]
+            case ("poke", slot, uid, _nap, fails, _kind):
+                self.note(uid, self.call(uid, slots[slot], [], lambda: Broken(uid) if fails else uid))
+            case ("relay", slot, uid, arg, times, _kind):
+                result = self.call(
+                    uid, slots[slot], [slots[arg]], lambda ref: self.relay(uid, ref, times)
+                )
+                self.note(uid, result)
+            case ("keep", slot, uid, arg):
+                slots["kept"] = self.call(uid, slots[slot], [slots[arg]], lambda ref: ref)
+                self.note(uid, uid)
+            case ("fetch", new, slot, uid, _kept, _form):
+                slots[new] = self.call(uid, slots[slot], [], lambda: slots["kept"])
+            case ("echo", new, slot, uid, arg, _form, _nap):
+                slots[new] = self.call(uid, slots[slot], [slots[arg]], lambda ref: ref)
+            case ("child", new, slot, uid, name, _form):
+                slots[new] = self.call(uid, slots[slot], [], lambda: self.send([Own(name)])[0])
+            case ("play", new, _worker, number, args):
+                refs = self.send([slots[arg] for arg in args])
+                broken = [ref for ref in refs if isinstance(ref, Broken)]
+                slots[new] = broken[0] if broken else self.play(number, refs)
+            case ("leave", _worker, _number, args, _after):
+                self.send([slots[arg] for arg in args])
+
+    def send(self, values):
+        """One message with these values: what the other side gets."""
+        self.stubs.update({value.name for value in values if isinstance(value, Own)})
+        return [value.name if isinstance(value, Own) else value for value in values]
+
+    def call(self, uid, receiver, args, method):
+        """Call a method; it runs unless the receiver or an argument is broken."""
+        refs = self.send(args)
+        for ref in [receiver, *refs]:
+            if isinstance(ref, Broken):
+                return ref
+        self.reached[uid] = receiver
+        return method(*refs)
+
+    def relay(self, uid, ref, times):
+        for turn in range(times):
+            self.note(f"{uid}.{turn}", self.call(f"{uid}.{turn}", ref, [], lambda: "ok"))
+        return uid
+
+    def note(self, uid, result):
+        self.results[uid] = result.text if isinstance(result, Broken) else result

@@ -1,0 +1,379 @@
+"""Plays a program on a real sandbox, with slow links, and compares with the model."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from collections import Counter, defaultdict
+from contextlib import suppress
+from random import Random
+
+from support.links import Links
+from support.virtual_time import NothingLeftToWaitFor, VirtualTimeLoop
+from worlds.model import Model
+from worlds.programs import DRIVER, write
+
+import rpclab
+from rpclab import RpcStub, RpcTarget
+from rpclab.workers.modules import run_source
+
+NODE = """
+from workers import WorkerEntrypoint
+
+class Default(WorkerEntrypoint):
+    async def play(self, number, args):
+        return await stage.play(number, args, self.env)
+"""
+
+
+class Failure(Exception):
+    """What a script or call of a program raises on purpose."""
+
+
+class Cell(RpcTarget):
+    """A target of a program."""
+
+    def __init__(self, stage, name) -> None:
+        self._stage = stage
+        self._name = name
+        self._kept = {}
+
+    async def poke(self, uid, nap=0, fails=False):
+        self._stage.delivered.append((uid, self._name))
+        if nap:
+            await asyncio.sleep(nap)
+        if fails:
+            raise Failure(uid)
+        return uid
+
+    async def relay(self, uid, ref, times, kind):
+        stage = self._stage
+        stage.delivered.append((uid, self._name))
+        # All at once: they must arrive in this order.
+        calls = [
+            stage.made(("relay", uid), f"{uid}.{turn}", poke_of(ref, kind)) for turn in range(times)
+        ]
+        for turn, call in enumerate(calls):
+            stage.results[f"{uid}.{turn}"] = "ok" if await call == f"{uid}.{turn}" else "wrong"
+        return uid
+
+    def keep(self, uid, ref):
+        self._stage.delivered.append((uid, self._name))
+        self._kept[uid] = ref.dup()
+        return uid
+
+    def fetch(self, uid, kept, form):
+        self._stage.delivered.append((uid, self._name))
+        return shaped(self._kept.pop(kept), form)
+
+    async def echo(self, uid, ref, form, nap):
+        self._stage.delivered.append((uid, self._name))
+        if nap:
+            await asyncio.sleep(nap)
+        return shaped(ref, form)
+
+    def child(self, uid, name, form):
+        self._stage.delivered.append((uid, self._name))
+        return shaped(self._stage.own("make", name, message=True), form)
+
+    def dispose(self):
+        self._stage.disposed[self._name] += 1
+
+
+def shaped(ref, form):
+    return {"ref": ref} if form == "dict" else ref
+
+
+def poke_of(ref, kind):
+    return ref if kind == "function" else ref.poke
+
+
+class Stage:
+    """One run of a program.
+
+    Attributes:
+        calls: by whoever makes calls on one thing, those calls in the order made.
+        delivered: (call, target) in the order in which methods started.
+        results: by call, what it gave; the text of the error if it failed.
+        sent: how many messages each target was in.
+        disposed: how often the disposer of each ran.
+    """
+
+    def __init__(self, program) -> None:
+        self.program = program
+        self.calls = defaultdict(list)
+        self.delivered = []
+        self.results = {}
+        self.sent = Counter()
+        self.disposed = Counter()
+
+    def made(self, family, uid, method, *args):
+        """Make a call, and note that."""
+        self.calls[family].append(uid)
+        return method(uid, *args)
+
+    def own(self, kind, name, *, message=False):
+        """Make a target."""
+        if message:
+            self.sent[name] += 1
+        if kind == "make":
+            return Cell(self, name)
+
+        async def function(uid, nap=0, fails=False):  # noqa: FBT002 - as Cell.poke
+            return await Cell.poke(function.cell, uid, nap, fails)
+
+        function.cell = Cell(self, name)
+        function.name = name
+        function.dispose = function.cell.dispose
+        return function
+
+    async def play(self, number, args, env):
+        """Play a script, in the Worker whose environment that is."""
+        self.delivered.append((f"script {number}", "a Worker"))
+        return await Play(self, self.program.scripts[number], env).run(args)
+
+
+class Play:
+    """One script being played."""
+
+    def __init__(self, stage, script, env) -> None:
+        self.stage = stage
+        self.script = script
+        self.env = env
+        self.slots = {}
+        self.families = {}
+        self.forms = {}
+        self.calls = {}
+        self.promises = []
+
+    async def run(self, args):
+        self.fill(range(len(args)), args)
+        for step in self.script.steps:
+            await self.step(*step)
+        if not self.script.waits:
+            return None
+        for uid, call in self.calls.items():
+            try:
+                self.stage.results[uid] = await call
+            except Exception as error:  # noqa: BLE001 - it is the result
+                self.stage.results[uid] = str(error)
+        for promise in self.promises:
+            await attempt(promise)
+        return self.result()
+
+    def result(self):
+        returned, form = self.script.returns or (None, None)
+        for slot, value in self.slots.items():
+            if slot != returned and isinstance(value, (RpcStub, rpclab.RpcPromise)):
+                value.dispose()
+        if self.script.raises:
+            raise Failure(f"script {self.script.number} failed")
+        if returned is None:
+            return None
+        self.count([returned])
+        return shaped(self.ref(returned), form)
+
+    def fill(self, slots, values):
+        for slot, value in zip(slots, values, strict=True):
+            self.slots[slot] = value
+            self.families[slot] = (self.script.number, slot)
+            self.forms[slot] = "alone"
+
+    def ref(self, slot):
+        value = self.slots[slot]
+        return value["ref"] if self.forms[slot] == "dict" else value
+
+    def count(self, slots):
+        """A message with these leaves: each own target in it makes a stub."""
+        values = {id(self.slots[slot]): self.slots[slot] for slot in slots}.values()
+        for value in values:
+            if isinstance(value, Cell):
+                self.stage.sent[value._name] += 1
+            elif callable(value) and not isinstance(value, (RpcStub, rpclab.RpcPromise)):
+                self.stage.sent[value.name] += 1
+
+    def call(self, slot, uid, name, *args):
+        ref = self.ref(slot)
+        method = ref if name == "function" else getattr(ref, name)
+        return self.stage.made(self.families[slot], uid, method, *args)
+
+    def opened(self, new, promise, form="alone"):
+        self.fill([new], [promise])
+        self.forms[new] = form
+        self.promises.append(promise)
+
+    async def step(self, what, *details):
+        await getattr(self, what.replace(" ", "_"))(*details)
+
+    async def make(self, slot, name):
+        self.fill([slot], [self.stage.own("make", name)])
+
+    async def function(self, slot, name):
+        self.fill([slot], [self.stage.own("function", name)])
+
+    async def local(self, new, slot):
+        self.count([slot])
+        self.fill([new], [RpcStub(self.slots[slot])])
+
+    async def poke(self, slot, uid, nap, fails, kind):
+        self.calls[uid] = self.call(slot, uid, named(kind), nap, fails)
+
+    async def give_up(self, slot, uid, nap, after, kind):
+        task = asyncio.ensure_future(attempt(self.call(slot, uid, named(kind), nap)))
+        await asyncio.sleep(after)
+        task.cancel()
+
+    async def relay(self, slot, uid, arg, times, kind):
+        self.count([arg])
+        self.calls[uid] = self.call(slot, uid, "relay", self.ref(arg), times, kind)
+
+    async def keep(self, slot, uid, arg):
+        self.count([arg])
+        self.calls[uid] = self.call(slot, uid, "keep", self.ref(arg))
+
+    async def fetch(self, new, slot, uid, kept, form):
+        self.opened(new, self.call(slot, uid, "fetch", kept, form), form)
+
+    async def echo(self, new, slot, uid, arg, form, nap):
+        self.count([arg])
+        self.opened(new, self.call(slot, uid, "echo", self.ref(arg), form, nap), form)
+
+    async def child(self, new, slot, uid, name, form):
+        self.opened(new, self.call(slot, uid, "child", name, form), form)
+
+    async def play(self, new, worker, number, args):
+        self.count(args)
+        returns = self.stage.program.scripts[number].returns
+        self.opened(new, self.start(worker, number, args), returns[1] if returns else "alone")
+
+    async def leave(self, worker, number, args, after):
+        self.count(args)
+        task = asyncio.ensure_future(attempt(self.start(worker, number, args)))
+        await asyncio.sleep(after)
+        task.cancel()
+
+    def start(self, worker, number, args):
+        family = (self.script.worker, worker)
+        self.stage.calls[family].append(f"script {number}")
+        return self.env[worker].play(number, [self.ref(arg) for arg in args])
+
+    async def settle(self, slot):
+        try:
+            value = await self.slots[slot]
+        except Exception:  # noqa: BLE001 - a broken promise stays one
+            return
+        self.slots[slot] = value["ref"] if self.forms[slot] == "dict" else value
+        self.forms[slot] = "alone"
+
+    async def dup(self, new, slot):
+        self.fill([new], [self.slots[slot].dup()])
+        self.families[new] = self.families[slot]
+
+    async def drop(self, slot):
+        self.slots.pop(slot).dispose()
+
+    async def nap(self, seconds):
+        await asyncio.sleep(seconds)
+
+
+def run(program):
+    """Run a program in a world of its own; gives what went wrong, in sentences."""
+    complaints = []
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        runner.get_loop().set_exception_handler(lambda _, context: complaints.append(str(context)))
+        handler = _Listener(complaints)
+        logging.getLogger("rpclab").addHandler(handler)
+        try:
+            runner.run(_run(program, complaints))
+        except NothingLeftToWaitFor as error:
+            complaints.append(str(error))
+        except Exception as error:  # noqa: BLE001 - whatever a broken library raises
+            complaints.append(f"the driver was left by {error!r}")
+        finally:
+            logging.getLogger("rpclab").removeHandler(handler)
+    return complaints
+
+
+class _Listener(logging.Handler):
+    def __init__(self, complaints) -> None:
+        super().__init__()
+        self._complaints = complaints
+
+    def emit(self, record):
+        self._complaints.append(record.getMessage())
+
+
+async def _run(program, complaints):
+    sandbox = rpclab.Sandbox(debug=False)
+    latency = Random(program.seed)
+    sandbox.engine.connect = Links(lambda: latency.random() * program.slow).connect
+    stage = Stage(program)
+    bind = {name: name for name in program.workers}
+    for name in program.workers:
+        module, env = sandbox.prepare(name, bind=bind)
+        module.stage = stage
+        run_source(module, NODE, f"<worker {name}>")
+        sandbox.publish(name, module, env, bind)
+    sandbox.bind(**bind)
+    everybody = [DRIVER, *program.workers]
+    before = {name: sandbox.tables(name) for name in everybody}
+    try:
+        await asyncio.wait_for(_drive(sandbox, stage), timeout=1000)
+        for _ in range(3):  # what one round of garbage lets go of may hold more
+            gc.collect()
+            await asyncio.sleep(10)
+        complaints += judge(stage, Model(program))
+        for name in everybody:
+            if sandbox.tables(name) != before[name]:
+                complaints.append(f"left in the tables of {name}: {left(sandbox, name, before)}")
+    finally:
+        sandbox.close()
+
+
+async def _drive(sandbox, stage):
+    script = stage.program.scripts[0]
+    if stage.program.in_event:
+        async with sandbox.event() as env:
+            await Play(stage, script, env).run([])
+    else:
+        await Play(stage, script, sandbox.env).run([])
+
+
+def left(sandbox, name, before):
+    now = sandbox.tables(name)
+    imports = sorted(now.imports - before[name].imports)
+    return {"imports": imports, "exports": sorted(now.exports - before[name].exports)}
+
+
+def judge(stage, model):
+    """Compare what happened with what must."""
+    reached = dict(stage.delivered)
+    counts = Counter(uid for uid, _ in stage.delivered)
+    yield from (f"{uid} was delivered {n} times" for uid, n in counts.items() if n > 1)
+    order = {uid: position for position, (uid, _) in enumerate(stage.delivered)}
+    for family, calls in stage.calls.items():
+        positions = [order[uid] for uid in calls if uid in order]
+        if positions != sorted(positions):
+            yield f"out of order: {calls} of {family}"
+    for uid, target in model.reached.items():
+        if reached.get(uid) != target:
+            yield f"{uid} reached {reached.get(uid)}, not {target}"
+    for uid, result in model.results.items():
+        if stage.results.get(uid) != result:
+            yield f"{uid} gave {stage.results.get(uid)}, not {result}"
+    for name, count in model.stubs.items():
+        if stage.sent[name] != count:
+            yield f"{name} was sent in {stage.sent[name]} messages, not {count}"
+    for name in stage.sent | stage.disposed:
+        if stage.disposed[name] != stage.sent[name]:
+            yield f"{stage.sent[name]} stubs of {name}, disposed {stage.disposed[name]} times"
+
+
+def named(kind):
+    return "function" if kind == "function" else "poke"
+
+
+async def attempt(promise):
+    with suppress(Exception):
+        await promise

@@ -1,0 +1,388 @@
+"""Random programs: scripts that Workers play, calling one another with stubs of their targets.
+
+A script is a list of steps on numbered slots; a slot holds a target of the Worker itself, a stub,
+or a promise of one. `Program.text()` shows what a seed makes.
+
+    ("make", slot, name)                     a new target                ("function", …) a function
+    ("local", slot, of)                      a local stub of an own target
+    ("poke", slot, uid, nap, fails, kind)    call it; not awaited before the end
+    ("give up", slot, uid, nap, after, kind) call it, and cancel the await after a while
+    ("relay", slot, uid, arg, times, kind)   let it poke what it is given, as often
+    ("keep", slot, uid, arg)                 let it keep what it is given …
+    ("fetch", new, slot, uid, kept, form)    … and give it back
+    ("echo", new, slot, uid, arg, form, nap) let it return what it is given
+    ("child", new, slot, uid, name, form)    let it return a new target
+    ("play", new, worker, script, args)      let a Worker play a script; what it returns
+    ("leave", worker, script, args, after)   … and cancel that after a while
+    ("settle", slot), ("dup", new, slot), ("drop", slot), ("nap", seconds)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+
+DRIVER = "notebook"
+
+
+@dataclass
+class Ref:
+    """What the writer knows of a slot.
+
+    Attributes:
+        target: the name of the target that it leads to.
+        kind: "cell" or "function".
+        state: "own", "stub" or "promise".
+        form: "dict" where the promise is of {"ref": stub}.
+        needs: the receivers that must get on before the promise can settle.
+        broken: whether the promise will be rejected.
+    """
+
+    target: str
+    kind: str
+    state: str
+    form: str = "alone"
+    needs: set = field(default_factory=set)
+    broken: bool = False
+
+
+@dataclass
+class Script:
+    """What one Worker plays, once.
+
+    Attributes:
+        returns: (slot, form), or None.
+        raises: whether it fails at the end.
+        waits: whether it awaits its calls and disposes its stubs, or leaves that to its context.
+    """
+
+    number: int
+    worker: str
+    steps: list = field(default_factory=list)
+    returns: tuple | None = None
+    raises: bool = False
+    waits: bool = True
+
+
+@dataclass
+class Program:
+    """A random program.
+
+    Attributes:
+        scripts: by number; the driver plays number 0.
+        in_event: whether the driver plays it in a short execution context.
+        slow: the longest that a batch takes from one Worker to another.
+    """
+
+    seed: int
+    workers: list
+    scripts: list
+    in_event: bool
+    slow: float
+
+    def text(self):
+        """The program, to be read."""
+        lines = [f"seed {self.seed}: {self.workers}, slow={self.slow}, in_event={self.in_event}"]
+        for script in self.scripts:
+            lines.append(f"script {script.number} of {script.worker}, waits={script.waits}:")
+            lines += [f"    {step}" for step in script.steps]
+            lines.append(f"    returns {script.returns}, raises={script.raises}")
+        return "\n".join(lines)
+
+
+def write(seed):
+    """Write the program of a seed."""
+    return Writer(seed).program()
+
+
+class Writer:
+    """Writes one program."""
+
+    def __init__(self, seed) -> None:
+        self.seed = seed
+        self.random = Random(seed)
+        self.scripts = []
+        self.count = 0
+        # A call whose argument is still promised holds back the calls behind it, of everybody. So
+        # that no program waits for itself, this says which receiver waits for which others.
+        self.waits_for = {}
+
+    def program(self):
+        workers = [f"w{n}" for n in range(self.random.randint(1, 4))]
+        self.workers = workers
+        self.script(DRIVER, [], depth=0, calm=True)
+        slow = self.random.choice([0.0, 0.001, 0.02, 0.1])
+        return Program(self.seed, workers, self.scripts, self.random.random() < 0.4, slow)  # noqa: PLR2004 - a chance
+
+    def number(self, letter):
+        self.count += 1
+        return f"{letter}{self.count}"
+
+    def script(self, worker, params, *, depth, calm):
+        """Write a script; gives it, what its result is, and the receivers that it needs."""
+        script = Script(len(self.scripts), worker)
+        self.scripts.append(script)
+        return _Page(self, script, params, depth, calm).write()
+
+    def may_wait(self, receiver, needs):
+        """Whether calls of `receiver` can be held back until all those get on; if so, note it."""
+        seen, todo = set(), list(needs)
+        while todo:
+            other = todo.pop()
+            if other == receiver:
+                return False
+            if other not in seen:
+                seen.add(other)
+                todo += self.waits_for.get(other, ())
+        self.waits_for.setdefault(receiver, set()).update(needs)
+        return True
+
+
+class _Page:
+    """One script being written."""
+
+    def __init__(self, writer, script, params, depth, calm) -> None:
+        self.writer = writer
+        self.random = writer.random
+        self.script = script
+        self.steps = script.steps
+        self.depth = depth
+        self.calm = calm
+        self.refs = {}
+        self.next_slot = 0
+        self.needs = set()
+        for param in params:
+            self.add(Ref(param.target, param.kind, "stub"))
+
+    def write(self):
+        random = self.random
+        self.script.waits = self.calm or random.random() < 0.7  # noqa: PLR2004 - a chance
+        chances = {
+            self.make: 3, self.poke: 8, self.play: 5 if self.depth < 3 else 0, self.echo: 4,  # noqa: PLR2004
+            self.child: 2, self.relay: 3, self.settle: 3, self.dup: 2, self.drop: 1, self.nap: 1,
+            self.give_up: 1, self.keep: 2 if self.calm else 0, self.local: 1 if self.calm else 0,
+            self.leave: 1 if self.depth < 3 else 0,  # noqa: PLR2004
+        }  # fmt: skip
+        self.make()
+        for _ in range(random.randint(3, 14 - 3 * self.depth)):
+            [write_step] = random.choices(list(chances), list(chances.values()))
+            write_step()
+        result = self.finish()
+        return self.script, result, self.needs
+
+    def finish(self):
+        """Choose what the script returns."""
+        script, random = self.script, self.random
+        if not script.waits or self.depth == 0:
+            return None
+        if random.random() < 0.1:  # noqa: PLR2004 - a chance
+            script.raises = True
+            return Ref("", "cell", "promise", broken=True)
+        slots = [slot for slot, ref in self.refs.items() if not ref.broken]
+        slot = random.choice(slots)
+        form = random.choice(["alone", "dict"])
+        script.returns = (slot, form)
+        ref = self.refs[slot]
+        self.needs |= ref.needs
+        return Ref(ref.target, ref.kind, "promise", form)
+
+    # Slots.
+
+    def add(self, ref):
+        slot = self.next_slot
+        self.next_slot += 1
+        self.refs[slot] = ref
+        return slot
+
+    def pick(self, *states, kind=None):
+        """Choose a slot in one of these states."""
+        slots = [
+            slot
+            for slot, ref in self.refs.items()
+            if ref.state in states and kind in (None, ref.kind)
+        ]
+        return self.random.choice(slots) if slots else None
+
+    def receiver(self, kind=None):
+        return self.pick("stub", "promise", kind=kind)
+
+    def argument(self, receiver, *, broken=False):
+        """Choose an argument that `receiver` may wait for."""
+        # Whether a target is sent to what is broken would depend on when that is known.
+        states = ("stub",) if broken else ("own", "stub")
+        slot = self.pick(*states, "promise")
+        if slot is not None and self.refs[slot].state == "promise":
+            ref = self.refs[slot]
+            if not self.writer.may_wait(receiver, ref.needs | {ref.target}):
+                return self.pick(*states)
+        return slot
+
+    def uid(self):
+        return self.writer.number("u")
+
+    def chance(self, share):
+        return self.random.random() < share
+
+    def some_nap(self):
+        return self.random.choice([0, 0, 0.01, 0.05])
+
+    def form(self):
+        return self.random.choice(["alone", "alone", "dict"])
+
+    def touch(self, slot):
+        """A call on that slot: the script cannot end before it, if it waits."""
+        ref = self.refs[slot]
+        self.needs |= {ref.target} | ref.needs
+
+    # Steps.
+
+    def make(self):
+        kind = self.random.choice(["cell", "cell", "function"])
+        name = self.writer.number("t")
+        self.steps.append(("make" if kind == "cell" else kind, self.add(Ref(name, kind, "own")), name))
+
+    def local(self):
+        slot = self.pick("own")
+        ref = self.refs[slot]
+        self.steps.append(("local", self.add(Ref(ref.target, ref.kind, "stub")), slot))
+
+    def poke(self):
+        slot = self.receiver()
+        if slot is not None:
+            self.touch(slot)
+            fails = self.chance(0.1)
+            kind = self.refs[slot].kind
+            self.steps.append(("poke", slot, self.uid(), self.some_nap(), fails, kind))
+
+    def give_up(self):
+        slot = self.receiver()
+        if slot is not None:
+            self.touch(slot)
+            after = self.random.choice([0, 0.005, 0.03, 0.2])
+            kind = self.refs[slot].kind
+            self.steps.append(("give up", slot, self.uid(), self.some_nap(), after, kind))
+
+    def relay(self):
+        slot = self.receiver("cell")
+        if slot is not None:
+            receiver = self.refs[slot]
+            arg = self.argument(receiver.target, broken=receiver.broken)
+            if arg is None:
+                return
+            ref = self.refs[arg]
+            self.touch(slot)
+            self.touch(arg)
+            times = self.random.randint(1, 3)
+            self.steps.append(("relay", slot, self.uid(), arg, times, ref.kind))
+
+    def keep(self):
+        slot = self.receiver("cell")
+        if slot is None or self.refs[slot].broken:
+            return
+        arg = self.argument(self.refs[slot].target)
+        given = self.refs[arg]
+        if given.broken:
+            return
+        self.touch(slot)
+        self.touch(arg)
+        uid = self.uid()
+        self.steps.append(("keep", slot, uid, arg))
+        for _ in range(self.random.randint(0, 2)):
+            self.random.choice([self.poke, self.nap])()
+        form = self.form()
+        needs = self.refs[slot].needs | given.needs | {self.refs[slot].target, given.target}
+        new = self.add(Ref(given.target, given.kind, "promise", form, needs))
+        self.steps.append(("fetch", new, slot, self.uid(), uid, form))
+
+    def echo(self):
+        slot = self.receiver("cell")
+        if slot is None:
+            return
+        receiver = self.refs[slot]
+        arg = self.argument(receiver.target, broken=receiver.broken)
+        if arg is None:
+            return
+        given = self.refs[arg]
+        # In a context that is cut off, its own target would hold it for ever by coming home.
+        if not self.calm and given.state == "own":
+            return
+        self.touch(slot)
+        self.touch(arg)
+        form = self.form()
+        needs = receiver.needs | given.needs | {receiver.target, given.target}
+        broken = receiver.broken or given.broken
+        new = self.add(Ref(given.target, given.kind, "promise", form, needs, broken))
+        self.steps.append(("echo", new, slot, self.uid(), arg, form, self.some_nap()))
+
+    def child(self):
+        slot = self.receiver("cell")
+        if slot is not None:
+            receiver = self.refs[slot]
+            self.touch(slot)
+            form, name = self.form(), self.writer.number("t")
+            needs = receiver.needs | {receiver.target}
+            new = self.add(Ref(name, "cell", "promise", form, needs, receiver.broken))
+            self.steps.append(("child", new, slot, self.uid(), name, form))
+
+    def arguments(self, receiver):
+        # Each once: what is mentioned twice arrives as one stub, and would be disposed twice.
+        args = sorted({self.argument(receiver) for _ in range(self.random.randint(0, 3))})
+        if any(self.refs[slot].broken for slot in args):
+            # Whether the others are sent with one that fails would depend on when it does.
+            args = [slot for slot in args if self.refs[slot].state != "own"]
+        for slot in args:
+            self.touch(slot)
+        return args
+
+    def play(self):
+        worker = self.random.choice(self.writer.workers)
+        receiver = f"{self.script.worker}→{worker}"
+        args = self.arguments(receiver)
+        given = [self.refs[slot] for slot in args]
+        calm = self.calm and not self.chance(0.1)
+        script, result, needs = self.writer.script(worker, given, depth=self.depth + 1, calm=calm)
+        broken = any(ref.broken for ref in given)
+        needs = needs | {receiver}.union(*(ref.needs for ref in given))
+        self.needs |= needs
+        new = None
+        if result is not None:
+            needs = needs | {result.target}
+            new = self.add(Ref(result.target, result.kind, "promise", result.form, needs))
+            self.refs[new].broken = broken or result.broken
+        self.steps.append(("play", new, worker, script.number, args))
+
+    def leave(self):
+        worker = self.random.choice(self.writer.workers)
+        receiver = f"{self.script.worker}→{worker}"
+        args = self.arguments(receiver)
+        if any(self.refs[slot].broken for slot in args):
+            return
+        given = [self.refs[slot] for slot in args]
+        script, _, needs = self.writer.script(worker, given, depth=self.depth + 1, calm=False)
+        self.needs |= needs | {receiver}
+        after = self.random.choice([0, 0.005, 0.03, 0.2])
+        self.steps.append(("leave", worker, script.number, args, after))
+
+    def settle(self):
+        slot = self.pick("promise")
+        if slot is not None:
+            self.steps.append(("settle", slot))
+            if self.refs[slot].broken:
+                del self.refs[slot]
+            else:
+                self.refs[slot].state = "stub"
+
+    def dup(self):
+        slot = self.pick("stub")
+        if slot is not None:
+            ref = self.refs[slot]
+            self.steps.append(("dup", self.add(Ref(ref.target, ref.kind, "stub")), slot))
+
+    def drop(self):
+        slot = self.receiver()
+        if slot is not None:
+            self.steps.append(("drop", slot))
+            del self.refs[slot]
+
+    def nap(self):
+        self.steps.append(("nap", self.random.choice([0, 0.001, 0.02, 0.1])))
