@@ -6,6 +6,8 @@ promises that can be called on before they resolve, and stubs that are disposed 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rpclab.core.limits import Limits
 from rpclab.core.targets import RpcTarget, surface
 from rpclab.errors import (
@@ -32,6 +34,9 @@ from rpclab.rpc.sync import run
 from rpclab.sandbox import Sandbox, binding
 from rpclab.workers.context import wait_until
 from rpclab.workers.entrypoints import WorkerEntrypoint
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
 
 __all__ = [
     "CallCancelledError",
@@ -66,3 +71,17 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Load the magics into IPython (`%load_ext rpclab`)."""
+    from rpclab.notebook import extension  # noqa: PLC0415 - a script needs nothing of Jupyter
+
+    extension.load_ipython_extension(shell)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """Take them out again (`%unload_ext rpclab`); the sandbox and its Workers go with them."""
+    from rpclab.notebook import extension  # noqa: PLC0415
+
+    extension.unload_ipython_extension(shell)

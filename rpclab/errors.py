@@ -112,9 +112,8 @@ class UnknownEntrypointError(RpcError):
 class UndisposedStubWarning(ResourceWarning):
     """An execution context ended, and its code had not disposed all its stubs.
 
-    Issued in the moment of the end, by a sandbox with `warn_undisposed`. A stub that leads into a
-    context that ended is no such stub, for the end disposes it (rule O12); the warning names code
-    that would hold on to its stubs if the context lived longer.
+    A sandbox with `warn_undisposed` issues one in the moment of the end, which disposes them itself
+    (rule O12).
     """
 
 

@@ -20,6 +20,8 @@ from rpclab.errors import UnknownBindingError, near
 from rpclab.rpc import local
 from rpclab.rpc.engine import Engine
 from rpclab.rpc.stubs import ServiceBinding
+from rpclab.rpc.undisposed import show_warnings
+from rpclab.rpc.waiting import Waiting, waiting
 from rpclab.trace.accounting import Ledger
 from rpclab.trace.recording import Recording
 from rpclab.trace.trace import Trace
@@ -31,6 +33,7 @@ from rpclab.workers.worker import Worker, service
 if TYPE_CHECKING:
     import types
 
+    from rpclab.leaks import Leaks
     from rpclab.core.host import Observer
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
@@ -81,15 +84,25 @@ class Sandbox:
 
     Args:
         record: note where stubs are made, and keep events for traces; notebooks do.
+        warn_undisposed: warn, with the places they were made at, when an execution context ends
+            with stubs that its code did not dispose.
         debug: put the place in the Worker on errors that were raised there, as a note.
         limits: bounds of every session.
     """
 
     def __init__(
-        self, *, record: bool = False, debug: bool = True, limits: Limits = DEFAULT_LIMITS
+        self,
+        *,
+        record: bool = False,
+        warn_undisposed: bool = False,
+        debug: bool = True,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self.engine = Engine(limits=limits, debug=debug)
-        self.engine.sites = record
+        self.engine.sites = record or warn_undisposed
+        self.engine.warn_undisposed = warn_undisposed
+        if warn_undisposed:
+            show_warnings()
         self.env = Env(NOTEBOOK)
         self._workers: dict[str, Worker] = {}
         self._bindings: dict[str, dict[str, BindingTarget]] = {}
@@ -171,6 +184,8 @@ class Sandbox:
             return self._bind(name, BindingTarget(name, entrypoint, props))
 
         worker = Worker(name, self.engine, module, env, bind_self)
+        if name in self._workers:
+            worker.version = self._workers[name].version + 1
         self._workers[name] = worker
         self._bindings[name] = {key: _target(value) for key, value in (bind or {}).items()}
         return worker
@@ -282,6 +297,23 @@ class Sandbox:
                 imports |= {(there, number) for number in session.imports}
                 exports |= {(there, number) for number in session.live_exports()}
         return Tables(frozenset(imports), frozenset(exports))
+
+    def waiting(self) -> list[Waiting]:
+        """List the calls that are awaited and have no answer yet, with where they were made."""
+        return waiting(self.engine.sessions())
+
+    def leaks(self) -> Leaks:
+        """The stubs that are alive and not disposed, and what keeps each of them.
+
+        Looking sends nothing. Where stubs were made is known to a sandbox that records.
+
+        Returns:
+            A list of `rpclab.leaks.Leak`, whose text says what to do.
+        """
+        from rpclab.leaks import find_leaks  # noqa: PLC0415 - only where it is asked for
+
+        modules = {id(vars(worker.module)): name for name, worker in self._workers.items()}
+        return find_leaks(self.engine, modules)
 
     # The end.
 

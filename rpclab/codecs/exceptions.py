@@ -76,7 +76,7 @@ def rebuild(name: str, arguments: list[Any]) -> BaseException:
             if issubclass(kind, BaseExceptionGroup):
                 return kind(arguments[0], arguments[1:])
             return kind(*arguments)
-        except Exception:  # noqa: BLE001, S110 - the message still arrives, below
+        except Exception:  # noqa: S110 - the message still arrives, below
             pass
     return RemoteError(" ".join(map(str, arguments)), name=name)
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from rpclab.codecs import exceptions
 from rpclab.codecs.refusals import too_deep, unsendable
-from rpclab.codecs.sharing import CONTAINER_TYPES, DICT_TYPES, FORBIDDEN, keeps_identity
+from rpclab.codecs.sharing import FORBIDDEN, keeps_identity
+from rpclab.core.containers import CONTAINER_TYPES, DICT_TYPES
 
 LIST, DICT, SET, TUPLE, FROZENSET, LEAF, ERROR = range(7)
 _KINDS: dict[type, int] = {list: LIST, set: SET, tuple: TUPLE, frozenset: FROZENSET}
@@ -27,19 +28,20 @@ class Node:
         self.number = number
 
 
-def flatten(root: Any, nesting: int) -> list[list[Any]]:
-    """Number what keeps its identity in `root`, which does: a list of [kind, parts], the root first.
+def flatten(root: Any, nesting: int, depth: int = 1) -> list[list[Any]]:
+    """Number what keeps its identity in a value: give a list of [kind, parts], the root first.
 
     Args:
-        root: the value.
+        root: the value, which keeps its identity too.
         nesting: how many containers may stand inside one another.
+        depth: how many of these the root is.
 
     Raises:
         DataCloneError: they nest deeper, or hold a value that only looks like one of ours.
     """
     numbers: dict[int, int] = {id(root): 0}
     found: list[Any] = [root]
-    depths: list[int] = [1]
+    depths = [depth]
     causes: dict[int, int] = {}
 
     def visit(value: Any) -> Any:
@@ -81,8 +83,13 @@ def flatten(root: Any, nesting: int) -> list[list[Any]]:
     return nodes
 
 
-class Unflatten:
-    """Builds the value that `flatten` took apart: `Unflatten(nodes).root`.
+def unflatten(nodes: list[Any]) -> Any:
+    """Build the value that `flatten` took apart."""
+    return _Rebuilding(nodes).root
+
+
+class _Rebuilding:
+    """One run of `unflatten`; `root` is what comes out.
 
     What can be made empty is there first, so that what refers to it finds it; tuples, frozensets
     and exceptions are made when all they are made of is there.

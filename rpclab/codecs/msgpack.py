@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any
 import msgpack
 
 from rpclab.codecs import exceptions
-from rpclab.codecs.graphs import Node, Unflatten, flatten
+from rpclab.codecs.graphs import Node, flatten, unflatten
 from rpclab.codecs.paths import largest, path_of
 from rpclab.codecs.refusals import too_deep, unsendable
-from rpclab.codecs.sharing import DICT_TYPES, is_ndarray, is_shared
+from rpclab.codecs.sharing import is_ndarray, is_shared
 from rpclab.codecs.values import (
     DECODERS, ENCODERS, EXCEPTION, GRAPH, INLINE, INTEGER, JOINT, NDARRAY, NODE, SCALARS, UUID,
     encode_ndarray,
 )  # fmt: skip
+from rpclab.core.containers import DICT_TYPES
 from rpclab.core.dialects import MSGPACK
 from rpclab.core.messages import CALL, KEYWORDS, REJECT, RESOLVE, Message
+from rpclab.core.promised import Unreadable
 from rpclab.core.references import PLACEHOLDER, Here
 from rpclab.errors import DataCloneError, MessageTooLargeError, RemoteProtocolError
 
@@ -96,7 +98,8 @@ class MsgpackCodec:
         """The same message, with the containers of its values numbered."""
         if message[0] == CALL:
             options = dict(message[5]) if len(message) > 5 else {}
-            joint = flatten([message[4], options.pop(KEYWORDS, None)], self._limits.nesting + 1)
+            both = [message[4], options.pop(KEYWORDS, None)]
+            joint = flatten(both, self._limits.nesting, depth=-1)
             return [*message[:4], ExtType(JOINT, self._nested(joint)), options]
         if message[0] == RESOLVE:
             return [*message[:2], self._graph(message[2]), *message[3:]]
@@ -219,10 +222,10 @@ class MsgpackCodec:
             message[4], keywords = message[4].parts
             if keywords is not None:
                 message[5][KEYWORDS] = keywords
-        promised = self._session.incoming.promised
-        if promised and type(message) is list and len(message) > 2 and message[0] == RESOLVE:
-            # Only what cannot be read stands for a value in a result; as arguments it raises later.
-            message[:] = [REJECT, message[1], promised[0].error, False, *message[3:]]
+        for place in self._session.incoming.promised or ():
+            # Among arguments it raises when they are filled in.
+            if isinstance(place, Unreadable) and type(message) is list and message[:1] == [RESOLVE]:
+                return [REJECT, message[1], place.error, False, *message[3:]]
         return message
 
     def _part(self, data: bytes) -> Any:
@@ -241,7 +244,7 @@ class MsgpackCodec:
             self._depth -= 1
 
     def _deep_part(self, data: bytes) -> Any:
-        # unpackb takes 45 KB of the C stack, which is over after 180 levels; an Unpacker takes none.
+        # unpackb takes 45 KB of the C stack, so that 180 levels end the process; an Unpacker none.
         if self._depth > _TOO_DEEP:
             raise RemoteProtocolError(f"the peer nests extension types over {_TOO_DEEP} deep")
         unpacker = msgpack.Unpacker(
@@ -265,16 +268,16 @@ class MsgpackCodec:
             parts = data if code in _RAW else self._part(data)
             try:
                 return read(parts)
-            except Exception as error:  # noqa: BLE001 - a zone or type that is unknown here, say
+            except Exception as why:  # a zone or type that is unknown here, say
                 self._unfinished = True
-                return self._session.incoming.unreadable(error)
+                return self._session.incoming.unreadable(why)
         if code == NODE:
             return Node(int.from_bytes(data, "big"))
         if code == GRAPH:
-            return Unflatten(self._part(data)).root
+            return unflatten(self._part(data))
         if code == JOINT:
             self._unfinished = True
-            return _Joint(Unflatten(self._part(data)).root)
+            return _Joint(unflatten(self._part(data)))
         if code == INLINE:
             return self._part(data)
         if code == EXCEPTION:

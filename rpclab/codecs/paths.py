@@ -5,12 +5,13 @@ Floor: codecs. Only used once something has failed: it walks the data in Python.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from rpclab.codecs.sharing import CONTAINER_TYPES, DICT_TYPES
-from rpclab.core.messages import CALL, KEYWORDS, RESOLVE, Message
+import msgpack
 
-_DEPTH = 300
+from rpclab.core.containers import CONTAINER_TYPES, DICT_TYPES, contents
+from rpclab.core.messages import CALL, KEYWORDS, RESOLVE, Message
 
 
 def places(message: Message) -> list[tuple[str, Any]]:
@@ -20,61 +21,81 @@ def places(message: Message) -> list[tuple[str, Any]]:
         named = options.get(KEYWORDS, {}) or {}
         return [
             *((f"args[{n}]", value) for n, value in enumerate(message[4] or ())),
-            *((f"kwargs[{name!r}]".replace("'", '"'), value) for name, value in named.items()),
+            *((f'kwargs["{name}"]', value) for name, value in named.items()),
         ]
     return [("result", message[2])] if message[0] == RESOLVE else []
 
 
 def path_of(culprit: Any, message: Message) -> str:
     """The path of a value in a message, such as `args[0]["items"][3]`; "" if it is not found."""
-    for begin, value in places(message):
-        path = _find(culprit, value, begin, set())
-        if path is not None:
+    unseen = places(message)
+    seen: set[int] = set()
+    for path, value in unseen:  # it grows under way
+        if value is culprit:
             return path
+        if id(value) not in seen:
+            seen.add(id(value))
+            unseen += _inside(path, value)
     return ""
 
 
-def _find(culprit: Any, value: Any, path: str, seen: set[int]) -> str | None:
-    if value is culprit:
-        return path
+def _inside(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The members of a container, each with its path."""
     kind = type(value)
-    if kind not in CONTAINER_TYPES or id(value) in seen or len(seen) > 1_000_000:
-        return None
-    seen.add(id(value))
     if kind in DICT_TYPES:
         for key, item in value.items():
-            step = f'["{key}"]' if type(key) is str else f"[{key!r}]"
-            found = _find(culprit, item, path + step, seen)
-            if found is None and key is culprit:
-                found = f"{path} (a key)"
-            if found is not None:
-                return found
-        return None
-    for number, item in enumerate(value):
-        step = f"[{number}]" if kind in (list, tuple) else " (a member)"
-        found = _find(culprit, item, path + step, seen)
-        if found is not None:
-            return found
-    return None
+            yield path + (f'["{key}"]' if type(key) is str else f"[{key!r}]"), item
+            yield f"{path} (a key)", key
+    elif kind in (list, tuple):
+        for number, item in enumerate(value):
+            yield f"{path}[{number}]", item
+    elif kind in CONTAINER_TYPES:
+        for item in value:
+            yield f"{path} (a member)", item
 
 
-def largest(message: Message, size: Any) -> str:
-    """Name the value of a message that takes most room, following the largest member inward.
-
-    Args:
-        message: the message that is too large.
-        size: gives the packed size of a value in bytes, or 0 if it cannot be packed alone.
-    """
-    begin, value = max(places(message), key=lambda place: size(place[1]), default=("", None))
-    for _ in range(_DEPTH):
-        if type(value) in DICT_TYPES:
-            parts = [(f'["{k}"]' if type(k) is str else f"[{k!r}]", v) for k, v in value.items()]
-        elif type(value) in (list, tuple):
-            parts = [(f"[{n}]", item) for n, item in enumerate(value)]
-        else:
+def largest(message: Message) -> str:
+    """Name the value of a message that takes most room, following the largest member inward."""
+    members = places(message)
+    path, value, size = "the message", None, 0
+    seen: set[int] = set()
+    while members := [member for member in members if id(member[1]) not in seen]:
+        step, item = max(members, key=lambda member: _size(member[1]))
+        item_size = _size(item)
+        if item_size * 2 < size:
             break
-        step, item = max(parts, key=lambda part: size(part[1]), default=("", None))
-        if size(item) * 2 < size(value):
-            break
-        begin, value = begin + step, item
-    return f"{begin}, a {type(value).__name__} of {size(value):,} bytes" if begin else "the message"
+        path, value, size = step, item, item_size
+        seen.add(id(value))
+        members = list(_inside(path, value))
+    return f"{path} ({type(value).__name__}, {size:,} bytes)" if size else path
+
+
+def _size(value: Any) -> int:
+    """How many bytes a value takes, about."""
+    try:
+        return len(msgpack.packb(value, default=_bulk, strict_types=True, unicode_errors="replace"))
+    except (ValueError, RecursionError):
+        # It holds itself, perhaps; so each part counts once.
+        return sum(_size(part) for part in contents(value) if type(part) not in CONTAINER_TYPES)
+
+
+def _bulk(value: Any) -> Any:
+    """Something that takes about as much room as what msgpack does not know."""
+    kind = type(value)
+    if kind in DICT_TYPES:
+        return dict(value)
+    if kind in CONTAINER_TYPES:
+        return list(value)
+    if kind is int:
+        return bytes(value.bit_length() // 8)
+    if isinstance(value, BaseException):
+        return [list(value.args), value.__dict__]
+    size = getattr(value, "nbytes", None) or getattr(value, "itemsize", 0) * _length(value)
+    return bytes(size) if type(size) is int else None
+
+
+def _length(value: Any) -> int:
+    try:
+        return len(value)
+    except TypeError:
+        return 0

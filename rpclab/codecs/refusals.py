@@ -86,7 +86,8 @@ def _advice(value: Any, kind: type) -> str:
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         return "send value._asdict(), or tuple(value)"
     if kind.__module__.partition(".")[0] == "numpy":
-        return "send numpy.asarray(value)" if hasattr(kind, "__array_finalize__") else "send value.item()"
+        scalar = not hasattr(kind, "__array_finalize__")
+        return "send value.item()" if scalar else "send numpy.asarray(value)"
     for base, conversion in _CONVERSIONS.items():
         if isinstance(value, base):
             return f"a subclass of {base.__name__} would lose its class: send {conversion}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import array
 import gc
 import sys
-from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterable
 from itertools import compress
 from typing import Any
@@ -17,9 +16,8 @@ from typing import Any
 import msgpack
 
 from rpclab.codecs.refusals import too_deep, unsendable
+from rpclab.core.containers import CONTAINER_TYPES
 
-DICT_TYPES: frozenset[type] = frozenset({dict, OrderedDict, defaultdict, Counter})
-CONTAINER_TYPES: frozenset[type] = DICT_TYPES | {list, tuple, set, frozenset}
 # msgpack packs these two without asking; as values of a user they are refused.
 FORBIDDEN: frozenset[type] = frozenset({msgpack.ExtType, msgpack.Timestamp})
 
@@ -48,7 +46,7 @@ class _Watched(dict[type, bool]):
         return watched
 
 
-_WATCHED = _Watched.fromkeys(CONTAINER_TYPES | FORBIDDEN | {memoryview, array.array}, True)  # noqa: FBT003
+_WATCHED = _Watched.fromkeys(CONTAINER_TYPES | FORBIDDEN | {memoryview, array.array}, True)
 
 
 def ignore(kinds: Iterable[type]) -> None:

@@ -17,7 +17,8 @@ from decimal import Decimal
 from typing import Any
 
 from rpclab.codecs.refusals import unsendable
-from rpclab.codecs.sharing import CONTAINER_TYPES, DICT_TYPES, FORBIDDEN, ignore, is_ndarray
+from rpclab.codecs.sharing import FORBIDDEN, ignore, is_ndarray
+from rpclab.core.containers import CONTAINER_TYPES, DICT_TYPES
 from rpclab.core.hooks import Hook
 from rpclab.core.targets import is_target
 from rpclab.errors import DataCloneError
@@ -69,13 +70,13 @@ def _clock(value: dt.datetime | dt.time) -> list[Any]:
 
 
 def _read_datetime(parts: list[Any]) -> dt.datetime:
-    *numbers, fold, zone = parts
-    return dt.datetime(*numbers, tzinfo=_read_zone(zone), fold=fold)
+    year, month, day, *clock = parts
+    return dt.datetime.combine(dt.date(year, month, day), _read_time(clock))
 
 
 def _read_time(parts: list[Any]) -> dt.time:
-    *numbers, fold, zone = parts
-    return dt.time(*numbers, tzinfo=_read_zone(zone), fold=fold)
+    hour, minute, second, microsecond, fold, zone = parts
+    return dt.time(hour, minute, second, microsecond, _read_zone(zone), fold=fold)
 
 
 def _array(value: array.array[Any]) -> list[Any]:
@@ -90,7 +91,7 @@ def _read_array(parts: list[Any]) -> array.array[Any]:
     code, size, order, data = parts
     value = array.array(code)
     if value.itemsize != size:
-        raise ValueError(f"an array of {code!r} has items of {value.itemsize} bytes here, not {size}")
+        raise ValueError(f"items of {code!r} have {value.itemsize} bytes here, not {size}")
     value.frombytes(data)
     if order != sys.byteorder:
         value.byteswap()

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from rpclab.core.hooks import BrokenHook, ForwardHook, Hook, TargetHook
 from rpclab.core.imports import PENDING, REJECTED, RESOLVED
 from rpclab.core.targets import is_target, no_such_step
-from rpclab.errors import CallCancelledError, not_callable
+from rpclab.errors import (
+    HOST_CONTEXT_ENDED, CallCancelledError, ContextEndedError, not_callable,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,10 +41,9 @@ class Answer:
     """
 
     __slots__ = (
-        "_hooks", "_queue", "_serving", "_steps", "_watchers", "causes", "context", "deadline", "id",
-        "moment", "origin", "params",
-        "path", "plain", "pulled", "remote", "running", "session", "settled_at", "state",
-        "suspended", "trace", "value", "via",
+        "_after", "_hooks", "causes", "context", "deadline", "id", "moment", "origin", "params",
+        "path", "plain", "pulled", "queue", "remote", "running", "serving", "session", "settled_at",
+        "state", "trace", "value", "via",
     )  # fmt: skip
 
     def __init__(self, session: Session | None, answer_id: int) -> None:
@@ -54,9 +55,8 @@ class Answer:
         self.context: ExecutionContext | None = None
         self.via: Hook | None = None
         self.running: Any = None
-        self.suspended = False
         self.remote = True
-        self._serving = False
+        self.serving = False
         self.path: tuple[str, ...] = ()
         self.plain = True
         self.pulled: Any = True
@@ -68,23 +68,14 @@ class Answer:
         self.trace: Any = None
         self.deadline: Any = None
         self._hooks: dict[int, tuple[Any, Hook]] | None = None
-        self._queue: deque[Delivery] | None = None
-        self._steps: list[Answer] | None = None
-        self._watchers: list[Callable[[], None]] | None = None
+        self.queue: deque[Delivery] | None = None
+        self._after: list[Callable[[], None]] | None = None
 
     # Running.
-
-    def serve(self, via: Hook, context: ExecutionContext) -> None:
-        """The method starts now, in that context."""
-        self.via = via
-        self.context = context
-        self._serving = True
-        context._holds += 1  # noqa: SLF001 - hold(), once a call
 
     def suspend(self, running: Any) -> None:
         """The method has not returned yet; `running.cancel()` stops it."""
         self.running = running
-        self.suspended = True
         if self.context is not None:
             self.context.suspended(self)
 
@@ -92,9 +83,13 @@ class Answer:
         """Make an answer that this one goes through; dropped when this one has finished."""
         inner = Answer(None, 0)
         inner.origin = self.origin or self
-        self._steps = self._steps or []
-        self._steps.append(inner)
+        self.watch(inner.let_go)
         return inner
+
+    def let_go(self) -> None:
+        """The answer that went through this one has finished."""
+        self.cancel()
+        self.drop()
 
     def follow(self, pending: Pending) -> None:
         """Settle as `pending` does: the call was forwarded."""
@@ -121,21 +116,13 @@ class Answer:
         self.value = value
         session = self.session
         if session is not None:
-            try:
-                frame = session.encode_result(self, value)
-            except Exception as error:  # noqa: BLE001 - whatever the value's parts raise
-                self.state = PENDING
-                if not session.retry_when_awaited(self, value, error):
-                    self.reject(error)
+            if not session.send_result(self, value):
                 return
-            # What was pipelined goes on before the result does, so that the order is kept.
-            if self._queue is not None:
-                self._flush()
-            session.reply(self, frame)
-        elif self._queue is not None:
+        elif self.queue is not None:
             self._note_step()
-            self._flush()
-        self._finish()
+            self.flush()
+        if self.serving or self.params is not None or self._after is not None:
+            self._finish()
 
     def _note_step(self) -> None:
         context = self.context
@@ -149,8 +136,8 @@ class Answer:
         self.state = REJECTED
         self.value = error
         self.remote = remote
-        if self._queue is not None:
-            self._flush()
+        if self.queue is not None:
+            self.flush()
         session = self.session
         if session is not None:
             session.reply(self, session.encode_error(self, error, remote=remote))
@@ -171,8 +158,8 @@ class Answer:
         if self.state == PENDING:
             self.state = REJECTED
             self.value = CallCancelledError("The call was cancelled: the caller gave it up.")
-            if self._queue is not None:
-                self._flush()
+            if self.queue is not None:
+                self.flush()
             if self.context is not None:
                 self.context.cut_off = True
             self._finish()
@@ -184,23 +171,16 @@ class Answer:
             for handle in self.params:
                 handle.dispose("parameter")
             self.params = None
-        if self._steps is not None:
-            for step in self._steps:
-                step.cancel()
-                step.drop()
-            self._steps = None
-        if self._serving:
-            self._serving = False
+        if self.serving:
+            self.serving = False
             self.running = None
-            context, via = self.context, self.via
-            if self.suspended:
-                context.finished(self)
-            via.returned()
-            context.let_go()
-        if self._watchers is not None:
-            watchers, self._watchers = self._watchers, None
-            for watcher in watchers:
-                watcher()
+            self.context.finished(self)
+            self.via.returned()
+            self.context.let_go()
+        if self._after is not None:
+            after, self._after = self._after, None
+            for follow_up in after:
+                follow_up()
 
     def drop(self) -> None:
         """The importer needs the result no more: let go of the targets in it."""
@@ -212,8 +192,9 @@ class Answer:
     def watch(self, watcher: Callable[[], None]) -> None:
         """Call `watcher()` when the answer settles; at once if it has."""
         if self.state == PENDING:
-            self._watchers = self._watchers or []
-            self._watchers.append(watcher)
+            if self._after is None:
+                self._after = []
+            self._after.append(watcher)
         else:
             watcher()
 
@@ -224,13 +205,13 @@ class Answer:
     ) -> None:
         """Take a call that was made on this result, perhaps before it is there (rules L1 to L7)."""
         if self.state == PENDING:
-            self._queue = self._queue or deque()
-            self._queue.append((answer, path, args, kwargs, promised))
+            self.queue = self.queue or deque()
+            self.queue.append((answer, path, args, kwargs, promised))
         else:
             self._route(answer, path, args, kwargs, promised)
 
-    def _flush(self) -> None:
-        queue, self._queue = self._queue, None
+    def flush(self) -> None:
+        queue, self.queue = self.queue, None
         for delivery in queue or ():
             self._route(*delivery)
 
@@ -306,3 +287,26 @@ class Answer:
         self._hooks[id(value)] = (value, hook)
         hook.retain()
 
+
+class DataHook(TargetHook):
+    """The stub of a dict: calls go to its members, as if they were pipelined on it (rule O19)."""
+
+    __slots__ = ("_members",)
+
+    def __init__(self, target: dict[str, Any], context: ExecutionContext) -> None:
+        super().__init__(target, context)
+        self._members = Answer(None, 0)
+        self._members.context = context
+        self._members.resolve(target)
+
+    def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+        """Go on to the member; its stub is the same for all calls on this one."""
+        if self.context.ended:
+            answer.reject(ContextEndedError(HOST_CONTEXT_ENDED), remote=False)
+            return
+        answer.context = self.context
+        self._members.deliver(answer, path, args, kwargs, None)
+
+    def _dispose(self) -> None:
+        self._members.drop()
+        super()._dispose()

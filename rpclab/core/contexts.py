@@ -75,6 +75,20 @@ class ExecutionContext:
         self._holds -= 1
         if self._holds <= 0 and not self.long and not self.ended:
             self.end()
+        elif self._owned:
+            self.part_with_itself()
+
+    def part_with_itself(self) -> None:
+        """Dispose its stubs, if only they keep the targets that keep the context: it is over."""
+        targets, owned = self._targets, self._owned
+        if (
+            targets
+            and owned
+            and self._holds == len(targets)
+            and all(hook.held_only_by(owned) for hook in targets)
+        ):
+            for handle in reversed(list(owned)):
+                handle.dispose("context")
 
     # What a context owns.
 

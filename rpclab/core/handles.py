@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.contexts import ExecutionContext, current
+from rpclab.core.imports import Import
 from rpclab.errors import STUB_DISPOSED, DisposedError
 
 if TYPE_CHECKING:
-    from rpclab.core.imports import Import, Pending
+    from rpclab.core.imports import Pending
     from rpclab.core.references import Outgoing, Reference
 
 WHY = {
@@ -68,6 +69,8 @@ class Handle:
             return context.host.loopback(context).rejected(self.error(), context)
         if context.recording is not None:
             return context.recording.add(context.recording.capture(self), path, args, kwargs)  # type: ignore[no-any-return]
+        if type(entry) is Import and entry.broken is None:
+            return entry.session.call(entry.id, path, args, kwargs, context)
         return entry.call(path, args, kwargs, context)
 
     def replay(self, path: list[str], captures: list[Any], program: list[Any]) -> Pending:

@@ -5,23 +5,26 @@ Floor: core. A hook is counted: each export of it, and each answer that holds it
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from typing import TYPE_CHECKING, Any
 
+from rpclab.core.containers import replaced
 from rpclab.core.contexts import ExecutionContext
 from rpclab.core.evaluate import evaluate
 from rpclab.core.imports import PENDING
-from rpclab.core.targets import disposer_of
+from rpclab.core.targets import disposer_of, method_of
 from rpclab.errors import HOST_CONTEXT_ENDED, ContextEndedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from rpclab.core.answers import Answer, Delivery
     from rpclab.core.handles import Handle
     from rpclab.core.imports import Import
     from rpclab.core.promised import Promised
     from rpclab.core.session import Session
+
+_SPARE = 16  # how many places that are released a target may remember
 
 
 class Hook:
@@ -126,14 +129,56 @@ class TargetHook(Hook):
         if context.ended:
             answer.reject(ContextEndedError(HOST_CONTEXT_ENDED), remote=False)
             return
-        self._active += 1
-        answer.serve(self, context)
-        evaluate(answer, self.target, path, args, kwargs, context)
+        answer.via = self
+        answer.context = context
+        target = self.target
+        function = method_of(target, path) if args is not None and type(path) is str else None
+        if function is not None:
+            args.insert(0, target)
+            context.host.run(answer, function, args, kwargs, context)
+        else:
+            evaluate(answer, target, path, args, kwargs, context)
+        # A method that returned at once has kept nothing waiting, and nothing alive.
+        if answer.state == PENDING:
+            answer.serving = True
+            context.hold()
+            self._active += 1
 
     def returned(self) -> None:
         self._active -= 1
         if self._active == 0 and self.claims <= 0:
             self._dispose()
+
+    def release(self) -> None:
+        super().release()
+        if self.claims > 0:
+            self.context.part_with_itself()
+
+    def held_only_by(self, handles: Iterable[Handle]) -> bool:
+        """Whether the target came home, and those handles in its own Worker are all there are."""
+        places = self._live_places()
+        if len(places) != self.claims:
+            return False
+        claims: Counter[Import] = Counter()
+        for entry, count in Counter(handle.entry for handle in handles).items():
+            if entry is not None:
+                # All the handles of a detour are one claim on what it becomes.
+                claims[entry.direct] += count if entry.direct is entry else count == entry.handles
+        for session, number in places:
+            near = session.peer
+            if near is None or near.keeper is not session.keeper:
+                return False
+            entry = near.imports.get(number)
+            if entry is None or claims[entry] != entry.handles:
+                return False
+        return True
+
+    def _live_places(self) -> list[tuple[Session, int]]:
+        return [
+            (session, number)
+            for session, number in self._places or ()
+            if session.exports.get(number) is self
+        ]
 
     def unclaimed(self) -> None:
         # The disposer waits until the calls already made have finished.
@@ -158,6 +203,8 @@ class TargetHook(Hook):
     def exported(self, session: Session, export_id: int) -> None:
         self._places = self._places or []
         self._places.append((session, export_id))
+        if len(self._places) > 2 * self.claims + _SPARE:
+            self._places = self._live_places()
 
     def break_off(self) -> None:
         """The context ended: tell the holders (rule W6). The disposer does not run."""
@@ -196,8 +243,14 @@ class ServiceHook(Hook):
         except Exception as error:  # noqa: BLE001 - whatever the constructor raises (rule E4)
             answer.reject(error)
             return
-        answer.serve(self, context)
+        answer.via = self
+        answer.context = context
+        context.hold()
         evaluate(answer, instance, path, args, kwargs, context)
+        if answer.state == PENDING:
+            answer.serving = True
+        else:
+            context.let_go()
 
 
 class ForwardHook(Hook):

@@ -34,9 +34,6 @@ class Host(Protocol):
     def wake(self, session: Session) -> None:
         """Flush this session's outbox in the next turn. Never flushes at once."""
 
-    def settled(self, pending: Pending) -> None:
-        """A promise with waiters has settled: resume them once this batch is applied."""
-
     def forget(self, entry: Import) -> None:
         """A handle died without having been disposed. May be called at any time, in any thread."""
 

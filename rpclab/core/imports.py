@@ -6,7 +6,7 @@ Floor: core.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rpclab.core.contexts import ExecutionContext
 from rpclab.errors import CallCancelledError, fresh_copy
@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from rpclab.core.session import Session
 
 PENDING, RESOLVED, REJECTED = range(3)
+
+
+class Waiting(Protocol):
+    """Something that waits for a promise; the host's business."""
+
+    def settled(self, pending: Pending) -> None:
+        """The promise has settled: be resumed once the batch at hand is applied."""
 
 
 class Import:
@@ -105,7 +112,7 @@ class Pending(Import):
         context: the execution context that made the call, and owns those.
         uses: how many calls were made on or with it; a used one is not cancelled with its await.
         unanswered: how many calls made on it have no answer yet.
-        waiters: what to resume when it settles; the host's business.
+        waiters: what the host resumes when it settles.
         site: where the call was made, while somebody records.
         what: what was called, likewise, such as "increment()".
     """
@@ -131,7 +138,7 @@ class Pending(Import):
         self.unanswered = 0
         self.disposed = False
         self.detoured = False
-        self.waiters: list[Any] | None = None
+        self.waiters: tuple[Waiting, ...] | None = None
         self._followers: list[Callable[[], None]] | None = None
         self.site: str | None = None
         self.what = ""
@@ -166,7 +173,9 @@ class Pending(Import):
             for follower in followers:
                 follower()
         if self.waiters is not None:
-            self.session.host.settled(self)
+            waiters, self.waiters = self.waiters, None
+            for waiter in waiters:
+                waiter.settled(self)
 
     def pipeline(
         self,

@@ -48,6 +48,17 @@ def parse(message: object) -> Message:
     kind = message[0]
     size = len(message)
     if kind == CALL:
+        if size == 5:
+            # The common shape, without a further call.
+            _, call, target, path, args = message
+            if (
+                type(path) is str
+                and type(args) is list
+                and type(call) is int
+                and type(target) is int
+                and call > 0
+            ):
+                return message
         if 5 <= size <= 6 and _is_call(message):
             return message
     elif kind == RESOLVE:

@@ -143,38 +143,3 @@ class Unreadable(Promised):
     def take(self, answer: Answer) -> Any:
         del answer
         raise self.error
-
-
-def replaced(root: Any, values: dict[int, Any]) -> Any:
-    """Copy the containers of a value with some of its parts replaced; cycles stay cycles.
-
-    Args:
-        root: the value.
-        values: by the `id` of a part, what takes its place.
-    """
-    copies: dict[int, Any] = {}
-    unfilled: list[tuple[Any, Any]] = []
-
-    def copy(value: Any) -> Any:
-        if id(value) in values:
-            return values[id(value)]
-        kind = type(value)
-        if kind not in (list, dict, set, tuple, frozenset):
-            return value
-        if id(value) not in copies:
-            if kind in (list, dict, set):
-                copies[id(value)] = kind()
-                unfilled.append((value, copies[id(value)]))
-            else:
-                copies[id(value)] = kind(map(copy, value))
-        return copies[id(value)]
-
-    result = copy(root)
-    for value, empty in unfilled:  # it grows under way
-        if type(value) is list:
-            empty.extend(map(copy, value))
-        elif type(value) is set:
-            empty.update(map(copy, value))
-        else:
-            empty.update((copy(key), copy(item)) for key, item in value.items())
-    return result

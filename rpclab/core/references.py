@@ -11,11 +11,13 @@ from rpclab.core.detour import Detour
 from rpclab.core.handles import Handle
 from rpclab.core.hooks import BrokenHook, ForwardHook, Hook, ServiceHook, TargetHook
 from rpclab.core.imports import PENDING, Import, Pending
-from rpclab.core.promised import Promised, PromisedAnswer, PromisedImport
+from rpclab.core.promised import Promised, PromisedAnswer, PromisedImport, Unreadable
 from rpclab.core.targets import is_target
 from rpclab.errors import DataCloneError, RemoteProtocolError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rpclab.core.answers import Answer
     from rpclab.core.contexts import ExecutionContext
     from rpclab.core.session import Session
@@ -36,34 +38,54 @@ class Here(Exception):  # noqa: N818 - not an error: it carries a value out of a
         self.value = value
 
 
+class ReadFirst(Exception):  # noqa: N818 - not an error: it asks for a call before this one
+    """A property stands among the arguments: it is read, and then the message is packed again.
+
+    Args:
+        value: the property.
+        read: sends the call that reads it.
+    """
+
+    def __init__(self, value: Any, read: Callable[[], Any]) -> None:
+        super().__init__()
+        self.value = value
+        self.read = read
+
+
 class Outgoing:
     """What one message introduces to the peer; used anew for each message of a session.
 
     Attributes:
         references: whether anything passed by reference was met.
         awaitables: the awaitables met in a result; it is sent again once they are there.
+        reads: by `id`, the promises of the properties among the arguments.
     """
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._context: ExecutionContext = session.keeper
-        self._source: Answer | None = None
+        self.context: ExecutionContext = session.keeper
+        self.source: Answer | None = None
         self._known: dict[int, tuple[Any, Reference]] = {}
         self._introduced: list[int] = []
         self._moved: list[Handle] = []
         self._last_export = 0
         self.references = False
         self.awaitables: list[Any] | None = None
+        self.reads: dict[int, Any] = {}
 
     def begin(self, context: ExecutionContext, source: Answer | None = None) -> None:
         """Start a message: arguments made in `context`, or the result that is `source`."""
-        self._context = context
-        self._source = source
+        self.context = context
+        self.source = source
         if self.references:
-            self._known = {}
-            self._introduced = []
-            self._moved = []
-            self.references = False
+            self.reset()
+
+    def reset(self) -> None:
+        """Forget what the last message introduced."""
+        self._known = {}
+        self._introduced = []
+        self._moved = []
+        self.references = False
 
     def refer(self, value: Any) -> Reference | None:
         """Give the reference under which a value is sent; None if it is no such value.
@@ -86,17 +108,17 @@ class Outgoing:
             refer = getattr(type(value), "__rpc_refer__", None)
             if refer is None:
                 return None
-            self.references = True
             reference = refer(value, self)
+            self.references = True
         self._known[id(value)] = (value, reference)
         return reference
 
     def _hook_of(self, value: Any) -> Hook:
-        if self._source is not None:
-            hook = self._source.hook_for(value)
+        if self.source is not None:
+            hook = self.source.hook_for(value)
             if hook is not None:
                 return hook
-        return TargetHook(value, self._context)
+        return TargetHook(value, self.context)
 
     def export(self, hook: Hook) -> int:
         """Introduce a hook under a number of its own."""
@@ -113,18 +135,21 @@ class Outgoing:
         """Refer to a stub or binding; the peer gets a handle of its own (rules O9, O10, X4)."""
         entry = handle.entry
         session = self._session
-        source = None if binding else self._source
+        source = None if binding else self.source
         if entry is None:
             # A result that was sent has moved its stubs; the answer still knows what they were.
             moved = source.kept(value) if source is not None else None
             return (STUB, self.export(moved or BrokenHook(handle.error())))
         entry = entry.direct
+        own = entry.session is session
+        if own and source is None:
+            return (OWN_BINDING if binding else OWN_STUB, entry.id)
         hook = self._at_home(entry) or ForwardHook(handle)
         if source is not None:
             self._moved.append(handle)
             source.keep(value, hook)
-        if entry.session is session:
-            return (OWN_BINDING if binding else OWN_STUB, entry.id)
+        if own:
+            return (OWN_STUB, entry.id)
         return (BINDING if binding else STUB, self.export(hook))
 
     def _at_home(self, entry: Import) -> Hook | None:
@@ -136,6 +161,19 @@ class Outgoing:
                 return hook
         return None
 
+    def refer_property(self, value: Any, read: Callable[[], Any]) -> Reference:
+        """Refer to a property: it is read when the call is made, and arrives as that value.
+
+        Raises:
+            ReadFirst: it is to be read before this message is packed.
+            Here, Exception: as `refer_promise`.
+        """
+        if self.source is not None:
+            self.refuse_awaitable(value)
+        if id(value) not in self.reads:
+            raise ReadFirst(value, read)
+        return self.reads[id(value)].__rpc_refer__(self)  # type: ignore[no-any-return]
+
     def refer_promise(self, pending: Pending) -> Reference:
         """Refer to a promise: it arrives as what it resolves to.
 
@@ -143,7 +181,7 @@ class Outgoing:
             Here: it has its value already.
             Exception: it was rejected, and so is the call.
         """
-        if self._source is not None:
+        if self.source is not None:
             self.refuse_awaitable(pending)
         if pending.state == PENDING:
             pending.uses += 1
@@ -166,7 +204,7 @@ class Outgoing:
     @property
     def is_result(self) -> bool:
         """Whether the message is the result of a method."""
-        return self._source is not None
+        return self.source is not None
 
     def move(self) -> None:
         """The result is packed: its stubs belong to the receiver now (rule O10)."""
@@ -179,7 +217,7 @@ class Outgoing:
 
     def withdraw(self, mark: int = 0) -> None:
         """Take back what was introduced since `mark`: the message, or that part, is not sent."""
-        keep = self._source is not None
+        keep = self.source is not None
         for export_id in self._introduced[mark:]:
             hook = self._session.exports.pop(export_id)
             # The disposer runs for a target in a result, and not for an argument never sent.
@@ -267,6 +305,10 @@ class Incoming:
             return self._promise(PromisedAnswer(variables[number], self._session))
         raise RemoteProtocolError(f"the peer's program has no variable {number}")
 
+    def unreadable(self, why: Exception) -> Promised:
+        """Give the place of a value that cannot be made here; the call that needs it rejects."""
+        return self._promise(Unreadable(why))
+
     def _promise(self, place: Promised) -> Promised:
         if self.promised is None:
             self.promised = []
@@ -310,11 +352,13 @@ class Incoming:
     def _wrap(self, binding: bool, entry: Import) -> Any:  # noqa: FBT001 - private
         session = self._session
         handle = Handle(entry, session.keeper)
+        if binding:
+            # Nobody disposes a binding (rule O18): it goes when Python forgets it.
+            return session.host.binding(handle)
         if self.handles is None:
             self.handles = []
         self.handles.append(handle)
-        host = session.host
-        return host.binding(handle) if binding else host.stub(handle)
+        return session.host.stub(handle)
 
     def detour(self, pending: Pending, value: Any) -> bool:
         """Let stubs in `value` that came home go the long way while calls are still on it.

@@ -18,7 +18,7 @@ from rpclab.core.messages import (
     ABORT, CALL, CANCEL, DEADLINE, KEYWORDS, MAP, NODE, PULL, REJECT, RELEASE, RESOLVE, Message,
     parse, spell,
 )  # fmt: skip
-from rpclab.core.references import Incoming, Outgoing
+from rpclab.core.references import Incoming, Outgoing, ReadFirst
 from rpclab.core.remap import Program, replay
 from rpclab.errors import DisconnectedError, LocalProtocolError, RemoteProtocolError, RpcError
 
@@ -92,6 +92,9 @@ class Session:
         self._encode = self._codec.encode
         self._decode = self._codec.decode
         self._dialect = self._codec.dialect
+        self._most_exports = limits.exports
+        self._acknowledges = self._dialect.acknowledges
+        self._pulls = not self._dialect.call_pulls
         self._outbox: list[bytes] = []
         self._releases: list[int] = []
         self._awake = False
@@ -130,12 +133,30 @@ class Session:
         values: list[Any] = [] if args is None else list(args)
         message: Message = [CALL, call, target, path, None if args is None else values]
         pending = Pending(self, call, context)
-        if kwargs or self.host.special:
+        if kwargs or self.host.special or self._pulls:
             options = self._options(pending, kwargs)
             if options:
                 message.append(options)
                 values = [*values, *(kwargs or {}).values()]
-        return self._push(pending, message, values, context)
+            return self._push(pending, message, values, context)
+        # The common case, without further calls: `_push` is the same with all its cases.
+        outgoing = self.outgoing
+        outgoing.context = context
+        outgoing.source = None
+        if outgoing.references:
+            outgoing.reset()
+        try:
+            frame = self._encode(message, values)
+        except Exception as error:  # noqa: BLE001 - also what the values' own code raises
+            return self._not_sent(pending, message, values, context, error)
+        self._next_call = call + 1
+        self.imports[call] = pending
+        if not context.long:
+            context.started(pending)
+        self._outbox.append(frame)
+        if not self._awake:
+            self.awake()
+        return pending
 
     def map(
         self,
@@ -155,14 +176,11 @@ class Session:
     def _push(
         self, pending: Pending, message: Message, values: list[Any], context: ExecutionContext
     ) -> Pending:
-        outgoing = self.outgoing
-        outgoing.begin(context)
+        self.outgoing.begin(context)
         try:
             frame = self._encode(message, values)
         except Exception as error:  # noqa: BLE001 - also what the values' own code raises
-            outgoing.withdraw()
-            pending.settle(REJECTED, error)
-            return pending
+            return self._not_sent(pending, message, values, context, error)
         call = message[1]
         self._next_call = call + 1
         self.imports[call] = pending
@@ -174,9 +192,29 @@ class Session:
         if self.host.observe is not None:
             self._observe_call(message, len(frame))
         self.send_frame(frame)
-        if not self._dialect.call_pulls:
+        if self._pulls:
             self.send_frame(self._encode([PULL, call], []))
         return pending
+
+    def _not_sent(
+        self,
+        pending: Pending,
+        message: Message,
+        values: list[Any],
+        context: ExecutionContext,
+        error: Exception,
+    ) -> Pending:
+        outgoing = self.outgoing
+        outgoing.withdraw()
+        if not isinstance(error, ReadFirst):
+            pending.settle(REJECTED, error)
+            return pending
+        outgoing.reads[id(error.value)] = error.read()
+        pending.id = message[1] = self._next_call
+        try:
+            return self._push(pending, message, values, context)
+        finally:
+            outgoing.reads.clear()
 
     def _observe_call(self, message: Message, size: int) -> None:
         kind, call, target, path = message[:4]
@@ -238,25 +276,43 @@ class Session:
 
     # Answers on their way out.
 
-    def encode_result(self, answer: Answer, value: Any) -> bytes:
-        """Pack the result of a call; its stubs are moved (rule O10).
+    def send_result(self, answer: Answer, value: Any) -> bool:
+        """Send the result of a call; its stubs are moved (rule O10).
 
-        Raises:
-            DataCloneError: it cannot be sent.
+        Returns:
+            Whether it could be sent; else the answer has been rejected, or is sent later.
         """
         outgoing = self.outgoing
-        outgoing.begin(answer.context or self.keeper, source=answer)
+        outgoing.context = answer.context or self.keeper
+        outgoing.source = answer
+        if outgoing.references:
+            outgoing.reset()
         message = [RESOLVE, answer.id, value]
         if self.host.special:
             self.host.mark_result(answer, message)
         try:
             frame = self._encode(message, [value])
-        except BaseException:
+        except Exception as error:  # noqa: BLE001 - whatever the value's parts raise
             outgoing.withdraw()
-            raise
-        outgoing.move()
-        answer.plain = not outgoing.references
-        return frame
+            answer.state = PENDING
+            if not self._retry_when_awaited(answer, value):
+                answer.reject(error)
+            return False
+        if outgoing.references:
+            outgoing.move()
+            answer.plain = False
+        # What was pipelined goes on before the result does, so that the order is kept.
+        if answer.queue is not None:
+            answer.flush()
+        if answer.pulled is not True or self.host.special:
+            self.reply(answer, frame)
+            return True
+        self._outbox.append(frame)
+        if not self._awake:
+            self.awake()
+        if answer.plain and self._acknowledges:
+            self._unacknowledged.append(answer.id)
+        return True
 
     def encode_error(self, answer: Answer, error: BaseException, *, remote: bool) -> bytes:
         """Pack the failure of a call."""
@@ -274,12 +330,10 @@ class Session:
             return self._encode(message, [])
         return frame
 
-    def retry_when_awaited(self, answer: Answer, value: Any, error: Exception) -> bool:
+    def _retry_when_awaited(self, answer: Answer, value: Any) -> bool:
         """A result that holds awaitables is sent once they are there. Says whether it will be."""
-        awaited = self.outgoing.awaitables
-        if awaited is None or answer.context is None:
+        if self.outgoing.awaitables is None or answer.context is None:
             return False
-        del error
         self.outgoing.awaitables = None
         self.host.drive(answer, self.host.await_inside(value), answer.context)
         return True
@@ -294,8 +348,10 @@ class Session:
         if self.host.observe is not None:
             kind = "result" if answer.state == RESOLVED else "error"
             self.host.observe((kind, self.name, answer.id, answer.value, len(frame)))
-        self.send_frame(frame)
-        if self._dialect.acknowledges and answer.plain:
+        self._outbox.append(frame)
+        if not self._awake:
+            self.awake()
+        if answer.plain and self._acknowledges:
             self._unacknowledged.append(answer.id)
 
     def announce(self, pending: Pending) -> int:
@@ -380,10 +436,26 @@ class Session:
         """
         if self.closed is not None:
             return
+        incoming, decode = self.incoming, self._decode
         frames.reverse()
         try:
             while frames:
-                self._receive_frame(frames.pop())
+                if incoming.references:
+                    incoming.begin()
+                try:
+                    message = parse(decode(frames.pop()))
+                except RemoteProtocolError:
+                    raise
+                except Exception as error:
+                    text = f"the peer sent a frame that is no message: {error}"
+                    raise RemoteProtocolError(text) from error
+                kind = message[0]
+                if kind == CALL:
+                    self._receive_call(message)
+                elif kind == RESOLVE:
+                    self._receive_settlement(message, RESOLVED, message[2], 3)
+                else:
+                    self._receive_other(kind, message)
         except RemoteProtocolError as error:
             frames.clear()
             self.abort(error)
@@ -407,21 +479,8 @@ class Session:
             exports.pop(unacknowledged.popleft(), None)
         self._acknowledged = seen
 
-    def _receive_frame(self, frame: bytes) -> None:
-        incoming = self.incoming
-        incoming.begin()
-        try:
-            message = parse(self._decode(frame))
-        except RemoteProtocolError:
-            raise
-        except Exception as error:
-            raise RemoteProtocolError(f"the peer sent a frame that is no message: {error}") from error
-        kind = message[0]
-        if kind == CALL:
-            self._receive_call(message)
-        elif kind == RESOLVE:
-            self._receive_settlement(message, RESOLVED, message[2], 3)
-        elif kind == REJECT:
+    def _receive_other(self, kind: int, message: Message) -> None:
+        if kind == REJECT:
             error = message[2]
             if message[3]:
                 error.remote = True
@@ -442,40 +501,46 @@ class Session:
             self.close(DisconnectedError(f"the other side ended the session: {message[1]}"))
 
     def _receive_call(self, message: Message) -> None:
-        answer, hook = self._new_answer(message)
+        exports = self.exports
+        _, call, target, path, args = message[:5]
+        hook = exports.get(target)
+        if call <= self._last_call or hook is None or len(exports) > self._most_exports:
+            raise self._bad_call(call, target)
+        self._last_call = call
+        answer = exports[call] = Answer(self, call)
+        incoming = self.incoming
+        answer.params = incoming.handles
+        if self._pulls:
+            answer.pulled = False
         kwargs = None
         if len(message) > 5:
             kwargs = message[5].get(KEYWORDS)
             if DEADLINE in message[5]:
                 self.host.bound(answer, message[5][DEADLINE])
             answer.moment = message[5].get(NODE)
-        hook.deliver(answer, message[3], message[4], kwargs, self.incoming.promised)
+        hook.deliver(answer, path, args, kwargs, incoming.promised)
 
-    def _new_answer(self, message: Message) -> tuple[Answer, Hook | Answer]:
-        call, target = message[1], message[2]
-        exports = self.exports
+    def _bad_call(self, call: int, target: int) -> RemoteProtocolError:
         if call <= self._last_call:
-            raise RemoteProtocolError(f"the peer used the call id {call} twice")
-        self._last_call = call
-        hook = exports.get(target)
-        if hook is None:
-            raise RemoteProtocolError(f"the peer called export {target}, which it does not hold")
-        answer = Answer(self, call)
-        answer.params = self.incoming.handles
-        if not self._dialect.call_pulls:
-            answer.pulled = False
-        exports[call] = answer
-        if len(exports) > self.limits.exports:
-            raise RemoteProtocolError(f"the peer holds more than {self.limits.exports} exports")
-        return answer, hook
+            return RemoteProtocolError(f"the peer used the call id {call} twice")
+        if target not in self.exports:
+            return RemoteProtocolError(f"the peer called export {target}, which it does not hold")
+        return RemoteProtocolError(f"the peer holds more than {self._most_exports} exports")
 
     def _receive_map(self, message: Message) -> None:
-        answer, hook = self._new_answer(message)
-        program = Program.parse(message[5], len(message[4]))
+        _, call, target, path, captures, program = message
+        hook = self.exports.get(target)
+        if call <= self._last_call or hook is None:
+            raise self._bad_call(call, target)
+        self._last_call = call
+        answer = self.exports[call] = Answer(self, call)
+        answer.params = self.incoming.handles
+        if self._pulls:
+            answer.pulled = False
+        parsed = Program.parse(program, len(captures))
         step = answer.step()
-        hook.deliver(step, message[3], None, None, None)
-        captures = message[4]
-        step.watch(lambda: replay(answer, step, captures, program, self))
+        hook.deliver(step, path, None, None, None)
+        step.watch(lambda: replay(answer, step, captures, parsed, self))
 
     def encode_part(self, value: Any, recording: Any) -> bytes:
         """Pack a part of a program (see `remap`)."""
@@ -489,7 +554,7 @@ class Session:
         number = message[1]
         entry = self.imports.get(number)
         incoming = self.incoming
-        if number > 0 and self._dialect.acknowledges and not incoming.references:
+        if number > 0 and self._acknowledges and not incoming.references:
             self._seen += 1
         elif number > 0 or incoming.references:
             if (

@@ -48,6 +48,7 @@ _NEVER = (
     types.GetSetDescriptorType,
 )
 _MISSING: Any = object()
+_attributes = object.__getattribute__
 
 
 def is_function(value: object) -> bool:
@@ -74,9 +75,12 @@ def method_of(target: Any, name: str) -> Any:
                 and name[0] != "_"
                 and name != "dispose"
                 and issubclass(kind, Exposed)
-                and name not in instance_attributes(target)
             ):
-                return function
+                try:
+                    hidden = name in _attributes(target, "__dict__")
+                except AttributeError:
+                    hidden = False
+                return None if hidden else function
             return None
     return None
 

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 _numbers = count(1)
 
 
+class StepInterrupted(KeyboardInterrupt):
+    """Raised by a signal handler in a step of a Worker: it ends that call, and not the event loop."""
+
+
 class Activity:
     """Drives one coroutine; duck-typed after `asyncio.Task`, of which it has the public methods.
 

@@ -15,16 +15,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rpclab.codecs.exceptions import STEERING
 from rpclab.codecs.msgpack import MsgpackCodec
+from rpclab.core.containers import contents, replaced
 from rpclab.core.contexts import ExecutionContext, current
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.core.messages import DEADLINE, NODE
 from rpclab.core.session import Session
 from rpclab.errors import DisconnectedError, RpcError
-from rpclab.rpc.activity import Activity
+from rpclab.rpc.activity import Activity, StepInterrupted
 from rpclab.rpc import deadlines
 from rpclab.rpc.deadlines import Deadline, current_deadline
 from rpclab.rpc.sites import calling_site, place_parameters, trim
 from rpclab.rpc.stubs import RpcStub, ServiceBinding
+from rpclab.rpc.undisposed import warning_of
 from rpclab.transports import memory
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ class Engine:
         observe: takes events while somebody records.
         ledger: does the accounting of round trips while somebody traces.
         ambient: context variables that a call carries to the Worker (the notebook's output).
+        ready: what the drain resumes once the batch at hand is applied.
         special: whether calls carry options; kept up to date by who needs that.
         sites: whether to note where stubs are made.
         warn_undisposed: whether to warn of a context that ends with stubs its code left behind.
@@ -72,14 +75,14 @@ class Engine:
         self.ledger: Ledger | None = None
         self.ambient: tuple[ContextVar[Any], ...] = ()
         self.special = 0
-        self.sites = False
+        self._sites = False
         self.warn_undisposed = False
         self.connect: Connect = memory.connect
         self._keepers: dict[str, ExecutionContext] = {}
         self._sessions: dict[tuple[str, str], Session] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._woken: deque[Session] = deque()
-        self._ready: deque[Waiter] = deque()
+        self.ready: deque[Waiter] = deque()
         self._again: deque[Callable[[], None]] = deque()
         self._forgotten: deque[Import] = deque()
         self._causes: dict[Session, Context] = {}
@@ -87,6 +90,16 @@ class Engine:
         self._scheduled = False
         self._draining = False
         deadlines.engines.add(self)
+
+    @property
+    def sites(self) -> bool:
+        """Whether places in the user's code are noted."""
+        return self._sites
+
+    @sites.setter
+    def sites(self, noted: bool) -> None:
+        self.special += noted - self._sites
+        self._sites = noted
 
     # Workers and the sessions between them.
 
@@ -145,22 +158,9 @@ class Engine:
             if not self._scheduled:
                 session.asleep()
 
-    def settled(self, pending: Pending) -> None:
-        """Resume the waiters of a promise once the batch at hand is applied."""
-        waiters, pending.waiters = pending.waiters, None
-        for waiter in waiters or ():
-            if pending.state == 2 and hasattr(waiter, "hurry"):  # noqa: PLR2004 - REJECTED
-                waiter.hurry()
-            self._ready.append(waiter)
-
-    def catch_up(self) -> None:
-        """Deliver what was queued while no loop ran."""
-        if self._woken or self._ready or self._again:
-            self._schedule()
-
     def resume_soon(self, waiter: Waiter) -> None:
         """Resume a waiter that was cancelled."""
-        self._ready.append(waiter)
+        self.ready.append(waiter)
         if not self._scheduled:
             self._schedule()
 
@@ -224,8 +224,8 @@ class Engine:
                     if self.ambient:
                         self._cause = self._causes.pop(session, None)
                     session.flush()
-                while self._ready:
-                    self._ready.popleft().resume()
+                while self.ready:
+                    self.ready.popleft().resume()
                 if not self._woken and not self._again:
                     break
         finally:
@@ -233,7 +233,7 @@ class Engine:
             self._cause = None
             loop.set_task_factory(factory)
             self._scheduled = False
-            if self._woken or self._ready or self._again:
+            if self._woken or self.ready or self._again:
                 self._schedule()
 
     def _task_factory(self, previous: Any) -> Any:
@@ -265,26 +265,25 @@ class Engine:
         context: ExecutionContext,
     ) -> None:
         """Call a member in a fresh context; settle `answer` with what it returns or raises."""
-        variables = self._variables(answer, context)
-        if self.sites and answer.params is not None:
-            place_parameters(answer.params, function)
-        self.in_step = True
+        if self.special or self.ambient or context.variables is None:
+            variables = self._variables(answer, context)
+            if self.sites and answer.params is not None:
+                place_parameters(answer.params, function)
+        else:
+            variables = context.variables.copy()
         try:
             if kwargs:
                 value = variables.run(function, *args, **kwargs)
             else:
                 value = variables.run(function, *args)
         except Exception as error:  # noqa: BLE001 - it is the outcome of the call
-            self.in_step = False
             self._failed(answer, error)
             return
         except BaseException as error:
-            self.in_step = False
             self._failed(answer, error)
-            if self.keeps_interrupts and isinstance(error, KeyboardInterrupt):
+            if isinstance(error, StepInterrupted):
                 return
             raise
-        self.in_step = False
         kind = type(value)
         if kind is CoroutineType:
             self._drive(answer, value, variables)
@@ -303,6 +302,8 @@ class Engine:
             raise RpcError("no event loop is running")
 
         def settle(value: Any, error: BaseException | None) -> None:
+            if self.ambient:
+                self._cause = variables  # of the calls that waited for this result
             if error is None:
                 answer.resolve(value)
             else:
@@ -327,19 +328,23 @@ class Engine:
             variables = context.variables = Context()
             variables.run(current.set, context)
         variables = variables.copy()
-        if self.ambient and self._cause is not None:
-            for variable in self.ambient:
-                if variable in self._cause:
-                    variables.run(variable.set, self._cause[variable])
+        self._carry_ambient(variables)
         if answer.deadline is not None:
             variables.run(current_deadline.set, answer.deadline)
         if self.ledger is not None:
             self.ledger.started(answer, variables)
         return variables
 
+    def _carry_ambient(self, variables: Context) -> None:
+        if self.ambient and self._cause is not None:
+            for variable in self.ambient:
+                if variable in self._cause:
+                    variables.run(variable.set, self._cause[variable])
+
     def _failed(self, answer: Answer, error: BaseException) -> None:
-        if any(kind.__name__ in STEERING for kind in type(error).__mro__):
-            text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        steering = [kind.__name__ for kind in type(error).__mro__ if kind.__name__ in STEERING]
+        if steering:
+            text = f"{steering[0]}: {error}" if str(error) else steering[0]
             error = RpcError(f"the method was left by {text}").with_traceback(error.__traceback__)
         if self.debug:
             trim(error)
@@ -354,6 +359,7 @@ class Engine:
         context.hold()
         variables = Context() if context.variables is None else context.variables.copy()
         variables.run(current.set, context)
+        self._carry_ambient(variables)
 
         def settled(_value: Any, error: BaseException | None) -> None:
             if error is not None and not isinstance(error, asyncio.CancelledError):
@@ -386,14 +392,12 @@ class Engine:
 
     async def await_inside(self, value: Any) -> Any:
         """Give `value` with the awaitables in it awaited, at any depth."""
-        kind = type(value)
-        if kind is dict:
-            return {key: await self.await_inside(item) for key, item in value.items()}
-        if kind in (list, tuple, set, frozenset):
-            return kind([await self.await_inside(item) for item in value])
-        if kind not in _DATA and hasattr(kind, "__await__"):
-            return await value
-        return value
+        found = {
+            id(part): await part
+            for part in contents(value)
+            if type(part) not in _DATA and hasattr(type(part), "__await__")
+        }
+        return replaced(value, found)
 
     # What the core asks.
 
@@ -437,11 +441,7 @@ class Engine:
 
     def undisposed(self, context: ExecutionContext) -> Callable[[], None] | None:
         """Warn of what the code of a context has left behind, if that is wanted."""
-        if not self.warn_undisposed:
-            return None
-        from rpclab.rpc.undisposed import warning_of  # noqa: PLC0415 - only where it is asked for
-
-        return warning_of(context)
+        return warning_of(context) if self.warn_undisposed else None
 
     @property
     def draining(self) -> bool:

@@ -32,44 +32,30 @@ async def gather(*awaitables: Awaitable[Any], return_exceptions: bool = False) -
     Raises:
         Exception: the error of the first that failed; the other calls go on.
     """
-    promises = [item for item in awaitables if type(item) is RpcPromise]
+    pendings = [item.__pending__ for item in awaitables if type(item) is RpcPromise]
     others = [
         asyncio.ensure_future(_await(item)) for item in awaitables if type(item) is not RpcPromise
     ]
-    waiting = tuple(item.__pending__ for item in promises if item.__pending__.state == PENDING)
-    failed = not return_exceptions and any(p.__pending__.state == REJECTED for p in promises)
+    failed = not return_exceptions and any(pending.state == REJECTED for pending in pendings)
+    waiting = tuple([pending for pending in pendings if pending.state == PENDING])
     if waiting and not failed:
         engine: Engine = waiting[0].session.host  # type: ignore[assignment]
-        kind = _All if return_exceptions else Countdown
-        await kind(engine, waiting, asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        await Countdown(engine, waiting, loop, hasty=not return_exceptions)
     rest = iter(await asyncio.gather(*others, return_exceptions=return_exceptions))
-    ledger = promises[0].__pending__.session.host.ledger if promises else None  # type: ignore[attr-defined]
-    values: list[Any] = []
-    errors: list[BaseException] = []
-    for item in awaitables:
-        if type(item) is not RpcPromise:
-            values.append(next(rest))
-            continue
-        pending = item.__pending__
-        if ledger is not None and pending.state != PENDING:
-            ledger.awaited(pending)
-        if pending.state == REJECTED:
-            errors.append(pending.value)
-            values.append(fresh_copy(pending.value))
-        else:
-            values.append(pending.value)
-    if errors and not return_exceptions:
-        raise fresh_copy(errors[0])
-    return values
+    for pending in pendings:
+        if pending.state == REJECTED and not return_exceptions:
+            raise fresh_copy(pending.value)
+        if pending.arrival:
+            pending.session.host.ledger.awaited(pending)  # type: ignore[attr-defined]
+    if not others and not return_exceptions:
+        return [pending.value for pending in pendings]
+    return [_outcome(item) if type(item) is RpcPromise else next(rest) for item in awaitables]
 
 
-class _All(Countdown):
-    """Waits for all of them, whatever becomes of each."""
-
-    __slots__ = ()
-
-    def hurry(self) -> None:
-        pass
+def _outcome(promise: RpcPromise) -> Any:
+    pending = promise.__pending__
+    return fresh_copy(pending.value) if pending.state == REJECTED else pending.value
 
 
 async def _await(item: Awaitable[Any]) -> Any:
@@ -90,7 +76,10 @@ def dispose(value: Any) -> None:
             part.dispose()
         elif kind in (dict, list, tuple, set, frozenset) and id(part) not in seen:
             seen.add(id(part))
-            for item in part.items() if kind is dict else part:
+            for item in part:
                 visit(item)
+            if kind is dict:
+                for item in part.values():
+                    visit(item)
 
     visit(value)

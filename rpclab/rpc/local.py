@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rpclab.core.answers import DataHook
 from rpclab.core.contexts import ExecutionContext, current
 from rpclab.core.handles import Handle
 from rpclab.core.hooks import TargetHook
@@ -41,7 +42,8 @@ def local_handle(target: Any) -> Handle:
     context = home()
     importer = context.host.loopback(context)
     exporter: Any = importer.peer
-    number = exporter.outgoing.export(TargetHook(target, context))
+    kind = DataHook if type(target) is dict else TargetHook
+    number = exporter.outgoing.export(kind(target, context))
     entry = Import(importer, number)
     importer.imports[number] = entry
     handle = Handle(entry, context)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _MACHINERY = (_PACKAGE, os.path.dirname(os.path.abspath(traceback.__file__)) + os.sep + "asyncio")
 _LOOP_STEP = asyncio.Handle._run.__code__
+_INNER = {FunctionType: "__wrapped__", MethodType: "__func__", partial: "func"}
 
 names: dict[str, str] = {}
 """Names for files that have none a user would know: the notebook floor puts its cells here."""
@@ -47,10 +48,8 @@ def calling_site() -> str | None:
 
 def definition_site(function: Any) -> str | None:
     """Where a function, or a method, was written."""
-    while function is not None:
-        inner = vars(function).get("__wrapped__") if type(function) is FunctionType else None
-        if inner is None and type(function) in (MethodType, partial):
-            inner = function.__func__ if type(function) is MethodType else function.func
+    while type(function) in _INNER:
+        inner = getattr(function, _INNER[type(function)], None)
         if inner is None:
             break
         function = inner

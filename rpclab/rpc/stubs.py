@@ -86,7 +86,7 @@ class RpcProperty(Remote):
         self.__owner__ = owner
         self.__path__ = path
 
-    def __call__(self, *args: Any, **kwargs: Any) -> RpcPromise:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> RpcPromise:
         pending = self.__owner__.call(self.__path__, args, kwargs)
         return RpcPromise(pending) if type(pending) is not Placeholder else MapValue(pending)
 
@@ -101,11 +101,12 @@ class RpcProperty(Remote):
         return RpcProperty(self.__owner__, [*_names(self.__path__), name])
 
     def __repr__(self) -> str:
-        return f"<RpcProperty {'.'.join(_names(self.__path__))} of {self.__owner__!r}>"
+        owner = self.__owner__
+        of = repr(owner) if isinstance(owner, _Members) else _describe(owner)
+        return f"<RpcProperty {'.'.join(_names(self.__path__))} of {of}>"
 
     def __rpc_refer__(self, outgoing: Outgoing) -> Reference:
-        # As an argument a property is read when the call is made.
-        return self.__read__().__rpc_refer__(outgoing)
+        return outgoing.refer_property(self, self.__read__)
 
     def map(self, function: Callable[[Any], Any]) -> RpcPromise:
         """Read the property, and run `function` at the callee on its value (see `RpcPromise.map`)."""
@@ -162,7 +163,7 @@ class RpcStub(Remote):
     def __member__(self, name: str) -> RpcProperty:
         return RpcProperty(self.__handle__, name)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> RpcPromise:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> RpcPromise:
         return RpcPromise(self.__handle__.call([], args, kwargs))
 
     def __await__(self) -> Generator[Any, None, RpcStub]:
@@ -240,7 +241,7 @@ class RpcPromise(Remote):
     def __member__(self, name: str) -> RpcProperty:
         return RpcProperty(_Members(self), name)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> RpcPromise:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> RpcPromise:
         return RpcProperty(_Members(self), [])(*args, **kwargs)
 
     @property

@@ -13,12 +13,29 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
 _home: dict[str, Any] = {}
+_running: list[asyncio.Task[Any]] = []  # the nested runs of the notebook's thread
+_interrupted: set[asyncio.Task[Any]] = set()
 
 
 def remember(loop: asyncio.AbstractEventLoop) -> None:
     """Take note of the loop that the notebook runs on, for calls from other threads."""
     _home["loop"] = loop
     _home["thread"] = threading.get_ident()
+
+
+def forget() -> None:
+    """Forget that loop: there is no notebook any more."""
+    _home.clear()
+
+
+def interrupt() -> bool:
+    """Have the innermost `run` of this thread raise KeyboardInterrupt. Says whether there is one."""
+    if not _running:
+        return False
+    task = _running[-1]
+    _interrupted.add(task)
+    task.get_loop().call_soon_threadsafe(task.cancel)
+    return True
 
 
 def run(awaitable: Awaitable[Any]) -> Any:
@@ -45,7 +62,22 @@ def run(awaitable: Awaitable[Any]) -> Any:
     except RuntimeError:
         return asyncio.run(_await(awaitable))
     _allow_nesting(loop)
-    return loop.run_until_complete(_await(awaitable))
+    return _run_nested(loop, awaitable)
+
+
+def _run_nested(loop: asyncio.AbstractEventLoop, awaitable: Awaitable[Any]) -> Any:
+    task = loop.create_task(_await(awaitable))
+    _running.append(task)
+    try:
+        return loop.run_until_complete(task)
+    except BaseException:
+        task.cancel()
+        if task in _interrupted:
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        _running.remove(task)
+        _interrupted.discard(task)
 
 
 async def _await(awaitable: Awaitable[Any]) -> Any:

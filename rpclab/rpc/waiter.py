@@ -8,6 +8,8 @@ from __future__ import annotations
 from asyncio import AbstractEventLoop, CancelledError
 from typing import TYPE_CHECKING, Any
 
+from rpclab.core.imports import REJECTED
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Context
@@ -45,11 +47,14 @@ class Waiter:
         self._context = context
         if not self._engine._scheduled:
             self._engine.catch_up()
+        alone = (self,)
         for pending in self._pendings:
-            if pending.waiters is None:
-                pending.waiters = [self]
-            else:
-                pending.waiters.append(self)
+            pending.waiters = alone if pending.waiters is None else (*pending.waiters, self)
+
+    def settled(self, pending: Pending) -> None:
+        """Have the drain resume the task, once the batch at hand is applied."""
+        del pending
+        self._engine.ready.append(self)
 
     def resume(self) -> None:
         """Run the wake-up, in the task's own context. Only the drain calls this."""
@@ -65,11 +70,9 @@ class Waiter:
         for pending in self._pendings:
             waiters = pending.waiters
             if waiters is not None and self in waiters:
-                waiters.remove(self)
-                if not waiters:
-                    pending.waiters = None
-                    if not pending.uses:
-                        pending.cancel("its await was cancelled")
+                pending.waiters = tuple(other for other in waiters if other is not self) or None
+                if pending.waiters is None and not pending.uses:
+                    pending.cancel("its await was cancelled")
         self._engine.resume_soon(self)
         return True
 
@@ -83,21 +86,23 @@ class Waiter:
 
 
 class Countdown(Waiter):
-    """One await of many promises: resumed when all have settled, or one has failed."""
+    """One await of many promises: resumed when all have settled, or at the first failure."""
 
-    __slots__ = ("_left",)
+    __slots__ = ("_hasty", "_left")
 
     def __init__(
-        self, engine: Engine, pendings: tuple[Pending, ...], loop: AbstractEventLoop
+        self,
+        engine: Engine,
+        pendings: tuple[Pending, ...],
+        loop: AbstractEventLoop,
+        *,
+        hasty: bool = True,
     ) -> None:
         super().__init__(engine, pendings, loop)
         self._left = len(pendings)
+        self._hasty = hasty
 
-    def resume(self) -> None:
+    def settled(self, pending: Pending) -> None:
         self._left -= 1
-        if self._left <= 0 or self._cancelled is not None:
-            super().resume()
-
-    def hurry(self) -> None:
-        """One has failed: do not wait for the others."""
-        self._left = 0
+        if self._left == 0 or (self._hasty and pending.state == REJECTED):
+            self._engine.ready.append(self)

@@ -13,11 +13,13 @@ from rpclab.core.contexts import ExecutionContext, current
 from rpclab.errors import RpcError, near
 from rpclab.rpc.local import home
 from rpclab.rpc.stubs import Remote, RpcPromise, RpcProperty, RpcStub, ServiceBinding
+from rpclab.workers.spellings import also_in_javascript
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+@also_in_javascript
 class Context:
     """The execution context of one call, as `self.ctx` or the last argument of a handler.
 

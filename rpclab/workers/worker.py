@@ -37,6 +37,7 @@ class Worker:
 
     Attributes:
         exports: its entrypoint classes, by name.
+        version: counts how often a Worker of that name was deployed.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Worker:
         self.module = module
         self.env = env
         self.exports = exports_of(module)
+        self.version = 1
         self._engine = engine
         self._loopback = Exports(list(self.exports), bind_self)
 

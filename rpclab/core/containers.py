@@ -1,0 +1,64 @@
+"""The containers that are copied with what they hold, and ways to walk through them.
+
+Floor: core.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+DICT_TYPES: frozenset[type] = frozenset({dict, OrderedDict, defaultdict, Counter})
+CONTAINER_TYPES: frozenset[type] = DICT_TYPES | {list, tuple, set, frozenset}
+
+_SHELLS: dict[type, type] = {list: list, set: set, **dict.fromkeys(DICT_TYPES, dict)}
+
+
+def contents(root: Any) -> Iterator[Any]:
+    """Give each thing inside a value once, at any depth; the value itself too."""
+    found, seen = [root], {id(root)}
+    for value in found:  # it grows under way
+        yield value
+        kind = type(value)
+        if kind in CONTAINER_TYPES:
+            inside = [*value, *value.values()] if kind in DICT_TYPES else value
+            for item in inside:
+                if id(item) not in seen:
+                    seen.add(id(item))
+                    found.append(item)
+
+
+def replaced(root: Any, values: dict[int, Any]) -> Any:
+    """Copy the containers of a value with some of its parts replaced; cycles stay cycles.
+
+    Args:
+        root: the value.
+        values: by the `id` of a part, what takes its place.
+    """
+    copies: dict[int, Any] = {}
+    unfilled: list[tuple[Any, Any]] = []
+
+    def copy(value: Any) -> Any:
+        if id(value) in values:
+            return values[id(value)]
+        kind = type(value)
+        if kind not in CONTAINER_TYPES:
+            return value
+        if id(value) not in copies:
+            if kind in _SHELLS:
+                copies[id(value)] = _SHELLS[kind]()
+                unfilled.append((value, copies[id(value)]))
+            else:
+                copies[id(value)] = kind(map(copy, value))
+        return copies[id(value)]
+
+    result = copy(root)
+    for value, empty in unfilled:  # it grows under way
+        if type(value) is list:
+            empty.extend(map(copy, value))
+        elif type(value) is set:
+            empty.update(map(copy, value))
+        else:
+            empty.update([(copy(key), copy(item)) for key, item in value.items()])
+    return result

@@ -1,0 +1,180 @@
+"""What a display says of a thing: a title, a remark, and rows. As text and as HTML.
+
+Floor: notebook. Nothing here sends a message or runs code of the user, and the same state gives the
+same text on every run.
+"""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rpclab.core.imports import Import
+from rpclab.core.targets import surface
+from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub, ServiceBinding
+from rpclab.sandbox import NOTEBOOK, Sandbox
+from rpclab.trace.trace import Trace
+from rpclab.workers.env import Env
+from rpclab.workers.worker import Worker
+
+if TYPE_CHECKING:
+    from rpclab.sandbox import BindingTarget
+
+_LONGEST = 60  # characters of a variable's value
+
+# Colours of JupyterLab's theme; elsewhere those of the page, so that dark pages stay readable.
+_FRAME = (
+    "border: 1px solid var(--jp-border-color2, rgba(128, 128, 128, 0.4)); border-radius: 4px;"
+    " padding: 6px 10px; display: inline-block; max-width: 100%; overflow-x: auto;"
+    " color: var(--jp-content-font-color1, inherit);"
+)
+_MUTED = "color: var(--jp-content-font-color2, inherit); opacity: 0.8;"
+_CODE = "font-family: var(--jp-code-font-family, monospace); font-size: 0.93em;"
+_CELL = "text-align: left; vertical-align: top; padding: 1px 14px 1px 0; border: none;"
+
+
+class Card(NamedTuple):
+    """What a display says."""
+
+    title: str
+    remark: str = ""
+    rows: tuple[tuple[str, str], ...] = ()
+
+    def text(self) -> str:
+        """As plain text."""
+        head = f"{self.title} ({self.remark})" if self.remark else self.title
+        return "\n".join([head, *(f"  {name}: {value}" for name, value in self.rows)])
+
+    def html(self) -> str:
+        """As HTML, without a script."""
+        remark = f' <span style="{_MUTED}">{html.escape(self.remark)}</span>' if self.remark else ""
+        rows = "".join(
+            f'<tr style="background: none"><th scope="row" style="{_CELL} font-weight: normal;'
+            f' {_MUTED}">{html.escape(name)}</th>'
+            f'<td style="{_CELL} {_CODE}">{html.escape(value)}</td></tr>'
+            for name, value in self.rows
+        )
+        table = f'<table style="border: none; margin: 4px 0 0 0">{rows}</table>' if rows else ""
+        return f'<div style="{_FRAME}"><b>{html.escape(self.title)}</b>{remark}{table}</div>'
+
+
+def worker_card(worker: Worker, sandbox: Sandbox) -> Card:
+    """Describe a Worker: its version, entrypoints, bindings and variables."""
+    rows = [
+        (f"class {name}", ", ".join(surface(kind)) or "no methods")
+        for name, kind in worker.exports.items()
+    ]
+    if not rows:
+        rows = [("no entrypoint", "define class Default(WorkerEntrypoint)")]
+    return Card(worker.name, _version(worker, sandbox), (*rows, *_env_rows(worker.env, sandbox)))
+
+
+def _version(worker: Worker, sandbox: Sandbox) -> str:
+    present = sandbox.workers.get(worker.name)
+    if present is None:
+        return f"version {worker.version}, not deployed any more"
+    if present is not worker:
+        return f"version {worker.version}, replaced by version {present.version}"
+    if worker.version > 1:
+        return f"version {worker.version}, replaces version {worker.version - 1}"
+    return "version 1"
+
+
+def env_card(env: Env, sandbox: Sandbox) -> Card:
+    """Describe an environment: where its bindings lead, and its variables."""
+    rows = _env_rows(env, sandbox)
+    return Card(f"env of {env.__worker__}", "" if rows else "empty", rows)
+
+
+def _env_rows(env: Env, sandbox: Sandbox) -> tuple[tuple[str, str], ...]:
+    targets = sandbox.bindings(env.__worker__)
+    rows = []
+    for name in env:
+        value = env[name]
+        if not isinstance(value, ServiceBinding):
+            text = repr(value)
+            text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+        elif name in targets:
+            text = f"→ {_leads_to(targets[name], sandbox)}"
+        else:
+            text = repr(value)
+        rows.append((f"env.{name}", text))
+    return tuple(rows)
+
+
+def _leads_to(target: BindingTarget, sandbox: Sandbox) -> str:
+    return str(target) if target.worker in sandbox.workers else f"{target} (not deployed yet)"
+
+
+def sandbox_card(sandbox: Sandbox) -> Card:
+    """Describe a sandbox: its Workers, the bindings of the notebook, and the live stubs."""
+    held = live_stubs(sandbox)
+    rows = [
+        (worker.name, f"version {worker.version}; {_list(worker.exports)}{_holds(held, name)}")
+        for name, worker in sandbox.workers.items()
+    ]
+    targets = sandbox.bindings()
+    rows.append((NOTEBOOK, _list(f"env.{name}" for name in targets) + _holds(held, NOTEBOOK)))
+    rows += [
+        (f"env.{name}", f"→ {_leads_to(target, sandbox)}") for name, target in targets.items()
+    ]
+    return Card("Sandbox", _count(len(sandbox.workers), "Worker"), tuple(rows))
+
+
+def _list(names: Any) -> str:
+    return ", ".join(names) or "nothing"
+
+
+def _holds(held: dict[str, int], name: str) -> str:
+    return f"; holds {_count(held[name], 'stub')}" if held.get(name) else ""
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def live_stubs(sandbox: Sandbox) -> dict[str, int]:
+    """Count the stubs that each Worker, and the notebook, hold at present."""
+    envs = [sandbox.env, *(worker.env for worker in sandbox.workers.values())]
+    bindings = {
+        env[name].__rpc_handle__().entry
+        for env in envs
+        for name in env
+        if isinstance(env[name], ServiceBinding)
+    }
+    held: dict[str, int] = {}
+    for session in sandbox.engine.sessions():
+        here, _, there = session.name.partition("→")
+        for entry in session.imports.values():
+            if type(entry) is Import and entry not in bindings and here != there:
+                held[here] = held.get(here, 0) + 1
+    return held
+
+
+def stub_card(stub: Any) -> Card:
+    """Describe a stub, promise, property or binding."""
+    rows: tuple[tuple[str, str], ...] = ()
+    if isinstance(stub, RpcStub) and stub.__handle__.site:
+        rows = (("made at", stub.__handle__.site),)
+    elif isinstance(stub, RpcPromise) and stub.__pending__.site:
+        rows = ((stub.__pending__.what or "called", f"made at {stub.__pending__.site}"),)
+    return Card(repr(stub).strip("<>"), "", rows)
+
+
+def trace_html(trace: Trace) -> str:
+    """Show a trace: the figures, and the messages as a diagram."""
+    figures = html.escape(trace.summary())
+    if not trace.events:
+        return f'<div style="{_FRAME}">{figures}</div>'
+    diagram, _, _ = trace.text().rpartition("\n")
+    pre = f"{_CODE} margin: 6px 0 0 0; background: none; color: inherit; line-height: 1.25;"
+    return (
+        f'<div style="{_FRAME}"><b>{figures}</b>'
+        f'<pre role="img" aria-label="{figures}" style="{pre}">{html.escape(diagram)}</pre></div>'
+    )
+
+
+__all__ = [
+    "Card", "RpcProperty", "env_card", "live_stubs", "sandbox_card", "stub_card", "trace_html",
+    "worker_card",
+]  # fmt: skip

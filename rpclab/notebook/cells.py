@@ -1,0 +1,147 @@
+"""Running the body of a cell somewhere, as IPython runs a cell.
+
+Floor: notebook. In a body `await`, `!command`, `%magic` and `name?` work; tracebacks show its
+lines as the user sees them in the cell.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from rpclab.rpc import sites
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import ExecutionInfo, InteractiveShell
+
+AWAITED = ("worker", "trace")
+"""The cell magics whose result is to be awaited."""
+
+_CALL = re.compile(rf"get_ipython\(\)\.run_cell_magic\('(?:{'|'.join(AWAITED)})',")
+
+
+def await_our_magics(lines: list[str]) -> list[str]:
+    """Rewrite the call of a cell magic of ours so that its result is awaited (IPython does not)."""
+    if lines and _CALL.match(lines[0]):
+        return ["await " + lines[0], *lines[1:]]
+    return lines
+
+
+class CellSyntaxError(Exception):
+    """A SyntaxError in the body of a cell, shown as those of other cells are."""
+
+
+CellSyntaxError.__name__ = "SyntaxError"
+
+
+class Cells:
+    """Knows the cell that runs, and gives cells names for tracebacks and sites.
+
+    Args:
+        shell: the shell whose cells they are.
+    """
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self._shell = shell
+        self._text = ""
+        self._number = 0
+
+    def about_to_run(self, info: ExecutionInfo) -> None:
+        """Take note of a cell (IPython's event `pre_run_cell`)."""
+        shell = self._shell
+        self._text = info.raw_cell
+        self._number = shell.execution_count - bool(info.store_history)
+        transformed = getattr(info, "transformed_cell", None) or info.raw_cell
+        self._name_it(shell.compile.get_code_name(info.raw_cell, transformed, self._number))
+
+    def _name_it(self, filename: str) -> None:
+        sites.names[filename] = f"Cell In[{self._number}]"
+
+    async def run(
+        self, magic: str, body: str, namespace: MutableMapping[str, Any]
+    ) -> Any:
+        """Run the body of a cell magic and give its last expression, as a cell would.
+
+        Args:
+            magic: the line of the magic.
+            body: the lines below it.
+            namespace: what they run in; its `__file__` is set when it belongs to a Worker.
+
+        Raises:
+            Exception: whatever the body raises, with a traceback that begins there.
+        """
+        __tracebackhide__ = True
+        filename, source = self._register(magic, body)
+        if namespace is not self._shell.user_ns:
+            namespace["__file__"] = filename
+        try:
+            return await self._evaluate(source, filename, namespace)
+        except SyntaxError as error:
+            if error.__traceback__ is not None and error.filename == filename:
+                raise self._syntax_error(error) from None
+            raise
+        except BaseException as error:
+            self._show_from_the_body_on(error)
+            raise
+
+    def _register(self, magic: str, body: str) -> tuple[str, str]:
+        """Give the file name of the body, and its source on the lines where the cell has it."""
+        shell = self._shell
+        text = self._text
+        if not text.rstrip().endswith(body.rstrip()):
+            text = f"{magic}\n{body}"  # a magic inside another one
+        # IPython drops blank lines at the beginning, of cells and of what it transforms.
+        above = _blank_lines(text) + 1
+        source = "\n" * (above + _blank_lines(body)) + shell.transform_cell(body)
+        # From the whole text ipykernel makes the file name that the debugger uses too.
+        filename = shell.compile.cache(source, self._number, raw_code=text)
+        self._name_it(filename)
+        return filename, source
+
+    async def _evaluate(
+        self, source: str, filename: str, namespace: MutableMapping[str, Any]
+    ) -> Any:
+        __tracebackhide__ = True
+        shell = self._shell
+        tree = shell.transform_ast(shell.compile.ast_parse(source, filename=filename))
+        statements, last = tree.body, None
+        if statements and isinstance(statements[-1], ast.Expr):
+            statements, last = statements[:-1], ast.Expression(statements[-1].value)
+        codes = [_compile(ast.Module(statements, []), filename, "exec")]
+        if last is not None:
+            codes.append(_compile(last, filename, "eval"))
+        value = None
+        for code in codes:
+            value = eval(code, namespace)  # type: ignore[arg-type]  # noqa: S307 - cells are code
+            if inspect.CO_COROUTINE & code.co_flags:
+                value = await value
+        return value if last is not None else None
+
+    def _show_from_the_body_on(self, error: BaseException) -> None:
+        sites.trim(error)
+        if error.__traceback__ is None or hasattr(error, "_render_traceback_"):
+            return
+        if isinstance(error, Exception):
+            show = self._shell.InteractiveTB.structured_traceback
+            lines = show(type(error), error, error.__traceback__, tb_offset=0)
+            # IPython would show the line of the magic as well, rewritten as we did.
+            vars(error)["_render_traceback_"] = lambda: lines
+
+    def _syntax_error(self, error: SyntaxError) -> CellSyntaxError:
+        shown = CellSyntaxError(str(error))
+        lines = self._shell.SyntaxTB.structured_traceback(type(error), error, [])
+        vars(shown)["_render_traceback_"] = lambda: lines
+        return shown
+
+
+def _compile(tree: Any, filename: str, mode: str) -> Any:
+    return compile(tree, filename, mode, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+
+
+def _blank_lines(text: str) -> int:
+    """Count the blank lines at the beginning."""
+    blank = re.match(r"(?:[ \t]*\n)*", text)
+    return blank.group().count("\n") if blank else 0

@@ -1,0 +1,74 @@
+"""How IPython shows our objects: as text, and as a card where HTML is shown.
+
+Floor: notebook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from rpclab.notebook.cards import (
+    Card, env_card, sandbox_card, stub_card, trace_html, worker_card,
+)  # fmt: skip
+from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub, ServiceBinding
+from rpclab.sandbox import Sandbox
+from rpclab.trace.trace import Trace
+from rpclab.workers.env import Env
+from rpclab.workers.worker import Worker
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+Bundle = dict[str, str]
+
+
+class Displays:
+    """The formatters of our types, while they are installed.
+
+    Args:
+        shell: whose formatters they become.
+        sandbox: what Workers and environments are described by.
+        html: says whether HTML is wanted.
+    """
+
+    def __init__(
+        self, shell: InteractiveShell, sandbox: Sandbox, html: Callable[[], bool]
+    ) -> None:
+        self._formatter = shell.display_formatter.mimebundle_formatter
+        self._sandbox = sandbox
+        self._html = html
+        self._before: dict[type, Any] = {}
+
+    def install(self) -> None:
+        """Show our types in our way from now on."""
+        shown: dict[type, Callable[[Any], Bundle]] = {
+            Worker: lambda worker: self._card(worker_card(worker, self._sandbox)),
+            Env: lambda env: self._card(env_card(env, self._sandbox)),
+            Sandbox: lambda sandbox: self._card(sandbox_card(sandbox)),
+            Trace: lambda trace: self._bundle(trace.text(), lambda: trace_html(trace)),
+        }
+        for kind in (RpcStub, RpcPromise, RpcProperty, ServiceBinding):
+            shown[kind] = self._stub
+        for kind, show in shown.items():
+            self._before[kind] = self._formatter.for_type(kind, show)
+
+    def uninstall(self) -> None:
+        """Show them as before."""
+        for kind, before in self._before.items():
+            self._formatter.pop(kind, None)
+            if before is not None:
+                self._formatter.for_type(kind, before)
+        self._before.clear()
+
+    def _card(self, card: Card) -> Bundle:
+        return self._bundle(card.text(), card.html)
+
+    def _stub(self, stub: Any) -> Bundle:
+        return self._bundle(repr(stub), lambda: stub_card(stub).html())
+
+    def _bundle(self, text: str, html: Callable[[], str]) -> Bundle:
+        bundle = {"text/plain": text}
+        if self._html():
+            bundle["text/html"] = html()
+        return bundle

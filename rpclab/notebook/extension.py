@@ -1,0 +1,122 @@
+"""`%load_ext rpclab`: one sandbox for the shell, and everything around it; and taking it away.
+
+Floor: notebook. Loading prints nothing. Unloading leaves nothing behind: it closes the sandbox (all
+stubs break, all Workers are forgotten) and takes back what it put into the shell, the kernel, the
+event loop and the user's namespace. So `%reload_ext rpclab` begins with an empty sandbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from rpclab.notebook.cells import Cells, await_our_magics
+from rpclab.notebook.completion import completer
+from rpclab.notebook.displays import Displays
+from rpclab.notebook.interrupts import Interrupts
+from rpclab.notebook.magics import RpcLab
+from rpclab.notebook.output import Reports, output_variables, report_lost_tasks
+from rpclab.notebook.shims import keep_awake, send_idle_for_concurrent_comms
+from rpclab.rpc import sites, sync
+from rpclab.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+_loaded: WeakKeyDictionary[InteractiveShell, Extension] = WeakKeyDictionary()
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Load the extension into a shell (`%load_ext rpclab`)."""
+    if shell not in _loaded:
+        _loaded[shell] = Extension(shell)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """Take the extension out of a shell (`%unload_ext rpclab`)."""
+    extension = _loaded.pop(shell, None)
+    if extension is not None:
+        extension.unload()
+
+
+class Extension:
+    """The extension in one shell.
+
+    Args:
+        shell: the shell.
+
+    Attributes:
+        sandbox: the sandbox of the shell.
+    """
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self.sandbox = Sandbox(record=True)
+        self._shell = shell
+        self._undo: list[Callable[[], None]] = [self.sandbox.close, sites.names.clear]
+        self._put_magics_in()
+        self._attend_to_the_loop()
+        self._put_names_in()
+
+    def unload(self) -> None:
+        """Take everything back, the last thing first."""
+        while self._undo:
+            self._undo.pop()()
+
+    def _put_magics_in(self) -> None:
+        shell = self._shell
+        cells = Cells(shell)
+        magics = RpcLab(shell, self.sandbox, cells)
+        shell.register_magics(magics)
+        self._undo.append(lambda: _remove_magics(shell, magics))
+        self._add(shell.input_transformers_post, await_our_magics)
+        self._add(shell.Completer.custom_matchers, completer(self.sandbox, RpcLab))
+        self._listen("pre_run_cell", cells.about_to_run)
+        displays = Displays(shell, self.sandbox, lambda: bool(magics.show_html))
+        displays.install()
+        self._undo.append(displays.uninstall)
+
+    def _attend_to_the_loop(self) -> None:
+        shell = self._shell
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # a terminal: its loop runs only while a cell awaits
+            loop = None
+        else:
+            sync.remember(loop)
+            self._undo += [sync.forget, keep_awake(loop), report_lost_tasks(loop, self.sandbox)]
+        self._undo.append(send_idle_for_concurrent_comms(getattr(shell, "kernel", None)))
+        self.sandbox.engine.ambient = output_variables(shell)
+        self._add(logging.getLogger("rpclab").handlers, Reports())
+        interrupts = Interrupts(shell, self.sandbox, loop)
+        interrupts.install()
+        self._undo.append(interrupts.uninstall)
+        self._listen("pre_run_cell", interrupts.about_to_run)
+        self._listen("post_run_cell", interrupts.has_run)
+
+    def _put_names_in(self) -> None:
+        shell = self._shell
+        names = {"env": self.sandbox.env, "sandbox": self.sandbox}
+        ours = {name: value for name, value in names.items() if name not in shell.user_ns}
+        shell.push(ours, interactive=False)
+        self._undo.append(lambda: shell.drop_by_id(ours))
+
+    def _add(self, where: list[Any], item: object) -> None:
+        where.append(item)
+        self._undo.append(lambda: where.remove(item) if item in where else None)
+
+    def _listen(self, event: str, callback: Callable[..., None]) -> None:
+        self._shell.events.register(event, callback)
+        self._undo.append(lambda: self._shell.events.unregister(event, callback))
+
+
+def _remove_magics(shell: InteractiveShell, magics: RpcLab) -> None:
+    for kind, ours in magics.magics.items():
+        present = shell.magics_manager.magics[kind]
+        for name in ours:
+            present.pop(name, None)
+    shell.magics_manager.registry.pop(type(magics).__name__, None)
+    if magics in shell.configurables:
+        shell.configurables.remove(magics)

@@ -1,0 +1,198 @@
+"""What the button "interrupt" does while calls are under way.
+
+Floor: notebook. A kernel raises KeyboardInterrupt in a cell that is not async, and cancels one
+that is, once the event loop gets round to it. That leaves out a cell that spins without awaiting,
+a Worker that spins (the loop never gets round), and an error that says what was waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.interactiveshell import InteractiveShell
+
+from rpclab.core.contexts import current
+from rpclab.errors import RpcError
+from rpclab.rpc import sync
+from rpclab.rpc.activity import Activity, StepInterrupted
+from rpclab.rpc.engine import Engine
+from rpclab.rpc.sites import is_machinery, place
+from rpclab.sandbox import NOTEBOOK
+
+if TYPE_CHECKING:
+    from types import FrameType, TracebackType
+
+    from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult
+
+    from rpclab.rpc.waiting import Waiting
+    from rpclab.sandbox import Sandbox
+
+_RETRY = 0.01  # seconds
+_TRIES = 50
+_RUN_CODE = InteractiveShell.run_code.__code__
+_STEPS = (Engine.run.__code__, Activity._step.__code__)
+_STOPPED = (asyncio.CancelledError, KeyboardInterrupt)
+
+
+class Interrupts:
+    """Handles SIGINT while the extension is loaded.
+
+    Args:
+        shell: the shell whose cells are interrupted.
+        sandbox: whose calls they wait for.
+        loop: the loop the kernel runs on; None in a shell without one.
+    """
+
+    def __init__(
+        self, shell: InteractiveShell, sandbox: Sandbox, loop: asyncio.AbstractEventLoop | None
+    ) -> None:
+        self._shell = shell
+        self._sandbox = sandbox
+        self._loop = loop
+        self._inner: Any = None  # the handler that was there before ours
+        self._between: Any = None  # ... and the kernel's, for the time between cells
+        self._show_before: tuple[Any, Any] = ((), None)
+        self._waited: list[Waiting] = []
+        self._tries = _TRIES
+        self._interrupted = False
+        self._shown: KeyboardInterrupt | None = None
+
+    # Coming and going.
+
+    def install(self) -> None:
+        """Begin. The cell that runs now is covered already."""
+        kernel = getattr(self._shell, "kernel", None)
+        if hasattr(kernel, "saved_sigint_handler"):
+            # The kernel puts this handler in place after each cell, where it ignores interrupts.
+            self._between = kernel.saved_sigint_handler
+            kernel.saved_sigint_handler = self._handle_between_cells
+        self._show_before = (self._shell.custom_exceptions, self._shell.CustomTB)
+        self._shell.set_custom_exc((*self._show_before[0], *_STOPPED), self._show)
+        self._wrap()
+
+    def uninstall(self) -> None:
+        """End, and leave everything as it was."""
+        kernel = getattr(self._shell, "kernel", None)
+        if hasattr(kernel, "saved_sigint_handler"):
+            kernel.saved_sigint_handler = self._between
+        self._shell.custom_exceptions, self._shell.CustomTB = self._show_before
+        if _in_main_thread() and signal.getsignal(signal.SIGINT) == self._handle:
+            signal.signal(signal.SIGINT, self._inner)
+
+    def about_to_run(self, _info: ExecutionInfo) -> None:
+        """Begin with a cell (IPython's event `pre_run_cell`): the kernel has put its handler back."""
+        self._interrupted = False
+        self._waited = []
+        self._shown = None
+        self._wrap()
+
+    def has_run(self, result: ExecutionResult | None) -> None:
+        """End with a cell (IPython's event `post_run_cell`)."""
+        if self._shown is not None and result is not None:
+            result.error_in_exec = self._shown
+
+    def _wrap(self) -> None:
+        if _in_main_thread():
+            present = signal.getsignal(signal.SIGINT)
+            if present != self._handle:
+                self._inner = present
+                signal.signal(signal.SIGINT, self._handle)
+
+    # The signal.
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        """Stop whatever keeps the cell from ending."""
+        self._interrupted = True
+        self._waited = self._sandbox.waiting()
+        if self._stop_what_runs(number, frame) or sync.interrupt():
+            return
+        if callable(self._inner):
+            self._inner(number, frame)
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(lambda: None)  # the signal alone does not wake it
+
+    def _handle_between_cells(self, number: int, frame: FrameType | None) -> None:
+        """Stop a Worker that spins, or a callback that waits; else there is nothing to stop."""
+        if not self._stop_what_runs(number, frame):
+            sync.interrupt()
+
+    def _stop_what_runs(self, number: int, frame: FrameType | None) -> bool:
+        """Raise in the code that runs. Says whether it will be tried again soon; if there is none."""
+        error = _error_for(frame, self._shell.user_ns)
+        if error is None:
+            return False
+        if self._tries and frame is not None and is_machinery(frame.f_code.co_filename):
+            # In the middle of the library's own work an exception would leave that half done.
+            self._tries -= 1
+            again = threading.Timer(_RETRY, signal.raise_signal, (signal.Signals(number),))
+            again.daemon = True
+            again.start()
+            return True
+        self._tries = _TRIES
+        raise error
+
+    # The message.
+
+    def _show(
+        self,
+        shell: InteractiveShell,
+        kind: type[BaseException],
+        error: BaseException,
+        traceback: TracebackType | None,
+        tb_offset: int | None = None,
+    ) -> list[str]:
+        """Show an error that ended a cell (IPython's custom handler for those we asked for)."""
+        classes, show = self._show_before
+        if isinstance(error, classes):
+            return show(kind, error, traceback, tb_offset)  # type: ignore[no-any-return]
+        text = self._what_was_waited_for(error) if self._interrupted else ""
+        if not text:
+            shell.showtraceback((kind, error, traceback), tb_offset=tb_offset)
+            return []
+        self._shown = KeyboardInterrupt(text)
+        lines = [f"KeyboardInterrupt: {text}"]
+        shell._showtraceback(KeyboardInterrupt, self._shown, lines)
+        return lines
+
+    def _what_was_waited_for(self, error: BaseException) -> str:
+        if self._waited:
+            calls = "".join(f"\n  {call}" for call in self._waited)
+            return f"the cell was interrupted while it waited for{calls}"
+        if isinstance(error, asyncio.CancelledError):
+            return f"the cell was interrupted while it awaited{self._cell_line(error)}"
+        return ""  # the traceback shows where
+
+    def _cell_line(self, error: BaseException) -> str:
+        entry, found = error.__traceback__, ""
+        while entry is not None:
+            if entry.tb_frame.f_globals is self._shell.user_ns:
+                found = f", at {place(entry.tb_frame.f_code.co_filename, entry.tb_lineno)}"
+            entry = entry.tb_next
+        return found
+
+
+def _error_for(frame: FrameType | None, user_ns: dict[str, Any]) -> BaseException | None:
+    """Choose what to raise in the code that runs; None if the event loop only waits."""
+    context = current.get()
+    in_user_code = context is not None and context.worker != NOTEBOOK
+    while frame is not None:
+        if frame.f_code in _STEPS:
+            return StepInterrupted()
+        if frame.f_code is _RUN_CODE:
+            return KeyboardInterrupt()
+        if frame.f_code.co_name == "_run_once":  # of the event loop, also of nest_asyncio2's
+            break
+        in_user_code = in_user_code or frame.f_globals is user_ns
+        frame = frame.f_back
+    if not in_user_code:
+        return None
+    # KeyboardInterrupt in a task, or a callback, would end the event loop.
+    in_task = asyncio.current_task() is not None
+    return asyncio.CancelledError() if in_task else RpcError("the code was interrupted")
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

@@ -1,0 +1,205 @@
+"""The lines of our magics: words, options, comments.
+
+Floor: notebook. A line is split here and not by `shlex`, for `#` must be able to stand inside a
+word (`counter#Admin`), and JSON inside an option (`--json LIMITS={"a": 1}`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from IPython.core.error import UsageError
+
+from rpclab.errors import near
+from rpclab.sandbox import BindingTarget, binding
+
+
+class Option(NamedTuple):
+    """An option of a magic."""
+
+    flag: str
+    metavar: str
+    help: str
+
+
+WORKER_OPTIONS = {
+    "--bind": Option("--bind", "VAR=worker[#Entrypoint]", "a binding to an entrypoint"),
+    "--var": Option("--var", "VAR=text", "a text variable"),
+    "--json": Option("--json", "VAR=json", "a variable that is any JSON value"),
+}
+TRACE_OPTIONS = {"--text": Option("--text", "", "the diagram as plain text")}
+
+
+class Word(NamedTuple):
+    """A word of a line: as meant, and as written (with its quotes)."""
+
+    text: str
+    raw: str
+
+
+@dataclass
+class WorkerLine:
+    """What stands behind `%%worker`."""
+
+    name: str
+    bind: dict[str, BindingTarget] = field(default_factory=dict)
+    vars: dict[str, str] = field(default_factory=dict)
+    json: dict[str, Any] = field(default_factory=dict)
+
+
+def words(line: str) -> list[Word]:
+    """Split a line at white space; quotes group, and a `#` that begins a word begins a comment.
+
+    Raises:
+        UsageError: a quotation does not end.
+    """
+    found = []
+    at = 0
+    while at < len(line):
+        if line[at].isspace():
+            at += 1
+        elif line[at] == "#":
+            break
+        else:
+            text, end = _word(line, at)
+            found.append(Word(text, line[at:end]))
+            at = end
+    return found
+
+
+def _word(line: str, at: int) -> tuple[str, int]:
+    parts = []
+    start = at
+    while at < len(line) and not line[at].isspace():
+        character = line[at]
+        if character in "\"'":
+            end = line.find(character, at + 1)
+            if end < 0:
+                raise UsageError(f"the quotation {line[at:]} does not end")
+            parts.append(line[at + 1 : end])
+            at = end + 1
+        elif character in "{[" and line[start:at].endswith("="):
+            end = _end_of_json(line, at)
+            parts.append(line[at:end])
+            at = end
+        else:
+            parts.append(character)
+            at += 1
+    return "".join(parts), at
+
+
+def _end_of_json(line: str, at: int) -> int:
+    try:
+        return json.JSONDecoder().raw_decode(line, at)[1]
+    except json.JSONDecodeError:
+        return at + 1
+
+
+def parse_worker(line: str) -> WorkerLine:
+    """Read the line of `%%worker`.
+
+    Raises:
+        UsageError: it says something that is not understood.
+    """
+    parsed = WorkerLine("")
+    rest = iter(words(line))
+    for word in rest:
+        flag, value = _option(word, rest, WORKER_OPTIONS, "%%worker")
+        if flag is None:
+            if parsed.name:
+                raise UsageError(
+                    f"%%worker takes one name, but there are {parsed.name!r} and {word.text!r}"
+                )
+            parsed.name = word.text
+        elif flag == "--bind":
+            variable, target = _assignment(value.text, WORKER_OPTIONS[flag].metavar)
+            parsed.bind[variable] = _binding(target)
+        elif flag == "--var":
+            variable, text = _assignment(value.text, WORKER_OPTIONS[flag].metavar)
+            parsed.vars[variable] = text
+        else:
+            variable, text = _assignment(value.text, WORKER_OPTIONS[flag].metavar)
+            parsed.json[variable] = _json(variable, text, value.raw)
+    if not parsed.name:
+        raise UsageError("%%worker needs a name, such as: %%worker counter-service")
+    return parsed
+
+
+def parse_bindings(line: str) -> dict[str, BindingTarget]:
+    """Read the line of `%bind`.
+
+    Raises:
+        UsageError: it says something that is not understood.
+    """
+    bindings = {}
+    for word in words(line):
+        variable, target = _assignment(word.text, WORKER_OPTIONS["--bind"].metavar)
+        bindings[variable] = _binding(target)
+    if not bindings:
+        raise UsageError("%bind needs a binding, such as: %bind COUNTER=counter-service#Counter")
+    return bindings
+
+
+def parse_trace(line: str) -> bool:
+    """Read the line of `%%trace`: whether text alone is wanted.
+
+    Raises:
+        UsageError: it says something that is not understood.
+    """
+    rest = iter(words(line))
+    text_only = False
+    for word in rest:
+        flag, _ = _option(word, rest, TRACE_OPTIONS, "%%trace")
+        if flag is None:
+            raise UsageError(f"%%trace takes no {word.text!r}; the code goes into the lines below")
+        text_only = True
+    return text_only
+
+
+def _option(
+    word: Word, rest: Iterator[Word], options: dict[str, Option], magic: str
+) -> tuple[str | None, Word]:
+    """Give the flag of a word and its value, which may be the word after; no flag, if it is none."""
+    if not word.raw.startswith("-"):
+        return None, word
+    flag, equals, value = word.text.partition("=")
+    option = options.get(flag)
+    if option is None:
+        raise UsageError(f"{magic} has no option {flag}; {near(flag, options)}")
+    if not option.metavar:
+        return flag, word
+    if equals:
+        return flag, Word(value, word.raw.partition("=")[2])
+    following = next(rest, None)
+    if following is None or following.raw.startswith("--"):
+        raise UsageError(f"{flag} needs {option.metavar}")
+    return flag, following
+
+
+def _assignment(text: str, form: str) -> tuple[str, str]:
+    variable, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"{text!r} is not of the form {form}")
+    if not variable.isidentifier():
+        raise UsageError(f"{variable!r} cannot be the name of a variable, in {text!r}")
+    return variable, value
+
+
+def _binding(target: str) -> BindingTarget:
+    try:
+        return binding(target)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _json(variable: str, text: str, raw: str) -> Any:
+    # A JSON string is written with its quotes, which `text` has lost.
+    for candidate in (raw.partition("=")[2], text):
+        try:
+            return json.loads(candidate)
+        except json.JSONDecodeError:
+            continue
+    raise UsageError(f"the variable {variable} takes JSON, and {text!r} is none; use --var for text")

@@ -1,0 +1,235 @@
+"""The magics: each parses its line, makes one call, and returns the result.
+
+Floor: notebook.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
+from IPython.display import display
+from traitlets import TraitType, observe
+
+from rpclab.errors import RpcError, near
+from rpclab.notebook.lines import parse_bindings, parse_trace, parse_worker, words
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from rpclab.notebook.cells import Cells
+    from rpclab.notebook.lines import WorkerLine
+    from rpclab.sandbox import Sandbox
+    from rpclab.trace.trace import Trace
+    from rpclab.workers.env import Env
+    from rpclab.workers.worker import Worker
+
+
+SWITCHES = {"1": True, "true": True, "on": True, "yes": True,
+            "0": False, "false": False, "off": False, "no": False}  # fmt: skip
+
+
+class Switch(TraitType[bool, Any]):
+    """A setting that is True or False. Of anything else it says so, and stays as it was.
+
+    A trait that raises would make the next `%reload_ext` fail, for IPython keeps the bad value.
+    """
+
+    default_value = False
+
+    def validate(self, obj: Any, value: Any) -> bool:
+        """Read what was set."""
+        meant = SWITCHES.get(str(value).lower())
+        if meant is not None:
+            return meant
+        now = bool(obj._trait_values.get(self.name, self.default_value))
+        setting = f"{type(obj).__name__}.{self.name}"
+        print(f"{setting} is True or False, not {value!r}; it stays {now}", file=sys.stderr)  # noqa: T201
+        return now
+
+
+@magics_class
+class RpcLab(Magics):
+    """The magics of rpclab, and its settings for `%config`.
+
+    Args:
+        shell: where they work.
+        sandbox: what they work on.
+        cells: runs the bodies of cells.
+    """
+
+    debug = Switch(
+        default_value=True, help="put the place in the Worker on errors raised there"
+    ).tag(config=True)
+    show_html = Switch(
+        default_value=True, help="show cards; text alone if off"
+    ).tag(config=True)
+    warn_undisposed = Switch(
+        default_value=False, help="warn of stubs that a Worker's code left to the end of its context"
+    ).tag(config=True)
+
+    def __init__(self, shell: InteractiveShell, sandbox: Sandbox, cells: Cells) -> None:
+        super().__init__(shell)
+        self._sandbox = sandbox
+        self._cells = cells
+        self._apply_settings()
+
+    @observe("debug", "warn_undisposed")
+    def _apply_settings(self, _change: object = None) -> None:
+        if hasattr(self, "_sandbox"):
+            self._sandbox.engine.debug = self.debug
+            self._sandbox.engine.warn_undisposed = self.warn_undisposed
+
+    @no_var_expand
+    @cell_magic
+    def worker(self, line: str, cell: str) -> Awaitable[Worker]:
+        """Deploy the lines below as a Worker.
+
+        %%worker NAME [--bind VAR=worker[#Entrypoint]]… [--var VAR=text]… [--json VAR=json]…
+
+            NAME                           its name; bindings lead to it by that
+            --bind VAR=worker[#Entrypoint]   a binding: `self.env.VAR` calls that entrypoint
+                                           (class Default, unless another one is named); the
+                                           Worker may be one that is deployed later
+            --var VAR=text                 a text variable: `self.env.VAR`
+            --json VAR=json                a variable that is any JSON value
+            # …                            a comment, where a space stands before it
+
+        Each option can be given again and again. Quote what holds spaces: --var GREETING="Hi you".
+
+        The code runs in a module of its own, where `from workers import …` gives WorkerEntrypoint,
+        RpcTarget and their neighbours. Running the cell again puts a new version in the place of
+        the old one, which keeps serving if the code fails. The value of the cell is the Worker.
+
+        Example:
+            %%worker counter-service
+            from workers import RpcTarget, WorkerEntrypoint
+
+            class Counter(RpcTarget):
+                def __init__(self):
+                    self._value = 0
+
+                def increment(self, amount=1):
+                    self._value += amount
+                    return self._value
+
+            class CounterService(WorkerEntrypoint):
+                async def new_counter(self):
+                    return Counter()
+
+        and in another cell:
+
+            %bind COUNTER=counter-service#CounterService
+
+        and in a third one:
+
+            await env.COUNTER.new_counter().increment(5)
+        """
+        __tracebackhide__ = True
+        return self._deploy(parse_worker(line), line, cell)
+
+    async def _deploy(self, options: WorkerLine, line: str, cell: str) -> Worker:
+        __tracebackhide__ = True
+        sandbox = self._sandbox
+        try:
+            module, env = sandbox.prepare(
+                options.name, vars=options.vars, json=options.json, bind=options.bind
+            )
+        except (RpcError, TypeError, ValueError) as error:
+            raise _usage(error) from None
+        await self._cells.run(f"%%worker {line}", cell, vars(module))
+        return sandbox.publish(options.name, module, env, options.bind)
+
+    @no_var_expand
+    @line_magic
+    def bind(self, line: str) -> Env:
+        """Give the notebook bindings of its own: `env.VAR`.
+
+        %bind VAR=worker[#Entrypoint] …
+
+        The Worker may be one that is deployed later. The value is the environment, `env`.
+
+        Example:
+            %bind COUNTER=counter-service#CounterService MAIL=mailer
+        """
+        try:
+            return self._sandbox.bind(**parse_bindings(line))
+        except (RpcError, TypeError, ValueError) as error:
+            raise _usage(error) from None
+
+    @no_var_expand
+    @cell_magic
+    def trace(self, line: str, cell: str) -> Awaitable[None]:
+        """Run the lines below as usual, and show the messages they caused.
+
+        %%trace [--text]
+
+            --text    the diagram as plain text
+
+        Below the cell stands which Worker called which, and how many round trips the cell waited
+        for: "1 round trip; 2 without pipelining".
+
+        Example:
+            %%trace
+            counter = env.COUNTER.new_counter()     # no await: pipelined
+            await counter.increment(5)
+        """
+        __tracebackhide__ = True
+        return self._trace(line, cell, text_only=parse_trace(line))
+
+    async def _trace(self, line: str, cell: str, *, text_only: bool) -> None:
+        __tracebackhide__ = True
+        shell = self.shell
+        try:
+            with self._sandbox.trace() as trace:
+                value = await self._cells.run(f"%%trace {line}", cell, shell.user_ns)
+        except BaseException:
+            _show(trace, text_only=text_only)
+            raise
+        shell.displayhook(value)
+        _show(trace, text_only=text_only)
+
+    @no_var_expand
+    @line_magic
+    def rpclab(self, line: str) -> Any:
+        """Show the sandbox, or do something to all of it.
+
+        %rpclab          list the Workers, the bindings of the notebook, and the live stubs
+        %rpclab leaks    list the stubs that are still held, with where they were made
+        %rpclab reset    forget every Worker and binding; all stubs break
+        """
+        given = [word.text for word in words(line)]
+        if not given:
+            return self._sandbox
+        command = self.COMMANDS.get(given[0])
+        if command is None:
+            raise UsageError(f"%rpclab has no {given[0]!r}; {near(given[0], self.COMMANDS)}")
+        if len(given) > 1:
+            raise UsageError(f"%rpclab {given[0]} takes nothing more, but there is {given[1]!r}")
+        return command(self)
+
+    def _reset(self) -> None:
+        self._sandbox.reset()
+
+    def _leaks(self) -> Any:
+        leaks = getattr(self._sandbox, "leaks", None)
+        if leaks is None:
+            raise UsageError("this version of rpclab cannot list leaks")
+        found = leaks()
+        print("\n".join(map(str, found)) or "no stub is held")  # noqa: T201
+
+    COMMANDS = {"leaks": _leaks, "reset": _reset}  # noqa: RUF012 - a table, never changed
+
+
+def _show(trace: Trace, *, text_only: bool) -> None:
+    if text_only:
+        print(trace.text())  # noqa: T201
+    else:
+        display(trace)
+
+
+def _usage(error: Exception) -> UsageError:
+    return UsageError("; ".join([str(error), *getattr(error, "__notes__", ())]))

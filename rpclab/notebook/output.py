@@ -1,0 +1,94 @@
+"""Where the output of Workers goes: into the cell that caused the call.
+
+Floor: notebook.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable
+from contextvars import ContextVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from rpclab.rpc.sites import is_machinery, place
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from rpclab.sandbox import Sandbox
+
+
+def output_variables(shell: InteractiveShell) -> tuple[ContextVar[Any], ...]:
+    """Find the context variables that say which cell output belongs to.
+
+    ipykernel 6.29 has them on its streams; since 7.0 also displays, results and input have some.
+    """
+    kernel = getattr(shell, "kernel", None)
+    owners = (sys.stdout, sys.stderr, shell, shell.display_pub, shell.displayhook)
+    found = [vars(owner).get("_parent_header") for owner in owners if hasattr(owner, "__dict__")]
+    found += [getattr(kernel, name, None) for name in ("_shell_parent", "_shell_parent_ident")]
+    return tuple(dict.fromkeys(item for item in found if isinstance(item, ContextVar)))
+
+
+class Reports(logging.Handler):
+    """Prints what the library reports, a line each, where the output of its cause goes."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a report."""
+        error = record.exc_info[1] if record.exc_info else None
+        where = _raised_at(error.__traceback__) if error is not None else ""
+        print(f"rpclab: {record.getMessage()}{where}", file=sys.stderr)  # noqa: T201
+
+
+def report_lost_tasks(loop: asyncio.AbstractEventLoop, sandbox: Sandbox) -> Callable[[], None]:
+    """Report the failure of a task that a Worker started and nobody awaited, in one line.
+
+    Returns:
+        A function that ends this.
+    """
+    before = loop.get_exception_handler()
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        worker = _worker_of(error.__traceback__, sandbox) if error is not None else None
+        if worker is not None and isinstance(context.get("future"), asyncio.Future):
+            kind = type(error).__name__
+            where = _raised_at(error.__traceback__) if error is not None else ""
+            text = f"rpclab: a task of {worker} failed: {kind}: {error}{where}"
+            print(text, file=sys.stderr)  # noqa: T201
+        elif before is not None:
+            before(loop, context)
+        else:
+            loop.default_exception_handler(context)
+
+    loop.set_exception_handler(handle)
+
+    def undo() -> None:
+        if loop.get_exception_handler() is handle:
+            loop.set_exception_handler(before)
+
+    return undo
+
+
+def _worker_of(entry: TracebackType | None, sandbox: Sandbox) -> str | None:
+    """Name the Worker whose code raised an error."""
+    while entry is not None:
+        name = entry.tb_frame.f_globals.get("__name__")
+        if name in sandbox.workers:
+            return str(name)
+        entry = entry.tb_next
+    return None
+
+
+def _raised_at(entry: TracebackType | None) -> str:
+    """Name the innermost place in the user's code that an error went through."""
+    found = ""
+    while entry is not None:
+        filename = entry.tb_frame.f_code.co_filename
+        if not is_machinery(filename):
+            found = f" ({place(filename, entry.tb_lineno)})"
+        entry = entry.tb_next
+    return found

@@ -1,0 +1,272 @@
+"""A world without asyncio around the core: two sessions, and a list of frames between them."""
+
+from __future__ import annotations
+
+from collections import deque
+from contextvars import Context
+
+from rpclab.codecs.msgpack import MsgpackCodec
+from rpclab.core.contexts import ExecutionContext, current
+from rpclab.core.dialects import CAPN_WEB
+from rpclab.core.handles import Handle
+from rpclab.core.hooks import TargetHook
+from rpclab.core.imports import PENDING, RESOLVED, Import
+from rpclab.core.limits import DEFAULT_LIMITS
+from rpclab.core.session import Session
+
+
+class Stub:
+    """What an application sees of a handle here: no more than the core needs."""
+
+    def __init__(self, handle) -> None:
+        self.handle = handle
+
+    def call(self, name, /, *args, **kwargs):
+        """Call a method; gives a promise."""
+        return Promise(self.handle.call(name, args, kwargs))
+
+    def read(self, name):
+        """Read a property; gives a promise."""
+        return Promise(self.handle.call(name, None, {}))
+
+    def dup(self):
+        return Stub(self.handle.dup())
+
+    def dispose(self):
+        self.handle.dispose()
+
+    def __rpc_handle__(self):
+        return self.handle
+
+    def __rpc_refer__(self, outgoing):
+        return outgoing.refer_handle(self, self.handle)
+
+
+class Promise:
+    """A result, perhaps not there yet."""
+
+    def __init__(self, pending) -> None:
+        self.pending = pending
+
+    def call(self, name, *args):
+        """Call a method of the result, before it is there."""
+        pending = self.pending
+        return Promise(pending.pipeline(name, args, None, pending.context))
+
+    @property
+    def outcome(self):
+        """What it settled as: the value, the error, or `...`."""
+        return ... if self.pending.state == PENDING else self.pending.value
+
+    def cancel(self):
+        self.pending.cancel("the test gave it up")
+
+    def dispose(self):
+        self.pending.dispose_stubs()
+
+    def __rpc_refer__(self, outgoing):
+        return outgoing.refer_promise(self.pending)
+
+
+class Later:
+    """What a method returns that is not through: settled by the test."""
+
+    def __init__(self) -> None:
+        self.answer = None
+        self.cancelled = False
+
+    def resolve(self, value):
+        self.answer.resolve(value)
+
+    def reject(self, error):
+        self.answer.reject(error)
+
+    def cancel(self, _why=None):
+        self.cancelled = True
+
+    def __await__(self):
+        raise NotImplementedError
+
+
+class InlineHost:
+    """Runs methods at once, and remembers which sessions have something to send.
+
+    Attributes:
+        reports: failures that nobody waited for.
+    """
+
+    def __init__(self, codec=MsgpackCodec) -> None:
+        self.codec = codec
+        self.observe = None
+        self.special = 0
+        self.sites = False
+        self.reports = []
+        self._woken = deque()
+        self._forgotten = deque()
+        self._loopbacks = {}
+
+    # What the core asks.
+
+    def wake(self, session):
+        self._woken.append(session)
+
+    def settled(self, pending):
+        pending.waiters = None
+
+    def forget(self, entry):
+        self._forgotten.append(entry)
+
+    def run(self, answer, function, args, kwargs, context):
+        try:
+            value = self._inside(context, lambda: function(*args, **(kwargs or {})))
+        except Exception as error:  # noqa: BLE001 - it is the outcome of the call
+            answer.reject(error)
+            return
+        if isinstance(value, Later):
+            value.answer = answer
+            answer.suspend(value)
+        else:
+            answer.resolve(value)
+
+    def detach(self, function, context, what):
+        try:
+            self._inside(context, function)
+        except Exception as error:  # noqa: BLE001 - nobody waits for it
+            self.reports.append((what, error))
+
+    def apart(self, answer, function, context):
+        return self._inside(context, function)
+
+    def loopback(self, context):
+        if context.worker not in self._loopbacks:
+            ends = [
+                Session(context.worker, codec=self.codec, host=self, keeper=context)
+                for _ in range(2)
+            ]
+            Wire(self, *ends)
+            self._loopbacks[context.worker] = ends[0]
+        return self._loopbacks[context.worker]
+
+    def stub(self, handle):
+        return Stub(handle)
+
+    binding = stub
+
+    def site(self):
+        return None
+
+    def undisposed(self, context):
+        return None
+
+    def report(self, error, what):
+        self.reports.append((what, error))
+
+    @staticmethod
+    def _inside(context, function):
+        variables = Context()
+        variables.run(current.set, context)
+        return variables.run(function)
+
+    # What a test asks.
+
+    def turn(self):
+        """Let everything be sent and arrive, until all is quiet."""
+        while self._woken or self._forgotten:
+            while self._forgotten:
+                self._forgotten.popleft().drop()
+            if self._woken:
+                self._woken.popleft().flush()
+
+
+class Wire:
+    """Hands over at once what two sessions send; a test can hold one direction back.
+
+    Attributes:
+        sent: every batch, as (from, seen, frames).
+    """
+
+    def __init__(self, host, one, other) -> None:
+        one.peer, other.peer = other, one
+        one.send = lambda seen, frames: self._carry(one, other, seen, frames)
+        other.send = lambda seen, frames: self._carry(other, one, seen, frames)
+        self.host = host
+        self.sent = []
+        self.held = {}
+
+    def _carry(self, sender, receiver, seen, frames):
+        self.sent.append((sender, seen, list(frames)))
+        if sender in self.held:
+            self.held[sender].append((receiver, seen, frames))
+        else:
+            receiver.receive(seen, frames)
+
+    def hold(self, sender):
+        """Keep what `sender` sends until `let_go`."""
+        self.held[sender] = []
+
+    def let_go(self, sender):
+        for receiver, seen, frames in self.held.pop(sender):
+            receiver.receive(seen, frames)
+        self.host.turn()
+
+
+class CapnWebFlags(MsgpackCodec):
+    """The msgpack frames under the rules of Cap'n Web: pulls, releases, no cancel."""
+
+    dialect = CAPN_WEB
+
+
+class SessionPair:
+    """A client and a server, joined.
+
+    Args:
+        main: what the client reaches; a target.
+        codec: of both sessions.
+        limits: of both sessions.
+
+    Attributes:
+        client, server: the sessions.
+        main: the client's stub of `main`.
+    """
+
+    def __init__(self, main, *, codec=MsgpackCodec, limits=DEFAULT_LIMITS, host=None) -> None:
+        self.host = host or InlineHost(codec)
+        here, there = (ExecutionContext(self.host, name, long=True) for name in ("here", "there"))
+        self.client = Session("here→there", codec=codec, host=self.host, keeper=here, limits=limits)
+        self.server = Session(
+            "there→here",
+            codec=codec,
+            host=self.host,
+            keeper=there,
+            main=TargetHook(main, there),
+            limits=limits,
+        )
+        self.wire = Wire(self.host, self.client, self.server)
+        entry = self.client.imports[0] = Import(self.client, 0)
+        self.main = Stub(Handle(entry, here))
+
+    def settle(self, promise):
+        """Let everything arrive; gives the value of a promise, or raises its error."""
+        self.host.turn()
+        if promise.pending.state != RESOLVED:
+            raise promise.pending.value
+        return promise.pending.value
+
+    def inject(self, message, *, seen=0):
+        """Let the server receive what its peer would not send."""
+        codec = self.client._codec
+        frame = message if type(message) is bytes else codec.encode(message, [])
+        self.server.receive(seen, [frame])
+        self.host.turn()
+
+    @property
+    def tables(self):
+        """How many entries the two have for each other, the main one aside."""
+        return [
+            sorted(set(table) - {0})
+            for session in (self.client, self.server)
+            for table in (session.imports, session.live_exports())
+        ]
+
+
+EMPTY = [[], [], [], []]
