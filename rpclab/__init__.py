@@ -6,7 +6,7 @@ promises that can be called on before they resolve, and stubs that are disposed 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from rpclab.core.limits import Limits
 from rpclab.core.targets import RpcTarget, surface
@@ -34,9 +34,6 @@ from rpclab.rpc.sync import run
 from rpclab.sandbox import Sandbox, binding
 from rpclab.workers.context import wait_until
 from rpclab.workers.entrypoints import WorkerEntrypoint
-
-if TYPE_CHECKING:
-    from IPython.core.interactiveshell import InteractiveShell
 
 __all__ = [
     "CallCancelledError",
@@ -73,14 +70,14 @@ __all__ = [
 __version__ = "0.1.0"
 
 
-def load_ipython_extension(shell: InteractiveShell) -> None:
+def load_ipython_extension(shell: Any) -> None:
     """Load the magics into IPython (`%load_ext rpclab`)."""
     from rpclab.notebook import extension  # noqa: PLC0415 - a script needs nothing of Jupyter
 
     extension.load_ipython_extension(shell)
 
 
-def unload_ipython_extension(shell: InteractiveShell) -> None:
+def unload_ipython_extension(shell: Any) -> None:
     """Take them out again (`%unload_ext rpclab`); the sandbox and its Workers go with them."""
     from rpclab.notebook import extension  # noqa: PLC0415
 

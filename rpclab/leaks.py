@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from rpclab.rpc.engine import Engine
 
 _CELL = re.compile(r"Cell (In\[\d+\])")
+_NAMED = re.compile(
+    r"(?:the result of a promise in )?(?:variable )?(\w+|Out\[\d+\])(?: of [^ ]+| of module .*)?"
+)
 _SHOWN = 4  # how many holders the text names
 
 
@@ -84,7 +87,7 @@ class Leak:
         if self.holders in ((EVENT_KEEPS,), (CALL_KEEPS,)):
             return "keep the result in a variable and dispose it with `with`"
         for holder in self.holders:
-            name = re.fullmatch(r"(?:variable )?(\w+|Out\[\d+\])(?: of .*)?", holder)
+            name = _NAMED.fullmatch(holder)
             if name:
                 return f"dispose it with `with`, or {name[1]}.dispose()"
         return "dispose it with `with`, or .dispose()"
@@ -166,7 +169,11 @@ def find_leaks(engine: Engine, modules: Mapping[int, str]) -> Leaks:
     first = 0
     for handle in scan.handles:
         count = len(scan.objects(handle))
-        held = {text for n in range(first, first + count) for text in holders.of(n)}
+        held = {
+            _of_member(objects[number], text)
+            for number in range(first, first + count)
+            for text in holders.of(number)
+        }
         first += count
         named = sorted(held, key=_rank)
         call = scan.parameters.get(id(handle))
@@ -180,6 +187,14 @@ def find_leaks(engine: Engine, modules: Mapping[int, str]) -> Leaks:
                 owner = owner._replace(context="call")
             found.append(_leak(handle, owner, tuple(named)))
     return found
+
+
+def _of_member(thing: Any, text: str) -> str:
+    """A method taken off a stub keeps its target too: say so."""
+    if type(thing) is not RpcProperty:
+        return text
+    path = thing.__path__
+    return f"the member {path if type(path) is str else '.'.join(path)} in {text}"
 
 
 def _leak(handle: Handle, owner: Owner, holders: tuple[str, ...]) -> Leak:

@@ -40,36 +40,34 @@ class Answer:
         path: the whole path asked for, for the words of rule C7.
     """
 
-    __slots__ = (
-        "_after", "_hooks", "causes", "context", "deadline", "id", "moment", "origin", "params",
-        "path", "plain", "pulled", "queue", "remote", "running", "serving", "session", "settled_at",
-        "state", "trace", "value", "via",
-    )  # fmt: skip
+    # Defaults stand on the class: most answers need none of these of their own.
+    state = PENDING
+    value: Any = None
+    context: ExecutionContext | None = None
+    via: Hook | None = None
+    running: Any = None
+    remote = True
+    serving = False
+    path: tuple[str, ...] = ()
+    plain = True
+    pulled: Any = True
+    deadline: Any = None
+    queue: deque[Delivery] | None = None
+    _hooks: dict[int, tuple[Any, Hook]] | None = None
+    _after: list[Callable[[], None]] | None = None
+    # For the accounting of a trace: see trace/accounting.py.
+    moment: int | None = None
+    origin: Answer | None = None
+    causes: tuple[int, ...] = ()
+    settled_at: int | None = None
+    trace: Any = None
 
-    def __init__(self, session: Session | None, answer_id: int) -> None:
+    def __init__(
+        self, session: Session | None, answer_id: int, params: list[Handle] | None = None
+    ) -> None:
         self.session = session
         self.id = answer_id
-        self.state = PENDING
-        self.value: Any = None
-        self.params: list[Handle] | None = None
-        self.context: ExecutionContext | None = None
-        self.via: Hook | None = None
-        self.running: Any = None
-        self.remote = True
-        self.serving = False
-        self.path: tuple[str, ...] = ()
-        self.plain = True
-        self.pulled: Any = True
-        # For the accounting of a trace: see trace/accounting.py.
-        self.moment: int | None = None
-        self.origin: Answer | None = None
-        self.causes: tuple[int, ...] = ()
-        self.settled_at: int | None = None
-        self.trace: Any = None
-        self.deadline: Any = None
-        self._hooks: dict[int, tuple[Any, Hook]] | None = None
-        self.queue: deque[Delivery] | None = None
-        self._after: list[Callable[[], None]] | None = None
+        self.params = params
 
     # Running.
 

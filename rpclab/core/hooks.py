@@ -12,7 +12,7 @@ from rpclab.core.containers import replaced
 from rpclab.core.contexts import ExecutionContext
 from rpclab.core.evaluate import evaluate
 from rpclab.core.imports import PENDING
-from rpclab.core.targets import disposer_of, method_of
+from rpclab.core.targets import disposer_of, is_still_method, method_of
 from rpclab.errors import HOST_CONTEXT_ENDED, ContextEndedError
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ class Hook:
     and not there yet holds back those behind it.
     """
 
-    __slots__ = ("_blocked", "claims", "context")
+    __slots__ = ("blocked", "claims", "context")
 
     def __init__(self, context: ExecutionContext | None) -> None:
         self.context = context
         self.claims = 0
-        self._blocked: deque[Delivery] | None = None
+        self.blocked: deque[Delivery] | None = None
 
     def retain(self) -> None:
         """One more claim."""
@@ -69,18 +69,18 @@ class Hook:
         promised: list[Promised] | None = None,
     ) -> None:
         """Start a call, when all before it have started and its arguments are there."""
-        if self._blocked is None:
+        if self.blocked is None:
             if promised is None:
                 self.start(answer, path, args, kwargs)
                 return
-            self._blocked = deque()
-            self._blocked.append((answer, path, args, kwargs, promised))
+            self.blocked = deque()
+            self.blocked.append((answer, path, args, kwargs, promised))
             self._advance()
         else:
-            self._blocked.append((answer, path, args, kwargs, promised))
+            self.blocked.append((answer, path, args, kwargs, promised))
 
     def _advance(self) -> None:
-        blocked = self._blocked
+        blocked = self.blocked
         while blocked:
             answer, path, args, kwargs, promised = blocked[0]
             if answer.state == PENDING:
@@ -99,7 +99,7 @@ class Hook:
                     answer.reject(error)
                     continue
             self.start(answer, path, args, kwargs)
-        self._blocked = None
+        self.blocked = None
 
     def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
         """Run the call now."""
@@ -109,16 +109,17 @@ class Hook:
 class TargetHook(Hook):
     """One stub made of a target or function; its disposer runs when the last claim is gone (T6)."""
 
-    __slots__ = ("_active", "_places", "broken", "target")
+    __slots__ = ("_active", "_methods", "_places", "broken", "target")
 
     context: ExecutionContext
 
     def __init__(self, target: Any, context: ExecutionContext) -> None:
         self.context = context
         self.claims = 0
-        self._blocked = None
+        self.blocked = None
         self.target = target
         self.broken = False
+        self._methods: dict[str, Any] = {}
         self._active = 0
         self._places: list[tuple[Session, int]] | None = None
         context.exported(self)
@@ -132,7 +133,12 @@ class TargetHook(Hook):
         answer.via = self
         answer.context = context
         target = self.target
-        function = method_of(target, path) if args is not None and type(path) is str else None
+        function = None
+        if args is not None and type(path) is str:
+            # A method that was found once is found again with fewer questions.
+            function = self._methods.get(path)
+            if function is None or not is_still_method(target, path, function):
+                function = self._methods[path] = method_of(target, path)
         if function is not None:
             args.insert(0, target)
             context.host.run(answer, function, args, kwargs, context)

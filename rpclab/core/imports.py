@@ -117,32 +117,29 @@ class Pending(Import):
         what: what was called, likewise, such as "increment()".
     """
 
-    __slots__ = (
-        "_followers", "arrival", "context", "detoured", "disposed", "site", "state", "stubs", "unanswered", "upstream",
-        "uses", "value", "waiters", "what",
-    )  # fmt: skip
+    # Defaults stand on the class: most promises need none of these of their own.
+    introductions = 1
+    handles = 1
+    broken = None
+    callbacks = None
+    state = PENDING
+    value: Any = None
+    stubs: list[Handle] | None = None
+    upstream: Pending | None = None
+    uses = 0
+    unanswered = 0
+    disposed = False
+    detoured = False
+    waiters: tuple[Waiting, ...] | None = None
+    site: str | None = None
+    what = ""
+    arrival: list[int] | None = None
+    _followers: list[Callable[[], None]] | None = None
 
     def __init__(self, session: Session, import_id: int, context: ExecutionContext) -> None:
         self.session = session
         self.id = import_id
-        self.introductions = 1
-        self.handles = 1
-        self.broken = None
-        self.callbacks = None
         self.context = context
-        self.state = PENDING
-        self.value: Any = None
-        self.stubs: list[Handle] | None = None
-        self.upstream: Pending | None = None
-        self.uses = 0
-        self.unanswered = 0
-        self.disposed = False
-        self.detoured = False
-        self.waiters: tuple[Waiting, ...] | None = None
-        self._followers: list[Callable[[], None]] | None = None
-        self.site: str | None = None
-        self.what = ""
-        self.arrival: list[int] | None = None
 
     def settle(self, state: int, value: object, stubs: list[Handle] | None = None) -> None:
         """Take the value (with the handles inside it) or the error."""

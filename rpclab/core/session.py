@@ -502,14 +502,13 @@ class Session:
 
     def _receive_call(self, message: Message) -> None:
         exports = self.exports
-        _, call, target, path, args = message[:5]
+        call, target = message[1], message[2]
         hook = exports.get(target)
         if call <= self._last_call or hook is None or len(exports) > self._most_exports:
             raise self._bad_call(call, target)
         self._last_call = call
-        answer = exports[call] = Answer(self, call)
         incoming = self.incoming
-        answer.params = incoming.handles
+        answer = exports[call] = Answer(self, call, incoming.handles)
         if self._pulls:
             answer.pulled = False
         kwargs = None
@@ -518,7 +517,10 @@ class Session:
             if DEADLINE in message[5]:
                 self.host.bound(answer, message[5][DEADLINE])
             answer.moment = message[5].get(NODE)
-        hook.deliver(answer, path, args, kwargs, incoming.promised)
+        if incoming.promised is None and type(hook) is TargetHook and hook.blocked is None:
+            hook.start(answer, message[3], message[4], kwargs)
+        else:
+            hook.deliver(answer, message[3], message[4], kwargs, incoming.promised)
 
     def _bad_call(self, call: int, target: int) -> RemoteProtocolError:
         if call <= self._last_call:
@@ -533,8 +535,7 @@ class Session:
         if call <= self._last_call or hook is None:
             raise self._bad_call(call, target)
         self._last_call = call
-        answer = self.exports[call] = Answer(self, call)
-        answer.params = self.incoming.handles
+        answer = self.exports[call] = Answer(self, call, self.incoming.handles)
         if self._pulls:
             answer.pulled = False
         parsed = Program.parse(program, len(captures))
@@ -552,8 +553,15 @@ class Session:
 
     def _receive_settlement(self, message: Message, state: int, value: Any, size: int) -> None:
         number = message[1]
-        entry = self.imports.get(number)
         incoming = self.incoming
+        entry = self.imports.get(number)
+        if type(entry) is Pending and number > 0 and not incoming.references and self._acknowledges:
+            self._seen += 1
+            del self.imports[number]
+            if len(message) > size:
+                self.host.arrived(entry, message[size])
+            entry.settle(state, value)
+            return
         if number > 0 and self._acknowledges and not incoming.references:
             self._seen += 1
         elif number > 0 or incoming.references:

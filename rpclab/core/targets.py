@@ -85,6 +85,17 @@ def method_of(target: Any, name: str) -> Any:
     return None
 
 
+def is_still_method(target: Any, name: str, function: Any) -> bool:
+    """Whether what `method_of` gave for a target before still holds."""
+    kind = type(target)
+    if type(kind) is not type or getattr(kind, name, None) is not function:
+        return False
+    try:
+        return name not in _attributes(target, "__dict__")
+    except AttributeError:
+        return True
+
+
 def instance_attributes(target: object) -> dict[str, Any]:
     """The attributes of the instance itself, without running any code of its class."""
     try:

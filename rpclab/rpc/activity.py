@@ -124,7 +124,8 @@ class Activity:
 
     def cancel(self, msg: Any = None) -> bool:
         """Throw CancelledError into the coroutine, where it waits."""
-        if self._outcome is not None:
+        # On a loop that is closed nothing runs any more; the coroutine stays where it stands.
+        if self._outcome is not None or self._loop.is_closed():
             return False
         self._cancelling += 1
         if self._waiting_for is not None and self._waiting_for.cancel(msg=msg):

@@ -24,7 +24,7 @@ from rpclab.errors import DisconnectedError, RpcError
 from rpclab.rpc.activity import Activity, StepInterrupted
 from rpclab.rpc import deadlines
 from rpclab.rpc.deadlines import Deadline, current_deadline
-from rpclab.rpc.sites import calling_site, place_parameters, trim
+from rpclab.rpc.sites import calling_site, place_parameters, remote_note, trim
 from rpclab.rpc.stubs import RpcStub, ServiceBinding
 from rpclab.rpc.undisposed import warning_of
 from rpclab.transports import memory
@@ -348,6 +348,9 @@ class Engine:
             error = RpcError(f"the method was left by {text}").with_traceback(error.__traceback__)
         if self.debug:
             trim(error)
+            note = remote_note(error)
+            if note is not None and note not in getattr(error, "__notes__", ()):
+                error.add_note(note)
         answer.reject(error)
 
     def apart(self, answer: Answer, function: Callable[[], T], context: ExecutionContext) -> T:

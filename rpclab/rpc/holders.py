@@ -153,9 +153,6 @@ class Holders:
         """Name the end of a way; there may be several names."""
         if _is_namespace(parent):
             return self._names(parent, child)
-        if id(parent) in self._variables:
-            step = _step(parent, child)
-            return [_join([step, name]) for name in self._variables[id(parent)]]
         if type(parent) in _SUSPENDABLE:
             return _suspended(parent, child)
         if type(parent) is TargetHook:
@@ -166,7 +163,8 @@ class Holders:
             return [f"attribute {_key(dict(vars(parent)), child)} of class {parent.__qualname__}"]
         if _full_name(type(parent)) in _ENDS:
             return [_ENDS[_full_name(type(parent))].format(name=_attribute(parent, child))]
-        return [_step(parent, child)]
+        step = _step(parent, child)
+        return [_join([step, name]) for name in self._variables.get(id(parent), [""])]
 
     def _names(self, namespace: dict[Any, Any], child: Any) -> list[str]:
         names = [
@@ -328,8 +326,9 @@ def _of_function(function: FunctionType, child: Any) -> str:
 def _running_variables() -> dict[int, list[str]]:
     """Name the variables of every function that runs now, by the `id` of what they hold."""
     found: dict[int, list[str]] = {}
+    frame: FrameType | None
     for frame in sys._current_frames().values():
-        step: FrameType | None = frame
+        step = frame
         while step is not None:
             code = step.f_code
             if code.co_flags & _OPTIMIZED and not is_machinery(code.co_filename):
@@ -338,6 +337,8 @@ def _running_variables() -> dict[int, list[str]]:
                         words = found.setdefault(id(value), [])
                         words.append(f"variable {name} of {code.co_qualname}")
             step = step.f_back
+    # This function runs too; a frame that knows itself would hold on to what it looked at last.
+    frame = None
     return found
 
 

@@ -11,7 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from rpclab.core.contexts import current
-from rpclab.core.imports import PENDING, REJECTED
+from rpclab.core.imports import PENDING, REJECTED, Pending
 from rpclab.core.remap import Placeholder, record
 from rpclab.core.targets import is_target, no_such_step
 from rpclab.errors import PROMISE_DISPOSED, DisposedError, fresh_copy, not_callable
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from rpclab.core.handles import Handle
-    from rpclab.core.imports import Pending
     from rpclab.core.references import Outgoing, Reference
 
 _ITEMS = (
@@ -80,22 +79,32 @@ class RpcProperty(Remote):
     Calling it calls the method; awaiting it reads the property, anew each time.
     """
 
-    __slots__ = ("__owner__", "__path__")
+    __slots__ = ("__of__",)
 
     def __init__(self, owner: Any, path: str | list[str]) -> None:
-        self.__owner__ = owner
-        self.__path__ = path
+        # One slot for both: a class with __getattr__ pays for each attribute it looks up.
+        self.__of__ = (owner, path)
+
+    @property
+    def __owner__(self) -> Any:
+        return self.__of__[0]
+
+    @property
+    def __path__(self) -> Any:
+        return self.__of__[1]
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> RpcPromise:
-        pending = self.__owner__.call(self.__path__, args, kwargs)
-        return RpcPromise(pending) if type(pending) is not Placeholder else MapValue(pending)
+        owner, path = self.__of__
+        pending = owner.call(path, args, kwargs)
+        return RpcPromise(pending) if type(pending) is Pending else MapValue(pending)
 
     def __await__(self) -> Generator[Any, None, Any]:
         return self.__read__().__await__()
 
     def __read__(self) -> RpcPromise:
-        pending = self.__owner__.call(self.__path__, None, None)
-        return RpcPromise(pending) if type(pending) is not Placeholder else MapValue(pending)
+        owner, path = self.__of__
+        pending = owner.call(path, None, None)
+        return RpcPromise(pending) if type(pending) is Pending else MapValue(pending)
 
     def __member__(self, name: str) -> RpcProperty:
         return RpcProperty(self.__owner__, [*_names(self.__path__), name])
@@ -235,6 +244,7 @@ class RpcPromise(Remote):
         if pending.session.host.ledger is not None:  # type: ignore[attr-defined]
             pending.session.host.ledger.awaited(pending)  # type: ignore[attr-defined]
         if pending.state == REJECTED:
+            __tracebackhide__ = True  # in a notebook the user's line is enough
             raise fresh_copy(pending.value)
         return pending.value
 

@@ -140,7 +140,9 @@ def keep_until(context: ExecutionContext, work: Any) -> None:
             context.tasks.discard(task)
         context.let_go()
 
-    task = asyncio.get_running_loop().create_task(wait())
+    # A coroutine becomes the task itself: wrapped, it would be lost if that never starts.
+    coroutine = work if inspect.iscoroutine(work) else wait()
+    task = asyncio.get_running_loop().create_task(coroutine)
     if context.tasks is None:
         context.tasks = set()
     context.tasks.add(task)

@@ -589,6 +589,15 @@ async def test_O19_a_local_stub_wraps_dicts_functions_targets_and_stubs(world):
     assert await RpcStub(logged(world)).m() == "m"
 
 
+async def test_O19_the_members_of_a_wrapped_dict_are_disposed_with_its_stub(world):
+    stub = RpcStub({"t": logged(world)})
+    assert [await stub.t.m(), await stub.t.m()] == ["m", "m"]
+    assert world.log == []
+    stub.dispose()
+    await asyncio.sleep(0)
+    assert world.log == ["T disposed"]
+
+
 async def test_O20_a_local_stub_behaves_like_a_remote_one(world):
     class Local(rpclab.RpcTarget):
         def __init__(self):

@@ -137,6 +137,9 @@ class InlineHost:
     def apart(self, answer, function, context):
         return self._inside(context, function)
 
+    def call_options(self, pending):
+        return {}
+
     def loopback(self, context):
         if context.worker not in self._loopbacks:
             ends = [

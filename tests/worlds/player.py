@@ -280,18 +280,17 @@ class Play:
 def run(program):
     """Run a program in a world of its own; gives what went wrong, in sentences."""
     complaints = []
-    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        runner.get_loop().set_exception_handler(lambda _, context: complaints.append(str(context)))
-        handler = _Listener(complaints)
-        logging.getLogger("rpclab").addHandler(handler)
-        try:
+    handler = _Listener(complaints)
+    logging.getLogger("rpclab").addHandler(handler)
+    try:
+        with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+            loop = runner.get_loop()
+            loop.set_exception_handler(lambda _, context: complaints.append(str(context)))
             runner.run(_run(program, complaints))
-        except NothingLeftToWaitFor as error:
-            complaints.append(str(error))
-        except Exception as error:  # noqa: BLE001 - whatever a broken library raises
-            complaints.append(f"the driver was left by {error!r}")
-        finally:
-            logging.getLogger("rpclab").removeHandler(handler)
+    except (Exception, NothingLeftToWaitFor) as error:  # noqa: BLE001 - whatever a bug raises
+        complaints.append(f"the driver was left by {error!r}")
+    finally:
+        logging.getLogger("rpclab").removeHandler(handler)
     return complaints
 
 

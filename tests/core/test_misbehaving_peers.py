@@ -1,0 +1,268 @@
+"""A peer that breaks the rules loses its session, with a reason that names it; others go on."""
+
+from __future__ import annotations
+
+import msgpack
+import pytest
+from support.inline_host import InlineHost, Later, SessionPair
+
+from rpclab import Limits, RpcTarget
+from rpclab.codecs.values import EXCEPTION, GRAPH, INLINE
+from rpclab.core.messages import (
+    ABORT, CALL, CANCEL, MAP, PULL, REJECT, RELEASE, RESOLVE, parse,
+)  # fmt: skip
+from rpclab.core.references import OWN_STUB, PLACEHOLDER, PROMISE, RESULT, STUB
+from rpclab.errors import DisconnectedError, RemoteProtocolError
+
+
+class Main(RpcTarget):
+    def __init__(self):
+        self._later = Later()
+
+    def greet(self, name="nobody"):
+        return f"Hello, {name}"
+
+    def later(self):
+        return self._later
+
+    def target(self):
+        return Main()
+
+
+@pytest.fixture
+def pair():
+    return SessionPair(Main())
+
+
+@pytest.fixture
+def other(pair):
+    """A second session, in the same world."""
+    return SessionPair(Main(), host=pair.host)
+
+
+def ended(pair):
+    """Why the server ended the session."""
+    assert isinstance(pair.server.closed, RemoteProtocolError)
+    return str(pair.server.closed)
+
+
+def reference(kind, number):
+    return msgpack.ExtType(kind, number.to_bytes(8, "big", signed=True))
+
+
+def packed(value):
+    return msgpack.packb(value, strict_types=True)
+
+
+def calls(*args):
+    """The frame of a first call with these arguments."""
+    return packed([CALL, 1, 0, "greet", list(args)])
+
+
+GARBAGE = {
+    "nothing": b"",
+    "a byte that begins nothing": b"\xc1",
+    "half a message": packed([CALL, 1, 0, "greet", []])[:-2],
+    "more than a message": packed([CALL, 1, 0, "greet", []]) + b"\x00",
+    "a number": packed(7),
+    "an empty list": packed([]),
+    "an unknown kind": packed([77, 1]),
+    "a kind that is a text": packed(["call", 1, 0, "greet", []]),
+    "a reserved kind": packed([6, 1, 2, 3]),
+    "a key that cannot be one": b"\x95\x00\x01\x00\xa5greet\x91\x81\x90\x01",
+    "an unknown extension": calls(msgpack.ExtType(99, b"")),
+    "a broken exception": calls(msgpack.ExtType(EXCEPTION, packed([1, 2]))),
+    "a broken graph": calls(msgpack.ExtType(GRAPH, packed([[0, [msgpack.ExtType(32, b"\0\0\0\7")]]]))),
+    "a reference without a number": calls(msgpack.ExtType(STUB, b"")),
+}
+
+
+@pytest.mark.parametrize("frame", GARBAGE.values(), ids=GARBAGE)
+def test_garbage_ends_the_session_with_a_reason(pair, other, frame):
+    pair.inject(frame)
+    assert "the peer sent" in ended(pair)
+    assert other.settle(other.main.call("greet", "Ada")) == "Hello, Ada"
+
+
+def test_frames_nested_beyond_all_measure_end_the_session(pair):
+    value = b"\xc0"
+    for _ in range(5000):
+        value = packed(msgpack.ExtType(INLINE, value))
+    pair.inject(packed([CALL, 1, 0, "greet", []])[:-1] + b"\x91" + value)
+    assert "the peer sent a frame that is no message" in ended(pair)
+
+
+BROKEN = [
+    None, {}, "call", [True], [CALL], [CALL, 1, 0, "x"], [CALL, 0, 0, "x", []],
+    [CALL, -1, 0, "x", []], [CALL, 1.0, 0, "x", []], [CALL, 1, None, "x", []],
+    [CALL, 1, 0, 5, []], [CALL, 1, 0, ["a", 5], []], [CALL, 1, 0, "x", "args"],
+    [CALL, 1, 0, "x", [], []], [CALL, 1, 0, "x", [], {"k": []}], [CALL, 1, 0, "x", [], {"k": {1: 2}}],
+    [CALL, 1, 0, "x", [], {"d": "soon"}], [CALL, 1, 0, "x", [], {"n": 0.5}],
+    [CALL, 1, 0, "x", [], {}, 7], [PULL], [PULL, "1"], [RESOLVE, 1], [RESOLVE, "1", 2],
+    [RESOLVE, 1, 2, "node"], [REJECT, 1, "error", True], [REJECT, 1, ValueError(), 1],
+    [REJECT, 1, ValueError()], [RELEASE, 1], [RELEASE, 1, "1"], [CANCEL], [CANCEL, None],
+    [ABORT, "why"], [ABORT], [MAP, 1, 0, "x", [], []], [MAP, 0, 0, [], [], []],
+    [MAP, 1, 0, [], None, []], [MAP, 1, 0, [], []],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("message", BROKEN, ids=repr)
+def test_parse_refuses_what_is_no_message_and_shows_it(message):
+    with pytest.raises(RemoteProtocolError, match="the peer sent no message, but "):
+        parse(message)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        [CALL, 1, 0, "x", []], [CALL, 2, -3, ["a", "b"], None], [CALL, 1, 0, [], [1], {"k": {"a": 1}}],
+        [CALL, 1, 0, "x", [], {"d": 0.5, "n": 3}], [PULL, 1], [RESOLVE, 1, "x"], [RESOLVE, 1, None, 4],
+        [REJECT, 1, ValueError(), False], [REJECT, -1, ValueError(), True, 9], [RELEASE],
+        [RELEASE, -1, 1, 5, 2], [CANCEL, 3], [ABORT, ValueError()], [MAP, 1, 0, ["a"], [], [b""]],
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_parse_lets_every_kind_of_message_in(message):
+    assert parse(message) is message
+
+
+def test_a_long_broken_message_is_shown_in_part():
+    with pytest.raises(RemoteProtocolError) as caught:
+        parse([77, "x" * 1000])
+    assert len(str(caught.value)) < 200
+
+
+FOUL = {
+    "a call on what it does not hold": (
+        [[CALL, 1, -9, "greet", []]], "the peer called export -9, which it does not hold"),
+    "a call id used twice": (
+        [[CALL, 1, 0, "greet", []], [CALL, 1, 0, "greet", []]], "the peer used the call id 1 twice"),
+    "a call id that goes back": (
+        [[CALL, 5, 0, "greet", []], [CALL, 4, 0, "greet", []]], "the peer used the call id 4 twice"),
+    "a release of what it does not hold": (
+        [[RELEASE, -9, 1]], "the peer released export -9, which it does not hold"),
+    "a release twice": (
+        [[CALL, 1, 0, "target", []], [RELEASE, -1, 1], [RELEASE, -1, 1]],
+        "the peer released export -1, which it does not hold"),
+    "a release of a call it never made": (
+        [[RELEASE, 3, 1]], "the peer released export 3, which it does not hold"),
+    "a result nobody asked for": ([[RESOLVE, 6, "x"]], "the peer settled id 6, which is no call"),
+    "a failure nobody asked for": (
+        [[REJECT, 6, ValueError(), True]], "the peer settled id 6, which is no call"),
+    "the cancellation of a stub": (
+        [[CALL, 1, 0, "target", []], [CANCEL, -1]], "the peer cancelled id -1, which is no call"),
+    "the cancellation of a call it never made": (
+        [[CANCEL, 8]], "the peer cancelled id 8, which is no call"),
+    "a pull of what is no call": ([[PULL, 0]], "the peer pulled id 0, which is no call"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("messages", "reason"), FOUL.values(), ids=FOUL)
+def test_ids_out_of_place_end_the_session_with_a_reason(pair, other, messages, reason):
+    for message in messages:
+        pair.inject(message)
+    assert ended(pair) == reason
+    assert other.settle(other.main.call("greet", "Ada")) == "Hello, Ada"
+
+
+REFERENCES = {
+    "a stub of ours we never gave": (reference(OWN_STUB, -4), "sent export -4, which it does not hold"),
+    "the result of no call": (reference(RESULT, 9), "sent the result of 9, which is no call"),
+    "the result of this very call": (reference(RESULT, 1), "sent the result of 1, which is no call"),
+    "a stub with an id of a call": (reference(STUB, 5), "introduced the id 5 twice"),
+    "a variable outside of a program": (reference(PLACEHOLDER, 0), "reference of unknown kind 7"),
+}
+
+
+@pytest.mark.parametrize(("value", "reason"), REFERENCES.values(), ids=REFERENCES)
+def test_bad_references_end_the_session_with_a_reason(pair, value, reason):
+    pair.inject(calls(value))
+    assert reason in ended(pair)
+
+
+@pytest.mark.parametrize("kind", [STUB, PROMISE])
+def test_an_introduction_under_an_id_in_use_ends_the_session(pair, kind):
+    pair.inject(packed([CALL, 1, 0, "greet", [[reference(kind, -1)]]]))
+    pair.inject(packed([CALL, 2, 0, "greet", [[reference(PROMISE, -2)]]]))
+    assert pair.server.closed is None
+    pair.inject(packed([CALL, 3, 0, "greet", [[reference(kind, -2)]]]))
+    assert ended(pair) == "the peer introduced the id -2 twice"
+
+
+PROGRAMS = {
+    "no result": [],
+    "a result that is no part": [7],
+    "an instruction that is none": [[0, "x"], b"\xc0"],
+    "a variable from the future": [[1, ["x"], None], b"\xc0"],
+    "a capture that is not there": [[-1, ["x"], None], b"\xc0"],
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
+def test_broken_programs_end_the_session_with_a_reason(pair, program):
+    pair.inject([MAP, 1, 0, ["greet"], [], program])
+    assert "the peer sent a " in ended(pair)
+
+
+def test_acknowledging_too_much_ends_the_session(pair):
+    pair.settle(pair.main.call("greet"))
+    pair.server.receive(9, [])
+    assert ended(pair) == "the peer acknowledges settlements that were not sent"
+
+
+def test_acknowledging_less_than_before_changes_nothing(pair):
+    for _ in range(3):
+        pair.settle(pair.main.call("greet"))
+    pair.server.receive(1, [])
+    assert pair.settle(pair.main.call("greet")) == "Hello, nobody"
+
+
+def test_holding_too_many_exports_ends_the_session():
+    pair = SessionPair(Main(), limits=Limits(exports=5))
+    for _ in range(7):
+        pair.main.call("target")
+    pair.host.turn()
+    assert ended(pair) == "the peer holds more than 5 exports"
+
+
+def test_what_stood_before_the_broken_message_is_done_and_nothing_after_it(pair):
+    pair.server.receive(0, [calls(), b"\xc1", packed([CALL, 2, 0, "greet", []])])
+    assert pair.server._last_call == 1
+    assert pair.server.closed is not None
+
+
+def test_both_ends_let_go_of_everything_and_say_why(pair):
+    stub = pair.settle(pair.main.call("target"))
+    waits = pair.main.call("later")
+    broken = []
+    stub.handle.entry.watch(broken.append)
+    pair.host.turn()
+    pair.inject(b"\xc1")
+    assert not pair.server.exports
+    assert not pair.server.imports
+    assert isinstance(pair.client.closed, DisconnectedError)
+    assert "the other side ended the session: the peer sent" in str(pair.client.closed)
+    assert waits.outcome is pair.client.closed
+    assert broken == [pair.client.closed]
+    assert stub.call("greet").outcome is pair.client.closed
+
+
+def test_what_arrives_after_the_end_is_ignored(pair):
+    pair.inject(b"\xc1")
+    reason = pair.server.closed
+    pair.inject([CALL, 1, 0, "greet", []])
+    assert pair.server.closed is reason
+    assert not pair.server.exports
+
+
+def test_a_late_answer_to_a_cancelled_call_is_no_offence(pair):
+    promise = pair.main.call("later")
+    pair.host.turn()
+    promise.cancel()
+    pair.client.receive(0, [packed([RESOLVE, 1, "late"])])
+    pair.host.turn()
+    assert pair.client.closed is None
+
+
+def test_an_inline_host_needs_no_event_loop():
+    assert SessionPair(Main(), host=InlineHost()).tables == [[], [], [], []]

@@ -1,0 +1,163 @@
+"""Talks to a kernel as a front end does, without a browser."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import re
+import time
+
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import KernelManager
+
+PATIENCE = 30  # seconds; a bound for messages that must come, never a wait
+
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class Output:
+    """What one request has given so far: its messages, read."""
+
+    def __init__(self, messages):
+        self._messages = messages
+
+    def _contents(self, kind):
+        return [m["content"] for m in self._messages if m["msg_type"] == kind]
+
+    def stream(self, name):
+        return "".join(c["text"] for c in self._contents("stream") if c["name"] == name)
+
+    @property
+    def stdout(self):
+        return self.stream("stdout")
+
+    @property
+    def stderr(self):
+        return self.stream("stderr")
+
+    @property
+    def value(self):
+        """The text of the cell's value."""
+        found = self._contents("execute_result")
+        return found[-1]["data"]["text/plain"] if found else None
+
+    @property
+    def html(self):
+        """The HTML of the cell's value."""
+        return self._contents("execute_result")[-1]["data"].get("text/html")
+
+    @property
+    def displays(self):
+        return [content["data"] for content in self._contents("display_data")]
+
+    @property
+    def error(self):
+        """The whole text of the error that was shown, without colours; None if there is none."""
+        found = self._contents("error")
+        return COLOURS.sub("", "\n".join(found[-1]["traceback"])) if found else None
+
+    @property
+    def error_name(self):
+        return self._contents("error")[-1]["ename"]
+
+    @property
+    def idle(self):
+        return any(c["execution_state"] == "idle" for c in self._contents("status"))
+
+    def count(self, kind):
+        return len(self._contents(kind))
+
+
+class Kernel:
+    """A running kernel of some Python, and what it has said."""
+
+    def __init__(self, python, folder):
+        spec = folder / "kernels" / "probe"
+        spec.mkdir(parents=True)
+        command = [python, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        described = {"argv": command, "display_name": "probe", "language": "python"}
+        (spec / "kernel.json").write_text(json.dumps(described))
+        specs = KernelSpecManager(kernel_dirs=[str(folder / "kernels")])
+        self.manager = KernelManager(kernel_name="probe", kernel_spec_manager=specs)
+        self._environment = {**os.environ, "IPYTHONDIR": str(folder / "ipython")}
+        self._messages = {}
+
+    def __enter__(self):
+        self.manager.start_kernel(env=self._environment)
+        self.client = self.manager.client()
+        self.client.start_channels()
+        self.client.wait_for_ready(timeout=PATIENCE)
+        return self
+
+    def __exit__(self, *_):
+        self.client.stop_channels()
+        self.manager.shutdown_kernel(now=True)
+        self.manager.cleanup_resources()
+
+    def start(self, code):
+        """Send a cell; gives the request's id."""
+        return self.client.execute(code)
+
+    def output(self, request):
+        return Output(self._messages.setdefault(request, []))
+
+    def wait(self, request, condition):
+        """Take messages in until the output of a request fulfils a condition."""
+        output = self.output(request)
+        deadline = time.monotonic() + PATIENCE
+        while not condition(output):
+            assert time.monotonic() < deadline, self._messages[request]
+            try:
+                message = self.client.get_iopub_msg(timeout=0.1)
+            except queue.Empty:
+                assert self.manager.is_alive(), "the kernel died"
+                continue
+            parent = message["parent_header"].get("msg_id")
+            self._messages.setdefault(parent, []).append(message)
+        return output
+
+    def finish(self, request):
+        return self.wait(request, lambda output: output.idle)
+
+    def run(self, code):
+        """Run a cell to its end."""
+        return self.finish(self.start(code))
+
+    def value(self, code):
+        """The text of what a cell gives; it must not fail."""
+        output = self.run(code)
+        assert output.error is None, output.error
+        return output.value
+
+    def reply(self, code):
+        """The kernel's reply to a cell."""
+        return self.client.execute_interactive(code, timeout=PATIENCE, output_hook=id)["content"]
+
+    def complete(self, code):
+        """What Tab offers at the end of some text: the names, and the text they replace."""
+        request = self.client.complete(code)
+        reply = self._reply_to(request)["content"]
+        return reply["matches"], code[reply["cursor_start"] : reply["cursor_end"]]
+
+    def inspect(self, name):
+        reply = self._reply_to(self.client.inspect(name))["content"]
+        return COLOURS.sub("", reply["data"].get("text/plain", ""))
+
+    def _reply_to(self, request):
+        while True:
+            message = self.client.get_shell_msg(timeout=PATIENCE)
+            if message["parent_header"].get("msg_id") == request:
+                return message
+
+    def comm(self, comm_id, data):
+        """Send a widget message; gives the request's id."""
+        message = self.client.session.msg("comm_msg", {"comm_id": comm_id, "data": data})
+        self.client.session.send(self.client.shell_channel.socket, message)
+        return message["header"]["msg_id"]
+
+    def interrupt(self, request):
+        """Interrupt a running cell; gives its output and how long it took to end, in seconds."""
+        begun = time.monotonic()
+        self.manager.interrupt_kernel()
+        return self.finish(request), time.monotonic() - begun
