@@ -24,6 +24,7 @@ from rpclab.errors import (
     RemoteError,
     RemoteProtocolError,
     RpcError,
+    UndisposedStubWarning,
     UnknownBindingError,
     UnknownEntrypointError,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "RpcStub",
     "RpcTarget",
     "Sandbox",
+    "UndisposedStubWarning",
     "UnknownBindingError",
     "UnknownEntrypointError",
     "WorkerEntrypoint",

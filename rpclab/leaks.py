@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.answers import Answer
@@ -145,7 +146,7 @@ class _Scan:
         self.handles = [
             handle
             for handle in self.handles
-            if id(handle) not in bindings and not is_binding(handle.entry)
+            if id(handle) not in bindings and handle.entry and not is_binding(handle.entry)
         ]
         self.handles.sort(key=_order)
 
@@ -259,7 +260,7 @@ def _rank(text: str) -> tuple[bool, bool, str]:
 
 def _short(path: str) -> str:
     """A path as one would type it here."""
-    if not os.path.isabs(path):
+    if not Path(path).is_absolute():
         return path
     near = os.path.relpath(path)
     return path if near.startswith("..") else near

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rpclab import workers
-from rpclab.core.contexts import ExecutionContext, current
+from rpclab.core.contexts import EventContext, current
 from rpclab.core.handles import Handle
 from rpclab.core.imports import Import
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
@@ -20,7 +20,6 @@ from rpclab.errors import UnknownBindingError, near
 from rpclab.rpc import local
 from rpclab.rpc.engine import Engine
 from rpclab.rpc.stubs import ServiceBinding
-from rpclab.rpc.undisposed import show_warnings
 from rpclab.rpc.waiting import Waiting, waiting
 from rpclab.trace.accounting import Ledger
 from rpclab.trace.recording import Recording
@@ -101,8 +100,6 @@ class Sandbox:
         self.engine = Engine(limits=limits, debug=debug)
         self.engine.sites = record or warn_undisposed
         self.engine.warn_undisposed = warn_undisposed
-        if warn_undisposed:
-            show_warnings()
         self.env = Env(NOTEBOOK)
         self._workers: dict[str, Worker] = {}
         self._bindings: dict[str, dict[str, BindingTarget]] = {}
@@ -253,14 +250,14 @@ class Sandbox:
         At its end what it still holds is disposed, and its unfinished calls are cut off
         (rules C26, O12), unless they were given to `rpclab.wait_until`.
         """
-        context = ExecutionContext(self.engine, NOTEBOOK)
-        context.hold()
+        context = EventContext(self.engine, NOTEBOOK)
+        context.work_begins()
         token = current.set(context)
         try:
             yield self.env
         finally:
             current.reset(token)
-            context.let_go()
+            context.work_ends()
 
     # Looking inside.
 

@@ -31,9 +31,9 @@ def sandbox() -> Iterator[Sandbox]:
 
     If stubs are still alive then that nobody disposed, the test fails (as an error at teardown,
     in pytest's words) with `sandbox.leaks()` as its text. What Python forgets with the test's own
-    variables is released and no leak. Works with tests of any kind, sync or async, under any runner,
-    for nothing here awaits. A test that failed by itself is not blamed for stubs too: its traceback
-    keeps every variable alive.
+    variables is released and no leak. Works with tests of any kind, sync or async, under any
+    runner, for nothing here awaits. A test that failed by itself is not blamed for stubs too: its
+    traceback keeps every variable alive.
     """
     fresh = Sandbox(record=True)
     yield fresh

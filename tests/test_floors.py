@@ -20,7 +20,7 @@ class Floor(NamedTuple):
 SESSIONS = {"errors", "core"}
 SHELL = SESSIONS | {"codecs", "transports", "trace"}
 SCRIPTS = SHELL | {"rpc", "workers", "placement"}
-TOP = {"sandbox", "config", "gateway", "cli"}
+TOP = {"sandbox", "leaks", "config", "gateway", "cli"}
 
 # Lowest first. The modules of one floor may import one another.
 FLOORS = [

@@ -133,7 +133,7 @@ ENCODERS: dict[type, tuple[int, Callable[[Any], Any]]] = {
     dt.timedelta: (TIMEDELTA, _span),
     Decimal: (DECIMAL, str),
     uuid.UUID: (UUID, lambda value: value.bytes),
-    re.Pattern: (PATTERN, lambda value: [value.pattern, value.flags & ~re.DEBUG]),
+    re.Pattern: (PATTERN, lambda value: [value.pattern, int(value.flags & ~re.DEBUG)]),
     array.array: (ARRAY, _array),
 }
 

@@ -78,6 +78,14 @@ class ExecutionContext:
         elif self._owned:
             self.part_with_itself()
 
+    def work_begins(self) -> None:
+        """Work of the context's own begins, such as what was given to `wait_until`."""
+        self.hold()
+
+    def work_ends(self) -> None:
+        """Work of the context's own is done."""
+        self.let_go()
+
     def part_with_itself(self) -> None:
         """Dispose its stubs, if only they keep the targets that keep the context: it is over."""
         targets, owned = self._targets, self._owned
@@ -170,3 +178,27 @@ class ExecutionContext:
         self._running = self._pending = self._owned = self._targets = None
         if tell is not None:
             tell()
+
+
+class EventContext(ExecutionContext):
+    """The context of an event from outside, such as a fetch: over when its own work is.
+
+    Calls of others on its targets, and their stubs of these, do not keep it alive (rules W6, W7).
+    """
+
+    __slots__ = ("_work",)
+
+    def __init__(self, host: Host, worker: str) -> None:
+        super().__init__(host, worker)
+        self._work = 0
+
+    def work_begins(self) -> None:
+        self._work += 1
+
+    def work_ends(self) -> None:
+        self._work -= 1
+        if self._work == 0:
+            self.end()
+
+    def let_go(self) -> None:
+        self._holds -= 1

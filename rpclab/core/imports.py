@@ -161,14 +161,15 @@ class Pending(Import):
             for handle in stubs:
                 handle.belong(context)
                 handle.site = self.site
-            if self.disposed or context.ended:
-                self.dispose_stubs()
         if state == REJECTED and isinstance(value, BaseException):
             self.break_off(value)
         if self._followers is not None:
             followers, self._followers = self._followers, None
             for follower in followers:
                 follower()
+        # After those that pass the value on: what was given away before has handles of its own.
+        if stubs is not None and (self.disposed or context.ended):
+            self.dispose_stubs()
         if self.waiters is not None:
             waiters, self.waiters = self.waiters, None
             for waiter in waiters:

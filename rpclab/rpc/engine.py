@@ -184,6 +184,11 @@ class Engine:
         while self._forgotten:
             self._forgotten.popleft().drop()
 
+    def catch_up(self) -> None:
+        """Go on with what was queued while no loop ran."""
+        if self._woken or self.ready or self._again:
+            self._schedule()
+
     def _schedule(self) -> None:
         try:
             loop = asyncio.get_running_loop()
@@ -281,9 +286,11 @@ class Engine:
             return
         except BaseException as error:
             self._failed(answer, error)
-            if isinstance(error, StepInterrupted):
-                return
-            raise
+            if isinstance(error, (KeyboardInterrupt, SystemExit)) and not isinstance(
+                error, StepInterrupted
+            ):
+                raise
+            return
         kind = type(value)
         if kind is CoroutineType:
             self._drive(answer, value, variables)
@@ -445,11 +452,6 @@ class Engine:
     def undisposed(self, context: ExecutionContext) -> Callable[[], None] | None:
         """Warn of what the code of a context has left behind, if that is wanted."""
         return warning_of(context) if self.warn_undisposed else None
-
-    @property
-    def draining(self) -> bool:
-        """Whether the run queue is being worked off just now."""
-        return self._draining
 
     def report(self, error: BaseException, what: str) -> None:
         """Tell of a failure that nobody waits for."""

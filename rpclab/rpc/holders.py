@@ -12,9 +12,16 @@ import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
 from types import (
-    AsyncGeneratorType, CellType, CoroutineType, FrameType, FunctionType, GeneratorType,
-    MemberDescriptorType, MethodType, TracebackType,
-)  # fmt: skip
+    AsyncGeneratorType,
+    CellType,
+    CoroutineType,
+    FrameType,
+    FunctionType,
+    GeneratorType,
+    MemberDescriptorType,
+    MethodType,
+    TracebackType,
+)
 from typing import Any
 
 from rpclab.core.hooks import TargetHook
@@ -29,7 +36,9 @@ _NODES = 5_000  # how many objects to look at
 _OPTIMIZED = 0x1  # marks code whose variables are in no dict
 _ECHO = re.compile(r"_{1,3}|_\d+")
 _LAST = ("last_value", "last_exc", "last_traceback")
-_CONTAINERS = {list: "a list", tuple: "a tuple", set: "a set", frozenset: "a set", deque: "a deque"}
+_CONTAINERS: dict[type, str] = {
+    list: "a list", tuple: "a tuple", set: "a set", frozenset: "a set", deque: "a deque",
+}  # fmt: skip
 _TRANSPARENT = (CellType, Pending, _Members)
 _SUSPENDABLE = {CoroutineType: "cr", GeneratorType: "gi", AsyncGeneratorType: "ag"}
 _EXITS = ("__exit__", "__aexit__")
@@ -81,7 +90,9 @@ class Holders:
             for referrer in found:
                 if id(referrer) not in ignored:
                     self._note(referrer, wanted)
+            # Else the next level would find these lists among what holds the objects.
             ignored -= {id(found), id(asked)}
+            del found, asked
             level = range(first, len(self._nodes))
 
     def _note(self, referrer: Any, wanted: set[int]) -> None:
@@ -234,7 +245,7 @@ def _join(words: list[str]) -> str:
     """Put the steps of a way together: "a list in variable x"."""
     text = ""
     for word in filter(None, words):
-        if text.endswith("a traceback"):
+        if text.endswith("a traceback") and word != "a traceback":
             text += f" ({word})"
         elif re.fullmatch(r"item \d+ of a dict", text) and word == "Out":
             text = f"Out[{text.split()[1]}]"
@@ -311,12 +322,14 @@ def _suspended(suspended: Any, child: Any) -> list[str]:
 
 
 def _of_function(function: FunctionType, child: Any) -> str:
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+    for variable, cell in zip(
+        function.__code__.co_freevars, function.__closure__ or (), strict=True
+    ):
         if cell is child:
-            return f"variable {name} in the closure of {function.__qualname__}"
-    name = _attribute(function, child)
-    if name is not None:
-        return f"attribute {name} of {function.__qualname__}"
+            return f"variable {variable} in the closure of {function.__qualname__}"
+    attribute = _attribute(function, child)
+    if attribute is not None:
+        return f"attribute {attribute} of {function.__qualname__}"
     return f"a default of {function.__qualname__}"
 
 
@@ -327,7 +340,8 @@ def _running_variables() -> dict[int, list[str]]:
     """Name the variables of every function that runs now, by the `id` of what they hold."""
     found: dict[int, list[str]] = {}
     frame: FrameType | None
-    for frame in sys._current_frames().values():
+    step: FrameType | None
+    for frame in [*sys._current_frames().values()]:
         step = frame
         while step is not None:
             code = step.f_code

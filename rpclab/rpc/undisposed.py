@@ -5,6 +5,7 @@ Floor: rpc. Reads the tables of both ends, where they are in this process, and s
 
 from __future__ import annotations
 
+import asyncio
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
@@ -93,7 +94,8 @@ def split_site(site: str | None) -> tuple[str | None, int | None]:
 def warning_of(context: ExecutionContext) -> Callable[[], None] | None:
     """Make the warning of what the code of an ending context did not dispose.
 
-    Where calls in it were cut off, nobody is to blame: the code had no chance to dispose.
+    Where calls in it were cut off, or the sandbox is closed, nobody is to blame: the code had no
+    chance to dispose.
 
     Returns:
         What issues the warning; None where there is none.
@@ -103,7 +105,7 @@ def warning_of(context: ExecutionContext) -> Callable[[], None] | None:
     left = [
         handle
         for handle in context.undisposed()
-        if handle.entry is not None and not is_binding(handle.entry)
+        if handle.entry and handle.entry.session.closed is None and not is_binding(handle.entry)
     ]
     if not left:
         return None
@@ -119,16 +121,25 @@ def warning_of(context: ExecutionContext) -> Callable[[], None] | None:
     engine: Engine = context.host  # type: ignore[assignment]
 
     def tell() -> None:
+        _let_python_show_it()
         try:
             warnings.warn_explicit(text, UndisposedStubWarning, place or "rpclab", line or 0)
         except UndisposedStubWarning as error:
-            # Where warnings are errors the block that ended raises this one. Under a call that was
-            # answered there is no such block, and to raise would stop the run queue.
-            if not engine.draining and current.get() is not context:
+            # Where warnings are errors the block that ended raises this one. After a call there is no
+            # such block, and to raise would stop the run queue.
+            if _in_a_task() and current.get() is not context:
                 raise
             engine.report(error, f"the end of {owner_of(context)}")
 
     return tell
+
+
+def _in_a_task() -> bool:
+    """Whether code of the program runs, and not the run queue."""
+    try:
+        return asyncio.current_task() is not None
+    except RuntimeError:  # no loop runs
+        return False
 
 
 def _line(handle: Handle) -> str:
@@ -136,11 +147,11 @@ def _line(handle: Handle) -> str:
     return f"  a stub of {target}, made at {handle.site or 'an unknown place'}"
 
 
-def show_warnings() -> None:
-    """Let Python show these warnings, where only its own default would hide them."""
+def _let_python_show_it() -> None:
+    """Python hides every ResourceWarning unless told otherwise; this one was asked for."""
     for action, _, category, _, _ in warnings.filters:
         if issubclass(UndisposedStubWarning, category):
-            # A filter of the user's stays in force; Python ignores ResourceWarning by itself.
+            # A filter of the user's own stays in force.
             if action == "ignore" and category is ResourceWarning:
                 warnings.simplefilter("always", UndisposedStubWarning)
             return

@@ -126,7 +126,7 @@ def keep_until(context: ExecutionContext, work: Any) -> None:
         work = promise
     elif not inspect.isawaitable(work) or isinstance(work, Remote):
         return
-    context.hold()
+    context.work_begins()
 
     async def wait() -> None:
         await work
@@ -138,7 +138,7 @@ def keep_until(context: ExecutionContext, work: Any) -> None:
                 context.host.report(error, f"work that {context.worker} gave to wait_until")
         if context.tasks is not None:
             context.tasks.discard(task)
-        context.let_go()
+        context.work_ends()
 
     # A coroutine becomes the task itself: wrapped, it would be lost if that never starts.
     coroutine = work if inspect.iscoroutine(work) else wait()

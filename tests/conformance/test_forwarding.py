@@ -182,29 +182,24 @@ async def test_W6_a_function_dies_with_its_context_and_its_disposer_does_not_run
     assert error.remote is False
 
 
-async def test_W6_a_target_of_a_worker_dies_with_the_call_that_made_it(world):
-    env = world.deploy("""
-        kept = []
-        class Default(WorkerEntrypoint):
-            def keep(self, t):
-                kept.append(t.dup())
-            async def use(self):
-                return str(await attempt(kept[0].m()))
-    """)
-    world.deploy(
+async def test_W6_a_function_that_a_call_made_keeps_that_call_alive_while_a_peer_holds_it(world):
+    world.deploy(KEEPER)
+    env = world.deploy(
         """
         class Default(WorkerEntrypoint):
             async def run(self):
-                await self.env.CALLEE.keep(Logged())
-                return await self.env.CALLEE.use()
+                def callback(x):
+                    return x
+                callback.dispose = lambda: log("disposed")
+                await self.env.CALLEE.keep(callback, 60)
+                return "ran"
         """,
         "middle",
         CALLEE="callee",
     )
-    assert await env.MIDDLE.run() == "T"
-    await asyncio.sleep(0)
-    assert await env.CALLEE.use() == HOST_CONTEXT_ENDED
-    assert world.log == []
+    assert await env.MIDDLE.run() == "ran"
+    await asyncio.sleep(100)
+    assert world.log == ["late", "disposed"]
 
 
 async def test_W7_a_call_in_progress_in_a_context_that_ends_rejects_and_says_so(world):

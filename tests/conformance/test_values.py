@@ -27,19 +27,13 @@ from support.world import failure
 import rpclab
 
 ECHO = """
-    kept = []
     class Default(WorkerEntrypoint):
         def echo(self, *args, **kwargs):
             if kwargs:
                 return [list(args), kwargs]
             return args[0] if len(args) == 1 else list(args)
-        def kind(self, value):
-            return type(value).__name__
         def keep(self, value):
-            kept.append(value)
-        def run(self, **names):
-            return eval(code.pop(), globals() | names)
-    code = []
+            pass
 """
 
 
@@ -428,12 +422,19 @@ async def test_V9_what_an_error_shares_with_its_neighbours_stays_shared(callee):
     assert back.args[0] is back.data["shared"] is outside
 
 
-async def test_V9_the_callee_sees_the_sharing_and_a_result_keeps_it(callee, world):
-    world.sandbox.worker("callee").module.code[:] = ["a['x'] is b", "[d := {}, d, (d,)]"]
-    first, second, third = await callee.run()
-    assert first is second is third[0]
+async def test_V9_the_callee_sees_the_sharing_and_a_result_keeps_it(world):
+    env = world.deploy("""
+        class Default(WorkerEntrypoint):
+            def same(self, one, other):
+                return one["x"] is other
+            def make(self):
+                data = {"x": 1}
+                return [data, data]
+    """)
     shared = []
-    assert await callee.run(a={"x": shared}, b=shared) is True
+    assert await env.CALLEE.same({"x": shared}, other=shared) is True
+    first, second = await env.CALLEE.make()
+    assert first is second
 
 
 async def test_V9_sharing_survives_beside_promised_arguments(callee):
@@ -445,39 +446,571 @@ async def test_V9_sharing_survives_beside_promised_arguments(callee):
     assert given == {"p": 1}
 
 
-async def test_V9_sharing_survives_in_a_result_whose_awaitables_are_awaited(callee, world):
-    source = (
-        "(lambda s: s.extend([s, OrderedDict(c=work(s)), task, (task,)]) or s)([])"
-        " if globals().update(task=work('x')) is None else 0"
-    )
-    module = world.sandbox.worker("callee").module
-    module.OrderedDict = collections.OrderedDict
+async def test_V9_sharing_survives_in_a_result_whose_awaitables_are_awaited(world):
+    env = world.deploy("""
+        from collections import OrderedDict
+        class Default(WorkerEntrypoint):
+            def make(self):
+                async def later(value):
+                    await sleep(1)
+                    return value
+                result = [OrderedDict(a=later([1]))]
+                once = later("once")
+                result += [result, once, (once, {1}), {later("key"): 2}]
+                return result
+    """)
+    result = await env.CALLEE.make()
+    assert result[1] is result
+    assert result[0] == {"a": [1]}
+    assert result[2:] == ["once", ("once", {1}), {"key": 2}]
 
-    async def work(value):
-        return value
 
-    module.work = work
-    module.code[:] = [source]
-    back = await callee.run()
-    assert back[0] is back
-    assert back[1]["c"] is not None
-    assert back[2:] == ["x", ("x",)]
+WRAPS = [
+    (1, lambda x: [x]), (1, lambda x: (x,)), (1, lambda x: {"a": x}), (1, lambda x: frozenset([x])),
+    (1, lambda x: collections.OrderedDict(a=x)), (2, lambda x: [(x, 1)]),
+    (2, lambda x: {"a": [x]}), (1, ValueError),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "wrap",
-    [
-        lambda x: [x], lambda x: (x,), lambda x: {"a": x}, lambda x: frozenset([x]),
-        lambda x: collections.OrderedDict(a=x), lambda x: [(x, 1)], lambda x: ValueError([x]),
-    ],
-)  # fmt: skip
+def nested(wrap, depth, inmost):
+    for _ in range(depth):
+        inmost = wrap(inmost)
+    return inmost
+
+
+def depth_of(value):
+    """How many containers and exceptions stand inside one another, along the first members."""
+    depth = 0
+    while isinstance(value, list | tuple | dict | frozenset | BaseException):
+        inside = value.args if isinstance(value, BaseException) else value
+        inside = value.values() if isinstance(value, dict) else inside
+        value = next(iter(inside), None)
+        depth += 1
+    return depth
+
+
+@pytest.mark.parametrize(("adds", "wrap"), WRAPS)
 @pytest.mark.parametrize("shared", [False, True])
-async def test_V9_values_nest_two_hundred_deep(callee, wrap, shared):
-    sizes = {1: 1, 2: 2}
-    value = seed = frozenset()
-    per_turn = sizes[2] if type(wrap(1)) is not type(next(iter(wrap(1)), 1)) else 1
-    for _ in range(199 // 2 if isinstance(wrap(seed), BaseException) else 199 // per_turn):
-        value = wrap(value)
-    sent = (value, seed, [seed, seed]) if shared else value
-    back = await callee.echo(sent)
-    assert (len(str(back)), type(back)) == (len(str(sent)), type(sent))
+async def test_V9_values_nest_two_hundred_deep(callee, adds, wrap, shared):
+    value = nested(wrap, 200 // adds, 1)
+    assert depth_of(value) == 200
+    back = await callee.echo([value, value] if shared else value)
+    assert depth_of(back[1] if shared else back) == 200
+
+
+@pytest.mark.parametrize(("adds", "wrap"), WRAPS)
+@pytest.mark.parametrize("shared", [False, True])
+async def test_V9_the_limit_of_nesting_is_named_when_a_value_goes_over_it(
+    callee, adds, wrap, shared
+):
+    for depth in (260, 5_000):
+        value = nested(wrap, depth // adds, 1)
+        error = await failure(callee.echo([value, value] if shared else value))
+        assert isinstance(error, rpclab.DataCloneError)
+        assert str(error).startswith("the value nests deeper than 256 containers")
+        assert error.remote is False
+    assert await callee.echo("still there") == "still there"
+
+
+async def test_V9_the_limit_of_nesting_can_be_set(world):
+    sandbox = rpclab.Sandbox(limits=rpclab.Limits(nesting=3))
+    sandbox.deploy("callee", source="def echo(x, env, ctx): return x")
+    env = sandbox.bind(CALLEE="callee")
+    assert await env.CALLEE.echo([[[1]]]) == [[[1]]]
+    with pytest.raises(rpclab.DataCloneError, match="deeper than 3 containers"):
+        await env.CALLEE.echo([[[[1]]]])
+    with pytest.raises(rpclab.DataCloneError, match="deeper than 3 containers"):
+        await env.CALLEE.echo([shared := [], shared, [[[1]]]])
+    sandbox.close()
+
+
+async def test_V9_a_long_chain_through_shared_tuples_survives(callee):
+    chain = [()]
+    for _ in range(2_000):
+        chain.append((chain[-1],))
+    back = await callee.echo(chain)
+    assert all(back[n][0] is back[n - 1] for n in range(1, len(back)))
+
+
+COLLECTIONS = """
+    class T(RpcTarget):
+        def m(self):
+            return "T.m"
+    class Default(WorkerEntrypoint):
+        def make(self):
+            return {"f": lambda: "f", "list": [lambda: "l", T()], "tuple": (T(),),
+                    "set": {T()}, "frozenset": frozenset([T()]), T(): "key",
+                    "error": ValueError("x", T())}
+        async def use(self, value):
+            stubs = [value["f"], value["list"][0], next(iter(value["set"])), *value["tuple"],
+                     value["error"].stub]
+            called = [await stub() for stub in stubs]
+            key = next(key for key in value if isinstance(key, RpcStub))
+            return [*called, await key.m()]
+"""
+
+
+async def test_V13_functions_and_targets_anywhere_in_a_result_become_stubs(world):
+    made = await world.deploy(COLLECTIONS).CALLEE.make()
+    assert [await made["f"](), await made["list"][0]()] == ["f", "l"]
+    targets = [
+        made["list"][1], *made["tuple"], *made["set"], *made["frozenset"], made["error"].args[1],
+        next(key for key in made if type(key) is not str),
+    ]  # fmt: skip
+    assert all(isinstance(target, rpclab.RpcStub) for target in targets)
+    assert [await target.m() for target in targets] == ["T.m"] * 6
+
+
+async def test_V13_functions_and_targets_anywhere_in_arguments_become_stubs(world):
+    env = world.deploy(COLLECTIONS)
+
+    class Mine(rpclab.RpcTarget):
+        def m(self):
+            return "mine"
+
+    error = ValueError("x")
+    error.stub = lambda: 5
+    sent = {"f": lambda: 1, "list": [lambda: 2], "set": {lambda: 3}, "tuple": (lambda: 4,),
+            "error": error, Mine(): "key"}  # fmt: skip
+    assert await env.CALLEE.use(sent) == [1, 2, 3, 4, 5, "mine"]
+
+
+def refused():
+    """Values that are neither data nor targets, each with the advice."""
+    target = "derive the class from rpclab.RpcTarget to send a stub of it, or send its data as a dict"
+    yield from [
+        (object(), target), (types.SimpleNamespace(a=1), target), (..., target),
+        (Point(), "send dataclasses.asdict(value), or derive the class from rpclab.RpcTarget"),
+        (Color.RED, "send value.value, or value.name"), (Color, "send a function that makes an instance"),
+        (int, "send a function that makes an instance"), (math, "send the values in it that are needed"),
+        ((x for x in ()), "send a list of what it yields"), (iter([]), "send list(value)"),
+        (range(3), "send list(value)"), (collections.deque(), "send list(value)"),
+        (1j, "send (value.real, value.imag)"), (types.MappingProxyType({}), "send dict(value)"),
+        (fractions.Fraction(1, 3), "send (value.numerator, value.denominator)"),
+        (pathlib.PurePath("x"), "send str(value)"), ({}.keys(), "send list(value)"),
+        (re.match("a", "a"), "send value.groups(), or value.groupdict()"),
+        (weakref.ref(Point()), target), (weakref.WeakSet(), target),
+        (msgpack.ExtType(16, b"x"), "extension types belong to the protocol; send its parts"),
+        (msgpack.ExtType(1, b"\xff" * 8), "extension types belong to the protocol; send its parts"),
+        (msgpack.Timestamp(1), "send value.to_datetime()"),
+    ]  # fmt: skip
+
+
+PLACES = {
+    "args[0]": lambda value: ((value,), {}),
+    "args[1]": lambda value: ((1, value), {}),
+    'args[0]["items"][3]': lambda value: (({"items": [0, 1, 2, value]},), {}),
+    'kwargs["k"][0][2]': lambda value: ((1,), {"k": [(0, 1, value)]}),
+    "args[0][5]": lambda value: (({5: value},), {}),
+    "args[0] (a member)": lambda value: ((frozenset([value]),), {}),
+    "args[0] (a key)[1]": lambda value: (({(1, value): 1},), {}),
+    "args[1][0]": lambda value: (([shared := [], shared], [value]), {}),
+}
+
+
+@pytest.mark.parametrize(("value", "advice"), list(refused()), ids=lambda v: type(v).__name__)
+async def test_V14_V15_any_other_value_is_refused_with_its_class_and_advice(callee, value, advice):
+    error = await failure(callee.echo(value))
+    assert isinstance(error, rpclab.DataCloneError)
+    assert isinstance(error, TypeError)
+    assert str(error) == (
+        f'Could not serialize object of type "{type(value).__name__}".'
+        " This type does not support serialization. It stands at args[0]."
+    )
+    assert error.__notes__ == [advice]
+    assert error.remote is False
+
+
+@pytest.mark.parametrize("value", [object(), Level.LOW, msgpack.ExtType(1, b"\xff" * 8)])
+@pytest.mark.parametrize("path", PLACES)
+async def test_V14_V22_the_error_names_the_path_in_the_arguments(callee, path, value):
+    args, kwargs = PLACES[path](value)
+    error = await failure(callee.echo(*args, **kwargs))
+    assert isinstance(error, rpclab.DataCloneError)
+    assert error.path == path
+    assert str(error).endswith(f"It stands at {path}.")
+    assert await callee.echo("still there") == "still there"
+
+
+async def test_V14_a_path_through_a_cycle_is_found(callee):
+    value = {"a": []}
+    value["a"] += [value, (1, object())]
+    error = await failure(callee.echo(value))
+    assert error.path == 'args[0]["a"][1][1]'
+
+
+RESULTS = """
+    class P:
+        def m(self):
+            pass
+    class Default(WorkerEntrypoint):
+        def make(self):
+            return P()
+        def nested(self):
+            return {"list": [1, P()]}
+        def anonymous(self):
+            return type("", (), {})()
+        def generator(self):
+            return (n for n in range(3))
+        async def agenerator(self):
+            async def f():
+                yield 1
+            return f()
+"""
+
+
+async def test_V14_V15_what_a_result_cannot_hold_is_refused_with_its_path(world):
+    env = world.deploy(RESULTS)
+    for call, name, path in (
+        (env.CALLEE.make(), "P", "result"),
+        (env.CALLEE.nested(), "P", 'result["list"][1]'),
+        (env.CALLEE.anonymous(), "", "result"),
+        (env.CALLEE.generator(), "generator", "result"),
+        (env.CALLEE.agenerator(), "async_generator", "result"),
+    ):
+        error = await failure(call)
+        assert isinstance(error, rpclab.DataCloneError)
+        assert str(error) == (
+            f'Could not serialize object of type "{name}". This type does not support'
+            f" serialization. It stands at {path}."
+        )
+        assert (error.path, error.remote) == (path, True)
+
+
+async def test_V15_an_awaitable_is_refused_as_an_argument(callee):
+    async def work():
+        return 1
+
+    coroutine = work()
+    for value in (coroutine, asyncio.get_running_loop().create_future()):
+        error = await failure(callee.echo([value]))
+        assert isinstance(error, rpclab.DataCloneError)
+        assert (error.path, error.__notes__) == ("args[0][0]", ["await it first"])
+    coroutine.close()
+
+
+async def test_V16_a_module_is_refused_like_any_other_value(callee):
+    error = await failure(callee.echo(math))
+    assert 'object of type "module"' in str(error)
+
+
+PROMISES = """
+    class T(RpcTarget):
+        def m(self):
+            return "T.m"
+    class Default(WorkerEntrypoint):
+        def num(self):
+            return 20
+        def obj(self):
+            return {"a": [1]}
+        def target(self):
+            return T()
+        async def later(self, x):
+            await sleep(10)
+            return x
+        async def fail(self):
+            await sleep(10)
+            raise ValueError("no value")
+        @property
+        def seven(self):
+            return 7
+        async def use(self, *args, **kwargs):
+            log("use runs")
+            args = [await arg.m() if isinstance(arg, RpcStub) else arg for arg in args]
+            return [*args, kwargs] if kwargs else args
+"""
+
+
+async def test_V19_promises_and_properties_arrive_resolved(world):
+    c = world.deploy(PROMISES).CALLEE
+    used = c.use(c.num(), c.obj(), c.target(), [c.later(1), {"n": (c.later(2),)}], c.seven, k=c.num())
+    assert await used == [20, {"a": [1]}, "T.m", [1, {"n": (2,)}], 7, {"k": 20}]
+    settled = c.obj()
+    await settled
+    assert await c.use(settled, [settled]) == [{"a": [1]}, [{"a": [1]}]]
+
+
+async def test_V19_a_rejected_promise_rejects_the_call_and_the_method_does_not_run(world):
+    c = world.deploy(PROMISES).CALLEE
+    failed = c.fail()
+    for call in (c.use(failed), c.use(1, [failed])):
+        error = await failure(call)
+        assert (type(error), str(error)) == (ValueError, "no value")
+    error = await failure(c.use(failed))
+    assert (type(error), str(error)) == (ValueError, "no value")
+    assert world.log == []
+
+
+async def test_V19_a_property_of_a_promise_is_read_when_the_call_is_made(world):
+    c = world.deploy(PROMISES).CALLEE
+    assert await c.use(c.obj()["a"]) == [[1]]
+
+
+def an_error(kind=ValueError, *args, **attributes):
+    error = kind(*args)
+    error.__dict__.update(attributes)
+    return error
+
+
+BUILTIN = [
+    ValueError("m"), TypeError("msg"), KeyError("k"), ZeroDivisionError(), RuntimeError("a", 1, None),
+    Exception(), OSError(2, "No such file", "name.txt"), FileNotFoundError(2, "gone", "a", None, "b"),
+    UnicodeDecodeError("utf-8", b"x\xff", 1, 2, "bad"), StopIteration(5), SystemExit(3),
+    KeyboardInterrupt(), GeneratorExit(), asyncio.CancelledError("c"), TimeoutError("slow"),
+    SyntaxError("bad", ("f.py", 1, 2, "text", 1, 3)), Warning("w"), UserWarning("u"),
+    rpclab.DisposedError("d"), rpclab.RpcError("r"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("error", BUILTIN, ids=lambda error: type(error).__name__)
+async def test_V20_a_builtin_error_sent_as_a_value_keeps_class_and_message(callee, error):
+    for back in (await callee.echo(error), (await callee.echo([error]))[0]):
+        assert type(back) is type(error)
+        assert back.args == error.args
+        assert str(back) == str(error)
+        assert getattr(back, "filename", None) == getattr(error, "filename", None)
+        assert back.__traceback__ is None
+
+
+async def test_V20_properties_cause_and_notes_survive(callee):
+    error = an_error(ValueError, "outer", code="E_CODE", data={"deep": [1]})
+    error.__cause__ = TypeError("inner")
+    error.add_note("a note")
+    back = await callee.echo(error)
+    assert (back.code, back.data) == ("E_CODE", {"deep": [1]})
+    assert (type(back.__cause__), str(back.__cause__)) == (TypeError, "inner")
+    assert back.__notes__ == ["a note"]
+    assert not hasattr(await callee.echo(ValueError()), "remote")
+
+
+async def test_V20_fields_of_import_and_name_errors_survive(callee):
+    error = ImportError("no", name="n", path="p")
+    back = await callee.echo([error])
+    assert (back[0].name, back[0].path) == ("n", "p")
+    with pytest.raises(NameError) as caught:
+        missing_name  # noqa: B018, F821 - it is missing
+    assert (await callee.echo(caught.value)).name == "missing_name"
+
+
+async def test_V20_an_error_of_the_application_arrives_as_its_nearest_builtin_class(callee):
+    class Mine(KeyError):
+        def __init__(self, key, extra):
+            super().__init__(key)
+            self.extra = extra
+
+    class Group(ExceptionGroup):
+        def derive(self, errors):
+            return Group(self.message, errors)
+
+    back = await callee.echo(Mine("k", [1]))
+    assert (type(back), back.args, back.extra) == (KeyError, ("k",), [1])
+    back = await callee.echo(Group("g", [Mine("k", 1), ExceptionGroup("inner", [OSError(1, "x")])]))
+    assert (type(back), back.message) == (ExceptionGroup, "g")
+    assert [type(error) for error in back.exceptions] == [KeyError, ExceptionGroup]
+    assert back.exceptions[1].exceptions[0].errno == 1
+
+
+async def test_V20_where_one_property_cannot_be_sent_all_are_dropped(callee):
+    error = an_error(ValueError, "m", good=1, bad=object())
+    for back in (await callee.echo(error), (await callee.echo([error, error]))[0]):
+        assert (str(back), vars(back)) == ("m", {})
+    back = await callee.echo(ValueError("m", object()))
+    assert len(back.args) == 1
+    assert back.args[0].startswith("('m', <object")
+    deep = an_error(ValueError, "m", deep={"x": [TypeError("t"), {"y": object()}]})
+    assert vars(await callee.echo(deep)) == {}
+    inner = an_error(ValueError, "outer", inner=an_error(TypeError, "inner", bad=object()))
+    back = await callee.echo(inner)
+    assert (str(back.inner), vars(back.inner)) == ("inner", {})
+
+
+async def test_V20_a_long_chain_of_causes_is_cut_and_the_error_arrives(callee):
+    first = error = ValueError(0)
+    for number in range(1, 500):
+        error.__cause__ = ValueError(number)
+        error = error.__cause__
+    back, length = await callee.echo(first), 0
+    while back is not None:
+        assert back.args == (length,)
+        back, length = back.__cause__, length + 1
+    assert length == 33
+
+
+async def test_V21_arguments_are_copied_when_the_call_is_made(world):
+    env = world.deploy("""
+        class Default(WorkerEntrypoint):
+            async def read(self, o, *, k):
+                await sleep(10)
+                return [o["v"], k]
+    """)
+    o, k = {"v": [1]}, [1]
+    call = env.CALLEE.read(o, k=k)
+    o["v"].append(2)
+    o["v"] = 3
+    k.clear()
+    assert await call == [[1], [1]]
+
+
+async def test_V21_a_result_is_copied_when_the_method_has_returned(world):
+    env = world.deploy("""
+        kept = {"v": [1]}
+        class Default(WorkerEntrypoint):
+            def make(self):
+                return kept
+            def change(self):
+                kept["v"].append(2)
+    """)
+    first = await env.CALLEE.make()
+    first["v"].append("mine")
+    await env.CALLEE.change()
+    assert first == {"v": [1, "mine"]}
+    assert await env.CALLEE.make() == {"v": [1, 2]}
+
+
+async def test_V21_two_awaits_of_a_call_give_the_same_object(callee):
+    call = callee.echo([1])
+    assert await call is await call
+
+
+async def test_V22_what_cannot_be_sent_rejects_the_promise_and_the_method_does_not_run(world):
+    env = world.deploy("""
+        class Default(WorkerEntrypoint):
+            def m(self, *args):
+                log("ran")
+                return 1
+    """)
+    promise = env.CALLEE.m(object())
+    later = env.CALLEE.m()
+    assert isinstance(promise, rpclab.RpcPromise)
+    error = await failure(promise)
+    assert isinstance(error, rpclab.DataCloneError)
+    assert error.remote is False
+    assert await later == 1
+    assert world.log == ["ran"]
+
+
+async def test_V22_what_was_introduced_by_it_is_withdrawn(world, callee):
+    before = world.sandbox.tables()
+    disposed = []
+
+    class Mine(rpclab.RpcTarget):
+        def dispose(self):
+            disposed.append(1)
+
+    error = await failure(callee.echo([Mine(), lambda: 1, object(), Mine()]))
+    assert error.path == "args[0][2]"
+    await asyncio.sleep(1)
+    assert world.sandbox.tables() == before
+    assert disposed == []
+
+
+async def test_V22_what_a_values_own_code_raises_rejects_that_promise_alone(callee):
+    view = memoryview(b"abc")
+    view.release()
+    bad, good = callee.echo(view), callee.echo(1)
+    assert isinstance(await failure(bad), ValueError)
+    assert await good == 1
+
+
+async def test_V22_a_value_that_cannot_be_made_at_the_other_side_rejects_that_call_alone(
+    callee, monkeypatch
+):
+    def unknown(key):
+        raise zoneinfo.ZoneInfoNotFoundError(f"No time zone found with key {key}")
+
+    when = dt.datetime(2024, 1, 1, tzinfo=KOLKATA)
+    returned = callee.keep(when)
+    await returned
+    monkeypatch.setattr("rpclab.codecs.values._read_zone", unknown)
+    for call in (callee.echo({"at": [when]}), callee.echo(1, k=[s := [], s, when])):
+        error = await failure(call)
+        assert isinstance(error, rpclab.DataCloneError)
+        assert str(error) == "Unable to deserialize cloned data."
+        assert "No time zone found with key" in error.__notes__[0]
+        assert error.remote is True
+    monkeypatch.undo()
+    assert await callee.echo(when) == when
+
+
+async def test_V22_a_result_that_cannot_be_made_here_rejects_that_call_alone(world, monkeypatch):
+    env = world.deploy("""
+        from datetime import datetime, timezone, timedelta
+        class Default(WorkerEntrypoint):
+            def make(self):
+                return [datetime(2024, 1, 1, tzinfo=timezone(timedelta(hours=1)))]
+    """)
+
+    def unknown(parts):
+        raise ValueError("not here")
+
+    monkeypatch.setattr("rpclab.codecs.values._read_zone", unknown)
+    error = await failure(env.CALLEE.make())
+    assert str(error) == "Unable to deserialize cloned data."
+    assert error.remote is False
+    monkeypatch.undo()
+    assert len(await env.CALLEE.make()) == 1
+
+
+LIMIT = (
+    "Serialized RPC arguments or return values are limited to {}, but the size of this value was:"
+    " {} bytes. The largest member is {}."
+)
+MIB = 2**20
+
+
+async def test_V23_a_message_over_32_mib_is_refused_with_its_size(world):
+    env = world.deploy("""
+        class Default(WorkerEntrypoint):
+            def len(self, x):
+                return len(x)
+            def make(self, n):
+                return "x" * n
+    """)
+    assert await env.CALLEE.len("x" * 31 * MIB) == 31 * MIB
+    assert len(await env.CALLEE.make(31 * MIB)) == 31 * MIB
+    for data, kind in (("x" * 33 * MIB, "str"), (b"x" * 33 * MIB, "bytes")):
+        error = await failure(env.CALLEE.len(data))
+        assert isinstance(error, rpclab.MessageTooLargeError)
+        size = 33 * MIB + 16
+        assert str(error) == LIMIT.format("32MiB", size, f"args[0] ({kind}, {33 * MIB + 5:,} bytes)")
+        assert error.remote is False
+    error = await failure(env.CALLEE.make(33 * MIB))
+    assert str(error).startswith(LIMIT[:70].format("32MiB"))
+    assert error.remote is True
+    assert await env.CALLEE.make(1) == "x"
+
+
+def heavy_cycle():
+    value = {"self": None, "data": "x" * 5000}
+    value["self"] = value
+    return value
+
+
+BIG = "x" * 3000
+HEAVY = [
+    ((BIG,), {}, "args[0] (str, 3,003 bytes)"),
+    ((1, {"a": [1, BIG]}), {}, 'args[1]["a"][1] (str, 3,003 bytes)'),
+    ((("a", (BIG,)),), {}, "args[0][1][0] (str, 3,003 bytes)"),
+    (([{"s": {BIG}}],), {}, 'args[0][0]["s"] (a member) (str, 3,003 bytes)'),
+    (({BIG: 1},), {}, "args[0] (a key) (str, 3,003 bytes)"),
+    ((1,), {"k": [BIG]}, 'kwargs["k"][0] (str, 3,003 bytes)'),
+    (([list(range(3000)), 1],), {}, "args[0][0] (list, 8,619 bytes)"),
+    ((["\ud800" * 3000],), {}, "args[0][0] (str, 9,003 bytes)"),
+    (([np.zeros(1000)],), {}, "args[0][0] (ndarray, 8,003 bytes)"),
+    (([array.array("d", [0] * 500)],), {}, "args[0][0] (array, 4,003 bytes)"),
+    ((heavy_cycle(),), {}, 'args[0]["data"] (str, 5,003 bytes)'),
+    (([1, 2**40_000],), {}, "args[0][1] (int, 5,003 bytes)"),
+    ((bytearray(4000),), {}, "args[0] (bytearray, 4,003 bytes)"),
+]
+
+
+@pytest.mark.parametrize(("args", "kwargs", "largest"), HEAVY, ids=[item[2] for item in HEAVY])
+async def test_V23_the_error_names_the_limit_and_the_largest_member(args, kwargs, largest):
+    async with rpclab.Sandbox(limits=rpclab.Limits(message_bytes=2000)) as sandbox:
+        sandbox.deploy("callee", source="def echo(x, env, ctx): return x")
+        env = sandbox.bind(CALLEE="callee")
+        error = await failure(env.CALLEE.echo(*args, **kwargs))
+        assert isinstance(error, rpclab.MessageTooLargeError)
+        assert "are limited to 2000 bytes, but the size of this value was: " in str(error)
+        assert str(error).endswith(f"The largest member is {largest}.")
+        assert await env.CALLEE.echo(1) == 1

@@ -1,0 +1,55 @@
+"""A promise of one session, introduced to another: its value follows when it is there.
+
+Floor: core.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rpclab.core.hooks import Hook
+from rpclab.core.imports import REJECTED
+from rpclab.core.messages import REJECT, RESOLVE
+from rpclab.errors import LocalProtocolError
+
+if TYPE_CHECKING:
+    from rpclab.core.answers import Answer
+    from rpclab.core.exporter import Exporter
+    from rpclab.core.imports import Pending
+
+
+class Announcement(Hook):
+    """The export of a promise that another session will settle."""
+
+    __slots__ = ("_pending", "_session", "id")
+
+    def __init__(self, session: Exporter, pending: Pending) -> None:
+        super().__init__(None)
+        self._session = session
+        self._pending = pending
+        self.id = 0
+
+    def settle(self) -> None:
+        """Send the value, as duplicates of its stubs, or the error."""
+        session, pending = self._session, self._pending
+        if session.closed is not None or self.id not in session.exports:
+            return
+        session.outgoing.begin(session.keeper)
+        value = pending.value
+        try:
+            if pending.state == REJECTED:
+                remote = bool(getattr(value, "remote", False))
+                frame = session._encode([REJECT, self.id, value, remote], [])
+            else:
+                frame = session._encode([RESOLVE, self.id, value], [value])
+        except Exception as error:  # noqa: BLE001 - whatever the value's parts raise
+            session.outgoing.withdraw()
+            frame = session._encode([REJECT, self.id, error, False], [])
+        session.send_frame(frame)
+        if not session.outgoing.references:
+            session.exports.pop(self.id).release()
+
+    def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+        """Nothing is ever called on it: the peer waits for the value."""
+        del path, args, kwargs
+        answer.reject(LocalProtocolError("a promise that was announced cannot be called"))
