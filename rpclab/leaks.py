@@ -250,12 +250,17 @@ def _order(handle: Handle) -> tuple[Any, ...]:
     place, line = split_site(handle.site)
     entry = handle.entry
     session, number = (entry.session.name, -entry.id) if entry is not None else ("", 0)
-    return (place or "", line or 0, session, number, handle.context.worker)
+    # Cell In[10] comes after cell In[2].
+    parts = [
+        part.zfill(9) if part.isdecimal() else part for part in re.split(r"(\d+)", place or "")
+    ]
+    return (parts, line or 0, session, number, handle.context.worker)
 
 
 def _rank(text: str) -> tuple[bool, bool, str]:
     """Names first, for they say the most; then what is long-winded."""
-    return (" in " in text, not text.startswith("variable "), text)
+    variable = text.startswith("variable ")
+    return (" in " in text or (" of " in text and not variable), not variable, text)
 
 
 def _short(path: str) -> str:

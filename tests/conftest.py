@@ -18,6 +18,12 @@ from support.virtual_time import VirtualTimeLoop
 import rpclab
 
 
+def pytest_collection_finish(session):
+    """Let the collections after each test pass by what pytest and the libraries hold."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem):
     function = pyfuncitem.obj

@@ -135,9 +135,7 @@ HOLDERS = {
     ),
     "the member increment in variable thing of {here}": lambda stub: stub.increment,
     "the method dispose in variable thing of {here}": lambda stub: stub.dispose,
-    "variable stub in the closure of <lambda>.<locals>.<lambda>": (
-        lambda stub: lambda: stub
-    ),
+    "variable stub in the closure of <lambda>.<locals>.<lambda>": (lambda stub: lambda: stub),
     "a default of <lambda>.<locals>.<lambda>": lambda stub: lambda value=stub: value,
 }
 
@@ -201,6 +199,30 @@ async def test_a_traceback_holds_the_variables_of_what_failed(sandbox, env, monk
     words = f"variable stub of {fail.__qualname__} in a traceback (sys.last_value)"
     assert only(sandbox).holders == (words,)
     assert str(only(sandbox)).endswith("or .dispose()")
+
+
+async def test_variables_that_a_debugger_has_copied_are_variables(sandbox, env, monkeypatch):
+    async def fail():
+        stub = await env.COUNTER.new_counter()
+        raise ValueError(stub.__class__)
+
+    [error] = await asyncio.gather(fail(), return_exceptions=True)
+    monkeypatch.setattr(sys, "last_value", error, raising=False)
+    copy = error.__traceback__.tb_next.tb_frame.f_locals
+    del error
+    await settle()
+    words = f"variable stub of {fail.__qualname__} in a traceback (sys.last_value)"
+    assert words in only(sandbox).holders
+    del copy
+
+
+async def test_places_stand_in_the_order_of_their_numbers(sandbox, env, monkeypatch):
+    kept = []
+    for number in (10, 9):
+        monkeypatch.setitem(sites.names, __file__, f"Cell In[{number}]")
+        kept.append(await env.COUNTER.new_counter())
+    assert [leak.cell for leak in sandbox.leaks()] == ["In[9]", "In[10]"]
+    rpclab.dispose(kept)
 
 
 async def test_a_traceback_in_a_variable_is_told_from_the_last_one(sandbox, env):

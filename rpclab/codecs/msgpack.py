@@ -222,10 +222,14 @@ class MsgpackCodec:
             message[4], keywords = message[4].parts
             if keywords is not None:
                 message[5][KEYWORDS] = keywords
-        for place in self._session.incoming.promised or ():
-            # Among arguments it raises when they are filled in.
-            if isinstance(place, Unreadable) and type(message) is list and message[:1] == [RESOLVE]:
-                return [REJECT, message[1], place.error, False, *message[3:]]
+        incoming = self._session.incoming
+        if incoming.promised and type(message) is list and message[:1] in ([RESOLVE], [REJECT]):
+            # In what settles a call, only what could not be read stands for a value.
+            (unreadable, *_), incoming.promised = incoming.promised, None
+            if message[0] == RESOLVE and isinstance(unreadable, Unreadable):
+                return [REJECT, message[1], unreadable.error, False, *message[3:]]
+        elif incoming.promised:
+            incoming.references = True
         return message
 
     def _part(self, data: bytes) -> Any:

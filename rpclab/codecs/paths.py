@@ -73,7 +73,10 @@ def largest(message: Message) -> str:
 def _size(value: Any) -> int:
     """How many bytes a value takes, about."""
     try:
-        return len(msgpack.packb(value, default=_bulk, strict_types=True, unicode_errors="surrogatepass"))
+        packer = msgpack.Packer(
+            default=_bulk, strict_types=True, unicode_errors="surrogatepass"
+        )
+        return len(packer.pack(value))
     except (ValueError, RecursionError):
         # It holds itself, perhaps; so each part counts once.
         return sum(_size(part) for part in contents(value) if type(part) not in CONTAINER_TYPES)

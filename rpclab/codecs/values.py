@@ -171,7 +171,8 @@ def can_be_sent(root: Any, nesting: int) -> bool:
                 inside += value
             elif not _is_sendable_leaf(value, kind):
                 return False
-        level = [value for value in inside if id(value) not in seen and not seen.add(id(value))]  # type: ignore[func-returns-value]
+        level = list({id(value): value for value in inside if id(value) not in seen}.values())
+        seen.update(map(id, level))
         if not level:
             return True
     return False

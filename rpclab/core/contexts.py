@@ -200,5 +200,8 @@ class EventContext(ExecutionContext):
         if self._work == 0:
             self.end()
 
+    def part_with_itself(self) -> None:
+        pass  # it ends with its work, whoever holds its targets
+
     def let_go(self) -> None:
         self._holds -= 1

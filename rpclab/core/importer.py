@@ -119,6 +119,9 @@ class Importer(Endpoint):
         try:
             return self._push(pending, message, values, context)
         finally:
+            # Nobody else can: what was read is for the callee alone.
+            for promise in outgoing.reads.values():
+                promise.dispose()
             outgoing.reads.clear()
 
     def _observe_call(self, message: Message, size: int) -> None:
@@ -190,6 +193,8 @@ class Importer(Endpoint):
                 self.host.arrived(entry, message[size])
             entry.settle(state, value)
             return
+        if number >= self._next_call:
+            raise RemoteProtocolError(f"the peer settled id {number}, which is no call")
         if number > 0 and self._acknowledges and not incoming.references:
             self._seen += 1
         elif number > 0 or incoming.references:

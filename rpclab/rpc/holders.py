@@ -147,21 +147,23 @@ class Holders:
     def _texts(self, way: list[int]) -> list[str]:
         nodes = [self._nodes[number] for number in way]
         words: list[str] = []
+        names: list[str] | None = None
         for position in range(1, len(nodes)):
             child, parent = nodes[position - 1 : position + 1]
             if position + 1 < len(nodes) and _owns(nodes[position + 1], parent):
                 continue  # the dict of an object: the object speaks for it
             if position > 1 and _owns(parent, child):
                 child = nodes[position - 2]
-            if position + 1 == len(nodes):
-                return [_join([*words, name]) for name in self._last_words(parent, child)]
-            step = _step(parent, child)
-            if step and step not in words[-1:]:
-                words.append(step)
-        return []
+            names = self._end(parent, child)
+            if names is None:
+                step = _step(parent, child)
+                words += [step] if step not in words[-1:] else []
+        if names is None:
+            names = self._variables.get(id(nodes[-1]), [""])
+        return [_join([*words, name]) for name in names]
 
-    def _last_words(self, parent: Any, child: Any) -> list[str]:
-        """Name the end of a way; there may be several names."""
+    def _end(self, parent: Any, child: Any) -> list[str] | None:
+        """Name the end of a way; there may be several names, or (None) it is no such end."""
         if _is_namespace(parent):
             return self._names(parent, child)
         if type(parent) in _SUSPENDABLE:
@@ -174,8 +176,7 @@ class Holders:
             return [f"attribute {_key(dict(vars(parent)), child)} of class {parent.__qualname__}"]
         if _full_name(type(parent)) in _ENDS:
             return [_ENDS[_full_name(type(parent))].format(name=_attribute(parent, child))]
-        step = _step(parent, child)
-        return [_join([step, name]) for name in self._variables.get(id(parent), [""])]
+        return None
 
     def _names(self, namespace: dict[Any, Any], child: Any) -> list[str]:
         names = [
@@ -222,7 +223,8 @@ def _owns(owner: Any, value: Any) -> bool:
         return value is owner.__closure__ or value is owner.__defaults__
     if type(value) is not dict:
         return False
-    return issubclass(type(owner), type) or (
+    # The only plain dict of a function's frame is a copy of its variables, as a debugger makes one.
+    return issubclass(type(owner), (type, FrameType)) or (
         type(owner) is not dict and instance_attributes(owner) is value
     )
 

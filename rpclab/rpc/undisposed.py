@@ -125,8 +125,8 @@ def warning_of(context: ExecutionContext) -> Callable[[], None] | None:
         try:
             warnings.warn_explicit(text, UndisposedStubWarning, place or "rpclab", line or 0)
         except UndisposedStubWarning as error:
-            # Where warnings are errors the block that ended raises this one. After a call there is no
-            # such block, and to raise would stop the run queue.
+            # Where warnings are errors, the block that ended raises this one. After a call there is
+            # no such block, and to raise would stop the run queue.
             if _in_a_task() and current.get() is not context:
                 raise
             engine.report(error, f"the end of {owner_of(context)}")

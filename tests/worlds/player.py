@@ -17,6 +17,7 @@ from worlds.programs import DRIVER, write
 import rpclab
 from rpclab import RpcStub, RpcTarget
 from rpclab.core.contexts import EventContext, current
+from rpclab.core.imports import REJECTED
 from rpclab.workers.modules import run_source
 
 NODE = """
@@ -189,8 +190,10 @@ class Play:
         value = self.slots[slot]
         return value["ref"] if self.forms[slot] == "dict" else value
 
-    def count(self, slots):
+    def count(self, slots, promise=None):
         """A message with these leaves: each own target in it makes a stub."""
+        if promise is not None and promise.__pending__.state == REJECTED:
+            return  # none left: what it was called on is broken already
         values = {id(self.slots[slot]): self.slots[slot] for slot in slots}.values()
         for value in values:
             if isinstance(value, Cell):
@@ -230,30 +233,28 @@ class Play:
         task.cancel()
 
     async def relay(self, slot, uid, arg, times, kind):
-        self.count([arg])
         self.calls[uid] = self.call(slot, uid, "relay", self.ref(arg), times, kind)
+        self.count([arg], self.calls[uid])
 
     async def keep(self, slot, uid, arg):
-        self.count([arg])
         self.calls[uid] = self.call(slot, uid, "keep", self.ref(arg))
+        self.count([arg], self.calls[uid])
 
     async def fetch(self, new, slot, uid, kept, form):
         self.opened(new, self.call(slot, uid, "fetch", kept, form), form)
 
     async def echo(self, new, slot, uid, arg, form, nap):
-        self.count([arg])
         self.opened(new, self.call(slot, uid, "echo", self.ref(arg), form, nap), form)
+        self.count([arg], self.slots[new])
 
     async def child(self, new, slot, uid, name, form):
         self.opened(new, self.call(slot, uid, "child", name, form), form)
 
     async def play(self, new, worker, number, args):
-        self.count(args)
         returns = self.stage.program.scripts[number].returns
         self.opened(new, self.start(worker, number, args), returns[1] if returns else "alone")
 
     async def leave(self, worker, number, args, after):
-        self.count(args)
         task = asyncio.ensure_future(attempt(self.start(worker, number, args)))
         await asyncio.sleep(after)
         task.cancel()
@@ -261,7 +262,9 @@ class Play:
     def start(self, worker, number, args):
         family = (self.script.worker, worker)
         self.stage.calls[family].append(f"script {number}")
-        return self.env[worker].play(number, [self.ref(arg) for arg in args])
+        promise = self.env[worker].play(number, [self.ref(arg) for arg in args])
+        self.count(args, promise)
+        return promise
 
     async def settle(self, slot):
         try:

@@ -325,8 +325,9 @@ class _Page:
             self.steps.append(("child", new, slot, self.uid(), name, form))
 
     def arguments(self, receiver):
-        # Each once: what is mentioned twice arrives as one stub, and would be disposed twice.
-        args = sorted({self.argument(receiver) for _ in range(self.random.randint(0, 3))})
+        args = [self.argument(receiver) for _ in range(self.random.randint(0, 3))]
+        # Each once: what is mentioned twice may arrive as one stub, and would be disposed twice.
+        args = list({self.refs[slot].target: slot for slot in args}.values())
         if any(self.refs[slot].broken for slot in args):
             # Whether the others are sent with one that fails would depend on when it does.
             args = [slot for slot in args if self.refs[slot].state != "own"]
