@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class RpcError(Exception):
@@ -163,7 +164,8 @@ def fresh_copy(error: BaseException) -> BaseException:
 
     The copy has the class, args, attributes, cause and notes of the original, and no traceback.
     """
-    kind, arguments, *state = error.__reduce__()[:3]
+    reduced: Any = error.__reduce__()
+    kind, arguments, *state = reduced[:3]
     copy: BaseException = kind(*arguments)
     if state and state[0]:
         copy.__setstate__(dict(state[0]))

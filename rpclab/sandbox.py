@@ -19,7 +19,7 @@ from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.errors import UnknownBindingError, near
 from rpclab.rpc import local
 from rpclab.rpc.engine import Engine
-from rpclab.rpc.stubs import ServiceBinding
+from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.waiting import Waiting, waiting
 from rpclab.trace.accounting import Ledger
 from rpclab.trace.recording import Recording

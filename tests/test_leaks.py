@@ -5,6 +5,7 @@ import gc
 import inspect
 import sys
 import warnings
+import weakref
 
 import pytest
 
@@ -208,7 +209,7 @@ async def test_variables_that_a_debugger_has_copied_are_variables(sandbox, env, 
 
     [error] = await asyncio.gather(fail(), return_exceptions=True)
     monkeypatch.setattr(sys, "last_value", error, raising=False)
-    copy = error.__traceback__.tb_next.tb_frame.f_locals
+    copy = error.__traceback__.tb_frame.f_locals
     del error
     await settle()
     words = f"variable stub of {fail.__qualname__} in a traceback (sys.last_value)"
@@ -381,11 +382,11 @@ async def test_the_report_is_the_same_each_time(sandbox, env):
 
 async def test_looking_leaves_no_reference_behind(sandbox, env):
     counter = await env.COUNTER.new_counter()
+    alive = weakref.ref(counter)
     sandbox.leaks()
     del counter
     await settle()
-    assert sandbox.leaks() == []
-    assert not [thing for thing in gc.get_objects() if type(thing) is rpclab.RpcStub]
+    assert alive() is None
 
 
 async def test_looking_leaves_a_dict_from_locals_alone(sandbox, env):

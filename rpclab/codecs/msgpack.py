@@ -20,6 +20,7 @@ from rpclab.codecs.values import (
 )  # fmt: skip
 from rpclab.core.containers import DICT_TYPES
 from rpclab.core.dialects import MSGPACK
+from rpclab.core.targets import Exposed
 from rpclab.core.messages import CALL, KEYWORDS, REJECT, RESOLVE, Message
 from rpclab.core.promised import Unreadable
 from rpclab.core.references import PLACEHOLDER, Here
@@ -72,10 +73,10 @@ class MsgpackCodec:
             Exception: whatever the values' own code raises.
         """
         for value in values:
-            if type(value) not in SCALARS:
+            if type(value) not in SCALARS and not isinstance(value, Exposed):
                 return self._encode_containers(message, values)
         try:
-            frame = self._pack(message)
+            frame: bytes = self._pack(message)
         except BaseException as error:
             raise self._failure(error, message) from None
         if len(frame) > self._limits.message_bytes:
@@ -87,7 +88,7 @@ class MsgpackCodec:
         try:
             if is_shared(values, self._limits.nesting):
                 written = self._numbered(message)
-            frame = self._pack(written)
+            frame: bytes = self._pack(written)
         except BaseException as error:
             raise self._failure(error, message) from None
         if len(frame) > self._limits.message_bytes:
@@ -113,6 +114,8 @@ class MsgpackCodec:
         self._recording = recording
         try:
             return self._value(value)
+        except BaseException as error:
+            raise self._failure(error, [RESOLVE, 0, value]) from None
         finally:
             self._recording = None
 
@@ -122,9 +125,10 @@ class MsgpackCodec:
         try:
             if self._level == len(self._packers):
                 self._packers.append(self._new_packer())
-            return self._packers[self._level].pack(value)
+            packed: bytes = self._packers[self._level].pack(value)
         finally:
             self._level -= 1
+        return packed
 
     def _value(self, value: Any) -> bytes:
         """Pack a value that the check of the whole message has not seen."""

@@ -47,7 +47,8 @@ class Announcement(Hook):
             frame = session._encode([REJECT, self.id, error, False], [])
         session.send_frame(frame)
         if not session.outgoing.references:
-            session.exports.pop(self.id).release()
+            del session.exports[self.id]
+            self.release()
 
     def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
         """Nothing is ever called on it: the peer waits for the value."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from rpclab.core.containers import contents
 from rpclab.core.hooks import BrokenHook, ForwardHook, Hook, TargetHook
 from rpclab.core.imports import PENDING, REJECTED, RESOLVED
 from rpclab.core.targets import is_target, no_such_step
@@ -63,9 +64,9 @@ class Answer:
     trace: Any = None
 
     def __init__(
-        self, session: Session | None, answer_id: int, params: list[Handle] | None = None
+        self, session: Any, answer_id: int, params: list[Handle] | None = None
     ) -> None:
-        self.session = session
+        self.session: Session | None = session
         self.id = answer_id
         self.params = params
 
@@ -169,12 +170,13 @@ class Answer:
             for handle in self.params:
                 handle.dispose("parameter")
             self.params = None
-        if self.serving:
+        context, via = self.context, self.via
+        if self.serving and context is not None and via is not None:
             self.serving = False
             self.running = None
-            self.context.finished(self)
-            self.via.returned()
-            self.context.let_go()
+            context.finished(self)
+            via.returned()
+            context.let_go()
         if self._after is not None:
             after, self._after = self._after, None
             for follow_up in after:
@@ -240,6 +242,8 @@ class Answer:
                     return
                 value = value[name]
         if args is None:
+            # What was read shares the stubs inside with the result it is a part of.
+            answer.adopt(self, value)
             answer.resolve(value)
         else:
             answer.reject(not_callable(answer.path or tuple(names)))
@@ -272,11 +276,11 @@ class Answer:
     def adopt(self, other: Answer, value: Any) -> None:
         """Take over the hooks that another answer has for the parts of `value`."""
         hooks = other._hooks
-        if hooks is not None:
-            del value
-            for part, hook in list(hooks.values()):
-                if self._hooks is None or id(part) not in self._hooks:
-                    self.keep(part, hook)
+        if hooks is None:
+            return
+        for part in contents(value):
+            if id(part) in hooks and self.kept(part) is None:
+                self.keep(part, hooks[id(part)][1])
 
     def keep(self, value: Any, hook: Hook) -> None:
         """Remember the hook of a part of the result, for calls pipelined on it; a claim on it."""

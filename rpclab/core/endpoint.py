@@ -67,7 +67,7 @@ class Endpoint:
         self,
         name: str,
         *,
-        codec: Callable[[Session], Codec],
+        codec: Callable[[Any], Codec],
         host: Host,
         keeper: ExecutionContext,
         main: Hook | None = None,

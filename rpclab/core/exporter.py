@@ -91,7 +91,7 @@ class Exporter(Endpoint):
         if self.exports.get(answer.id) is not answer:
             return
         if not answer.pulled:
-            answer.pulled = frame  # type: ignore[assignment]
+            answer.pulled = frame
             return
         if self.host.observe is not None:
             kind = "result" if answer.state == RESOLVED else "error"
@@ -123,7 +123,7 @@ class Exporter(Endpoint):
             The copy, and the handles inside it.
         """
         importer = self.host.loopback(source.context or self.keeper)
-        exporter = importer.peer
+        exporter: Any = importer.peer
         exporter.outgoing.begin(source.context or self.keeper, source=source)
         frame = exporter._encode([RESOLVE, 0, source.value], [source.value])
         importer.incoming.begin()
@@ -148,13 +148,16 @@ class Exporter(Endpoint):
         kwargs = None
         if len(message) > 5:
             kwargs = message[5].get(KEYWORDS)
-            if DEADLINE in message[5]:
-                self.host.bound(answer, message[5][DEADLINE])
-            answer.moment = message[5].get(NODE)
+            self._apply(answer, message[5])
         if incoming.promised is None and type(hook) is TargetHook and hook.blocked is None:
             hook.start(answer, message[3], message[4], kwargs)
         else:
             hook.deliver(answer, message[3], message[4], kwargs, incoming.promised)
+
+    def _apply(self, answer: Answer, options: dict[str, Any]) -> None:
+        if DEADLINE in options:
+            self.host.bound(answer, options[DEADLINE])
+        answer.moment = options.get(NODE)
 
     def _bad_call(self, call: int, target: int) -> RemoteProtocolError:
         if call <= self._last_call:
@@ -164,7 +167,7 @@ class Exporter(Endpoint):
         return RemoteProtocolError(f"the peer holds more than {self._most_exports} exports")
 
     def _receive_map(self, message: Message) -> None:
-        _, call, target, path, captures, program = message
+        _, call, target, path, captures, program, *options = message
         hook = self.exports.get(target)
         if call <= self._last_call or hook is None:
             raise self._bad_call(call, target)
@@ -172,6 +175,8 @@ class Exporter(Endpoint):
         answer = self.exports[call] = Answer(self, call, self.incoming.handles)
         if self._pulls:
             answer.pulled = False
+        if options:
+            self._apply(answer, options[0])
         parsed = Program.parse(program, len(captures))
         step = answer.step()
         hook.deliver(step, path, None, None, None)
@@ -203,12 +208,3 @@ class Exporter(Endpoint):
             frame, answer.pulled = answer.pulled, True
             if frame:
                 self.reply(answer, frame)
-
-    def _acknowledge(self, seen: int) -> None:
-        exports, unacknowledged = self.exports, self._unacknowledged
-        if seen - self._acknowledged > len(unacknowledged):
-            self.abort(RemoteProtocolError("the peer acknowledges settlements that were not sent"))
-            return
-        for _ in range(seen - self._acknowledged):
-            exports.pop(unacknowledged.popleft(), None)
-        self._acknowledged = seen

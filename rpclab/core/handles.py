@@ -56,7 +56,8 @@ class Handle:
 
     def belong(self, context: ExecutionContext) -> None:
         """Make `context` the owner."""
-        self.context.disown(self)
+        if not self.context.long:
+            self.context.disown(self)
         self.context = context
         if not context.long:
             context.own(self)

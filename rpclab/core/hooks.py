@@ -119,7 +119,7 @@ class TargetHook(Hook):
         self.blocked = None
         self.target = target
         self.broken = False
-        self._methods: dict[str, Any] = {}
+        self._methods: dict[str, Any] | None = None
         self._active = 0
         self._places: list[tuple[Session, int]] | None = None
         context.exported(self)
@@ -136,9 +136,12 @@ class TargetHook(Hook):
         function = None
         if args is not None and type(path) is str:
             # A method that was found once is found again with fewer questions.
-            function = self._methods.get(path)
+            methods = self._methods
+            if methods is None:
+                methods = self._methods = {}
+            function = methods.get(path)
             if function is None or not is_still_method(target, path, function):
-                function = self._methods[path] = method_of(target, path)
+                function = methods[path] = method_of(target, path)
         if function is not None:
             args.insert(0, target)
             context.host.run(answer, function, args, kwargs, context)

@@ -31,7 +31,7 @@ class Host(Protocol):
     sites: bool
     """Whether somebody wants to know where stubs are made: see `site`."""
 
-    def wake(self, session: Session) -> None:
+    def wake(self, session: Any) -> None:
         """Flush this session's outbox in the next turn. Never flushes at once."""
 
     def forget(self, entry: Import) -> None:

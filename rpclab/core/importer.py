@@ -15,6 +15,7 @@ from rpclab.errors import LocalProtocolError, RemoteProtocolError
 
 if TYPE_CHECKING:
     from rpclab.core.contexts import ExecutionContext
+    from rpclab.core.host import Observer
 
 
 class Importer(Endpoint):
@@ -76,6 +77,8 @@ class Importer(Endpoint):
             return self._too_late(context)
         pending = Pending(self, self._next_call, context)
         message = [MAP, self._next_call, target, path, captures, program]
+        if self.host.special:
+            message.append(self._options(pending, None))
         return self._push(pending, message, captures, context)
 
     def _push(
@@ -95,7 +98,7 @@ class Importer(Endpoint):
         if not context.long:
             context.started(pending)
         if self.host.observe is not None:
-            self._observe_call(message, len(frame))
+            self._observe_call(self.host.observe, message, len(frame))
         self.send_frame(frame)
         if self._pulls:
             self.send_frame(self._encode([PULL, call], []))
@@ -124,14 +127,13 @@ class Importer(Endpoint):
                 promise.dispose()
             outgoing.reads.clear()
 
-    def _observe_call(self, message: Message, size: int) -> None:
+    def _observe_call(self, observe: Observer, message: Message, size: int) -> None:
         kind, call, target, path = message[:4]
         if kind == MAP:
-            self.host.observe(("map", self.name, call, target, len(message[5]) - 1, size))
+            observe(("map", self.name, call, target, len(message[5]) - 1, size))
         else:
             keywords = message[5].get(KEYWORDS) if len(message) > 5 else None
-            event = ("call", self.name, call, target, path, message[4], keywords, size)
-            self.host.observe(event)
+            observe(("call", self.name, call, target, path, message[4], keywords, size))
 
     def _options(self, pending: Pending, kwargs: dict[str, Any] | None) -> dict[str, Any]:
         options = self.host.call_options(pending)

@@ -136,8 +136,8 @@ class Pending(Import):
     arrival: list[int] | None = None
     _followers: list[Callable[[], None]] | None = None
 
-    def __init__(self, session: Session, import_id: int, context: ExecutionContext) -> None:
-        self.session = session
+    def __init__(self, session: Any, import_id: int, context: ExecutionContext) -> None:
+        self.session: Session = session
         self.id = import_id
         self.context = context
 

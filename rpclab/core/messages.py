@@ -10,7 +10,7 @@ Floor: core. On the hot path a message is a plain list, its kind first:
     [CANCEL, id]                                nobody waits for this call any more
     [STREAM, ...], [PIPE, ...]                  reserved for byte streams
     [ABORT, error]                              the session ends, with this reason
-    [MAP, id, target, path, captures, program]  replay a recorded function at the callee
+    [MAP, id, target, path, captures, program, options?]  replay a recorded function at the callee
 
 Ids are positive where the importer chose them (calls) and negative where the exporter did; none
 is ever used twice. A `path` is one name, or a list of names; `args` is a list, or None to read a
@@ -106,13 +106,14 @@ def _is_options(options: object) -> bool:
 
 def _is_map(message: Message) -> bool:
     return (
-        len(message) == 6
+        6 <= len(message) <= 7
         and type(message[1]) is int
         and message[1] > 0
         and type(message[2]) is int
         and _is_names(message[3])
         and type(message[4]) is list
         and type(message[5]) is list
+        and (len(message) == 6 or _is_options(message[6]))
     )
 
 

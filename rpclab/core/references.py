@@ -61,8 +61,8 @@ class Outgoing:
         reads: by `id`, the promises of the properties among the arguments.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: Any) -> None:
+        self._session: Session = session
         self.context: ExecutionContext = session.keeper
         self.source: Answer | None = None
         self._known: dict[int, tuple[Any, Reference]] = {}
@@ -219,7 +219,7 @@ class Outgoing:
         """Take back what was introduced since `mark`: the message, or that part, is not sent."""
         keep = self.source is not None
         for export_id in self._introduced[mark:]:
-            hook = self._session.exports.pop(export_id)
+            hook: Any = self._session.exports.pop(export_id)
             # The disposer runs for a target in a result, and not for an argument never sent.
             if isinstance(hook, TargetHook) and not keep and hook.claims == 1:
                 hook.forget()
@@ -241,15 +241,15 @@ class Incoming:
         captures: what that function captured.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: Any) -> None:
+        self._session: Session = session
         self._known: dict[Reference, Any] = {}
         self.handles: list[Handle] | None = None
         self.promised: list[Promised] | None = None
         self.references = False
         self.own: list[Handle] | None = None
         self.variables: list[Answer] | None = None
-        self.captures: list[Any] = []
+        self.captures: list[Answer] = []
 
     def begin(self) -> None:
         """Start a message."""
@@ -266,11 +266,11 @@ class Incoming:
         Raises:
             RemoteProtocolError: there is no such thing; that is the peer's fault.
         """
-        reference = (kind, number)
-        if reference in self._known:
-            return self._known[reference]
         self.references = True
-        value = self._known[reference] = self._make(kind, number)
+        reference = (kind, number)
+        value = self._known.get(reference)
+        if value is None:
+            value = self._known[reference] = self._make(kind, number)
         return value
 
     def _make(self, kind: int, number: int) -> Any:
@@ -300,7 +300,7 @@ class Incoming:
 
     def _variable(self, number: int, variables: list[Answer]) -> Any:
         if -len(self.captures) <= number < 0:
-            return self.captures[-number - 1]
+            return self._promise(PromisedAnswer(self.captures[-number - 1], self._session))
         if 0 <= number < len(variables):
             return self._promise(PromisedAnswer(variables[number], self._session))
         raise RemoteProtocolError(f"the peer's program has no variable {number}")

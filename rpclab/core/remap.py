@@ -7,19 +7,21 @@ message. Variable 0 is the item, variable n the result of instruction n; below z
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.answers import Answer
 from rpclab.core.contexts import ExecutionContext, current
 from rpclab.core.hooks import Filler
 from rpclab.core.imports import PENDING, REJECTED, Pending
+from rpclab.core.promised import Promised
 from rpclab.core.references import PLACEHOLDER, Outgoing, Reference
 from rpclab.errors import RemoteProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpclab.core.promised import Promised
+    from rpclab.core.handles import Handle
     from rpclab.core.session import Session
 
 
@@ -44,14 +46,19 @@ class Placeholder(Pending):
 
 
 class Captured:
-    """A stub or promise from outside that a recorded function uses."""
+    """A stub or promise from outside that a recorded function uses.
 
-    def __init__(self, value: Any, kind: type) -> None:
-        self._value = value
-        self._kind = kind
+    Args:
+        value: what it is; kept, so that nothing else gets its identity meanwhile.
+        refer: refers to it in the message that takes the program along.
+    """
+
+    def __init__(self, value: Any, refer: Callable[[Outgoing], Reference]) -> None:
+        self.value = value
+        self._refer = refer
 
     def __rpc_refer__(self, outgoing: Outgoing) -> Reference:
-        return self._kind.__rpc_refer__(self._value, outgoing)  # type: ignore[attr-defined,no-any-return]
+        return self._refer(outgoing)
 
 
 class Recording(ExecutionContext):
@@ -67,11 +74,11 @@ class Recording(ExecutionContext):
         self.instructions: list[Any] = []
         self._known: dict[int, int] = {}
 
-    def capture(self, value: Any) -> int:
+    def capture(self, value: Any, refer: Callable[[Outgoing], Reference] | None = None) -> int:
         """Give the variable of something from outside."""
         known = self._known.get(id(value))
         if known is None:
-            self.captures.append(Captured(value, type(value)))
+            self.captures.append(Captured(value, refer or value.__rpc_refer__))
             known = self._known[id(value)] = -len(self.captures)
         return known
 
@@ -84,14 +91,29 @@ class Recording(ExecutionContext):
         self.instructions.append([subject, names, part])
         return Placeholder(self, len(self.instructions))
 
+    # What a value inside a recorded call asks for: an `Outgoing` gives numbers, this gives variables.
+
     def refer(self, value: Any) -> Reference | None:
-        """The reference of a value inside a recorded call."""
-        if getattr(type(value), "__rpc_refer__", None) is None:
-            return None
-        entry = getattr(value, "__rpc_entry__", None)
-        if isinstance(entry, Placeholder):
-            return (PLACEHOLDER, entry.id)
-        return (PLACEHOLDER, self.capture(value))
+        """The reference of a value inside a recorded call; None if it is sent as a copy."""
+        refer = getattr(type(value), "__rpc_refer__", None)
+        return None if refer is None else refer(value, self)  # type: ignore[no-any-return]
+
+    def refer_handle(self, value: Any, handle: Handle, *, binding: bool = False) -> Reference:
+        """Refer to a stub or binding from outside."""
+        def refer(outgoing: Outgoing) -> Reference:
+            return outgoing.refer_handle(value, handle, binding=binding)
+
+        return (PLACEHOLDER, self.capture(value, refer))
+
+    def refer_promise(self, pending: Pending) -> Reference:
+        """Refer to the item, a step, or a promise from outside."""
+        if isinstance(pending, Placeholder):
+            return (PLACEHOLDER, pending.id)
+        return (PLACEHOLDER, self.capture(pending, lambda out: out.refer_promise(pending)))
+
+    def refer_property(self, _value: Any, read: Callable[[], Any]) -> Reference:
+        """Refer to a property: reading it is a step of its own."""
+        return self.refer_promise(read().__rpc_entry__)
 
 
 def record(
@@ -115,10 +137,13 @@ def record(
     token = current.set(recording)
     try:
         result = function(wrap(Placeholder(recording, 0)))
-        program = [*recording.instructions, session.encode_part(result, recording)]
+        if inspect.iscoroutine(result):
+            result.close()
+            raise TypeError("the function given to map() runs once, here, and cannot be async")
+        returned = session.encode_part(result, recording)
     finally:
         current.reset(token)
-    return recording.captures, program
+    return recording.captures, [*recording.instructions, returned]
 
 
 class Program:
@@ -151,7 +176,7 @@ class Program:
 
 
 def replay(
-    answer: Answer, source: Answer, captures: list[Any], program: Program, session: Session
+    answer: Answer, source: Answer, captures: list[Any], program: Program, session: Any
 ) -> None:
     """Run a program on the value of `source`: on each item of a list, once on another, not on None.
 
@@ -174,7 +199,8 @@ def replay(
     if answer.context is None:
         answer.context = source.context or session.keeper
     items = value if type(value) is list else [value]
-    runs = [_Run(answer, source, item, captures, program, session) for item in items]
+    captured = [_captured(answer, capture) for capture in captures]
+    runs = [_Run(answer, source, item, captured, program, session) for item in items]
     results: list[Any] = []
 
     def advance() -> None:
@@ -194,6 +220,24 @@ def replay(
     advance()
 
 
+def _captured(answer: Answer, value: Any) -> Answer:
+    """The variable of a capture; where that is a promise, it settles when the promise does."""
+    step = answer.step()
+    step.context = answer.context
+
+    def settled() -> None:
+        try:
+            step.resolve(value.take(answer))
+        except Exception as error:  # noqa: BLE001 - the error of a rejected promise
+            step.reject(error)
+
+    if isinstance(value, Promised):
+        value.watch(settled)
+    else:
+        step.resolve(value)
+    return step
+
+
 class _Run:
     """One replay of a program, on one item."""
 
@@ -202,7 +246,7 @@ class _Run:
         answer: Answer,
         source: Answer,
         item: Any,
-        captures: list[Any],
+        captures: list[Answer],
         program: Program,
         session: Session,
     ) -> None:
@@ -217,19 +261,11 @@ class _Run:
             step = answer.step()
             step.context = answer.context
             call, promised = self._decode(part) if part is not None else (None, None)
-            target = self._variable(subject, answer)
+            target = self._variables[subject] if subject >= 0 else captures[-subject - 1]
             args, kwargs = call if call is not None else (None, None)
             target.deliver(step, path, args, kwargs, promised)
             self._variables.append(step)
         self._result, self.places = self._decode(program.result)
-
-    def _variable(self, index: int, answer: Answer) -> Answer:
-        if index >= 0:
-            return self._variables[index]
-        capture = answer.step()
-        capture.context = answer.context
-        capture.resolve(self._captures[-index - 1])
-        return capture
 
     def _decode(self, part: bytes) -> tuple[Any, list[Promised]]:
         incoming = self._session.incoming

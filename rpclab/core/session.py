@@ -64,6 +64,15 @@ class Session(Importer, Exporter):
         if self._seen != self._told:
             self.awake()
 
+    def _acknowledge(self, seen: int) -> None:
+        exports, unacknowledged = self.exports, self._unacknowledged
+        if seen - self._acknowledged > len(unacknowledged):
+            self.abort(RemoteProtocolError("the peer acknowledges settlements that were not sent"))
+            return
+        for _ in range(seen - self._acknowledged):
+            exports.pop(unacknowledged.popleft(), None)
+        self._acknowledged = seen
+
     def _receive_other(self, kind: int, message: Message) -> None:
         if kind == REJECT:
             error = message[2]

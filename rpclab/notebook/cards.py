@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rpclab.core.imports import Import
 from rpclab.core.targets import surface
-from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub, ServiceBinding
+from rpclab.rpc.bindings import ServiceBinding
+from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub
 from rpclab.sandbox import NOTEBOOK, Sandbox
 from rpclab.trace.trace import Trace
 from rpclab.workers.env import Env

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from rpclab.notebook.cards import (
     Card, env_card, sandbox_card, stub_card, trace_html, worker_card,
 )  # fmt: skip
-from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub, ServiceBinding
+from rpclab.rpc.bindings import ServiceBinding
+from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub
 from rpclab.sandbox import Sandbox
 from rpclab.trace.trace import Trace
 from rpclab.workers.env import Env

@@ -58,7 +58,8 @@ class Activity:
 
     def __repr__(self) -> str:
         state = "done" if self.done() else "running"
-        return f"<Activity {self._coroutine.__qualname__}, {state}>"
+        name = getattr(self._coroutine, "__qualname__", "?")
+        return f"<Activity {name}, {state}>"
 
     def start(self) -> bool:
         """Run the first step. Says whether the coroutine is through."""

@@ -115,15 +115,15 @@ class DeadlineBlock:
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool | None:
+    ) -> None:
         _count(-1)
         if self._token is not None:
             current_deadline.reset(self._token)
         if self._timeout is None or self._deadline is None:
-            return None
+            return
         if self._timeout.expired() or self._deadline.left() == 0:
             self._deadline.expire()
-        return await self._timeout.__aexit__(kind, error, traceback)
+        await self._timeout.__aexit__(kind, error, traceback)
 
     @property
     def when(self) -> float | None:

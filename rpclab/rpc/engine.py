@@ -25,7 +25,8 @@ from rpclab.rpc.activity import Activity, StepInterrupted
 from rpclab.rpc import deadlines
 from rpclab.rpc.deadlines import Deadline, current_deadline
 from rpclab.rpc.sites import calling_site, place_parameters, remote_note, trim
-from rpclab.rpc.stubs import RpcStub, ServiceBinding
+from rpclab.rpc.bindings import ServiceBinding
+from rpclab.rpc.stubs import RpcStub
 from rpclab.rpc.undisposed import warning_of
 from rpclab.transports import memory
 
@@ -330,7 +331,7 @@ class Engine:
             answer.suspend(activity)
 
     def _variables(self, answer: Answer, context: ExecutionContext) -> Context:
-        variables = context.variables
+        variables: Context | None = context.variables
         if variables is None:
             variables = context.variables = Context()
             variables.run(current.set, context)

@@ -1,4 +1,4 @@
-"""What the application holds of the other side: stubs, promises, properties, bindings.
+"""What the application holds of the other side: stubs, promises, properties.
 
 Floor: rpc. Their local names are `dup`, `dispose`, `on_broken`, on promises `map`, and dunders;
 every other name is remote, and `stub["name"]` reaches those too. Nothing that a debugger, a
@@ -15,6 +15,7 @@ from rpclab.core.imports import PENDING, REJECTED, Pending
 from rpclab.core.remap import Placeholder, record
 from rpclab.core.targets import is_target, no_such_step
 from rpclab.errors import PROMISE_DISPOSED, DisposedError, fresh_copy, not_callable
+from rpclab.rpc.unknown import Unknown
 from rpclab.rpc.waiter import Waiter
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class RpcProperty(Remote):
 
     def __repr__(self) -> str:
         owner = self.__owner__
-        of = repr(owner) if isinstance(owner, _Members) else _describe(owner)
+        of = repr(owner) if isinstance(owner, _Members) else describe(owner)
         return f"<RpcProperty {'.'.join(_names(self.__path__))} of {of}>"
 
     def __rpc_refer__(self, outgoing: Outgoing) -> Reference:
@@ -176,8 +177,7 @@ class RpcStub(Remote):
         return RpcPromise(self.__handle__.call([], args, kwargs))
 
     def __await__(self) -> Generator[Any, None, RpcStub]:
-        return self
-        yield
+        return given(self).__await__()
 
     def dup(self) -> RpcStub:
         """Make an independent handle of the same stub (rule O5).
@@ -218,10 +218,10 @@ class RpcStub(Remote):
         self.dispose()
 
     def __repr__(self) -> str:
-        return f"<RpcStub {_describe(self.__handle__)}>"
+        return f"<RpcStub {describe(self.__handle__)}>"
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        return _bundle(self)
+        return bundle(self)
 
 
 class RpcPromise(Remote):
@@ -280,7 +280,8 @@ class RpcPromise(Remote):
         if pending.state != PENDING:
             if pending.state == REJECTED:
                 return RpcPromise(pending)
-            return RpcStub(lambda value: value)(pending.value).map(function)
+            with RpcStub(lambda value: value) as local:
+                return local(pending.value).map(function)
         pending.uses += 1
         captures, program = record(pending.session, context, function, MapValue)
         return RpcPromise(pending.session.map(pending.id, [], captures, program, context))
@@ -296,7 +297,7 @@ class RpcPromise(Remote):
         Raises:
             TypeError: always.
         """
-        raise _no_dup("await the promise, and dup() the stub it gives")
+        raise no_dup("await the promise, and dup() the stub it gives")
 
     def on_broken(self, callback: Callable[[BaseException], None]) -> Callable[[], None]:
         """Call `callback(error)` once if the call fails; at once if it has.
@@ -331,81 +332,29 @@ class RpcPromise(Remote):
         return f"<RpcPromise of {_far_side(pending.session)}, {state}>"
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        return _bundle(self)
+        return bundle(self)
 
 
-class MapValue(RpcPromise):
+class MapValue(Unknown, RpcPromise):
     """The placeholder inside `map`: what the callee will put there, unknown here."""
 
     __slots__ = ()
 
-    def __refuse__(self, *_: object, **__: object) -> NoReturn:
-        raise TypeError(
-            "the function given to map() runs once, here, before there are values: it can call"
-            " methods of its argument and return what they give, but not look at it"
-            " (no if, no f-string, no arithmetic, no loop); do that in a method of the Worker,"
-            " or await the list"
-        )
+    dispose = map = on_broken = Unknown.__refuse__  # type: ignore[assignment]
 
-    __bool__ = __str__ = __format__ = __int__ = __float__ = __index__ = __hash__ = __refuse__  # type: ignore[assignment]
-    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __refuse__  # type: ignore[assignment]
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __refuse__
-    __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __refuse__
-    __pow__ = __rpow__ = __neg__ = __pos__ = __abs__ = __invert__ = __refuse__
-    __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = __refuse__
-    __iter__ = __len__ = __contains__ = __await__ = __aenter__ = __refuse__  # type: ignore[assignment]
-    dispose = map = on_broken = __refuse__  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return "<the value that map() will put here>"
+    def __member__(self, name: str) -> MapProperty:
+        return MapProperty(_Members(self), name)
 
 
-class ServiceBinding(Remote):
-    """A binding to an entrypoint of a Worker: each call reaches a new instance of it (rule E2).
+class MapProperty(Unknown, RpcProperty):
+    """A member of such a value; it may be called, passed on and returned."""
 
-    It is not disposed, and awaiting it gives itself (rules C21, O18).
-    """
+    __slots__ = ()
 
-    __slots__ = ("__dict__", "__handle__", "__weakref__")
+    map = Unknown.__refuse__  # type: ignore[assignment]
 
-    def __init__(self, handle: Handle) -> None:
-        self.__handle__ = handle
-
-    def __getattr__(self, name: str) -> Any:
-        if name[0] == "_" and name[-1] == "_":
-            raise AttributeError(name)
-        member = self.__dict__[name] = RpcProperty(self.__handle__, name)
-        return member
-
-    def __member__(self, name: str) -> RpcProperty:
-        return RpcProperty(self.__handle__, name)
-
-    def __await__(self) -> Generator[Any, None, ServiceBinding]:
-        return self
-        yield
-
-    def dup(self) -> NoReturn:
-        """Refuse: a binding has no handles (rule C16).
-
-        Raises:
-            TypeError: always.
-        """
-        raise _no_dup("a binding needs none: it is not disposed")
-
-    def __rpc_handle__(self) -> Handle:
-        return self.__handle__
-
-    def __rpc_refer__(self, outgoing: Outgoing) -> Reference:
-        return outgoing.refer_handle(self, self.__handle__, binding=True)
-
-    def __dir__(self) -> list[str]:
-        return []
-
-    def __repr__(self) -> str:
-        return f"<ServiceBinding {_describe(self.__handle__)}>"
-
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        return _bundle(self)
+    def __member__(self, name: str) -> MapProperty:
+        return MapProperty(self.__owner__, [*_names(self.__path__), name])
 
 
 class _Members:
@@ -428,7 +377,7 @@ class _Members:
         if type(pending) is Placeholder:
             return pending.pipeline(path, args, kwargs, context)
         if context.recording is not None:
-            subject = context.recording.capture(promise)
+            _, subject = context.recording.refer_promise(pending)
             return context.recording.add(subject, path, args, kwargs)  # type: ignore[no-any-return]
         if pending.state == PENDING:
             return pending.pipeline(path, args, kwargs, context)
@@ -462,6 +411,10 @@ def _call_value(
     return session.rejected(_remote(not_callable(tuple(path))), context)
 
 
+async def given(value: Any) -> Any:
+    return value
+
+
 def _remote(error: Any) -> Any:
     error.remote = True
     return error
@@ -471,7 +424,7 @@ def _names(path: str | list[str]) -> list[str]:
     return [path] if type(path) is str else list(path)
 
 
-def _no_dup(advice: str) -> TypeError:
+def no_dup(advice: str) -> TypeError:
     error = TypeError("'dup' is a reserved method and cannot be called over RPC.")
     error.add_note(advice)
     return error
@@ -486,7 +439,7 @@ def _far_side(session: Any) -> str:
     return str(session.name.partition("→")[2]) or str(session.name)
 
 
-def _describe(handle: Handle) -> str:
+def describe(handle: Handle) -> str:
     entry = handle.entry
     if entry is None:
         return "disposed"
@@ -494,7 +447,7 @@ def _describe(handle: Handle) -> str:
     return f"{_far_side(entry.session)}#{-entry.id}{state}"
 
 
-def _bundle(value: object) -> dict[str, str]:
+def bundle(value: object) -> dict[str, str]:
     import html  # noqa: PLC0415 - only for displays
 
     text = repr(value)

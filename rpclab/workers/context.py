@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from rpclab.core.contexts import ExecutionContext, current
 from rpclab.errors import RpcError, near
 from rpclab.rpc.local import home
-from rpclab.rpc.stubs import Remote, RpcPromise, RpcProperty, RpcStub, ServiceBinding
+from rpclab.rpc.bindings import ServiceBinding
+from rpclab.rpc.stubs import Remote, RpcPromise, RpcProperty, RpcStub
 from rpclab.workers.spellings import also_in_javascript
 
 if TYPE_CHECKING:

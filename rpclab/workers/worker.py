@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rpclab.rpc.engine import Engine
-    from rpclab.rpc.stubs import ServiceBinding
+    from rpclab.rpc.bindings import ServiceBinding
     from rpclab.workers.env import Env
 
 

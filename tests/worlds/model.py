@@ -66,6 +66,8 @@ class Model:
                 slots[new] = slots[slot]
             case ("poke", slot, uid, _nap, fails, _kind):
                 self.note(uid, self.call(uid, slots[slot], [], lambda: Broken(uid) if fails else uid))
+            case ("spoil", _slot, uid, _arg):
+                self.note(uid, "refused")
             case ("relay", slot, uid, arg, times, _kind):
                 result = self.call(
                     uid, slots[slot], [slots[arg]], lambda ref: self.relay(uid, ref, times)

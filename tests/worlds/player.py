@@ -12,7 +12,7 @@ from random import Random
 from support.links import Links
 from support.virtual_time import NothingLeftToWaitFor, VirtualTimeLoop
 from worlds.model import Model
-from worlds.programs import DRIVER, write
+from worlds.programs import DRIVER, LONG
 
 import rpclab
 from rpclab import RpcStub, RpcTarget
@@ -45,6 +45,8 @@ class Cell(RpcTarget):
         self._stage.delivered.append((uid, self._name))
         if nap:
             await asyncio.sleep(nap)
+        if nap == LONG:
+            self._stage.outlasted.append(uid)
         if fails:
             raise Failure(uid)
         return uid
@@ -100,6 +102,7 @@ class Stage:
         results: by call, what it gave; the text of the error if it failed.
         sent: how many messages each target was in.
         disposed: how often the disposer of each ran.
+        outlasted: the calls that were cancelled, and went on to their end.
         mortal: the targets whose context may end first; then no disposer runs.
     """
 
@@ -111,6 +114,7 @@ class Stage:
         self.sent = Counter()
         self.disposed = Counter()
         self.mortal = set()
+        self.outlasted = []
 
     def made(self, family, uid, method, *args):
         """Make a call, and note that."""
@@ -231,6 +235,12 @@ class Play:
         task = asyncio.ensure_future(attempt(self.call(slot, uid, named(kind), nap)))
         await asyncio.sleep(after)
         task.cancel()
+
+    async def spoil(self, slot, uid, arg):
+        try:
+            await self.ref(slot).keep(uid, self.ref(arg), object())
+        except rpclab.DataCloneError:
+            self.stage.results[uid] = "refused"
 
     async def relay(self, slot, uid, arg, times, kind):
         self.calls[uid] = self.call(slot, uid, "relay", self.ref(arg), times, kind)
@@ -355,6 +365,7 @@ def left(sandbox, name, before):
 
 def judge(stage, model):
     """Compare what happened with what must."""
+    yield from (f"{uid} went on after it was cancelled" for uid in stage.outlasted)
     reached = dict(stage.delivered)
     counts = Counter(uid for uid, _ in stage.delivered)
     yield from (f"{uid} was delivered {n} times" for uid, n in counts.items() if n > 1)

@@ -7,6 +7,7 @@ or a promise of one. `Program.text()` shows what a seed makes.
     ("local", slot, of)                      a local stub of an own target
     ("poke", slot, uid, nap, fails, kind)    call it; not awaited before the end
     ("give up", slot, uid, nap, after, kind) call it, and cancel the await after a while
+    ("spoil", slot, uid, arg)                call it with something that cannot be sent, too
     ("relay", slot, uid, arg, times, kind)   let it poke what it is given, as often
     ("keep", slot, uid, arg)                 let it keep what it is given …
     ("fetch", new, slot, uid, kept, form)    … and give it back
@@ -23,6 +24,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 DRIVER = "notebook"
+LONG = 50  # a nap that outlasts every cancellation
 
 
 @dataclass
@@ -160,7 +162,7 @@ class _Page:
         chances = {
             self.make: 3, self.poke: 8, self.play: 5 if self.depth < 3 else 0, self.echo: 4,  # noqa: PLR2004
             self.child: 2, self.relay: 3, self.settle: 3, self.dup: 2, self.drop: 1, self.nap: 1,
-            self.give_up: 1, self.keep: 2 if self.calm else 0, self.local: 1 if self.calm else 0,
+            self.give_up: 1, self.spoil: 1, self.keep: 2 if self.calm else 0, self.local: 1 if self.calm else 0,
             self.leave: 1 if self.depth < 3 else 0,  # noqa: PLR2004
         }  # fmt: skip
         self.make()
@@ -199,7 +201,7 @@ class _Page:
         slots = [
             slot
             for slot, ref in self.refs.items()
-            if ref.state in states and kind in (None, ref.kind)
+            if ref.state in states and kind in {None, ref.kind}
         ]
         return self.random.choice(slots) if slots else None
 
@@ -259,8 +261,13 @@ class _Page:
         if slot is not None:
             self.touch(slot)
             after = self.random.choice([0, 0.005, 0.03, 0.2])
-            kind = self.refs[slot].kind
-            self.steps.append(("give up", slot, self.uid(), self.some_nap(), after, kind))
+            kind, nap = self.refs[slot].kind, self.random.choice([0, 0.05, LONG])
+            self.steps.append(("give up", slot, self.uid(), nap, after, kind))
+
+    def spoil(self):
+        slot = self.receiver("cell")
+        if slot is not None and not self.refs[slot].broken:
+            self.steps.append(("spoil", slot, self.uid(), self.pick("own", "stub")))
 
     def relay(self):
         slot = self.receiver("cell")

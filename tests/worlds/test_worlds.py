@@ -1,0 +1,50 @@
+"""Hundreds of random programs do what the model says; with any of these bugs in, they do not."""
+
+from __future__ import annotations
+
+import pytest
+from worlds import bugs
+from worlds.model import Model
+from worlds.player import run
+from worlds.programs import write
+
+PROGRAMS = 400
+BLOCKS = 8
+ENOUGH = 250  # programs, to catch a bug
+
+
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_L5_W1_O5_T6_random_programs_do_what_the_model_says(block):
+    for seed in range(block, PROGRAMS, BLOCKS):
+        program = write(seed)
+        complaints = run(program)
+        assert not complaints, "\n".join([*complaints, program.text()])
+
+
+@pytest.mark.parametrize("bug", bugs.ALL, ids=lambda bug: bug.__name__)
+def test_random_programs_find_the_bug(bug, monkeypatch):
+    bug(monkeypatch)
+    assert any(run(write(seed)) for seed in range(ENOUGH))
+
+
+def test_the_programs_are_the_same_on_every_run():
+    assert write(7).text() == write(7).text()
+    assert write(7).text() != write(8).text()
+
+
+def test_the_programs_do_what_they_are_there_for():
+    steps = {}
+    for seed in range(PROGRAMS):
+        for script in write(seed).scripts:
+            for step in script.steps:
+                steps[step[0]] = steps.get(step[0], 0) + 1
+    rare = {what: count for what, count in steps.items() if count < 50}
+    assert len(steps) == 17
+    assert not rare
+
+
+def test_the_model_knows_many_calls_and_the_failures_among_them():
+    models = [Model(write(seed)) for seed in range(PROGRAMS)]
+    assert sum(len(model.reached) for model in models) > 2000
+    failed = sum(result != uid for model in models for uid, result in model.results.items())
+    assert failed > 200
