@@ -18,8 +18,8 @@ from rpclab.core.answers import Answer
 from rpclab.core.handles import Handle
 from rpclab.core.hooks import TargetHook
 from rpclab.core.imports import PENDING
-from rpclab.rpc.holders import Holders
 from rpclab.rpc.bindings import ServiceBinding
+from rpclab.rpc.holders import Holders
 from rpclab.rpc.stubs import RpcProperty, RpcStub
 from rpclab.rpc.undisposed import (
     Owner,

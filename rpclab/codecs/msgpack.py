@@ -15,15 +15,25 @@ from rpclab.codecs.paths import largest, path_of
 from rpclab.codecs.refusals import too_deep, unsendable
 from rpclab.codecs.sharing import is_ndarray, is_shared
 from rpclab.codecs.values import (
-    DECODERS, ENCODERS, EXCEPTION, GRAPH, INLINE, INTEGER, JOINT, NDARRAY, NODE, SCALARS, UUID,
+    DECODERS,
+    ENCODERS,
+    EXCEPTION,
+    GRAPH,
+    INLINE,
+    INTEGER,
+    JOINT,
+    NDARRAY,
+    NODE,
+    SCALARS,
+    UUID,
     encode_ndarray,
 )  # fmt: skip
 from rpclab.core.containers import DICT_TYPES
 from rpclab.core.dialects import MSGPACK
-from rpclab.core.targets import Exposed
 from rpclab.core.messages import CALL, KEYWORDS, REJECT, RESOLVE, Message
 from rpclab.core.promised import Unreadable
 from rpclab.core.references import PLACEHOLDER, Here
+from rpclab.core.targets import Exposed
 from rpclab.errors import DataCloneError, MessageTooLargeError, RemoteProtocolError
 
 if TYPE_CHECKING:
@@ -43,8 +53,6 @@ class MsgpackCodec:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._outgoing: Any = None
-        self._incoming: Any = None
         self._limits = session.limits
         self._packers = [self._new_packer()]
         self._level = 0

@@ -73,9 +73,7 @@ def largest(message: Message) -> str:
 def _size(value: Any) -> int:
     """How many bytes a value takes, about."""
     try:
-        packer = msgpack.Packer(
-            default=_bulk, strict_types=True, unicode_errors="surrogatepass"
-        )
+        packer = msgpack.Packer(default=_bulk, strict_types=True, unicode_errors="surrogatepass")
         return len(packer.pack(value))
     except (ValueError, RecursionError):
         # It holds itself, perhaps; so each part counts once.

@@ -99,11 +99,20 @@ class Answer:
             if pending.arrival:
                 self.causes = (*self.causes, *pending.arrival)
             if pending.state == RESOLVED:
+                if self.session is None:
+                    self._take_over(pending)
                 self.resolve(pending.value)
             else:
                 self.reject(pending.value, remote=getattr(pending.value, "remote", False))
 
         pending.follow(settled)
+
+    def _take_over(self, pending: Pending) -> None:
+        """The stubs that a step was given go with the step; a message would have moved them."""
+        if pending.stubs:
+            for part in contents(pending.value):
+                self.hook_for(part)
+            pending.dispose_stubs()
 
     # Settling.
 

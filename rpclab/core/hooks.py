@@ -109,7 +109,9 @@ class Hook:
 class TargetHook(Hook):
     """One stub made of a target or function; its disposer runs when the last claim is gone (T6)."""
 
-    __slots__ = ("_active", "_methods", "_places", "broken", "target")
+    __slots__ = (
+        "_active", "_methods", "_number", "_places", "_session", "broken", "target",
+    )  # fmt: skip
 
     context: ExecutionContext
 
@@ -121,6 +123,8 @@ class TargetHook(Hook):
         self.broken = False
         self._methods: dict[str, Any] | None = None
         self._active = 0
+        self._session: Session | None = None
+        self._number = 0
         self._places: list[tuple[Session, int]] | None = None
         context.exported(self)
 
@@ -185,9 +189,13 @@ class TargetHook(Hook):
     def _live_places(self) -> list[tuple[Session, int]]:
         return [
             (session, number)
-            for session, number in self._places or ()
+            for session, number in self._all_places()
             if session.exports.get(number) is self
         ]
+
+    def _all_places(self) -> list[tuple[Session, int]]:
+        first = [] if self._session is None else [(self._session, self._number)]
+        return first + (self._places or [])
 
     def unclaimed(self) -> None:
         # The disposer waits until the calls already made have finished.
@@ -210,15 +218,21 @@ class TargetHook(Hook):
         context.withdrawn(self)
 
     def exported(self, session: Session, export_id: int) -> None:
+        # Nearly every stub is introduced once, and needs no list for that.
+        if self._session is None:
+            self._session = session
+            self._number = export_id
+            return
         self._places = self._places or []
         self._places.append((session, export_id))
         if len(self._places) > 2 * self.claims + _SPARE:
+            self._session = None
             self._places = self._live_places()
 
     def break_off(self) -> None:
         """The context ended: tell the holders (rule W6). The disposer does not run."""
         self.broken = True
-        for session, export_id in self._places or ():
+        for session, export_id in self._all_places():
             session.export_broken(export_id, ContextEndedError(HOST_CONTEXT_ENDED))
 
 

@@ -86,7 +86,10 @@ class Import:
             self.broken = error
             callbacks, self.callbacks = self.callbacks, None
             for callback in callbacks or ():
-                callback(error)
+                try:
+                    callback(error)
+                except Exception as failure:  # the user's: others still wait
+                    self.session.host.report(failure, "a callback given to on_broken")
 
     def watch(self, callback: Callable[[BaseException], None]) -> Callable[[], None]:
         """Call `callback(error)` once when the target is gone; at once if it is already.

@@ -1,6 +1,6 @@
-"""What kernels need to behave while cells await.
+"""What kernels and IPython need to behave well around calls.
 
-Floor: notebook. Each of these mends something that was measured with ipykernel 6.29 to 7.4.
+Floor: notebook. What is mended here was measured with ipykernel 6.29 to 7.4.
 """
 
 from __future__ import annotations
@@ -9,7 +9,12 @@ import asyncio
 import inspect
 from collections.abc import Callable
 from contextvars import Context
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from rpclab.rpc.sites import is_machinery, is_ours
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
 
 _BEAT = 0.2  # seconds
 
@@ -61,5 +66,38 @@ def keep_awake(loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
 
     def undo() -> None:
         task.cancel()
+
+    return undo
+
+
+def hide_our_frames(shell: InteractiveShell) -> Callable[[], None]:
+    """Leave the library's own frames out of the tracebacks that IPython shows.
+
+    An error of a Worker then ends at the user's line; the note below says where in the Worker it
+    was raised. `%debug` still has every frame.
+
+    Returns:
+        A function that takes this back.
+    """
+    formatter: Any = shell.InteractiveTB
+    original = formatter.get_records
+
+    def get_records(*args: Any, **kwargs: Any) -> list[Any]:
+        records: list[Any] = original(*args, **kwargs)
+        names = [getattr(record, "filename", "") for record in records]
+        if not any(map(is_ours, names)):
+            return records
+        users = [
+            record
+            for record, name in zip(records, names, strict=True)
+            if not is_machinery(name) and "nest_asyncio" not in name
+        ]
+        return users or records
+
+    formatter.get_records = get_records
+
+    def undo() -> None:
+        if vars(formatter).get("get_records") is get_records:
+            del formatter.get_records
 
     return undo

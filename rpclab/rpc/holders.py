@@ -62,6 +62,7 @@ class Holders:
         self._internal: set[int] = set()
         self._just_awaited: set[int] = set()
         self._variables = _running_variables()
+        self._frozen = _frozen_namespaces() if gc.get_freeze_count() else {}
         self._search({id(objects), id(self._nodes)})
 
     def of(self, number: int) -> list[str]:
@@ -90,6 +91,9 @@ class Holders:
             for referrer in found:
                 if id(referrer) not in ignored:
                     self._note(referrer, wanted)
+            for node in asked:
+                for namespace in self._frozen.get(id(node), ()):
+                    self._add(namespace, {self._numbers[id(node)]})
             # Else the next level would find these lists among what holds the objects.
             ignored -= {id(found), id(asked)}
             del found, asked
@@ -103,14 +107,17 @@ class Holders:
         elif _is_internal(referrer):
             self._internal |= children
         else:
-            number = self._numbers.get(id(referrer))
-            if number is None:
-                number = self._numbers[id(referrer)] = len(self._nodes)
-                self._nodes.append(referrer)
-                self._above.append([])
-            if number >= self._starts:
-                for child in children:
-                    self._above[child].append(number)
+            self._add(referrer, children)
+
+    def _add(self, parent: Any, children: set[int]) -> None:
+        number = self._numbers.get(id(parent))
+        if number is None:
+            number = self._numbers[id(parent)] = len(self._nodes)
+            self._nodes.append(parent)
+            self._above.append([])
+        if number >= self._starts:
+            for child in children:
+                self._above[child].append(number)
 
     def _ends(self, number: int) -> bool:
         """Whether a node says enough, so that nobody needs to know what holds it."""
@@ -333,6 +340,18 @@ def _of_function(function: FunctionType, child: Any) -> str:
     if attribute is not None:
         return f"attribute {attribute} of {function.__qualname__}"
     return f"a default of {function.__qualname__}"
+
+
+def _frozen_namespaces() -> dict[int, list[dict[str, Any]]]:
+    """Give the modules that hold a value, by its `id`: `gc.freeze` hides them from the search."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    for module in list(sys.modules.values()):
+        namespace = instance_attributes(module)
+        if _is_namespace(namespace):
+            for value in list(namespace.values()):
+                if gc.is_tracked(value):
+                    found.setdefault(id(value), []).append(namespace)
+    return found
 
 
 # Variables of functions: no dict holds them while a function runs.

@@ -30,6 +30,11 @@ def place(filename: str, line: int) -> str:
     return f"{names.get(filename, filename)}, line {line}"
 
 
+def is_ours(filename: str) -> bool:
+    """Whether a file belongs to rpclab."""
+    return filename.startswith(_PACKAGE)
+
+
 def is_machinery(filename: str) -> bool:
     """Whether a file belongs to rpclab, or to the event loop under it."""
     return filename.startswith(_MACHINERY)

@@ -244,7 +244,6 @@ class RpcPromise(Remote):
         if pending.session.host.ledger is not None:  # type: ignore[attr-defined]
             pending.session.host.ledger.awaited(pending)  # type: ignore[attr-defined]
         if pending.state == REJECTED:
-            __tracebackhide__ = True  # in a notebook the user's line is enough
             raise fresh_copy(pending.value)
         return pending.value
 

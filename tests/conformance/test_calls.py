@@ -262,7 +262,10 @@ UNDERSCORES = """
 """
 
 
-@pytest.mark.parametrize("name", ["_single", "__double", "_T__double", "__dunder__", "_", "__init__"])
+CLOSED = ["_single", "__double", "_T__double", "__dunder__", "_", "__init__"]
+
+
+@pytest.mark.parametrize("name", CLOSED)
 async def test_C9_C10_names_with_an_underscore_are_closed_and_public_methods_use_them(world, name):
     env = world.deploy(UNDERSCORES)
     target = await env.CALLEE.target()

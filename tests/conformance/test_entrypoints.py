@@ -199,11 +199,14 @@ VISIBILITY = """
             return self.cached
 """
 ENTRYPOINT = VISIBILITY.replace("ROOT", "WorkerEntrypoint").replace("THING", "Default")
-TARGET = VISIBILITY.replace("ROOT", "RpcTarget").replace("THING", "T") + """
+TARGET = (
+    VISIBILITY.replace("ROOT", "RpcTarget").replace("THING", "T")
+    + """
     class Default(WorkerEntrypoint):
         def target(self):
             return T()
 """
+)
 
 
 async def remote_thing(world, kind):

@@ -35,7 +35,7 @@ async def test_P2_a_path_enters_dicts(world):
     assert await conf.a.b.c == "deep"
     assert await conf["a"]["b"]["c"] == "deep"
     assert (await conf)["list"] == [10, {"x": 11}]
-    assert await conf._data == "in a dict a name with _ is data"  # noqa: SLF001 - not ours
+    assert await conf._data == "in a dict a name with _ is data"
 
 
 @pytest.mark.parametrize("name", ["list", "text", "set", "date", "number", "none"])

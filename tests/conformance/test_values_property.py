@@ -6,6 +6,7 @@ import array
 import asyncio
 import collections
 import datetime as dt
+import math
 import re
 import uuid
 import zoneinfo
@@ -44,7 +45,7 @@ def hashable(value):
         hash(value)
     except TypeError:
         return False
-    return not isinstance(value, float) or value == value
+    return not isinstance(value, float) or not math.isnan(value)
 
 
 @st.composite
@@ -62,7 +63,7 @@ def graphs(draw):
     key = st.one_of(HASHABLE_LEAVES, st.sampled_from(keys)) if keys else HASHABLE_LEAVES
     for value in made:
         if isinstance(value, list):
-            value += draw(st.lists(anything, max_size=3))
+            value.extend(draw(st.lists(anything, max_size=3)))
         elif isinstance(value, dict):
             value.update(draw(st.lists(st.tuples(key, anything), max_size=3)))
         elif isinstance(value, set):
@@ -85,7 +86,9 @@ def start(kind, number, parts):
         return array.array("d", range(number))
     if kind == "numpy":
         return np.arange(number)
-    return {"list": list, "dict": dict, "set": set}.get(kind, lambda: collections.defaultdict(list))()
+    if kind == "defaultdict":
+        return collections.defaultdict(list)
+    return {"list": list, "dict": dict, "set": set}[kind]()
 
 
 ARRIVES_AS = {bytearray: bytes, collections.defaultdict: dict}

@@ -215,3 +215,34 @@ async def test_targets_of_a_mapped_result_are_disposed_with_it(world, callee):
         await callee.ids().map(lambda name: callee.user(name).name())
     await asyncio.sleep(1)
     assert sorted(world.log) == ["ann disposed", "ann disposed", "bob disposed", "bob disposed"]
+
+
+SLOW = """
+    class Default(WorkerEntrypoint):
+        def ids(self):
+            return [1, 2]
+        async def slow(self, n):
+            try:
+                await sleep(60)
+            except asyncio.CancelledError:
+                log(f"{n} cancelled")
+                raise
+"""
+
+
+async def test_a_cancelled_map_cancels_its_steps(world):
+    env = world.deploy(SLOW)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(env.CALLEE.ids().map(lambda n: env.CALLEE.slow(n)), 5)
+    await asyncio.sleep(1)
+    assert sorted(world.log) == ["1 cancelled", "2 cancelled"]
+
+
+async def test_a_deadline_holds_for_a_map(world):
+    env = world.deploy(SLOW)
+    with pytest.raises(TimeoutError):
+        async with rpclab.deadline(5):
+            env.CALLEE.ids().map(lambda n: env.CALLEE.slow(n))
+            await asyncio.sleep(10)
+    await asyncio.sleep(1)
+    assert sorted(world.log) == ["1 cancelled", "2 cancelled"]

@@ -81,10 +81,12 @@ class Kernel:
         specs = KernelSpecManager(kernel_dirs=[str(folder / "kernels")])
         self.manager = KernelManager(kernel_name="probe", kernel_spec_manager=specs)
         self._environment = {**os.environ, "IPYTHONDIR": str(folder / "ipython")}
+        self._log = folder / "kernel.log"
         self._messages = {}
 
     def __enter__(self):
-        self.manager.start_kernel(env=self._environment)
+        with self._log.open("wb") as log:
+            self.manager.start_kernel(env=self._environment, stderr=log)
         self.client = self.manager.client()
         self.client.start_channels()
         self.client.wait_for_ready(timeout=PATIENCE)
@@ -111,7 +113,7 @@ class Kernel:
             try:
                 message = self.client.get_iopub_msg(timeout=0.1)
             except queue.Empty:
-                assert self.manager.is_alive(), "the kernel died"
+                assert self.manager.is_alive(), self._log.read_text()
                 continue
             parent = message["parent_header"].get("msg_id")
             self._messages.setdefault(parent, []).append(message)

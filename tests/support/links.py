@@ -19,8 +19,10 @@ class Links:
     def connect(self, one, other, again):
         """Join two sessions; to be an engine's `connect`."""
         one.peer, other.peer = other, one
-        one.send = _Link(other, again, self._latency).send
-        other.send = _Link(one, again, self._latency).send
+        # A Worker is at no distance from itself.
+        latency = self._latency if one.keeper is not other.keeper else float
+        one.send = _Link(other, again, latency).send
+        other.send = _Link(one, again, latency).send
 
 
 class _Link:

@@ -38,6 +38,7 @@ class Model:
         self.program = program
         self.reached = {}
         self.results = {}
+        self.values = {}
         self.stubs = Counter()
         self.play(0, [])
 
@@ -66,6 +67,8 @@ class Model:
                 slots[new] = slots[slot]
             case ("poke", slot, uid, _nap, fails, _kind):
                 self.note(uid, self.call(uid, slots[slot], [], lambda: Broken(uid) if fails else uid))
+            case ("tell", slot, uid, told):
+                self.note(uid, self.call(uid, slots[slot], [self.values[told]], lambda value: value))
             case ("spoil", _slot, uid, _arg):
                 self.note(uid, "refused")
             case ("relay", slot, uid, arg, times, _kind):
@@ -109,4 +112,5 @@ class Model:
         return uid
 
     def note(self, uid, result):
+        self.values[uid] = result
         self.results[uid] = result.text if isinstance(result, Broken) else result

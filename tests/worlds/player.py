@@ -62,6 +62,10 @@ class Cell(RpcTarget):
             stage.results[f"{uid}.{turn}"] = "ok" if await call == f"{uid}.{turn}" else "wrong"
         return uid
 
+    def tell(self, uid, value):
+        self._stage.delivered.append((uid, self._name))
+        return value
+
     def keep(self, uid, ref):
         self._stage.delivered.append((uid, self._name))
         self._kept[uid] = ref.dup()
@@ -235,6 +239,9 @@ class Play:
         task = asyncio.ensure_future(attempt(self.call(slot, uid, named(kind), nap)))
         await asyncio.sleep(after)
         task.cancel()
+
+    async def tell(self, slot, uid, told):
+        self.calls[uid] = self.call(slot, uid, "tell", self.calls[told])
 
     async def spoil(self, slot, uid, arg):
         try:

@@ -7,6 +7,7 @@ or a promise of one. `Program.text()` shows what a seed makes.
     ("local", slot, of)                      a local stub of an own target
     ("poke", slot, uid, nap, fails, kind)    call it; not awaited before the end
     ("give up", slot, uid, nap, after, kind) call it, and cancel the await after a while
+    ("tell", slot, uid, poked)               give it the promise of what a poke gives
     ("spoil", slot, uid, arg)                call it with something that cannot be sent, too
     ("relay", slot, uid, arg, times, kind)   let it poke what it is given, as often
     ("keep", slot, uid, arg)                 let it keep what it is given …
@@ -151,6 +152,7 @@ class _Page:
         self.depth = depth
         self.calm = calm
         self.refs = {}
+        self.poked = {}
         self.next_slot = 0
         self.needs = set()
         for param in params:
@@ -162,7 +164,7 @@ class _Page:
         chances = {
             self.make: 3, self.poke: 8, self.play: 5 if self.depth < 3 else 0, self.echo: 4,  # noqa: PLR2004
             self.child: 2, self.relay: 3, self.settle: 3, self.dup: 2, self.drop: 1, self.nap: 1,
-            self.give_up: 1, self.spoil: 1, self.keep: 2 if self.calm else 0, self.local: 1 if self.calm else 0,
+            self.give_up: 1, self.spoil: 1, self.tell: 2, self.cross: 2, self.keep: 2 if self.calm else 0, self.local: 1 if self.calm else 0,
             self.leave: 1 if self.depth < 3 else 0,  # noqa: PLR2004
         }  # fmt: skip
         self.make()
@@ -254,7 +256,41 @@ class _Page:
             self.touch(slot)
             fails = self.chance(0.1)
             kind = self.refs[slot].kind
-            self.steps.append(("poke", slot, self.uid(), self.some_nap(), fails, kind))
+            uid = self.uid()
+            self.steps.append(("poke", slot, uid, self.some_nap(), fails, kind))
+            ref = self.refs[slot]
+            self.poked[uid] = ref.needs | {ref.target}
+
+    def tell(self):
+        slot = self.receiver("cell")
+        if slot is None:
+            return
+        self.touch(slot)
+        if self.poked and self.chance(0.5):
+            told = self.random.choice(list(self.poked))
+            if not self.writer.may_wait(self.refs[slot].target, self.poked[told]):
+                return
+        else:
+            # Its own poke, made before: that cannot wait for what comes after it.
+            told = self.uid()
+            self.steps.append(("poke", slot, told, self.some_nap(), False, "cell"))
+            self.steps.append(("nap", self.random.random() / 10))
+        self.steps.append(("tell", slot, self.uid(), told))
+
+    def cross(self):
+        """Calls that are on their way while the result they are made on is on its way back."""
+        slot = self.homecoming() if self.calm else None
+        if slot is None:
+            slot = self.pick("promise")
+        if slot is None or self.refs[slot].broken:
+            return
+        kind = self.refs[slot].kind
+        self.touch(slot)
+        for _ in range(2):
+            self.steps.append(("nap", self.random.random() / 10))
+            self.steps.append(("poke", slot, self.uid(), self.some_nap(), False, kind))
+        self.settle(slot)
+        self.steps.append(("poke", slot, self.uid(), 0, False, kind))
 
     def give_up(self):
         slot = self.receiver()
@@ -371,8 +407,21 @@ class _Page:
         after = self.random.choice([0, 0.005, 0.03, 0.2])
         self.steps.append(("leave", worker, script.number, args, after))
 
-    def settle(self):
-        slot = self.pick("promise")
+    def homecoming(self):
+        """Send a target away; gives the promise of it."""
+        slot = self.receiver("cell")
+        if slot is None or self.refs[slot].broken:
+            return None
+        self.touch(slot)
+        own, receiver = self.pick("own"), self.refs[slot]
+        target = self.refs[own]
+        needs = receiver.needs | {receiver.target, target.target}
+        new = self.add(Ref(target.target, target.kind, "promise", "alone", needs))
+        self.steps.append(("echo", new, slot, self.uid(), own, "alone", 0))
+        return new
+
+    def settle(self, slot=None):
+        slot = self.pick("promise") if slot is None else slot
         if slot is not None:
             self.steps.append(("settle", slot))
             if self.refs[slot].broken:

@@ -8,9 +8,9 @@ from worlds.model import Model
 from worlds.player import run
 from worlds.programs import write
 
-PROGRAMS = 400
-BLOCKS = 8
-ENOUGH = 250  # programs, to catch a bug
+PROGRAMS = 600
+BLOCKS = 10
+ENOUGH = 300  # programs, to catch a bug
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
@@ -39,7 +39,7 @@ def test_the_programs_do_what_they_are_there_for():
             for step in script.steps:
                 steps[step[0]] = steps.get(step[0], 0) + 1
     rare = {what: count for what, count in steps.items() if count < 50}
-    assert len(steps) == 17
+    assert len(steps) == 18
     assert not rare
 
 
