@@ -27,7 +27,6 @@ Errors derived from RpcError keep their class between Python peers.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Any
 
@@ -118,6 +117,10 @@ class UndisposedStubWarning(ResourceWarning):
     """
 
 
+STEERING = ("StopIteration", "StopAsyncIteration", "GeneratorExit", "CancelledError", "SystemExit",
+            "KeyboardInterrupt")  # fmt: skip
+"""What steers Python at the other side arrives there as an RpcError when it is raised."""
+
 STUB_DISPOSED = "RPC stub used after being disposed."
 PROMISE_DISPOSED = "RPC promise used after being disposed."
 HOST_CONTEXT_ENDED = (
@@ -152,6 +155,8 @@ def reserved_method(name: str) -> TypeError:
 
 def near(name: str, known: Iterable[str]) -> str:
     """Say which of the known names are meant, or which there are; "" if there are none."""
+    import difflib  # noqa: PLC0415 - only for those who have misspelt something
+
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     if close:

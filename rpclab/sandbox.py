@@ -5,10 +5,8 @@ Floor: sandbox.
 
 from __future__ import annotations
 
-import json as jsonlib
 import weakref
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rpclab import workers
@@ -21,9 +19,6 @@ from rpclab.rpc import local
 from rpclab.rpc.engine import Engine
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.waiting import Waiting, waiting
-from rpclab.trace.accounting import Ledger
-from rpclab.trace.recording import Recording
-from rpclab.trace.trace import Trace
 from rpclab.workers.entrypoints import DEFAULT
 from rpclab.workers.env import Env
 from rpclab.workers.modules import make_module, run_source
@@ -32,6 +27,8 @@ from rpclab.workers.worker import Worker, service
 if TYPE_CHECKING:
     import types
 
+    from rpclab.trace.recording import Recording
+    from rpclab.trace.trace import Trace
     from rpclab.leaks import Leaks
     from rpclab.core.host import Observer
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -40,8 +37,7 @@ NOTEBOOK = "notebook"
 """The name of the program around the Workers: a notebook, or a script."""
 
 
-@dataclass(frozen=True)
-class BindingTarget:
+class BindingTarget(NamedTuple):
     """Where a binding leads; made by `binding` or from a text such as "counter#Admin"."""
 
     worker: str
@@ -66,7 +62,7 @@ def binding(target: str, *, props: Mapping[str, Any] | None = None) -> BindingTa
     worker, hash_, entrypoint = target.partition("#")
     if not worker or (hash_ and not entrypoint):
         raise ValueError(f'a binding leads to "worker" or "worker#Entrypoint", not {target!r}')
-    return BindingTarget(worker, entrypoint or DEFAULT, jsonlib.loads(jsonlib.dumps(props or {})))
+    return BindingTarget(worker, entrypoint or DEFAULT, _json_copy(props or {}))
 
 
 class Tables(NamedTuple):
@@ -162,7 +158,7 @@ class Sandbox:
                 )
             env[variable] = text
         for variable, value in (json or {}).items():
-            env[variable] = jsonlib.loads(jsonlib.dumps(value))
+            env[variable] = _json_copy(value)
         for variable, target in (bind or {}).items():
             env[variable] = self._bind(name, _target(target))
         names = {key: getattr(workers, key) for key in workers.__all__}
@@ -268,6 +264,10 @@ class Sandbox:
         Returns:
             A trace; its figures are there when the block is over.
         """
+        from rpclab.trace.accounting import Ledger  # noqa: PLC0415 - for those who trace
+        from rpclab.trace.recording import Recording  # noqa: PLC0415
+        from rpclab.trace.trace import Trace  # noqa: PLC0415
+
         engine = self.engine
         outer = engine.ledger, engine.observe
         recording = Recording()
@@ -346,6 +346,13 @@ def _both(recording: Recording, outer: Observer | None) -> Observer:
         outer(event)
 
     return observe
+
+
+def _json_copy(value: Any) -> Any:
+    """Copy a JSON value, or refuse what is none."""
+    import json  # noqa: PLC0415 - not for those who bind without values
+
+    return json.loads(json.dumps(value))
 
 
 def _target(value: str | BindingTarget) -> BindingTarget:

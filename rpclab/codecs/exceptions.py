@@ -22,10 +22,6 @@ CLASSES: dict[str, type[BaseException]] = {
 }
 CLASSES["CancelledError"] = CancelledError
 
-STEERING = ("StopIteration", "StopAsyncIteration", "GeneratorExit", "CancelledError", "SystemExit",
-            "KeyboardInterrupt")  # fmt: skip
-"""What steers Python at the other side arrives there as an RpcError when it is raised."""
-
 # What these classes keep beside their arguments and their __dict__.
 _FIELDS: dict[type[BaseException], tuple[str, ...]] = {
     ImportError: ("name", "path"),

@@ -5,6 +5,7 @@ Floor: codecs.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from rpclab.codecs import exceptions
@@ -103,7 +104,7 @@ class _Rebuilding:
                 self._built[number] = _SHELLS[kind]()
             elif kind == LEAF:
                 self._built[number] = parts
-        self._blank: list[int] = []
+        self._blank: set[int] = set()
         for number in range(len(nodes)):
             if self._built[number] is None:
                 self._build(number)
@@ -123,44 +124,48 @@ class _Rebuilding:
 
     def _build(self, first: int) -> None:
         """Make one that is made in one piece, after those it is made of."""
-        path = [first]
-        opened = {first}
+        path = {first: self._pieces(first)}  # by number, what was not looked at yet
         while path:
-            number = path[-1]
-            kind, parts = self._nodes[number]
-            pieces = parts[1] if kind == ERROR else parts
-            missing = [
-                piece.number
-                for piece in pieces
-                if type(piece) is Node and self._built[piece.number] is None
-            ]
-            if self._built[number] is not None or not missing:
-                path.pop()
-                opened.discard(number)
-                if self._built[number] is None:
-                    self._built[number] = self._made(kind, parts, pieces)
-            elif missing[0] in opened:
-                self._make_blank(path)
+            number, pieces = next(reversed(path.items()))
+            missing = next(filter(self._is_missing, pieces), None)
+            if missing is None:
+                del path[number]
+                self._built[number] = self._made(number)
+            elif missing.number in path:
+                self._cut(path)
             else:
-                opened.add(missing[0])
-                path.append(missing[0])
+                path[missing.number] = self._pieces(missing.number)
 
-    def _made(self, kind: int, parts: Any, pieces: Any) -> Any:
-        values = list(map(self._part, pieces))
+    def _pieces(self, number: int) -> Iterator[Any]:
+        kind, parts = self._nodes[number]
+        return iter(parts[1] if kind == ERROR else parts)
+
+    def _is_missing(self, piece: Any) -> bool:
+        return type(piece) is Node and self._built[piece.number] is None
+
+    def _made(self, number: int) -> Any:
+        kind, parts = self._nodes[number]
+        values = list(map(self._part, self._pieces(number)))
         if kind == ERROR:
             return exceptions.rebuild(parts[0], values)
         return tuple(values) if kind == TUPLE else frozenset(values)
 
-    def _make_blank(self, path: list[int]) -> None:
-        """Cut a cycle: only an exception that was given itself later can be in one."""
-        for number in reversed(path):
+    def _cut(self, path: dict[int, Iterator[Any]]) -> None:
+        """End a cycle: in it is an exception, which got itself as an argument when it was there.
+
+        It is made without arguments; what stands behind it in the path is left for later.
+
+        Raises:
+            ValueError: there is none, so nobody can have made this value.
+        """
+        while path:
+            number, _ = path.popitem()
             kind, parts = self._nodes[number]
-            if kind == ERROR and self._built[number] is None:
-                blank = exceptions.blank(parts[0])
-                if blank is not None:
-                    self._built[number] = blank
-                    self._blank.append(number)
-                    return
+            blank = exceptions.blank(parts[0]) if kind == ERROR else None
+            if blank is not None:
+                self._built[number] = blank
+                self._blank.add(number)
+                return
         raise ValueError("a value that cannot be made holds itself")
 
     def _complete(self, number: int, parts: Any) -> None:

@@ -185,17 +185,15 @@ class MsgpackCodec:
                 return self._graph(error)
         return ExtType(EXCEPTION, self._nested([name, arguments, attributes, notes]))
 
-    def _renew(self, level: int) -> None:
+    def _renew(self) -> None:
         # A packer that failed keeps what it had written; it is not used again.
-        del self._packers[level:]
-        if level == 0:
-            self._packers.append(self._new_packer())
-            self._pack = self._packers[0].pack
+        self._packers = [self._new_packer()]
+        self._pack = self._packers[0].pack
 
     def _failure(self, error: BaseException, message: Message) -> BaseException:
         """Turn what went wrong while packing into an error that says where."""
         self._level = 0
-        self._renew(0)
+        self._renew()
         if isinstance(error, (ValueError, RecursionError)) and "recursion" in str(error):
             error = too_deep(self._limits.nesting)
         if isinstance(error, DataCloneError) and not error.path:

@@ -63,9 +63,7 @@ class Answer:
     settled_at: int | None = None
     trace: Any = None
 
-    def __init__(
-        self, session: Any, answer_id: int, params: list[Handle] | None = None
-    ) -> None:
+    def __init__(self, session: Any, answer_id: int, params: list[Handle] | None = None) -> None:
         self.session: Session | None = session
         self.id = answer_id
         self.params = params

@@ -96,10 +96,11 @@ class Recording(ExecutionContext):
     def refer(self, value: Any) -> Reference | None:
         """The reference of a value inside a recorded call; None if it is sent as a copy."""
         refer = getattr(type(value), "__rpc_refer__", None)
-        return None if refer is None else refer(value, self)  # type: ignore[no-any-return]
+        return None if refer is None else refer(value, self)
 
     def refer_handle(self, value: Any, handle: Handle, *, binding: bool = False) -> Reference:
         """Refer to a stub or binding from outside."""
+
         def refer(outgoing: Outgoing) -> Reference:
             return outgoing.refer_handle(value, handle, binding=binding)
 
@@ -283,4 +284,3 @@ class _Run:
         for place in self.places:
             answer.adopt(place.source, place.source.value)  # type: ignore[attr-defined]
         return Filler(answer, self.places, raw=True)(self._result)
-

@@ -13,14 +13,12 @@ from contextvars import Context, ContextVar, copy_context
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rpclab.codecs.exceptions import STEERING
-from rpclab.codecs.msgpack import MsgpackCodec
 from rpclab.core.containers import contents, replaced
 from rpclab.core.contexts import ExecutionContext, current
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.core.messages import DEADLINE, NODE
 from rpclab.core.session import Session
-from rpclab.errors import DisconnectedError, RpcError
+from rpclab.errors import STEERING, DisconnectedError, RpcError
 from rpclab.rpc.activity import Activity, StepInterrupted
 from rpclab.rpc import deadlines
 from rpclab.rpc.deadlines import Deadline, current_deadline
@@ -119,6 +117,8 @@ class Engine:
         return found
 
     def _connect(self, one: str, other: str) -> Session:
+        from rpclab.codecs.msgpack import MsgpackCodec  # noqa: PLC0415 - half of the import time
+
         near, far = (
             Session(
                 f"{here}→{there}",

@@ -339,7 +339,7 @@ class MapValue(Unknown, RpcPromise):
 
     __slots__ = ()
 
-    dispose = map = on_broken = Unknown.__refuse__  # type: ignore[assignment]
+    dispose = map = on_broken = Unknown.__refuse__
 
     def __member__(self, name: str) -> MapProperty:
         return MapProperty(_Members(self), name)
@@ -350,7 +350,7 @@ class MapProperty(Unknown, RpcProperty):
 
     __slots__ = ()
 
-    map = Unknown.__refuse__  # type: ignore[assignment]
+    map = Unknown.__refuse__
 
     def __member__(self, name: str) -> MapProperty:
         return MapProperty(self.__owner__, [*_names(self.__path__), name])

@@ -21,8 +21,8 @@ class Unknown:
             " or await the list"
         )
 
-    __bool__ = __str__ = __format__ = __int__ = __float__ = __index__ = __hash__ = __refuse__  # type: ignore[assignment]
-    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __refuse__  # type: ignore[assignment]
+    __bool__ = __str__ = __format__ = __int__ = __float__ = __index__ = __hash__ = __refuse__
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __refuse__
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __refuse__
     __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __refuse__
     __pow__ = __rpow__ = __neg__ = __pos__ = __abs__ = __invert__ = __refuse__

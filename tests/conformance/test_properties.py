@@ -133,7 +133,7 @@ async def test_P6_what_was_named_on_a_disposed_stub_before_or_after_is_refused(w
     held, method = t.v, t.m
     assert [await held, await method()] == [1, 2]
     t.dispose()
-    for use in (lambda: t.v, lambda: held, lambda: t.m(), lambda: method(), lambda: t["v"]):
+    for use in (lambda: t.v, lambda: held, t.m, method, lambda: t["v"]):
         error = await failure(use())
         assert isinstance(error, rpclab.DisposedError)
         assert str(error) == "RPC stub used after being disposed."

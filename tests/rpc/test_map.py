@@ -88,11 +88,11 @@ async def test_it_may_return_its_argument_or_nothing(callee):
 
 async def test_it_calls_bindings_and_stubs_from_outside_with_the_item(world, callee):
     with world.sandbox.trace() as trace:
-        users = callee.ids().map(lambda name: callee.user(name))
+        users = callee.ids().map(callee.user)
         assert [await user.name() for user in await users] == ["ann", "bob"]
     assert trace.round_trips == 3
     prefix = rpclab.RpcStub(lambda name: "dear " + name)
-    assert await callee.ids().map(lambda name: prefix(name)) == ["dear ann", "dear bob"]
+    assert await callee.ids().map(prefix) == ["dear ann", "dear bob"]
     stub = await callee.user("eve")
     assert await callee.ids().map(lambda name: [name, stub.name()]) == [
         ["ann", "eve"],
@@ -128,8 +128,8 @@ async def test_results_of_map_may_be_stubs(callee):
 
 
 async def test_a_map_can_be_mapped_and_passed_on(callee):
-    doubled = callee.ids().map(lambda name: callee.double(name))
-    assert await doubled.map(lambda name: callee.double(name)) == ["ann" * 4, "bob" * 4]
+    doubled = callee.ids().map(callee.double)
+    assert await doubled.map(callee.double) == ["ann" * 4, "bob" * 4]
     assert await callee.double(callee.ids().map(lambda name: name)) == ["ann", "bob"] * 2
 
 
@@ -142,7 +142,7 @@ async def test_it_works_on_a_promise_that_has_arrived_and_on_a_property(callee):
     users = callee.users()
     await users
     assert await users.map(lambda user: user.name()) == ["ann", "bob"]
-    assert await callee.listed.map(lambda name: callee.double(name)) == ["annann"]
+    assert await callee.listed.map(callee.double) == ["annann"]
 
 
 async def test_a_step_that_fails_rejects_the_map(callee):
@@ -233,16 +233,19 @@ SLOW = """
 async def test_a_cancelled_map_cancels_its_steps(world):
     env = world.deploy(SLOW)
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(env.CALLEE.ids().map(lambda n: env.CALLEE.slow(n)), 5)
+        await asyncio.wait_for(env.CALLEE.ids().map(env.CALLEE.slow), 5)
     await asyncio.sleep(1)
     assert sorted(world.log) == ["1 cancelled", "2 cancelled"]
 
 
 async def test_a_deadline_holds_for_a_map(world):
     env = world.deploy(SLOW)
-    with pytest.raises(TimeoutError):
+
+    async def block():
         async with rpclab.deadline(5):
-            env.CALLEE.ids().map(lambda n: env.CALLEE.slow(n))
+            env.CALLEE.ids().map(env.CALLEE.slow)
             await asyncio.sleep(10)
+
+    assert type(await failure(block())) is TimeoutError
     await asyncio.sleep(1)
     assert sorted(world.log) == ["1 cancelled", "2 cancelled"]

@@ -13,6 +13,23 @@ from jupyter_client.manager import KernelManager
 
 PATIENCE = 30  # seconds; a bound for messages that must come, never a wait
 
+COUNTER = """\
+%%worker counter-service
+from workers import RpcTarget, WorkerEntrypoint
+
+class Counter(RpcTarget):
+    def __init__(self):
+        self._value = 0
+
+    def increment(self, amount=1):
+        self._value += amount
+        return self._value
+
+class CounterService(WorkerEntrypoint):
+    async def new_counter(self):
+        return Counter()
+"""
+
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -60,6 +77,11 @@ class Output:
     @property
     def error_name(self):
         return self._contents("error")[-1]["ename"]
+
+    @property
+    def cell(self):
+        """The name of the cell in tracebacks, such as "Cell In[3]"."""
+        return f"Cell In[{self._contents('execute_input')[-1]['execution_count']}]"
 
     @property
     def idle(self):
@@ -132,25 +154,22 @@ class Kernel:
         assert output.error is None, output.error
         return output.value
 
-    def reply(self, code):
-        """The kernel's reply to a cell."""
-        return self.client.execute_interactive(code, timeout=PATIENCE, output_hook=id)["content"]
-
     def complete(self, code):
         """What Tab offers at the end of some text: the names, and the text they replace."""
         request = self.client.complete(code)
-        reply = self._reply_to(request)["content"]
+        reply = self.reply_to(request)
         return reply["matches"], code[reply["cursor_start"] : reply["cursor_end"]]
 
     def inspect(self, name):
-        reply = self._reply_to(self.client.inspect(name))["content"]
+        reply = self.reply_to(self.client.inspect(name))
         return COLOURS.sub("", reply["data"].get("text/plain", ""))
 
-    def _reply_to(self, request):
+    def reply_to(self, request):
+        """What the kernel answers to a request, beside its outputs."""
         while True:
             message = self.client.get_shell_msg(timeout=PATIENCE)
             if message["parent_header"].get("msg_id") == request:
-                return message
+                return message["content"]
 
     def comm(self, comm_id, data):
         """Send a widget message; gives the request's id."""
@@ -159,7 +178,6 @@ class Kernel:
         return message["header"]["msg_id"]
 
     def interrupt(self, request):
-        """Interrupt a running cell; gives its output and how long it took to end, in seconds."""
-        begun = time.monotonic()
+        """Interrupt a running cell; gives its output."""
         self.manager.interrupt_kernel()
-        return self.finish(request), time.monotonic() - begun
+        return self.finish(request)

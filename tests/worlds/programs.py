@@ -56,11 +56,13 @@ class Script:
     Attributes:
         returns: (slot, form), or None.
         raises: whether it fails at the end.
+        calm: whether nothing can cut it off.
         waits: whether it awaits its calls and disposes its stubs, or leaves that to its context.
     """
 
     number: int
     worker: str
+    calm: bool
     steps: list = field(default_factory=list)
     returns: tuple | None = None
     raises: bool = False
@@ -123,7 +125,7 @@ class Writer:
 
     def script(self, worker, params, *, depth, calm):
         """Write a script; gives it, what its result is, and the receivers that it needs."""
-        script = Script(len(self.scripts), worker)
+        script = Script(len(self.scripts), worker, calm)
         self.scripts.append(script)
         return _Page(self, script, params, depth, calm).write()
 

@@ -1,0 +1,41 @@
+"""What Tab offers."""
+
+import pytest
+
+from support.kernels import COUNTER
+
+
+@pytest.fixture
+def completing(kernel):
+    kernel.run(COUNTER)
+    kernel.run("%%worker client --bind C=counter-service#CounterService\ndef fetch(r, e, c): pass")
+    return kernel
+
+
+@pytest.mark.parametrize(
+    ("text", "offered", "replaced"),
+    [
+        ("%%worker w --", ["--bind", "--json", "--var"], "--"),
+        ("%%worker w --b", ["--bind"], "--b"),
+        ("%%worker w --bind A=", ["client", "counter-service"], ""),
+        ("%%worker w --bind A=counter-s", ["counter-service"], "counter-s"),
+        ("%%worker w --bind=A=cl", ["client"], "cl"),
+        ("%%worker w --bind A=counter-service#", ["CounterService"], ""),
+        ("%%worker co", ["counter-service"], "co"),
+        ("%bind A=client B=counter-service#Cou", ["CounterService"], "Cou"),
+        ("x = 1\n%bind A=cl", ["client"], "cl"),
+        ("%%trace --", ["--text"], "--"),
+        ("%rpclab ", ["leaks", "reset"], ""),
+        ("%rpclab re", ["reset"], "re"),
+    ],
+)
+def test_tab_offers_what_fits_and_nothing_else(completing, text, offered, replaced):
+    matches, fragment = completing.complete(text)
+    assert sorted(matches) == offered
+    assert fragment == replaced
+
+
+def test_python_completes_as_usual_below_and_elsewhere(completing):
+    assert "print" in completing.complete("%%worker w --bind A=client\npri")[0]
+    assert "print" in completing.complete("pri")[0]
+    assert completing.complete("%%worker w\nx --b")[0] != ["--bind"]

@@ -1,0 +1,114 @@
+"""Where the output of Workers goes, and the reports of what nobody waits for."""
+
+import pytest
+
+WORKER = """\
+%%worker talker
+import asyncio
+from workers import RpcTarget, WorkerEntrypoint
+
+class Target(RpcTarget):
+    def dispose(self):
+        raise ValueError("in the disposer")
+
+class Default(WorkerEntrypoint):
+    async def say_later(self, text, trigger=None):
+        await asyncio.sleep(0.05)
+        print(text)
+
+    async def chain(self):
+        await asyncio.sleep(0.05)
+        return Chained()
+
+    async def keep(self):
+        self.ctx.wait_until(self._fail("kept"))
+
+    async def lose(self):
+        asyncio.create_task(self._fail("lost"))
+        await asyncio.sleep(0.05)
+
+    async def _fail(self, text):
+        raise ValueError(text)
+
+    async def target(self):
+        return Target()
+
+class Chained(RpcTarget):
+    def say(self, text):
+        print(text)
+"""
+
+
+@pytest.fixture
+def talker(kernel):
+    kernel.run(WORKER)
+    kernel.run("%bind TALKER=talker\nimport asyncio")
+    return kernel
+
+
+def test_a_worker_prints_into_the_cell_that_called_it(talker):
+    assert talker.run("await env.TALKER.say_later('hello')").stdout == "hello\n"
+
+
+def test_a_worker_prints_into_the_cell_that_called_it_also_after_others_have_run(talker):
+    first = talker.start("p = env.TALKER.say_later('from the first')")
+    second = talker.run("await env.TALKER.say_later('from the second'); await p")
+    talker.wait(first, lambda output: output.stdout)
+    assert talker.output(first).stdout == "from the first\n"
+    assert second.stdout == "from the second\n"
+
+
+def test_a_pipelined_call_prints_into_its_cell(talker):
+    first = talker.start("p = env.TALKER.chain().say('pipelined')")
+    second = talker.run("print('other'); await p")
+    talker.wait(first, lambda output: output.stdout)
+    assert talker.output(first).stdout == "pipelined\n"
+    assert second.stdout == "other\n"
+
+
+def test_a_call_of_a_worker_to_another_prints_into_the_first_ones_cell(talker):
+    talker.run("""\
+%%worker middle --bind TALKER=talker
+from workers import WorkerEntrypoint
+class Default(WorkerEntrypoint):
+    async def forward(self):
+        await self.env.TALKER.say_later("through the middle")
+""")
+    talker.run("%bind MIDDLE=middle")
+    first = talker.start("p = env.MIDDLE.forward()")
+    talker.run("await p")
+    talker.wait(first, lambda output: output.stdout)
+    assert talker.output(first).stdout == "through the middle\n"
+
+
+def test_a_failed_disposer_is_reported_in_the_cell_that_disposed(talker):
+    talker.run("stub = await env.TALKER.target()")
+    disposed = talker.start("stub.dispose()")
+    talker.run("await asyncio.sleep(0.05)")
+    talker.wait(disposed, lambda output: output.stderr)
+    said = talker.output(disposed).stderr
+    assert said.startswith("rpclab: the disposer of Target failed: ValueError: in the disposer (Cell")
+    assert said.count("\n") == 1
+
+
+def test_failed_work_given_to_wait_until_is_reported(talker):
+    kept = talker.start("await env.TALKER.keep()")
+    talker.run("await asyncio.sleep(0.05)")
+    talker.wait(kept, lambda output: output.stderr)
+    said = talker.output(kept).stderr
+    assert "work that talker gave to wait_until failed: ValueError: kept (Cell" in said
+    assert said.count("\n") == 1
+
+
+def test_a_failed_task_that_nobody_awaits_is_reported_in_a_line(talker):
+    lost = talker.start("await env.TALKER.lose()\nimport gc; gc.collect();")
+    output = talker.wait(lost, lambda output: output.idle and output.stderr)
+    assert output.stderr.startswith("rpclab: a task of talker failed: ValueError: lost (Cell")
+    assert output.stderr.count("\n") == 1
+
+
+def test_a_lost_task_of_the_notebook_is_reported_as_ever(talker):
+    talker.run("async def fail(): raise KeyError('mine')")
+    lost = talker.start("asyncio.create_task(fail())\nawait asyncio.sleep(0)\nimport gc; gc.collect();")
+    output = talker.wait(lost, lambda output: output.idle and output.stderr)
+    assert output.stderr.startswith("Task exception was never retrieved")
