@@ -6,7 +6,6 @@ Imports nothing of rpclab itself, for that is what is timed.
 from __future__ import annotations
 
 import os
-import os
 import subprocess
 import sys
 import tempfile

@@ -96,9 +96,7 @@ def check(paths: list[Path]) -> int:
     """Compare notebooks with a new run of them. Gives the exit status."""
     wrong = 0
     for path in paths:
-        found = complaints(path) or [
-            text for text in [difference(path, executed(path))] if text
-        ]
+        found = complaints(path) or [text for text in [difference(path, executed(path))] if text]
         wrong += bool(found)
         print(f"{path.name}: {'good' if not found else ''}", *found, sep="\n" if found else "")
     if wrong:

@@ -36,12 +36,14 @@ class Announcement(Hook):
             return
         session.outgoing.begin(session.keeper)
         value = pending.value
+        if pending.state == REJECTED:
+            message = [REJECT, self.id, value, bool(getattr(value, "remote", False))]
+        else:
+            message = [RESOLVE, self.id, value]
+        if session.host.special:
+            session.host.mark_announced(pending, message)
         try:
-            if pending.state == REJECTED:
-                remote = bool(getattr(value, "remote", False))
-                frame = session._encode([REJECT, self.id, value, remote], [])
-            else:
-                frame = session._encode([RESOLVE, self.id, value], [value])
+            frame = session._encode(message, [value])
         except Exception as error:  # noqa: BLE001 - whatever the value's parts raise
             session.outgoing.withdraw()
             frame = session._encode([REJECT, self.id, error, False], [])

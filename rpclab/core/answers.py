@@ -9,7 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.containers import contents
-from rpclab.core.hooks import BrokenHook, ForwardHook, Hook, TargetHook
+from rpclab.core.hooks import BrokenHook, ForwardHook, Hook, OnwardHook, TargetHook
 from rpclab.core.imports import PENDING, REJECTED, RESOLVED
 from rpclab.core.targets import is_target, no_such_step
 from rpclab.errors import (
@@ -54,6 +54,7 @@ class Answer:
     pulled: Any = True
     deadline: Any = None
     queue: deque[Delivery] | None = None
+    onward: OnwardHook | None = None
     _hooks: dict[int, tuple[Any, Hook]] | None = None
     _after: list[Callable[[], None]] | None = None
     # For the accounting of a trace: see trace/accounting.py.
@@ -89,8 +90,12 @@ class Answer:
         self.drop()
 
     def follow(self, pending: Pending) -> None:
-        """Settle as `pending` does: the call was forwarded."""
+        """Settle as `pending` does: the call was forwarded, and what is pipelined on it follows."""
         self.running = pending
+        self.onward = OnwardHook(self, pending)
+        queue, self.queue = self.queue, None
+        for delivery in queue or ():
+            self.onward.deliver(*delivery)
 
         def settled() -> None:
             self.running = None
@@ -156,7 +161,7 @@ class Answer:
             self.context.cut_off = True
         self.reject(error)
         if running is not None:
-            running.cancel()
+            running.cancel("its execution context ended")
 
     def cancel(self) -> None:
         """Nobody waits any more: stop the method where it stands (rules C26, W7)."""
@@ -211,20 +216,24 @@ class Answer:
         self, answer: Answer, path: Any, args: Any, kwargs: Any, promised: list[Promised] | None
     ) -> None:
         """Take a call that was made on this result, perhaps before it is there (rules L1 to L7)."""
-        if self.state == PENDING:
+        onward = self.onward
+        if onward is not None and (self.state == PENDING or onward.blocked):
+            onward.deliver(answer, path, args, kwargs, promised)
+        elif self.state == PENDING:
             self.queue = self.queue or deque()
             self.queue.append((answer, path, args, kwargs, promised))
         else:
-            self._route(answer, path, args, kwargs, promised)
+            self.route(answer, path, args, kwargs, promised)
 
     def flush(self) -> None:
         queue, self.queue = self.queue, None
         for delivery in queue or ():
-            self._route(*delivery)
+            self.route(*delivery)
 
-    def _route(
+    def route(
         self, answer: Answer, path: Any, args: Any, kwargs: Any, promised: list[Promised] | None
     ) -> None:
+        """Deliver a call to the part of this result that its path leads to."""
         if answer.state != PENDING:
             return
         if self.settled_at is not None:

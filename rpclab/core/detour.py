@@ -48,6 +48,10 @@ class Detour(Import):
     def direct(self) -> Import:
         return self._near
 
+    @property
+    def present(self) -> Import:
+        return self if self._far.unanswered else self._near
+
     def call(
         self,
         path: Any,

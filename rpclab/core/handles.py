@@ -107,7 +107,7 @@ class Handle:
             context = self.context
             if not context.long:
                 context.disown(self)
-            if context.host.observe is not None:
+            if context.host.sites:
                 self.gone_site = context.host.site()
             entry.drop()
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from rpclab.core.answers import Answer, Delivery
     from rpclab.core.handles import Handle
-    from rpclab.core.imports import Import
+    from rpclab.core.imports import Import, Pending
     from rpclab.core.promised import Promised
     from rpclab.core.session import Session
 
@@ -74,10 +74,15 @@ class Hook:
                 self.start(answer, path, args, kwargs)
                 return
             self.blocked = deque()
-            self.blocked.append((answer, path, args, kwargs, promised))
+            self._hold_back(answer, path, args, kwargs, promised)
             self._advance()
         else:
-            self.blocked.append((answer, path, args, kwargs, promised))
+            self._hold_back(answer, path, args, kwargs, promised)
+
+    def _hold_back(self, answer: Answer, path: Any, args: Any, kwargs: Any, promised: Any) -> None:
+        # A call that was made keeps what it was made on, also when its maker has let go of that.
+        self.retain()
+        self.blocked.append((answer, path, args, kwargs, promised))  # type: ignore[union-attr]
 
     def _advance(self) -> None:
         blocked = self.blocked
@@ -87,19 +92,26 @@ class Hook:
                 for argument in promised or ():
                     if not argument.settled:
                         argument.watch(self._advance)
+                        answer.watch(self._advance)  # it may be cancelled first
                         return
             del blocked[0]
-            if answer.state != PENDING:
-                continue
-            if promised:
-                try:
-                    fill = Filler(answer, promised)
-                    args, kwargs = fill(args), fill(kwargs)
-                except Exception as error:  # noqa: BLE001 - the error of a rejected argument
-                    answer.reject(error)
-                    continue
-            self.start(answer, path, args, kwargs)
-        self.blocked = None
+            if answer.state == PENDING:
+                self._start_with(promised, answer, path, args, kwargs)
+            self.release()
+        if self.blocked is blocked:
+            self.blocked = None
+
+    def _start_with(
+        self, promised: list[Promised] | None, answer: Answer, path: Any, args: Any, kwargs: Any
+    ) -> None:
+        if promised:
+            try:
+                fill = Filler(answer, promised)
+                args, kwargs = fill(args), fill(kwargs)
+            except Exception as error:  # noqa: BLE001 - the error of a rejected argument
+                answer.reject(error)
+                return
+        self.start(answer, path, args, kwargs)
 
     def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
         """Run the call now."""
@@ -291,22 +303,55 @@ class ForwardHook(Hook):
         super().__init__(None)
         if handle.entry is None:
             raise handle.error()
-        entry = handle.entry.direct
+        entry = handle.entry.present
         entry.claim()
         self.entry: Import = entry
 
     def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
-        """Call on; the arguments' own handles here are given back at once."""
-        session = self.entry.session
-        call = self.entry.call
-        arguments = None if args is None else tuple(args)
-        pending = session.host.apart(
-            answer, lambda: call(path, arguments, kwargs, session.keeper), session.keeper
-        )
-        answer.follow(pending)
+        """Call on, and settle as that call does."""
+        _call_on(answer, self.entry.session, self.entry.call, path, args, kwargs)
 
     def unclaimed(self) -> None:
         self.entry.drop()
+
+
+class OnwardHook(Hook):
+    """The result of a call that was forwarded: calls pipelined on it go on without waiting for it.
+
+    Args:
+        source: the answer that waits for the result.
+        pending: the forwarded call.
+    """
+
+    __slots__ = ("_pending", "_source")
+
+    def __init__(self, source: Answer, pending: Pending) -> None:
+        super().__init__(None)
+        self._source = source
+        self._pending = pending
+
+    def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+        """Pipeline the call on the forwarded one; or make it on the result, if that is there."""
+        pending = self._pending
+        if pending.state == PENDING:
+            _call_on(answer, pending.session, pending.pipeline, path, args, kwargs)
+        else:
+            self._source.route(answer, path, args, kwargs, None)
+
+
+def _call_on(  # noqa: PLR0913 - a call is this many things
+    answer: Answer,
+    session: Session,
+    call: Callable[..., Pending],
+    path: Any,
+    args: Any,
+    kwargs: Any,
+) -> None:
+    arguments = None if args is None else tuple(args)
+    pending = session.host.apart(
+        answer, lambda: call(path, arguments, kwargs, session.keeper), session.keeper
+    )
+    answer.follow(pending)
 
 
 class BrokenHook(Hook):

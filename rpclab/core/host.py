@@ -62,8 +62,11 @@ class Host(Protocol):
     def mark_result(self, answer: Answer, message: list[Any]) -> None:
         """Add to a settlement what it carries beside its value."""
 
-    def arrived(self, pending: Pending, node: int) -> None:
+    def arrived(self, pending: Pending, node: int, *, failed: bool) -> None:
         """A settlement came in that was marked so."""
+
+    def mark_announced(self, pending: Pending, message: list[Any]) -> None:
+        """Add to the settlement of an announced promise what it carries beside its value."""
 
     def used(self, pending: Pending, *, argument: bool) -> None:
         """A call is made on that promise, or (with `argument`) has it among its arguments."""

@@ -192,7 +192,7 @@ class Importer(Endpoint):
             self._seen += 1
             del self.imports[number]
             if len(message) > size:
-                self.host.arrived(entry, message[size])
+                self.host.arrived(entry, message[size], failed=state == REJECTED)
             entry.settle(state, value)
             return
         if number >= self._next_call:
@@ -212,7 +212,7 @@ class Importer(Endpoint):
         if isinstance(entry, Pending):
             del self.imports[number]
             if len(message) > size:
-                self.host.arrived(entry, message[size])
+                self.host.arrived(entry, message[size], failed=state == REJECTED)
             entry.settle(state, value, incoming.handles)
             return
         for handle in incoming.handles or ():

@@ -70,6 +70,11 @@ class Import:
         """The entry behind it, where it is a stand-in."""
         return self
 
+    @property
+    def present(self) -> Import:
+        """The entry that calls made now must go through: a stand-in, while it is needed."""
+        return self
+
     def claim(self) -> None:
         """One more handle."""
         self.handles += 1

@@ -80,6 +80,8 @@ class PromisedAnswer(Promised):
         source = self.source
         if source.state == REJECTED:
             raise fresh_copy(source.value)
+        if source.settled_at is not None:
+            answer.causes = (*answer.causes, source.settled_at)
         value, handles = self._copy or self._session.copy(source)
         answer.params = [*(answer.params or ()), *handles]
         return value
@@ -104,6 +106,8 @@ class PromisedImport(Promised):
         return self._pending.result()
 
     def take(self, answer: Answer) -> Any:
+        if self._pending.arrival:
+            answer.causes = (*answer.causes, self._pending.arrival[0])
         if self._pending.stubs:
             answer.params = [*(answer.params or ()), *self._pending.stubs]
         return self._pending.result()

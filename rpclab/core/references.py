@@ -140,11 +140,11 @@ class Outgoing:
             # A result that was sent has moved its stubs; the answer still knows what they were.
             moved = source.kept(value) if source is not None else None
             return (STUB, self.export(moved or BrokenHook(handle.error())))
-        entry = entry.direct
+        present, entry = entry.present, entry.direct
         own = entry.session is session
         if own and source is None:
             return (OWN_BINDING if binding else OWN_STUB, entry.id)
-        hook = self._at_home(entry) or ForwardHook(handle)
+        hook = (self._at_home(entry) if present is entry else None) or ForwardHook(handle)
         if source is not None:
             self._moved.append(handle)
             source.keep(value, hook)

@@ -89,18 +89,16 @@ def env_card(env: Env, sandbox: Sandbox) -> Card:
 
 def _env_rows(env: Env, sandbox: Sandbox) -> tuple[tuple[str, str], ...]:
     targets = sandbox.bindings(env.__worker__)
-    rows = []
+    bindings, variables = [], []
     for name in env:
         value = env[name]
-        if not isinstance(value, ServiceBinding):
-            text = repr(value)
-            text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
-        elif name in targets:
-            text = f"→ {_leads_to(targets[name], sandbox)}"
+        if name in targets and isinstance(value, ServiceBinding):
+            bindings.append((f"env.{name}", f"→ {_leads_to(targets[name], sandbox)}"))
         else:
             text = repr(value)
-        rows.append((f"env.{name}", text))
-    return tuple(rows)
+            text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+            variables.append((f"env.{name}", text))
+    return (*bindings, *variables)
 
 
 def _leads_to(target: BindingTarget, sandbox: Sandbox) -> str:

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from IPython.core.error import UsageError
 
-from rpclab.errors import near
 from rpclab.sandbox import BindingTarget, binding
 
 
@@ -168,7 +167,7 @@ def _option(
     flag, equals, value = word.text.partition("=")
     option = options.get(flag)
     if option is None:
-        raise UsageError(f"{magic} has no option {flag}; {near(flag, options)}")
+        raise UsageError(f"{magic} has no option {flag}; there are: {', '.join(options)}")
     if not option.metavar:
         return flag, word
     if equals:

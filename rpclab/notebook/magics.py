@@ -20,6 +20,7 @@ from rpclab.notebook.lines import parse_bindings, parse_trace, parse_worker, wor
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from rpclab.leaks import Leaks
     from rpclab.notebook.cells import Cells
     from rpclab.notebook.lines import WorkerLine
     from rpclab.sandbox import Sandbox
@@ -189,7 +190,8 @@ class RpcLab(Magics):
         except BaseException:
             _show(trace, text_only=text_only)
             raise
-        shell.displayhook(value)
+        if not shell.displayhook.semicolon_at_end_of_expression(cell):
+            shell.displayhook(value)
         _show(trace, text_only=text_only)
 
     @no_var_expand
@@ -214,12 +216,8 @@ class RpcLab(Magics):
     def _reset(self) -> None:
         self._sandbox.reset()
 
-    def _leaks(self) -> Any:
-        leaks = getattr(self._sandbox, "leaks", None)
-        if leaks is None:
-            raise UsageError("this version of rpclab cannot list leaks")
-        found = leaks()
-        print("\n".join(map(str, found)) or "no stub is held")  # noqa: T201
+    def _leaks(self) -> Leaks:
+        return self._sandbox.leaks()
 
     COMMANDS = {"leaks": _leaks, "reset": _reset}  # noqa: RUF012 - a table, never changed
 

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +58,7 @@ def report_lost_tasks(loop: asyncio.AbstractEventLoop, sandbox: Sandbox) -> Call
             kind = type(error).__name__
             where = _raised_at(error.__traceback__) if error is not None else ""
             text = f"rpclab: a task of {worker} failed: {kind}: {error}{where}"
-            print(text, file=sys.stderr)  # noqa: T201
+            _context_of(context["future"]).run(print, text, file=sys.stderr)
         elif before is not None:
             before(loop, context)
         else:
@@ -71,6 +71,11 @@ def report_lost_tasks(loop: asyncio.AbstractEventLoop, sandbox: Sandbox) -> Call
             loop.set_exception_handler(before)
 
     return undo
+
+
+def _context_of(task: Any) -> Context:
+    """The context of a task; before Python 3.12 an empty one, whose output the latest cell gets."""
+    return task.get_context().copy() if hasattr(task, "get_context") else Context()
 
 
 def _worker_of(entry: TracebackType | None, sandbox: Sandbox) -> str | None:

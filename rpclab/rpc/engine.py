@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rpclab.core.containers import contents, replaced
 from rpclab.core.contexts import ExecutionContext, current
+from rpclab.core.imports import PENDING
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.core.messages import DEADLINE, NODE
 from rpclab.core.session import Session
@@ -24,8 +25,9 @@ from rpclab.rpc import deadlines
 from rpclab.rpc.deadlines import Deadline, current_deadline
 from rpclab.rpc.sites import calling_site, place_parameters, remote_note, trim
 from rpclab.rpc.bindings import ServiceBinding
-from rpclab.rpc.stubs import RpcStub
+from rpclab.rpc.stubs import RpcPromise, RpcStub
 from rpclab.rpc.undisposed import warning_of
+from rpclab.rpc.tasks import note_tasks
 from rpclab.transports import memory
 
 if TYPE_CHECKING:
@@ -217,8 +219,7 @@ class Engine:
         if self._draining or loop is None:
             return
         self._draining = True
-        factory = loop.get_task_factory()
-        loop.set_task_factory(self._task_factory(factory))
+        note_tasks(loop)
         try:
             for _ in range(_TURNS):
                 while self._again:
@@ -237,28 +238,9 @@ class Engine:
         finally:
             self._draining = False
             self._cause = None
-            loop.set_task_factory(factory)
             self._scheduled = False
             if self._woken or self.ready or self._again:
                 self._schedule()
-
-    def _task_factory(self, previous: Any) -> Any:
-        """Note the tasks that a Worker starts by itself, for they end with its context (X8)."""
-
-        def make(loop: Any, coroutine: Any, **kwargs: Any) -> Any:
-            if previous is None:
-                task = asyncio.Task(coroutine, loop=loop, **kwargs)
-            else:
-                task = previous(loop, coroutine, **kwargs)
-            context = current.get()
-            if context is not None and not context.long:
-                if context.tasks is None:
-                    context.tasks = set()
-                context.tasks.add(task)
-                task.add_done_callback(context.tasks.discard)
-            return task
-
-        return make
 
     # Running the code of Workers.
 
@@ -295,6 +277,8 @@ class Engine:
         kind = type(value)
         if kind is CoroutineType:
             self._drive(answer, value, variables)
+        elif kind is RpcPromise:
+            self._settle_as(answer, value, variables)
         elif kind in _DATA or not hasattr(kind, "__await__"):
             answer.resolve(value)
         else:
@@ -312,10 +296,12 @@ class Engine:
         def settle(value: Any, error: BaseException | None) -> None:
             if self.ambient:
                 self._cause = variables  # of the calls that waited for this result
-            if error is None:
-                answer.resolve(value)
-            else:
+            if error is not None:
                 self._failed(answer, error)
+            elif type(value) is RpcPromise:
+                self._settle_as(answer, value, variables)
+            else:
+                answer.resolve(value)
 
         def settled(value: Any, error: BaseException | None) -> None:
             if self._draining:
@@ -329,6 +315,16 @@ class Engine:
             self.ledger.activity(activity, variables)
         if not activity.start():
             answer.suspend(activity)
+
+    def _settle_as(self, answer: Answer, promise: RpcPromise, variables: Context) -> None:
+        """The method returned a promise: its result is the answer, and pipelined calls go on."""
+        pending = promise.__pending__
+        if pending.state == PENDING and not pending.disposed:
+            pending.uses += 1
+            answer.suspend(pending)
+            answer.follow(pending)
+        else:
+            self._drive(answer, _await(promise), variables.copy())
 
     def _variables(self, answer: Answer, context: ExecutionContext) -> Context:
         variables: Context | None = context.variables
@@ -428,10 +424,15 @@ class Engine:
         if self.ledger is not None:
             message.append(self.ledger.reply(answer))
 
-    def arrived(self, pending: Pending, node: int) -> None:
+    def arrived(self, pending: Pending, node: int, *, failed: bool) -> None:
         """A marked settlement came in."""
         if self.ledger is not None:
-            self.ledger.arrived(pending, node)
+            self.ledger.arrived(pending, node, failed=failed)
+
+    def mark_announced(self, pending: Pending, message: list[Any]) -> None:
+        """What the settlement of a promise carries that was introduced to another session."""
+        if self.ledger is not None:
+            message.append(self.ledger.passed_on(pending))
 
     def used(self, pending: Pending, *, argument: bool) -> None:
         """A call is made on that promise, or has it among its arguments."""

@@ -282,6 +282,8 @@ class RpcPromise(Remote):
             with RpcStub(lambda value: value) as local:
                 return local(pending.value).map(function)
         pending.uses += 1
+        if pending.session.host.special:
+            pending.session.host.used(pending, argument=False)
         captures, program = record(pending.session, context, function, MapValue)
         return RpcPromise(pending.session.map(pending.id, [], captures, program, context))
 

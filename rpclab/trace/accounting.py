@@ -58,6 +58,11 @@ class Ledger:
         self._also: dict[int, list[Arrival]] = {}
         self._following: list[Arrival] = []
         self._last = 0
+        # For calls on a promise that failed: had it been awaited, they would not have been made.
+        self._calls: dict[int, int] = {}
+        self._kept: list[Arrival] = []
+        self._call_of: dict[int, int] = {}
+        self._failed: set[int] = set()
 
     def node(self, before: list[tuple[int, int]]) -> int:
         """Add a node that comes after others, each with the links crossed from there."""
@@ -92,6 +97,8 @@ class Ledger:
         self._before.append([(self.here().reach(), 0)])
         node = self._last = len(self._before) - 1
         pending.arrival = []
+        self._calls[id(pending.arrival)] = node
+        self._kept.append(pending.arrival)
         if self._following:
             self._also[node] = self._following
             self._following = []
@@ -102,11 +109,23 @@ class Ledger:
         if pending.arrival is not None:
             self._also.setdefault(self._last, []).append(pending.arrival)
 
-    def arrived(self, pending: Pending, node: int) -> None:
+    def arrived(self, pending: Pending, node: int, *, failed: bool) -> None:
         """The result, sent at `node`, has arrived."""
-        if pending.arrival is not None:
-            links = 0 if _is_loopback(pending.session) else 1
-            pending.arrival[:] = [self.node([(node, links)])]
+        links = 0 if _is_loopback(pending.session) else 1
+        self._before.append([(node, links)])
+        arrival = len(self._before) - 1
+        if pending.arrival is None:
+            pending.arrival = []
+        call = self._calls.get(id(pending.arrival))
+        if call is not None:
+            self._call_of[arrival] = call
+        if failed:
+            self._failed.add(arrival)
+        pending.arrival[:] = [arrival]
+
+    def passed_on(self, pending: Pending) -> int:
+        """A promise has settled that another session waits for."""
+        return pending.arrival[0] if pending.arrival else 0
 
     def awaited(self, pending: Pending) -> None:
         """The running task goes on after that result."""
@@ -160,7 +179,7 @@ class Ledger:
             top = stack[-1]
             before = list(self._before[top])
             if not pipelined:
-                before += [(arrival[0], 0) for arrival in self._also.get(top, ()) if arrival]
+                before = self._without_pipelining(top, before)
             missing = [earlier for earlier, _ in before if earlier not in depths]
             if missing and top not in depths:
                 stack += missing
@@ -168,6 +187,14 @@ class Ledger:
                 depths[top] = max((depths[earlier] + links for earlier, links in before), default=0)
                 stack.pop()
         return depths[node]
+
+
+    def _without_pipelining(self, node: int, before: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        made_on = self._also.get(self._call_of.get(node, -1), ())
+        failed = [arrival[0] for arrival in made_on if arrival and arrival[0] in self._failed]
+        if failed:
+            return [(node, 0) for node in failed]
+        return before + [(arrival[0], 0) for arrival in self._also.get(node, ()) if arrival]
 
 
 def _is_loopback(session: Any) -> bool:

@@ -38,7 +38,8 @@ def sequence_text(events: Sequence[Sent], *, longest: int = _LONGEST) -> str:
 def _label(event: Sent) -> str:
     match event.kind:
         case "call" | "read" | "map":
-            return f"{event.number} {event.text}{' ⤳' if event.pipelined else ''}"
+            # Monospaced fonts have this arrow; one of another font would bend the column.
+            return f"{event.number} {event.text}{' ⇝' if event.pipelined else ''}"
         case "result":
             return f"{event.number} = {event.text}"
         case "error":

@@ -11,7 +11,6 @@ import pytest
 from support.world import failure
 
 import rpclab
-from rpclab.errors import STEERING
 
 RAISER = """
     import builtins

@@ -278,3 +278,28 @@ async def test_W8_an_error_over_several_hops_keeps_what_it_is_and_what_was_chang
     assert passed.remote is changed.remote is True
     seen = await env.MIDDLE.seen()
     assert (type(seen), str(seen), seen.code, seen.remote) == (ValueError, "origin", 7, True)
+
+
+async def test_W1_calls_pipelined_through_a_middle_worker_do_not_wait_for_its_result(sandbox):
+    sandbox.deploy("far", source="""
+from workers import RpcTarget, WorkerEntrypoint
+
+class Node(RpcTarget):
+    def next(self): return Node()
+    def name(self): return "node"
+
+class Default(WorkerEntrypoint):
+    def node(self): return Node()
+""")
+    sandbox.deploy("middle", bind={"FAR": "far"}, source="""
+from workers import WorkerEntrypoint
+
+class Default(WorkerEntrypoint):
+    def node(self): return self.env.FAR.node()
+    async def later(self): return self.env.FAR.node()
+""")
+    env = sandbox.bind(MIDDLE="middle")
+    for method in ("node", "later"):
+        with sandbox.trace() as trace:
+            assert await env.MIDDLE[method]().next().next().name() == "node"
+        assert trace.round_trips == 2, trace

@@ -10,6 +10,7 @@ import pytest
 from support.world import failure
 
 import rpclab
+from rpclab.codecs.graphs import FROZENSET, TUPLE, Node, unflatten
 
 
 def cyclic_list():
@@ -64,6 +65,13 @@ def error_of_itself():
     return error, lambda back: back.args[0] is back and back.args[1][0] is back
 
 
+def tuple_in_the_error_it_holds():
+    error = ValueError()
+    value = (error,)
+    error.args = ((value,),)
+    return value, lambda back: back[0].args[0][0] is back
+
+
 def cyclic_causes():
     first, second = ValueError("1"), TypeError("2")
     first.__cause__, second.__cause__ = second, first
@@ -79,7 +87,7 @@ def cyclic_group():
 
 CYCLES = [
     cyclic_list, cyclic_dict, cyclic_tuple, cyclic_frozenset, cyclic_set, cyclic_default_dict,
-    cyclic_error, error_of_itself, cyclic_causes, cyclic_group,
+    cyclic_error, error_of_itself, tuple_in_the_error_it_holds, cyclic_causes, cyclic_group,
 ]  # fmt: skip
 
 
@@ -240,3 +248,9 @@ async def test_V9_a_long_chain_through_shared_tuples_survives(callee):
         chain.append((chain[-1],))
     back = await callee.echo(chain)
     assert all(back[n][0] is back[n - 1] for n in range(1, len(back)))
+
+
+def test_V9_a_cycle_of_what_cannot_hold_itself_is_no_value():
+    nodes = [[TUPLE, [Node(1)]], [FROZENSET, [Node(0)]]]
+    with pytest.raises(ValueError, match="a value that cannot be made holds itself"):
+        unflatten(nodes)

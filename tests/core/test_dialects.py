@@ -1,4 +1,4 @@
-"""The core without asyncio, in both dialects: the same scenarios, and the same tables after them."""
+"""The core without asyncio, in both dialects: the same scenarios, the same tables after them."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ class Main(RpcTarget):
     def order(self, *args):
         self._log.append(args)
 
-    def use(self, stub):
-        stub.call("increment", 10)
+    def run_failing(self):
+        self._failing()
 
 
 @pytest.fixture
@@ -142,6 +142,41 @@ def test_a_call_with_a_promised_argument_holds_back_those_behind_it(pair, main):
     main._later.resolve(7)
     pair.host.turn()
     assert main._log == [("first", 7), ("second",)]
+    assert pair.tables == EMPTY
+
+
+def test_a_cancelled_call_that_waits_for_an_argument_holds_nobody_back(pair, main):
+    waits = pair.main.call("order", "first", pair.main.call("later"))
+    pair.main.call("order", "second")
+    pair.host.turn()
+    waits.cancel()
+    pair.host.turn()
+    assert main._log == [("second",)]
+
+
+def test_a_call_that_waits_for_an_argument_keeps_what_it_was_made_on(pair, main):
+    counter = pair.settle(pair.main.call("counter"))
+    total = counter.call("increment", pair.main.call("later"))
+    counter.dispose()
+    pair.host.turn()
+    assert main._log == []
+    main._later.resolve(7)
+    assert pair.settle(total) == 7
+    assert main._log == ["counter disposed"]
+    assert pair.tables == EMPTY
+
+
+def test_an_error_that_lost_its_stubs_on_the_way_is_counted_as_plain_by_both_ends(pair, main):
+    def fail():
+        error = ValueError("odd")
+        error.stub, error.unsendable = Counter(main._log), object()
+        raise error
+
+    main._failing = fail
+    for _ in range(3):
+        with pytest.raises(ValueError, match="odd"):
+            pair.settle(pair.main.call("run_failing"))
+    assert pair.settle(pair.main.call("greet", "Ada")) == "Hello, Ada"
     assert pair.tables == EMPTY
 
 

@@ -9,7 +9,15 @@ from support.inline_host import InlineHost, Later, SessionPair
 from rpclab import Limits, RpcTarget
 from rpclab.codecs.values import EXCEPTION, GRAPH, INLINE
 from rpclab.core.messages import (
-    ABORT, CALL, CANCEL, MAP, PULL, REJECT, RELEASE, RESOLVE, parse,
+    ABORT,
+    CALL,
+    CANCEL,
+    MAP,
+    PULL,
+    REJECT,
+    RELEASE,
+    RESOLVE,
+    parse,
 )  # fmt: skip
 from rpclab.core.references import OWN_STUB, PLACEHOLDER, PROMISE, RESULT, STUB
 from rpclab.errors import DisconnectedError, RemoteProtocolError
@@ -72,7 +80,9 @@ GARBAGE = {
     "a key that cannot be one": b"\x95\x00\x01\x00\xa5greet\x91\x81\x90\x01",
     "an unknown extension": calls(msgpack.ExtType(99, b"")),
     "a broken exception": calls(msgpack.ExtType(EXCEPTION, packed([1, 2]))),
-    "a broken graph": calls(msgpack.ExtType(GRAPH, packed([[0, [msgpack.ExtType(32, b"\0\0\0\7")]]]))),
+    "a broken graph": calls(
+        msgpack.ExtType(GRAPH, packed([[0, [msgpack.ExtType(32, b"\0\0\0\7")]]]))
+    ),
 }
 
 
@@ -92,17 +102,44 @@ def test_frames_nested_beyond_all_measure_end_the_session(pair):
 
 
 BROKEN = [
-    None, {}, "call", [True], [CALL], [CALL, 1, 0, "x"], [CALL, 0, 0, "x", []],
-    [CALL, -1, 0, "x", []], [CALL, 1.0, 0, "x", []], [CALL, 1, None, "x", []],
-    [CALL, 1, 0, 5, []], [CALL, 1, 0, ["a", 5], []], [CALL, 1, 0, "x", "args"],
-    [CALL, 1, 0, "x", [], []], [CALL, 1, 0, "x", [], {"k": []}], [CALL, 1, 0, "x", [], {"k": {1: 2}}],
-    [CALL, 1, 0, "x", [], {"d": "soon"}], [CALL, 1, 0, "x", [], {"n": 0.5}],
-    [CALL, 1, 0, "x", [], {}, 7], [PULL], [PULL, "1"], [RESOLVE, 1], [RESOLVE, "1", 2],
-    [RESOLVE, 1, 2, "node"], [REJECT, 1, "error", True], [REJECT, 1, ValueError(), 1],
-    [REJECT, 1, ValueError()], [RELEASE, 1], [RELEASE, 1, "1"], [CANCEL], [CANCEL, None],
-    [ABORT, "why"], [ABORT], [MAP, 1, 0, "x", [], []], [MAP, 0, 0, [], [], []],
-    [MAP, 1, 0, [], None, []], [MAP, 1, 0, [], []],
-]  # fmt: skip
+    None,
+    {},
+    "call",
+    [True],
+    [CALL],
+    [CALL, 1, 0, "x"],
+    [CALL, 0, 0, "x", []],
+    [CALL, -1, 0, "x", []],
+    [CALL, 1.0, 0, "x", []],
+    [CALL, 1, None, "x", []],
+    [CALL, 1, 0, 5, []],
+    [CALL, 1, 0, ["a", 5], []],
+    [CALL, 1, 0, "x", "args"],
+    [CALL, 1, 0, "x", [], []],
+    [CALL, 1, 0, "x", [], {"k": []}],
+    [CALL, 1, 0, "x", [], {"k": {1: 2}}],
+    [CALL, 1, 0, "x", [], {"d": "soon"}],
+    [CALL, 1, 0, "x", [], {"n": 0.5}],
+    [CALL, 1, 0, "x", [], {}, 7],
+    [PULL],
+    [PULL, "1"],
+    [RESOLVE, 1],
+    [RESOLVE, "1", 2],
+    [RESOLVE, 1, 2, "node"],
+    [REJECT, 1, "error", True],
+    [REJECT, 1, ValueError(), 1],
+    [REJECT, 1, ValueError()],
+    [RELEASE, 1],
+    [RELEASE, 1, "1"],
+    [CANCEL],
+    [CANCEL, None],
+    [ABORT, "why"],
+    [ABORT],
+    [MAP, 1, 0, "x", [], []],
+    [MAP, 0, 0, [], [], []],
+    [MAP, 1, 0, [], None, []],
+    [MAP, 1, 0, [], []],
+]
 
 
 @pytest.mark.parametrize("message", BROKEN, ids=repr)
@@ -114,13 +151,23 @@ def test_parse_refuses_what_is_no_message_and_shows_it(message):
 @pytest.mark.parametrize(
     "message",
     [
-        [CALL, 1, 0, "x", []], [CALL, 2, -3, ["a", "b"], None], [CALL, 1, 0, [], [1], {"k": {"a": 1}}],
-        [CALL, 1, 0, "x", [], {"d": 0.5, "n": 3}], [PULL, 1], [RESOLVE, 1, "x"], [RESOLVE, 1, None, 4],
-        [REJECT, 1, ValueError(), False], [REJECT, -1, ValueError(), True, 9], [RELEASE],
-        [RELEASE, -1, 1, 5, 2], [CANCEL, 3], [ABORT, ValueError()], [MAP, 1, 0, ["a"], [], [b""]],
+        [CALL, 1, 0, "x", []],
+        [CALL, 2, -3, ["a", "b"], None],
+        [CALL, 1, 0, [], [1], {"k": {"a": 1}}],
+        [CALL, 1, 0, "x", [], {"d": 0.5, "n": 3}],
+        [PULL, 1],
+        [RESOLVE, 1, "x"],
+        [RESOLVE, 1, None, 4],
+        [REJECT, 1, ValueError(), False],
+        [REJECT, -1, ValueError(), True, 9],
+        [RELEASE],
+        [RELEASE, -1, 1, 5, 2],
+        [CANCEL, 3],
+        [ABORT, ValueError()],
+        [MAP, 1, 0, ["a"], [], [b""]],
     ],
     ids=repr,
-)  # fmt: skip
+)
 def test_parse_lets_every_kind_of_message_in(message):
     assert parse(message) is message
 
@@ -133,27 +180,44 @@ def test_a_long_broken_message_is_shown_in_part():
 
 FOUL = {
     "a call on what it does not hold": (
-        [[CALL, 1, -9, "greet", []]], "the peer called export -9, which it does not hold"),
+        [[CALL, 1, -9, "greet", []]],
+        "the peer called export -9, which it does not hold",
+    ),
     "a call id used twice": (
-        [[CALL, 1, 0, "greet", []], [CALL, 1, 0, "greet", []]], "the peer used the call id 1 twice"),
+        [[CALL, 1, 0, "greet", []], [CALL, 1, 0, "greet", []]],
+        "the peer used the call id 1 twice",
+    ),
     "a call id that goes back": (
-        [[CALL, 5, 0, "greet", []], [CALL, 4, 0, "greet", []]], "the peer used the call id 4 twice"),
+        [[CALL, 5, 0, "greet", []], [CALL, 4, 0, "greet", []]],
+        "the peer used the call id 4 twice",
+    ),
     "a release of what it does not hold": (
-        [[RELEASE, -9, 1]], "the peer released export -9, which it does not hold"),
+        [[RELEASE, -9, 1]],
+        "the peer released export -9, which it does not hold",
+    ),
     "a release twice": (
         [[CALL, 1, 0, "target", []], [RELEASE, -1, 1], [RELEASE, -1, 1]],
-        "the peer released export -1, which it does not hold"),
+        "the peer released export -1, which it does not hold",
+    ),
     "a release of a call it never made": (
-        [[RELEASE, 3, 1]], "the peer released export 3, which it does not hold"),
+        [[RELEASE, 3, 1]],
+        "the peer released export 3, which it does not hold",
+    ),
     "a result nobody asked for": ([[RESOLVE, 6, "x"]], "the peer settled id 6, which is no call"),
     "a failure nobody asked for": (
-        [[REJECT, 6, ValueError(), True]], "the peer settled id 6, which is no call"),
+        [[REJECT, 6, ValueError(), True]],
+        "the peer settled id 6, which is no call",
+    ),
     "the cancellation of a stub": (
-        [[CALL, 1, 0, "target", []], [CANCEL, -1]], "the peer cancelled id -1, which is no call"),
+        [[CALL, 1, 0, "target", []], [CANCEL, -1]],
+        "the peer cancelled id -1, which is no call",
+    ),
     "the cancellation of a call it never made": (
-        [[CANCEL, 8]], "the peer cancelled id 8, which is no call"),
+        [[CANCEL, 8]],
+        "the peer cancelled id 8, which is no call",
+    ),
     "a pull of what is no call": ([[PULL, 0]], "the peer pulled id 0, which is no call"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("messages", "reason"), FOUL.values(), ids=FOUL)
@@ -166,9 +230,15 @@ def test_ids_out_of_place_end_the_session_with_a_reason(pair, other, messages, r
 
 
 REFERENCES = {
-    "a stub of ours we never gave": (reference(OWN_STUB, -4), "sent export -4, which it does not hold"),
+    "a stub of ours we never gave": (
+        reference(OWN_STUB, -4),
+        "sent export -4, which it does not hold",
+    ),
     "the result of no call": (reference(RESULT, 9), "sent the result of 9, which is no call"),
-    "the result of this very call": (reference(RESULT, 1), "sent the result of 1, which is no call"),
+    "the result of this very call": (
+        reference(RESULT, 1),
+        "sent the result of 1, which is no call",
+    ),
     "a reference without a number": (msgpack.ExtType(STUB, b""), "introduced the id 0 twice"),
     "a stub with an id of a call": (reference(STUB, 5), "introduced the id 5 twice"),
     "a variable outside of a program": (reference(PLACEHOLDER, 0), "reference of unknown kind 7"),

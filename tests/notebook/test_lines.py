@@ -54,8 +54,8 @@ def test_a_json_string_keeps_its_quotes_and_a_text_loses_them():
     [
         ("", "%%worker needs a name, such as: %%worker counter-service"),
         ("a b", "%%worker takes one name, but there are 'a' and 'b'"),
-        ("a --bnd X=b", "%%worker has no option --bnd; did you mean '--bind'?"),
-        ("a --at here", "%%worker has no option --at; there are: --bind, --json, --var"),
+        ("a --bnd X=b", "%%worker has no option --bnd; there are: --bind, --var, --json"),
+        ("a --at here", "%%worker has no option --at; there are: --bind, --var, --json"),
         ("a --bind", "--bind needs VAR=worker[#Entrypoint]"),
         ("a --bind X", "'X' is not of the form VAR=worker[#Entrypoint]"),
         ("a --bind 1=b", "'1' cannot be the name of a variable, in '1=b'"),

@@ -51,6 +51,7 @@ def test_the_body_may_await_and_use_magics_and_commands(kernel):
 import asyncio
 await asyncio.sleep(0)
 listed = !echo from the shell
+listed = list(listed)
 %pwd
 def said(_, env, ctx): return listed
 """)
@@ -105,7 +106,7 @@ class Default(WorkerEntrypoint):
 def test_bad_input_is_answered_in_a_line(kernel):
     kernel.run(COUNTER)
     for cell, said in {
-        "%%worker w --bnd A=b\n1": "%%worker has no option --bnd; did you mean '--bind'?",
+        "%%worker w --bnd A=b\n1": "%%worker has no option --bnd; there are: --bind,",
         "%%worker w --bind A=counter-service#CounterServic\n1": "did you mean 'CounterService'?",
         "%%worker notebook\n1": "'notebook' cannot be the name of a Worker",
         "%bind A=counter-service": "the Worker \"counter-service\" exports no entrypoint",

@@ -170,6 +170,29 @@ async def test_a_handler_that_swallows_its_cancellation_answers_nobody(world):
     assert world.log[0] == "refused"
 
 
+async def test_X8_tasks_started_in_any_step_or_by_tasks_end_with_the_call(world):
+    env = world.deploy("""
+        async def tick(name):
+            while True:
+                await sleep(10)
+                log(name)
+        async def start_another():
+            await sleep(1)
+            asyncio.create_task(tick("of a task"))
+        class Default(WorkerEntrypoint):
+            async def m(self):
+                asyncio.create_task(tick("first step"))
+                asyncio.create_task(start_another())
+                await sleep(2)
+                asyncio.create_task(tick("later step"))
+                await sleep(13)
+    """)
+    await env.CALLEE.m()
+    assert sorted(world.log) == ["first step", "later step", "of a task"]
+    await asyncio.sleep(100)
+    assert len(world.log) == 3
+
+
 async def test_each_call_has_context_variables_of_its_own(callee):
     for value in "a", "b":
         assert await callee.set_variable(value) == ["unset", value]

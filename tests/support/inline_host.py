@@ -119,7 +119,7 @@ class InlineHost:
     def run(self, answer, function, args, kwargs, context):
         try:
             value = self._inside(context, lambda: function(*args, **(kwargs or {})))
-        except Exception as error:  # noqa: BLE001 - it is the outcome of the call
+        except Exception as error:
             answer.reject(error)
             return
         if isinstance(value, Later):
@@ -131,7 +131,7 @@ class InlineHost:
     def detach(self, function, context, what):
         try:
             self._inside(context, function)
-        except Exception as error:  # noqa: BLE001 - nobody waits for it
+        except Exception as error:
             self.reports.append((what, error))
 
     def apart(self, answer, function, context):

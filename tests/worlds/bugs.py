@@ -55,11 +55,12 @@ def queued_calls_go_on_backwards(patch):
 def a_promised_argument_holds_nothing_back(patch):
     deliver = Hook.deliver
 
-    def deliver_past_it(self, answer, path, args, kwargs, promised=None):
+    def deliver_past_it(self, *call):
+        *started, promised = (*call, None)[:5]
         if promised is None:
-            self.start(answer, path, args, kwargs)
+            self.start(*started)
         else:
-            deliver(self, answer, path, args, kwargs, promised)
+            deliver(self, *call)
 
     patch.setattr(Hook, "deliver", deliver_past_it)
 

@@ -66,9 +66,11 @@ class Model:
             case ("dup", new, slot):
                 slots[new] = slots[slot]
             case ("poke", slot, uid, _nap, fails, _kind):
-                self.note(uid, self.call(uid, slots[slot], [], lambda: Broken(uid) if fails else uid))
+                result = Broken(uid) if fails else uid
+                self.note(uid, self.call(uid, slots[slot], [], lambda: result))
             case ("tell", slot, uid, told):
-                self.note(uid, self.call(uid, slots[slot], [self.values[told]], lambda value: value))
+                value = self.values[told]
+                self.note(uid, self.call(uid, slots[slot], [value], lambda value: value))
             case ("spoil", _slot, uid, _arg):
                 self.note(uid, "refused")
             case ("relay", slot, uid, arg, times, _kind):

@@ -11,14 +11,14 @@ from random import Random
 
 from support.links import Links
 from support.virtual_time import NothingLeftToWaitFor, VirtualTimeLoop
-from worlds.model import Model
-from worlds.programs import DRIVER, LONG
 
 import rpclab
 from rpclab import RpcStub, RpcTarget
 from rpclab.core.contexts import EventContext, current
 from rpclab.core.imports import REJECTED
 from rpclab.workers.modules import run_source
+from worlds.model import Model
+from worlds.programs import DRIVER, LONG
 
 NODE = """
 from workers import WorkerEntrypoint
@@ -29,7 +29,7 @@ class Default(WorkerEntrypoint):
 """
 
 
-class Failure(Exception):
+class OnPurposeError(Exception):
     """What a script or call of a program raises on purpose."""
 
 
@@ -48,7 +48,7 @@ class Cell(RpcTarget):
         if nap == LONG:
             self._stage.outlasted.add(uid)
         if fails:
-            raise Failure(uid)
+            raise OnPurposeError(uid)
         return uid
 
     async def relay(self, uid, ref, times, kind):
@@ -136,7 +136,7 @@ class Stage:
         if kind == "make":
             return Cell(self, name)
 
-        async def function(uid, nap=0, fails=False):  # noqa: FBT002 - as Cell.poke
+        async def function(uid, nap=0, fails=False):
             return await Cell.poke(function.cell, uid, nap, fails)
 
         function.cell = Cell(self, name)
@@ -172,7 +172,7 @@ class Play:
         for uid, call in self.calls.items():
             try:
                 self.stage.results[uid] = await call
-            except Exception as error:  # noqa: BLE001 - it is the result
+            except Exception as error:
                 self.stage.results[uid] = str(error)
         for promise in self.promises:
             await attempt(promise)
@@ -187,7 +187,7 @@ class Play:
             if slot != returned and isinstance(value, (RpcStub, rpclab.RpcPromise)):
                 value.dispose()
         if self.script.raises:
-            raise Failure(f"script {self.script.number} failed")
+            raise OnPurposeError(f"script {self.script.number} failed")
         if returned is None:
             return None
         names = self.count([returned])
@@ -268,7 +268,7 @@ class Play:
     async def fetch(self, new, slot, uid, kept, form):
         self.opened(new, self.call(slot, uid, "fetch", kept, form), form)
 
-    async def echo(self, new, slot, uid, arg, form, nap):
+    async def echo(self, new, slot, uid, arg, form, nap):  # noqa: PLR0917 - as in the step
         self.opened(new, self.call(slot, uid, "echo", self.ref(arg), form, nap), form)
         self.count([arg], self.slots[new])
 
@@ -296,7 +296,7 @@ class Play:
     async def settle(self, slot):
         try:
             value = await self.slots[slot]
-        except Exception:  # noqa: BLE001 - a broken promise stays one
+        except Exception:
             return
         self.slots[slot] = value["ref"] if self.forms[slot] == "dict" else value
         self.forms[slot] = "alone"
@@ -322,7 +322,7 @@ def run(program):
             loop = runner.get_loop()
             loop.set_exception_handler(lambda _, context: complaints.append(str(context)))
             runner.run(_run(program, complaints))
-    except (Exception, NothingLeftToWaitFor) as error:  # noqa: BLE001 - whatever a bug raises
+    except (Exception, NothingLeftToWaitFor) as error:
         complaints.append(f"the driver was left by {error!r}")
     finally:
         logging.getLogger("rpclab").removeHandler(handler)
@@ -340,7 +340,7 @@ class _Listener(logging.Handler):
 
 async def _run(program, complaints):
     sandbox = rpclab.Sandbox(debug=False)
-    latency = Random(program.seed)
+    latency = Random(program.seed)  # noqa: S311 - no secrets here
     sandbox.engine.connect = Links(lambda: latency.random() * program.slow).connect
     stage = Stage(program)
     bind = {name: name for name in program.workers}

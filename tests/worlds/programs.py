@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 DRIVER = "notebook"
+DEEPEST = 3  # scripts within scripts
 LONG = 50  # a nap that outlasts every cancellation
 
 
@@ -105,7 +106,7 @@ class Writer:
 
     def __init__(self, seed) -> None:
         self.seed = seed
-        self.random = Random(seed)
+        self.random = Random(seed)  # noqa: S311 - no secrets here
         self.scripts = []
         self.count = 0
         # A call whose argument is still promised holds back the calls behind it, of everybody. So
@@ -117,7 +118,7 @@ class Writer:
         self.workers = workers
         self.script(DRIVER, [], depth=0, calm=True)
         slow = self.random.choice([0.0, 0.001, 0.02, 0.1])
-        return Program(self.seed, workers, self.scripts, self.random.random() < 0.4, slow)  # noqa: PLR2004 - a chance
+        return Program(self.seed, workers, self.scripts, self.random.random() < 0.4, slow)
 
     def number(self, letter):
         self.count += 1
@@ -162,13 +163,16 @@ class _Page:
 
     def write(self):
         random = self.random
-        self.script.waits = self.calm or random.random() < 0.7  # noqa: PLR2004 - a chance
+        self.script.waits = self.calm or random.random() < 0.7
         chances = {
-            self.make: 3, self.poke: 8, self.play: 5 if self.depth < 3 else 0, self.echo: 4,  # noqa: PLR2004
-            self.child: 2, self.relay: 3, self.settle: 3, self.dup: 2, self.drop: 1, self.nap: 1,
-            self.give_up: 1, self.spoil: 1, self.tell: 2, self.cross: 2, self.keep: 2 if self.calm else 0, self.local: 1 if self.calm else 0,
-            self.leave: 1 if self.depth < 3 else 0,  # noqa: PLR2004
+            self.poke: 8, self.echo: 4, self.make: 3, self.relay: 3, self.settle: 3, self.child: 2,
+            self.cross: 2, self.dup: 2, self.tell: 2, self.drop: 1, self.give_up: 1, self.nap: 1,
+            self.spoil: 1,
         }  # fmt: skip
+        if self.depth < DEEPEST:
+            chances |= {self.play: 5, self.leave: 1}
+        if self.calm:
+            chances |= {self.keep: 2, self.local: 1}
         self.make()
         for _ in range(random.randint(3, 14 - 3 * self.depth)):
             [write_step] = random.choices(list(chances), list(chances.values()))
@@ -181,7 +185,7 @@ class _Page:
         script, random = self.script, self.random
         if not script.waits or self.depth == 0:
             return None
-        if random.random() < 0.1:  # noqa: PLR2004 - a chance
+        if random.random() < 0.1:
             script.raises = True
             return Ref("", "cell", "promise", broken=True)
         slots = [slot for slot, ref in self.refs.items() if not ref.broken]
@@ -245,7 +249,8 @@ class _Page:
     def make(self):
         kind = self.random.choice(["cell", "cell", "function"])
         name = self.writer.number("t")
-        self.steps.append(("make" if kind == "cell" else kind, self.add(Ref(name, kind, "own")), name))
+        what = "make" if kind == "cell" else kind
+        self.steps.append((what, self.add(Ref(name, kind, "own")), name))
 
     def local(self):
         slot = self.pick("own")

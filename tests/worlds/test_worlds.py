@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from worlds import bugs
 from worlds.model import Model
 from worlds.player import run

@@ -1,0 +1,47 @@
+"""The tasks that a Worker starts by itself: they end with its execution context (rule X8).
+
+Floor: rpc.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from rpclab.core.contexts import current
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+
+def note_tasks(loop: asyncio.AbstractEventLoop) -> None:
+    """Let each task that is made on this loop belong to the execution context that makes it."""
+    previous: Any = loop.get_task_factory()
+    if type(previous) is not _Noting:
+        noting: Any = _Noting(previous)
+        loop.set_task_factory(noting)
+
+
+class _Noting:
+    """A task factory around the one that was there; outside every Worker it adds nothing."""
+
+    __slots__ = ("_previous",)
+
+    def __init__(self, previous: Any) -> None:
+        self._previous = previous
+
+    def __call__(
+        self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], **options: Any
+    ) -> Any:
+        """Make a task."""
+        if self._previous is None:
+            task = asyncio.Task(coroutine, loop=loop, **options)
+        else:
+            task = self._previous(loop, coroutine, **options)
+        context = current.get()
+        if context is not None and not context.long:
+            if context.tasks is None:
+                context.tasks = set()
+            context.tasks.add(task)
+            task.add_done_callback(context.tasks.discard)
+        return task

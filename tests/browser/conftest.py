@@ -1,0 +1,43 @@
+"""Each test drives a real JupyterLab in Chromium; RPCLAB_CHROMIUM says where that is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+CHROMIUM = os.environ.get("RPCLAB_CHROMIUM") or "/usr/bin/chromium"
+
+
+# The end of a module is the end of playwright's event loop, in which other tests could run none.
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """A JupyterLab for all tests of a module."""
+    _leave_out_unless(shutil.which(CHROMIUM), f"Chromium at {CHROMIUM} (RPCLAB_CHROMIUM)")
+    _leave_out_unless(find_spec("playwright"), "playwright")
+    _leave_out_unless(find_spec("jupyterlab"), "jupyterlab")
+    from support.jupyterlab import running_lab  # noqa: PLC0415 - imports playwright
+
+    with running_lab(tmp_path_factory.mktemp("lab"), CHROMIUM) as running:
+        yield running
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """The folder where a test keeps its pictures."""
+    folder = Path(os.environ.get("RPCLAB_SCREENSHOTS") or tmp_path)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _leave_out_unless(found, needed):
+    if not found and os.environ.get("CI") == "true":
+        pytest.fail(f"no {needed}, and CI=true leaves nothing out", pytrace=False)
+    if not found:
+        pytest.skip(f"the browser tests need {needed}")

@@ -1,0 +1,214 @@
+"""A JupyterLab of its own, and its pages in Chromium, as a reader has them in front of her."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager, suppress
+
+import nbformat
+from playwright.sync_api import TimeoutError as StillWaiting
+from playwright.sync_api import sync_playwright
+
+START = 60  # seconds for the server, and for a page to show its notebook
+RUN = 120  # seconds for all cells of a notebook
+STOP = 10  # seconds for an interrupt
+
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+SETTINGS = {"apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False}}
+
+CHROMIUM = [
+    "--no-sandbox",  # root has none, and the pages are our own
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
+
+# The page says "idle" before it has a kernel, and running cells then asks which one to take.
+KERNEL_IS_READY = """() => {
+    const context = window.jupyterapp?.shell.currentWidget?.sessionContext;
+    return context?.isReady && context.session?.kernel?.status === 'idle';
+}"""
+CODE_CELLS = """() => window.jupyterapp.shell.currentWidget.content.widgets
+    .map(cell => cell.model.toJSON()).filter(cell => cell.cell_type === 'code')"""
+IS_DONE = """() => {
+    const {content, sessionContext} = window.jupyterapp.shell.currentWidget;
+    const models = content.widgets.map(cell => cell.model).filter(model => model.type === 'code');
+    return sessionContext.session.kernel.status === 'idle'
+        && models.every(model => model.executionState === 'idle');
+}"""
+HEIGHT = """() => Math.ceil(document.querySelector('.jp-WindowedPanel-viewport').scrollHeight
+    + document.querySelector('.jp-WindowedPanel-outer').getBoundingClientRect().top)"""
+
+
+def new_notebook(*sources):
+    """A notebook of code cells."""
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
+
+
+class Lab:
+    """A running JupyterLab, and a browser.
+
+    Attributes:
+        folder: where its notebooks are.
+        strays: the addresses that were asked for and are not this server's.
+    """
+
+    def __init__(self, folder, address, token, browser):
+        self.folder = folder
+        self.strays = []
+        self._address = address
+        self._token = token
+        self._browser = browser
+
+    @contextmanager
+    def open(self, name, notebook):
+        """Open a notebook that was never run."""
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+        nbformat.write(notebook, self.folder / name)
+        page = self._browser.new_page(viewport={"width": 1200, "height": 900})
+        page.on("request", lambda request: self._note(request.url))
+        page.on("websocket", lambda websocket: self._note(websocket.url))
+        page.goto(f"{self._address}/lab/tree/{name}?token={self._token}&reset")
+        page.wait_for_function(KERNEL_IS_READY, timeout=1000 * START)
+        yield Page(page)
+        page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+        page.close()
+
+    def _note(self, url):
+        ours = (self._address, self._address.replace("http", "ws", 1), "data:", "blob:")
+        if not url.startswith(ours):
+            self.strays.append(url)
+
+
+class Page:
+    """A page with a notebook, and its kernel."""
+
+    def __init__(self, page):
+        self._page = page
+
+    def code_cells(self):
+        """The code cells as a file would have them."""
+        return self._page.evaluate(CODE_CELLS)
+
+    def start_all(self):
+        self._command("notebook:run-all-cells")
+
+    def run_all(self):
+        """Run all cells. Gives the code cells, also if some have not run within the bound."""
+        self.start_all()
+        self._wait_until_done(RUN)
+        return self.code_cells()
+
+    def run_last(self):
+        """Run the last cell alone, and give it."""
+        self._command("notebook:move-cursor-to-last-cell")
+        self._command("notebook:run-cell")
+        self._wait_until_done(RUN)
+        return self.code_cells()[-1]
+
+    def press_stop(self):
+        """Press the button with the square, and give the code cells once nothing runs."""
+        self._page.locator("[data-command='notebook:interrupt-kernel'] >> visible=true").click()
+        self._wait_until_done(STOP)
+        return self.code_cells()
+
+    def wait_for_output(self, text):
+        """Wait until an output shows a text; the source of a cell does not count."""
+        output = self._page.locator(".jp-OutputArea-output", has_text=text)
+        output.first.wait_for(timeout=1000 * RUN)
+
+    def picture(self, path, theme="JupyterLab Light"):
+        """Keep a picture of the whole notebook."""
+        change = "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})"
+        self._page.evaluate(change, theme)
+        self._page.set_viewport_size({"width": 1200, "height": self._page.evaluate(HEIGHT)})
+        self._page.wait_for_timeout(500)  # Lab fades and lays out anew, and does not say when
+        self._page.screenshot(path=path)
+
+    def _command(self, name):
+        # Without the braces the page would wait for the command's end.
+        self._page.evaluate("name => { window.jupyterapp.commands.execute(name); }", name)
+
+    def _wait_until_done(self, seconds):
+        with suppress(StillWaiting):  # what the cells say then tells more
+            self._page.wait_for_function(IS_DONE, timeout=1000 * seconds)
+
+
+@contextmanager
+def running_lab(folder, chromium):
+    """Run a JupyterLab whose settings and traces all are in a folder, and a browser.
+
+    Args:
+        folder: an empty one.
+        chromium: the path of the browser.
+    """
+    with (
+        _server(folder) as (notebooks, address, token),
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=chromium, args=CHROMIUM) as browser,
+    ):
+        yield Lab(notebooks, address, token, browser)
+
+
+@contextmanager
+def _server(folder):
+    notebooks, settings, log = folder / "notebooks", folder / "settings", folder / "server.log"
+    notebooks.mkdir()
+    for name, values in SETTINGS.items():
+        path = settings / f"@jupyterlab/{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(values))
+    places = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR",
+              "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR")  # fmt: skip
+    environment = {name: str(folder / name.lower()) for name in places}
+    environment["JUPYTERLAB_SETTINGS_DIR"] = str(settings)
+    token, port = secrets.token_hex(8), _free_port()
+    command = [
+        sys.executable, "-m", "jupyterlab", str(notebooks), "--no-browser", "--allow-root",
+        "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
+        f"--IdentityProvider.token={token}", "--LabApp.expose_app_in_browser=True",
+    ]  # fmt: skip
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, env={**os.environ, **environment}, stdout=output, stderr=output
+        )
+    try:
+        address = f"http://127.0.0.1:{port}"
+        _wait_for(f"{address}/api/status?token={token}", process, log)
+        yield notebooks, address, token
+    finally:
+        process.terminate()  # the kernels too
+        try:
+            process.wait(STOP)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _wait_for(url, process, log):
+    deadline = time.monotonic() + START
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=START).close()  # noqa: S310 - our own server
+        except OSError:
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        else:
+            return

@@ -1,0 +1,96 @@
+"""A hundred thousand calls leave nothing behind: no memory, no entry in a table."""
+
+import gc
+import tracemalloc
+
+import pytest
+
+import rpclab
+from rpclab import RpcTarget
+
+WORKER = """
+from workers import RpcTarget, WorkerEntrypoint
+
+class Counter(RpcTarget):
+    def __init__(self):
+        self._value = 0
+
+    def increment(self, amount=1):
+        self._value += amount
+        return self._value
+
+    @property
+    def value(self):
+        return self._value
+
+    def dispose(self):
+        pass
+
+class Default(WorkerEntrypoint):
+    def add(self, a, b):
+        return a + b
+
+    def counter(self):
+        return Counter()
+
+    def counters(self):
+        return {"one": Counter(), "data": [1, 2, 3]}
+
+    async def call_back(self, function, target):
+        return [await function(1), await target.increment(2)]
+
+    def same(self, stub):
+        return stub
+
+    def fail(self):
+        raise ValueError("as asked")
+"""
+
+CALLS = 100_000
+SPARE = 64 * 1024  # bytes that may come and go
+
+
+class Local(RpcTarget):
+    def increment(self, amount):
+        return amount
+
+
+async def a_dozen_calls(worker):
+    """Calls with everything that holds memory for a while."""
+    local = Local()
+    with worker.counter() as counter:
+        await counter.increment(2)
+    both = await worker.counters()
+    assert await both["one"].value == 0
+    rpclab.dispose(both)
+    assert await worker.call_back(lambda number: number, local) == [1, 2]
+    async with worker.same(local) as home:
+        await home.increment(1)
+    assert await worker.add(worker.add(1, 2), 3) == 6
+    with pytest.raises(ValueError, match="as asked"):
+        await worker.fail()
+
+
+async def test_a_hundred_thousand_calls_leave_memory_flat_and_the_tables_empty():
+    async with rpclab.Sandbox() as sandbox:
+        sandbox.deploy("worker", source=WORKER)
+        worker = sandbox.bind(WORKER="worker").WORKER
+        before = {name: sandbox.tables(name) for name in ("notebook", "worker")}
+
+        async def calls(count):
+            for _ in range(count // 12):
+                await a_dozen_calls(worker)
+            gc.collect()
+
+        await calls(CALLS * 6 // 10)
+        tracemalloc.start()
+        try:
+            await calls(CALLS // 10)
+            earlier, _ = tracemalloc.get_traced_memory()
+            await calls(CALLS * 3 // 10)
+            later, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert later - earlier < SPARE
+        await sandbox.env.WORKER.add(1, 2)  # what was let go of last leaves with this
+        assert {name: sandbox.tables(name) for name in before} == before
