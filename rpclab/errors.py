@@ -123,9 +123,7 @@ STEERING = ("StopIteration", "StopAsyncIteration", "GeneratorExit", "CancelledEr
 
 STUB_DISPOSED = "RPC stub used after being disposed."
 PROMISE_DISPOSED = "RPC promise used after being disposed."
-HOST_CONTEXT_ENDED = (
-    "The execution context which hosts this callback is no longer running."
-)
+HOST_CONTEXT_ENDED = "The execution context which hosts this callback is no longer running."
 CALL_CONTEXT_ENDED = "The execution context responding to this call was canceled."
 
 

@@ -114,7 +114,8 @@ class Leaks(list[Leak]):
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
+        style = "font-family: var(--jp-code-font-family, monospace)"  # Jupyter's own is not, for HTML
+        return f'<pre style="{style}">{html.escape(str(self))}</pre>'
 
 
 class _Scan:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import weakref
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from rpclab import workers
 from rpclab.core.contexts import EventContext, current
@@ -16,8 +16,8 @@ from rpclab.core.imports import Import
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.errors import UnknownBindingError, near
 from rpclab.rpc import local
-from rpclab.rpc.engine import Engine
 from rpclab.rpc.bindings import ServiceBinding
+from rpclab.rpc.engine import Engine
 from rpclab.rpc.waiting import Waiting, waiting
 from rpclab.workers.entrypoints import DEFAULT
 from rpclab.workers.env import Env
@@ -26,12 +26,12 @@ from rpclab.workers.worker import Worker, service
 
 if TYPE_CHECKING:
     import types
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
+    from rpclab.core.host import Observer
+    from rpclab.leaks import Leaks
     from rpclab.trace.recording import Recording
     from rpclab.trace.trace import Trace
-    from rpclab.leaks import Leaks
-    from rpclab.core.host import Observer
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 NOTEBOOK = "notebook"
 """The name of the program around the Workers: a notebook, or a script."""
@@ -108,7 +108,7 @@ class Sandbox:
         name: str,
         *,
         source: str,
-        vars: Mapping[str, str] | None = None,  # noqa: A002 - the word of the platform
+        vars: Mapping[str, str] | None = None,
         json: Mapping[str, Any] | None = None,
         bind: Mapping[str, str | BindingTarget] | None = None,
         filename: str | None = None,
@@ -143,7 +143,7 @@ class Sandbox:
         self,
         name: str,
         *,
-        vars: Mapping[str, str] | None = None,  # noqa: A002
+        vars: Mapping[str, str] | None = None,
         json: Mapping[str, Any] | None = None,
         bind: Mapping[str, str | BindingTarget] | None = None,
     ) -> tuple[types.ModuleType, Env]:
@@ -327,7 +327,7 @@ class Sandbox:
         self.reset()
         local.latest[:] = [ref for ref in local.latest if ref() not in (None, self.engine)]
 
-    async def __aenter__(self) -> Sandbox:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:

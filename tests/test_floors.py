@@ -29,7 +29,8 @@ FLOORS = [
     Floor({"codecs"}, SESSIONS, {"msgpack", "numpy"}),
     Floor({"transports"}, SESSIONS, {"websockets"}),
     Floor({"trace"}, SESSIONS, {"opentelemetry"}),
-    Floor({"rpc"}, SHELL),
+    # `rpclab.run` applies it, and only there, where a loop is running already.
+    Floor({"rpc"}, SHELL, {"nest_asyncio2"}),
     Floor({"workers"}, SHELL | {"rpc"}),
     Floor({"placement"}, SHELL | {"rpc", "workers"}, {"distributed"}),
     Floor(TOP, SCRIPTS, {"uvicorn"}),

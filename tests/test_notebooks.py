@@ -13,8 +13,8 @@ TUTORIALS = sorted(ROOT.glob("notebooks/*.ipynb"))
 
 MACHINE = re.compile(
     r"0x[0-9a-f]{6,}"  # an address of an object
-    r"|(?<![\w.:/])/(?:home|root|tmp|usr|opt|work|Users|private|var|mnt)/"  # an absolute path
-    r"|[A-Za-z]:\\\\|~/|site-packages|\.venv"
+    r"|(?<![\w.:/<])/(?:[\w.-]+/)+[\w.-]+"  # an absolute path
+    r"|[A-Za-z]:\\\\\w|~/|site-packages"  # ... on Windows, at home, of a package
     r"|127\.0\.0\.1|localhost:\d"
 )
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")

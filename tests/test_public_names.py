@@ -24,12 +24,15 @@ NAMES = [
     "wait_until",
 ]
 ERRORS = [
+    "CallCancelledError",
     "ContextEndedError",
     "DataCloneError",
     "DisconnectedError",
     "DisposedError",
     "LocalProtocolError",
     "MessageTooLargeError",
+    "NoSuchMemberError",
+    "NotCallableError",
     "ProtocolError",
     "RemoteError",
     "RemoteProtocolError",

@@ -44,7 +44,7 @@ class Announcement(Hook):
             session.host.mark_announced(pending, message)
         try:
             frame = session._encode(message, [value])
-        except Exception as error:  # noqa: BLE001 - whatever the value's parts raise
+        except Exception as error:
             session.outgoing.withdraw()
             frame = session._encode([REJECT, self.id, error, False], [])
         session.send_frame(frame)

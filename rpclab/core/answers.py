@@ -13,7 +13,10 @@ from rpclab.core.hooks import BrokenHook, ForwardHook, Hook, OnwardHook, TargetH
 from rpclab.core.imports import PENDING, REJECTED, RESOLVED
 from rpclab.core.targets import is_target, no_such_step
 from rpclab.errors import (
-    HOST_CONTEXT_ENDED, CallCancelledError, ContextEndedError, not_callable,
+    HOST_CONTEXT_ENDED,
+    CallCancelledError,
+    ContextEndedError,
+    not_callable,
 )  # fmt: skip
 
 if TYPE_CHECKING:

@@ -156,7 +156,7 @@ class ExecutionContext:
         return list(self._owned or ())
 
     def end(self) -> None:
-        """End the context: cancel what runs, cut off its calls, dispose its stubs, break its exports.
+        """End the context: cancel what runs, dispose its stubs, break its exports.
 
         Ending it twice is fine.
         """

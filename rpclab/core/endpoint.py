@@ -137,7 +137,8 @@ class Endpoint:
             frame = self._encode([RELEASE, *releases], [])
             self._outbox.append(frame)
             if self.host.observe is not None:
-                ids = ", ".join(f"#{-number}" if number < 0 else f"{number}" for number in releases[::2])
+                numbers = releases[::2]
+                ids = ", ".join(f"#{-number}" if number < 0 else str(number) for number in numbers)
                 self.host.observe(("release", self.name, 0, ids, len(frame)))
         # What was sent is the sender's own again; to remember it here would keep it alive.
         if self.outgoing.references:

@@ -68,7 +68,7 @@ def _evaluate_long(
     _through(answer, target, path[0], path[1:], args, kwargs, context)
 
 
-def _through(  # noqa: PLR0913 - a call is this many things
+def _through(
     answer: Answer,
     target: Any,
     name: str,

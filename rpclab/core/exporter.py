@@ -40,7 +40,7 @@ class Exporter(Endpoint):
             self.host.mark_result(answer, message)
         try:
             frame = self._encode(message, [value])
-        except Exception as error:  # noqa: BLE001 - whatever the value's parts raise
+        except Exception as error:
             outgoing.withdraw()
             answer.state = PENDING
             if not self._retry_when_awaited(answer, value):
@@ -72,7 +72,7 @@ class Exporter(Endpoint):
         try:
             frame = self._encode(message, [])
             answer.plain = not outgoing.references
-        except Exception as failure:  # noqa: BLE001 - the error is still told, in fewer words
+        except Exception as failure:
             outgoing.withdraw()
             message[2] = RpcError(f"{type(error).__name__} that could not be sent: {failure}")
             return self._encode(message, [])

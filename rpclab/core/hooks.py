@@ -108,7 +108,7 @@ class Hook:
             try:
                 fill = Filler(answer, promised)
                 args, kwargs = fill(args), fill(kwargs)
-            except Exception as error:  # noqa: BLE001 - the error of a rejected argument
+            except Exception as error:
                 answer.reject(error)
                 return
         self.start(answer, path, args, kwargs)
@@ -275,7 +275,7 @@ class ServiceHook(Hook):
             return
         try:
             instance, context = self._open()
-        except Exception as error:  # noqa: BLE001 - whatever the constructor raises (rule E4)
+        except Exception as error:
             answer.reject(error)
             return
         answer.via = self
@@ -339,7 +339,7 @@ class OnwardHook(Hook):
             self._source.route(answer, path, args, kwargs, None)
 
 
-def _call_on(  # noqa: PLR0913 - a call is this many things
+def _call_on(
     answer: Answer,
     session: Session,
     call: Callable[..., Pending],
@@ -383,8 +383,7 @@ class Filler:
 
     def __init__(self, answer: Answer, promised: list[Promised], *, raw: bool = False) -> None:
         self._values = {
-            id(argument): argument.peek() if raw else argument.take(answer)
-            for argument in promised
+            id(argument): argument.peek() if raw else argument.take(answer) for argument in promised
         }
 
     def __call__(self, value: Any) -> Any:

@@ -53,7 +53,7 @@ class Importer(Endpoint):
             outgoing.reset()
         try:
             frame = self._encode(message, values)
-        except Exception as error:  # noqa: BLE001 - also what the values' own code raises
+        except Exception as error:
             return self._not_sent(pending, message, values, context, error)
         self._next_call = call + 1
         self.imports[call] = pending
@@ -87,7 +87,7 @@ class Importer(Endpoint):
         self.outgoing.begin(context)
         try:
             frame = self._encode(message, values)
-        except Exception as error:  # noqa: BLE001 - also what the values' own code raises
+        except Exception as error:
             return self._not_sent(pending, message, values, context, error)
         call = message[1]
         self._next_call = call + 1

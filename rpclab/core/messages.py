@@ -31,7 +31,7 @@ KIND_NAMES = (
 
 KEYWORDS = "k"  # options: keyword arguments, a dict
 DEADLINE = "d"  # options: seconds left to the caller, a float
-NODE = "n"      # options: the point of the trace at which the call was sent, an int  # fmt: skip
+NODE = "n"  # options: the point of the trace at which the call was sent, an int  # fmt: skip
 
 Message = list[Any]
 Path = str | list[str]
@@ -70,7 +70,7 @@ def parse(message: object) -> Message:
 
 
 def spell(message: Message) -> str:
-    """Write down what a call asks for, as a user would: "increment()", or "value" where it reads."""
+    """Write down what a call asks for: "increment()", or "value" where it reads one."""
     kind, _, _, path, given = message[:5]
     name = path if type(path) is str else ".".join(path)
     if kind == MAP:

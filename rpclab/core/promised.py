@@ -41,6 +41,7 @@ class Promised:
             Exception: the promise was rejected; so is the call.
         """
         raise NotImplementedError
+
     def peek(self) -> Any:
         """Give the value itself, uncopied, or raise."""
         raise NotImplementedError

@@ -153,7 +153,7 @@ class Outgoing:
         return (BINDING if binding else STUB, self.export(hook))
 
     def _at_home(self, entry: Import) -> Hook | None:
-        """What an import stands for, if that lives in this very Worker: it is introduced as that."""
+        """What an import stands for, if that lives in this very Worker."""
         home = entry.session.peer
         if home is not None and home.keeper is self._session.keeper:
             hook = home.exports.get(entry.id)
@@ -371,4 +371,3 @@ class Incoming:
             if Detour.take_over(handle, pending, value):
                 made = True
         return made
-

@@ -91,7 +91,7 @@ class Recording(ExecutionContext):
         self.instructions.append([subject, names, part])
         return Placeholder(self, len(self.instructions))
 
-    # What a value inside a recorded call asks for: an `Outgoing` gives numbers, this gives variables.
+    # What a value in a recorded call asks for: `Outgoing` gives numbers, this gives variables.
 
     def refer(self, value: Any) -> Reference | None:
         """The reference of a value inside a recorded call; None if it is sent as a copy."""
@@ -213,7 +213,7 @@ def replay(
                     return
             try:
                 results.append(run.value(answer))
-            except Exception as error:  # noqa: BLE001 - what a step of the program raised
+            except Exception as error:
                 answer.reject(error)
                 return
         answer.resolve(results if type(value) is list else results[0])
@@ -229,7 +229,7 @@ def _captured(answer: Answer, value: Any) -> Answer:
     def settled() -> None:
         try:
             step.resolve(value.take(answer))
-        except Exception as error:  # noqa: BLE001 - the error of a rejected promise
+        except Exception as error:
             step.reject(error)
 
     if isinstance(value, Promised):

@@ -11,7 +11,16 @@ from rpclab.core.exporter import Exporter
 from rpclab.core.importer import Importer
 from rpclab.core.imports import REJECTED, RESOLVED, Pending
 from rpclab.core.messages import (
-    ABORT, CALL, CANCEL, MAP, PULL, REJECT, RELEASE, RESOLVE, Message, parse,
+    ABORT,
+    CALL,
+    CANCEL,
+    MAP,
+    PULL,
+    REJECT,
+    RELEASE,
+    RESOLVE,
+    Message,
+    parse,
 )  # fmt: skip
 from rpclab.errors import DisconnectedError, RemoteProtocolError
 

@@ -20,7 +20,7 @@ _numbers = count(1)
 
 
 class StepInterrupted(KeyboardInterrupt):
-    """Raised by a signal handler in a step of a Worker: it ends that call, and not the event loop."""
+    """Raised by a signal handler in a step of a Worker: it ends that call, not the loop."""
 
 
 class Activity:
@@ -77,13 +77,11 @@ class Activity:
         outcome: tuple[Any, BaseException | None] | None = None
         _enter_task(loop, self)  # type: ignore[arg-type]
         try:
-            if error is None:
-                awaited = self._coroutine.send(None)
-            else:
-                awaited = self._coroutine.throw(error)
+            step = self._coroutine
+            awaited = step.send(None) if error is None else step.throw(error)
         except StopIteration as stop:
             outcome = (stop.value, None)
-        except BaseException as raised:  # noqa: BLE001 - it is the outcome of the call
+        except BaseException as raised:
             outcome = (None, raised)
         finally:
             _leave_task(loop, self)  # type: ignore[arg-type]
@@ -109,7 +107,7 @@ class Activity:
     def _wake_up(self, awaited: Any) -> None:
         try:
             awaited.result()
-        except BaseException as error:  # noqa: BLE001 - it is raised where it was awaited
+        except BaseException as error:
             self._step(error)
         else:
             self._step()
@@ -168,9 +166,7 @@ class Activity:
             raise self._outcome[1]
         return self._outcome[1]
 
-    def add_done_callback(
-        self, fn: Callable[..., Any], *, context: Context | None = None
-    ) -> None:
+    def add_done_callback(self, fn: Callable[..., Any], *, context: Context | None = None) -> None:
         """Call `fn(self)` soon after the end."""
         if self._outcome is not None:
             self._loop.call_soon(fn, self, context=context)

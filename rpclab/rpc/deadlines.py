@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 from weakref import WeakSet
 
 from rpclab.errors import CallCancelledError
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rpclab.core.answers import Answer
     from rpclab.core.imports import Pending
     from rpclab.rpc.engine import Engine
+
 
 def deadline(seconds: float) -> DeadlineBlock:
     """Bound everything in an `async with` block, over every hop.
@@ -97,7 +98,7 @@ class DeadlineBlock:
         self._token: Token[Deadline | None] | None = None
         self._timeout: asyncio.Timeout | None = None
 
-    async def __aenter__(self) -> DeadlineBlock:
+    async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
         outer = current_deadline.get()
         when = loop.time() + self._seconds

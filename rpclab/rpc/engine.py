@@ -20,14 +20,14 @@ from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.core.messages import DEADLINE, NODE
 from rpclab.core.session import Session
 from rpclab.errors import STEERING, DisconnectedError, RpcError
-from rpclab.rpc.activity import Activity, StepInterrupted
 from rpclab.rpc import deadlines
+from rpclab.rpc.activity import Activity, StepInterrupted
+from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.deadlines import Deadline, current_deadline
 from rpclab.rpc.sites import calling_site, place_parameters, remote_note, trim
-from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.stubs import RpcPromise, RpcStub
+from rpclab.rpc.tasks import forget_tasks, note_tasks
 from rpclab.rpc.undisposed import warning_of
-from rpclab.rpc.tasks import note_tasks
 from rpclab.transports import memory
 
 if TYPE_CHECKING:
@@ -264,7 +264,7 @@ class Engine:
                 value = variables.run(function, *args, **kwargs)
             else:
                 value = variables.run(function, *args)
-        except Exception as error:  # noqa: BLE001 - it is the outcome of the call
+        except Exception as error:
             self._failed(answer, error)
             return
         except BaseException as error:
@@ -472,6 +472,8 @@ class Engine:
             session.close(error)
         self._sessions.clear()
         self._keepers.clear()
+        if self._loop is not None:
+            forget_tasks(self._loop)
 
 
 async def _await(value: Awaitable[Any]) -> Any:

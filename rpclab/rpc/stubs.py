@@ -119,7 +119,7 @@ class RpcProperty(Remote):
         return outgoing.refer_property(self, self.__read__)
 
     def map(self, function: Callable[[Any], Any]) -> RpcPromise:
-        """Read the property, and run `function` at the callee on its value (see `RpcPromise.map`)."""
+        """Read the property, and map its value at the callee (see `RpcPromise.map`)."""
         return self.__read__().map(function)
 
 
@@ -369,7 +369,9 @@ class _Members:
     def __repr__(self) -> str:
         return repr(self.promise)
 
-    def call(self, path: Any, args: tuple[Any, ...] | None, kwargs: dict[str, Any] | None) -> Pending:
+    def call(
+        self, path: Any, args: tuple[Any, ...] | None, kwargs: dict[str, Any] | None
+    ) -> Pending:
         promise = self.promise
         pending = promise.__pending__
         context = current.get() or pending.context
@@ -413,6 +415,7 @@ def _call_value(
 
 
 async def given(value: Any) -> Any:
+    """Give a value to whoever awaits it."""
     return value
 
 
@@ -426,6 +429,7 @@ def _names(path: str | list[str]) -> list[str]:
 
 
 def no_dup(advice: str) -> TypeError:
+    """Build the error of rule C16, with advice."""
     error = TypeError("'dup' is a reserved method and cannot be called over RPC.")
     error.add_note(advice)
     return error
@@ -441,6 +445,7 @@ def _far_side(session: Any) -> str:
 
 
 def describe(handle: Handle) -> str:
+    """Say where a handle leads, for a repr."""
     entry = handle.entry
     if entry is None:
         return "disposed"
@@ -449,6 +454,7 @@ def describe(handle: Handle) -> str:
 
 
 def bundle(value: object) -> dict[str, str]:
+    """Give the repr of a value as IPython's display data."""
     import html  # noqa: PLC0415 - only for displays
 
     text = repr(value)

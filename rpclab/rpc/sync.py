@@ -29,7 +29,7 @@ def forget() -> None:
 
 
 def interrupt() -> bool:
-    """Have the innermost `run` of this thread raise KeyboardInterrupt. Says whether there is one."""
+    """Have the innermost `run` of this thread raise KeyboardInterrupt; says whether it can."""
     if not _running:
         return False
     task = _running[-1]

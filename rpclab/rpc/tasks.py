@@ -22,22 +22,29 @@ def note_tasks(loop: asyncio.AbstractEventLoop) -> None:
         loop.set_task_factory(noting)
 
 
+def forget_tasks(loop: asyncio.AbstractEventLoop) -> None:
+    """Give the loop back the task factory that was there, if nobody has put another on top."""
+    factory: Any = loop.get_task_factory()
+    if type(factory) is _Noting:
+        loop.set_task_factory(factory.previous)
+
+
 class _Noting:
     """A task factory around the one that was there; outside every Worker it adds nothing."""
 
-    __slots__ = ("_previous",)
+    __slots__ = ("previous",)
 
     def __init__(self, previous: Any) -> None:
-        self._previous = previous
+        self.previous = previous
 
     def __call__(
         self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], **options: Any
     ) -> Any:
         """Make a task."""
-        if self._previous is None:
+        if self.previous is None:
             task = asyncio.Task(coroutine, loop=loop, **options)
         else:
-            task = self._previous(loop, coroutine, **options)
+            task = self.previous(loop, coroutine, **options)
         context = current.get()
         if context is not None and not context.long:
             if context.tasks is None:

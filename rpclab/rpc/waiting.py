@@ -37,10 +37,12 @@ class Waiting(NamedTuple):
 
 def waiting(sessions: Iterable[Session]) -> list[Waiting]:
     """List the awaited calls of some sessions, in the order made."""
-    found = []
+    found: list[Waiting] = []
     for session in sessions:
         caller, _, worker = session.name.partition("→")
-        for entry in list(session.imports.values()):
-            if isinstance(entry, Pending) and entry.state == PENDING and entry.waiters:
-                found.append(Waiting(caller, worker, entry.what, entry.site))
+        found += [
+            Waiting(caller, worker, entry.what, entry.site)
+            for entry in session.imports.values()
+            if isinstance(entry, Pending) and entry.state == PENDING and entry.waiters
+        ]
     return found

@@ -188,8 +188,9 @@ class Ledger:
                 stack.pop()
         return depths[node]
 
-
-    def _without_pipelining(self, node: int, before: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    def _without_pipelining(
+        self, node: int, before: list[tuple[int, int]]
+    ) -> list[tuple[int, int]]:
         made_on = self._also.get(self._call_of.get(node, -1), ())
         failed = [arrival[0] for arrival in made_on if arrival and arrival[0] in self._failed]
         if failed:

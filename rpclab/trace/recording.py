@@ -9,6 +9,7 @@ from collections import deque
 from typing import Any, NamedTuple
 
 LIMIT = 100_000  # events a recording keeps
+_BRIEF = 24  # characters that a value is written in
 
 
 class Sent(NamedTuple):
@@ -72,7 +73,7 @@ def brief(value: Any) -> str:
     kind = type(value)
     if kind in (bool, int, float, str, bytes, type(None)):
         text = repr(value)
-        return text if len(text) <= 24 else f"{text[:20]}…{text[-1]}"
+        return text if len(text) <= _BRIEF else f"{text[: _BRIEF - 4]}…{text[-1]}"
     if kind in (list, tuple, set, frozenset, dict):
         return f"{kind.__name__} of {len(value)}"
     name = kind.__name__

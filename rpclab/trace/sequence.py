@@ -23,13 +23,14 @@ def sequence_text(events: Sequence[Sent], *, longest: int = _LONGEST) -> str:
         events: the messages, in order.
         longest: how many are drawn; a line says how many are left out.
     """
-    workers = list(dict.fromkeys(name for event in events for name in (event.sender, event.receiver)))
+    workers = list(
+        dict.fromkeys(name for event in events for name in (event.sender, event.receiver))
+    )
     shown = events[:longest]
     width = max([_WIDTH, *(len(_label(event)) + 8 for event in shown)])
     at = {name: number * width for number, name in enumerate(workers)}
     lines = ["".join(name.ljust(width) for name in workers).rstrip()]
-    for event in shown:
-        lines.append(_row(event, at, width * (len(workers) - 1)))
+    lines += [_row(event, at, width * (len(workers) - 1)) for event in shown]
     if len(events) > longest:
         lines.append(f"… and {len(events) - longest} more messages")
     return "\n".join(lines)

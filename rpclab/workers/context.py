@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.core.contexts import ExecutionContext, current
 from rpclab.errors import RpcError, near
-from rpclab.rpc.local import home
 from rpclab.rpc.bindings import ServiceBinding
+from rpclab.rpc.local import home
 from rpclab.rpc.stubs import Remote, RpcPromise, RpcProperty, RpcStub
 from rpclab.workers.spellings import also_in_javascript
 
@@ -31,9 +31,7 @@ class Context:
 
     __slots__ = ("_context", "exports", "props")
 
-    def __init__(
-        self, context: ExecutionContext, props: dict[str, Any], exports: Exports
-    ) -> None:
+    def __init__(self, context: ExecutionContext, props: dict[str, Any], exports: Exports) -> None:
         self._context = context
         self.props = props
         self.exports = exports
@@ -108,9 +106,7 @@ class LoopbackBinding(ServiceBinding):
 
     __slots__ = ("__make__",)
 
-    def __init__(
-        self, name: str, bind: Callable[[str, dict[str, Any]], ServiceBinding]
-    ) -> None:
+    def __init__(self, name: str, bind: Callable[[str, dict[str, Any]], ServiceBinding]) -> None:
         super().__init__(bind(name, {}).__handle__)
         self.__make__ = (name, bind)
 

@@ -70,8 +70,7 @@ def choose(
     value = getattr(module, name, None)
     if isinstance(value, type):
         raise UnknownEntrypointError(
-            f'the class "{name}" of Worker "{worker}" cannot serve:'
-            " derive it from WorkerEntrypoint"
+            f'the class "{name}" of Worker "{worker}" cannot serve: derive it from WorkerEntrypoint'
         )
     error = UnknownEntrypointError(f'the Worker "{worker}" exports no entrypoint "{name}"')
     error.add_note(near(name, exports) or "it exports nothing: define class Default")

@@ -31,8 +31,8 @@ def make_module(worker: str, env: Env, names: Mapping[str, Any]) -> types.Module
 
     def import_(
         name: str,
-        globals: Any = None,  # noqa: A002 - the signature of __import__
-        locals: Any = None,  # noqa: A002
+        globals: Any = None,
+        locals: Any = None,
         fromlist: Any = (),
         level: int = 0,
     ) -> types.ModuleType:

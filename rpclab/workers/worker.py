@@ -14,14 +14,18 @@ from rpclab.core.contexts import ExecutionContext, current
 from rpclab.core.hooks import ServiceHook
 from rpclab.workers.context import Context, Exports
 from rpclab.workers.entrypoints import (
-    DEFAULT, WorkerEntrypoint, choose, exports_of, refuse_reserved,
+    DEFAULT,
+    WorkerEntrypoint,
+    choose,
+    exports_of,
+    refuse_reserved,
 )  # fmt: skip
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpclab.rpc.engine import Engine
     from rpclab.rpc.bindings import ServiceBinding
+    from rpclab.rpc.engine import Engine
     from rpclab.workers.env import Env
 
 
@@ -88,9 +92,7 @@ class Worker:
         return f"<Worker {self.name}: {', '.join(self.exports) or 'no entrypoints'}>"
 
 
-def service(
-    find: Callable[[], Worker], entrypoint: str, props: dict[str, Any]
-) -> ServiceHook:
+def service(find: Callable[[], Worker], entrypoint: str, props: dict[str, Any]) -> ServiceHook:
     """Make what stands behind a binding.
 
     Args:

@@ -37,12 +37,13 @@ KERNEL_IS_READY = """() => {
 }"""
 CODE_CELLS = """() => window.jupyterapp.shell.currentWidget.content.widgets
     .map(cell => cell.model.toJSON()).filter(cell => cell.cell_type === 'code')"""
-IS_DONE = """() => {
-    const {content, sessionContext} = window.jupyterapp.shell.currentWidget;
-    const models = content.widgets.map(cell => cell.model).filter(model => model.type === 'code');
-    return sessionContext.session.kernel.status === 'idle'
-        && models.every(model => model.executionState === 'idle');
+# Not awaited here: pages are to be looked at, and stopped, while cells run.
+START_COMMAND = """name => {
+    window.isDone = false;
+    window.jupyterapp.commands.execute(name).finally(() => { window.isDone = true; });
 }"""
+IS_DONE = """() => window.isDone
+    && window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'"""
 HEIGHT = """() => Math.ceil(document.querySelector('.jp-WindowedPanel-viewport').scrollHeight
     + document.querySelector('.jp-WindowedPanel-outer').getBoundingClientRect().top)"""
 
@@ -136,8 +137,7 @@ class Page:
         self._page.screenshot(path=path)
 
     def _command(self, name):
-        # Without the braces the page would wait for the command's end.
-        self._page.evaluate("name => { window.jupyterapp.commands.execute(name); }", name)
+        self._page.evaluate(START_COMMAND, name)
 
     def _wait_until_done(self, seconds):
         with suppress(StillWaiting):  # what the cells say then tells more

@@ -33,7 +33,7 @@ def queued_calls_go_on_after_the_result(patch):
         queue, answer.queue = answer.queue, None
         sent = send_result(self, answer, value)
         if sent and queue is not None:
-            self.host.again(lambda: [answer._route(*delivery) for delivery in queue])
+            self.host.again(lambda: [answer.route(*delivery) for delivery in queue])
         elif queue is not None:
             answer.queue = deque([*queue, *(answer.queue or ())])
         return sent
