@@ -6,7 +6,6 @@ Floor: sandbox. Looks at the objects that Python knows, when asked to; sends not
 from __future__ import annotations
 
 import gc
-import html
 import os
 import re
 from collections.abc import Mapping
@@ -112,10 +111,6 @@ class Leaks(list[Leak]):
         return "\n".join([f"{count} alive and not disposed:", *map(str, self)])
 
     __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        style = "font-family: var(--jp-code-font-family, monospace)"  # Jupyter's own is not, for HTML
-        return f'<pre style="{style}">{html.escape(str(self))}</pre>'
 
 
 class _Scan:

@@ -116,10 +116,8 @@ async def test_the_text_says_what_keeps_it_and_what_to_do(sandbox, env, monkeypa
     assert str(sandbox.leaks()) == "every stub is disposed"
 
 
-async def test_the_html_is_the_text_escaped(sandbox, env):
+async def test_the_repr_of_a_leak_names_what_is_held(sandbox, env):
     stub = rpclab.RpcStub(lambda: None)
-    assert "&lt;lambda&gt;" in sandbox.leaks()._repr_html_()
-    assert "<lambda>" not in sandbox.leaks()._repr_html_()
     assert repr(only(sandbox)).startswith("<Leak of the function ")
     stub.dispose()
 

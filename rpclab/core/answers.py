@@ -199,6 +199,9 @@ class Answer:
 
     def drop(self) -> None:
         """The importer needs the result no more: let go of the targets in it."""
+        if self.onward is not None and self.onward.blocked:
+            self.onward.dropped = True
+            return
         if self._hooks is not None:
             hooks, self._hooks = self._hooks, None
             for _, hook in hooks.values():
@@ -223,6 +226,8 @@ class Answer:
         if onward is not None and (self.state == PENDING or onward.blocked):
             onward.deliver(answer, path, args, kwargs, promised)
         elif self.state == PENDING:
+            for argument in promised or ():
+                argument.keep()
             self.queue = self.queue or deque()
             self.queue.append((answer, path, args, kwargs, promised))
         else:

@@ -46,11 +46,15 @@ class Detour(Import):
 
     @property
     def direct(self) -> Import:
-        return self._near
+        return self._near.direct
 
     @property
     def present(self) -> Import:
-        return self if self._far.unanswered else self._near
+        return self if self._far.unanswered else self._near.present
+
+    @property
+    def behind(self) -> Import | None:
+        return self._near
 
     def call(
         self,
@@ -69,6 +73,8 @@ class Detour(Import):
         self.handles -= 1
         if self.handles == 0:
             self._near.drop()
+        else:
+            self.eased()
 
 
 def find(value: Any, handle: Handle) -> list[str] | None:

@@ -128,18 +128,21 @@ class Endpoint:
         """Nobody will flush the session yet: the next frame asks for it again."""
         self._awake = False
 
+    def put_releases(self) -> None:
+        """Put what was given back in the outbox: before the next call, or with the next flush."""
+        releases, self._releases = self._releases, []
+        frame = self._encode([RELEASE, *releases], [])
+        self._outbox.append(frame)
+        if self.host.observe is not None:
+            numbers = releases[::2]
+            ids = ", ".join(f"#{-number}" if number < 0 else str(number) for number in numbers)
+            self.host.observe(("release", self.name, 0, ids, len(frame)))
+
     def flush(self) -> None:
         """Send what has gathered, as one batch."""
         self._awake = False
-        releases = self._releases
-        if releases:
-            self._releases = []
-            frame = self._encode([RELEASE, *releases], [])
-            self._outbox.append(frame)
-            if self.host.observe is not None:
-                numbers = releases[::2]
-                ids = ", ".join(f"#{-number}" if number < 0 else str(number) for number in numbers)
-                self.host.observe(("release", self.name, 0, ids, len(frame)))
+        if self._releases:
+            self.put_releases()
         # What was sent is the sender's own again; to remember it here would keep it alive.
         if self.outgoing.references:
             self.outgoing.begin(self.keeper)

@@ -17,6 +17,8 @@ from rpclab.core.remap import Program, replay
 from rpclab.errors import RemoteProtocolError, RpcError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rpclab.core.handles import Handle
     from rpclab.core.imports import Pending
 
@@ -46,20 +48,24 @@ class Exporter(Endpoint):
             if not self._retry_when_awaited(answer, value):
                 answer.reject(error)
             return False
+        moved: Sequence[Handle] = ()
         if outgoing.references:
-            outgoing.move()
+            moved = outgoing.moved
             answer.plain = False
         # What was pipelined goes on before the result does, so that the order is kept.
         if answer.queue is not None:
             answer.flush()
         if answer.pulled is not True or self.host.special:
             self.reply(answer, frame)
-            return True
-        self._outbox.append(frame)
-        if not self._awake:
-            self.awake()
-        if answer.plain and self._acknowledges:
-            self._unacknowledged.append(answer.id)
+        else:
+            self._outbox.append(frame)
+            if not self._awake:
+                self.awake()
+            if answer.plain and self._acknowledges:
+                self._unacknowledged.append(answer.id)
+        # They belong to the receiver now; a release must not overtake the result they are in.
+        for handle in moved:
+            handle.dispose("returned")
         return True
 
     def encode_error(self, answer: Answer, error: BaseException, *, remote: bool) -> bytes:

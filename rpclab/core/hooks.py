@@ -82,6 +82,8 @@ class Hook:
     def _hold_back(self, answer: Answer, path: Any, args: Any, kwargs: Any, promised: Any) -> None:
         # A call that was made keeps what it was made on, also when its maker has let go of that.
         self.retain()
+        for argument in promised or ():
+            argument.keep()
         self.blocked.append((answer, path, args, kwargs, promised))  # type: ignore[union-attr]
 
     def _advance(self) -> None:
@@ -184,17 +186,20 @@ class TargetHook(Hook):
         places = self._live_places()
         if len(places) != self.claims:
             return False
-        claims: Counter[Import] = Counter()
-        for entry, count in Counter(handle.entry for handle in handles).items():
-            if entry is not None:
-                # All the handles of a detour are one claim on what it becomes.
-                claims[entry.direct] += count if entry.direct is entry else count == entry.handles
+        claims = Counter(handle.entry for handle in handles if handle.entry is not None)
+        entries = list(claims)
+        for entry in entries:  # it grows under way
+            behind = entry.behind
+            if behind is not None and claims[entry] == entry.handles:
+                claims[behind] += 1
+                if claims[behind] == 1:
+                    entries.append(behind)
         for session, number in places:
             near = session.peer
             if near is None or near.keeper is not session.keeper:
                 return False
-            entry = near.imports.get(number)
-            if entry is None or claims[entry] != entry.handles:
+            held = near.imports.get(number)
+            if held is None or claims[held] != held.handles:
                 return False
         return True
 
@@ -321,22 +326,32 @@ class OnwardHook(Hook):
     Args:
         source: the answer that waits for the result.
         pending: the forwarded call.
+
+    Attributes:
+        dropped: whether the importer needs the result no more, but for the calls held back here.
     """
 
-    __slots__ = ("_pending", "_source")
+    __slots__ = ("_pending", "_source", "dropped")
 
     def __init__(self, source: Answer, pending: Pending) -> None:
         super().__init__(None)
         self._source = source
         self._pending = pending
+        self.dropped = False
 
     def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
         """Pipeline the call on the forwarded one; or make it on the result, if that is there."""
         pending = self._pending
+        if answer.state != PENDING:
+            return  # it was cancelled while it was queued
         if pending.state == PENDING:
             _call_on(answer, pending.session, pending.pipeline, path, args, kwargs)
         else:
             self._source.route(answer, path, args, kwargs, None)
+
+    def unclaimed(self) -> None:
+        if self.dropped:
+            self._source.drop()
 
 
 def _call_on(

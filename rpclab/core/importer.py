@@ -35,6 +35,9 @@ class Importer(Endpoint):
         """
         if self.closed is not None or context.ended:
             return self._too_late(context)
+        if self._releases:
+            # A stub disposed before this call is gone before it.
+            self.put_releases()
         call = self._next_call
         values: list[Any] = [] if args is None else list(args)
         message: Message = [CALL, call, target, path, None if args is None else values]

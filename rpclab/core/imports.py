@@ -75,6 +75,11 @@ class Import:
         """The entry that calls made now must go through: a stand-in, while it is needed."""
         return self
 
+    @property
+    def behind(self) -> Import | None:
+        """What a stand-in stands for, which may be another one; it is one handle of that."""
+        return None
+
     def claim(self) -> None:
         """One more handle."""
         self.handles += 1
@@ -84,6 +89,17 @@ class Import:
         self.handles -= 1
         if self.handles == 0:
             self.session.release(self)
+        else:
+            self.eased()
+
+    def eased(self) -> None:
+        """One of several handles is gone."""
+        peer = self.session.peer
+        if peer is not None and peer.keeper is self.session.keeper:
+            # What it stands for is at home, and its context may now live for that alone.
+            hook = peer.exports.get(self.id)
+            if hook is not None and hook.context is not None:
+                hook.context.part_with_itself()
 
     def break_off(self, error: BaseException) -> None:
         """The target is gone: later calls reject with `error`, and `on_broken` callbacks run."""

@@ -34,6 +34,9 @@ class Promised:
         """Call `watcher()` when it is there."""
         raise NotImplementedError
 
+    def keep(self) -> None:
+        """The call waits, and the importer may let go of the value before it can start."""
+
     def take(self, answer: Answer) -> Any:
         """Give the value to the call that `answer` stands for, with handles of its own.
 
@@ -56,12 +59,13 @@ class PromisedAnswer(Promised):
         self.source = source
         self._session = session
         self._copy: tuple[Any, list[Handle]] | None = None
-        if source.session is not None:
-            # The importer may have let go of the result before the call can start.
-            source.watch(self._keep)
+
+    def keep(self) -> None:
+        if self.source.session is not None:
+            self.source.watch(self._keep)
 
     def _keep(self) -> None:
-        if self.source.state == RESOLVED:
+        if self.source.state == RESOLVED and self._copy is None:
             with suppress(Exception):  # then `take` meets it, and the call is rejected
                 self._copy = self._session.copy(self.source)
 

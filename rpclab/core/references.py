@@ -58,6 +58,7 @@ class Outgoing:
     Attributes:
         references: whether anything passed by reference was met.
         awaitables: the awaitables met in a result; it is sent again once they are there.
+        moved: the handles in a result; they belong to the receiver once it is sent (rule O10).
         reads: by `id`, the promises of the properties among the arguments.
     """
 
@@ -67,7 +68,7 @@ class Outgoing:
         self.source: Answer | None = None
         self._known: dict[int, tuple[Any, Reference]] = {}
         self._introduced: list[int] = []
-        self._moved: list[Handle] = []
+        self.moved: list[Handle] = []
         self._last_export = 0
         self.references = False
         self.awaitables: list[Any] | None = None
@@ -84,7 +85,7 @@ class Outgoing:
         """Forget what the last message introduced."""
         self._known = {}
         self._introduced = []
-        self._moved = []
+        self.moved = []
         self.references = False
 
     def refer(self, value: Any) -> Reference | None:
@@ -136,18 +137,19 @@ class Outgoing:
         entry = handle.entry
         session = self._session
         source = None if binding else self.source
+        kept = source.kept(value) if source is not None else None
         if entry is None:
             # A result that was sent has moved its stubs; the answer still knows what they were.
-            moved = source.kept(value) if source is not None else None
-            return (STUB, self.export(moved or BrokenHook(handle.error())))
+            return (STUB, self.export(kept or BrokenHook(handle.error())))
         present, entry = entry.present, entry.direct
         own = entry.session is session
         if own and source is None:
             return (OWN_BINDING if binding else OWN_STUB, entry.id)
-        hook = (self._at_home(entry) if present is entry else None) or ForwardHook(handle)
+        hook = kept or (self._at_home(entry) if present is entry else None) or ForwardHook(handle)
         if source is not None:
-            self._moved.append(handle)
-            source.keep(value, hook)
+            self.moved.append(handle)
+            if kept is None:
+                source.keep(value, hook)
         if own:
             return (OWN_STUB, entry.id)
         return (BINDING if binding else STUB, self.export(hook))
@@ -205,11 +207,6 @@ class Outgoing:
     def is_result(self) -> bool:
         """Whether the message is the result of a method."""
         return self.source is not None
-
-    def move(self) -> None:
-        """The result is packed: its stubs belong to the receiver now (rule O10)."""
-        for handle in self._moved:
-            handle.dispose("returned")
 
     def mark(self) -> int:
         """Remember what was introduced up to here."""

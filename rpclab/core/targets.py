@@ -181,6 +181,8 @@ def surface(value: object) -> list[str]:
         return sorted(function_attributes(value))
     kind = value if isinstance(value, type) else type(value)
     if not issubclass(kind, Exposed):
+        if hasattr(kind, "__rpc_refer__"):
+            raise TypeError(f"what a {kind.__name__} reaches is known where it leads: ask there")
         raise TypeError(
             f"a peer reaches no members of a {kind.__name__}: derive it from rpclab.RpcTarget"
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rpclab.core.imports import Import
 from rpclab.core.targets import surface
+from rpclab.leaks import Leaks
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub
 from rpclab.sandbox import NOTEBOOK, Sandbox
@@ -26,12 +27,14 @@ _LONGEST = 60  # characters of a variable's value
 # Colours of JupyterLab's theme; elsewhere those of the page, so that dark pages stay readable.
 _FRAME = (
     "border: 1px solid var(--jp-border-color2, rgba(128, 128, 128, 0.4)); border-radius: 4px;"
-    " padding: 6px 10px; display: inline-block; max-width: 100%; overflow-x: auto;"
+    " padding: 6px 10px; display: inline-block; box-sizing: border-box; max-width: 100%;"
+    " overflow-x: auto;"
     " color: var(--jp-content-font-color1, inherit);"
 )
-_MUTED = "color: var(--jp-content-font-color2, inherit); opacity: 0.8;"
+_MUTED = "color: var(--jp-content-font-color2, inherit);"
 _CODE = "font-family: var(--jp-code-font-family, monospace); font-size: 0.93em;"
-_CELL = "text-align: left; vertical-align: top; padding: 1px 14px 1px 0; border: none;"
+_PRE = f"{_CODE} margin: 6px 0 0 0; padding: 0; background: none; color: inherit;"
+_CELL = "text-align: left; vertical-align: baseline; padding: 1px 14px 1px 0; border: none;"
 
 
 class Card(NamedTuple):
@@ -51,7 +54,7 @@ class Card(NamedTuple):
         remark = f' <span style="{_MUTED}">{html.escape(self.remark)}</span>' if self.remark else ""
         rows = "".join(
             f'<tr style="background: none"><th scope="row" style="{_CELL} font-weight: normal;'
-            f' {_MUTED}">{html.escape(name)}</th>'
+            f' white-space: nowrap; {_MUTED}">{html.escape(name)}</th>'
             f'<td style="{_CELL} {_CODE}">{html.escape(value)}</td></tr>'
             for name, value in self.rows
         )
@@ -166,14 +169,23 @@ def trace_html(trace: Trace) -> str:
     if not trace.events:
         return f'<div style="{_FRAME}">{figures}</div>'
     diagram, _, _ = trace.text().rpartition("\n")
-    pre = f"{_CODE} margin: 6px 0 0 0; background: none; color: inherit; line-height: 1.25;"
+    # JupyterLab would break long lines anywhere; those of a diagram must stay as they are.
+    pre = f"{_PRE} white-space: pre; line-height: 1.25;"
     return (
         f'<div style="{_FRAME}"><b>{figures}</b>'
         f'<pre role="img" aria-label="{figures}" style="{pre}">{html.escape(diagram)}</pre></div>'
     )
 
 
+def leaks_html(leaks: Leaks) -> str:
+    """Show leaks: how many, and what their text says of each."""
+    count, _, each = str(leaks).partition(":\n")
+    pre = f"{_PRE} white-space: pre-wrap; word-break: normal;"
+    rest = f'<pre style="{pre}">{html.escape(each)}</pre>' if each else ""
+    return f'<div style="{_FRAME}"><b>{html.escape(count)}</b>{rest}</div>'
+
+
 __all__ = [
-    "Card", "RpcProperty", "env_card", "live_stubs", "sandbox_card", "stub_card", "trace_html",
-    "worker_card",
+    "Card", "RpcProperty", "env_card", "leaks_html", "live_stubs", "sandbox_card", "stub_card",
+    "trace_html", "worker_card",
 ]  # fmt: skip

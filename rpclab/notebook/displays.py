@@ -8,9 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from rpclab.leaks import Leaks
 from rpclab.notebook.cards import (
-    Card, env_card, sandbox_card, stub_card, trace_html, worker_card,
-)  # fmt: skip
+    Card,
+    env_card,
+    leaks_html,
+    sandbox_card,
+    stub_card,
+    trace_html,
+    worker_card,
+)
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub
 from rpclab.sandbox import Sandbox
@@ -47,6 +54,7 @@ class Displays:
             Worker: lambda worker: self._card(worker_card(worker, self._sandbox)),
             Env: lambda env: self._card(env_card(env, self._sandbox)),
             Sandbox: lambda sandbox: self._card(sandbox_card(sandbox)),
+            Leaks: lambda leaks: self._bundle(str(leaks), lambda: leaks_html(leaks)),
             Trace: lambda trace: self._bundle(trace.text(), lambda: trace_html(trace)),
         }
         for kind in (RpcStub, RpcPromise, RpcProperty, ServiceBinding):

@@ -386,7 +386,7 @@ class Engine:
             Activity(loop, work(), variables, settled).start()
 
         # Whoever let go may be in the middle of a step, where no other can begin.
-        if loop.is_running():
+        if loop.is_running() and (not self._draining or asyncio.current_task(loop) is not None):
             self.again(start)
         else:
             start()

@@ -66,6 +66,8 @@ def run(awaitable: Awaitable[Any]) -> Any:
 
 
 def _run_nested(loop: asyncio.AbstractEventLoop, awaitable: Awaitable[Any]) -> Any:
+    ready: Any = getattr(loop, "_ready", ())
+    counted_on = len(ready)
     task = loop.create_task(_await(awaitable))
     _running.append(task)
     try:
@@ -78,6 +80,10 @@ def _run_nested(loop: asyncio.AbstractEventLoop, awaitable: Awaitable[Any]) -> A
     finally:
         _running.remove(task)
         _interrupted.discard(task)
+        # The turn of the loop that we are in may have begun before nest-asyncio2 was applied. It
+        # then takes as many callbacks as it saw, and the nested run has taken some of them.
+        while len(ready) < counted_on:
+            loop.call_soon(lambda: None)
 
 
 async def _await(awaitable: Awaitable[Any]) -> Any:

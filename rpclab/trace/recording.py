@@ -9,6 +9,7 @@ from collections import deque
 from typing import Any, NamedTuple
 
 LIMIT = 100_000  # events a recording keeps
+_LINE = 60  # characters that an error is written in
 _BRIEF = 24  # characters that a value is written in
 
 
@@ -57,10 +58,15 @@ class Recording:
             self.events.append(Sent("map", sender, receiver, number, text, size, target > 0))
         elif kind in ("result", "error"):
             value, size = details
-            text = brief(value) if kind == "result" else f"{type(value).__name__}: {value}"[:60]
+            text = brief(value) if kind == "result" else _shortened(value)
             self.events.append(Sent(kind, sender, receiver, number, text, size))
         else:
             self.events.append(Sent(kind, sender, receiver, number, *details))
+
+
+def _shortened(error: BaseException) -> str:
+    text = f"{type(error).__name__}: {error}"
+    return text if len(text) <= _LINE else f"{text[: _LINE - 1]}…"
 
 
 def _brief_all(args: list[Any], kwargs: dict[str, Any] | None) -> str:

@@ -1,7 +1,5 @@
 """The button with the square, while a cell waits for a call that never returns."""
 
-from support.jupyterlab import new_notebook
-
 WORKER = """\
 %%worker slow
 import asyncio
@@ -18,15 +16,13 @@ class Default(WorkerEntrypoint):
 
 
 def test_a_cell_that_hangs_is_stopped_and_says_what_it_waited_for(lab, pictures):
-    cells = ("%load_ext rpclab", WORKER, "%bind SLOW=slow\nawait env.SLOW.hang()", "await env.SLOW.answer()")
-    with lab.open("hangs.ipynb", new_notebook(*cells)) as page:
+    hang, answer = "%bind SLOW=slow\nawait env.SLOW.hang()", "await env.SLOW.answer()"
+    with lab.open_cells("%load_ext rpclab", WORKER, hang, answer) as page:
         page.start_all()
         page.wait_for_output("it runs")
-        *_, hung, after = page.press_stop()
+        stopped = page.press_stop(2)["outputs"][-1]
         page.picture(pictures / "stopped.png")
-        again = page.run_last()
-    error = hung["outputs"][-1]
-    assert error["ename"] == "KeyboardInterrupt"
-    assert "while it waited for\n  slow.hang()" in error["traceback"][0]
-    assert after["execution_count"] is None
-    assert again["outputs"][0]["data"]["text/plain"] == "42"
+        after = page.run_last()
+    assert stopped["ename"] == "KeyboardInterrupt"
+    assert "while it waited for\n  slow.hang()" in stopped["traceback"][0]
+    assert after["outputs"][0]["data"]["text/plain"] == "42"

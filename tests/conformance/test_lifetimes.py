@@ -644,3 +644,29 @@ async def test_O20_a_local_stub_in_a_worker_belongs_to_its_call(world):
     assert await env.CALLEE.run() == "ran"
     await asyncio.sleep(0)
     assert world.sandbox.tables("callee").imports == frozenset()
+
+
+async def test_O1_a_stub_disposed_before_a_call_is_gone_before_it(sandbox):
+    sandbox.deploy("lamps", source="""
+from workers import RpcTarget, WorkerEntrypoint
+lit = 0
+
+class Lamp(RpcTarget):
+    def __init__(self):
+        global lit
+        lit += 1
+    def dispose(self):
+        global lit
+        lit -= 1
+
+class Default(WorkerEntrypoint):
+    def lamp(self): return Lamp()
+    def lit(self): return lit
+""")
+    env = sandbox.bind(LAMPS="lamps")
+    lamp = await env.LAMPS.lamp()
+    lamp.dispose()
+    assert await env.LAMPS.lit() == 0
+    async with env.LAMPS.lamp():
+        assert await env.LAMPS.lit() == 1
+    assert await env.LAMPS.lit() == 0

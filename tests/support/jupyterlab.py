@@ -17,9 +17,10 @@ from playwright.sync_api import TimeoutError as StillWaiting
 from playwright.sync_api import sync_playwright
 
 START = 60  # seconds for the server, and for a page to show its notebook
-RUN = 120  # seconds for all cells of a notebook
+RUN = 60  # seconds for all cells of a notebook
 STOP = 10  # seconds for an interrupt
 
+VIEWPORT = {"width": 1200, "height": 900}
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 SETTINGS = {"apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False}}
 
@@ -37,65 +38,83 @@ KERNEL_IS_READY = """() => {
 }"""
 CODE_CELLS = """() => window.jupyterapp.shell.currentWidget.content.widgets
     .map(cell => cell.model.toJSON()).filter(cell => cell.cell_type === 'code')"""
-# Not awaited here: pages are to be looked at, and stopped, while cells run.
-START_COMMAND = """name => {
-    window.isDone = false;
-    window.jupyterapp.commands.execute(name).finally(() => { window.isDone = true; });
+# Lab's own command may end before the cells do, and the kernel is idle between two cells.
+HAVE_RUN = """numbers => {
+    const cells = window.jupyterapp.shell.currentWidget.content.widgets
+        .filter(cell => cell.model.type === 'code');
+    return numbers.every(number => cells.at(number).model.executionCount !== null);
 }"""
-IS_DONE = """() => window.isDone
-    && window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'"""
-HEIGHT = """() => Math.ceil(document.querySelector('.jp-WindowedPanel-viewport').scrollHeight
-    + document.querySelector('.jp-WindowedPanel-outer').getBoundingClientRect().top)"""
-
-
-def new_notebook(*sources):
-    """A notebook of code cells."""
-    cells = [nbformat.v4.new_code_cell(source) for source in sources]
-    return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
+# Nothing, while a theme is being changed.
+HEIGHT = """() => {
+    const panel = document.querySelector('.jp-WindowedPanel-outer');
+    const all = document.querySelector('.jp-WindowedPanel-inner').scrollHeight;
+    panel.scrollTo(0, 0);
+    return all && Math.ceil(panel.getBoundingClientRect().top + all) + 40;
+}"""
+# Cells out of sight have only a guessed height, else.
+LAID_OUT = ".jp-Cell { content-visibility: visible !important; }"
 
 
 class Lab:
     """A running JupyterLab, and a browser.
 
-    Attributes:
+    Args:
         folder: where its notebooks are.
-        strays: the addresses that were asked for and are not this server's.
+        address: its own.
+        token: opens it.
+        browser: shows it.
     """
 
     def __init__(self, folder, address, token, browser):
-        self.folder = folder
-        self.strays = []
+        self._folder = folder
         self._address = address
         self._token = token
         self._browser = browser
 
-    @contextmanager
-    def open(self, name, notebook):
-        """Open a notebook that was never run."""
+    def open_cells(self, *sources):
+        """Open a new notebook with code cells."""
+        cells = [nbformat.v4.new_code_cell(source) for source in sources]
+        notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
+        return self._open("new.ipynb", notebook)
+
+    def open_copy(self, path):
+        """Open a copy of a notebook, as if it had never been run."""
+        notebook = nbformat.read(path, as_version=4)
         for cell in notebook.cells:
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
-        nbformat.write(notebook, self.folder / name)
-        page = self._browser.new_page(viewport={"width": 1200, "height": 900})
-        page.on("request", lambda request: self._note(request.url))
-        page.on("websocket", lambda websocket: self._note(websocket.url))
-        page.goto(f"{self._address}/lab/tree/{name}?token={self._token}&reset")
-        page.wait_for_function(KERNEL_IS_READY, timeout=1000 * START)
-        yield Page(page)
-        page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
-        page.close()
+        return self._open(path.name, notebook)
 
-    def _note(self, url):
-        ours = (self._address, self._address.replace("http", "ws", 1), "data:", "blob:")
-        if not url.startswith(ours):
-            self.strays.append(url)
+    @contextmanager
+    def _open(self, name, notebook):
+        nbformat.write(notebook, self._folder / name)
+        tab = self._browser.new_page(viewport=VIEWPORT)
+        page = Page(tab, self._address)
+        tab.goto(f"{self._address}/lab/tree/{name}?token={self._token}&reset")
+        tab.wait_for_function(KERNEL_IS_READY, timeout=1000 * START)
+        tab.add_style_tag(content=LAID_OUT)
+        yield page
+        page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+        tab.close()
 
 
 class Page:
-    """A page with a notebook, and its kernel."""
+    """A page with a notebook, and its kernel.
 
-    def __init__(self, page):
+    Args:
+        page: what playwright has of it.
+        address: the server's.
+
+    Attributes:
+        strays: the addresses that were asked for and are not this server's.
+    """
+
+    def __init__(self, page, address):
+        self.strays = []
         self._page = page
+        self._ours = (address, address.replace("http", "ws", 1), "data:", "blob:")
+        page.on("request", lambda request: self._note(request.url))
+        page.on("websocket", lambda websocket: self._note(websocket.url))
 
     def code_cells(self):
         """The code cells as a file would have them."""
@@ -107,41 +126,52 @@ class Page:
     def run_all(self):
         """Run all cells. Gives the code cells, also if some have not run within the bound."""
         self.start_all()
-        self._wait_until_done(RUN)
+        self._wait_for([*range(len(self.code_cells()))], RUN)
         return self.code_cells()
 
     def run_last(self):
         """Run the last cell alone, and give it."""
         self._command("notebook:move-cursor-to-last-cell")
         self._command("notebook:run-cell")
-        self._wait_until_done(RUN)
+        self._wait_for([-1], RUN)
         return self.code_cells()[-1]
 
-    def press_stop(self):
-        """Press the button with the square, and give the code cells once nothing runs."""
+    def press_stop(self, number):
+        """Press the button with the square, and give the code cell that this is to end."""
         self._page.locator("[data-command='notebook:interrupt-kernel'] >> visible=true").click()
-        self._wait_until_done(STOP)
-        return self.code_cells()
+        self._wait_for([number], STOP)
+        return self.code_cells()[number]
 
     def wait_for_output(self, text):
         """Wait until an output shows a text; the source of a cell does not count."""
         output = self._page.locator(".jp-OutputArea-output", has_text=text)
         output.first.wait_for(timeout=1000 * RUN)
 
-    def picture(self, path, theme="JupyterLab Light"):
+    def evaluate(self, function):
+        """What a JavaScript function gives in the page."""
+        return self._page.evaluate(function)
+
+    def picture(self, path, theme="light"):
         """Keep a picture of the whole notebook."""
         change = "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})"
-        self._page.evaluate(change, theme)
-        self._page.set_viewport_size({"width": 1200, "height": self._page.evaluate(HEIGHT)})
+        self._page.evaluate(change, f"JupyterLab {theme.title()}")
         self._page.wait_for_timeout(500)  # Lab fades and lays out anew, and does not say when
+        height = self._page.wait_for_function(HEIGHT).json_value()
+        self._page.set_viewport_size({**VIEWPORT, "height": height})
+        self._page.wait_for_function(HEIGHT)
         self._page.screenshot(path=path)
 
-    def _command(self, name):
-        self._page.evaluate(START_COMMAND, name)
+    def _note(self, url):
+        if not url.startswith(self._ours):
+            self.strays.append(url)
 
-    def _wait_until_done(self, seconds):
+    def _command(self, name):
+        # Without the braces the page would wait for the command's end.
+        self._page.evaluate("name => { window.jupyterapp.commands.execute(name); }", name)
+
+    def _wait_for(self, numbers, seconds):
         with suppress(StillWaiting):  # what the cells say then tells more
-            self._page.wait_for_function(IS_DONE, timeout=1000 * seconds)
+            self._page.wait_for_function(HAVE_RUN, arg=numbers, timeout=1000 * seconds)
 
 
 @contextmanager

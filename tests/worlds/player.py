@@ -268,7 +268,7 @@ class Play:
     async def fetch(self, new, slot, uid, kept, form):
         self.opened(new, self.call(slot, uid, "fetch", kept, form), form)
 
-    async def echo(self, new, slot, uid, arg, form, nap):  # noqa: PLR0917 - as in the step
+    async def echo(self, new, slot, uid, arg, form, nap):
         self.opened(new, self.call(slot, uid, "echo", self.ref(arg), form, nap), form)
         self.count([arg], self.slots[new])
 
