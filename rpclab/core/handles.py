@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 WHY = {
     "user": "it was disposed",
     "parameter": (
-        "it was a parameter, released when the method returned;"
-        " to keep it, take stub.dup() inside the method"
+        "it was a parameter, released when the method returned;\n"
+        "to keep it, take stub.dup() inside the method"
     ),
     "returned": "it was moved to the caller when it was returned; return stub.dup() to keep one",
     "context": "the execution context that owned it ended",

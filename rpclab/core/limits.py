@@ -15,13 +15,11 @@ class Limits:
     Attributes:
         message_bytes: the size of one message, in bytes (rule V23: 32 MiB).
         nesting: how many containers may stand inside one another in one value.
-        path_names: how many names a path may have.
         exports: how many live exports one session may hold; a peer that goes over it is cut off.
     """
 
     message_bytes: int = 32 * 1024 * 1024
     nesting: int = 256
-    path_names: int = 64
     exports: int = 1_000_000
 
 

@@ -39,6 +39,10 @@ class Session(Importer, Exporter):
         """
         if self.closed is not None:
             return
+        if frames and len(max(frames, key=len)) > self.limits.message_bytes:
+            limit = self.limits.message_bytes
+            self.abort(RemoteProtocolError(f"the peer sent a message of over {limit} bytes"))
+            return
         incoming, decode = self.incoming, self._decode
         frames.reverse()
         try:

@@ -101,6 +101,12 @@ def test_frames_nested_beyond_all_measure_end_the_session(pair):
     assert "the peer sent a frame that is no message" in ended(pair)
 
 
+def test_a_message_over_the_limit_ends_the_session_of_a_peer_that_sends_it(pair):
+    pair.server.limits = Limits(message_bytes=100)
+    pair.inject(packed([CALL, 1, 0, "greet", ["x" * 100]]))
+    assert "the peer sent a message of over 100 bytes" in ended(pair)
+
+
 BROKEN = [
     None,
     {},

@@ -112,7 +112,7 @@ class Page:
     def __init__(self, page, address):
         self.strays = []
         self._page = page
-        self._ours = (address, address.replace("http", "ws", 1), "data:", "blob:")
+        self._ours = (f"{address}/", f"{address}/".replace("http", "ws", 1), "data:", "blob:")
         page.on("request", lambda request: self._note(request.url))
         page.on("websocket", lambda websocket: self._note(websocket.url))
 

@@ -112,7 +112,20 @@ class Kernel:
         self.client = self.manager.client()
         self.client.start_channels()
         self.client.wait_for_ready(timeout=PATIENCE)
+        # The kernel may publish before it knows of our subscription.
+        deadline = time.monotonic() + PATIENCE
+        while not self._hears(self.client.kernel_info()):
+            assert time.monotonic() < deadline, self._log.read_text()
         return self
+
+    def _hears(self, request):
+        """Whether what the kernel publishes about a request arrives here."""
+        self.reply_to(request)
+        try:
+            self._take_in(timeout=0.2)
+        except queue.Empty:
+            return False
+        return True
 
     def __exit__(self, *_):
         self.client.stop_channels()
@@ -133,13 +146,15 @@ class Kernel:
         while not condition(output):
             assert time.monotonic() < deadline, self._messages[request]
             try:
-                message = self.client.get_iopub_msg(timeout=0.1)
+                self._take_in(timeout=0.1)
             except queue.Empty:
                 assert self.manager.is_alive(), self._log.read_text()
-                continue
-            parent = message["parent_header"].get("msg_id")
-            self._messages.setdefault(parent, []).append(message)
         return output
+
+    def _take_in(self, timeout):
+        message = self.client.get_iopub_msg(timeout=timeout)
+        parent = message["parent_header"].get("msg_id")
+        self._messages.setdefault(parent, []).append(message)
 
     def finish(self, request):
         return self.wait(request, lambda output: output.idle)

@@ -83,7 +83,7 @@ def a_settlement_counts_as_seen_when_it_is_sent(patch):
     patch.setattr(Endpoint, "flush", flush_and_forget)
 
 
-def a_frame_is_sent_twice(patch):
+def a_release_is_sent_twice(patch):
     release = Importer.give_back
 
     def give_back_twice(self, import_id, count=1):
@@ -101,7 +101,7 @@ def a_cancellation_is_not_sent(patch):
     patch.setattr(Importer, "cancel", lambda *_: None)
 
 
-def a_result_is_not_moved(patch):
+def a_result_forgets_its_stubs(patch):
     patch.setattr(Answer, "keep", lambda *_: None)
 
 
