@@ -183,3 +183,21 @@ async def test_a_trace_keeps_no_stub_alive(sandbox):
         await asyncio.sleep(0)
         assert sandbox.tables("a") == before
     assert trace.calls == 2
+
+
+async def test_calls_are_numbered_over_all_workers_from_the_beginning_of_the_trace(sandbox):
+    sandbox.deploy("b", source=SERVICE)
+    sandbox.deploy("a", source=SERVICE, bind={"NEXT": "b"})
+    env = sandbox.bind(A="a")
+    earlier = env.A.add(1, 1)
+    with sandbox.trace() as trace:
+        await earlier
+        await env.A.relay(1, 2)
+    assert [(event.kind, event.number, event.text) for event in trace.events] == [
+        ("result", 0, "2"),
+        ("call", 1, "relay(1, 2)"),
+        ("call", 2, "add(1, 2)"),
+        ("result", 2, "3"),
+        ("result", 1, "3"),
+    ]
+    assert "earlier = 2" in trace.text()

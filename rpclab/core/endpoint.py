@@ -134,9 +134,7 @@ class Endpoint:
         frame = self._encode([RELEASE, *releases], [])
         self._outbox.append(frame)
         if self.host.observe is not None:
-            numbers = releases[::2]
-            ids = ", ".join(f"#{-number}" if number < 0 else str(number) for number in numbers)
-            self.host.observe(("release", self.name, 0, ids, len(frame)))
+            self.host.observe(("release", self.name, 0, releases[::2], len(frame)))
 
     def flush(self) -> None:
         """Send what has gathered, as one batch."""

@@ -173,7 +173,7 @@ class Importer(Endpoint):
                 frame = self._encode([CANCEL, pending.id], [])
                 self.send_frame(frame)
                 if self.host.observe is not None:
-                    self.host.observe(("cancel", self.name, pending.id, "", len(frame)))
+                    self.host.observe(("cancel", self.name, pending.id, len(frame)))
             else:
                 self.give_back(pending.id)
 

@@ -36,32 +36,53 @@ class Sent(NamedTuple):
 
 
 class Recording:
-    """An append-only list of events; the oldest go when it is full."""
+    """An append-only list of events; the oldest go when it is full.
+
+    Calls are numbered anew, over all sessions, in the order in which they were made; a call that
+    was made before the recording began has the number 0.
+    """
 
     def __init__(self, limit: int = LIMIT) -> None:
         self.events: deque[Sent] = deque(maxlen=limit)
+        self._numbers: dict[tuple[str, str, int], int] = {}
 
     def __call__(self, event: tuple[Any, ...]) -> None:
         """Take an event of a session."""
-        kind, name, number, *details = event
+        kind, name, call, *details, size = event
         sender, _, receiver = name.partition("→")
-        if kind == "call":
-            target, path, args, kwargs, size = details
-            verb, text = ("read", "") if args is None else ("call", f"({_brief_all(args, kwargs)})")
-            on = f"({target})." if target > 0 else ""
-            label = ".".join([path] if type(path) is str else path)
-            text = f"{on}{label}{text}" if label else f"{on.rstrip('.') or '(this)'}{text}"
+        if kind in ("call", "map"):
+            number = self._numbers[sender, receiver, call] = len(self._numbers) + 1
+            target = details.pop(0)
+            on = f"({self._number(sender, receiver, target)})" if target > 0 else ""
+            verb, text = _mapped(on, *details) if kind == "map" else _asked(on, *details)
             self.events.append(Sent(verb, sender, receiver, number, text, size, target > 0))
-        elif kind == "map":
-            target, steps, size = details
-            text = f"({target}).map of {steps} step{'s' * (steps != 1)}"
-            self.events.append(Sent("map", sender, receiver, number, text, size, target > 0))
-        elif kind in ("result", "error"):
-            value, size = details
-            text = brief(value) if kind == "result" else _shortened(value)
-            self.events.append(Sent(kind, sender, receiver, number, text, size))
+            return
+        if kind == "release":
+            number, text = 0, ", ".join(self._spell(sender, receiver, n) for n in details[0])
+        elif kind == "cancel":
+            number, text = self._number(sender, receiver, call), ""
         else:
-            self.events.append(Sent(kind, sender, receiver, number, *details))
+            number = self._number(receiver, sender, call)
+            text = brief(details[0]) if kind == "result" else _shortened(details[0])
+        self.events.append(Sent(kind, sender, receiver, number, text, size))
+
+    def _number(self, importer: str, exporter: str, call: int) -> int:
+        return self._numbers.get((importer, exporter, call), 0)
+
+    def _spell(self, importer: str, exporter: str, number: int) -> str:
+        if number < 0:
+            return f"#{-number}"
+        return str(self._number(importer, exporter, number) or "an earlier call")
+
+
+def _mapped(on: str, steps: int) -> tuple[str, str]:
+    return "map", f"{on}.map of {steps} step{'s' * (steps != 1)}"
+
+
+def _asked(on: str, path: Any, args: Any, kwargs: Any) -> tuple[str, str]:
+    label = ".".join([path] if type(path) is str else path)
+    what = f"{on}.{label}" if on and label else on or label or "(this)"
+    return ("read", what) if args is None else ("call", f"{what}({_brief_all(args, kwargs)})")
 
 
 def _shortened(error: BaseException) -> str:

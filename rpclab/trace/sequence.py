@@ -37,18 +37,19 @@ def sequence_text(events: Sequence[Sent], *, longest: int = _LONGEST) -> str:
 
 
 def _label(event: Sent) -> str:
+    number = event.number or "earlier"
     match event.kind:
         case "call" | "read" | "map":
             # Monospaced fonts have this arrow; one of another font would bend the column.
             return f"{event.number} {event.text}{' ⇝' if event.pipelined else ''}"
         case "result":
-            return f"{event.number} = {event.text}"
+            return f"{number} = {event.text}"
         case "error":
-            return f"{event.number} ✗ {event.text}"
+            return f"{number} ✗ {event.text}"
         case "release":
             return f"release {event.text}"
         case _:
-            return f"cancel {event.number}"
+            return f"cancel {number}"
 
 
 def _row(event: Sent, at: dict[str, int], end: int) -> str:
