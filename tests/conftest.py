@@ -29,7 +29,7 @@ def pytest_pyfunc_call(pyfuncitem):
     function = pyfuncitem.obj
     if not inspect.iscoroutinefunction(function):
         return None
-    names = pyfuncitem._fixtureinfo.argnames  # noqa: SLF001 - pytest has no public way
+    names = pyfuncitem._fixtureinfo.argnames
     arguments = {name: pyfuncitem.funcargs[name] for name in names}
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         runner.run(_quietly(function(**arguments)))

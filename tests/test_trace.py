@@ -1,4 +1,4 @@
-"""Round trips are counted by depth: what had to wait for what, as written and without pipelining."""
+"""Round trips are counted by depth: what had to wait for what, with pipelining and without."""
 
 import asyncio
 

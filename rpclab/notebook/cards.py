@@ -117,9 +117,7 @@ def sandbox_card(sandbox: Sandbox) -> Card:
     ]
     targets = sandbox.bindings()
     rows.append((NOTEBOOK, _list(f"env.{name}" for name in targets) + _holds(held, NOTEBOOK)))
-    rows += [
-        (f"env.{name}", f"→ {_leads_to(target, sandbox)}") for name, target in targets.items()
-    ]
+    rows += [(f"env.{name}", f"→ {_leads_to(target, sandbox)}") for name, target in targets.items()]
     return Card("Sandbox", _count(len(sandbox.workers), "Worker"), tuple(rows))
 
 

@@ -60,9 +60,7 @@ class Cells:
     def _name_it(self, filename: str) -> None:
         sites.names[filename] = f"Cell In[{self._number}]"
 
-    async def run(
-        self, magic: str, body: str, namespace: MutableMapping[str, Any]
-    ) -> Any:
+    async def run(self, magic: str, body: str, namespace: MutableMapping[str, Any]) -> Any:
         """Run the body of a cell magic and give its last expression, as a cell would.
 
         Args:

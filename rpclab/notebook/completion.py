@@ -26,7 +26,7 @@ _LINE = re.compile(r"\s*%%?(worker|trace|bind|rpclab)\s(?:.*\s)?(\S*)$")
 def completer(sandbox: Sandbox, magics: type[RpcLab]) -> Any:
     """Make the matcher of our lines, for IPython's `custom_matchers`."""
 
-    @context_matcher(identifier="rpclab")  # type: ignore[untyped-decorator]
+    @context_matcher(identifier="rpclab")
     def complete(context: CompletionContext) -> SimpleMatcherResult:
         found = _LINE.match(context.text_until_cursor)
         if found is None:

@@ -40,9 +40,7 @@ class Displays:
         html: says whether HTML is wanted.
     """
 
-    def __init__(
-        self, shell: InteractiveShell, sandbox: Sandbox, html: Callable[[], bool]
-    ) -> None:
+    def __init__(self, shell: InteractiveShell, sandbox: Sandbox, html: Callable[[], bool]) -> None:
         self._formatter = shell.display_formatter.mimebundle_formatter
         self._sandbox = sandbox
         self._html = html
@@ -57,8 +55,8 @@ class Displays:
             Leaks: lambda leaks: self._bundle(str(leaks), lambda: leaks_html(leaks)),
             Trace: lambda trace: self._bundle(trace.text(), lambda: trace_html(trace)),
         }
-        for kind in (RpcStub, RpcPromise, RpcProperty, ServiceBinding):
-            shown[kind] = self._stub
+        for remote in (RpcStub, RpcPromise, RpcProperty, ServiceBinding):
+            shown[remote] = self._stub
         for kind, show in shown.items():
             self._before[kind] = self._formatter.for_type(kind, show)
 

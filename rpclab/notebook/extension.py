@@ -80,11 +80,8 @@ class Extension:
 
     def _attend_to_the_loop(self) -> None:
         shell = self._shell
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:  # a terminal: its loop runs only while a cell awaits
-            loop = None
-        else:
+        loop = _running_loop()
+        if loop is not None:
             sync.remember(loop)
             self._undo += [sync.forget, keep_awake(loop), report_lost_tasks(loop, self.sandbox)]
         self._undo.append(send_idle_for_concurrent_comms(getattr(shell, "kernel", None)))
@@ -110,6 +107,13 @@ class Extension:
     def _listen(self, event: str, callback: Callable[..., None]) -> None:
         self._shell.events.register(event, callback)
         self._undo.append(lambda: self._shell.events.unregister(event, callback))
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:  # a terminal: its loop runs only while a cell awaits
+        return None
 
 
 def _remove_magics(shell: InteractiveShell, magics: RpcLab) -> None:

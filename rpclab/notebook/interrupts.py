@@ -64,7 +64,7 @@ class Interrupts:
 
     def install(self) -> None:
         """Begin. The cell that runs now is covered already."""
-        kernel = getattr(self._shell, "kernel", None)
+        kernel: Any = getattr(self._shell, "kernel", None)
         if hasattr(kernel, "saved_sigint_handler"):
             # The kernel puts this handler in place after each cell, where it ignores interrupts.
             self._between = kernel.saved_sigint_handler
@@ -75,7 +75,7 @@ class Interrupts:
 
     def uninstall(self) -> None:
         """End, and leave everything as it was."""
-        kernel = getattr(self._shell, "kernel", None)
+        kernel: Any = getattr(self._shell, "kernel", None)
         if hasattr(kernel, "saved_sigint_handler"):
             kernel.saved_sigint_handler = self._between
         self._shell.custom_exceptions, self._shell.CustomTB = self._show_before
@@ -83,7 +83,7 @@ class Interrupts:
             signal.signal(signal.SIGINT, self._inner)
 
     def about_to_run(self, _info: ExecutionInfo) -> None:
-        """Begin with a cell (IPython's event `pre_run_cell`): the kernel has put its handler back."""
+        """Begin with a cell (IPython's `pre_run_cell`): the kernel has put its handler back."""
         self._interrupted = False
         self._waited = []
         self._shown = None
@@ -120,7 +120,7 @@ class Interrupts:
             sync.interrupt()
 
     def _stop_what_runs(self, number: int, frame: FrameType | None) -> bool:
-        """Raise in the code that runs. Says whether it will be tried again soon; if there is none."""
+        """Raise in the code that runs. Says whether there is none, and to try again soon."""
         error = _error_for(frame, self._shell.user_ns)
         if error is None:
             return False

@@ -161,7 +161,7 @@ def parse_trace(line: str) -> bool:
 def _option(
     word: Word, rest: Iterator[Word], options: dict[str, Option], magic: str
 ) -> tuple[str | None, Word]:
-    """Give the flag of a word and its value, which may be the word after; no flag, if it is none."""
+    """Give the flag of a word, if it is one, and its value, which may be the word after."""
     if not word.raw.startswith("-"):
         return None, word
     flag, equals, value = word.text.partition("=")
@@ -201,4 +201,4 @@ def _json(variable: str, text: str, raw: str) -> Any:
             return json.loads(candidate)
         except json.JSONDecodeError:
             continue
-    raise UsageError(f"the variable {variable} takes JSON, and {text!r} is none; use --var for text")
+    raise UsageError(f"{variable} takes JSON, and {text!r} is none; use --var for text")

@@ -65,11 +65,10 @@ class RpcLab(Magics):
     debug = Switch(
         default_value=True, help="put the place in the Worker on errors raised there"
     ).tag(config=True)
-    show_html = Switch(
-        default_value=True, help="show cards; text alone if off"
-    ).tag(config=True)
+    show_html = Switch(default_value=True, help="show cards; text alone if off").tag(config=True)
     warn_undisposed = Switch(
-        default_value=False, help="warn of stubs that a Worker's code left to the end of its context"
+        default_value=False,
+        help="warn of stubs that were left to the end of their context",
     ).tag(config=True)
 
     def __init__(self, shell: InteractiveShell, sandbox: Sandbox, cells: Cells) -> None:

@@ -59,7 +59,7 @@ def keep_awake(loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
     """
 
     async def beat() -> None:
-        while True:
+        while True:  # noqa: ASYNC110 - to wake the loop is all it is for
             await asyncio.sleep(_BEAT)
 
     task = loop.create_task(beat(), context=Context())

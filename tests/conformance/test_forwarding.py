@@ -281,7 +281,9 @@ async def test_W8_an_error_over_several_hops_keeps_what_it_is_and_what_was_chang
 
 
 async def test_W1_calls_pipelined_through_a_middle_worker_do_not_wait_for_its_result(sandbox):
-    sandbox.deploy("far", source="""
+    sandbox.deploy(
+        "far",
+        source="""
 from workers import RpcTarget, WorkerEntrypoint
 
 class Node(RpcTarget):
@@ -290,14 +292,19 @@ class Node(RpcTarget):
 
 class Default(WorkerEntrypoint):
     def node(self): return Node()
-""")
-    sandbox.deploy("middle", bind={"FAR": "far"}, source="""
+""",
+    )
+    sandbox.deploy(
+        "middle",
+        bind={"FAR": "far"},
+        source="""
 from workers import WorkerEntrypoint
 
 class Default(WorkerEntrypoint):
     def node(self): return self.env.FAR.node()
     async def later(self): return self.env.FAR.node()
-""")
+""",
+    )
     env = sandbox.bind(MIDDLE="middle")
     for method in ("node", "later"):
         with sandbox.trace() as trace:

@@ -647,7 +647,9 @@ async def test_O20_a_local_stub_in_a_worker_belongs_to_its_call(world):
 
 
 async def test_O1_a_stub_disposed_before_a_call_is_gone_before_it(sandbox):
-    sandbox.deploy("lamps", source="""
+    sandbox.deploy(
+        "lamps",
+        source="""
 from workers import RpcTarget, WorkerEntrypoint
 lit = 0
 
@@ -662,7 +664,8 @@ class Lamp(RpcTarget):
 class Default(WorkerEntrypoint):
     def lamp(self): return Lamp()
     def lit(self): return lit
-""")
+""",
+    )
     env = sandbox.bind(LAMPS="lamps")
     lamp = await env.LAMPS.lamp()
     lamp.dispose()

@@ -1,7 +1,6 @@
 """What Tab offers."""
 
 import pytest
-
 from support.kernels import COUNTER
 
 

@@ -1,7 +1,6 @@
 """How our objects look in an output."""
 
 import pytest
-
 from support.kernels import COUNTER
 
 

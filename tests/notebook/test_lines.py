@@ -60,7 +60,7 @@ def test_a_json_string_keeps_its_quotes_and_a_text_loses_them():
         ("a --bind X", "'X' is not of the form VAR=worker[#Entrypoint]"),
         ("a --bind 1=b", "'1' cannot be the name of a variable, in '1=b'"),
         ("a --bind X=b#", 'a binding leads to "worker" or "worker#Entrypoint", not \'b#\''),
-        ("a --json X=[1", "the variable X takes JSON, and '[1' is none; use --var for text"),
+        ("a --json X=[1", "X takes JSON, and '[1' is none; use --var for text"),
         ("a --var X='b", "the quotation 'b does not end"),
     ],
 )

@@ -1,7 +1,6 @@
 """`%load_ext rpclab`, and what is left after `%unload_ext`."""
 
 import pytest
-
 from support.kernels import COUNTER
 
 STATE = """
@@ -60,9 +59,10 @@ def test_unloading_closes_the_sandbox(kernel):
     kernel.run(COUNTER)
     kernel.run("%bind COUNTER=counter-service#CounterService\nbinding = env.COUNTER")
     kernel.run("%unload_ext rpclab")
-    assert "DisconnectedError: the sandbox was closed" in kernel.run(
-        "await binding.new_counter()"
-    ).error
+    assert (
+        "DisconnectedError: the sandbox was closed"
+        in kernel.run("await binding.new_counter()").error
+    )
 
 
 def test_reloading_begins_with_an_empty_sandbox(kernel):

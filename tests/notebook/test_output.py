@@ -87,7 +87,9 @@ def test_a_failed_disposer_is_reported_in_the_cell_that_disposed(talker):
     talker.run("await asyncio.sleep(0.05)")
     talker.wait(disposed, lambda output: output.stderr)
     said = talker.output(disposed).stderr
-    assert said.startswith("rpclab: the disposer of Target failed: ValueError: in the disposer (Cell")
+    assert said.startswith(
+        "rpclab: the disposer of Target failed: ValueError: in the disposer (Cell"
+    )
     assert said.count("\n") == 1
 
 

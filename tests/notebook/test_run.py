@@ -1,7 +1,6 @@
 """`rpclab.run` where nothing can be awaited: sync cells, callbacks of widgets, threads."""
 
 import pytest
-
 from support.kernels import COUNTER
 
 
@@ -27,7 +26,10 @@ def test_run_nested_in_run(counting):
 
 
 def test_cells_queued_behind_a_run_are_all_run(counting):
-    cells = [counting.start(f"x{n} = rpclab.run(env.COUNTER.new_counter().increment({n}))") for n in (1, 2, 3)]
+    cells = [
+        counting.start(f"x{n} = rpclab.run(env.COUNTER.new_counter().increment({n}))")
+        for n in (1, 2, 3)
+    ]
     for cell in cells:
         assert counting.finish(cell).error is None
     assert counting.value("x1, x2, x3") == "(1, 2, 3)"

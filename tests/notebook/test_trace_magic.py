@@ -1,7 +1,6 @@
 """`%%trace`."""
 
 import pytest
-
 from support.kernels import COUNTER
 
 SUMMARY = "1 round trip; 2 without pipelining · 2 calls, 4 messages"

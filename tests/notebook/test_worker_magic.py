@@ -39,7 +39,7 @@ class Default(WorkerEntrypoint):
 
 def test_braces_and_dollars_on_the_line_are_left_alone(kernel):
     kernel.run("x = 'expanded'")
-    kernel.run("%%worker w --json A={\"x\": 1} --var B=$x --var C={x}\nfrom workers import env")
+    kernel.run('%%worker w --json A={"x": 1} --var B=$x --var C={x}\nfrom workers import env')
     assert kernel.value("sandbox.workers['w'].env['A']") == "{'x': 1}"
     assert kernel.value("sandbox.workers['w'].env['B']") == "'$x'"
     assert kernel.value("sandbox.workers['w'].env['C']") == "'{x}'"
@@ -109,7 +109,7 @@ def test_bad_input_is_answered_in_a_line(kernel):
         "%%worker w --bnd A=b\n1": "%%worker has no option --bnd; there are: --bind,",
         "%%worker w --bind A=counter-service#CounterServic\n1": "did you mean 'CounterService'?",
         "%%worker notebook\n1": "'notebook' cannot be the name of a Worker",
-        "%bind A=counter-service": "the Worker \"counter-service\" exports no entrypoint",
+        "%bind A=counter-service": 'the Worker "counter-service" exports no entrypoint',
     }.items():
         output = kernel.run(cell)
         assert said in output.stderr
