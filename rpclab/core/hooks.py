@@ -177,8 +177,10 @@ class TargetHook(Hook):
             self._dispose()
 
     def release(self) -> None:
-        super().release()
-        if self.claims > 0:
+        self.claims -= 1
+        if self.claims == 0:
+            self.unclaimed()
+        else:
             self.context.part_with_itself()
 
     def held_only_by(self, handles: Iterable[Handle]) -> bool:

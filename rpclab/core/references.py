@@ -267,8 +267,28 @@ class Incoming:
         reference = (kind, number)
         value = self._known.get(reference)
         if value is None:
-            value = self._known[reference] = self._make(kind, number)
+            session = self._session
+            peer = session.peer
+            if kind == STUB and (peer is None or peer.keeper is not session.keeper):
+                value = self._new_stub(number)
+            else:
+                value = self._make(kind, number)
+            self._known[reference] = value
         return value
+
+    def _new_stub(self, number: int) -> Any:
+        """The common case, in one step: a stub of something at the other side."""
+        session = self._session
+        imports = session.imports
+        if number >= 0 or number in imports:
+            raise RemoteProtocolError(f"the peer introduced the id {number} twice")
+        entry = imports[number] = Import(session, number)
+        handle = Handle(entry, session.keeper)
+        if self.handles is None:
+            self.handles = [handle]
+        else:
+            self.handles.append(handle)
+        return session.host.stub(handle)
 
     def _make(self, kind: int, number: int) -> Any:
         session = self._session

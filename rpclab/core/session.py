@@ -39,18 +39,17 @@ class Session(Importer, Exporter):
         """
         if self.closed is not None:
             return
-        if frames and len(max(frames, key=len)) > self.limits.message_bytes:
-            limit = self.limits.message_bytes
-            self.abort(RemoteProtocolError(f"the peer sent a message of over {limit} bytes"))
-            return
-        incoming, decode = self.incoming, self._decode
+        incoming, decode, limit = self.incoming, self._decode, self.limits.message_bytes
         frames.reverse()
         try:
             while frames:
                 if incoming.references:
                     incoming.begin()
+                frame = frames.pop()
+                if len(frame) > limit:
+                    raise RemoteProtocolError(f"the peer sent a message of over {limit} bytes")
                 try:
-                    message = parse(decode(frames.pop()))
+                    message = parse(decode(frame))
                 except RemoteProtocolError:
                     raise
                 except Exception as error:

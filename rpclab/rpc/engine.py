@@ -439,9 +439,8 @@ class Engine:
         if self.ledger is not None:
             (self.ledger.uses if argument else self.ledger.follow)(pending)
 
-    def stub(self, handle: Handle) -> RpcStub:
-        """Wrap a handle as a stub."""
-        return RpcStub.__from_handle__(handle)
+    stub = RpcStub.__from_handle__
+    """Wraps a handle as a stub."""
 
     def binding(self, handle: Handle) -> ServiceBinding:
         """Wrap a handle as a binding."""

@@ -111,6 +111,7 @@ def test_a_worker_that_spins_loses_that_call_only(slow, call):
 def test_a_worker_that_spins_between_cells_is_interrupted(slow):
     request = slow.start("p = env.SLOW.spin()")
     slow.wait(request, lambda output: output.idle and "runs" in output.stdout)
+    slow.reply_to(request)
     slow.manager.interrupt_kernel()
     assert "left by KeyboardInterrupt" in slow.run("await p").error
 

@@ -52,6 +52,7 @@ def test_a_worker_prints_into_the_cell_that_called_it(talker):
 
 def test_a_worker_prints_into_the_cell_that_called_it_also_after_others_have_run(talker):
     first = talker.start("p = env.TALKER.say_later('from the first')")
+    talker.finish(first)
     second = talker.run("await env.TALKER.say_later('from the second'); await p")
     talker.wait(first, lambda output: output.stdout)
     assert talker.output(first).stdout == "from the first\n"
@@ -60,6 +61,7 @@ def test_a_worker_prints_into_the_cell_that_called_it_also_after_others_have_run
 
 def test_a_pipelined_call_prints_into_its_cell(talker):
     first = talker.start("p = env.TALKER.chain().say('pipelined')")
+    talker.finish(first)
     second = talker.run("print('other'); await p")
     talker.wait(first, lambda output: output.stdout)
     assert talker.output(first).stdout == "pipelined\n"
@@ -76,6 +78,7 @@ class Default(WorkerEntrypoint):
 """)
     talker.run("%bind MIDDLE=middle")
     first = talker.start("p = env.MIDDLE.forward()")
+    talker.finish(first)
     talker.run("await p")
     talker.wait(first, lambda output: output.stdout)
     assert talker.output(first).stdout == "through the middle\n"
@@ -84,6 +87,7 @@ class Default(WorkerEntrypoint):
 def test_a_failed_disposer_is_reported_in_the_cell_that_disposed(talker):
     talker.run("stub = await env.TALKER.target()")
     disposed = talker.start("stub.dispose()")
+    talker.finish(disposed)
     talker.run("await asyncio.sleep(0.05)")
     talker.wait(disposed, lambda output: output.stderr)
     said = talker.output(disposed).stderr
@@ -95,6 +99,7 @@ def test_a_failed_disposer_is_reported_in_the_cell_that_disposed(talker):
 
 def test_failed_work_given_to_wait_until_is_reported(talker):
     kept = talker.start("await env.TALKER.keep()")
+    talker.finish(kept)
     talker.run("await asyncio.sleep(0.05)")
     talker.wait(kept, lambda output: output.stderr)
     said = talker.output(kept).stderr

@@ -56,7 +56,7 @@ slider.observe(lambda change: rpclab.run(count(change)), "value")
 print(slider.comm.comm_id)
 """).stdout.strip()
     moved = counting.comm(comm_id, {"method": "update", "state": {"value": 7}, "buffer_paths": []})
-    counting.finish(moved)
+    counting.wait(moved, lambda output: output.idle)
     assert counting.value("seen") == "[7]"
 
 

@@ -10,5 +10,5 @@ def test_a_widget_message_gets_its_idle_while_a_cell_awaits(kernel):
     update = {"method": "update", "state": {"value": 5}, "buffer_paths": []}
     message = kernel.comm(comm_id, update)
     kernel.finish(cell)
-    kernel.finish(message)
+    kernel.wait(message, lambda output: output.idle)
     assert kernel.value("slider.value") == "5"

@@ -105,6 +105,7 @@ class Kernel:
         self._environment = {**os.environ, "IPYTHONDIR": str(folder / "ipython")}
         self._log = folder / "kernel.log"
         self._messages = {}
+        self._replies = {}
 
     def __enter__(self):
         with self._log.open("wb") as log:
@@ -157,7 +158,13 @@ class Kernel:
         self._messages.setdefault(parent, []).append(message)
 
     def finish(self, request):
-        return self.wait(request, lambda output: output.idle)
+        """Wait for the end of a cell.
+
+        Also for the reply: ipykernel 7.0 to 7.3 lose a request that comes while they send one.
+        """
+        output = self.wait(request, lambda output: output.idle)
+        self.reply_to(request)
+        return output
 
     def run(self, code):
         """Run a cell to its end."""
@@ -181,10 +188,10 @@ class Kernel:
 
     def reply_to(self, request):
         """What the kernel answers to a request, beside its outputs."""
-        while True:
+        while request not in self._replies:
             message = self.client.get_shell_msg(timeout=PATIENCE)
-            if message["parent_header"].get("msg_id") == request:
-                return message["content"]
+            self._replies[message["parent_header"]["msg_id"]] = message["content"]
+        return self._replies[request]
 
     def comm(self, comm_id, data):
         """Send a widget message; gives the request's id."""
