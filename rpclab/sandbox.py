@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import weakref
 from contextlib import asynccontextmanager, contextmanager
+from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from rpclab import workers
@@ -36,6 +37,11 @@ if TYPE_CHECKING:
 NOTEBOOK = "notebook"
 """The name of the program around the Workers: a notebook, or a script."""
 
+_UNNAMEABLE = {
+    "#": 'after "#" a binding names an entrypoint',
+    "→": 'sessions are named "from→to"',
+}
+
 
 class BindingTarget(NamedTuple):
     """Where a binding leads; made by `binding` or from a text such as "counter#Admin"."""
@@ -58,11 +64,12 @@ def binding(target: str, *, props: Mapping[str, Any] | None = None) -> BindingTa
 
     Raises:
         ValueError: the text is no such thing.
+        TypeError: the props are no JSON value.
     """
     worker, hash_, entrypoint = target.partition("#")
     if not worker or (hash_ and not entrypoint):
         raise ValueError(f'a binding leads to "worker" or "worker#Entrypoint", not {target!r}')
-    return BindingTarget(worker, entrypoint or DEFAULT, _json_copy(props or {}))
+    return BindingTarget(worker, entrypoint or DEFAULT, _json_copy(props or {}, "the props"))
 
 
 class Tables(NamedTuple):
@@ -96,7 +103,7 @@ class Sandbox:
         self.engine = Engine(limits=limits, debug=debug)
         self.engine.sites = record or warn_undisposed
         self.engine.warn_undisposed = warn_undisposed
-        self.env = Env(NOTEBOOK)
+        self.env = Env(NOTEBOOK, "this program's env")
         self._workers: dict[str, Worker] = {}
         self._bindings: dict[str, dict[str, BindingTarget]] = {}
         local.latest.append(weakref.ref(self.engine))
@@ -132,9 +139,14 @@ class Sandbox:
 
         Raises:
             UnknownEntrypointError: a binding names an entrypoint that its Worker does not have.
-            TypeError: a variable is no text, or no JSON value.
+            TypeError: the source or a variable is no text, or a variable no JSON value.
+            ValueError: no Worker can have that name, or a variable is given twice.
             Exception: whatever the code raises.
         """
+        if isinstance(source, PathLike):
+            raise TypeError("source is the text of the module: use path.read_text()")
+        if not isinstance(source, str):
+            raise TypeError(f"source is the text of the module, not {type(source).__name__}")
         module, env = self.prepare(name, vars=vars, json=json, bind=bind)
         run_source(module, source, filename or f"<worker {name}>")
         return self.publish(name, module, env, bind)
@@ -148,8 +160,8 @@ class Sandbox:
         bind: Mapping[str, str | BindingTarget] | None = None,
     ) -> tuple[types.ModuleType, Env]:
         """Make the module and environment of a Worker, whose code the caller then runs there."""
-        if not name or "#" in name or name == NOTEBOOK:
-            raise ValueError(f"{name!r} cannot be the name of a Worker")
+        _check_name(name)
+        _refuse_twice(vars=vars, json=json, bind=bind)
         env = Env(name)
         for variable, text in (vars or {}).items():
             if type(text) is not str:
@@ -158,7 +170,7 @@ class Sandbox:
                 )
             env[variable] = text
         for variable, value in (json or {}).items():
-            env[variable] = _json_copy(value)
+            env[variable] = _json_copy(value, f"the variable {variable}")
         for variable, target in (bind or {}).items():
             env[variable] = self._bind(name, _target(target))
         names = {key: getattr(workers, key) for key in workers.__all__}
@@ -296,8 +308,9 @@ class Sandbox:
         return Tables(frozenset(imports), frozenset(exports))
 
     def waiting(self) -> list[Waiting]:
-        """List the calls that are awaited and have no answer yet, with where they were made."""
-        return waiting(self.engine.sessions())
+        """List the calls that are awaited and have no answer yet, those from outside first."""
+        found = waiting(self.engine.sessions())
+        return sorted(found, key=lambda call: call.caller != NOTEBOOK)
 
     def leaks(self) -> Leaks:
         """The stubs that are alive and not disposed, and what keeps each of them.
@@ -348,11 +361,39 @@ def _both(recording: Recording, outer: Observer | None) -> Observer:
     return observe
 
 
-def _json_copy(value: Any) -> Any:
-    """Copy a JSON value, or refuse what is none."""
+def _check_name(name: str) -> None:
+    """Refuse what cannot be the name of a Worker, and say why."""
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a Worker is a text, not {type(name).__name__}")
+    reasons = [reason for part, reason in _UNNAMEABLE.items() if part in name]
+    if name == NOTEBOOK:
+        reasons = ["the program around the Workers is called that"]
+    elif not name:
+        reasons = ["it is empty"]
+    if reasons:
+        raise ValueError(f"{name!r} cannot be the name of a Worker: {' and '.join(reasons)}")
+
+
+def _refuse_twice(**options: Mapping[str, Any] | None) -> None:
+    """Refuse a variable that two of the options give."""
+    given: dict[str, str] = {}
+    for option, variables in options.items():
+        for variable in variables or ():
+            if variable in given:
+                raise ValueError(
+                    f"the variable {variable} is given twice: in {given[variable]} and in {option}"
+                )
+            given[variable] = option
+
+
+def _json_copy(value: Any, what: str) -> Any:
+    """Copy a JSON value, or refuse what is none; `what` it is, for the error."""
     import json  # noqa: PLC0415 - not for those who bind without values
 
-    return json.loads(json.dumps(value))
+    try:
+        return json.loads(json.dumps(value))
+    except (TypeError, ValueError) as error:  # ValueError: it contains itself
+        raise TypeError(f"{what} must be a JSON value: {error}") from None
 
 
 def _target(value: str | BindingTarget) -> BindingTarget:

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import re
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -338,9 +339,38 @@ async def test_a_missing_worker_is_named_with_the_near_ones(sandbox, worker):
 
 
 async def test_X3_a_missing_variable_of_env_is_named_with_the_near_ones(sandbox, worker):
-    with pytest.raises(AttributeError, match="no binding or variable WORKR") as caught:
+    said = "this program's env has no binding or variable WORKR"
+    with pytest.raises(AttributeError, match=said) as caught:
         _ = sandbox.env.WORKR
     assert notes(caught.value) == "did you mean 'WORKER'?"
+    with pytest.raises(KeyError, match="'WORKR'") as caught:
+        _ = sandbox.env["WORKR"]
+    assert notes(caught.value) == "did you mean 'WORKER'?"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("", "it is empty"),
+        ("notebook", "the program around the Workers is called that"),
+        ("a#b", 'after "#" a binding names an entrypoint'),
+        ("a→b", 'sessions are named "from→to"'),
+    ],
+)
+def test_what_cannot_be_the_name_of_a_worker_is_refused_with_the_reason(sandbox, name, reason):
+    with pytest.raises(ValueError, match="cannot be the name of a Worker") as caught:
+        sandbox.deploy(name, source="")
+    assert str(caught.value) == f"{name!r} cannot be the name of a Worker: {reason}"
+
+
+def test_what_is_no_text_cannot_be_deployed(sandbox):
+    with pytest.raises(TypeError, match="the name of a Worker is a text, not int"):
+        sandbox.deploy(5, source="")
+    with pytest.raises(TypeError, match="source is the text of the module, not int"):
+        sandbox.deploy("worker", source=5)
+    with pytest.raises(TypeError, match=r"the text of the module: use path\.read_text\(\)"):
+        sandbox.deploy("worker", source=Path("worker.py"))
+    assert sandbox.workers == {}
 
 
 async def test_C6_a_missing_method_is_named_with_the_near_ones(worker):

@@ -19,26 +19,25 @@ class Floor(NamedTuple):
 
 SESSIONS = {"errors", "core"}
 SHELL = SESSIONS | {"codecs", "transports", "trace"}
-SCRIPTS = SHELL | {"rpc", "workers", "placement"}
-TOP = {"sandbox", "leaks", "config", "gateway", "cli"}
+SCRIPTS = SHELL | {"rpc", "workers"}
+TOP = {"sandbox", "leaks"}
 
 # Lowest first. The modules of one floor may import one another.
 FLOORS = [
     Floor({"errors"}, set()),
     Floor({"core"}, {"errors"}),
     Floor({"codecs"}, SESSIONS, {"msgpack", "numpy"}),
-    Floor({"transports"}, SESSIONS, {"websockets"}),
-    Floor({"trace"}, SESSIONS, {"opentelemetry"}),
+    Floor({"transports"}, SESSIONS),
+    Floor({"trace"}, SESSIONS),
     # `rpclab.run` applies it, and only there, where a loop is running already.
     Floor({"rpc"}, SHELL, {"nest_asyncio2"}),
     Floor({"workers"}, SHELL | {"rpc"}),
-    Floor({"placement"}, SHELL | {"rpc", "workers"}, {"distributed"}),
-    Floor(TOP, SCRIPTS, {"uvicorn"}),
+    Floor(TOP, SCRIPTS),
     Floor({"testing"}, SCRIPTS | TOP, {"pytest"}),
     Floor(
         {"notebook"},
         SCRIPTS | TOP | {"rpclab"},
-        {"IPython", "anywidget", "ipykernel", "ipywidgets", "nest_asyncio2", "traitlets"},
+        {"IPython", "anywidget", "ipywidgets", "traitlets"},
     ),
     # The package itself: it gives out names, and hands `%load_ext` on to the notebook's floor.
     Floor({"rpclab"}, SCRIPTS | TOP | {"notebook"}),
@@ -121,6 +120,14 @@ def test_only_the_table_allows_what_is_not_in_the_standard_library(path):
     floor = floor_of((names(path) or ["rpclab"])[0])
     used = {name.split(".")[0] for name in imported(path)} - {"rpclab"}
     assert used - sys.stdlib_module_names <= floor.outside
+
+
+@pytest.mark.parametrize("floor", FLOORS, ids=lambda floor: min(floor.modules))
+def test_the_table_has_only_what_is_there(floor):
+    paths = [path for path in MODULES if (names(path) or ["rpclab"])[0] in floor.modules]
+    assert {(names(path) or ["rpclab"])[0] for path in paths} == floor.modules
+    used = {name.split(".")[0] for path in paths for name in imported(path)}
+    assert floor.outside <= used
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "core").rglob("*.py")), ids=label)

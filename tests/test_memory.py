@@ -47,6 +47,7 @@ class Default(WorkerEntrypoint):
 """
 
 CALLS = 100_000
+INVENTED = 4_000  # names; remembered, they would take several times the spare memory
 SPARE = 64 * 1024  # bytes that may come and go
 
 
@@ -94,3 +95,24 @@ async def test_a_hundred_thousand_calls_leave_memory_flat_and_the_tables_empty()
         assert later - earlier < SPARE
         await sandbox.env.WORKER.add(1, 2)  # what was let go of last leaves with this
         assert {name: sandbox.tables(name) for name in before} == before
+
+
+async def test_C6_names_that_a_caller_invents_leave_no_memory_at_the_target(sandbox):
+    sandbox.deploy("worker", source=WORKER)
+    counter = await sandbox.bind(WORKER="worker").WORKER.counter()
+
+    async def invent(names):
+        for name in names:
+            with counter.dup() as copy, pytest.raises(rpclab.NoSuchMemberError):
+                await getattr(copy, name)()
+        gc.collect()
+
+    await invent(f"first_{number}" for number in range(100))
+    tracemalloc.start()
+    try:
+        await invent(f"invented_{number}" for number in range(INVENTED))
+        left, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    counter.dispose()
+    assert left < SPARE

@@ -60,6 +60,11 @@ class MsgpackCodec:
         self._depth = 0
         self._unfinished = False
         self._pack = self._packers[0].pack
+        self._unpacking: dict[str, Any] = {
+            "ext_hook": self._extension,
+            "strict_map_key": False,
+            "unicode_errors": "surrogatepass",
+        }
 
     def _new_packer(self) -> msgpack.Packer:
         return msgpack.Packer(
@@ -220,9 +225,7 @@ class MsgpackCodec:
         Raises:
             Exception: it is none; the session ends.
         """
-        message = msgpack.unpackb(
-            frame, ext_hook=self._extension, strict_map_key=False, unicode_errors="surrogatepass"
-        )
+        message = msgpack.unpackb(frame, **self._unpacking)
         return self._finish(message) if self._unfinished else message
 
     def _finish(self, message: Any) -> object:
@@ -247,12 +250,7 @@ class MsgpackCodec:
         self._depth += 1
         try:
             if self._depth < _ON_THE_STACK:
-                return msgpack.unpackb(
-                    data,
-                    ext_hook=self._extension,
-                    strict_map_key=False,
-                    unicode_errors="surrogatepass",
-                )
+                return msgpack.unpackb(data, **self._unpacking)
             return self._deep_part(data)
         finally:
             self._depth -= 1
@@ -261,12 +259,7 @@ class MsgpackCodec:
         # unpackb takes 45 KB of the C stack, so that 180 levels end the process; an Unpacker none.
         if self._depth > _TOO_DEEP:
             raise RemoteProtocolError(f"the peer nests extension types over {_TOO_DEEP} deep")
-        unpacker = msgpack.Unpacker(
-            ext_hook=self._extension,
-            strict_map_key=False,
-            unicode_errors="surrogatepass",
-            max_buffer_size=max(len(data), 1),
-        )
+        unpacker = msgpack.Unpacker(**self._unpacking, max_buffer_size=max(len(data), 1))
         unpacker.feed(data)
         value = unpacker.unpack()
         if unpacker.read_bytes(1):

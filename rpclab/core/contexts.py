@@ -37,8 +37,6 @@ class ExecutionContext:
         cut_off: set where a call in it was cancelled, so that its code could not tidy up.
     """
 
-    cut_off: bool
-
     __slots__ = (
         "_holds", "_owned", "_pending", "_running", "_targets", "cut_off", "ended", "host", "long",
         "platform", "recording", "tasks", "variables",
@@ -50,6 +48,7 @@ class ExecutionContext:
         self.worker = worker
         self.long = long
         self.ended = False
+        self.cut_off = False
         self.platform: Any = None
         self.recording: Any = None
         self.variables: Any = None

@@ -113,16 +113,18 @@ class Endpoint:
 
     def send_frame(self, frame: bytes) -> None:
         """Put a frame in the outbox; it leaves with the next flush."""
+        self.awake()
         self._outbox.append(frame)
-        if not self._awake:
-            self._awake = True
-            self.host.wake(self)
 
     def awake(self) -> None:
         """Have the session flushed in the next turn."""
         if not self._awake:
             self._awake = True
-            self.host.wake(self)
+            try:
+                self.host.wake(self)
+            except BaseException:
+                self._awake = False
+                raise
 
     def asleep(self) -> None:
         """Nobody will flush the session yet: the next frame asks for it again."""

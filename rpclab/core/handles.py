@@ -74,14 +74,6 @@ class Handle:
             return entry.session.call(entry.id, path, args, kwargs, context)
         return entry.call(path, args, kwargs, context)
 
-    def replay(self, path: list[str], captures: list[Any], program: list[Any]) -> Pending:
-        """Replay a recorded function on the member at `path`."""
-        context = current.get() or self.context
-        entry = self.entry
-        if entry is None:
-            return context.host.loopback(context).rejected(self.error(), context)
-        return entry.replay(path, captures, program, context)
-
     def __rpc_refer__(self, outgoing: Outgoing) -> Reference:
         return outgoing.refer_handle(self, self)
 

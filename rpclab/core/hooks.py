@@ -159,7 +159,9 @@ class TargetHook(Hook):
                 methods = self._methods = {}
             function = methods.get(path)
             if function is None or not is_still_method(target, path, function):
-                function = methods[path] = method_of(target, path)
+                function = method_of(target, path)
+                if function is not None:  # a peer may invent names without end
+                    methods[path] = function
         if function is not None:
             args.insert(0, target)
             context.host.run(answer, function, args, kwargs, context)
@@ -233,7 +235,7 @@ class TargetHook(Hook):
         self.broken = True
         disposer = disposer_of(self.target)
         if disposer is not None:
-            context.host.detach(disposer, context, f"the disposer of {describe(self.target)}")
+            context.host.detach(disposer, context, f"the disposer of {name_of(self.target)}")
         context.withdrawn(self)
 
     def exported(self, session: Session, export_id: int) -> None:
@@ -408,7 +410,7 @@ class Filler:
         return replaced(value, self._values)
 
 
-def describe(target: object) -> str:
+def name_of(target: object) -> str:
     """Name a target without calling anything of it."""
     name = getattr(target, "__qualname__", None)
     return str(name) if isinstance(name, str) else type(target).__qualname__

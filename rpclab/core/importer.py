@@ -58,13 +58,14 @@ class Importer(Endpoint):
             frame = self._encode(message, values)
         except Exception as error:
             return self._not_sent(pending, message, values, context, error)
+        # First of all, for it raises where the call comes from another thread.
+        if not self._awake:
+            self.awake()
         self._next_call = call + 1
         self.imports[call] = pending
         if not context.long:
             context.started(pending)
         self._outbox.append(frame)
-        if not self._awake:
-            self.awake()
         return pending
 
     def map(
@@ -92,6 +93,7 @@ class Importer(Endpoint):
             frame = self._encode(message, values)
         except Exception as error:
             return self._not_sent(pending, message, values, context, error)
+        self.awake()
         call = message[1]
         self._next_call = call + 1
         self.imports[call] = pending

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PENDING, RESOLVED, REJECTED = range(3)
 
 
-class Waiting(Protocol):
+class Resumable(Protocol):
     """Something that waits for a promise; the host's business."""
 
     def settled(self, pending: Pending) -> None:
@@ -56,14 +56,6 @@ class Import:
         if self.broken is not None:
             return self.session.rejected(self.broken, context)
         return self.session.call(self.id, path, args, kwargs, context)
-
-    def replay(
-        self, path: list[str], captures: list[Any], program: list[Any], context: ExecutionContext
-    ) -> Pending:
-        """Replay a recorded function on the member at `path` (see `remap`)."""
-        if self.broken is not None:
-            return self.session.rejected(self.broken, context)
-        return self.session.map(self.id, path, captures, program, context)
 
     @property
     def direct(self) -> Import:
@@ -154,7 +146,7 @@ class Pending(Import):
     unanswered = 0
     disposed = False
     detoured = False
-    waiters: tuple[Waiting, ...] | None = None
+    waiters: tuple[Resumable, ...] | None = None
     site: str | None = None
     what = ""
     arrival: list[int] | None = None

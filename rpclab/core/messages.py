@@ -25,13 +25,9 @@ from rpclab.errors import RemoteProtocolError
 
 CALL, PULL, RESOLVE, REJECT, RELEASE, CANCEL, STREAM, PIPE, ABORT, MAP = range(10)
 
-KIND_NAMES = (
-    "call", "pull", "resolve", "reject", "release", "cancel", "stream", "pipe", "abort", "map",
-)  # fmt: skip
-
 KEYWORDS = "k"  # options: keyword arguments, a dict
 DEADLINE = "d"  # options: seconds left to the caller, a float
-NODE = "n"  # options: the point of the trace at which the call was sent, an int  # fmt: skip
+NODE = "n"  # options: the point of the trace at which the call was sent, an int
 
 Message = list[Any]
 Path = str | list[str]

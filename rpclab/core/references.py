@@ -68,6 +68,7 @@ class Outgoing:
         self.source: Answer | None = None
         self._known: dict[int, tuple[Any, Reference]] = {}
         self._introduced: list[int] = []
+        self._used: list[Pending] = []
         self.moved: list[Handle] = []
         self._last_export = 0
         self.references = False
@@ -85,6 +86,7 @@ class Outgoing:
         """Forget what the last message introduced."""
         self._known = {}
         self._introduced = []
+        self._used = []
         self.moved = []
         self.references = False
 
@@ -187,6 +189,7 @@ class Outgoing:
             self.refuse_awaitable(pending)
         if pending.state == PENDING:
             pending.uses += 1
+            self._used.append(pending)
             if self._session.host.special:
                 self._session.host.used(pending, argument=True)
             if pending.session is self._session:
@@ -222,8 +225,12 @@ class Outgoing:
                 hook.forget()
             hook.release()
         del self._introduced[mark:]
-        gone = set(self._session.exports)
-        self._known = {k: v for k, v in self._known.items() if v[1][0] > BINDING or v[1][1] in gone}
+        if mark == 0:
+            for pending in self._used:
+                pending.uses -= 1
+            self._used = []
+        left = self._session.exports
+        self._known = {k: v for k, v in self._known.items() if v[1][0] > BINDING or v[1][1] in left}
 
 
 class Incoming:

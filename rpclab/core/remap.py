@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 class Placeholder(Pending):
     """A variable of a program that is being recorded; it never has a value."""
 
-    __slots__ = ("recording",)
-
     def __init__(self, recording: Recording, index: int) -> None:
         super().__init__(recording.session, index, recording)
         self.recording = recording

@@ -47,7 +47,8 @@ class Session(Importer, Exporter):
                     incoming.begin()
                 frame = frames.pop()
                 if len(frame) > limit:
-                    raise RemoteProtocolError(f"the peer sent a message of over {limit} bytes")
+                    text = f"the peer sent a message of over {limit} bytes"
+                    raise RemoteProtocolError(text)  # noqa: TRY301 - a function would cost each
                 try:
                     message = parse(decode(frame))
                 except RemoteProtocolError:

@@ -48,7 +48,6 @@ _NEVER = (
     types.GetSetDescriptorType,
 )
 _MISSING: Any = object()
-_attributes = object.__getattribute__
 
 
 def is_function(value: object) -> bool:
@@ -76,11 +75,7 @@ def method_of(target: Any, name: str) -> Any:
                 and name != "dispose"
                 and issubclass(kind, Exposed)
             ):
-                try:
-                    hidden = name in _attributes(target, "__dict__")
-                except AttributeError:
-                    hidden = False
-                return None if hidden else function
+                return None if name in instance_attributes(target) else function
             return None
     return None
 
@@ -90,10 +85,7 @@ def is_still_method(target: Any, name: str, function: Any) -> bool:
     kind = type(target)
     if type(kind) is not type or getattr(kind, name, None) is not function:
         return False
-    try:
-        return name not in _attributes(target, "__dict__")
-    except AttributeError:
-        return True
+    return name not in instance_attributes(target)
 
 
 def instance_attributes(target: object) -> dict[str, Any]:

@@ -83,6 +83,7 @@ class Extension:
         loop = _running_loop()
         if loop is not None:
             sync.remember(loop)
+            self.sandbox.engine.loop = loop
             self._undo += [sync.forget, keep_awake(loop), report_lost_tasks(loop, self.sandbox)]
         self._undo.append(send_idle_for_concurrent_comms(getattr(shell, "kernel", None)))
         self.sandbox.engine.ambient = output_variables(shell)

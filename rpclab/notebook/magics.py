@@ -90,13 +90,13 @@ class RpcLab(Magics):
 
         %%worker NAME [--bind VAR=worker[#Entrypoint]]… [--var VAR=text]… [--json VAR=json]…
 
-            NAME                           its name; bindings lead to it by that
-            --bind VAR=worker[#Entrypoint]   a binding: `self.env.VAR` calls that entrypoint
-                                           (class Default, unless another one is named); the
-                                           Worker may be one that is deployed later
-            --var VAR=text                 a text variable: `self.env.VAR`
-            --json VAR=json                a variable that is any JSON value
-            # …                            a comment, where a space stands before it
+            NAME                            its name; bindings lead to it by that
+            --bind VAR=worker[#Entrypoint]  a binding: `self.env.VAR` calls that entrypoint
+                                            (class Default, unless another one is named); the
+                                            Worker may be one that is deployed later
+            --var VAR=text                  a text variable: `self.env.VAR`
+            --json VAR=json                 a variable that is any JSON value
+            # …                             a comment, where a space stands before it
 
         Each option can be given again and again. Quote what holds spaces: --var GREETING="Hi you".
 

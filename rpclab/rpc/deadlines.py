@@ -39,8 +39,13 @@ current_deadline: ContextVar[Deadline | None] = ContextVar("rpclab_deadline", de
 engines: WeakSet[Engine] = WeakSet()
 """Every engine; each carries options on its calls while a deadline is in use."""
 
+in_use = 0
+"""How many deadlines are in use; a new engine begins with that."""
+
 
 def _count(change: int) -> None:
+    global in_use  # noqa: PLW0603 - deadlines bound calls of every sandbox of the process
+    in_use += change
     for engine in engines:
         engine.special += change
 
@@ -57,6 +62,11 @@ class Deadline:
         self._loop = loop
         self.when = when
         self.calls: set[Pending] = set()
+
+    def bind(self, pending: Pending) -> None:
+        """Give a call up when the moment comes, unless it has settled."""
+        self.calls.add(pending)
+        pending.follow(lambda: self.calls.discard(pending))
 
     def left(self) -> float:
         """Seconds left; never below zero."""
@@ -93,6 +103,8 @@ class DeadlineBlock:
     """What `rpclab.deadline` gives: an async context manager."""
 
     def __init__(self, seconds: float) -> None:
+        if not isinstance(seconds, (int, float)):
+            raise TypeError(f"a deadline is a number of seconds, not {seconds!r}")
         self._seconds = seconds
         self._deadline: Deadline | None = None
         self._token: Token[Deadline | None] | None = None
@@ -125,6 +137,9 @@ class DeadlineBlock:
         if self._timeout.expired() or self._deadline.left() == 0:
             self._deadline.expire()
         await self._timeout.__aexit__(kind, error, traceback)
+
+    def __repr__(self) -> str:
+        return f"<deadline of {self._seconds:g} s>"
 
     @property
     def when(self) -> float | None:

@@ -1,15 +1,13 @@
-"""The run queue: the one place from which calls are delivered and tasks resumed.
+"""The host of the sessions of one sandbox: it runs the code of Workers, and wraps what they hold.
 
-Floor: rpc. User code only enqueues. The queue is drained inside one callback of the event loop,
-where no task is current; so a call and its answer cost no pass of the loop of their own.
+Floor: rpc.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from contextvars import Context, ContextVar, copy_context
+from contextvars import Context
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,9 +22,10 @@ from rpclab.rpc import deadlines
 from rpclab.rpc.activity import Activity, StepInterrupted
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.deadlines import Deadline, current_deadline
+from rpclab.rpc.run_queue import RunQueue
 from rpclab.rpc.sites import calling_site, place_parameters, remote_note, trim
 from rpclab.rpc.stubs import RpcPromise, RpcStub
-from rpclab.rpc.tasks import forget_tasks, note_tasks
+from rpclab.rpc.tasks import forget_tasks
 from rpclab.rpc.undisposed import warning_of
 from rpclab.transports import memory
 
@@ -36,8 +35,7 @@ if TYPE_CHECKING:
     from rpclab.core.answers import Answer
     from rpclab.core.handles import Handle
     from rpclab.core.host import Observer
-    from rpclab.core.imports import Import, Pending
-    from rpclab.rpc.waiter import Waiter
+    from rpclab.core.imports import Pending
     from rpclab.trace.accounting import Ledger
 
     Again = Callable[[Callable[[], None]], None]
@@ -47,11 +45,10 @@ T = TypeVar("T")
 
 log = logging.getLogger("rpclab")
 
-_TURNS = 256  # how often one drain goes round before the event loop has its turn
 _DATA = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple, set})
 
 
-class Engine:
+class Engine(RunQueue):
     """All sessions between the Workers of one sandbox, on one event loop.
 
     Args:
@@ -61,8 +58,6 @@ class Engine:
     Attributes:
         observe: takes events while somebody records.
         ledger: does the accounting of round trips while somebody traces.
-        ambient: context variables that a call carries to the Worker (the notebook's output).
-        ready: what the drain resumes once the batch at hand is applied.
         special: whether calls carry options; kept up to date by who needs that.
         sites: whether to note where stubs are made.
         warn_undisposed: whether to warn of a context that ends with stubs its code left behind.
@@ -70,26 +65,17 @@ class Engine:
     """
 
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS, debug: bool = True) -> None:
+        super().__init__()
         self.limits = limits
         self.debug = debug
         self.observe: Observer | None = None
         self.ledger: Ledger | None = None
-        self.ambient: tuple[ContextVar[Any], ...] = ()
-        self.special = 0
+        self.special = deadlines.in_use
         self._sites = False
         self.warn_undisposed = False
         self.connect: Connect = memory.connect
         self._keepers: dict[str, ExecutionContext] = {}
         self._sessions: dict[tuple[str, str], Session] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._woken: deque[Session] = deque()
-        self.ready: deque[Waiter] = deque()
-        self._again: deque[Callable[[], None]] = deque()
-        self._forgotten: deque[Import] = deque()
-        self._causes: dict[Session, Context] = {}
-        self._cause: Context | None = None
-        self._scheduled = False
-        self._draining = False
         deadlines.engines.add(self)
 
     @property
@@ -149,99 +135,6 @@ class Engine:
         """The importing end of a Worker's session with itself."""
         return self.session(context.worker, context.worker)
 
-    # The run queue.
-
-    def wake(self, session: Session) -> None:
-        """Flush a session in the next turn of the drain."""
-        if self.ambient and session not in self._causes:
-            self._causes[session] = copy_context()
-        self._woken.append(session)
-        if not self._scheduled:
-            self._schedule()
-            if not self._scheduled:
-                session.asleep()
-
-    def resume_soon(self, waiter: Waiter) -> None:
-        """Resume a waiter that was cancelled."""
-        self.ready.append(waiter)
-        if not self._scheduled:
-            self._schedule()
-
-    def again(self, function: Callable[[], None]) -> None:
-        """Run a function first thing in the next turn."""
-        self._again.append(function)
-        if not self._scheduled:
-            self._schedule()
-
-    def forget(self, entry: Import) -> None:
-        """Queue the release of a handle that Python forgot. Safe in finalizers and threads."""
-        self._forgotten.append(entry)
-        loop = self._loop
-        if len(self._forgotten) == 1 and loop is not None and not loop.is_closed():
-            try:
-                loop.call_soon_threadsafe(self._sweep)
-            except RuntimeError:  # the loop is closing; there is nobody left to tell
-                self._forgotten.clear()
-
-    def _sweep(self) -> None:
-        while self._forgotten:
-            self._forgotten.popleft().drop()
-
-    def catch_up(self) -> None:
-        """Go on with what was queued while no loop ran."""
-        if self._woken or self.ready or self._again:
-            self._schedule()
-
-    def _schedule(self) -> None:
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            # asyncio.run stops its loop, cancels what is left over, and runs the loop once more.
-            # Without a loop all stays queued until something is called or awaited in the next one.
-            if self._loop is not None and not self._loop.is_closed():
-                self._loop.call_soon(self._drain, context=_EMPTY.copy())
-            return
-        if loop is not self._loop:
-            self._adopt(loop)
-        self._scheduled = True
-        loop.call_soon(self._drain, context=_EMPTY.copy())
-
-    def _adopt(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._loop is not None and not self._loop.is_closed() and self._loop.is_running():
-            raise RpcError(
-                "this sandbox lives on the event loop of another thread;"
-                " use asyncio.run_coroutine_threadsafe to call into it"
-            )
-        self._loop = loop
-
-    def _drain(self) -> None:
-        loop = self._loop
-        if self._draining or loop is None:
-            return
-        self._draining = True
-        note_tasks(loop)
-        try:
-            for _ in range(_TURNS):
-                while self._again:
-                    self._again.popleft()()
-                if self._forgotten:
-                    self._sweep()
-                for _ in range(len(self._woken)):
-                    session = self._woken.popleft()
-                    if self.ambient:
-                        self._cause = self._causes.pop(session, None)
-                    session.flush()
-                while self.ready:
-                    self.ready.popleft().resume()
-                if not self._woken and not self._again:
-                    break
-        finally:
-            self._draining = False
-            self._cause = None
-            self._scheduled = False
-            if self._woken or self.ready or self._again:
-                self._schedule()
-
     # Running the code of Workers.
 
     def run(
@@ -269,9 +162,7 @@ class Engine:
             return
         except BaseException as error:
             self._failed(answer, error)
-            if isinstance(error, (KeyboardInterrupt, SystemExit)) and not isinstance(
-                error, StepInterrupted
-            ):
+            if isinstance(error, KeyboardInterrupt) and not isinstance(error, StepInterrupted):
                 raise
             return
         kind = type(value)
@@ -289,7 +180,7 @@ class Engine:
         self._drive(answer, _await(work), self._variables(answer, context))
 
     def _drive(self, answer: Answer, work: Any, variables: Context) -> None:
-        loop = self._loop
+        loop = self.loop
         if loop is None:
             raise RpcError("no event loop is running")
 
@@ -350,12 +241,18 @@ class Engine:
         if steering:
             text = f"{steering[0]}: {error}" if str(error) else steering[0]
             error = RpcError(f"the method was left by {text}").with_traceback(error.__traceback__)
+        note = None
         if self.debug:
             trim(error)
             note = remote_note(error)
-            if note is not None and note not in getattr(error, "__notes__", ()):
-                error.add_note(note)
+        if note is None:
+            answer.reject(error)
+            return
+        # The note goes with the message only: a program may raise one error again and again.
+        notes = list(getattr(error, "__notes__", ()))
+        error.add_note(note)
         answer.reject(error)
+        error.__notes__ = notes
 
     def apart(self, answer: Answer, function: Callable[[], T], context: ExecutionContext) -> T:
         """Call a function of the core in a fresh context, as the work of `answer`."""
@@ -378,7 +275,7 @@ class Engine:
             if hasattr(type(result), "__await__"):
                 await result
 
-        loop = self._loop
+        loop = self.loop
         if loop is None:
             return
 
@@ -414,7 +311,7 @@ class Engine:
         deadline = current_deadline.get()
         if deadline is not None:
             options[DEADLINE] = deadline.left()
-            deadline.calls.add(pending)
+            deadline.bind(pending)
         if self.ledger is not None:
             options[NODE] = self.ledger.call(pending)
         return options
@@ -471,12 +368,10 @@ class Engine:
             session.close(error)
         self._sessions.clear()
         self._keepers.clear()
-        if self._loop is not None:
-            forget_tasks(self._loop)
+        others = (engine for engine in deadlines.engines if engine is not self)
+        if self.loop is not None and all(engine.loop is not self.loop for engine in others):
+            forget_tasks(self.loop)
 
 
 async def _await(value: Awaitable[Any]) -> Any:
     return await value
-
-
-_EMPTY = Context()

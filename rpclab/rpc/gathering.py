@@ -1,4 +1,4 @@
-"""`gather`, `dispose` and `run`: small doors to promises for many, for values, for sync code.
+"""`gather` and `dispose`: many promises at once, and all the stubs of a value.
 
 Floor: rpc.
 """
@@ -8,15 +8,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from rpclab.core.imports import PENDING, REJECTED
+from rpclab.core.imports import PENDING, REJECTED, Pending
 from rpclab.errors import fresh_copy
 from rpclab.rpc.stubs import RpcPromise, RpcStub
 from rpclab.rpc.waiter import Countdown
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
-
-    from rpclab.rpc.engine import Engine
 
 
 async def gather(*awaitables: Awaitable[Any], return_exceptions: bool = False) -> list[Any]:
@@ -32,34 +30,28 @@ async def gather(*awaitables: Awaitable[Any], return_exceptions: bool = False) -
     Raises:
         Exception: the error of the first that failed; the other calls go on.
     """
-    pendings = [item.__pending__ for item in awaitables if type(item) is RpcPromise]
-    others = [
-        asyncio.ensure_future(_await(item)) for item in awaitables if type(item) is not RpcPromise
-    ]
+    promises = [item for item in awaitables if type(item) is RpcPromise]
+    if len(promises) != len(awaitables):
+        return list(await asyncio.gather(*awaitables, return_exceptions=return_exceptions))
+    pendings = [promise.__pending__ for promise in promises]
     failed = not return_exceptions and any(pending.state == REJECTED for pending in pendings)
     waiting = tuple([pending for pending in pendings if pending.state == PENDING])
     if waiting and not failed:
-        engine: Engine = waiting[0].session.host  # type: ignore[assignment]
         loop = asyncio.get_running_loop()
-        await Countdown(engine, waiting, loop, hasty=not return_exceptions)
-    rest = iter(await asyncio.gather(*others, return_exceptions=return_exceptions))
+        hosts: Any = {pending.session.host: None for pending in waiting}
+        for host in hosts:
+            host.attend(loop)
+        await Countdown(next(iter(hosts)), waiting, loop, hasty=not return_exceptions)
     for pending in pendings:
         if pending.state == REJECTED and not return_exceptions:
             raise fresh_copy(pending.value)
         if pending.arrival:
             pending.session.host.ledger.awaited(pending)  # type: ignore[attr-defined]
-    if not others and not return_exceptions:
-        return [pending.value for pending in pendings]
-    return [_outcome(item) if type(item) is RpcPromise else next(rest) for item in awaitables]
+    return [_outcome(pending) for pending in pendings]
 
 
-def _outcome(promise: RpcPromise) -> Any:
-    pending = promise.__pending__
+def _outcome(pending: Pending) -> Any:
     return fresh_copy(pending.value) if pending.state == REJECTED else pending.value
-
-
-async def _await(item: Awaitable[Any]) -> Any:
-    return await item
 
 
 def dispose(value: Any) -> None:

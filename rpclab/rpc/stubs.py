@@ -174,7 +174,8 @@ class RpcStub(Remote):
         return RpcProperty(self.__handle__, name)
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> RpcPromise:
-        return RpcPromise(self.__handle__.call([], args, kwargs))
+        pending = self.__handle__.call([], args, kwargs)
+        return RpcPromise(pending) if type(pending) is Pending else MapValue(pending)
 
     def __await__(self) -> Generator[Any, None, RpcStub]:
         return given(self).__await__()
@@ -240,7 +241,10 @@ class RpcPromise(Remote):
         pending = self.__pending__
         if pending.state == PENDING:
             host: Any = pending.session.host
-            yield Waiter(host, (pending,), asyncio.get_running_loop())
+            loop = asyncio.get_running_loop()
+            if host.loop is not loop or not host.scheduled:
+                host.attend(loop)
+            yield Waiter(host, (pending,), loop)
         if pending.session.host.ledger is not None:  # type: ignore[attr-defined]
             pending.session.host.ledger.awaited(pending)  # type: ignore[attr-defined]
         if pending.state == REJECTED:
@@ -276,6 +280,8 @@ class RpcPromise(Remote):
         """
         pending = self.__pending__
         context = current.get() or pending.context
+        if context.recording is not None:
+            raise TypeError("a function given to map() cannot map in its turn; do that in a Worker")
         if pending.state != PENDING:
             if pending.state == REJECTED:
                 return RpcPromise(pending)

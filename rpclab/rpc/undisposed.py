@@ -100,7 +100,7 @@ def warning_of(context: ExecutionContext) -> Callable[[], None] | None:
     Returns:
         What issues the warning; None where there is none.
     """
-    if getattr(context, "cut_off", False) or context.running():
+    if context.cut_off or context.running():
         return None
     left = [
         handle

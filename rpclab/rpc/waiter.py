@@ -45,8 +45,6 @@ class Waiter:
         """Take the task's wake-up, once."""
         self._callback = fn
         self._context = context
-        if not self._engine._scheduled:
-            self._engine.catch_up()
         alone = (self,)
         for pending in self._pendings:
             pending.waiters = alone if pending.waiters is None else (*pending.waiters, self)
@@ -105,4 +103,5 @@ class Countdown(Waiter):
     def settled(self, pending: Pending) -> None:
         self._left -= 1
         if self._left == 0 or (self._hasty and pending.state == REJECTED):
-            self._engine.ready.append(self)
+            # The last one may be a promise of another sandbox, in whose drain this runs.
+            self._engine.resume_soon(self)

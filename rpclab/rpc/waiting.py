@@ -36,7 +36,7 @@ class Waiting(NamedTuple):
 
 
 def waiting(sessions: Iterable[Session]) -> list[Waiting]:
-    """List the awaited calls of some sessions, in the order made."""
+    """List the awaited calls of some sessions, those of each in the order made."""
     found: list[Waiting] = []
     for session in sessions:
         caller, _, worker = session.name.partition("→")

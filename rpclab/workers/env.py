@@ -18,25 +18,28 @@ class Env:
 
     Args:
         worker: its name, for texts.
+        called: how errors name it, where it is no Worker.
     """
 
-    __slots__ = ("__dict__", "__worker__")
+    __slots__ = ("__called__", "__dict__", "__worker__")
 
-    def __init__(self, worker: str) -> None:
+    def __init__(self, worker: str, called: str = "") -> None:
         object.__setattr__(self, "__worker__", worker)
+        object.__setattr__(self, "__called__", called or f'the Worker "{worker}"')
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        error = AttributeError(f'the Worker "{self.__worker__}" has no binding or variable {name}')
-        error.add_note(near(name, self.__dict__) or "it has none")
+        error = AttributeError(f"{self.__called__} has no binding or variable {name}")
+        error.add_note(_hint(name, self))
         raise error
 
     def __getitem__(self, name: str) -> Any:
         try:
             return self.__dict__[name]
-        except KeyError:
-            raise KeyError(name) from None
+        except KeyError as error:
+            error.add_note(_hint(str(name), self))
+            raise
 
     def __setitem__(self, name: str, value: Any) -> None:
         self.__dict__[name] = value
@@ -59,3 +62,7 @@ class Env:
 
     def __repr__(self) -> str:
         return f"<Env of {self.__worker__}: {', '.join(self.__dict__) or 'empty'}>"
+
+
+def _hint(name: str, env: Env) -> str:
+    return near(name, env) or "it has none"

@@ -50,8 +50,15 @@ async def test_X1_the_variables_of_two_workers_are_copies(sandbox):
 def test_X1_a_text_variable_that_is_no_text_is_refused(sandbox):
     with pytest.raises(TypeError, match="the variable N is a text, not int; use json="):
         sandbox.deploy("callee", source="", vars={"N": 1})
-    with pytest.raises(TypeError, match="set is not JSON serializable"):
+    with pytest.raises(TypeError, match=r"variable S must be a JSON value: .* set is not JSON"):
         sandbox.deploy("callee", source="", json={"S": {1}})
+
+
+def test_X1_a_variable_that_is_given_twice_is_refused(sandbox):
+    with pytest.raises(ValueError, match="the variable A is given twice: in vars and in json"):
+        sandbox.deploy("callee", source="", vars={"A": "text"}, json={"A": 1})
+    with pytest.raises(ValueError, match="the variable A is given twice: in json and in bind"):
+        sandbox.deploy("callee", source="", json={"A": 1}, bind={"A": "other"})
 
 
 async def test_X1_a_variable_that_is_not_there_is_named_with_its_neighbours(sandbox):

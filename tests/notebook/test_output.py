@@ -112,3 +112,20 @@ def test_a_failed_task_that_nobody_awaits_is_reported_in_a_line(talker):
     output = talker.wait(lost, lambda output: output.idle and output.stderr)
     assert output.stderr.startswith("rpclab: a task of talker failed: ValueError: lost (Cell")
     assert output.stderr.count("\n") == 1
+
+
+def test_stubs_left_behind_are_told_of_on_request(talker):
+    talker.run("""\
+%%worker messy --bind TALKER=talker
+from workers import WorkerEntrypoint
+class Default(WorkerEntrypoint):
+    async def leave(self):
+        target = await self.env.TALKER.target()
+""")
+    talker.run("%bind MESSY=messy")
+    assert "UndisposedStubWarning" not in talker.run("await env.MESSY.leave()").stderr
+    talker.run("%config RpcLab.warn_undisposed = True")
+    warned = talker.run("await env.MESSY.leave()").stderr
+    talker.run("%config RpcLab.warn_undisposed = False")
+    assert "a call in messy ended with a stub that its code did not dispose" in warned
+    assert "made at Cell In[" in warned

@@ -45,6 +45,20 @@ await asyncio.to_thread(lambda: rpclab.run(work()))
     assert counting.value(cell) == "5"
 
 
+def test_a_call_in_a_thread_with_a_loop_of_its_own_says_what_to_do(counting):
+    cell = """\
+import asyncio
+async def elsewhere():
+    try:
+        env.COUNTER.new_counter()
+    except rpclab.RpcError as error:
+        return str(error)
+await asyncio.to_thread(lambda: asyncio.run(elsewhere()))
+"""
+    assert "call it in a coroutine, and give that to rpclab.run()" in counting.value(cell)
+    assert counting.value("await env.COUNTER.new_counter().increment(6)") == "6"
+
+
 def test_run_in_a_widget_callback(counting):
     comm_id = counting.run("""\
 import ipywidgets

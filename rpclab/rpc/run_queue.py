@@ -1,0 +1,166 @@
+"""The run queue: the one place from which calls are delivered and tasks resumed.
+
+Floor: rpc. User code only enqueues. The queue is drained inside one callback of the event loop,
+where no task is current; so a call and its answer cost no pass of the loop of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextvars import Context, ContextVar, copy_context
+from typing import TYPE_CHECKING, Any
+
+from rpclab.errors import RpcError
+from rpclab.rpc.tasks import note_tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rpclab.core.imports import Import
+    from rpclab.core.session import Session
+    from rpclab.rpc.waiter import Waiter
+
+_TURNS = 256  # how often one drain goes round before the event loop has its turn
+
+
+class RunQueue:
+    """What is to be delivered and resumed, and the loop on which that happens.
+
+    Attributes:
+        ambient: context variables that a call carries to the Worker (the notebook's output).
+        loop: the event loop it lives on; None before the first call.
+        scheduled: whether a drain is going to run, or runs.
+        ready: what the drain resumes once the batch at hand is applied.
+    """
+
+    def __init__(self) -> None:
+        self.ambient: tuple[ContextVar[Any], ...] = ()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.scheduled = False
+        self.ready: deque[Waiter] = deque()
+        self._woken: deque[Session] = deque()
+        self._again: deque[Callable[[], None]] = deque()
+        self._forgotten: deque[Import] = deque()
+        self._causes: dict[Session, Context] = {}
+        self._cause: Context | None = None
+        self._draining = False
+
+    def wake(self, session: Session) -> None:
+        """Flush a session in the next turn of the drain.
+
+        Raises:
+            RpcError: the sandbox lives on the event loop of another thread.
+        """
+        if not self.scheduled or _running_loop() is not self.loop:
+            self._schedule()
+        if self.ambient and session not in self._causes:
+            self._causes[session] = copy_context()
+        self._woken.append(session)
+        if not self.scheduled:
+            session.asleep()
+
+    def resume_soon(self, waiter: Waiter) -> None:
+        """Resume a waiter that was cancelled."""
+        self.ready.append(waiter)
+        if not self.scheduled:
+            self._schedule()
+
+    def again(self, function: Callable[[], None]) -> None:
+        """Run a function first thing in the next turn."""
+        self._again.append(function)
+        if not self.scheduled:
+            self._schedule()
+
+    def forget(self, entry: Import) -> None:
+        """Queue the release of a handle that Python forgot. Safe in finalizers and threads."""
+        self._forgotten.append(entry)
+        loop = self.loop
+        if len(self._forgotten) == 1 and loop is not None and not loop.is_closed():
+            try:
+                loop.call_soon_threadsafe(self._sweep)
+            except RuntimeError:  # the loop is closing; there is nobody left to tell
+                self._forgotten.clear()
+
+    def _sweep(self) -> None:
+        while self._forgotten:
+            self._forgotten.popleft().drop()
+
+    def attend(self, loop: asyncio.AbstractEventLoop) -> None:
+        """A task of that loop is going to wait: see that the queue is drained there.
+
+        Raises:
+            RpcError: the sandbox lives on the event loop of another thread.
+        """
+        if loop is not self.loop:
+            self._adopt(loop)
+        if not self.scheduled and (self._woken or self.ready or self._again):
+            self._schedule()
+
+    def _schedule(self) -> None:
+        loop = _running_loop()
+        if loop is None:
+            self._no_loop_here()
+            return
+        if loop is not self.loop:
+            self._adopt(loop)
+        self.scheduled = True
+        loop.call_soon(self._drain, context=_EMPTY.copy())
+
+    def _no_loop_here(self) -> None:
+        # asyncio.run stops its loop, cancels what is left over, and runs the loop once more.
+        # Without a loop all stays queued until something is called or awaited in the next one.
+        if self.loop is None or self.loop.is_closed():
+            return
+        if self.loop.is_running():
+            raise RpcError(_OTHER_THREAD)
+        self.loop.call_soon(self._drain, context=_EMPTY.copy())
+
+    def _adopt(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self.loop is not None and not self.loop.is_closed() and self.loop.is_running():
+            raise RpcError(_OTHER_THREAD)
+        self.loop = loop
+        # What was scheduled on a loop that has stopped will not run.
+        self.scheduled = False
+
+    def _drain(self) -> None:
+        loop = self.loop
+        if self._draining or loop is None:
+            return
+        self._draining = True
+        note_tasks(loop)
+        try:
+            for _ in range(_TURNS):
+                while self._again:
+                    self._again.popleft()()
+                if self._forgotten:
+                    self._sweep()
+                for _ in range(len(self._woken)):
+                    session = self._woken.popleft()
+                    if self.ambient:
+                        self._cause = self._causes.pop(session, None)
+                    session.flush()
+                while self.ready:
+                    self.ready.popleft().resume()
+                if not self._woken and not self._again:
+                    break
+        finally:
+            self._draining = False
+            self._cause = None
+            self.scheduled = False
+            if self._woken or self.ready or self._again:
+                self._schedule()
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+_EMPTY = Context()
+_OTHER_THREAD = (
+    "this sandbox lives on the event loop of another thread;"
+    " call it in a coroutine, and give that to rpclab.run(), which runs it there"
+)
