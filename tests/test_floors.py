@@ -37,7 +37,7 @@ FLOORS = [
     Floor(
         {"notebook"},
         SCRIPTS | TOP | {"rpclab"},
-        {"IPython", "anywidget", "ipywidgets", "traitlets"},
+        {"IPython", "traitlets"},
     ),
     # The package itself: it gives out names, and hands `%load_ext` on to the notebook's floor.
     Floor({"rpclab"}, SCRIPTS | TOP | {"notebook"}),

@@ -225,7 +225,10 @@ class MsgpackCodec:
         Raises:
             Exception: it is none; the session ends.
         """
-        message = msgpack.unpackb(frame, **self._unpacking)
+        # Written out, for every message comes through here; `_unpacking` are the same.
+        message = msgpack.unpackb(
+            frame, ext_hook=self._extension, strict_map_key=False, unicode_errors="surrogatepass"
+        )
         return self._finish(message) if self._unfinished else message
 
     def _finish(self, message: Any) -> object:

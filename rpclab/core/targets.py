@@ -48,6 +48,7 @@ _NEVER = (
     types.GetSetDescriptorType,
 )
 _MISSING: Any = object()
+_attributes = object.__getattribute__  # as the interpreter finds them, not as a class may say
 
 
 def is_function(value: object) -> bool:
@@ -85,13 +86,16 @@ def is_still_method(target: Any, name: str, function: Any) -> bool:
     kind = type(target)
     if type(kind) is not type or getattr(kind, name, None) is not function:
         return False
-    return name not in instance_attributes(target)
+    try:
+        return name not in _attributes(target, "__dict__")
+    except AttributeError:
+        return True
 
 
 def instance_attributes(target: object) -> dict[str, Any]:
     """The attributes of the instance itself, without running any code of its class."""
     try:
-        return object.__getattribute__(target, "__dict__")  # type: ignore[no-any-return]
+        return _attributes(target, "__dict__")  # type: ignore[no-any-return]
     except AttributeError:
         return {}
 

@@ -52,7 +52,7 @@ class RunQueue:
         Raises:
             RpcError: the sandbox lives on the event loop of another thread.
         """
-        if not self.scheduled or _running_loop() is not self.loop:
+        if not self._draining and (not self.scheduled or _running_loop() is not self.loop):
             self._schedule()
         if self.ambient and session not in self._causes:
             self._causes[session] = copy_context()

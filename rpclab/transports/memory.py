@@ -36,16 +36,23 @@ class _Lane:
         self._batches: deque[tuple[int, list[bytes]]] = deque()
 
     def send(self, seen: int, frames: list[bytes]) -> None:
-        self._batches.append((seen, frames))
-        if len(self._batches) == 1:
-            self._pump()
-
-    def _pump(self) -> None:
-        batches = self._batches
+        if self._batches:
+            self._batches.append((seen, frames))
+            return
         try:
-            while batches:
-                self._to.receive(*batches[0])
-                batches.popleft()
+            self._to.receive(seen, frames)
         except BaseException:
-            self._again(self._pump)
+            self._batches.appendleft((seen, frames))
+            self._again(self._go_on)
             raise
+
+    def _go_on(self) -> None:
+        """Deliver what an interrupted batch left, and what came after it."""
+        while self._batches:
+            batch = self._batches.popleft()
+            try:
+                self._to.receive(*batch)
+            except BaseException:
+                self._batches.appendleft(batch)
+                self._again(self._go_on)
+                raise

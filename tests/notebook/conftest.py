@@ -38,7 +38,8 @@ def running_kernel(python, tmp_path_factory):
 def kernel(running_kernel):
     """A kernel with nothing in its namespace but the freshly loaded extension."""
     running_kernel.run("%reset -f")
-    running_kernel.run("%load_ext rpclab")
+    loaded = running_kernel.run("%load_ext rpclab")
+    assert loaded.error is None, loaded.error
     yield running_kernel
     running_kernel.run("%unload_ext rpclab")
 
