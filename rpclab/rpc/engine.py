@@ -23,7 +23,7 @@ from rpclab.rpc.activity import Activity, StepInterrupted
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.deadlines import Deadline, current_deadline
 from rpclab.rpc.run_queue import RunQueue
-from rpclab.rpc.sites import calling_site, place_parameters, remote_note, trim
+from rpclab.rpc.sites import calling_site, note_place, place_parameters, trim
 from rpclab.rpc.stubs import RpcPromise, RpcStub
 from rpclab.rpc.tasks import forget_tasks
 from rpclab.rpc.undisposed import warning_of
@@ -241,18 +241,10 @@ class Engine(RunQueue):
         if steering:
             text = f"{steering[0]}: {error}" if str(error) else steering[0]
             error = RpcError(f"the method was left by {text}").with_traceback(error.__traceback__)
-        note = None
         if self.debug:
             trim(error)
-            note = remote_note(error)
-        if note is None:
-            answer.reject(error)
-            return
-        # The note goes with the message only: a program may raise one error again and again.
-        notes = list(getattr(error, "__notes__", ()))
-        error.add_note(note)
+            note_place(error)
         answer.reject(error)
-        error.__notes__ = notes
 
     def apart(self, answer: Answer, function: Callable[[], T], context: ExecutionContext) -> T:
         """Call a function of the core in a fresh context, as the work of `answer`."""

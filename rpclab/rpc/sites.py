@@ -81,8 +81,11 @@ def trim(error: BaseException) -> None:
         error.__traceback__ = entry
 
 
-def remote_note(error: BaseException) -> str | None:
-    """Describe where in a Worker an error was raised, for the note that goes with it."""
+def note_place(error: BaseException) -> None:
+    """Note on an error where in a Worker it was raised; the note goes with it to the caller.
+
+    A program may raise one error object again and again: it has one note, of the last time.
+    """
     entry: TracebackType | None = error.__traceback__
     lines = []
     while entry is not None:
@@ -90,4 +93,14 @@ def remote_note(error: BaseException) -> str | None:
         if not is_machinery(code.co_filename):
             lines.append(f"  {place(code.co_filename, entry.tb_lineno)}, in {code.co_qualname}")
         entry = entry.tb_next
-    return "\n".join(["raised in the Worker at", *lines]) if lines else None
+    if not lines:
+        return
+    if not getattr(error, "remote", False):
+        notes = getattr(error, "__notes__", ())
+        error.__notes__ = [note for note in notes if not note.startswith(_RAISED)]
+        # Python would put the next time's places behind those of this one.
+        error.__traceback__ = None
+    error.add_note("\n".join([_RAISED, *lines]))
+
+
+_RAISED = "raised in the Worker at"
