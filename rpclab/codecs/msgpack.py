@@ -27,7 +27,7 @@ from rpclab.codecs.values import (
     SCALARS,
     UUID,
     encode_ndarray,
-)  # fmt: skip
+)
 from rpclab.core.containers import DICT_TYPES
 from rpclab.core.dialects import MSGPACK
 from rpclab.core.messages import CALL, KEYWORDS, REJECT, RESOLVE, Message

@@ -17,7 +17,7 @@ from rpclab.errors import (
     CallCancelledError,
     ContextEndedError,
     not_callable,
-)  # fmt: skip
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -58,6 +58,7 @@ class Exporter(Endpoint):
         if answer.pulled is not True or self.host.special:
             self.reply(answer, frame)
         else:
+            # As `reply` ends; a call of its own would cost each result.
             self._outbox.append(frame)
             if not self._awake:
                 self.awake()

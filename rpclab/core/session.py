@@ -21,7 +21,7 @@ from rpclab.core.messages import (
     RESOLVE,
     Message,
     parse,
-)  # fmt: skip
+)
 from rpclab.errors import DisconnectedError, RemoteProtocolError
 
 

@@ -5,39 +5,25 @@ Floor: rpc.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from rpclab.rpc.stubs import Remote, RpcProperty, bundle, describe, given, no_dup
+from rpclab.rpc.stubs import Held, bundle, describe, no_dup
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from rpclab.core.handles import Handle
     from rpclab.core.references import Outgoing, Reference
 
 
-class ServiceBinding(Remote):
+class ServiceBinding(Held):
     """A binding to an entrypoint of a Worker: each call reaches a new instance of it (rule E2).
 
     It is not disposed, and awaiting it gives itself (rules C21, O18).
     """
 
-    __slots__ = ("__dict__", "__handle__", "__weakref__")
+    __slots__ = ()
 
     def __init__(self, handle: Handle) -> None:
         self.__handle__ = handle
-
-    def __getattr__(self, name: str) -> Any:
-        if name[0] == "_" and name[-1] == "_":
-            raise AttributeError(name)
-        member = self.__dict__[name] = RpcProperty(self.__handle__, name)
-        return member
-
-    def __member__(self, name: str) -> RpcProperty:
-        return RpcProperty(self.__handle__, name)
-
-    def __await__(self) -> Generator[Any, None, ServiceBinding]:
-        return given(self).__await__()
 
     def dup(self) -> NoReturn:
         """Refuse: a binding has no handles (rule C16).
@@ -46,9 +32,6 @@ class ServiceBinding(Remote):
             TypeError: always.
         """
         raise no_dup("a binding needs none: it is not disposed")
-
-    def __rpc_handle__(self) -> Handle:
-        return self.__handle__
 
     def __rpc_refer__(self, outgoing: Outgoing) -> Reference:
         return outgoing.refer_handle(self, self.__handle__, binding=True)

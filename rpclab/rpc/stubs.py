@@ -123,7 +123,31 @@ class RpcProperty(Remote):
         return self.__read__().map(function)
 
 
-class RpcStub(Remote):
+class Held(Remote):
+    """What stands on a handle, a stub or a binding: awaiting it gives itself (rule C21)."""
+
+    __slots__ = ("__dict__", "__handle__", "__weakref__")
+
+    __handle__: Handle
+
+    def __rpc_handle__(self) -> Handle:
+        return self.__handle__
+
+    def __getattr__(self, name: str) -> Any:
+        if name[0] == "_" and name[-1] == "_":
+            raise AttributeError(name)
+        # Kept, for a program uses the same few methods again and again.
+        member = self.__dict__[name] = RpcProperty(self.__handle__, name)
+        return member
+
+    def __member__(self, name: str) -> RpcProperty:
+        return RpcProperty(self.__handle__, name)
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        return given(self).__await__()
+
+
+class RpcStub(Held):
     """A stub of a target or function that lives elsewhere.
 
     It is one handle: it keeps the target until it is disposed, by `dispose()` or at the end of a
@@ -137,13 +161,13 @@ class RpcStub(Remote):
         TypeError: the target is something else.
     """
 
-    __slots__ = ("__dict__", "__handle__", "__weakref__")
+    __slots__ = ()
 
     def __init__(self, target: Any) -> None:
         from rpclab.rpc.local import local_handle  # noqa: PLC0415 - it needs this module
 
         if type(target) is RpcStub:
-            self.__handle__: Handle = target.__handle__.dup()
+            self.__handle__ = target.__handle__.dup()
             return
         if not is_target(target) and type(target) is not dict:
             raise TypeError(
@@ -157,28 +181,12 @@ class RpcStub(Remote):
         stub.__handle__ = handle
         return stub
 
-    def __rpc_handle__(self) -> Handle:
-        return self.__handle__
-
     def __rpc_refer__(self, outgoing: Outgoing) -> Reference:
         return outgoing.refer_handle(self, self.__handle__)
-
-    def __getattr__(self, name: str) -> Any:
-        if name[0] == "_" and name[-1] == "_":
-            raise AttributeError(name)
-        # Kept, for a program uses the same few methods again and again.
-        member = self.__dict__[name] = RpcProperty(self.__handle__, name)
-        return member
-
-    def __member__(self, name: str) -> RpcProperty:
-        return RpcProperty(self.__handle__, name)
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> RpcPromise:
         pending = self.__handle__.call([], args, kwargs)
         return RpcPromise(pending) if type(pending) is Pending else MapValue(pending)
-
-    def __await__(self) -> Generator[Any, None, RpcStub]:
-        return given(self).__await__()
 
     def dup(self) -> RpcStub:
         """Make an independent handle of the same stub (rule O5).

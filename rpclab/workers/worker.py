@@ -19,7 +19,7 @@ from rpclab.workers.entrypoints import (
     choose,
     exports_of,
     refuse_reserved,
-)  # fmt: skip
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
