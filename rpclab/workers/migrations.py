@@ -1,0 +1,105 @@
+"""Migrations: the .sql files that bring a database to its present form, each applied once.
+
+Floor: workers. Which have been applied stands in the database, in the table that Cloudflare's own
+tool keeps, so that each of the two goes on where the other stopped.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rpclab.errors import D1Error
+from rpclab.workers.sql_errors import Source, check_statement
+from rpclab.workers.sql_text import statements
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from rpclab.workers.d1 import D1Database
+    from rpclab.workers.sqlite import Store
+
+TABLE = "d1_migrations"
+
+_CREATE = """\
+CREATE TABLE IF NOT EXISTS {} (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT UNIQUE,
+    applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL
+)"""
+
+
+async def apply_migrations(
+    database: D1Database, folder: str | PathLike[str], *, table: str = TABLE
+) -> list[str]:
+    """Apply the .sql files of a folder that have not been applied, by their number, then name.
+
+    Each is one transaction. Where one fails, those before it stay applied.
+
+    Args:
+        database: what they are applied to.
+        folder: where they stand, such as `0001_todos.sql`.
+        table: where the database keeps which have been applied.
+
+    Returns:
+        The names of the files that were applied now.
+
+    Raises:
+        D1Error: a statement failed; the error names the file, the statement and the place.
+        FileNotFoundError: there is no such folder.
+    """
+    return await database._store.ask(_apply, database._store, _files(folder), table)
+
+
+def apply_migrations_now(
+    database: D1Database, folder: str | PathLike[str], *, table: str = TABLE
+) -> list[str]:
+    """Do the same and block until it is done, for code that cannot await.
+
+    Raises:
+        D1Error: a statement failed; the error names the file, the statement and the place.
+        FileNotFoundError: there is no such folder.
+    """
+    return database._store.ask_now(_apply, database._store, _files(folder), table)
+
+
+def _files(folder: str | PathLike[str]) -> list[Path]:
+    path = Path(folder)
+    if not path.is_dir():
+        raise FileNotFoundError(f"no folder {path} with migrations")
+    return sorted(path.glob("*.sql"), key=_order)
+
+
+def _order(file: Path) -> tuple[float, str]:
+    number = re.match(r"\d+", file.name)
+    return (int(number.group()) if number else float("inf")), file.name
+
+
+def _apply(store: Store, files: list[Path], table: str) -> list[str]:
+    quoted = '"{}"'.format(table.replace('"', '""'))
+    store.run(_CREATE.format(quoted))
+    done = {name for (name,) in store.run(f"SELECT name FROM {quoted}").rows}  # noqa: S608 - quoted
+    applied: list[str] = []
+    for file in files:
+        if file.name not in done:
+            try:
+                _apply_file(store, file, quoted)
+            except D1Error as error:
+                before = f"applied before it: {', '.join(applied)}" if applied else ""
+                error.add_note(f"in {file}; {before or 'nothing was applied before it'}")
+                raise
+            applied.append(file.name)
+    return applied
+
+
+def _apply_file(store: Store, file: Path, table: str) -> None:
+    sql = file.read_text("utf-8-sig")
+    found = statements(sql)
+    for text, offset in found:
+        check_statement(text, Source(sql, offset))
+    with store.transaction():
+        for number, (text, offset) in enumerate(found, 1):
+            prefix = f"D1_ERROR: migration {file.name}, statement {number}, line {{line}}"
+            store.run(text, (), Source(sql, offset), prefix)
+        store.run(f"INSERT INTO {table} (name) VALUES (?)", [file.name])  # noqa: S608 - quoted

@@ -1,0 +1,230 @@
+"""A SQLite database as D1 has it: one connection, used in one thread, statement by statement.
+
+Floor: workers.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
+
+from rpclab.errors import D1Error
+from rpclab.rpc.offload import Offload
+from rpclab.workers.sql_errors import Source, cannot_open, check_statement, d1_error, explained
+from rpclab.workers.sql_text import statements
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MEMORY = ":memory:"
+
+_STEPS = 10_000  # of SQLite's machine, between two looks at whether anybody still waits
+
+Value = None | int | float | str | bytes
+
+
+class Ran(NamedTuple):
+    """What a statement gave.
+
+    Attributes:
+        columns: the names of the columns; a name can stand there twice.
+        rows: the rows.
+        meta: figures; see `rpclab.workers.d1.D1Meta`.
+    """
+
+    columns: list[str]
+    rows: list[tuple[Value, ...]]
+    meta: dict[str, Any]
+
+
+class Store:
+    """One database. It is opened when it is first used, and closed with `close`.
+
+    Args:
+        path: its file; or ":memory:", and it is gone when it is closed.
+        name: for texts.
+    """
+
+    def __init__(self, path: str, name: str) -> None:
+        self.path = path
+        self.name = name
+        self._offload = Offload(f"rpclab-d1-{name}")
+        self._connection: sqlite3.Connection | None = None
+        self._page_size = 0
+        self._closed = False
+
+    # From a loop, or from any thread.
+
+    async def ask(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run one of the functions below in the thread.
+
+        When the await is cancelled, what runs is interrupted, and what it changed is taken back.
+
+        Raises:
+            D1Error: the database is closed, or the function raises it.
+        """
+        self._check_open()
+        return await self._offload.run(self._opened(function), *args, **kwargs)
+
+    def ask_now(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same, and block until it is done.
+
+        Raises:
+            D1Error: the database is closed, or the function raises it.
+        """
+        self._check_open()
+        return self._offload.wait(self._opened(function), *args, **kwargs)
+
+    def close(self) -> None:
+        """Interrupt what runs, refuse what waits, and close the file. Twice is fine."""
+        self._closed = True
+        self._offload.close()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise self._is_closed()
+
+    def _is_closed(self) -> D1Error:
+        return d1_error(
+            f"D1_ERROR: the database {self.name} is closed",
+            advice="the sandbox that it belonged to was reset or closed",
+        )
+
+    def _opened(self, function: Callable[P, T]) -> Callable[P, T]:
+        def run(*args: P.args, **kwargs: P.kwargs) -> T:
+            self._check_open()
+            if self._connection is None:
+                self._open()
+            return function(*args, **kwargs)
+
+        return run
+
+    # In the thread.
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection; only in the thread, and only while one of the functions runs."""
+        if self._connection is None:
+            raise self._is_closed()
+        return self._connection
+
+    def _open(self) -> None:
+        connection: sqlite3.Connection | None = None
+        try:
+            connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+            connection.execute("PRAGMA foreign_keys = on")
+            if self.path != MEMORY:
+                connection.execute("PRAGMA journal_mode = wal")
+            (self._page_size,) = connection.execute("PRAGMA page_size").fetchone()
+        except sqlite3.Error as error:
+            if connection is not None:
+                connection.close()
+            raise cannot_open(error, self.name) from None
+        connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+        connection.set_progress_handler(self._interrupted, _STEPS)
+        self._connection = connection
+
+    def _interrupted(self) -> bool:
+        return self._closed or self._offload.abandoned()
+
+    def run(
+        self,
+        sql: str,
+        values: Sequence[Value] = (),
+        source: Source | None = None,
+        prefix: str = "D1_ERROR",
+    ) -> Ran:
+        """Run one statement to its end.
+
+        Args:
+            sql: the statement.
+            values: what stands in for its parameters.
+            source: the text it is a part of, for errors.
+            prefix: how the message of an error begins.
+
+        Raises:
+            D1Error: it failed, and changed nothing.
+        """
+        connection = self.connection
+        changes, schema = connection.total_changes, self._pragma("schema_version")
+        began = time.perf_counter()
+        try:
+            cursor = connection.execute(sql, values)
+            rows = cursor.fetchall()
+        except sqlite3.Error as error:
+            if self._closed:
+                raise self._is_closed() from None
+            raise explained(connection, error, sql, source or Source(sql), prefix) from None
+        duration = (time.perf_counter() - began) * 1000
+        changes = connection.total_changes - changes
+        (last_row_id,) = connection.execute("SELECT last_insert_rowid()").fetchone()
+        meta = {
+            "served_by": "rpclab",
+            "duration": duration,
+            "changes": changes,
+            "last_row_id": last_row_id,
+            "changed_db": changes > 0 or self._pragma("schema_version") != schema,
+            "size_after": self._pragma("page_count") * self._page_size,
+        }
+        return Ran([name for name, *_ in cursor.description or ()], rows, meta)
+
+    def _pragma(self, name: str) -> int:
+        (value,) = self.connection.execute(f"PRAGMA {name}").fetchone()
+        return int(value)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Keep what the block changes if it comes to its end, else take all of it back.
+
+        Raises:
+            D1Error: it cannot begin, or a constraint that was deferred does not hold at its end.
+        """
+        self.run("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.run("COMMIT")
+        finally:
+            if self.connection.in_transaction:
+                self.connection.rollback()
+
+    def batch(self, prepared: Sequence[tuple[str, Sequence[Value]]]) -> list[Ran]:
+        """Run statements, each with its values, in one transaction.
+
+        Raises:
+            D1Error: one of them failed, and none has changed anything.
+        """
+        ran: list[Ran] = []
+        where = ""
+        try:
+            with self.transaction():
+                for number, (sql, values) in enumerate(prepared, 1):
+                    where = f"statement {number} of {len(prepared)} in the batch"
+                    ran.append(self.run(sql, values))
+                where = "at the end of the batch"
+        except D1Error as error:
+            error.add_note(f"{where}; nothing of it was applied")
+            raise
+        return ran
+
+    def script(self, sql: str, prefix: str) -> list[Ran]:
+        """Run the statements of a text one after the other, up to the first that fails.
+
+        Args:
+            sql: the text.
+            prefix: how the message of an error begins; "{line}" stands for the line.
+
+        Raises:
+            D1Error: a statement is refused, and none has run; or one failed.
+        """
+        found = statements(sql)
+        for text, offset in found:
+            check_statement(text, Source(sql, offset))
+        return [self.run(text, (), Source(sql, offset), prefix) for text, offset in found]
