@@ -1,0 +1,68 @@
+"""All namespaces of Durable Objects of a sandbox.
+
+Floor: workers. Loaded by those who have some: it stands on SQLite.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from rpclab.workers.object_home import ObjectHome
+from rpclab.workers.objects import DurableObjectNamespace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from rpclab.rpc.engine import Engine
+    from rpclab.workers.live import LiveObject
+    from rpclab.workers.objects import ObjectsTarget
+    from rpclab.workers.worker import Worker
+
+
+class ObjectHomes:
+    """All namespaces of a sandbox.
+
+    Args:
+        engine: what they run on.
+        find: gives the present version of a Worker, or raises that there is none.
+        folder: where they are stored; None keeps all in memory.
+    """
+
+    def __init__(self, engine: Engine, find: Callable[[str], Worker], folder: Path | None) -> None:
+        self._engine = engine
+        self._find = find
+        self._folder = folder
+        self._homes: dict[tuple[str, str], ObjectHome] = {}
+
+    def home(self, worker: str, class_name: str) -> ObjectHome:
+        """The namespace of a class."""
+        found = self._homes.get((worker, class_name))
+        if found is None:
+            find = partial(self._find, worker)
+            found = ObjectHome(self._engine, worker, class_name, find, self._folder)
+            self._homes[worker, class_name] = found
+        return found
+
+    def deployed(self, worker: Worker) -> None:
+        """A version of a Worker serves from now on."""
+        for name in worker.objects:
+            self.home(worker.name, name)
+        for (of, _), home in list(self._homes.items()):
+            if of == worker.name:
+                home.replaced()
+
+    def namespace(self, holder: str, target: ObjectsTarget) -> DurableObjectNamespace:
+        """The namespace of a class, for one Worker that may use it."""
+        return DurableObjectNamespace(self.home(*target), holder)
+
+    def in_memory(self) -> list[LiveObject]:
+        """Every object that is in memory."""
+        return [live for home in self._homes.values() for live in home.in_memory]
+
+    def close(self) -> None:
+        """Let every object leave memory, and close every file."""
+        homes, self._homes = self._homes, {}
+        for home in homes.values():
+            home.close()

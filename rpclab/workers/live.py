@@ -1,0 +1,369 @@
+"""One Durable Object while it is in memory: its instance, its calls, its gates.
+
+Floor: workers. Rules D1, D8 to D16.
+
+Unlike a Worker, an object has one execution context for as long as it is in memory, as on the
+platform: stubs that it keeps, and tasks that it begins, live on between its calls.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextvars import Context as Variables
+from functools import partial
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, NoReturn
+from weakref import WeakSet
+
+from rpclab.core.answers import Answer
+from rpclab.core.contexts import ExecutionContext, current
+from rpclab.core.events import opened
+from rpclab.core.hooks import ServiceHook
+from rpclab.core.imports import PENDING
+from rpclab.core.targets import Exposed
+from rpclab.errors import NoSuchMemberError, NotCallableError, RpcError, fresh_copy
+from rpclab.rpc.activity import StepInterrupted
+from rpclab.rpc.sites import note_place, place_parameters
+from rpclab.workers.entrypoints import refuse_reserved
+from rpclab.workers.gates import InputGate
+from rpclab.workers.object_state import DurableObjectState
+from rpclab.workers.serving import evaluate
+from rpclab.workers.storage import DurableObjectStorage
+from rpclab.workers.storage_values import Slot
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable
+
+    from rpclab.core.handles import Handle
+    from rpclab.core.imports import Pending
+    from rpclab.rpc.engine import Engine
+    from rpclab.workers.object_home import ObjectHome
+    from rpclab.workers.object_state import DurableObjectId
+
+LONGEST_BLOCK = 30.0
+"""Seconds that `block_concurrency_while` may take, as on the platform."""
+
+_TOO_LONG = (
+    "A call to block_concurrency_while() in a Durable Object waited for too long. The call was"
+    " canceled and the Durable Object was reset."
+)
+
+_NO_BASE = (
+    "The receiving Durable Object does not support RPC, because its class was not derived from"
+    " DurableObject. In order to enable RPC, make sure your class derives from the class"
+    ' DurableObject, which can be imported from the module "workers".'
+)
+
+
+class ObjectHook(ServiceHook):
+    """What stands behind one stub of a Durable Object: the instance there is, made on first use.
+
+    Args:
+        home: the namespace, where it runs.
+        id: of the object.
+
+    Attributes:
+        broken: the error of the reset that a call on this stub has met (rule D14).
+    """
+
+    __slots__ = ("broken", "home", "id")
+
+    def __init__(self, home: ObjectHome, id: DurableObjectId) -> None:
+        super().__init__(_no_entrypoint, refuse_reserved)
+        self.home = home
+        self.id = id
+        self.broken: BaseException | None = None
+
+    def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+        """Deliver the call to the object, when its gate is open."""
+        name = path if type(path) is str else path[0] if path else ""
+        refusal = self._reserved(name)
+        if refusal is not None:
+            answer.reject(refusal)
+        elif self.broken is not None:
+            answer.reject(self.broken, remote=False)
+        else:
+            try:
+                live = self.home.live(self.id)
+            except Exception as error:  # its storage cannot be opened
+                answer.reject(error)
+            else:
+                live.deliver(self, answer, path, args, kwargs)
+
+    def wrap(self, handle: Handle) -> object:
+        """Make the stub that a Worker sees to which a stub of the object was sent."""
+        return self.home.wrap(handle, self.id)
+
+
+def _no_entrypoint() -> NoReturn:
+    raise NotImplementedError
+
+
+class ObjectContext(ExecutionContext):
+    """The execution context of an object in memory: it ends with that, and not with its calls.
+
+    Handles that Python forgets are given back, as in any context that lasts.
+    """
+
+    __slots__ = ("_handles", "_live", "gate")
+
+    def __init__(self, live: LiveObject, gate: InputGate) -> None:
+        super().__init__(_Host(live.engine, live), live.home.worker_name)
+        self._handles: WeakSet[Handle] = WeakSet()
+        self._live = live
+        self.gate: InputGate = gate
+
+    def let_go(self) -> None:
+        self._holds -= 1
+
+    def part_with_itself(self) -> None:
+        pass  # it does not end with what is held of it
+
+    def own(self, handle: Handle) -> None:
+        self._handles.add(handle)
+
+    def disown(self, handle: Handle) -> None:
+        self._handles.discard(handle)
+
+    def undisposed(self) -> list[Handle]:
+        return list(self._handles)
+
+    def started(self, pending: Pending) -> None:
+        """A call leaves the object, and with it what it has written."""
+        try:
+            self._live.save()
+        except sqlite3.Error:  # it does not leave, and the object is gone
+            session = pending.session
+            session.imports.pop(pending.id, None)
+            session.outgoing.withdraw()
+            raise
+        super().started(pending)
+
+    def end(self) -> None:
+        if not self.ended:
+            super().end()
+            for handle in list(self._handles):
+                handle.dispose("context")
+
+
+class _Host:
+    """The engine, as an object's context sees it: code runs behind the gates of the object."""
+
+    def __init__(self, engine: Engine, live: LiveObject) -> None:
+        self._engine = engine
+        self._live = live
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def run(
+        self,
+        answer: Answer,
+        function: Callable[..., Any],
+        args: list[Any],
+        kwargs: dict[str, Any] | None,
+        context: ExecutionContext,
+    ) -> None:
+        """Call a member; what it has written is saved before its answer leaves."""
+        if self._engine.sites and answer.params is not None:
+            place_parameters(answer.params, function)  # the engine sees what stands around it
+        self._engine.run(answer, self._live.behind_gates(function), args, kwargs, context)
+
+    def drive(self, answer: Answer, work: Awaitable[Any], context: ExecutionContext) -> None:
+        """Run an awaitable, likewise."""
+        self._engine.drive(answer, self._live.finish(_await(work)), context)
+
+
+class LiveObject:
+    """A Durable Object, from its first call until it is evicted or reset.
+
+    Args:
+        home: its namespace.
+        id: its id.
+
+    Attributes:
+        context: its execution context.
+        slot: where its stored data is.
+    """
+
+    def __init__(self, home: ObjectHome, id: DurableObjectId) -> None:
+        self.home = home
+        self.id = id
+        self.engine = home.engine
+        self._gate = InputGate(self.engine.again)
+        self.slot = Slot(home.file, home.file.open(id._key, id.name))
+        self.context = ObjectContext(self, self._gate)
+        self._calls: dict[Answer, ObjectHook] = {}
+        self._instance: Any = None
+        self._made = False
+
+    def __repr__(self) -> str:
+        name = str(self.id)[:8] + "…" if self.id.name is None else repr(self.id.name)
+        return f"{self.home.class_name} {name} of {self.home.worker_name}"
+
+    @property
+    def busy(self) -> bool:
+        """Whether it is answering calls."""
+        return bool(self._calls) or not self._gate.idle
+
+    # Calls.
+
+    def deliver(self, hook: ObjectHook, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+        """Take a call, in the order made (rule D11).
+
+        Args:
+            hook: the stub it was made on.
+            answer: takes the result.
+            path: as for `evaluate`; so are the others.
+            args: see there.
+            kwargs: see there.
+        """
+        self._calls[answer] = hook
+        answer.watch(partial(self._over, answer))
+        if self._made or self._make():
+            self._gate.enter(lambda: self._begin(hook, answer, path, args, kwargs))
+
+    def _over(self, answer: Answer) -> None:
+        self._calls.pop(answer, None)
+
+    def _make(self) -> bool:
+        """Make the instance. Says whether that went well; else the object was reset (D13)."""
+        self._made = True
+        context = self.context
+        if self.engine.observe is not None:
+            self.engine.observe(opened(context))
+        context.variables = Variables()
+        context.variables.run(current.set, context)
+        try:
+            kind = self.home.kind()
+            storage = DurableObjectStorage(
+                self.slot, self._gate, has_alarm_handler=callable(getattr(kind, "alarm", None))
+            )
+            state = DurableObjectState(self, storage, self.home.exports())
+            context.platform = state
+            self._instance = context.variables.copy().run(kind, state, self.home.env())
+            self.save()
+        except Exception as error:
+            self.reset(error)
+        except BaseException as error:
+            self.reset(RpcError(f"the constructor was left by {type(error).__name__}"))
+            if isinstance(error, KeyboardInterrupt) and not isinstance(error, StepInterrupted):
+                raise
+        return not context.ended
+
+    def _begin(self, hook: ObjectHook, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+        if answer.state != PENDING:
+            return
+        context = self.context
+        answer.context = context
+        answer.via = hook
+        context.hold()
+        if isinstance(self._instance, Exposed) or path in ("fetch", ["fetch"]):
+            evaluate(answer, self._instance, path, args, kwargs, context)
+        else:
+            answer.reject(TypeError(_NO_BASE))
+        if answer.state == PENDING:
+            answer.serving = True
+        else:
+            context.let_go()
+
+    def behind_gates(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Give a function that does the same, and saves what was written before it returns."""
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            try:
+                value = function(*args, **kwargs)
+            except Exception as error:
+                self._leaves(error)
+                raise
+            if type(value) is CoroutineType:
+                return self.finish(value)
+            self.save()
+            return value
+
+        return call
+
+    async def finish(self, coroutine: Any) -> Any:
+        """Run a coroutine behind the input gate, and save what was written when it is over."""
+        try:
+            value = await self._gate.guard(coroutine)
+        except Exception as error:
+            self._leaves(error)
+            raise
+        self.save()
+        return value
+
+    def _leaves(self, error: Exception) -> None:
+        """Mark an error that the code of the object has raised (rule D12)."""
+        self.save()
+        if not isinstance(error, NoSuchMemberError | NotCallableError):
+            error.durable_object_id = str(self.id)  # type: ignore[attr-defined]
+
+    def save(self) -> None:
+        """The output gate: what was written is safe when this returns.
+
+        Raises:
+            sqlite3.Error: it could not be written; the object was reset.
+        """
+        if self.slot.rows.unsaved:
+            self.slot.rows.save()
+
+    # Blocks that run alone.
+
+    def block(self, callback: Callable[[], Any]) -> asyncio.Task[Any]:
+        """See `ctx.block_concurrency_while`."""
+        task = self._gate.run_alone(callback)
+        timer = task.get_loop().call_later(
+            LONGEST_BLOCK, lambda: self.engine.again(lambda: self.reset(RpcError(_TOO_LONG)))
+        )
+
+        def over(task: asyncio.Task[Any]) -> None:
+            timer.cancel()
+            error = None if task.cancelled() else task.exception()
+            if isinstance(error, Exception):
+                self.reset(error)
+
+        task.add_done_callback(over)
+        return task
+
+    # The end.
+
+    def abort(self, reason: str) -> NoReturn:
+        """Reset the object, and leave the code that asked for it."""
+        error = RpcError(reason)
+        self.reset(error)
+        raise fresh_copy(error)
+
+    def reset(self, error: BaseException) -> None:
+        """Forget the object: its calls reject with `error`, and their stubs stay broken (D14)."""
+        if self.context.ended:
+            return
+        if self.engine.debug:
+            note_place(error)
+        error.durable_object_reset = True  # type: ignore[attr-defined]
+        self.home.forget(self)
+        calls, self._calls = self._calls, {}
+        for answer, hook in calls.items():
+            hook.broken = error
+            running, answer.running = answer.running, None
+            answer.reject(error, remote=False)
+            if running is not None:
+                running.cancel("the Durable Object was reset")
+        self.leave()
+
+    def leave(self) -> None:
+        """Leave memory. What was written stays, transactions that are open do not."""
+        self.home.forget(self)
+        rows = self.slot.rows
+        rows.leave()
+        try:
+            rows.save()
+        except (sqlite3.Error, RpcError) as error:
+            self.engine.report(error, f"saving {self}")
+        self._gate.clear()
+        self.context.end()
+
+
+async def _await(work: Awaitable[Any]) -> Any:
+    return await work

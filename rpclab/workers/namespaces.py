@@ -1,0 +1,83 @@
+"""The Durable Objects of a sandbox, for those who hold it.
+
+Floor: workers. Light: what stands on SQLite is loaded by the first namespace.
+"""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rpclab.workers.objects import ObjectsTarget, objects
+
+if TYPE_CHECKING:
+    from rpclab.rpc.engine import Engine
+    from rpclab.workers.homes import ObjectHomes
+    from rpclab.workers.object_state import DurableObjectId
+    from rpclab.workers.objects import DurableObjectNamespace
+    from rpclab.workers.worker import Worker
+
+
+class Namespaces:
+    """The part of a sandbox that has Durable Objects."""
+
+    engine: Engine
+    _homes: ObjectHomes | None = None
+    _storage: Path | None = None
+
+    def worker(self, name: str) -> Worker:
+        """Give the present version of a Worker."""
+        raise NotImplementedError
+
+    @property
+    def workers(self) -> dict[str, Worker]:
+        """The Workers that are deployed, by name."""
+        raise NotImplementedError
+
+    def evict(self, target: str, which: str | DurableObjectId | None = None) -> int:
+        """Let Durable Objects leave memory, as the platform does with those nobody calls.
+
+        What they have stored stays, and so do their stubs: the next call makes a new instance.
+        Tasks that they have begun end, and stubs of targets that they have given away break. An
+        object that is answering a call stays.
+
+        Args:
+            target: "worker#Class".
+            which: the name or id of one object; all of the class unless given.
+
+        Returns:
+            How many objects have left.
+        """
+        home = self._object_homes().home(*objects(target))
+        return home.evict(home.ids.from_name(which) if isinstance(which, str) else which)
+
+    def namespace(self, holder: str, target: ObjectsTarget) -> DurableObjectNamespace:
+        """Make the binding that a Worker has to a class of Durable Objects.
+
+        Raises:
+            UnknownEntrypointError: the Worker is there, and has no such class.
+        """
+        worker = self.workers.get(target.worker)
+        if worker is not None and holder != target.worker:
+            worker.object_class(target.class_name)
+        return self._object_homes().namespace(holder, target)
+
+    def _object_homes(self) -> ObjectHomes:
+        if self._homes is None:
+            from rpclab.workers.homes import ObjectHomes  # noqa: PLC0415 - as said above
+
+            self._homes = ObjectHomes(self.engine, self.worker, self._storage)
+        return self._homes
+
+    def _store_in(self, folder: str | PathLike[str] | None) -> None:
+        self._storage = None if folder is None else Path(folder)
+
+    def _objects_deployed(self, worker: Worker) -> None:
+        if worker.objects or self._homes is not None:
+            self._object_homes().deployed(worker)
+
+    def _forget_objects(self) -> None:
+        homes, self._homes = self._homes, None
+        if homes is not None:
+            homes.close()

@@ -1,0 +1,396 @@
+"""What one Durable Object has stored, as bytes by key: unsaved changes in front of a database.
+
+Floor: workers. `SharedRows` are the rows of an object in the file of its namespace, `OwnRows` in a
+file of its own. Transactions nest; what is done in none is saved at the next opportunity.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rpclab.errors import ContextEndedError
+
+if TYPE_CHECKING:
+    from rpclab.workers.storage_files import NamespaceFile
+
+UNCHANGED: Any = object()
+
+_SHARED_UP = (
+    "SELECT key, value FROM kv WHERE object = :object AND key >= :start AND key < :end"
+    " ORDER BY key LIMIT :limit"
+)
+_SHARED_DOWN = (
+    "SELECT key, value FROM kv WHERE object = :object AND key >= :start AND key < :end"
+    " ORDER BY key DESC LIMIT :limit"
+)
+_OWN_UP = (
+    "SELECT key, value FROM _cf_KV WHERE key >= :start AND key < :end ORDER BY key LIMIT :limit"
+)
+_OWN_DOWN = (
+    "SELECT key, value FROM _cf_KV WHERE key >= :start AND key < :end"
+    " ORDER BY key DESC LIMIT :limit"
+)
+
+
+class Rows(Protocol):
+    """The stored data of one object; keys are UTF-8 and come in the order of their bytes."""
+
+    unsaved: bool
+    """Whether something was written, outside of every transaction, that a crash would lose."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """Give one value."""
+
+    def scan(
+        self, start: bytes, end: bytes, limit: int | None, *, reverse: bool
+    ) -> list[tuple[bytes, bytes]]:
+        """Give the pairs from `start` up to (without) `end`, in order; at most `limit`."""
+
+    def set(self, key: bytes, value: bytes | None) -> None:
+        """Put a value; None deletes it."""
+
+    def clear(self) -> None:
+        """Delete everything, the alarm too. Not in a transaction."""
+
+    def alarm(self) -> int | None:
+        """When the alarm is due, in milliseconds since 1970."""
+
+    def set_alarm(self, time: int | None) -> None:
+        """Set the alarm, or delete it."""
+
+    @property
+    def depth(self) -> int:
+        """How many transactions are open."""
+
+    def begin(self) -> None:
+        """Begin a transaction, inside the one that is open, if any."""
+
+    def end(self, *, keep: bool) -> None:
+        """End the innermost transaction: keep what it changed, or take that back."""
+
+    def save(self) -> None:
+        """Make what was written outside of transactions last.
+
+        Raises:
+            sqlite3.Error: it could not be written; it is lost.
+        """
+
+    def leave(self) -> None:
+        """The object is gone from memory: take back open transactions, and accept no more."""
+
+
+class Layer:
+    """Changes that stand in front of the database, or of another layer."""
+
+    __slots__ = ("alarm", "changes", "cleared")
+
+    def __init__(self) -> None:
+        self.changes: dict[bytes, bytes | None] = {}
+        self.cleared = False
+        self.alarm: Any = UNCHANGED
+
+    def take(self, other: Layer) -> None:
+        """Take the changes of a layer that stood in front of this one."""
+        self.changes.update(other.changes)
+        if other.alarm is not UNCHANGED:
+            self.alarm = other.alarm
+
+    def __bool__(self) -> bool:
+        return bool(self.changes) or self.cleared or self.alarm is not UNCHANGED
+
+
+class SharedRows:
+    """The rows of one object among those of its namespace.
+
+    Changes stay in memory until they are saved, together with those of all objects of the
+    namespace; so a transaction of one object concerns no other one.
+
+    Args:
+        file: the database of the namespace.
+        key: the id of the object.
+        name: its name, if it has one.
+    """
+
+    def __init__(self, file: NamespaceFile, key: bytes, name: str | None) -> None:
+        self.file = file
+        self.key = key
+        self.name = name
+        self.layers = [Layer()]
+        self._number = file.number(key)
+        self._left = False
+
+    @property
+    def unsaved(self) -> bool:
+        return self in self.file.unsaved
+
+    @property
+    def depth(self) -> int:
+        return len(self.layers) - 1
+
+    def get(self, key: bytes) -> bytes | None:
+        for layer in reversed(self.layers):
+            if key in layer.changes:
+                return layer.changes[key]
+            if layer.cleared:
+                return None
+        if self._number is None:
+            return None
+        found = self.file.connection.execute(
+            "SELECT value FROM kv WHERE object = ? AND key = ?", (self._number, key)
+        ).fetchone()
+        return None if found is None else found[0]
+
+    def scan(
+        self, start: bytes, end: bytes, limit: int | None, *, reverse: bool
+    ) -> list[tuple[bytes, bytes]]:
+        stored = self._number is not None and not self.layers[0].cleared
+        if not any(layer.changes for layer in self.layers):
+            return self._stored(start, end, limit, reverse=reverse) if stored else []
+        found: dict[bytes, bytes | None] = {}
+        if stored:
+            found.update(self._stored(start, end, None, reverse=False))
+        for layer in self.layers:
+            changed = layer.changes.items()
+            found.update({key: value for key, value in changed if start <= key < end})
+        keys = sorted((key for key in found if found[key] is not None), reverse=reverse)
+        return [(key, found[key]) for key in keys[:limit]]  # type: ignore[misc]
+
+    def _stored(
+        self, start: bytes, end: bytes, limit: int | None, *, reverse: bool
+    ) -> list[tuple[bytes, bytes]]:
+        bounds = {"object": self._number, "start": start, "end": end, "limit": _count(limit)}
+        query = _SHARED_DOWN if reverse else _SHARED_UP
+        return self.file.connection.execute(query, bounds).fetchall()
+
+    def set(self, key: bytes, value: bytes | None) -> None:
+        self._change().changes[key] = value
+
+    def clear(self) -> None:
+        layer = self._change()
+        layer.changes.clear()
+        layer.cleared = True
+        layer.alarm = None
+
+    def alarm(self) -> int | None:
+        for layer in reversed(self.layers):
+            if layer.alarm is not UNCHANGED:
+                return layer.alarm  # type: ignore[no-any-return]
+        return None if self._number is None else self.file.alarm(self._number)
+
+    def set_alarm(self, time: int | None) -> None:
+        self._change().alarm = time
+
+    def begin(self) -> None:
+        self._check()
+        self.layers.append(Layer())
+
+    def end(self, *, keep: bool) -> None:
+        top = self.layers.pop()
+        if keep and top:
+            self._change().take(top)
+
+    def save(self) -> None:
+        if self.unsaved:
+            failed = self.file.save()
+            if self in failed:
+                raise failed[self]
+
+    def leave(self) -> None:
+        self._left = True
+        del self.layers[1:]
+
+    def _check(self) -> None:
+        if self._left:
+            raise gone()
+
+    def _change(self) -> Layer:
+        self._check()
+        if len(self.layers) == 1:
+            self.file.write_soon(self)
+        return self.layers[-1]
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        """Write what is unsaved, in a transaction of the whole namespace."""
+        layer = self.layers[0]
+        number = self._number
+        if number is None:
+            number = self._number = self.file.enter(self.key, self.name)
+        if layer.cleared:
+            connection.execute("DELETE FROM kv WHERE object = ?", (number,))
+        gone_keys = [(number, key) for key, value in layer.changes.items() if value is None]
+        if gone_keys:
+            connection.executemany("DELETE FROM kv WHERE object = ? AND key = ?", gone_keys)
+        put = [(number, key, value) for key, value in layer.changes.items() if value is not None]
+        if put:
+            connection.executemany("INSERT OR REPLACE INTO kv VALUES (?, ?, ?)", put)
+        if layer.alarm is not UNCHANGED:
+            self.file.note_alarm(number, layer.alarm)
+
+    def written(self) -> None:
+        """What was unsaved is safe."""
+        layer, self.layers[0] = self.layers[0], Layer()
+        if layer.alarm is not UNCHANGED:
+            self.file.alarm_changed(self.key, layer.alarm)
+
+    def lost(self) -> None:
+        """What was unsaved could not be written."""
+        self.layers[0] = Layer()
+        self._number = self.file.number(self.key)
+
+
+class OwnRows:
+    """The rows of an object that uses SQL, in its own file beside its tables.
+
+    Changes are made in a transaction of the database, which `save` commits.
+
+    Args:
+        file: the database of the namespace.
+        key: the id of the object.
+        number: its number in the namespace.
+    """
+
+    def __init__(self, file: NamespaceFile, key: bytes, number: int) -> None:
+        self.file = file
+        self.key = key
+        self.number = number
+        self.depth = 0
+        self._left = False
+        self._alarm_changed = False
+        self._indexed = file.alarm(number) is not None
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The database of the object."""
+        if self._left:
+            raise gone()
+        return self.file.own(self.key)
+
+    @property
+    def unsaved(self) -> bool:
+        return self in self.file.unsaved and self.depth == 0
+
+    def writing(self) -> sqlite3.Connection:
+        """The database, in a transaction."""
+        connection = self.connection
+        if not connection.in_transaction:
+            connection.execute("BEGIN")
+        self.file.write_soon(self)
+        return connection
+
+    def get(self, key: bytes) -> bytes | None:
+        found = self.connection.execute("SELECT value FROM _cf_KV WHERE key = ?", (key,)).fetchone()
+        return None if found is None else found[0]
+
+    def scan(
+        self, start: bytes, end: bytes, limit: int | None, *, reverse: bool
+    ) -> list[tuple[bytes, bytes]]:
+        bounds = {"start": start, "end": end, "limit": _count(limit)}
+        return self.connection.execute(_OWN_DOWN if reverse else _OWN_UP, bounds).fetchall()
+
+    def set(self, key: bytes, value: bytes | None) -> None:
+        if value is None:
+            self.writing().execute("DELETE FROM _cf_KV WHERE key = ?", (key,))
+        else:
+            self.writing().execute("INSERT OR REPLACE INTO _cf_KV VALUES (?, ?)", (key, value))
+
+    def clear(self) -> None:
+        # Tables may refer to one another in a circle, and can then be dropped in no order.
+        self.save()
+        self.connection.execute("PRAGMA foreign_keys = OFF")
+        connection = self.writing()
+        for kind in ("view", "trigger", "table"):
+            names = connection.execute(
+                "SELECT name FROM sqlite_master WHERE type = ? AND name NOT LIKE 'sqlite~_%'"
+                " ESCAPE '~' AND name NOT LIKE '~_cf~_%' ESCAPE '~'",
+                (kind,),
+            ).fetchall()
+            for (name,) in names:
+                quoted = name.replace('"', '""')
+                connection.execute(f'DROP {kind} IF EXISTS "{quoted}"')
+        connection.execute("DELETE FROM _cf_KV")
+        self.set_alarm(None)
+
+    def alarm(self) -> int | None:
+        found = self.connection.execute(
+            "SELECT value FROM _cf_METADATA WHERE key = 'alarm'"
+        ).fetchone()
+        return None if found is None else found[0]
+
+    def set_alarm(self, time: int | None) -> None:
+        connection = self.writing()
+        connection.execute("DELETE FROM _cf_METADATA WHERE key = 'alarm'")
+        if time is not None:
+            connection.execute("INSERT INTO _cf_METADATA VALUES ('alarm', ?)", (time,))
+        self._alarm_changed = True
+
+    def begin(self) -> None:
+        if self.depth == 0:
+            self.save()
+        self.writing().execute(f"SAVEPOINT s{self.depth}")
+        self.depth += 1
+
+    def end(self, *, keep: bool) -> None:
+        self.depth -= 1
+        if self._left:
+            return
+        connection = self.connection
+        # SQLite may have rolled everything back by itself, as it does when the disk is full.
+        if connection.in_transaction:
+            if not keep:
+                connection.execute(f"ROLLBACK TO s{self.depth}")
+            connection.execute(f"RELEASE s{self.depth}")
+
+    def save(self) -> None:
+        if self.unsaved:
+            failed = self.file.save()
+            if self in failed:
+                raise failed[self]
+
+    def leave(self) -> None:
+        if not self._left and self.depth:
+            self.connection.rollback()
+            self.depth = 0
+        self._left = True
+
+    def write(self, _connection: sqlite3.Connection) -> None:
+        """Make the note of an alarm in the namespace; it comes first, and is gone last."""
+        if self._alarm_changed and not self._indexed and self._own_alarm() is not None:
+            self.file.note_alarm(self.number, 0)
+            self._indexed = True
+
+    def written(self) -> None:
+        """Commit, after the notes of the namespace are safe."""
+        connection = self.file.own(self.key)
+        if connection.in_transaction and self.depth == 0:
+            connection.commit()
+            connection.execute("PRAGMA foreign_keys = ON")
+        if self._alarm_changed and self.depth == 0:
+            self._alarm_changed = False
+            time = self._own_alarm()
+            if time is None and self._indexed:
+                self._indexed = False
+                self.file.note_alarm(self.number, None)
+            self.file.alarm_changed(self.key, time)
+
+    def _own_alarm(self) -> int | None:
+        found = (
+            self.file.own(self.key)
+            .execute("SELECT value FROM _cf_METADATA WHERE key = 'alarm'")
+            .fetchone()
+        )
+        return None if found is None else found[0]
+
+    def lost(self) -> None:
+        """What was unsaved could not be written."""
+        self.file.own(self.key).rollback()
+        self._alarm_changed = False
+
+
+def _count(limit: int | None) -> int:
+    return -1 if limit is None else limit  # as SQLite says "all"
+
+
+def gone() -> ContextEndedError:
+    """Build the error of storage whose object is gone from memory."""
+    return ContextEndedError("the Durable Object was reset; a new one uses its storage now")

@@ -1,0 +1,161 @@
+"""Keys and values of a Durable Object: from what the application says to rows of bytes, and back.
+
+Floor: workers. Rules D5, D6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rpclab.codecs.data import pack, unpack
+from rpclab.workers.storage_rows import OwnRows, SharedRows
+
+if TYPE_CHECKING:
+    from rpclab.workers.storage_files import NamespaceFile, Written
+
+KEY_BYTES = 2048
+"""How long a key may be, in UTF-8 (rule D6)."""
+
+MISSING: Any = object()
+"""Stands for the value where `put` got a dict."""
+
+
+class Values:
+    """The operations on keys and values, on the rows of one object.
+
+    Args:
+        slot: where the rows are; they may move.
+    """
+
+    __slots__ = ("_slot",)
+
+    def __init__(self, slot: Slot) -> None:
+        self._slot = slot
+
+    def get(self, key: Any) -> Any:
+        rows = self._slot.rows
+        if isinstance(key, str | int):
+            data = rows.get(_key(key))
+            return None if data is None else unpack(data)
+        found = {one: rows.get(one) for one in sorted({_key(one) for one in _keys(key)})}
+        return {_text(one): unpack(data) for one, data in found.items() if data is not None}
+
+    def put(self, key: Any, value: Any) -> None:
+        pairs = key if value is MISSING else {key: value}
+        if not isinstance(pairs, Mapping):
+            raise TypeError("put() takes a key and a value, or a dict of them")
+        # All are copied before the first is written, so that one that cannot be leaves no half.
+        packed = [(_key(one), pack(value)) for one, value in pairs.items()]
+        for one, data in packed:
+            self._slot.rows.set(one, data)
+
+    def delete(self, key: Any) -> Any:
+        rows = self._slot.rows
+        single = isinstance(key, str | int)
+        keys = {_key(one) for one in ([key] if single else _keys(key))}
+        there = [one for one in keys if rows.get(one) is not None]
+        for one in there:
+            rows.set(one, None)
+        return bool(there) if single else len(there)
+
+    def list(
+        self,
+        *,
+        prefix: str = "",
+        start: str | None = None,
+        start_after: str | None = None,
+        end: str | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
+    ) -> dict[str, Any]:
+        if start is not None and start_after is not None:
+            raise TypeError("list() cannot be called with both start and start_after values.")
+        if limit is not None and (type(limit) is not int or limit < 1):
+            raise TypeError("List limit must be positive.")
+        first, last = _bytes(prefix), _end_of(_bytes(prefix))
+        if start is not None:
+            first = max(first, _bytes(start))
+        if start_after is not None:
+            first = max(first, _bytes(start_after) + b"\0")
+        if end is not None:
+            last = min(last, _bytes(end))
+        found = self._slot.rows.scan(first, last, limit, reverse=reverse)
+        return {_text(key): unpack(data) for key, data in found}
+
+
+class Slot:
+    """Where the rows of an object are: they move to a file of their own when SQL is used.
+
+    Attributes:
+        rows: the rows.
+        ringing: whether the alarm runs, and was neither set nor deleted since it began.
+    """
+
+    __slots__ = ("_file", "ringing", "rows")
+
+    def __init__(self, file: NamespaceFile, rows: Written) -> None:
+        self._file = file
+        self.ringing = False
+        self.rows: Written = rows
+
+    def own(self) -> OwnRows:
+        """The rows, in a database of their own."""
+        if isinstance(self.rows, SharedRows):
+            self.rows = self._file.move_out(self.rows)
+        return self.rows
+
+
+class SyncKeyValues:
+    """`ctx.storage.kv`: the same operations without an await."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Values) -> None:
+        self._values = values
+
+    def get(self, key: str, /) -> Any:
+        """The value of a key, or None."""
+        return self._values.get(key)
+
+    def put(self, key: str, value: Any, /) -> None:
+        """Put a value; see `storage.put`."""
+        self._values.put(key, value)
+
+    def delete(self, key: str, /) -> bool:
+        """Delete a key. Says whether it was there."""
+        return bool(self._values.delete(key))
+
+    def list(self, **options: Any) -> dict[str, Any]:
+        """The pairs in the order of their keys; see `storage.list`."""
+        return self._values.list(**options)
+
+
+def _keys(keys: Any) -> Iterable[Any]:
+    if isinstance(keys, bytes | Mapping) or not isinstance(keys, Iterable):
+        raise TypeError(f"a key is a text, or there is a list of them, not {type(keys).__name__}")
+    return keys
+
+
+def _key(key: Any) -> bytes:
+    if type(key) is int:
+        key = str(key)
+    if not isinstance(key, str):
+        raise TypeError(f"a key is a text, not {type(key).__name__}")
+    data = _bytes(key)
+    if len(data) > KEY_BYTES:
+        raise ValueError(f"a key has at most {KEY_BYTES} bytes in UTF-8, and this one {len(data)}")
+    return data
+
+
+def _bytes(text: str) -> bytes:
+    return str(text).encode("utf-8", "surrogatepass")
+
+
+def _text(key: bytes) -> str:
+    return key.decode("utf-8", "surrogatepass")
+
+
+def _end_of(prefix: bytes) -> bytes:
+    """What stands behind all texts that begin with a prefix. No byte of UTF-8 is the last one."""
+    return prefix[:-1] + bytes([prefix[-1] + 1]) if prefix else b"\xff"

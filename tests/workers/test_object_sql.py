@@ -1,0 +1,165 @@
+"""`ctx.storage.sql`: tables of one Durable Object."""
+
+from __future__ import annotations
+
+import pytest
+from support.world import failure, world
+
+import rpclab
+
+__all__ = ["world"]
+
+
+@pytest.fixture
+def run(world):
+    """Run the body of a method of an object, in which `sql` is its tables."""
+
+    def run_in_object(*bodies, name="s"):
+        body = [line for text in bodies for line in text.strip("\n").split("\n")]
+        lines = "\n".join(f"        {line}" for line in body)
+        world.deploy(
+            "class Obj(DurableObject):\n    async def run(self):\n"
+            f"        s = self.ctx.storage\n        sql = s.sql\n{lines}",
+        )
+        return world.bind(OBJ=rpclab.objects("callee#Obj")).OBJ.get_by_name(name).run()
+
+    return run_in_object
+
+
+PEOPLE = """
+sql.exec("CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT)")
+put = sql.exec("INSERT INTO people (name) VALUES (?), (?), (?)", "Ada", "Bob", "Eve")
+"""
+
+
+async def test_a_cursor_gives_rows_as_dicts_lists_and_one_by_one(run):
+    assert await run(PEOPLE, """
+rows = sql.exec("SELECT * FROM people WHERE id > ? ORDER BY id", 1)
+first, left = next(rows), rows.to_array()
+raw = list(sql.exec("SELECT * FROM people").raw())
+return [put.rows_written, rows.columnNames, first, left, raw, rows.rows_read, rows.toArray()]
+""") == [3, ["id", "name"], {"id": 2, "name": "Bob"}, [{"id": 3, "name": "Eve"}],
+         [[1, "Ada"], [2, "Bob"], [3, "Eve"]], 2, []]  # fmt: skip
+
+
+@pytest.mark.parametrize(("where", "got"), [("id = 2", "Bob"), ("id = 9", "no"), ("1", "3")])
+async def test_one_gives_the_only_row_and_refuses_none_and_several(run, where, got):
+    body = f"return sql.exec('SELECT * FROM people WHERE {where}').one()['name']"  # noqa: S608
+    if got == "Bob":
+        assert await run(PEOPLE, body) == got
+    else:
+        assert str(await failure(run(PEOPLE, body))).endswith(f"but got {got}")
+
+
+async def test_several_statements_give_the_rows_of_the_last_which_takes_the_values(run):
+    assert await run("""
+rows = sql.exec("CREATE TABLE t (a); INSERT INTO t VALUES (';'); SELECT a FROM t WHERE a = ?", ";")
+return rows.one()
+""") == {"a": ";"}
+    assert "did not contain a statement" in str(await failure(run("sql.exec(' -- nothing')")))
+
+
+@pytest.mark.parametrize(
+    ("statement", "why"),
+    [
+        ("BEGIN", "use storage.transaction()"),
+        ("SAVEPOINT s", "use storage.transaction()"),
+        ("COMMIT", "use storage.transaction()"),
+        ("ATTACH 'x.sqlite' AS x", "has one database"),
+        ("PRAGMA journal_mode = DELETE", "the platform keeps its database"),
+        ("SELECT * FROM _cf_KV", "the table _cf_KV is not for SQL"),
+        ("DROP TABLE _CF_METADATA", "is not for SQL"),
+        ("CREATE INDEX i ON _cf_KV (value)", "is not for SQL"),
+        ("ALTER TABLE _cf_KV RENAME TO x", "is not for SQL"),
+    ],
+)
+async def test_what_reaches_beside_the_tables_is_refused(run, statement, why):
+    assert why in str(await failure(run(f'sql.exec("{statement}")')))
+    assert await run("return sql.exec('SELECT 1 AS one').one()") == {"one": 1}
+
+
+async def test_keys_move_with_the_tables_and_stay_readable(world, run):
+    await run("await s.put({'a': 1, 'b': 2})")
+    world.sandbox.evict("callee#Obj")
+    assert await run("sql.exec('SELECT 1')\nawait s.put('c', 3)\nreturn await s.list()") == {
+        "a": 1, "b": 2, "c": 3,
+    }  # fmt: skip
+    world.sandbox.evict("callee#Obj")
+    assert await run("return await s.list(reverse=True, limit=2)") == {"c": 3, "b": 2}
+
+
+async def test_tables_first_used_inside_a_transaction_keep_what_it_has_written(run):
+    assert await run("""
+await s.put({"a": 1, "b": 1})
+async def outer(t):
+    await t.put("a", 2)
+    async def inner(t2):
+        await t2.delete("b")
+        sql.exec("CREATE TABLE t (n)")
+        t2.rollback()
+    await s.transaction(inner)
+await s.transaction(outer)
+return [await s.list(), sql.exec("SELECT count(*) AS n FROM sqlite_master WHERE name='t'").one()]
+""") == [{"a": 2, "b": 1}, {"n": 0}]
+
+
+async def test_delete_all_drops_tables_that_refer_to_one_another(run):
+    assert await run("""
+await s.put("k", 1)
+sql.exec("CREATE TABLE a (id INTEGER PRIMARY KEY, b REFERENCES b DEFERRABLE INITIALLY DEFERRED)")
+sql.exec("CREATE TABLE b (id INTEGER PRIMARY KEY, a REFERENCES a (id))")
+def fill():
+    sql.exec("INSERT INTO a VALUES (1, 1); INSERT INTO b VALUES (1, 1)")
+s.transaction_sync(fill)
+sql.exec("CREATE VIEW v AS SELECT * FROM a")
+await s.delete_all()
+await s.sync()
+left = sql.exec("SELECT name FROM sqlite_master WHERE name NOT LIKE '%cf_%'").to_array()
+sql.exec("CREATE TABLE c (id INTEGER PRIMARY KEY); CREATE TABLE d (c REFERENCES c (id))")
+async def wrong(t):
+    sql.exec("INSERT INTO d VALUES (7)")
+return [await s.list(), left, str(await attempt(s.transaction(wrong)))]
+""") == [
+        {}, [], "FOREIGN KEY constraint failed",
+    ]  # fmt: skip
+
+
+async def test_two_objects_have_tables_of_their_own_and_a_bounded_number_is_open(tmp_path):
+    source = """
+from workers import DurableObject
+class Obj(DurableObject):
+    def put(self, n):
+        self.ctx.storage.sql.exec("CREATE TABLE IF NOT EXISTS t (n)")
+        self.ctx.storage.sql.exec("INSERT INTO t VALUES (?)", n)
+        return self.ctx.storage.sql.exec("SELECT sum(n) AS n FROM t").one()["n"]
+    def size(self):
+        return self.ctx.storage.sql.database_size
+"""
+    async with rpclab.Sandbox(storage=tmp_path) as sandbox:
+        sandbox.deploy("callee", source=source)
+        ns = sandbox.bind(OBJ=rpclab.objects("callee#Obj")).OBJ
+        stubs = [ns.get_by_name(str(number)) for number in range(100)]
+        for times in (1, 2):
+            sums = await rpclab.gather(*[stub.put(n) for n, stub in enumerate(stubs)])
+            assert sums == [n * times for n in range(100)]
+        assert len(sandbox._homes.home("callee", "Obj").file._own) == 64
+        assert await stubs[0].size() % 4096 == 0
+
+
+async def test_a_file_left_over_from_a_crash_on_the_way_out_counts_for_nothing(tmp_path):
+    source = """
+from workers import DurableObject
+class Obj(DurableObject):
+    async def put(self, value):
+        await self.ctx.storage.put("k", value)
+        return str(self.ctx.id)
+    async def read(self):
+        return self.ctx.storage.sql.exec("SELECT 1 AS n").one() | await self.ctx.storage.list()
+"""
+    async with rpclab.Sandbox(storage=tmp_path) as sandbox:
+        sandbox.deploy("callee", source=source)
+        stub = sandbox.bind(OBJ=rpclab.objects("callee#Obj")).OBJ.get_by_name("x")
+        left_over = tmp_path / "objects" / "callee.Obj" / f"{await stub.put(1)}.sqlite"
+        left_over.parent.mkdir()
+        left_over.write_bytes(b"half of a database")
+        assert await stub.read() == {"n": 1, "k": 1}
