@@ -1,0 +1,153 @@
+"""Request: what an HTTP call asks.
+
+Floor: workers. Rules R2, R4.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from rpclab.errors import near
+from rpclab.workers.declarations import json_copy
+from rpclab.workers.http.bodies import BODY_USED, Body, BodyInit, Extracted, extract
+from rpclab.workers.http.headers import Headers, HeadersInit
+from rpclab.workers.http.urls import parsed
+from rpclab.workers.spellings import also_in_javascript
+
+if TYPE_CHECKING:
+    from http import HTTPMethod
+
+    from yarl import URL
+
+FOLLOW, MANUAL = "follow", "manual"
+
+_METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_UPPER = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+_WITHOUT_BODY = frozenset({"GET", "HEAD"})
+
+
+@also_in_javascript
+class Request(Body):
+    """An HTTP request.
+
+    Args:
+        resource: the URL, a whole one; or another Request, whose body moves to this one.
+        method: "GET" where nothing is said, and no other Request.
+        headers: a Headers, a mapping, or pairs.
+        body: a text, bytes, a Blob, FormData, a ReadableStream, or something that gives chunks.
+        redirect: "follow", or "manual": whoever fetches gets the redirect itself.
+        cf: what Cloudflare knows of the request, or is to do with it; a JSON value.
+
+    Attributes:
+        headers: a Headers; those of a request that came in cannot be changed.
+
+    Raises:
+        TypeError: the URL, the method or the mode is none; a GET or HEAD has a body; the body of
+            the other Request was used; or something is of a type that does not fit.
+    """
+
+    __slots__ = ("_cf", "_method", "_redirect", "_url")
+
+    def __init__(
+        self,
+        resource: str | URL | Request,
+        *,
+        method: str | HTTPMethod | None = None,
+        headers: HeadersInit = None,
+        body: BodyInit = None,
+        redirect: str | None = None,
+        cf: Any = None,
+    ) -> None:
+        other = resource if isinstance(resource, Request) else None
+        if other is None:
+            self._url = parsed(resource)  # type: ignore[arg-type]
+            self._method, self._redirect, self._cf = "GET", FOLLOW, None
+        else:
+            self._url, self._method = other._url, other._method
+            self._redirect, self._cf = other._redirect, other._cf
+        if method is not None:
+            self._method = _checked_method(method)
+        if redirect is not None:
+            self._redirect = _checked_redirect(redirect)
+        if cf is not None:
+            self._cf = json_copy(cf, "cf")
+        self.headers = Headers(
+            headers if headers is not None else other.headers if other is not None else None
+        )
+        extracted = extract(body, "Request")
+        if body is None and other is not None:
+            if other.body_used:
+                error = TypeError("Cannot reconstruct a Request with a used body.")
+                error.add_note("clone() it before its body is used")
+                raise error
+            has_body = other._data is not None or other._stream is not None
+        else:
+            has_body = body is not None
+        if has_body and self._method in _WITHOUT_BODY:
+            raise TypeError("Request with a GET or HEAD method cannot have a body.")
+        self._take(other._move() if body is None and other is not None else extracted)
+
+    @property
+    def method(self) -> str:
+        """The method, a text such as "GET"."""
+        return self._method
+
+    @property
+    def url(self) -> str:
+        """The whole URL, with its fragment."""
+        return str(self._url)
+
+    @property
+    def redirect(self) -> str:
+        """What whoever fetches it does with a redirect: "follow" or "manual"."""
+        return self._redirect
+
+    @property
+    def cf(self) -> Any:
+        """What Cloudflare knows of the request; None where it knows nothing."""
+        return self._cf
+
+    def clone(self) -> Request:
+        """Make a second Request with a body of its own; both can be read.
+
+        Raises:
+            TypeError: the body was used.
+        """
+        if self.body_used:
+            raise TypeError(BODY_USED)
+        return self._with(self._fork())
+
+    def _with(self, body: Extracted, *, headers: Headers | None = None, **changes: Any) -> Request:
+        """The same request with another body, and with some of its fields changed."""
+        made = Request.__new__(Request)
+        for field in ("_url", "_method", "_redirect", "_cf"):
+            setattr(made, field, changes.get(field, getattr(self, field)))
+        made.headers = Headers(self.headers if headers is None else headers)
+        made._take(body)
+        return made
+
+    def __repr__(self) -> str:
+        return f"<Request {self._method} {self._url}, {self._told()}>"
+
+
+def _checked_method(method: Any) -> str:
+    if not isinstance(method, str) or not _METHOD.fullmatch(method):
+        raise TypeError(f"Invalid HTTP method string: {method}")
+    # A subclass of str, such as HTTPMethod, could not be sent.
+    upper = str.__str__(method).upper()
+    return upper if upper in _UPPER else str.__str__(method)
+
+
+def _checked_redirect(redirect: Any) -> str:
+    if redirect in (FOLLOW, MANUAL):
+        return str(redirect)
+    error = TypeError(
+        'Invalid redirect value, must be one of "follow" or "manual" ("error" won\'t be implemented'
+        ' since it does not make sense at the edge; use "manual" and check the response status'
+        " code)."
+    )
+    hint = near(str(redirect), [FOLLOW, MANUAL])
+    if redirect != "error":
+        error.add_note(hint)
+    raise error

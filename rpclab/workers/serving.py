@@ -1,0 +1,106 @@
+"""HTTP calls between Workers, at both ends: `binding.fetch(…)` and the method that answers it.
+
+Floor: workers. Light: the messages themselves (`rpclab.workers.http`) are loaded by the first call.
+Rules C19, E12, R7.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from rpclab.codecs.records import register_late
+from rpclab.core.evaluate import evaluate as evaluate_member
+from rpclab.core.targets import Exposed, read_member
+from rpclab.errors import NoSuchMemberError, RpcError
+from rpclab.rpc.stubs import MapValue
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from rpclab.core.answers import Answer
+    from rpclab.core.contexts import ExecutionContext
+    from rpclab.rpc.bindings import ServiceBinding
+    from rpclab.workers.http.responses import Response
+
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
+_ANY_HOST = "worker"
+_FETCH = ("fetch", ["fetch"])
+
+# A Worker may be sent a message before its process has made one.
+register_late(lambda: import_module("rpclab.workers.http"))
+
+
+def fetch_from(
+    binding: ServiceBinding, resource: Any, options: dict[str, Any]
+) -> Awaitable[Response]:
+    """Make an HTTP call on a binding; it is sent at once (rule C25).
+
+    Args:
+        binding: who answers, and who gets what a redirect leads to (rule R7).
+        resource: a URL, a path that begins with "/", or a Request.
+        options: those of a Request.
+
+    Returns:
+        An awaitable; it gives the Response.
+
+    Raises:
+        TypeError: they make no request.
+    """
+    from rpclab.workers.http.fetching import Fetching, request_for  # noqa: PLC0415 - as said above
+
+    request = request_for(resource, options, f"http://{_host_of(binding)}/")
+    fetching = Fetching(request, binding["fetch"])
+    # In a function that is recorded for `map` there is nothing to wait for.
+    return fetching.first if isinstance(fetching.first, MapValue) else fetching
+
+
+def evaluate(
+    answer: Answer, instance: Any, path: Any, args: Any, kwargs: Any, context: ExecutionContext
+) -> None:
+    """Run a call on an entrypoint or a Durable Object: `fetch` as an HTTP call, others as they are.
+
+    The arguments are those of `rpclab.core.evaluate.evaluate`.
+    """
+    if path in _FETCH and args is not None:
+        context.host.run(answer, answer_fetch, [instance, *args], kwargs, context)
+    else:
+        evaluate_member(answer, instance, path, args, kwargs, context)
+
+
+def answer_fetch(instance: Any, /, *args: Any, **options: Any) -> Any:
+    """Answer an HTTP call: run the `fetch` method of an entrypoint, or of a Durable Object.
+
+    Args:
+        instance: of the entrypoint.
+        args: the request, as `fetch_from` sends it; a URL will do.
+        options: those of a Request.
+
+    Returns:
+        The Response, or an awaitable that gives it.
+
+    Raises:
+        RpcError: there is no such method (rule E12).
+        TypeError: it returned something else (rule R7), or the arguments make no request.
+    """
+    from rpclab.workers.http.fetching import checked_response, incoming  # noqa: PLC0415
+
+    try:
+        # A Durable Object without the base answers HTTP, and nothing else (rule D16).
+        plain = not isinstance(instance, Exposed)
+        handler = instance.fetch if plain else read_member(instance, "fetch")
+    except (AttributeError, NoSuchMemberError):
+        error = RpcError("Handler does not export a fetch() function.")
+        error.add_note(
+            f"{type(instance).__name__} answers HTTP once it has `async def fetch(self, request)`"
+        )
+        raise error from None
+    return checked_response(handler(incoming(*args, **options)))
+
+
+def _host_of(binding: ServiceBinding) -> str:
+    """The host of a URL that is given without one: the name of the Worker, if it can be one."""
+    entry = binding.__handle__.entry
+    name = entry.session.name.partition("→")[2] if entry is not None else ""
+    return name if _HOST.fullmatch(name) else _ANY_HOST
