@@ -1,0 +1,124 @@
+"""A configuration as text: TOML or JSON with comments, read, with the places of its keys.
+
+Floor: config.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, NoReturn
+
+from rpclab.config.places import Path as KeyPath
+from rpclab.config.places import Place, Places, places_in_json, places_in_toml, plain_json
+from rpclab.errors import ConfigError
+
+FORMATS = (".toml", ".jsonc", ".json")
+
+
+class Document:
+    """A configuration that was read and not yet understood.
+
+    Args:
+        text: TOML, or JSON with comments and trailing commas.
+        name: what errors call it: a file, or a cell.
+        toml: whether it is TOML; by its first character if None.
+
+    Attributes:
+        data: what it says.
+
+    Raises:
+        ConfigError: the text is neither.
+    """
+
+    def __init__(self, text: str, name: str, *, toml: bool | None = None) -> None:
+        self.name = name
+        text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+        if toml is None:
+            toml = not _begins_as_json(text)
+        self.data: dict[str, Any]
+        self._places: Places
+        if toml:
+            self._read_toml(text)
+        else:
+            self._read_json(text)
+
+    @classmethod
+    def from_file(cls, path: Path) -> Document:
+        """Read a file; its name says in which format it is.
+
+        Raises:
+            ConfigError: it cannot be read, or is not what its name says.
+        """
+        if path.suffix not in FORMATS:
+            raise ConfigError(
+                f"a configuration is a {' or '.join(FORMATS)} file, not {path.suffix or path.name}",
+                filename=str(path),
+            )
+        try:
+            text = path.read_text("utf-8")
+        except OSError as error:
+            raise ConfigError(f"cannot be read: {error.strerror}", filename=str(path)) from None
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"is no text in UTF-8: {error}", filename=str(path)) from None
+        return cls(text, str(path), toml=path.suffix == ".toml")
+
+    def fail(self, path: KeyPath, message: str, hint: str = "") -> NoReturn:
+        """Raise the error of a key, or of the value at it.
+
+        Raises:
+            ConfigError: always.
+        """
+        self._fail_at(self._places.of(path), message, hint)
+
+    def line(self, path: KeyPath) -> int:
+        """The line where a key stands."""
+        return self._places.of(path).line
+
+    def _fail_at(self, place: Place, message: str, hint: str = "") -> NoReturn:
+        error = ConfigError(message, filename=self.name, line=place.line, column=place.column)
+        if hint:
+            error.add_note(hint)
+        raise error from None
+
+    def _read_toml(self, text: str) -> None:
+        try:
+            self.data = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            message, _, where = str(error).rpartition(" (at ")
+            found = re.match(r"line (\d+), column (\d+)\)", where)
+            lines = text.split("\n")
+            place = (
+                Place(*map(int, found.groups())) if found else Place(len(lines), len(lines[-1]) + 1)
+            )
+            self._fail_at(place, f"this is no TOML: {message}")
+        self._places = places_in_toml(text)
+
+    def _read_json(self, text: str) -> None:
+        plain = plain_json(text)
+        try:
+            data = json.loads(plain)
+        except json.JSONDecodeError as error:
+            self._fail_at(Place(error.lineno, error.colno), f"this is no JSON: {error.msg}")
+        try:
+            self._places = places_in_json(plain, json.loads)
+        except KeyError as error:
+            path, place = error.args
+            self._fail_at(place, f"{dotted(path)} is given twice")
+        if not isinstance(data, dict):
+            self._fail_at(Place(1, 1), "a configuration is an object, { … }")
+        self.data = data
+
+
+def _begins_as_json(text: str) -> bool:
+    return plain_json(text).lstrip()[:1] == "{" or text.lstrip()[:2] in ("//", "/*")
+
+
+def dotted(path: KeyPath) -> str:
+    """Write a path as one would speak of it: `services[0].binding`."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text

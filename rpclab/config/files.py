@@ -1,0 +1,92 @@
+"""Which configurations are meant by a path: a file, or every one below a folder.
+
+Floor: config.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from os import PathLike
+from pathlib import Path
+
+from rpclab.config.document import Document
+from rpclab.config.model import WorkerConfig
+from rpclab.config.read import read_config
+from rpclab.errors import ConfigError
+
+NAMES = ("wrangler.json", "wrangler.jsonc", "wrangler.toml")
+"""In a folder the first of these counts, as for Wrangler."""
+
+_PASSED_OVER = frozenset({"node_modules", "__pycache__", "venv"})
+
+
+def find_configs(paths: Iterable[str | PathLike[str]]) -> list[Path]:
+    """List the configuration files that some paths mean.
+
+    Args:
+        paths: files; or folders, of which all are meant that stand in them, at any depth. Folders
+            that begin with a dot, and those of installed packages, are passed over.
+
+    Raises:
+        ConfigError: a path does not exist, or there is none in a folder.
+    """
+    found: dict[Path, None] = {}
+    for given in paths:
+        path = Path(given)
+        if path.is_dir():
+            below = _below(path)
+            if not below:
+                raise ConfigError(f"no {' or '.join(NAMES)} below it", filename=str(path))
+            found |= dict.fromkeys(below)
+        elif path.exists():
+            found[path] = None
+        else:
+            raise ConfigError("there is no such file", filename=str(path))
+    return list(found)
+
+
+def _below(folder: Path) -> list[Path]:
+    found = []
+    for name, folders, files in os.walk(folder):
+        folders[:] = sorted(
+            inner for inner in folders if inner[0] != "." and inner not in _PASSED_OVER
+        )
+        chosen = next((file for file in NAMES if file in files), None)
+        if chosen:
+            found.append(Path(name, chosen))
+    return found
+
+
+def load_config(path: str | PathLike[str], *, environment: str | None = None) -> WorkerConfig:
+    """Read a configuration file.
+
+    Args:
+        path: a wrangler.toml, wrangler.jsonc or wrangler.json.
+        environment: the named environment that is meant; the top of the file if None.
+
+    Raises:
+        ConfigError: the file says something wrong, or asks for what rpclab does not have.
+    """
+    file = Path(path)
+    return read_config(Document.from_file(file), folder=file.parent, environment=environment)
+
+
+def load_configs(
+    paths: Iterable[str | PathLike[str]], *, environment: str | None = None
+) -> list[WorkerConfig]:
+    """Read the configurations that some paths mean: files, or folders of them.
+
+    Raises:
+        ConfigError: as `load_config`; or two of them have the same name.
+    """
+    configs: dict[str, WorkerConfig] = {}
+    for path in find_configs(paths):
+        config = load_config(path, environment=environment)
+        other = configs.get(config.name)
+        if other is not None:
+            raise ConfigError(
+                f'the name "{config.name}" is taken by {other.filename}', filename=config.filename
+            )
+        configs[config.name] = config
+    return list(configs.values())

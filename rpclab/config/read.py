@@ -1,0 +1,298 @@
+"""From a document to what it says of one Worker: keys checked, an environment chosen.
+
+Floor: config. The rules are Wrangler's: a named environment takes over the name, the code and the
+compatibility of the top of the file, but no variables and no bindings.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from rpclab.config.dev_vars import read_secrets
+from rpclab.config.document import Document, dotted
+from rpclab.config.keys import (
+    AT_TOP,
+    BINDINGS_NOT_INHERITED,
+    IN_ENVIRONMENT,
+    NOT_INHERITED,
+    REFUSED,
+    STAND_IN,
+    WITHOUT_EFFECT,
+)
+from rpclab.config.model import (
+    Database,
+    Migration,
+    Note,
+    ObjectNamespace,
+    Service,
+    WorkerConfig,
+)
+from rpclab.config.table import Table
+from rpclab.errors import near
+
+BEHAVIOUR = "2026-06-01"
+"""The compatibility date whose behaviour rpclab has, whatever a file says."""
+
+_OBJECT_KEYS = ("name", "class_name", "script_name", "environment")
+_SERVICE_KEYS = ("binding", "service", "entrypoint", "props", "environment", "remote")
+_DATABASE_KEYS = (
+    "binding", "database_name", "database_id", "preview_database_id", "migrations_dir",
+    "migrations_table", "migrations_pattern", "database_internal_env", "jurisdiction", "remote",
+)  # fmt: skip
+_MIGRATION_KEYS = (
+    "tag", "new_classes", "new_sqlite_classes", "renamed_classes", "deleted_classes",
+    "transferred_classes",
+)  # fmt: skip
+_REMOTE = "`remote` has no effect: it leads to what is in this sandbox"
+
+
+def read_config(
+    document: Document, *, folder: Path, environment: str | None = None
+) -> WorkerConfig:
+    """Understand a document.
+
+    Args:
+        document: what was read.
+        folder: what its paths are relative to, and where `.dev.vars` stands.
+        environment: which named environment; the top of the file if None.
+
+    Raises:
+        ConfigError: a key is unknown, wrong, or asks for something that rpclab does not have; or
+            there is no such environment.
+    """
+    return _Reader(document, folder, environment or "").read()
+
+
+class _Reader:
+    """Reads one environment of one document."""
+
+    def __init__(self, document: Document, folder: Path, environment: str) -> None:
+        self._document = document
+        self._folder = folder
+        self._environment = environment
+        self._notes: list[Note] = []
+        self._top = Table(document, (), document.data)
+        self._top.allow(AT_TOP)
+        environments = self._top.table("env")
+        self._environments = {name: environments.table(name) for name in environments.data}
+        for table in self._environments.values():
+            table.allow(IN_ENVIRONMENT)
+        self._own = self._choose(environments) if environment else self._top
+
+    def _choose(self, environments: Table) -> Table:
+        chosen = self._environments.get(self._environment)
+        if chosen is None:
+            environments.document.fail(
+                environments.path,
+                f"there is no environment {self._environment!r}",
+                near(self._environment, self._environments) or "the file has no [env.…] at all",
+            )
+        return chosen
+
+    def read(self) -> WorkerConfig:
+        self._name_what_is_not_supported()
+        self._name_what_is_not_inherited()
+        config = WorkerConfig(
+            name=self._name(),
+            main=self._holder("main").needed("main"),
+            filename=self._document.name,
+            folder=self._folder,
+            environment=self._environment,
+            environments=tuple(self._environments),
+            vars=self._vars(),
+            secrets=self._secrets(),
+            services=tuple(map(self._service, self._own.tables("services"))),
+            d1_databases=tuple(map(self._database, self._own.tables("d1_databases"))),
+            durable_objects=self._objects(),
+            migrations=tuple(map(_migration, self._holder("migrations").tables("migrations"))),
+            compatibility_date=self._compatibility_date(),
+            compatibility_flags=self._compatibility_flags(),
+            notes=tuple(sorted(self._notes, key=lambda note: note.line)),
+        )
+        self._refuse_twice()
+        return config
+
+    # What is here and what is not.
+
+    def _holder(self, key: str) -> Table:
+        """Give the table that says an inherited key: the environment's, or the top."""
+        return self._own if key in self._own else self._top
+
+    def _name(self) -> str:
+        table = self._holder("name")
+        name = table.needed("name")
+        if not re.fullmatch(r"[\w-]+", name, re.ASCII):
+            table.fail("name", f"the name of a Worker has letters, digits, - and _, not {name!r}")
+        return name if table is self._own else f"{name}-{self._environment}"
+
+    def _name_what_is_not_supported(self) -> None:
+        for key in self._own.data:
+            if key in REFUSED and self._own.data[key]:
+                advice = REFUSED[key] or STAND_IN
+                self._own.fail(key, f"rpclab has no {key}, and the Worker's code needs it", advice)
+        tables = [self._top] if self._own is self._top else [self._top, self._own]
+        for table in tables:
+            for key in table.data:
+                if key in WITHOUT_EFFECT:
+                    self._note(table, key, f"{key} {WITHOUT_EFFECT[key]}")
+        assets = self._holder("assets").data.get("assets")
+        if isinstance(assets, dict) and "binding" in assets:
+            self._holder("assets").table("assets").fail(
+                "binding", "rpclab has no assets, and the Worker's code needs them", STAND_IN
+            )
+
+    def _name_what_is_not_inherited(self) -> None:
+        if self._own is self._top:
+            return
+        where = f"env.{self._environment}"
+        for key in sorted(BINDINGS_NOT_INHERITED & self._top.data.keys()):
+            if key not in self._own:
+                text = f"{key} is not inherited: say it in {where}, too, or {where} has none"
+                self._note(self._top, key, text)
+        ours = self._own.table("vars").data
+        if "vars" in self._own:
+            top = self._top.table("vars")
+            for name in top.data.keys() - ours.keys():
+                self._note(top, name, f"vars.{name} is not inherited, and {where}.vars has none")
+
+    def _note(self, table: Table, key: str, text: str, *, warns: bool = True) -> None:
+        self._notes.append(Note(table.line(key), text, warns))
+
+    # The keys.
+
+    def _compatibility_date(self) -> str:
+        table = self._holder("compatibility_date")
+        if "compatibility_date" not in table:
+            return ""
+        date = table.data["compatibility_date"]
+        if isinstance(date, dt.date):
+            table.fail("compatibility_date", "compatibility_date is a text: quote it")
+        date = table.text("compatibility_date")
+        if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", date):
+            table.fail("compatibility_date", f"compatibility_date is yyyy-mm-dd, not {date!r}")
+        if date != BEHAVIOUR:
+            text = f"compatibility_date is read; the behaviour here is that of {BEHAVIOUR}"
+            self._note(table, "compatibility_date", text, warns=False)
+        return date
+
+    def _compatibility_flags(self) -> tuple[str, ...]:
+        table = self._holder("compatibility_flags")
+        flags = table.texts("compatibility_flags")
+        idle = [flag for flag in flags if not flag.startswith("python_")]
+        if idle:
+            text = f"compatibility_flags are read; {', '.join(idle)} changes nothing here"
+            self._note(table, "compatibility_flags", text, warns=False)
+        return flags
+
+    def _vars(self) -> dict[str, Any]:
+        table = self._own.table("vars")
+        for name, value in table.data.items():
+            try:
+                json.dumps(value)
+            except TypeError:
+                table.fail(name, f"vars.{name} is no JSON value: write it as a text")
+        return dict(table.data)
+
+    def _secrets(self) -> dict[str, str]:
+        table = self._own.table("secrets")
+        table.allow(["required"])
+        secrets = read_secrets(self._folder, self._environment)
+        for name in table.texts("required"):
+            if name not in secrets and name not in self._own.table("vars"):
+                self._note(table, "required", f"the secret {name} stands in no .dev.vars")
+        return secrets
+
+    def _service(self, table: Table) -> Service:
+        table.allow(_SERVICE_KEYS)
+        service = table.needed("service")
+        if "environment" in table:
+            better = f"{service}-{table.text('environment')}"
+            table.fail(
+                "environment", "services have no environment any more", f'service = "{better}"'
+            )
+        if table.value("remote", bool):
+            self._note(table, "remote", _REMOTE)
+        entrypoint = table.text("entrypoint", "Default")
+        return Service(
+            binding=table.needed("binding"),
+            service=service,
+            entrypoint="Default" if entrypoint == "default" else entrypoint,
+            props=table.table("props").data,
+            line=self._document.line(table.path),
+        )
+
+    def _database(self, table: Table) -> Database:
+        table.allow(_DATABASE_KEYS)
+        if table.value("remote", bool):
+            self._note(table, "remote", _REMOTE)
+        if "migrations_pattern" in table:
+            table.fail("migrations_pattern", "rpclab reads migrations_dir/*.sql, and no pattern")
+        migrations = self._folder / table.text("migrations_dir", "migrations")
+        if "migrations_dir" in table and not migrations.is_dir():
+            table.fail("migrations_dir", f"there is no folder {migrations}")
+        return Database(
+            binding=table.needed("binding"),
+            database_name=table.text("database_name"),
+            database_id=table.text("database_id"),
+            migrations_dir=migrations if migrations.is_dir() else None,
+            migrations_table=table.text("migrations_table", "d1_migrations"),
+            line=self._document.line(table.path),
+        )
+
+    def _objects(self) -> tuple[ObjectNamespace, ...]:
+        table = self._own.table("durable_objects")
+        table.allow(["bindings"])
+        return tuple(map(self._object, table.tables("bindings")))
+
+    def _object(self, table: Table) -> ObjectNamespace:
+        table.allow(_OBJECT_KEYS)
+        if "environment" in table:
+            better = f"{table.text('script_name')}-{table.text('environment')}"
+            table.fail(
+                "environment",
+                "Durable Objects have no environment of their own any more",
+                f'script_name = "{better}"',
+            )
+        return ObjectNamespace(
+            binding=table.needed("name"),
+            class_name=table.needed("class_name"),
+            script_name=table.text("script_name"),
+            line=self._document.line(table.path),
+        )
+
+    def _refuse_twice(self) -> None:
+        """Refuse a variable that two keys give."""
+        given: dict[str, str] = dict.fromkeys(self._own.table("vars").data, "vars")
+        arrays = [
+            (self._own.tables("services"), "binding"),
+            (self._own.tables("d1_databases"), "binding"),
+            (self._own.table("durable_objects").tables("bindings"), "name"),
+        ]
+        for tables, key in arrays:
+            for table in tables:
+                name = table.needed(key)
+                if name in given:
+                    table.fail(key, f"env.{name} is given twice: here and in {given[name]}")
+                given[name] = dotted(table.path)
+
+
+def _migration(table: Table) -> Migration:
+    table.allow(_MIGRATION_KEYS)
+    if "transferred_classes" in table:
+        table.fail("transferred_classes", "rpclab does not move objects from Worker to Worker")
+    renamed = table.tables("renamed_classes")
+    for entry in renamed:
+        entry.allow(["from", "to"])
+    return Migration(
+        tag=table.needed("tag"),
+        new_classes=table.texts("new_classes") + table.texts("new_sqlite_classes"),
+        deleted_classes=table.texts("deleted_classes"),
+        renamed_classes=tuple((entry.needed("from"), entry.needed("to")) for entry in renamed),
+    )
+
+
+__all__ = ["BEHAVIOUR", "NOT_INHERITED", "read_config"]

@@ -1,0 +1,183 @@
+"""Workers deployed as their configuration files say.
+
+Floor: sandbox.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+from rpclab.config import WorkerConfig, load_configs
+from rpclab.errors import ConfigError, ConfigWarning, UnknownEntrypointError
+from rpclab.workers.declarations import BindingTarget, binding
+
+if TYPE_CHECKING:
+    from rpclab.config.model import Database
+    from rpclab.sandbox import Sandbox
+    from rpclab.workers.d1 import D1Database
+    from rpclab.workers.env import Env
+    from rpclab.workers.worker import Worker
+
+MEMORY = ":memory:"
+
+
+def deploy_all(
+    sandbox: Sandbox, paths: Iterable[str | PathLike[str]], environment: str | None
+) -> list[Worker]:
+    """Deploy the Workers of some configuration files.
+
+    Args:
+        sandbox: where.
+        paths: files, or folders of them.
+        environment: the named environment that is meant, or None.
+
+    Raises:
+        ConfigError: as `rpclab.config.load_configs`; or the code of a Worker is no `.py` file, or a
+            service names an entrypoint that its Worker does not export.
+        Exception: whatever the code of a Worker raises.
+    """
+    configs = load_configs(paths, environment=environment)
+    sources = [read_source(config) for config in configs]
+    for config in configs:
+        warn(config)
+    workers = []
+    for config, source in zip(configs, sources, strict=True):
+        check_bindings(sandbox, config)  # those to Workers that are there; the others below
+        worker = sandbox.deploy(
+            config.name,
+            source=source,
+            filename=str(config.main_file),
+            folder=config.main_file.parent,
+            **options_of(config, sandbox),
+        )
+        hide_secrets(worker.env, config)
+        workers.append(worker)
+    for config in configs:
+        check_bindings(sandbox, config, own=True)
+    return workers
+
+
+def hide_secrets(env: Env, config: WorkerConfig) -> None:
+    """Let no display of an environment show what `.dev.vars` gives."""
+    object.__setattr__(env, "__secret__", frozenset(config.secrets))
+
+
+def options_of(config: WorkerConfig, sandbox: Sandbox) -> dict[str, Any]:
+    """Give what `Sandbox.prepare` is to be told of a Worker, beside its name.
+
+    Its databases have the tables that their migrations make.
+
+    Raises:
+        D1Error: a migration failed.
+    """
+    options: dict[str, Any] = {
+        "vars": config.texts,
+        "json": config.values,
+        "bind": bindings_of(config),
+    }
+    if config.d1_databases:
+        options["d1"] = {each.binding: _database(each, sandbox) for each in config.d1_databases}
+    if config.durable_objects:
+        options["objects"] = {each.binding: each.target for each in config.durable_objects}
+    return options
+
+
+def _database(declared: Database, sandbox: Sandbox) -> D1Database:
+    """Give the database, which several Workers may share, with its migrations applied.
+
+    It is kept where the sandbox keeps what is stored: in its folder, or in memory.
+    """
+    from rpclab.workers.migrations import apply_migrations_now  # noqa: PLC0415 - opens SQLite
+
+    folder = sandbox._storage  # what `Sandbox(storage=…)` was given
+    if folder is None:
+        database = sandbox.d1(f"{MEMORY}{declared.key}")
+    else:
+        (folder / "d1").mkdir(parents=True, exist_ok=True)
+        name = re.sub(r"[^\w.-]", "_", declared.key)
+        database = sandbox.d1(folder / "d1" / f"{name}.sqlite")
+    if declared.migrations_dir is not None:
+        apply_migrations_now(database, declared.migrations_dir, table=declared.migrations_table)
+    return database
+
+
+def bindings_of(config: WorkerConfig) -> Mapping[str, BindingTarget]:
+    """Give the service bindings of a Worker.
+
+    Raises:
+        ConfigError: the text of one is no binding.
+    """
+    return {
+        service.binding: binding(service.target, props=service.props) for service in config.services
+    }
+
+
+def read_source(config: WorkerConfig) -> str:
+    """Read the code of a Worker.
+
+    Raises:
+        ConfigError: its `main` is no `.py` file, or cannot be read.
+    """
+    path = config.main_file
+    if path.suffix != ".py":
+        raise ConfigError(
+            f"main is a .py file, not {config.main!r}: rpclab runs Workers in Python",
+            filename=config.filename,
+        )
+    try:
+        return path.read_text("utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"main = {config.main!r} cannot be read: {error.strerror}", filename=config.filename
+        ) from None
+
+
+def warn(config: WorkerConfig) -> None:
+    """Warn once of all in a configuration that has no effect here."""
+    text = config.warning()
+    if text:
+        # The caller of Sandbox.from_config is three calls above.
+        warnings.warn(ConfigWarning(text), stacklevel=4)
+
+
+def check_bindings(sandbox: Sandbox, config: WorkerConfig, *, own: bool = False) -> None:
+    """Refuse bindings whose Worker is there and has no such entrypoint or class.
+
+    Args:
+        sandbox: where the Workers are.
+        config: what has the bindings.
+        own: look at those to itself as well, for this version of it is deployed.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    workers = sandbox.workers
+    if not own:
+        workers.pop(config.name, None)
+    for service in config.services:
+        worker = workers.get(service.service)
+        if worker is not None:
+            with _at(config, service.line):
+                worker.entrypoint(service.entrypoint)
+    for namespace in config.durable_objects:
+        worker = workers.get(namespace.script_name or config.name)
+        if worker is not None:
+            with _at(config, namespace.line):
+                worker.object_class(namespace.class_name)
+
+
+@contextmanager
+def _at(config: WorkerConfig, line: int) -> Iterator[None]:
+    """Say of an unknown entrypoint where the configuration names it."""
+    try:
+        yield
+    except UnknownEntrypointError as error:
+        failed = ConfigError(str(error), filename=config.filename, line=line)
+        for note in getattr(error, "__notes__", ()):
+            failed.add_note(note)
+        raise failed from None

@@ -1,0 +1,123 @@
+"""What there is to know of Workers: from their configuration files, or from a live sandbox.
+
+Floor: typegen. From files no code is run. In a sandbox the code has run already, and its text is
+read as from a file.
+"""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Iterable
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rpclab.config import WorkerConfig, find_configs, load_config
+from rpclab.configured import read_source
+from rpclab.errors import ConfigError
+from rpclab.rpc.bindings import ServiceBinding
+from rpclab.sandbox import NOTEBOOK
+from rpclab.typegen.sources import Source
+from rpclab.typegen.stub import Described, Leads, Written, write_stub
+from rpclab.workers.objects import DurableObjectNamespace
+
+if TYPE_CHECKING:
+    from rpclab.sandbox import Sandbox
+    from rpclab.workers.worker import Worker
+
+COMMAND = "python -m rpclab types"
+
+
+def types_of_configs(
+    paths: Iterable[str | PathLike[str]], environment: str | None = None
+) -> dict[Path, Written]:
+    """Write the types of the Workers of some configuration files.
+
+    Args:
+        paths: files, or folders of them.
+        environment: the named environment that is meant; if None the top of each file, and a
+            text variable may have the value of any of its environments.
+
+    Returns:
+        For each file what its types are; its services are known where they lead to one of these.
+
+    Raises:
+        ConfigError: as `rpclab.config.load_config`; or the code of a Worker is no Python.
+    """
+    configs = {path: load_config(path, environment=environment) for path in find_configs(paths)}
+    sources = {config.name: _source_of(config) for config in configs.values()}
+    return {
+        path: write_stub(_described(config, path, environment), sources, command=COMMAND)
+        for path, config in configs.items()
+    }
+
+
+def _source_of(config: WorkerConfig) -> Source:
+    file = config.main_file
+    try:
+        return Source(read_source(config), file.parent, str(file))
+    except SyntaxError as error:
+        raise ConfigError(
+            f"this is no Python: {error.msg}",
+            filename=error.filename or str(file),
+            line=error.lineno or 0,
+            column=error.offset or 0,
+        ) from None
+
+
+def _described(config: WorkerConfig, path: Path, environment: str | None) -> Described:
+    all_of_them = [config]
+    if environment is None:
+        all_of_them += [load_config(path, environment=name) for name in config.environments]
+    texts = {
+        name: tuple(str(each.vars[name]) for each in all_of_them if name in each.vars)
+        for name, value in config.vars.items()
+        if isinstance(value, str)
+    }
+    return Described(
+        name=config.name,
+        texts={**texts, **dict.fromkeys(config.secrets, ())},
+        values=config.values,
+        services={each.binding: Leads(each.service, each.entrypoint) for each in config.services},
+        objects={
+            each.binding: Leads(each.script_name or config.name, each.class_name)
+            for each in config.durable_objects
+        },
+        databases=[each.binding for each in config.d1_databases],
+    )
+
+
+def types_of_sandbox(sandbox: Sandbox, worker: str = NOTEBOOK) -> Written:
+    """Write the types of a Worker of a sandbox, or of the program around them.
+
+    Raises:
+        UnknownBindingError: no Worker of that name is deployed.
+    """
+    env = sandbox.env if worker == NOTEBOOK else sandbox.worker(worker).env
+    targets = sandbox.bindings(worker)
+    described = Described(worker)
+    for name in env:
+        value: Any = env[name]
+        if isinstance(value, ServiceBinding) and name in targets:
+            described.services[name] = Leads(targets[name].worker, targets[name].entrypoint)
+        elif isinstance(value, DurableObjectNamespace):
+            described.objects[name] = Leads(*value._home.ids.namespace.split("#"))
+        elif type(value).__name__ == "D1Database":
+            described.databases.append(name)
+        elif isinstance(value, str):
+            described.texts[name] = () if name in env.__secret__ else (value,)
+        else:
+            described.values[name] = value
+    found = {name: _source_of_worker(each) for name, each in sandbox.workers.items()}
+    sources = {name: source for name, source in found.items() if source is not None}
+    return write_stub(described, sources, command="%rpclab types")
+
+
+def _source_of_worker(worker: Worker) -> Source | None:
+    filename = str(worker.module.__file__)
+    text = vars(worker.module).get("__source__") or "".join(linecache.getlines(filename))
+    folder = Path(filename).parent if Path(filename).is_file() else None
+    try:
+        return Source(text, folder, filename) if text else None
+    except SyntaxError:
+        return None

@@ -1,0 +1,130 @@
+"""What `import` means in the code of one Worker: `workers`, and the modules beside its main file.
+
+Floor: workers. Both are per Worker, through an import function in the builtins of its modules:
+`sys.modules` and `sys.path` are left alone, so two Workers may each have a `pages.py`, a user's own
+workers.py is safe, and a new version of a Worker runs its modules anew.
+"""
+
+from __future__ import annotations
+
+import builtins
+import importlib.util
+import sys
+import types
+from importlib.machinery import SOURCE_SUFFIXES, FileFinder, ModuleSpec, SourceFileLoader
+from os import PathLike, fspath
+from typing import Any
+
+
+class Imports:
+    """The import function of one version of a Worker.
+
+    Args:
+        given: modules that are there from the start, by name.
+        folder: where the modules of the Worker itself stand, if it has any. They come before
+            installed ones of the same name, as those beside a script do.
+    """
+
+    def __init__(
+        self, given: dict[str, types.ModuleType], folder: str | PathLike[str] | None = None
+    ) -> None:
+        self._modules = given
+        self._folder = fspath(folder) if folder is not None else None
+        self._elsewhere: set[str] = set()  # names that are no module of the Worker
+        self.builtins = {**vars(builtins), "__import__": self._import}
+
+    def _import(
+        self,
+        name: str,
+        globals: Any = None,
+        locals: Any = None,
+        fromlist: Any = (),
+        level: int = 0,
+    ) -> types.ModuleType:
+        full = importlib.util.resolve_name("." * level + name, _package(globals)) if level else name
+        first = full.partition(".")[0]
+        if not self._has(first):
+            return builtins.__import__(name, globals, locals, fromlist, level)
+        module = self._load(full)
+        if not fromlist:
+            # `import a.b` binds `a`; from inside a package this cannot be reached.
+            return self._modules[first]
+        for part in fromlist:
+            if part != "*" and not hasattr(module, part) and hasattr(module, "__path__"):
+                self._find(f"{full}.{part}", load=True)
+        return module
+
+    def _has(self, first: str) -> bool:
+        if first in self._modules:
+            return True
+        if self._folder is None or first in self._elsewhere:
+            return False
+        spec = self._find(first)
+        # A folder without __init__.py comes last, after what is installed.
+        if spec is None or (spec.loader is None and _is_installed(first)):
+            self._elsewhere.add(first)
+            return False
+        return True
+
+    def _find(self, full: str, *, load: bool = False) -> ModuleSpec | None:
+        """Look for a module among the Worker's own; load it, if wanted and there."""
+        parent, _, _ = full.rpartition(".")
+        folders = self._modules[parent].__path__ if parent else [self._folder]
+        for folder in folders:
+            if folder is not None:
+                # A finder of our own, for the shared ones remember what a folder had.
+                finder = FileFinder(folder, (SourceFileLoader, SOURCE_SUFFIXES))
+                spec = finder.find_spec(full)
+                if spec is not None:
+                    if load:
+                        self._load(full)
+                    return spec
+        return None
+
+    def _load(self, full: str) -> types.ModuleType:
+        if full in self._modules:
+            return self._modules[full]
+        parent, _, last = full.rpartition(".")
+        if parent:
+            package = self._load(parent)
+            if not hasattr(package, "__path__"):
+                raise ModuleNotFoundError(
+                    f"No module named {full!r}; {parent!r} is not a package", name=full
+                )
+        spec = self._find(full)
+        if spec is None:
+            raise ModuleNotFoundError(f"No module named {full!r}", name=full)
+        module = self._run(full, spec)
+        if parent:
+            setattr(self._modules[parent], last, module)
+        return module
+
+    def _run(self, full: str, spec: ModuleSpec) -> types.ModuleType:
+        module = importlib.util.module_from_spec(spec)
+        module.__dict__["__builtins__"] = self.builtins
+        self._modules[full] = module  # before it runs, for modules may import one another
+        if isinstance(spec.loader, SourceFileLoader):
+            # From its text each time: what is cached tells edits apart by the second alone.
+            path = spec.loader.get_filename(full)
+            code = spec.loader.source_to_code(spec.loader.get_data(path), path)
+            try:
+                exec(code, module.__dict__)  # noqa: S102 - running it is the point
+            except BaseException:
+                del self._modules[full]
+                raise
+        return module
+
+
+def _package(globals_: Any) -> str:
+    """The package that a relative import starts from."""
+    package = (globals_ or {}).get("__package__")
+    if not package:
+        raise ImportError(
+            "attempted relative import with no known parent package: the main file of a Worker"
+            " is in none, so name the module without the dots"
+        )
+    return str(package)
+
+
+def _is_installed(name: str) -> bool:
+    return name in sys.modules or importlib.util.find_spec(name) is not None
