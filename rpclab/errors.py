@@ -14,12 +14,19 @@ Floor: errors, the lowest. Imports nothing of rpclab.
     ├── DisposedError               the stub or promise was used after its release
     ├── ContextEndedError           the execution context at one end is over
     ├── CallCancelledError          the call was cancelled before it had a result
-    ├── DisconnectedError           the session ended first
+    ├── DisconnectedError           the session ended first, or the other end of a stream is gone
+    ├── StreamLockedError           (a TypeError) the stream was sent, or is being read or written
+    ├── StreamClosedError           (a TypeError) the stream takes no more chunks
     ├── UnknownBindingError         the binding's Worker is not deployed
-    └── UnknownEntrypointError      the Worker exports no such entrypoint
+    ├── D1Error                     a database refused an SQL statement, or failed in it
+    ├── UnknownEntrypointError      the Worker exports no such entrypoint
+    └── ConfigError                 (a ValueError) a configuration file says something wrong
 
     ResourceWarning
     └── UndisposedStubWarning       a context ended, and its code had not disposed all its stubs
+
+    UserWarning
+    └── ConfigWarning               a configuration file says something that has no effect here
 
 An error that was raised at the other side of a session has `remote = True` (rule Z2).
 Errors derived from RpcError keep their class between Python peers.
@@ -98,7 +105,21 @@ class CallCancelledError(RpcError):
 
 
 class DisconnectedError(RpcError):
-    """The session to the other Worker ended before the answer came."""
+    """The session to the other Worker, or the other end of a stream, ended before its time.
+
+    Attributes:
+        retryable: whether the same may succeed when it is tried again (rules S9, S16).
+    """
+
+    retryable = False
+
+
+class StreamLockedError(RpcError, TypeError):
+    """The stream was sent, or somebody else reads or writes it (rules S5, S6)."""
+
+
+class StreamClosedError(RpcError, TypeError):
+    """The stream takes no more chunks: it was closed, or its sink has failed (rule S15)."""
 
 
 class UnknownBindingError(RpcError):
@@ -107,6 +128,46 @@ class UnknownBindingError(RpcError):
 
 class UnknownEntrypointError(RpcError):
     """The Worker does not export that entrypoint (rules E9, E10)."""
+
+
+class D1Error(RpcError):
+    """A database refused an SQL statement, a value for it, or failed while it ran it.
+
+    Attributes:
+        code: SQLite's name of what went wrong, such as "SQLITE_CONSTRAINT_UNIQUE", or D1's.
+        sql: the statement; "" where it is about none.
+        offset: where in `sql` it goes wrong, in characters; None where that is not known.
+        line: the line of that place, from 1; None likewise.
+        column: the column of that place, from 1; None likewise.
+    """
+
+    code: str = "D1_ERROR"
+    sql: str = ""
+    offset: int | None = None
+    line: int | None = None
+    column: int | None = None
+
+
+class ConfigError(RpcError, ValueError):
+    """A configuration file says something that is wrong, or that cannot be had here.
+
+    Args:
+        message: what is wrong.
+        filename: the file, or the cell.
+        line: where in it, from 1; 0 where the whole file is meant.
+        column: where in the line, from 1.
+    """
+
+    def __init__(self, message: str, *, filename: str = "", line: int = 0, column: int = 0) -> None:
+        place = ":".join(str(part) for part in (filename, line, column) if part)
+        super().__init__(f"{place}: {message}" if place else message)
+        self.filename = filename
+        self.line = line
+        self.column = column
+
+
+class ConfigWarning(UserWarning):
+    """A configuration file says something that has no effect here, or less than it seems."""
 
 
 class UndisposedStubWarning(ResourceWarning):
@@ -124,6 +185,16 @@ STEERING = ("StopIteration", "StopAsyncIteration", "GeneratorExit", "CancelledEr
 STUB_DISPOSED = "RPC stub used after being disposed."
 PROMISE_DISPOSED = "RPC promise used after being disposed."
 HOST_CONTEXT_ENDED = "The execution context which hosts this callback is no longer running."
+READABLE_LOCKED = "The ReadableStream has been locked to a reader."
+READABLE_IN_USE = "This ReadableStream is currently locked to a reader."
+READABLE_BROKEN = "ReadableStream received over RPC disconnected prematurely."
+READER_GONE = "Network connection lost."
+WRITABLE_LOCKED = "This WritableStream is currently locked to a writer."
+WRITABLE_CLOSED = "This WritableStream has been closed."
+WRITER_GONE = (
+    "WritableStream received over RPC was disconnected because the remote execution context has"
+    " ended."
+)
 CALL_CONTEXT_ENDED = "The execution context responding to this call was canceled."
 
 

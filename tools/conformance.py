@@ -103,8 +103,9 @@ def page() -> str:
     if count["open"]:
         waiting = [rule.id for rule in RULES.values() if rule.state == "open"]
         lines += ["## Without a test", "", ", ".join(waiting), ""]
-    lines += ["## Not yet", "", *head("what", "why")]
-    lines += [row(AREAS.get(name, name), why) for name, why in NOT_YET.items()]
+    if NOT_YET:
+        lines += ["## Not yet", "", *head("what", "why")]
+        lines += [row(AREAS.get(name, name), why) for name, why in NOT_YET.items()]
     lines += ["", "## Different on purpose", "", *head("rule", "Workers RPC", "rpclab")]
     lines += [row(name, RULES[name].says, why) for name, why in DIFFERENCES.items()]
     for area, title in AREAS.items():

@@ -14,8 +14,7 @@ from rpclab.codecs.sharing import FORBIDDEN, keeps_identity
 from rpclab.core.containers import CONTAINER_TYPES, DICT_TYPES
 
 LIST, DICT, SET, TUPLE, FROZENSET, LEAF, ERROR = range(7)
-_KINDS: dict[type, int] = {list: LIST, set: SET, tuple: TUPLE, frozenset: FROZENSET}
-_KINDS.update(dict.fromkeys(DICT_TYPES, DICT))
+_KINDS: dict[type, int] = {list: LIST, dict: DICT, set: SET, tuple: TUPLE, frozenset: FROZENSET}
 _SHELLS: dict[int, type] = {LIST: list, DICT: dict, SET: set}
 _CAUSES = 32  # how long a chain of causes may be
 
@@ -66,6 +65,7 @@ def flatten(root: Any, nesting: int, depth: int = 1) -> list[list[Any]]:
         depth = depths[len(nodes)]
         parts: Any = value
         if kind in DICT_TYPES:
+            kind = dict
             parts = [[visit(key), visit(item)] for key, item in value.items()]
         elif kind in CONTAINER_TYPES:
             parts = [visit(item) for item in value]

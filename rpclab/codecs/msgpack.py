@@ -5,6 +5,7 @@ Floor: codecs. One for each end of a session. Dialect: `MSGPACK`.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgpack
@@ -12,6 +13,7 @@ import msgpack
 from rpclab.codecs import exceptions
 from rpclab.codecs.graphs import Node, flatten, unflatten
 from rpclab.codecs.paths import largest, path_of
+from rpclab.codecs.records import RECORDS, Record, named
 from rpclab.codecs.refusals import too_deep, unsendable
 from rpclab.codecs.sharing import is_ndarray, is_shared
 from rpclab.codecs.values import (
@@ -24,22 +26,25 @@ from rpclab.codecs.values import (
     JOINT,
     NDARRAY,
     NODE,
-    SCALARS,
+    RECORD,
     UUID,
     encode_ndarray,
 )
 from rpclab.core.containers import DICT_TYPES
 from rpclab.core.dialects import MSGPACK
-from rpclab.core.messages import CALL, KEYWORDS, REJECT, RESOLVE, Message
+from rpclab.core.messages import CALL, KEYWORDS, REJECT, RESOLVE, SCALARS, STREAM, Message
 from rpclab.core.promised import Unreadable
-from rpclab.core.references import PLACEHOLDER, Here
+from rpclab.core.references import WRITABLE, Here
 from rpclab.core.targets import Exposed
 from rpclab.errors import DataCloneError, MessageTooLargeError, RemoteProtocolError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rpclab.core.session import Session
 
 ExtType = msgpack.ExtType
+_extension_type = partial(tuple.__new__, ExtType)  # without its checks: made for each reference
 
 
 class MsgpackCodec:
@@ -47,6 +52,9 @@ class MsgpackCodec:
 
     Args:
         session: whose `outgoing` and `incoming` number what passes by reference.
+
+    Attributes:
+        pack: C's own way to bytes; enough where the user gave scalars only.
     """
 
     dialect = MSGPACK
@@ -57,9 +65,10 @@ class MsgpackCodec:
         self._packers = [self._new_packer()]
         self._level = 0
         self._recording: Any = None
+        self._undo: list[Callable[[], None]] = []
         self._depth = 0
         self._unfinished = False
-        self._pack = self._packers[0].pack
+        self.pack = self._packers[0].pack
         self._unpacking: dict[str, Any] = {
             "ext_hook": self._extension,
             "strict_map_key": False,
@@ -89,11 +98,13 @@ class MsgpackCodec:
             if type(value) not in SCALARS and not isinstance(value, Exposed):
                 return self._encode_containers(message, values)
         try:
-            frame: bytes = self._pack(message)
+            frame: bytes = self.pack(message)
         except BaseException as error:
             raise self._failure(error, message) from None
         if len(frame) > self._limits.message_bytes:
             raise self._too_large(message, len(frame))
+        if self._undo:
+            self._undo = []
         return frame
 
     def _encode_containers(self, message: Message, values: list[Any]) -> bytes:
@@ -101,16 +112,18 @@ class MsgpackCodec:
         try:
             if is_shared(values, self._limits.nesting):
                 written = self._numbered(message)
-            frame: bytes = self._pack(written)
+            frame: bytes = self.pack(written)
         except BaseException as error:
             raise self._failure(error, message) from None
         if len(frame) > self._limits.message_bytes:
             raise self._too_large(message, len(frame))
+        if self._undo:
+            self._undo = []
         return frame
 
     def _numbered(self, message: Message) -> Message:
         """The same message, with the containers of its values numbered."""
-        if message[0] == CALL:
+        if message[0] in (CALL, STREAM):
             options = dict(message[5]) if len(message) > 5 else {}
             both = [message[4], options.pop(KEYWORDS, None)]
             joint = flatten(both, self._limits.nesting, depth=-1)
@@ -161,14 +174,24 @@ class MsgpackCodec:
             return dict(value)
         if kind is Node:
             return ExtType(NODE, value.number.to_bytes(4, "big"))
+        record = RECORDS.get(kind)
+        if record is not None:
+            return self._record(value, record)
         try:
             refer = self._recording or self._session.outgoing
             reference = refer.refer(value)
         except Here as here:
             return self._here(here.value)
         if reference is not None:
-            return ExtType(reference[0], reference[1].to_bytes(8, "big", signed=True))
+            return _extension_type((reference[0], reference[1].to_bytes(8, "big", signed=True)))
         return self._uncommon(value, kind)
+
+    def _record(self, value: Any, record: Record) -> Any:
+        copied = self._recording is not None or self._session.outgoing.copying
+        parts, undo = record.take_apart(value, copied=copied)
+        if undo is not None:
+            self._undo.append(undo)
+        return ExtType(RECORD, self._nested([record.name, parts]))
 
     def _here(self, value: Any) -> Any:
         return value if type(value) in SCALARS else ExtType(INLINE, self._value(value))
@@ -193,12 +216,19 @@ class MsgpackCodec:
     def _renew(self) -> None:
         # A packer that failed keeps what it had written; it is not used again.
         self._packers = [self._new_packer()]
-        self._pack = self._packers[0].pack
+        self.pack = self._packers[0].pack
+
+    def _take_back(self) -> None:
+        """Give back what the values of a message have lost by being packed: it is not sent."""
+        undo, self._undo = self._undo, []
+        for give_back in undo:
+            give_back()
 
     def _failure(self, error: BaseException, message: Message) -> BaseException:
         """Turn what went wrong while packing into an error that says where."""
         self._level = 0
         self._renew()
+        self._take_back()
         if isinstance(error, (ValueError, RecursionError)) and "recursion" in str(error):
             error = too_deep(self._limits.nesting)
         if isinstance(error, DataCloneError) and not error.path:
@@ -209,6 +239,7 @@ class MsgpackCodec:
         return error
 
     def _too_large(self, message: Message, size: int) -> MessageTooLargeError:
+        self._take_back()
         limit = self._limits.message_bytes
         words = f"{limit // 2**20}MiB" if limit % 2**20 == 0 else f"{limit} bytes"
 
@@ -271,7 +302,7 @@ class MsgpackCodec:
 
     def _extension(self, code: int, data: bytes) -> Any:
         """What msgpack asks for each extension type."""
-        if code <= PLACEHOLDER:
+        if code <= WRITABLE:
             return self._session.incoming.take(code, int.from_bytes(data, "big", signed=True))
         read = DECODERS.get(code)
         if read is not None:
@@ -290,12 +321,21 @@ class MsgpackCodec:
             return _Joint(unflatten(self._part(data)))
         if code == INLINE:
             return self._part(data)
+        if code == RECORD:
+            return self._read_record(*self._part(data))
         if code == EXCEPTION:
             name, arguments, attributes, notes = self._part(data)
             error = exceptions.rebuild(name, arguments)
             exceptions.complete(error, attributes, None, notes)
             return error
         raise RemoteProtocolError(f"the peer sent an extension type of unknown code {code}")
+
+    def _read_record(self, name: str, parts: list[Any]) -> Any:
+        try:
+            return named(name).build(parts)
+        except Exception as why:  # of a name that is unknown here, say
+            self._unfinished = True
+            return self._session.incoming.unreadable(why)
 
 
 class _Joint:

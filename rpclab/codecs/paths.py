@@ -11,11 +11,13 @@ from typing import Any
 import msgpack
 
 from rpclab.core.containers import CONTAINER_TYPES, DICT_TYPES, contents
-from rpclab.core.messages import CALL, KEYWORDS, RESOLVE, Message
+from rpclab.core.messages import CALL, KEYWORDS, RESOLVE, STREAM, Message
 
 
 def places(message: Message) -> list[tuple[str, Any]]:
     """The values of a message, each with how its path begins."""
+    if message[0] == STREAM:
+        return [("the chunk", value) for value in message[4]]
     if message[0] == CALL:
         options = message[5] if len(message) > 5 else {}
         named = options.get(KEYWORDS, {}) or {}

@@ -14,11 +14,12 @@ import uuid
 from decimal import Decimal
 from typing import Any
 
+from rpclab.codecs.records import advice as record_advice
 from rpclab.errors import DataCloneError
 
 _BY_NAME: dict[str, str] = {
-    "generator": "send a list of what it yields",
-    "async_generator": "send a list of what it yields",
+    "generator": "wrap it in ReadableStream, or send a list of what it yields",
+    "async_generator": "wrap it in ReadableStream, or send a list of what it yields",
     "coroutine": "await it first",
     "Future": "await it first",
     "Task": "await it first",
@@ -33,8 +34,19 @@ _BY_NAME: dict[str, str] = {
     "dict_keys": "send list(value)",
     "dict_values": "send list(value)",
     "dict_items": "send dict(value)",
+    "FormData": "send it as the body of a Request or Response, or send list(value.items())",
+    "ParseResult": "send value.geturl()",
+    "SplitResult": "send value.geturl()",
+    "URL": "send str(value)",
     "ExtType": "extension types belong to the protocol; send its parts",
     "Timestamp": "send value.to_datetime()",
+    "D1Database": "a database stays with the Workers it is bound to: send the rows, or a stub of"
+    " an RpcTarget that asks it",
+    "D1DatabaseSession": "a database stays with the Workers it is bound to: send the rows",
+    "DurableObjectNamespace": "a namespace stays with the Workers it is bound to: send a stub of"
+    " one object",
+    "DurableObjectId": "send str(id), and make it again with id_from_string()",
+    "D1PreparedStatement": "run it, and send the rows",
 }
 
 _CONVERSIONS: dict[type, str] = {
@@ -88,6 +100,8 @@ def _advice(value: Any, kind: type) -> str:
     if kind.__module__.partition(".")[0] == "numpy":
         scalar = not hasattr(kind, "__array_finalize__")
         return "send value.item()" if scalar else "send numpy.asarray(value)"
+    if record_advice(value):
+        return f"a subclass would lose its class: {record_advice(value)}"
     for base, conversion in _CONVERSIONS.items():
         if isinstance(value, base):
             return f"a subclass of {base.__name__} would lose its class: send {conversion}"

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgpack
 
+from rpclab.codecs.records import RECORDS
 from rpclab.codecs.refusals import too_deep, unsendable
 from rpclab.core.containers import CONTAINER_TYPES
 
@@ -32,14 +33,16 @@ def is_ndarray(kind: type) -> bool:
 
 def keeps_identity(kind: type) -> bool:
     """Whether a type that holds no values, as far as C sees, keeps its identity in a message."""
-    return kind is array.array or issubclass(kind, BaseException) or is_ndarray(kind)
+    if kind is array.array or kind in RECORDS:
+        return True
+    return issubclass(kind, BaseException) or is_ndarray(kind)
 
 
 class _Watched(dict[type, bool]):
     """Which types `is_shared` must look at; a type is judged when it is first met."""
 
     def __missing__(self, kind: type) -> bool:
-        watched = keeps_identity(kind)
+        watched = kind in CONTAINER_TYPES or keeps_identity(kind)
         # A user's class is judged anew each time: to remember it would keep it alive.
         if not kind.__flags__ & _HEAP_TYPE:
             self[kind] = watched

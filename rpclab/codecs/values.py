@@ -16,18 +16,17 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+from rpclab.codecs.records import RECORDS
 from rpclab.codecs.refusals import unsendable
 from rpclab.codecs.sharing import FORBIDDEN, ignore, is_ndarray
 from rpclab.core.containers import CONTAINER_TYPES, DICT_TYPES
 from rpclab.core.hooks import Hook
+from rpclab.core.messages import SCALARS
 from rpclab.core.targets import is_target
 from rpclab.errors import DataCloneError
 
 (TUPLE, SET, FROZENSET, INTEGER, DATETIME, DATE, TIME, TIMEDELTA, DECIMAL, UUID, PATTERN, ARRAY,
- NDARRAY, EXCEPTION, GRAPH, JOINT, NODE, INLINE) = range(16, 34)  # fmt: skip
-
-
-SCALARS = frozenset({type(None), bool, int, float, str, bytes})
+ NDARRAY, EXCEPTION, GRAPH, JOINT, NODE, INLINE, RECORD) = range(16, 35)  # fmt: skip
 
 
 def _zone(holder: dt.datetime | dt.time) -> Any:
@@ -189,6 +188,8 @@ def _is_sendable_leaf(value: Any, kind: type) -> bool:
         return True
     if is_ndarray(kind):
         return not value.dtype.hasobject
+    if kind in RECORDS:
+        return not getattr(value, "body_used", False)
     # A promise may still fail, so it is not taken along in an error.
     refers = is_target(value) or isinstance(value, Hook) or hasattr(kind, "__rpc_handle__")
     return refers and kind not in FORBIDDEN

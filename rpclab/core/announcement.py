@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rpclab.core.ahead import SendFirst
 from rpclab.core.hooks import Hook
-from rpclab.core.imports import REJECTED
+from rpclab.core.imports import REJECTED, RESOLVED
 from rpclab.core.messages import REJECT, RESOLVE
 from rpclab.errors import LocalProtocolError
 
@@ -43,14 +44,33 @@ class Announcement(Hook):
         if session.host.special:
             session.host.mark_announced(pending, message)
         try:
-            frame = session._encode(message, [value])
+            frame = self._packed(message, value)
         except Exception as error:
-            session.outgoing.withdraw()
+            session.outgoing.settle_ahead(sent=False)
             frame = session._encode([REJECT, self.id, error, False], [])
         session.send_frame(frame)
-        if not session.outgoing.references:
+        plain = not session.outgoing.references
+        session.outgoing.settle_ahead(sent=True)
+        if session.host.observe is not None:
+            kind = "resolved" if pending.state == RESOLVED else "rejected"
+            session.host.observe((kind, session.label, self.id, plain, len(frame)))
+        if plain:
             del session.exports[self.id]
             self.release()
+
+    def _packed(self, message: list[Any], value: Any) -> bytes:
+        outgoing = self._session.outgoing
+        while True:
+            try:
+                return self._session._encode(message, [value])
+            except SendFirst as first:
+                # A stream in the value moves on to where the promise was sent.
+                outgoing.withdraw()
+                outgoing.ahead[id(first.value)] = first.send()
+                outgoing.begin(self._session.keeper)
+            except Exception:
+                outgoing.withdraw()
+                raise
 
     def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
         """Nothing is ever called on it: the peer waits for the value."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from rpclab.core.containers import contents
+from rpclab.core.containers import DICT_TYPES, contents
 from rpclab.core.hooks import BrokenHook, ForwardHook, Hook, OnwardHook, TargetHook
 from rpclab.core.imports import PENDING, REJECTED, RESOLVED
 from rpclab.core.targets import is_target, no_such_step
@@ -20,13 +20,14 @@ from rpclab.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rpclab.core.contexts import ExecutionContext
     from rpclab.core.handles import Handle
     from rpclab.core.imports import Pending
     from rpclab.core.promised import Promised
     from rpclab.core.session import Session
+    from rpclab.core.streams import End
 
 Delivery = tuple["Answer", Any, Any, Any, Any]
 """(answer, path, args, kwargs, promised): a call on its way to the target."""
@@ -41,25 +42,26 @@ class Answer:
     Attributes:
         value: the result as the method returned it, or the error.
         params: the handles among the arguments; disposed when the method has returned (rule O7).
+        ends: the streams among the arguments; then they belong to the context of the method.
+        size: of the message, in bytes, if it is a write to a stream.
         path: the whole path asked for, for the words of rule C7.
     """
 
+    # What every call reads has a slot; it costs less than half of what a class's default does.
+    __slots__ = (
+        "__dict__", "_after", "_hook", "_part", "context", "id", "params", "plain", "pulled",
+        "queue", "serving", "session", "state", "value", "via",
+    )  # fmt: skip
+
     # Defaults stand on the class: most answers need none of these of their own.
-    state = PENDING
-    value: Any = None
-    context: ExecutionContext | None = None
-    via: Hook | None = None
     running: Any = None
     remote = True
-    serving = False
     path: tuple[str, ...] = ()
-    plain = True
-    pulled: Any = True
     deadline: Any = None
-    queue: deque[Delivery] | None = None
+    ends: list[End] | None = None
+    size = 0
     onward: OnwardHook | None = None
-    _hooks: dict[int, tuple[Any, Hook]] | None = None
-    _after: list[Callable[[], None]] | None = None
+    _others: dict[int, tuple[Any, Hook]] | None = None
     # For the accounting of a trace: see trace/accounting.py.
     moment: int | None = None
     origin: Answer | None = None
@@ -71,6 +73,19 @@ class Answer:
         self.session: Session | None = session
         self.id = answer_id
         self.params = params
+        self.state = PENDING
+        self.value: Any = None
+        self.context: ExecutionContext | None = None
+        self.via: Hook | None = None
+        self.serving = False
+        self.plain = True
+        self.pulled: Any = True
+        self.queue: deque[Delivery] | None = None
+        self._after: list[Callable[[], None]] | None = None
+        # The first part of the result that has a hook, and the hook; `_others` are the others.
+        # Nearly always there is one, and to spare it a dict spares the garbage collector work.
+        self._part: Any = None
+        self._hook: Hook | None = None
 
     # Running.
 
@@ -132,9 +147,10 @@ class Answer:
         if session is not None:
             if not session.send_result(self, value):
                 return
-        elif self.queue is not None:
+        else:
             self._note_step()
-            self.flush()
+            if self.queue is not None:
+                self.flush()
         if self.serving or self.params is not None or self._after is not None:
             self._finish()
 
@@ -180,6 +196,20 @@ class Answer:
         if running is not None:
             running.cancel("the caller gave it up")
 
+    def take_ends(self, ends: Sequence[End]) -> None:
+        """Take streams among the arguments: during the call they are the message's."""
+        if not ends:
+            return
+        if self.ends is None:
+            self.ends = []
+            self.watch(self._settle_down)
+        self.ends += ends
+
+    def _settle_down(self) -> None:
+        ends, self.ends = self.ends, None
+        for end in ends or ():
+            end.belong(self.context)
+
     def _finish(self) -> None:
         if self.params is not None:
             for handle in self.params:
@@ -202,9 +232,11 @@ class Answer:
         if self.onward is not None and self.onward.blocked:
             self.onward.dropped = True
             return
-        if self._hooks is not None:
-            hooks, self._hooks = self._hooks, None
-            for _, hook in hooks.values():
+        first, self._hook, self._part = self._hook, None, None
+        if first is not None:
+            others, self._others = self._others, None
+            first.release()
+            for _, hook in others.values() if others is not None else ():
                 hook.release()
 
     def watch(self, watcher: Callable[[], None]) -> None:
@@ -260,7 +292,7 @@ class Answer:
                 return
             if position < len(names):
                 name = names[position]
-                if type(value) is not dict or name not in value:
+                if type(value) not in DICT_TYPES or name not in value:
                     path = answer.path or tuple(names)
                     answer.reject(no_such_step(path, len(path) - len(names) + position, value))
                     return
@@ -274,9 +306,9 @@ class Answer:
 
     def hook_for(self, value: Any) -> Hook | None:
         """The hook behind a target, function or stub in this result; None for plain data."""
-        hooks = self._hooks
-        if hooks is not None and id(value) in hooks:
-            return hooks[id(value)][1]
+        kept = self.kept(value)
+        if kept is not None:
+            return kept
         if isinstance(value, Hook):
             return value
         if is_target(value):
@@ -294,24 +326,30 @@ class Answer:
 
     def kept(self, value: Any) -> Hook | None:
         """The hook of a part of the result, if it is known already."""
-        found = self._hooks.get(id(value)) if self._hooks is not None else None
+        if self._hook is None or value is self._part:
+            return self._hook
+        found = self._others.get(id(value)) if self._others is not None else None
         return found[1] if found is not None else None
 
     def adopt(self, other: Answer, value: Any) -> None:
         """Take over the hooks that another answer has for the parts of `value`."""
-        hooks = other._hooks
-        if hooks is None:
+        if other._hook is None:
             return
         for part in contents(value):
-            if id(part) in hooks and self.kept(part) is None:
-                self.keep(part, hooks[id(part)][1])
+            hook = other.kept(part)
+            if hook is not None and self.kept(part) is None:
+                self.keep(part, hook)
 
     def keep(self, value: Any, hook: Hook) -> None:
         """Remember the hook of a part of the result, for calls pipelined on it; a claim on it."""
-        if self._hooks is None:
-            self._hooks = {}
-        self._hooks[id(value)] = (value, hook)
         hook.retain()
+        if self._hook is None:
+            self._part = value
+            self._hook = hook
+            return
+        if self._others is None:
+            self._others = {}
+        self._others[id(value)] = (value, hook)
 
 
 class DataHook(TargetHook):

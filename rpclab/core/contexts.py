@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rpclab.core.hooks import TargetHook
     from rpclab.core.host import Host
     from rpclab.core.imports import Pending
+    from rpclab.core.streams import End
 
 current: ContextVar[ExecutionContext | None] = ContextVar("rpclab_context", default=None)
 """The execution context that the running code belongs to; None outside every Worker."""
@@ -37,10 +38,11 @@ class ExecutionContext:
         cut_off: set where a call in it was cancelled, so that its code could not tidy up.
     """
 
+    gate: Any = None  # the input gate of a Durable Object
+
     __slots__ = (
-        "_holds", "_owned", "_pending", "_running", "_targets", "cut_off", "ended", "host", "long",
-        "platform", "recording", "tasks", "variables",
-        "worker",
+        "_holds", "_owned", "_pending", "_running", "_streams", "_targets", "cut_off", "ended",
+        "host", "long", "platform", "recording", "tasks", "variables", "worker",
     )  # fmt: skip
 
     def __init__(self, host: Host, worker: str, *, long: bool = False) -> None:
@@ -57,6 +59,7 @@ class ExecutionContext:
         self._owned: dict[Handle, None] | None = None
         self._pending: dict[Pending, None] | None = None
         self._running: dict[Answer, None] | None = None
+        self._streams: dict[End, None] | None = None
         self._targets: dict[TargetHook, None] | None = None
 
     def __repr__(self) -> str:
@@ -134,6 +137,17 @@ class ExecutionContext:
         if self._running is not None:
             self._running.pop(answer, None)
 
+    def opened(self, end: End) -> None:
+        """Take note of an end of a stream, to break it off at the end (rules S9, S16)."""
+        if self._streams is None:
+            self._streams = {}
+        self._streams[end] = None
+
+    def closed(self, end: End) -> None:
+        """Forget an end of a stream that is through."""
+        if self._streams is not None:
+            self._streams.pop(end, None)
+
     def exported(self, hook: TargetHook) -> None:
         """Take note of a target made here that a peer holds: it keeps the context alive (O14)."""
         if self._targets is None:
@@ -162,11 +176,15 @@ class ExecutionContext:
         if self.ended:
             return
         self.ended = True
+        if self.host.observe is not None:
+            self.host.observe(("context ended", id(self), self.worker))
         tell = self.host.undisposed(self) if self._owned else None
         for answer in list(self._running or ()):
             answer.interrupt(ContextEndedError(CALL_CONTEXT_ENDED))
         for pending in list(self._pending or ()):
             pending.cancel(f"the context of {self.worker} that made it ended")
+        for end in list(self._streams or ()):
+            end.lost()
         # In reverse order, so that what was reached through another goes first (rule L8).
         for handle in reversed(list(self._owned or ())):
             handle.dispose("context")
@@ -174,7 +192,7 @@ class ExecutionContext:
             hook.break_off()
         for task in list(self.tasks or ()):
             task.cancel()
-        self._running = self._pending = self._owned = self._targets = None
+        self._running = self._pending = self._owned = self._streams = self._targets = None
         if tell is not None:
             tell()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rpclab.core.containers import DICT_TYPES
 from rpclab.core.imports import Import
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def find(value: Any, handle: Handle) -> list[str] | None:
     owner = getattr(type(value), "__rpc_handle__", None)
     if owner is not None and owner(value) is handle:
         return []
-    if type(value) is dict:
+    if type(value) in DICT_TYPES:
         for name, item in value.items():
             if type(name) is str:
                 rest = find(item, handle)

@@ -5,7 +5,6 @@ Floor: core. Sends nothing by itself: frames gather in the outbox until `flush`.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rpclab.core.answers import Answer
@@ -38,6 +37,13 @@ class Codec(Protocol):
     def encode(self, message: Message, values: list[Any]) -> bytes:
         """Pack a message in which `values` are what the user gave."""
 
+    @property
+    def pack(self) -> Callable[[Message], bytes]:
+        """Packs a message in which the user gave scalars only, of any size; quicker than `encode`.
+
+        To be asked for each time: the codec may change its mind.
+        """
+
     def encode_part(self, value: Any, recording: Any) -> bytes:
         """Pack a part of a program, in which `recording` gives the references."""
 
@@ -60,6 +66,8 @@ class Endpoint:
         exports: by id, what was introduced to the other side, and the calls being answered.
         keeper: the long context that owns what belongs to no event.
         peer: the other end, where it is in this process.
+        label: tells this end from every other one, in events (see `events.opposite`).
+        latest: while observed, the call that is being applied: if it runs now, it does so at once.
         closed: why the session ended; None while it is open.
     """
 
@@ -74,6 +82,8 @@ class Endpoint:
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self.name = name
+        self.label = name
+        self.latest: Answer | None = None
         self.host = host
         self.keeper = keeper
         self.limits = limits
@@ -89,6 +99,7 @@ class Endpoint:
         self._decode = self._codec.decode
         self._dialect = self._codec.dialect
         self._most_exports = limits.exports
+        self._most_bytes = limits.message_bytes
         self._acknowledges = self._dialect.acknowledges
         self._pulls = not self._dialect.call_pulls
         self._outbox: list[bytes] = []
@@ -99,7 +110,7 @@ class Endpoint:
         self._seen = 0
         self._told = 0
         self._acknowledged = 0
-        self._unacknowledged: deque[int] = deque()
+        self._unacknowledged: list[int] = []
         if main is not None:
             self.exports[0] = main
             main.retain()
@@ -136,7 +147,7 @@ class Endpoint:
         frame = self._encode([RELEASE, *releases], [])
         self._outbox.append(frame)
         if self.host.observe is not None:
-            self.host.observe(("release", self.name, 0, releases[::2], len(frame)))
+            self.host.observe(("release", self.label, tuple(releases[::2]), len(frame)))
 
     def flush(self) -> None:
         """Send what has gathered, as one batch."""
@@ -146,8 +157,11 @@ class Endpoint:
         # What was sent is the sender's own again; to remember it here would keep it alive.
         if self.outgoing.references:
             self.outgoing.begin(self.keeper)
+        self.outgoing.source = None
         frames = self._outbox
         if frames or self._told != self._seen:
+            if self.host.observe is not None:
+                self.host.observe(("left", self.label, len(frames)))
             self._outbox = []
             self._told = self._seen
             self.send(self._seen, frames)

@@ -10,10 +10,21 @@ from typing import TYPE_CHECKING, Any
 from rpclab.core.announcement import Announcement
 from rpclab.core.answers import Answer
 from rpclab.core.endpoint import Endpoint
+from rpclab.core.events import answered, failure
 from rpclab.core.hooks import TargetHook
-from rpclab.core.imports import PENDING, RESOLVED
-from rpclab.core.messages import DEADLINE, KEYWORDS, NODE, REJECT, RESOLVE, Message
+from rpclab.core.imports import PENDING
+from rpclab.core.messages import (
+    DEADLINE,
+    KEYWORDS,
+    NODE,
+    PIPE,
+    REJECT,
+    RESOLVE,
+    SCALARS,
+    Message,
+)
 from rpclab.core.remap import Program, replay
+from rpclab.core.streams import Pipe, reason_of
 from rpclab.errors import RemoteProtocolError, RpcError
 
 if TYPE_CHECKING:
@@ -21,6 +32,7 @@ if TYPE_CHECKING:
 
     from rpclab.core.handles import Handle
     from rpclab.core.imports import Pending
+    from rpclab.core.streams import End
 
 
 class Exporter(Endpoint):
@@ -32,7 +44,23 @@ class Exporter(Endpoint):
         Returns:
             Whether it could be sent; else the answer has been rejected, or is sent later.
         """
-        outgoing = self.outgoing
+        host = self.host
+        if type(value) in SCALARS and answer.pulled is True and not host.special:
+            # The common case, without further calls: what follows is the same with all its cases.
+            pack = self._codec.pack
+            frame = pack([RESOLVE, answer.id, value])
+            if len(frame) <= self._most_bytes:
+                if answer.queue is not None:
+                    answer.flush()
+                self._outbox.append(frame)
+                if not self._awake:
+                    self.awake()
+                if self._acknowledges:
+                    self._unacknowledged.append(answer.id)
+                if host.observe is not None:
+                    host.observe(answered(self.label, answer, len(frame)))
+                return True
+        outgoing, encode = self.outgoing, self._encode
         outgoing.context = answer.context or self.keeper
         outgoing.source = answer
         if outgoing.references:
@@ -41,7 +69,7 @@ class Exporter(Endpoint):
         if self.host.special:
             self.host.mark_result(answer, message)
         try:
-            frame = self._encode(message, [value])
+            frame = encode(message, [value])
         except Exception as error:
             outgoing.withdraw()
             answer.state = PENDING
@@ -52,18 +80,12 @@ class Exporter(Endpoint):
         if outgoing.references:
             moved = outgoing.moved
             answer.plain = False
+            if outgoing.opened:
+                outgoing.packed(sent=True)
         # What was pipelined goes on before the result does, so that the order is kept.
         if answer.queue is not None:
             answer.flush()
-        if answer.pulled is not True or self.host.special:
-            self.reply(answer, frame)
-        else:
-            # As `reply` ends; a call of its own would cost each result.
-            self._outbox.append(frame)
-            if not self._awake:
-                self.awake()
-            if answer.plain and self._acknowledges:
-                self._unacknowledged.append(answer.id)
+        self.reply(answer, frame)
         # They belong to the receiver now; a release must not overtake the result they are in.
         for handle in moved:
             handle.dispose("returned")
@@ -101,8 +123,7 @@ class Exporter(Endpoint):
             answer.pulled = frame
             return
         if self.host.observe is not None:
-            kind = "result" if answer.state == RESOLVED else "error"
-            self.host.observe((kind, self.name, answer.id, answer.value, len(frame)))
+            self.host.observe(answered(self.label, answer, len(frame)))
         self._outbox.append(frame)
         if not self._awake:
             self.awake()
@@ -121,23 +142,49 @@ class Exporter(Endpoint):
         """Tell the holder of an export that its target is gone."""
         if self.closed is None and export_id in self.exports:
             self.outgoing.begin(self.keeper)
-            self.send_frame(self._encode([REJECT, export_id, error, False], []))
+            frame = self._encode([REJECT, export_id, error, False], [])
+            self.send_frame(frame)
+            if self.host.observe is not None:
+                self.host.observe(("broke", self.label, export_id, failure(error), len(frame)))
 
-    def copy(self, source: Answer) -> tuple[Any, list[Handle]]:
+    def cancel_pipe(self, pipe: Pipe, reason: BaseException) -> None:
+        """Tell the sender of a stream that nobody reads it any more."""
+        if self.closed is None and self.exports.get(pipe.number) is pipe:
+            self.outgoing.begin(self.keeper)
+            try:
+                frame = self._encode([PIPE, pipe.number, reason_of(reason)], [])
+            except Exception as failure:
+                self.outgoing.withdraw()
+                error = RpcError(f"{type(reason).__name__} that could not be sent: {failure}")
+                frame = self._encode([PIPE, pipe.number, error], [])
+            self.send_frame(frame)
+            if self.host.observe is not None:
+                self.host.observe(("unread", self.label, pipe.number, len(frame)))
+
+    def copy(self, source: Answer) -> tuple[Any, list[Handle], list[End]]:
         """Copy the value of an answer for a call within this Worker (see `promised`).
 
         Returns:
-            The copy, and the handles inside it.
+            The copy, the handles inside it, and the streams.
         """
         importer = self.host.loopback(source.context or self.keeper)
         exporter: Any = importer.peer
         exporter.outgoing.begin(source.context or self.keeper, source=source)
-        frame = exporter._encode([RESOLVE, 0, source.value], [source.value])
+        exporter.outgoing.copying = True
+        try:
+            frame = exporter._encode([RESOLVE, 0, source.value], [source.value])
+        finally:
+            exporter.outgoing.copying = False
+        opened, exporter.outgoing.opened = exporter.outgoing.opened, []
+        for stream in opened:
+            importer._open_pipe_directly(stream.id, exporter)
         importer.incoming.begin()
         message: Any = importer._decode(frame)
-        handles = importer.incoming.handles or []
+        handles, ends = importer.incoming.handles or [], importer.incoming.streams or []
         importer.incoming.begin()
-        return message[2], handles
+        for stream in opened:
+            stream.packed(sent=True)
+        return message[2], handles, ends
 
     # What comes in.
 
@@ -150,28 +197,63 @@ class Exporter(Endpoint):
         self._last_call = call
         incoming = self.incoming
         answer = exports[call] = Answer(self, call, incoming.handles)
+        if self.host.observe is not None:
+            self.latest = answer
         if self._pulls:
             answer.pulled = False
         kwargs = None
         if len(message) > 5:
             kwargs = message[5].get(KEYWORDS)
             self._apply(answer, message[5])
+        if incoming.streams is not None:
+            answer.take_ends(incoming.streams)
         if incoming.promised is None and type(hook) is TargetHook and hook.blocked is None:
             hook.start(answer, message[3], message[4], kwargs)
         else:
             hook.deliver(answer, message[3], message[4], kwargs, incoming.promised)
+
+    def _receive_write(self, message: Message, size: int) -> None:
+        exports = self.exports
+        call, target = message[1], message[2]
+        hook = exports.get(target)
+        if call <= self._last_call or hook is None or len(exports) > self._most_exports:
+            raise self._bad_call(call, target)
+        self._last_call = call
+        incoming = self.incoming
+        answer = exports[call] = Answer(self, call, incoming.handles)
+        answer.size = size
+        if len(message) > 5:
+            self._apply(answer, message[5])
+        if incoming.streams is not None:
+            answer.take_ends(incoming.streams)
+        hook.deliver(answer, message[3], message[4], None, incoming.promised)
 
     def _apply(self, answer: Answer, options: dict[str, Any]) -> None:
         if DEADLINE in options:
             self.host.bound(answer, options[DEADLINE])
         answer.moment = options.get(NODE)
 
-    def _bad_call(self, call: int, target: int) -> RemoteProtocolError:
+    def _bad_call(self, call: int, target: int | None = None) -> RemoteProtocolError:
         if call <= self._last_call:
             return RemoteProtocolError(f"the peer used the call id {call} twice")
-        if target not in self.exports:
+        if target is not None and target not in self.exports:
             return RemoteProtocolError(f"the peer called export {target}, which it does not hold")
         return RemoteProtocolError(f"the peer holds more than {self._most_exports} exports")
+
+    def _receive_pipe(self, number: int) -> None:
+        if number <= self._last_call or len(self.exports) > self._most_exports:
+            raise self._bad_call(number)
+        self._last_call = number
+        pipe: Any = Pipe(self, number)  # type: ignore[arg-type]
+        self.exports[number] = pipe
+        pipe.retain()
+
+    def _open_pipe_directly(self, number: int, peer: Any) -> None:
+        """Open the pipe of a value that is copied: no message tells of it."""
+        peer.imports[number].introductions = 1
+        pipe: Any = Pipe(self, number)  # type: ignore[arg-type]
+        self.exports[number] = pipe
+        pipe.retain()
 
     def _receive_map(self, message: Message) -> None:
         _, call, target, path, captures, program, *options = message
@@ -182,6 +264,8 @@ class Exporter(Endpoint):
         answer = self.exports[call] = Answer(self, call, self.incoming.handles)
         if self._pulls:
             answer.pulled = False
+        if self.incoming.streams is not None:
+            answer.take_ends(self.incoming.streams)
         if options:
             self._apply(answer, options[0])
         parsed = Program.parse(program, len(captures))

@@ -52,7 +52,10 @@ class Handle:
     def __del__(self) -> None:
         entry = self.entry
         if entry is not None:
-            entry.session.host.forget(entry)
+            host = entry.session.host
+            if host.observe is not None:
+                host.observe(("forgotten", id(self)))
+            host.forget(entry)
 
     def belong(self, context: ExecutionContext) -> None:
         """Make `context` the owner."""
@@ -61,17 +64,20 @@ class Handle:
         self.context = context
         if not context.long:
             context.own(self)
+            if context.host.observe is not None:
+                context.host.observe(("owned", id(self), id(context)))
 
     def call(self, path: Any, args: tuple[Any, ...] | None, kwargs: dict[str, Any]) -> Pending:
         """Call the member at `path`, or read it where `args` is None."""
         context = current.get() or self.context
         entry = self.entry
+        if type(entry) is Import and entry.broken is None and context.recording is None:
+            # The common case, without further calls; what follows is the same with all its cases.
+            return entry.session.call(entry.id, path, args, kwargs, context)
         if entry is None:
             return context.host.loopback(context).rejected(self.error(), context)
         if context.recording is not None:
             return context.recording.add(context.recording.capture(self), path, args, kwargs)  # type: ignore[no-any-return]
-        if type(entry) is Import and entry.broken is None:
-            return entry.session.call(entry.id, path, args, kwargs, context)
         return entry.call(path, args, kwargs, context)
 
     def __rpc_refer__(self, outgoing: Outgoing) -> Reference:
@@ -88,6 +94,10 @@ class Handle:
         copy = Handle(self.entry, current.get() or self.context)
         copy.context.own(copy)
         copy.site = copy.context.host.site()
+        observe = copy.context.host.observe
+        if observe is not None:
+            entry = self.entry.direct
+            observe(("stub", id(copy), entry.session.label, entry.id, "dup", id(self), copy.site))
         return copy
 
     def dispose(self, why: str = "user") -> None:
@@ -99,8 +109,11 @@ class Handle:
             context = self.context
             if not context.long:
                 context.disown(self)
-            if context.host.sites:
-                self.gone_site = context.host.site()
+            if context.host.noting:
+                if context.host.sites:
+                    self.gone_site = context.host.site()
+                if context.host.observe is not None:
+                    context.host.observe(("disposed", id(self), why, self.gone_site))
             entry.drop()
 
     def error(self) -> DisposedError:

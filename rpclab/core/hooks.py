@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from rpclab.core.containers import replaced
 from rpclab.core.contexts import ExecutionContext
 from rpclab.core.evaluate import evaluate
+from rpclab.core.events import opened
 from rpclab.core.imports import PENDING
-from rpclab.core.targets import disposer_of, is_still_method, method_of
+from rpclab.core.targets import disposer_of, is_function, is_still_method, method_of
 from rpclab.errors import HOST_CONTEXT_ENDED, ContextEndedError
 
 if TYPE_CHECKING:
@@ -59,6 +60,13 @@ class Hook:
 
     def exported(self, session: Session, export_id: int) -> None:
         """The hook was introduced to a peer under this id."""
+
+    def identity(self) -> tuple[str, str, tuple[str, int] | None, bool]:
+        """For those who watch: its kind, its name, the import it stands for, and whether it is new.
+
+        Before it is exported; a hook that was exported already is not new.
+        """
+        return ("other", type(self).__name__, None, True)
 
     def deliver(
         self,
@@ -238,6 +246,13 @@ class TargetHook(Hook):
             context.host.detach(disposer, context, f"the disposer of {name_of(self.target)}")
         context.withdrawn(self)
 
+    def identity(self) -> tuple[str, str, tuple[str, int] | None, bool]:
+        # An instance may answer to any name, and nothing of it may run to be watched.
+        target = self.target
+        named = target if is_function(target) else type(target)
+        name = getattr(named, "__qualname__", type(target).__qualname__)
+        return ("target", name, None, not self._all_places())
+
     def exported(self, session: Session, export_id: int) -> None:
         # Nearly every stub is introduced once, and needs no list for that.
         if self._session is None:
@@ -263,18 +278,24 @@ class ServiceHook(Hook):
     Args:
         open_entrypoint: makes the instance and its context; what it raises rejects the call (E4).
         reserved: the names that are refused (rules C16, C17), each with its error.
+        evaluate: runs the call on the instance.
     """
 
-    __slots__ = ("_open", "_reserved")
+    __slots__ = ("_evaluate", "_open", "_reserved")
 
     def __init__(
         self,
         open_entrypoint: Callable[[], tuple[Any, ExecutionContext]],
         reserved: Callable[[str], BaseException | None],
+        evaluate: Callable[..., None] = evaluate,
     ) -> None:
         super().__init__(None)
+        self._evaluate = evaluate
         self._open = open_entrypoint
         self._reserved = reserved
+
+    def identity(self) -> tuple[str, str, tuple[str, int] | None, bool]:
+        return ("binding", "", None, True)
 
     def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
         """Make the instance and its context, and run the call there."""
@@ -290,7 +311,9 @@ class ServiceHook(Hook):
         answer.via = self
         answer.context = context
         context.hold()
-        evaluate(answer, instance, path, args, kwargs, context)
+        if context.host.observe is not None:
+            context.host.observe(opened(context, answer))
+        self._evaluate(answer, instance, path, args, kwargs, context)
         if answer.state == PENDING:
             answer.serving = True
         else:
@@ -319,6 +342,10 @@ class ForwardHook(Hook):
     def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
         """Call on, and settle as that call does."""
         _call_on(answer, self.entry.session, self.entry.call, path, args, kwargs)
+
+    def identity(self) -> tuple[str, str, tuple[str, int] | None, bool]:
+        entry = self.entry.direct
+        return ("stub", "", (entry.session.label, entry.id), True)
 
     def unclaimed(self) -> None:
         self.entry.drop()

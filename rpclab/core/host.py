@@ -12,11 +12,43 @@ if TYPE_CHECKING:
     from rpclab.core.answers import Answer
     from rpclab.core.contexts import ExecutionContext
     from rpclab.core.handles import Handle
-    from rpclab.core.imports import Import, Pending
+    from rpclab.core.imports import Pending
     from rpclab.core.session import Session
+    from rpclab.core.streams import Inlet, Outlet
 
 T = TypeVar("T")
 Observer = Callable[[tuple[Any, ...]], None]
+
+
+class Droppable(Protocol):
+    """Something that Python may forget before it was given back."""
+
+    def drop(self) -> None:
+        """Give it back."""
+
+
+class Holder(Protocol):
+    """Takes calls that must wait until a promise has settled."""
+
+    def call(
+        self,
+        session: Session,
+        target: int,
+        path: Any,
+        values: tuple[Any, ...],
+        context: ExecutionContext,
+    ) -> Pending | None:
+        """Take a call with its (args, kwargs) that is about to be sent; None if it can be."""
+
+    def map(
+        self,
+        session: Session,
+        target: int,
+        captures: list[Any],
+        program: list[Any],
+        context: ExecutionContext,
+    ) -> Pending | None:
+        """Take a mapped function, likewise."""
 
 
 class Host(Protocol):
@@ -28,14 +60,27 @@ class Host(Protocol):
     special: int
     """Whether calls carry options at present: a deadline, or the marks of a trace."""
 
+    holder: Holder | None
+    """Holds calls back that are made on or with a promise, where there is no pipelining."""
+
+    noting: bool
+    """Whether there is an observer, or somebody wants to know places."""
+
+    active: Answer | None
+    """While there is an observer: the call whose method runs at this very moment, up to where it
+    first waits."""
+
     sites: bool
     """Whether somebody wants to know where stubs are made: see `site`."""
 
     def wake(self, session: Any) -> None:
         """Flush this session's outbox in the next turn. Never flushes at once."""
 
-    def forget(self, entry: Import) -> None:
-        """A handle died without having been disposed. May be called at any time, in any thread."""
+    def forget(self, entry: Droppable) -> None:
+        """A handle, or an end of a stream, died without having been disposed.
+
+        May be called at any time, in any thread.
+        """
 
     def run(
         self,
@@ -56,6 +101,21 @@ class Host(Protocol):
     def apart(self, answer: Answer, function: Callable[[], T], context: ExecutionContext) -> T:
         """Call a function of the core in a fresh context, as the work of `answer`."""
 
+    def now(self) -> float:
+        """The clock, in seconds."""
+
+    def readable(self, inlet: Inlet) -> object:
+        """Wrap a stream that came in as the ReadableStream that the application sees."""
+
+    def writable(self, outlet: Outlet) -> object:
+        """Wrap a sink at the other side as the WritableStream that the application sees."""
+
+    def readable_of(self, generator: Any) -> Any:
+        """Give a ReadableStream of what a generator yields (a method has returned it)."""
+
+    def took(self, answer: Answer) -> None:
+        """The running task goes on after the chunk that this write has brought."""
+
     def call_options(self, pending: Pending) -> dict[str, Any]:
         """What a call carries beside its arguments: see `messages`."""
 
@@ -67,6 +127,9 @@ class Host(Protocol):
 
     def mark_announced(self, pending: Pending, message: list[Any]) -> None:
         """Add to the settlement of an announced promise what it carries beside its value."""
+
+    def packs_again(self, pending: Pending) -> None:
+        """A call is packed anew, after others were made that its arguments needed."""
 
     def used(self, pending: Pending, *, argument: bool) -> None:
         """A call is made on that promise, or (with `argument`) has it among its arguments."""
@@ -85,6 +148,9 @@ class Host(Protocol):
 
     def binding(self, handle: Handle) -> object:
         """Wrap a handle as a binding."""
+
+    def calling_site(self) -> str | None:
+        """The same for a session that makes a call, which is some frames away from the user's."""
 
     def site(self) -> str | None:
         """The cell or file and line that called into rpclab, while somebody records."""

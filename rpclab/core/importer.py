@@ -7,15 +7,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rpclab.core.ahead import SendFirst
 from rpclab.core.endpoint import Endpoint
-from rpclab.core.imports import REJECTED, RESOLVED, Import, Pending
-from rpclab.core.messages import CALL, CANCEL, KEYWORDS, MAP, PULL, Message, spell
-from rpclab.core.references import ReadFirst
+from rpclab.core.events import called, maker, scalars
+from rpclab.core.imports import PENDING, REJECTED, RESOLVED, Import, Pending
+from rpclab.core.messages import (
+    CALL,
+    CANCEL,
+    KEYWORDS,
+    MAP,
+    PIPE,
+    PULL,
+    SCALARS,
+    STREAM,
+    Message,
+)
+from rpclab.core.streams import Unread
 from rpclab.errors import LocalProtocolError, RemoteProtocolError
 
 if TYPE_CHECKING:
     from rpclab.core.contexts import ExecutionContext
-    from rpclab.core.host import Observer
 
 
 class Importer(Endpoint):
@@ -39,25 +50,38 @@ class Importer(Endpoint):
             # A stub disposed before this call is gone before it.
             self.put_releases()
         call = self._next_call
-        values: list[Any] = [] if args is None else list(args)
+        values: list[Any] = [] if args is None else [*args]
         message: Message = [CALL, call, target, path, None if args is None else values]
         pending = Pending(self, call, context)
         if kwargs or self.host.special or self._pulls:
+            holder = self.host.holder
+            if holder is not None:
+                held = holder.call(self, target, path, (args, kwargs), context)  # type: ignore[arg-type]
+                if held is not None:
+                    return held
             options = self._options(pending, kwargs)
             if options:
                 message.append(options)
                 values = [*values, *(kwargs or {}).values()]
             return self._push(pending, message, values, context)
         # The common case, without further calls: `_push` is the same with all its cases.
-        outgoing = self.outgoing
-        outgoing.context = context
-        outgoing.source = None
-        if outgoing.references:
-            outgoing.reset()
-        try:
-            frame = self._encode(message, values)
-        except Exception as error:
-            return self._not_sent(pending, message, values, context, error)
+        for value in values:
+            if type(value) not in SCALARS:
+                outgoing, encode = self.outgoing, self._encode
+                outgoing.context = context
+                outgoing.source = None
+                if outgoing.references:
+                    outgoing.reset()
+                try:
+                    frame = encode(message, values)
+                except Exception as error:
+                    return self._not_sent(pending, message, values, context, error)
+                break
+        else:
+            pack = self._codec.pack
+            frame = pack(message)
+            if len(frame) > self._most_bytes:
+                return self._push(pending, message, values, context)
         # First of all, for it raises where the call comes from another thread.
         if not self._awake:
             self.awake()
@@ -65,6 +89,8 @@ class Importer(Endpoint):
         self.imports[call] = pending
         if not context.long:
             context.started(pending)
+        if self.host.noting:
+            self._note(pending, target, path, None if args is None else values, len(frame))
         self._outbox.append(frame)
         return pending
 
@@ -79,11 +105,63 @@ class Importer(Endpoint):
         """Replay a recorded function at the peer's export `target` (see `remap`)."""
         if self.closed is not None or context.ended:
             return self._too_late(context)
+        holder = self.host.holder
+        if holder is not None:
+            held = holder.map(self, target, captures, program, context)  # type: ignore[arg-type]
+            if held is not None:
+                return held
         pending = Pending(self, self._next_call, context)
         message = [MAP, self._next_call, target, path, captures, program]
         if self.host.special:
             message.append(self._options(pending, None))
         return self._push(pending, message, captures, context)
+
+    def write(
+        self,
+        pending: Pending,
+        target: int,
+        operation: str,
+        args: list[Any],
+        context: ExecutionContext,
+    ) -> Pending:
+        """Write to a sink that the peer has exported, or to a pipe there (see `streams`).
+
+        Args:
+            pending: settles when the sink, or the reader, has taken it. It belongs to a long
+                context, and outlives `context`: what was written counts.
+            target: the sink or pipe.
+            operation: "write", "close" or "abort".
+            args: the chunk, if any.
+            context: in which the chunk was made.
+
+        Returns:
+            That same promise.
+        """
+        if self.closed is not None:
+            pending.settle(REJECTED, self.closed)
+            return pending
+        pending.id = self._next_call
+        message = [STREAM, self._next_call, target, operation, args]
+        if self.host.special:
+            message.append(self._options(pending, None))
+        return self._push(pending, message, args, context)
+
+    def open_pipe(self) -> Import:
+        """Take a number for a pipe at the peer, which `announce_pipe` opens."""
+        number = self._next_call
+        self._next_call = number + 1
+        session: Any = self
+        entry = self.imports[number] = Import(session, number)
+        entry.introductions = 0  # the peer does not know of it yet
+        return entry
+
+    def announce_pipe(self, number: int) -> None:
+        """Open the pipe at the peer, before the message that mentions it."""
+        self.imports[number].introductions = 1
+        frame = self._encode([PIPE, number], [])
+        self.send_frame(frame)
+        if self.host.observe is not None:
+            self.host.observe(("pipe", self.label, number, len(frame)))
 
     def _push(
         self, pending: Pending, message: Message, values: list[Any], context: ExecutionContext
@@ -97,15 +175,13 @@ class Importer(Endpoint):
         call = message[1]
         self._next_call = call + 1
         self.imports[call] = pending
-        if self.host.sites:
-            pending.site = self.host.site()
-            pending.what = spell(message)
-        if not context.long:
-            context.started(pending)
-        if self.host.observe is not None:
-            self._observe_call(self.host.observe, message, len(frame))
+        if not pending.context.long:
+            pending.context.started(pending)
+        pending.size = len(frame)
+        if self.host.noting:
+            self._note_other(pending, message, len(frame))
         self.send_frame(frame)
-        if self._pulls:
+        if self._pulls and message[0] != STREAM:
             self.send_frame(self._encode([PULL, call], []))
         return pending
 
@@ -119,26 +195,44 @@ class Importer(Endpoint):
     ) -> Pending:
         outgoing = self.outgoing
         outgoing.withdraw()
-        if not isinstance(error, ReadFirst):
+        if not isinstance(error, SendFirst):
             pending.settle(REJECTED, error)
             return pending
-        outgoing.reads[id(error.value)] = error.read()
+        outgoing.ahead[id(error.value)] = error.send()
+        if self.host.special:
+            self.host.packs_again(pending)
         pending.id = message[1] = self._next_call
         try:
             return self._push(pending, message, values, context)
         finally:
-            # Nobody else can: what was read is for the callee alone.
-            for promise in outgoing.reads.values():
-                promise.dispose()
-            outgoing.reads.clear()
+            outgoing.settle_ahead(sent=pending.state == PENDING)
 
-    def _observe_call(self, observe: Observer, message: Message, size: int) -> None:
-        kind, call, target, path = message[:4]
-        if kind == MAP:
-            observe(("map", self.name, call, target, len(message[5]) - 1, size))
-        else:
-            keywords = message[5].get(KEYWORDS) if len(message) > 5 else None
-            observe(("call", self.name, call, target, path, message[4], keywords, size))
+    def _note(self, pending: Pending, target: int, path: Any, args: Any, size: int) -> None:
+        """Tell those who watch of a plain call on its way out, and where it was made."""
+        host = self.host
+        site = None
+        if host.sites:
+            site = host.calling_site()
+            pending.noted = site, CALL, path, args is None
+        observe = host.observe
+        if observe is not None:
+            label, used = self.label, self.outgoing._used
+            path = path if type(path) is str else tuple(path)
+            shown = None if args is None else scalars(args)
+            using = tuple([(other.session.label, other.id) for other in used]) if used else ()
+            by = maker(host)
+            observe(("call", label, pending.id, target, path, shown, size, site, by, using))
+
+    def _note_other(self, pending: Pending, message: Message, size: int) -> None:
+        """The same of any message that makes a promise."""
+        host = self.host
+        site = None
+        if host.sites:
+            site = host.calling_site()
+            pending.noted = site, message[0], message[3], message[4] is None
+        if host.observe is not None:
+            using = tuple([(other.session.label, other.id) for other in self.outgoing._used])
+            host.observe(called(self.label, message, size, site, maker(host), using))
 
     def _options(self, pending: Pending, kwargs: dict[str, Any] | None) -> dict[str, Any]:
         options = self.host.call_options(pending)
@@ -175,13 +269,16 @@ class Importer(Endpoint):
                 frame = self._encode([CANCEL, pending.id], [])
                 self.send_frame(frame)
                 if self.host.observe is not None:
-                    self.host.observe(("cancel", self.name, pending.id, len(frame)))
+                    self.host.observe(("cancel", self.label, pending.id, len(frame)))
             else:
                 self.give_back(pending.id)
 
     def release(self, entry: Import) -> None:
         """The last handle of an import is gone: give its introductions back."""
-        if self.imports.pop(entry.id, None) is entry and self.closed is None:
+        known = self.imports.pop(entry.id, None) is entry and entry.introductions
+        if known and self.closed is None:
+            if self.host.observe is not None:
+                self.host.observe(("let go", self.label, entry.id))
             self.give_back(entry.id, entry.introductions)
 
     def give_back(self, import_id: int, count: int = 1) -> None:
@@ -189,11 +286,24 @@ class Importer(Endpoint):
         self._releases += (import_id, count)
         self.awake()
 
+    def _receive_pipe_end(self, number: int, reason: object) -> None:
+        """Nobody reads the stream any more that we send through a pipe."""
+        entry = self.imports.get(number)
+        if type(entry) is Import:
+            entry.break_off(reason if isinstance(reason, BaseException) else Unread(reason))
+        elif entry is not None or number >= self._next_call:
+            raise RemoteProtocolError(f"the peer cancelled the pipe {number}, which is none")
+
     def _receive_settlement(self, message: Message, state: int, value: Any, size: int) -> None:
         number = message[1]
         incoming = self.incoming
         entry = self.imports.get(number)
-        if type(entry) is Pending and number > 0 and not incoming.references and self._acknowledges:
+        if (
+            isinstance(entry, Pending)
+            and number > 0
+            and not incoming.references
+            and self._acknowledges
+        ):
             self._seen += 1
             del self.imports[number]
             if len(message) > size:
@@ -206,9 +316,9 @@ class Importer(Endpoint):
             self._seen += 1
         elif number > 0 or incoming.references:
             if (
-                incoming.own
-                and isinstance(entry, Pending)
+                isinstance(entry, Pending)
                 and entry.unanswered
+                and (incoming.own or self.host.holder is not None)
                 and incoming.detour(entry, value)
             ):
                 entry.detoured = True
@@ -218,10 +328,15 @@ class Importer(Endpoint):
             del self.imports[number]
             if len(message) > size:
                 self.host.arrived(entry, message[size], failed=state == REJECTED)
+            entry.ends = incoming.streams
             entry.settle(state, value, incoming.handles)
+            for end in entry.take_ends():
+                end.belong(None if entry.disposed else entry.context)
             return
         for handle in incoming.handles or ():
             handle.dispose()
+        for end in incoming.streams or ():
+            end.lost()
         if entry is not None and state == REJECTED:
             entry.break_off(value)
         elif entry is not None:

@@ -16,11 +16,15 @@ class Limits:
         message_bytes: the size of one message, in bytes (rule V23: 32 MiB).
         nesting: how many containers may stand inside one another in one value.
         exports: how many live exports one session may hold; a peer that goes over it is cut off.
+        stream_window: how many bytes of one stream may be on their way, at the most.
+        stream_buffer: how many unread bytes of one stream are kept; one that goes over it breaks.
     """
 
     message_bytes: int = 32 * 1024 * 1024
     nesting: int = 256
     exports: int = 1_000_000
+    stream_window: int = 16 * 1024 * 1024
+    stream_buffer: int = 64 * 1024 * 1024
 
 
 DEFAULT_LIMITS = Limits()

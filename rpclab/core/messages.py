@@ -8,7 +8,9 @@ Floor: core. On the hot path a message is a plain list, its kind first:
     [REJECT, id, error, remote, node?]          ... has failed, or an export is broken
     [RELEASE, id, count, ...]                   so many introductions of these ids are given back
     [CANCEL, id]                                nobody waits for this call any more
-    [STREAM, ...], [PIPE, ...]                  reserved for byte streams
+    [PIPE, id]                                  open a pipe at the receiver: a stream comes in
+    [PIPE, id, reason]                          nobody reads that pipe any more
+    [STREAM, id, target, operation, args, options?]  write to a stream: "write", "close", "abort"
     [ABORT, error]                              the session ends, with this reason
     [MAP, id, target, path, captures, program, options?]  replay a recorded function at the callee
 
@@ -28,6 +30,9 @@ CALL, PULL, RESOLVE, REJECT, RELEASE, CANCEL, STREAM, PIPE, ABORT, MAP = range(1
 KEYWORDS = "k"  # options: keyword arguments, a dict
 DEADLINE = "d"  # options: seconds left to the caller, a float
 NODE = "n"  # options: the point of the trace at which the call was sent, an int
+
+SCALARS = frozenset({type(None), bool, int, float, str, bytes})
+"""The types that refer to nothing, hold nothing and cannot be refused: every codec writes them."""
 
 Message = list[Any]
 Path = str | list[str]
@@ -60,18 +65,30 @@ def parse(message: object) -> Message:
     elif kind == RESOLVE:
         if 3 <= size <= 4 and type(message[1]) is int and (size == 3 or type(message[3]) is int):
             return message
+    elif kind == STREAM:
+        # As with a call.
+        if (
+            size == 5
+            and type(message[3]) is str
+            and type(message[4]) is list
+            and type(message[1]) is int
+            and type(message[2]) is int
+            and message[1] > 0
+        ):
+            return message
+        if 5 <= size <= 6 and type(message[4]) is list and _is_call(message):
+            return message
     elif type(kind) is int and 0 <= kind < len(_SHAPES) and _SHAPES[kind](message):
         return message
     raise _broken(message)
 
 
-def spell(message: Message) -> str:
+def spell(kind: int, path: Path, reads: bool) -> str:  # noqa: FBT001 - as it stands in a tuple
     """Write down what a call asks for: "increment()", or "value" where it reads one."""
-    kind, _, _, path, given = message[:5]
     name = path if type(path) is str else ".".join(path)
     if kind == MAP:
         return f"{name}.map()" if name else "map()"
-    return name if given is None else f"{name}()"
+    return name if reads else f"{name}()"
 
 
 def _is_call(message: Message) -> bool:
@@ -128,11 +145,15 @@ def _is_reject(message: Message) -> bool:
 
 
 def _is_release(message: Message) -> bool:
-    return len(message) % 2 == 1 and all(type(item) is int for item in message)
+    return len(message) % 2 == 1 and {*map(type, message)} == {int}
 
 
 def _is_abort(message: Message) -> bool:
     return len(message) == 2 and isinstance(message[1], BaseException)
+
+
+def _is_pipe(message: Message) -> bool:
+    return 2 <= len(message) <= 3 and type(message[1]) is int and message[1] > 0
 
 
 def _never(_message: Message) -> bool:
@@ -140,7 +161,7 @@ def _never(_message: Message) -> bool:
 
 
 _SHAPES = (
-    _never, _is_one_id, _never, _is_reject, _is_release, _is_one_id, _never, _never, _is_abort,
+    _never, _is_one_id, _never, _is_reject, _is_release, _is_one_id, _never, _is_pipe, _is_abort,
     _is_map,
 )  # fmt: skip
 

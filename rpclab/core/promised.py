@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rpclab.core.handles import Handle
     from rpclab.core.imports import Pending
     from rpclab.core.session import Session
+    from rpclab.core.streams import End
 
 
 class Promised:
@@ -58,7 +59,7 @@ class PromisedAnswer(Promised):
     def __init__(self, source: Answer, session: Session) -> None:
         self.source = source
         self._session = session
-        self._copy: tuple[Any, list[Handle]] | None = None
+        self._copy: tuple[Any, list[Handle], list[End]] | None = None
 
     def keep(self) -> None:
         if self.source.session is not None:
@@ -87,8 +88,9 @@ class PromisedAnswer(Promised):
             raise fresh_copy(source.value)
         if source.settled_at is not None:
             answer.causes = (*answer.causes, source.settled_at)
-        value, handles = self._copy or self._session.copy(source)
+        value, handles, ends = self._copy or self._session.copy(source)
         answer.params = [*(answer.params or ()), *handles]
+        answer.take_ends(ends)
         return value
 
 
@@ -115,6 +117,7 @@ class PromisedImport(Promised):
             answer.causes = (*answer.causes, self._pending.arrival[0])
         if self._pending.stubs:
             answer.params = [*(answer.params or ()), *self._pending.stubs]
+        answer.take_ends(self._pending.take_ends())
         return self._pending.result()
 
 

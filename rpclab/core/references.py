@@ -5,13 +5,19 @@ Floor: core. A codec meets such a value while it packs or unpacks, and asks here
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import types
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from rpclab.core.ahead import Ahead, ReadAhead, SendFirst
 from rpclab.core.detour import Detour
+from rpclab.core.events import introduced
 from rpclab.core.handles import Handle
 from rpclab.core.hooks import BrokenHook, ForwardHook, Hook, ServiceHook, TargetHook
 from rpclab.core.imports import PENDING, Import, Pending
 from rpclab.core.promised import Promised, PromisedAnswer, PromisedImport, Unreadable
+from rpclab.core.relays import SinkRelay
+from rpclab.core.sinks import SinkHook
+from rpclab.core.streams import End, Inlet, Outlet, Pipe
 from rpclab.core.targets import is_target
 from rpclab.errors import DataCloneError, RemoteProtocolError
 
@@ -22,12 +28,17 @@ if TYPE_CHECKING:
     from rpclab.core.contexts import ExecutionContext
     from rpclab.core.session import Session
 
-STUB, BINDING, OWN_STUB, OWN_BINDING, RESULT, PROMISE, PLACEHOLDER = range(1, 8)
+(STUB, BINDING, OWN_STUB, OWN_BINDING, RESULT, PROMISE, PLACEHOLDER, READABLE,
+ WRITABLE) = range(1, 10)  # fmt: skip
 """The kinds of reference: introduced by the sender as a stub or binding; an export of the receiver
 coming home; the result of a call that the receiver is answering; a promise announced by the sender;
-a variable of a recorded function."""
+a variable of a recorded function; a pipe that the sender has opened; the sink of a stream."""
+
+_EXPORTED = frozenset({STUB, BINDING, WRITABLE})
+_GENERATORS = (types.GeneratorType, types.AsyncGeneratorType)
 
 Reference = tuple[int, int]
+E = TypeVar("E", bound=End)
 
 
 class Here(Exception):  # noqa: N818 - not an error: it carries a value out of a lookup
@@ -38,20 +49,6 @@ class Here(Exception):  # noqa: N818 - not an error: it carries a value out of a
         self.value = value
 
 
-class ReadFirst(Exception):  # noqa: N818 - not an error: it asks for a call before this one
-    """A property stands among the arguments: it is read, and then the message is packed again.
-
-    Args:
-        value: the property.
-        read: sends the call that reads it.
-    """
-
-    def __init__(self, value: Any, read: Callable[[], Any]) -> None:
-        super().__init__()
-        self.value = value
-        self.read = read
-
-
 class Outgoing:
     """What one message introduces to the peer; used anew for each message of a session.
 
@@ -59,7 +56,9 @@ class Outgoing:
         references: whether anything passed by reference was met.
         awaitables: the awaitables met in a result; it is sent again once they are there.
         moved: the handles in a result; they belong to the receiver once it is sent (rule O10).
-        reads: by `id`, the promises of the properties among the arguments.
+        ahead: by `id` of a value among the arguments, what was sent ahead for it.
+        opened: the streams of a result; their pipes are opened before it is sent.
+        copying: whether the values of this message go on being used here.
     """
 
     def __init__(self, session: Any) -> None:
@@ -73,7 +72,9 @@ class Outgoing:
         self._last_export = 0
         self.references = False
         self.awaitables: list[Any] | None = None
-        self.reads: dict[int, Any] = {}
+        self.ahead: dict[int, Any] = {}
+        self.opened: list[Any] = []
+        self.copying = False
 
     def begin(self, context: ExecutionContext, source: Answer | None = None) -> None:
         """Start a message: arguments made in `context`, or the result that is `source`."""
@@ -110,11 +111,20 @@ class Outgoing:
         else:
             refer = getattr(type(value), "__rpc_refer__", None)
             if refer is None:
-                return None
+                if self.source is None or not isinstance(value, _GENERATORS):
+                    return None
+                return self.refer(self._stream_of(value))
             reference = refer(value, self)
             self.references = True
         self._known[id(value)] = (value, reference)
         return reference
+
+    def _stream_of(self, generator: Any) -> Any:
+        """A generator that a method returned is sent as a stream; as one, if it stands twice."""
+        for stream, _ in self._known.values():
+            if getattr(stream, "__rpc_source__", None) is generator:
+                return stream
+        return self._session.host.readable_of(generator)
 
     def _hook_of(self, value: Any) -> Hook:
         if self.source is not None:
@@ -130,6 +140,8 @@ class Outgoing:
         export_id = self._last_export
         self._session.exports[export_id] = hook
         hook.retain()
+        if self._session.host.observe is not None:
+            self._session.host.observe(introduced(self._session.label, export_id, hook))
         hook.exported(self._session, export_id)
         self._introduced.append(export_id)
         return export_id
@@ -138,6 +150,8 @@ class Outgoing:
         """Refer to a stub or binding; the peer gets a handle of its own (rules O9, O10, X4)."""
         entry = handle.entry
         session = self._session
+        if session.host.observe is not None:
+            session.host.observe(("passed", id(handle), session.label))
         source = None if binding else self.source
         kept = source.kept(value) if source is not None else None
         if entry is None:
@@ -169,14 +183,42 @@ class Outgoing:
         """Refer to a property: it is read when the call is made, and arrives as that value.
 
         Raises:
-            ReadFirst: it is to be read before this message is packed.
+            SendFirst: it is to be read before this message is packed.
             Here, Exception: as `refer_promise`.
         """
         if self.source is not None:
             self.refuse_awaitable(value)
-        if id(value) not in self.reads:
-            raise ReadFirst(value, read)
-        return self.reads[id(value)].__rpc_refer__(self)  # type: ignore[no-any-return]
+        if id(value) not in self.ahead:
+            raise SendFirst(value, lambda: ReadAhead(read()))
+        return self.ahead[id(value)].promise.__rpc_refer__(self)  # type: ignore[no-any-return]
+
+    def refer_readable(self, value: Any, open_pipe: Callable[[Session], Any]) -> Reference:
+        """Refer to a stream that is read at the other side from now on (rule S5).
+
+        Args:
+            value: the stream.
+            open_pipe: locks it, and gives what will send its chunks: an `Ahead` with an `id`.
+
+        Raises:
+            SendFirst: its pipe is to be opened before this message is packed.
+        """
+        if self.source is not None:
+            opened = open_pipe(self._session)
+            self.opened.append(opened)
+            return (READABLE, opened.id)
+        if id(value) not in self.ahead:
+
+            def send() -> Ahead:
+                opened: Any = open_pipe(self._session)
+                self._session.announce_pipe(opened.id)
+                return opened  # type: ignore[no-any-return]
+
+            raise SendFirst(value, send)
+        return (READABLE, self.ahead[id(value)].id)
+
+    def refer_writable(self, sink: Hook) -> Reference:
+        """Refer to a stream that is written at the other side from now on (rule S5)."""
+        return (WRITABLE, self.export(sink))
 
     def refer_promise(self, pending: Pending) -> Reference:
         """Refer to a promise: it arrives as what it resolves to.
@@ -220,17 +262,39 @@ class Outgoing:
         keep = self.source is not None
         for export_id in self._introduced[mark:]:
             hook: Any = self._session.exports.pop(export_id)
+            if self._session.host.observe is not None:
+                self._session.host.observe(("withdrawn", self._session.label, export_id))
             # The disposer runs for a target in a result, and not for an argument never sent.
-            if isinstance(hook, TargetHook) and not keep and hook.claims == 1:
+            unsent = isinstance(hook, TargetHook) and not keep and hook.claims == 1
+            if unsent or isinstance(hook, (SinkHook, SinkRelay)):
                 hook.forget()
             hook.release()
         del self._introduced[mark:]
         if mark == 0:
+            self.packed(sent=False)
             for pending in self._used:
                 pending.uses -= 1
             self._used = []
         left = self._session.exports
-        self._known = {k: v for k, v in self._known.items() if v[1][0] > BINDING or v[1][1] in left}
+        self._known = {
+            key: (value, reference)
+            for key, (value, reference) in self._known.items()
+            if reference[0] not in _EXPORTED or reference[1] in left
+        }
+
+    def settle_ahead(self, *, sent: bool) -> None:
+        """A message with arguments is packed: let go of what went ahead of it."""
+        went, self.ahead = self.ahead, {}
+        for ahead in went.values():
+            ahead.packed(sent=sent)
+
+    def packed(self, *, sent: bool) -> None:
+        """A result is packed: its streams flow, if it is sent; else they are their owner's."""
+        opened, self.opened = self.opened, []
+        for stream in opened:
+            if sent:
+                self._session.announce_pipe(stream.id)
+            stream.packed(sent=sent)
 
 
 class Incoming:
@@ -241,6 +305,7 @@ class Incoming:
         promised: the places of promised values in it.
         references: whether anything passed by reference was in it.
         own: the handles among them whose target lives in this Worker.
+        streams: the ends of streams in it; whoever takes the message has them belong somewhere.
         variables: of the recorded function being replayed, if any.
         captures: what that function captured.
     """
@@ -252,6 +317,7 @@ class Incoming:
         self.promised: list[Promised] | None = None
         self.references = False
         self.own: list[Handle] | None = None
+        self.streams: list[End] | None = None
         self.variables: list[Answer] | None = None
         self.captures: list[Answer] = []
 
@@ -261,6 +327,7 @@ class Incoming:
             self._known = {}
             self.references = False
             self.own = None
+            self.streams = None
         self.handles = None
         self.promised = None
 
@@ -295,6 +362,8 @@ class Incoming:
             self.handles = [handle]
         else:
             self.handles.append(handle)
+        if session.host.observe is not None:
+            session.host.observe(("stub", id(handle), session.label, number, "came", 0, None))
         return session.host.stub(handle)
 
     def _make(self, kind: int, number: int) -> Any:
@@ -318,9 +387,27 @@ class Incoming:
             pending = Pending(session, number, session.keeper)
             self._enter(number, pending)
             return self._promise(PromisedImport(pending))
+        if kind == READABLE:
+            return session.host.readable(self._end(Inlet(self._pipe(number), session.keeper)))
+        if kind == WRITABLE:
+            entry = Import(session, number)
+            self._enter(number, entry)
+            return session.host.writable(self._end(Outlet(entry, session.keeper)))
         if kind == PLACEHOLDER and self.variables is not None:
             return self._variable(number, self.variables)
         raise RemoteProtocolError(f"the peer sent a reference of unknown kind {kind}")
+
+    def _pipe(self, number: int) -> Pipe:
+        pipe = self._session.exports.get(number)
+        if not isinstance(pipe, Pipe) or pipe.taken:
+            raise RemoteProtocolError(f"the peer sent the pipe {number}, which it did not open")
+        return pipe
+
+    def _end(self, end: E) -> E:
+        if self.streams is None:
+            self.streams = []
+        self.streams.append(end)
+        return end
 
     def _variable(self, number: int, variables: list[Answer]) -> Any:
         if -len(self.captures) <= number < 0:
@@ -349,6 +436,8 @@ class Incoming:
                 entry = hook.entry
                 entry.claim()
                 peer.exports.pop(number)
+                if session.host.observe is not None:
+                    session.host.observe(("withdrawn", peer.label, number))
                 hook.release()
                 entry.handles -= 1
                 return entry
@@ -360,6 +449,8 @@ class Incoming:
         if number >= 0 or number in self._session.imports:
             raise RemoteProtocolError(f"the peer introduced the id {number} twice")
         self._session.imports[number] = entry
+        if self._session.host.observe is not None:
+            self._session.host.observe(("imported", self._session.label, number))
 
     def _home(self, hook: Hook) -> Import:
         if isinstance(hook, ForwardHook):
@@ -371,11 +462,17 @@ class Incoming:
         number = exporter.outgoing.export(hook)
         entry = Import(importer, number)
         importer.imports[number] = entry
+        if importer.host.observe is not None:
+            importer.host.observe(("imported", importer.label, number))
         return entry
 
     def _wrap(self, binding: bool, entry: Import) -> Any:  # noqa: FBT001 - private
         session = self._session
         handle = Handle(entry, session.keeper)
+        if session.host.observe is not None:
+            how = "binding" if binding else "came"
+            at, number = entry.direct.session.label, entry.direct.id
+            session.host.observe(("stub", id(handle), at, number, how, 0, None))
         if binding:
             # Nobody disposes a binding (rule O18): it goes when Python forgets it.
             return session.host.binding(handle)
@@ -391,7 +488,9 @@ class Incoming:
             Whether any does.
         """
         made = False
-        for handle in self.own or ():
+        # Where calls are held back at this side, any stub may have some behind it.
+        held = self._session.host.holder is not None
+        for handle in (self.handles if held else self.own) or ():
             if Detour.take_over(handle, pending, value):
                 made = True
         return made

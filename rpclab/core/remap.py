@@ -280,5 +280,8 @@ class _Run:
     def value(self, answer: Answer) -> Any:
         """The result, with the variables in place; it may hold targets of this Worker."""
         for place in self.places:
-            answer.adopt(place.source, place.source.value)  # type: ignore[attr-defined]
+            source: Answer = place.source  # type: ignore[attr-defined]
+            answer.adopt(source, source.value)
+            if source.settled_at is not None:
+                answer.causes = (*answer.causes, source.settled_at)
         return Filler(answer, self.places, raw=True)(self._result)

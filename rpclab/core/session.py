@@ -15,10 +15,12 @@ from rpclab.core.messages import (
     CALL,
     CANCEL,
     MAP,
+    PIPE,
     PULL,
     REJECT,
     RELEASE,
     RESOLVE,
+    STREAM,
     Message,
     parse,
 )
@@ -40,6 +42,9 @@ class Session(Importer, Exporter):
         if self.closed is not None:
             return
         incoming, decode, limit = self.incoming, self._decode, self.limits.message_bytes
+        observe = self.host.observe
+        if observe is not None:
+            observe(("arrived", self.label, len(frames)))
         frames.reverse()
         try:
             while frames:
@@ -61,6 +66,8 @@ class Session(Importer, Exporter):
                     self._receive_call(message)
                 elif kind == RESOLVE:
                     self._receive_settlement(message, RESOLVED, message[2], 3)
+                elif kind == STREAM:
+                    self._receive_write(message, len(frame))
                 else:
                     self._receive_other(kind, message)
         except RemoteProtocolError as error:
@@ -69,6 +76,9 @@ class Session(Importer, Exporter):
             return
         finally:
             frames.reverse()
+            if observe is not None:
+                self.latest = None
+                observe(("applied", self.label, len(frames)))
             # What came in belongs to whoever took it; to remember it here would keep it alive.
             if self.incoming.references:
                 self.incoming.begin()
@@ -78,12 +88,14 @@ class Session(Importer, Exporter):
             self.awake()
 
     def _acknowledge(self, seen: int) -> None:
-        exports, unacknowledged = self.exports, self._unacknowledged
-        if seen - self._acknowledged > len(unacknowledged):
+        forget, unacknowledged = self.exports.pop, self._unacknowledged
+        count = seen - self._acknowledged
+        if count > len(unacknowledged):
             self.abort(RemoteProtocolError("the peer acknowledges settlements that were not sent"))
             return
-        for _ in range(seen - self._acknowledged):
-            exports.pop(unacknowledged.popleft(), None)
+        for number in unacknowledged[:count]:
+            forget(number, None)
+        del unacknowledged[:count]
         self._acknowledged = seen
 
     def _receive_other(self, kind: int, message: Message) -> None:
@@ -101,6 +113,11 @@ class Session(Importer, Exporter):
                 del self.exports[message[1]]
                 answer.cancel()
                 answer.drop()
+        elif kind == PIPE:
+            if len(message) == 2:
+                self._receive_pipe(message[1])
+            else:
+                self._receive_pipe_end(message[1], message[2])
         elif kind == PULL:
             self._receive_pull(message[1])
         elif kind == MAP:
@@ -135,3 +152,5 @@ class Session(Importer, Exporter):
                 hook.drop()
             else:
                 hook.release()
+        if self.host.observe is not None:
+            self.host.observe(("parted", self.label))

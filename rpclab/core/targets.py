@@ -13,6 +13,7 @@ import functools
 import types
 from typing import TYPE_CHECKING, Any
 
+from rpclab.core.containers import DICT_TYPES
 from rpclab.errors import NoSuchMemberError, no_such_member
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def no_such_step(path: Sequence[str], position: int, value: object) -> NoSuchMem
 
     It names the member that a dict lacks, and else the one that cannot be entered (rules P2, P4).
     """
-    if type(value) is dict:
+    if isinstance(value, dict) and type(value) in DICT_TYPES:
         return no_such_member(path[position], [key for key in value if type(key) is str])
     return no_such_member(path[max(position - 1, 0)])
 

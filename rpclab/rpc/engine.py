@@ -9,11 +9,13 @@ import asyncio
 import logging
 from contextvars import Context
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from rpclab.core.containers import contents, replaced
 from rpclab.core.contexts import ExecutionContext, current
-from rpclab.core.imports import PENDING
+from rpclab.core.events import answering, call_of, opposite
+from rpclab.core.hooks import ForwardHook
+from rpclab.core.imports import PENDING, Pending
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.core.messages import DEADLINE, NODE
 from rpclab.core.session import Session
@@ -22,6 +24,7 @@ from rpclab.rpc import deadlines
 from rpclab.rpc.activity import Activity, StepInterrupted
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.deadlines import Deadline, current_deadline
+from rpclab.rpc.observing import Observed
 from rpclab.rpc.run_queue import RunQueue
 from rpclab.rpc.sites import calling_site, note_place, place_parameters, trim
 from rpclab.rpc.stubs import RpcPromise, RpcStub
@@ -34,8 +37,9 @@ if TYPE_CHECKING:
 
     from rpclab.core.answers import Answer
     from rpclab.core.handles import Handle
-    from rpclab.core.host import Observer
-    from rpclab.core.imports import Pending
+    from rpclab.core.host import Holder
+    from rpclab.core.streams import Inlet, Outlet
+    from rpclab.rpc.streams import ReadableStream, WritableStream
     from rpclab.trace.accounting import Ledger
 
     Again = Callable[[Callable[[], None]], None]
@@ -48,45 +52,77 @@ log = logging.getLogger("rpclab")
 _DATA = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple, set})
 
 
-class Engine(RunQueue):
+class Engine(RunQueue, Observed):
     """All sessions between the Workers of one sandbox, on one event loop.
 
     Args:
         limits: hold for every session.
         debug: put the remote traceback on errors, as a note.
+        virtual: run the code of Workers on a virtual clock.
+        pipelining: send calls on promises at once; else hold them back until these have settled.
 
     Attributes:
-        observe: takes events while somebody records.
         ledger: does the accounting of round trips while somebody traces.
         special: whether calls carry options; kept up to date by who needs that.
-        sites: whether to note where stubs are made.
         warn_undisposed: whether to warn of a context that ends with stubs its code left behind.
         connect: joins the two ends of a session.
+        http_call: makes the HTTP calls of bindings.
+        holder: holds calls back, where there is no pipelining.
+        paces: how many bytes of streams a second Workers read, where that is bounded.
     """
 
-    def __init__(self, *, limits: Limits = DEFAULT_LIMITS, debug: bool = True) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        debug: bool = True,
+        virtual: bool = False,
+        pipelining: bool = True,
+    ) -> None:
+        RunQueue.__init__(self)
+        Observed.__init__(self)
         self.limits = limits
         self.debug = debug
-        self.observe: Observer | None = None
+        self.http_call: Callable[[ServiceBinding, Any, dict[str, Any]], Any] = _no_http
         self.ledger: Ledger | None = None
         self.special = deadlines.in_use
-        self._sites = False
         self.warn_undisposed = False
         self.connect: Connect = memory.connect
         self._keepers: dict[str, ExecutionContext] = {}
         self._sessions: dict[tuple[str, str], Session] = {}
+        self.paces: dict[str, float] = {}
+        self.holder: Holder | None = None
+        if not pipelining:
+            from rpclab.rpc.holding import CallHolder  # noqa: PLC0415 - for those who need it
+
+            self.holder = CallHolder(self)
+            self.special += 1
+        if virtual:
+            self.use_clock(virtual=True)
         deadlines.engines.add(self)
 
-    @property
-    def sites(self) -> bool:
-        """Whether places in the user's code are noted."""
-        return self._sites
+    def use_clock(self, *, virtual: bool) -> None:
+        """Run the code of Workers on a loop of its own, whose time jumps; or on the running one.
 
-    @sites.setter
-    def sites(self, noted: bool) -> None:
-        self.special += noted - self._sites
-        self._sites = noted
+        While there are no sessions.
+        """
+        self.loop = self.guest = None
+        self.scheduled = False
+        if virtual:
+            from rpclab.rpc.guest import GuestLoop  # noqa: PLC0415 - for those who need it
+
+            # What has no place on a virtual clock is refused by name.
+            self.loop = self.guest = GuestLoop()  # type: ignore[abstract]
+            self.guest.awaited = self._awaited_outside
+
+    def _awaited_outside(self) -> bool:
+        return any(
+            waiter.get_loop() is not self.guest  # type: ignore[attr-defined]
+            for session in self.sessions()
+            for entry in session.imports.values()
+            if isinstance(entry, Pending)
+            for waiter in entry.waiters or ()
+        )
 
     # Workers and the sessions between them.
 
@@ -118,6 +154,10 @@ class Engine(RunQueue):
             for here, there in ((one, other), (other, one))
         )
         self.connect(near, far, self.again)
+        if one == other:
+            far.label = opposite(near.label)
+        if self.observe is not None:
+            self.observe(("joined", near.label))
         self._sessions[one, other] = near
         # A Worker's session with itself has an importing and an exporting end of one name.
         if one != other:
@@ -148,10 +188,16 @@ class Engine(RunQueue):
         """Call a member in a fresh context; settle `answer` with what it returns or raises."""
         if self.special or self.ambient or context.variables is None:
             variables = self._variables(answer, context)
-            if self.sites and answer.params is not None:
-                place_parameters(answer.params, function)
         else:
             variables = context.variables.copy()
+        if self.noting:
+            if answer.params is not None and self.sites:
+                place_parameters(answer.params, function)
+            if self.observe is not None:
+                self.active = origin = answer.origin or answer
+                session = origin.session
+                if session is not None and session.latest is not origin:
+                    self.observe(("started", session.label, origin.id))
         try:
             if kwargs:
                 value = variables.run(function, *args, **kwargs)
@@ -165,15 +211,29 @@ class Engine(RunQueue):
             if isinstance(error, KeyboardInterrupt) and not isinstance(error, StepInterrupted):
                 raise
             return
+        finally:
+            self.active = None
         kind = type(value)
+        if kind in _DATA:
+            answer.resolve(value)
+            return
+        if self.observe is not None:
+            self._note_work(answer, kind, variables)
         if kind is CoroutineType:
             self._drive(answer, value, variables)
         elif kind is RpcPromise:
             self._settle_as(answer, value, variables)
-        elif kind in _DATA or not hasattr(kind, "__await__"):
+        elif not hasattr(kind, "__await__"):
             answer.resolve(value)
         else:
             self._drive(answer, _await(value), variables)
+
+    def _note_work(self, answer: Answer, kind: type, variables: Context) -> None:
+        """A method that returned an awaitable goes on; what it calls says whose work it is."""
+        call = call_of(answer) if hasattr(kind, "__await__") else None
+        if call is not None and self.observe is not None:
+            variables.run(answering.set, call)
+            self.observe(("goes on", *call))
 
     def drive(self, answer: Answer, work: Awaitable[Any], context: ExecutionContext) -> None:
         """Run an awaitable in a fresh context; settle `answer` with what comes out."""
@@ -248,7 +308,10 @@ class Engine(RunQueue):
 
     def apart(self, answer: Answer, function: Callable[[], T], context: ExecutionContext) -> T:
         """Call a function of the core in a fresh context, as the work of `answer`."""
-        return self._variables(answer, context).run(function)
+        variables = self._variables(answer, context)
+        if self.observe is not None:
+            variables.run(answering.set, call_of(answer))
+        return variables.run(function)
 
     def detach(self, function: Callable[[], Any], context: ExecutionContext, what: str) -> None:
         """Run something nobody waits for; report its failure (rule O16)."""
@@ -323,21 +386,62 @@ class Engine(RunQueue):
         if self.ledger is not None:
             message.append(self.ledger.passed_on(pending))
 
+    def packs_again(self, pending: Pending) -> None:
+        """A call is packed anew, after others were made that its arguments needed."""
+        if self.ledger is not None:
+            self.ledger.returns_to(pending)
+
     def used(self, pending: Pending, *, argument: bool) -> None:
         """A call is made on that promise, or has it among its arguments."""
-        if self.ledger is not None:
+        # A call that is held back comes after that promise anyway.
+        if self.ledger is not None and self.holder is None:
             (self.ledger.uses if argument else self.ledger.follow)(pending)
 
     stub = RpcStub.__from_handle__
     """Wraps a handle as a stub."""
 
     def binding(self, handle: Handle) -> ServiceBinding:
-        """Wrap a handle as a binding."""
-        return ServiceBinding(handle)
+        """Wrap a handle as a binding; one of a Durable Object knows its id, if it is near."""
+        entry = handle.entry
+        hook: Any = None
+        while entry is not None and entry.session.peer is not None:
+            hook = entry.session.peer.exports.get(entry.id)
+            entry = hook.entry if isinstance(hook, ForwardHook) else None
+        wrap = getattr(hook, "wrap", ServiceBinding)
+        return wrap(handle)
+
+    def readable(self, inlet: Inlet) -> ReadableStream:
+        """Wrap a stream that came in."""
+        from rpclab.rpc.streams import ReadableStream  # noqa: PLC0415 - for those who have one
+
+        return ReadableStream.__from_inlet__(inlet)
+
+    def readable_of(self, generator: Any) -> ReadableStream:
+        """Give the stream of what a returned generator yields."""
+        from rpclab.rpc.streams import ReadableStream  # noqa: PLC0415
+
+        return ReadableStream(generator)
+
+    def writable(self, outlet: Outlet) -> WritableStream:
+        """Wrap a sink at the other side."""
+        from rpclab.rpc.streams import WritableStream  # noqa: PLC0415
+
+        return WritableStream.__from_outlet__(outlet)
+
+    def now(self) -> float:
+        """The clock of the loop, in seconds."""
+        return self.loop.time() if self.loop is not None else 0.0
+
+    def took(self, answer: Answer) -> None:
+        """The running task goes on after the chunk that this write has brought."""
+        if self.ledger is not None:
+            self.ledger.took(answer)
+
+    calling_site = staticmethod(calling_site)
 
     def site(self) -> str | None:
         """Where rpclab was called from, while somebody records."""
-        return calling_site() if self.sites else None
+        return calling_site(1) if self.sites else None
 
     def undisposed(self, context: ExecutionContext) -> Callable[[], None] | None:
         """Warn of what the code of a context has left behind, if that is wanted."""
@@ -363,6 +467,10 @@ class Engine(RunQueue):
         others = (engine for engine in deadlines.engines if engine is not self)
         if self.loop is not None and all(engine.loop is not self.loop for engine in others):
             forget_tasks(self.loop)
+
+
+def _no_http(*_: object) -> NoReturn:
+    raise RpcError("HTTP calls are made in a Sandbox")
 
 
 async def _await(value: Awaitable[Any]) -> Any:

@@ -6,6 +6,7 @@ Floor: rpc.
 from __future__ import annotations
 
 import asyncio
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.imports import PENDING, REJECTED, Pending
@@ -15,6 +16,9 @@ from rpclab.rpc.waiter import Countdown
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
+
+
+_SESSION, _ID = attrgetter("session"), attrgetter("id")
 
 
 async def gather(*awaitables: Awaitable[Any], return_exceptions: bool = False) -> list[Any]:
@@ -30,28 +34,38 @@ async def gather(*awaitables: Awaitable[Any], return_exceptions: bool = False) -
     Raises:
         Exception: the error of the first that failed; the other calls go on.
     """
-    promises = [item for item in awaitables if type(item) is RpcPromise]
-    if len(promises) != len(awaitables):
+    if [*map(type, awaitables)].count(RpcPromise) != len(awaitables):
         return list(await asyncio.gather(*awaitables, return_exceptions=return_exceptions))
-    pendings = [promise.__pending__ for promise in promises]
-    failed = not return_exceptions and any(pending.state == REJECTED for pending in pendings)
+    pendings: list[Pending] = [promise.__pending__ for promise in awaitables]  # type: ignore[attr-defined]
     waiting = tuple([pending for pending in pendings if pending.state == PENDING])
+    failed = not return_exceptions and REJECTED in [pending.state for pending in pendings]
     if waiting and not failed:
         loop = asyncio.get_running_loop()
         hosts: Any = {pending.session.host: None for pending in waiting}
         for host in hosts:
             host.attend(loop)
         await Countdown(next(iter(hosts)), waiting, loop, hasty=not return_exceptions)
+    if pendings and pendings[0].session.host.observe is not None:
+        _note(pendings)
+    outcomes = []
     for pending in pendings:
-        if pending.state == REJECTED and not return_exceptions:
-            raise fresh_copy(pending.value)
+        outcome = pending.value
+        if pending.state == REJECTED:
+            outcome = fresh_copy(outcome)
+            if not return_exceptions:
+                raise outcome
         if pending.arrival:
             pending.session.host.ledger.awaited(pending)  # type: ignore[attr-defined]
-    return [_outcome(pending) for pending in pendings]
+        outcomes.append(outcome)
+    return outcomes
 
 
-def _outcome(pending: Pending) -> Any:
-    return fresh_copy(pending.value) if pending.state == REJECTED else pending.value
+def _note(pendings: list[Pending]) -> None:
+    """Tell those who watch that all these were awaited."""
+    for session in dict.fromkeys(map(_SESSION, pendings)):
+        if session.host.observe is not None:
+            ids = map(_ID, [pending for pending in pendings if pending.session is session])
+            session.host.observe(("awaited", session.label, tuple(ids)))
 
 
 def dispose(value: Any) -> None:

@@ -5,6 +5,7 @@ Floor: rpc. Follows the protocol that `asyncio.Task` expects of a future, and no
 
 from __future__ import annotations
 
+import asyncio
 from asyncio import AbstractEventLoop, CancelledError
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,10 @@ class Waiter:
         """Run the wake-up, in the task's own context. Only the drain calls this."""
         callback, self._callback = self._callback, None
         if callback is not None and self._context is not None:
-            self._context.run(callback, self)
+            if self._loop is self._engine.loop:
+                self._context.run(callback, self)
+            else:
+                self._engine.resume_outside(self._context, callback, self)
 
     def cancel(self, msg: Any = None) -> bool:
         """The task is cancelled: give the promise up, unless somebody else uses it."""
@@ -105,3 +109,22 @@ class Countdown(Waiter):
         if self._left == 0 or (self._hasty and pending.state == REJECTED):
             # The last one may be a promise of another sandbox, in whose drain this runs.
             self._engine.resume_soon(self)
+
+
+class StreamWaiter(Waiter):
+    """One wait for something to happen at one end of a stream."""
+
+    __slots__ = ()
+
+    @classmethod
+    def on(cls, end: Any) -> StreamWaiter:
+        """Wait until `end` has changed; await what this gives."""
+        engine = (end.pipe if hasattr(end, "pipe") else end).session.host
+        loop = asyncio.get_running_loop()
+        engine.attend(loop)
+        return cls(engine, (end,), loop)
+
+    def settled(self, pending: Any) -> None:
+        del pending
+        # An end also changes outside the drain, where its context ends.
+        self._engine.resume_soon(self)

@@ -180,24 +180,6 @@ async def test_F8_a_function_mentioned_twice_arrives_as_one_stub(world):
     assert await env.CALLEE.same(mine, lambda: "other") is False
 
 
-async def test_F9_a_generator_is_refused_with_advice(world):
-    env = world.deploy("""
-        class Default(WorkerEntrypoint):
-            def gen(self):
-                yield 1
-            async def agen(self):
-                yield 1
-            def make(self):
-                return lambda: (x for x in [2])
-    """)
-    make = await env.CALLEE.make()
-    for promise in env.CALLEE.gen(), env.CALLEE.agen(), make():
-        error = await failure(promise)
-        assert isinstance(error, DataCloneError)
-        assert error.remote is True
-        assert "send a list of what it yields" in error.__notes__
-
-
 async def test_F10_functions_take_and_give_functions_and_chains_need_no_await(world):
     env = world.deploy("""
         class Default(WorkerEntrypoint):

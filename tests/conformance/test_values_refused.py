@@ -112,7 +112,7 @@ def refused():
         (Point(), "send dataclasses.asdict(value), or derive the class from rpclab.RpcTarget"),
         (Color.RED, "send value.value, or value.name"), (Color, make), (int, make),
         (math, "send the values in it that are needed"),
-        ((x for x in ()), "send a list of what it yields"), (iter([]), "send list(value)"),
+        ((x for x in ()), "wrap it in ReadableStream, or send a list of what it yields"), (iter([]), "send list(value)"),
         (range(3), "send list(value)"), (collections.deque(), "send list(value)"),
         (1j, "send (value.real, value.imag)"), (types.MappingProxyType({}), "send dict(value)"),
         (fractions.Fraction(1, 3), "send (value.numerator, value.denominator)"),
@@ -179,12 +179,6 @@ RESULTS = """
             return {"list": [1, P()]}
         def anonymous(self):
             return type("", (), {})()
-        def generator(self):
-            return (n for n in range(3))
-        async def agenerator(self):
-            async def f():
-                yield 1
-            return f()
 """
 
 
@@ -194,8 +188,6 @@ async def test_V14_V15_what_a_result_cannot_hold_is_refused_with_its_path(world)
         (env.CALLEE.make(), "P", "result"),
         (env.CALLEE.nested(), "P", 'result["list"][1]'),
         (env.CALLEE.anonymous(), "", "result"),
-        (env.CALLEE.generator(), "generator", "result"),
-        (env.CALLEE.agenerator(), "async_generator", "result"),
     ):
         error = await failure(call)
         assert isinstance(error, rpclab.DataCloneError)

@@ -12,7 +12,10 @@ from rpclab.core.handles import Handle
 from rpclab.core.hooks import TargetHook
 from rpclab.core.imports import PENDING, RESOLVED, Import
 from rpclab.core.limits import DEFAULT_LIMITS
+from rpclab.core.relays import PipeRelay, SinkRelay
 from rpclab.core.session import Session
+from rpclab.core.sinks import SinkHook
+from rpclab.core.streams import Outlet
 
 
 class Stub:
@@ -88,6 +91,123 @@ class Later:
         raise NotImplementedError
 
 
+class Stall(Later):
+    """What a sink waits for while it takes a chunk; settled by the test."""
+
+    def __await__(self):
+        yield self
+
+    def resolve(self, value=None):
+        del value
+        self._go_on(lambda: self.work.send(None))
+
+    def reject(self, error):
+        self._go_on(lambda: self.work.throw(error))
+
+    def _go_on(self, step):
+        try:
+            step()
+        except StopIteration as stop:
+            self.answer.resolve(stop.value)
+        except Exception as error:
+            self.answer.reject(error)
+
+
+class Source:
+    """A stream to be sent; the test says what goes through it.
+
+    Attributes:
+        outlet: the near end, once it was sent.
+        sent: whether the message that mentions it was sent.
+    """
+
+    def __init__(self) -> None:
+        self.outlet = None
+        self.sent = None
+
+    def __rpc_refer__(self, outgoing):
+        return outgoing.refer_readable(self, lambda session: self._open(session, outgoing.context))
+
+    def _open(self, session, context):
+        self.outlet = Outlet(session.open_pipe(), context)
+        self.id = self.outlet.id
+        return self
+
+    def packed(self, *, sent):
+        self.sent = sent
+        if not sent:
+            self.outlet.abort()
+
+
+class Readable:
+    """A stream that came in."""
+
+    def __init__(self, inlet) -> None:
+        self.inlet = inlet
+        self.sent = None
+
+    def read(self):
+        """Give all that is there, and the end as `...`, or the error."""
+        got = []
+        while self.inlet.pipe.ready:
+            try:
+                got.append(self.inlet.take())
+            except StopAsyncIteration:
+                return [*got, ...]
+            except Exception as error:
+                return [*got, error]
+        return got
+
+    def __rpc_refer__(self, outgoing):
+        return outgoing.refer_readable(
+            self, lambda session: PipeRelay(self.inlet, session, [], self._unsent)
+        )
+
+    def _unsent(self):
+        self.sent = False
+
+
+class Sink:
+    """A sink to be sent; it keeps what it gets, and stalls where the test wants it to.
+
+    Attributes:
+        got: the chunks, then "closed" or the reason of the abort.
+        stalls: what the next chunks wait for.
+    """
+
+    def __init__(self, *stalls) -> None:
+        self.got = []
+        self.stalls = list(stalls)
+        self.sent = None
+
+    async def write(self, chunk):
+        self.got.append(chunk)
+        if self.stalls:
+            await self.stalls.pop(0)
+
+    async def close(self):
+        self.got.append("closed")
+
+    def abort(self, reason):
+        self.got.append(reason)
+
+    def __rpc_refer__(self, outgoing):
+        return outgoing.refer_writable(SinkHook(self, outgoing.context, self._unsent))
+
+    def _unsent(self):
+        self.sent = False
+
+
+class Writable:
+    """A sink at the other side."""
+
+    def __init__(self, outlet) -> None:
+        self.outlet = outlet
+
+    def __rpc_refer__(self, outgoing):
+        return outgoing.refer_writable(SinkRelay(self.outlet, lambda: None))
+
+
 class InlineHost:
     """Runs methods at once, and remembers which sessions have something to send.
 
@@ -100,6 +220,10 @@ class InlineHost:
         self.observe = None
         self.special = 0
         self.sites = False
+        self.noting = False
+        self.active = None
+        self.holder = None
+        self.time = 0.0
         self.reports = []
         self._woken = deque()
         self._forgotten = deque()
@@ -128,6 +252,28 @@ class InlineHost:
         else:
             answer.resolve(value)
 
+    def drive(self, answer, work, context):
+        # A sink's coroutine waits for nothing but a `Later`, which stands where it suspended.
+        try:
+            waits = self._inside(context, lambda: work.send(None))
+        except StopIteration as stop:
+            answer.resolve(stop.value)
+        except Exception as error:
+            answer.reject(error)
+        else:
+            waits.answer = answer
+            waits.work = work
+            answer.suspend(waits)
+
+    def now(self):
+        return self.time
+
+    def readable(self, inlet):
+        return Readable(inlet)
+
+    def writable(self, outlet):
+        return Writable(outlet)
+
     def detach(self, function, context, what):
         try:
             self._inside(context, function)
@@ -152,6 +298,9 @@ class InlineHost:
 
     def stub(self, handle):
         return Stub(handle)
+
+    def calling_site(self):
+        return None
 
     binding = stub
 

@@ -11,10 +11,13 @@ import sys
 import time
 import urllib.request
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import nbformat
 from playwright.sync_api import TimeoutError as StillWaiting
 from playwright.sync_api import sync_playwright
+
+DEMOS = Path(__file__).parents[2] / "demos"
 
 START = 60  # seconds for the server, and for a page to show its notebook
 RUN = 60  # seconds for all cells of a notebook
@@ -184,16 +187,30 @@ def running_lab(folder, chromium):
     """
     with (
         _server(folder) as (notebooks, address, token),
-        sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=chromium, args=CHROMIUM) as browser,
+        running_chromium(chromium) as browser,
     ):
         yield Lab(notebooks, address, token, browser)
+
+
+@contextmanager
+def running_chromium(path):
+    """Run a browser that reaches no other machine.
+
+    Args:
+        path: where it is.
+    """
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=path, args=CHROMIUM) as browser,
+    ):
+        yield browser
 
 
 @contextmanager
 def _server(folder):
     notebooks, settings, log = folder / "notebooks", folder / "settings", folder / "server.log"
     notebooks.mkdir()
+    (folder / "demos").symlink_to(DEMOS)  # beside the notebooks, as in the repository
     for name, values in SETTINGS.items():
         path = settings / f"@jupyterlab/{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+from contextlib import contextmanager
+
+PATIENCE = 30  # seconds; a bound for threads that must come to an end, never a wait
 
 
 class NothingLeftToWaitFor(AssertionError):
@@ -17,6 +20,12 @@ class _JumpingSelector(selectors.DefaultSelector):  # type: ignore[misc, valid-t
         events = super().select(0)
         if events or timeout == 0:
             return events
+        if self.loop.holds:
+            # Only the thread that somebody waits for can say what comes next.
+            events = super().select(PATIENCE)
+            if events:
+                return events
+            raise NothingLeftToWaitFor("a thread that somebody waits for does not come to an end")
         if timeout is None:
             # A finalizer or thread may still call in; real idleness lasts.
             events = super().select(0.2)
@@ -32,12 +41,22 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self._now = 0.0
+        self.holds = 0
         selector = _JumpingSelector()
         selector.loop = self
         super().__init__(selector)
 
     def time(self) -> float:
         return self._now
+
+    @contextmanager
+    def hold(self):
+        """Let the clock stand still: what goes on in a thread takes no virtual time."""
+        self.holds += 1
+        try:
+            yield
+        finally:
+            self.holds -= 1
 
     def jump(self, seconds: float) -> None:
         # A hair more than asked, so that the timer is certainly due.

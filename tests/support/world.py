@@ -8,7 +8,8 @@ import pytest
 
 PRELUDE = """
 import asyncio
-from workers import RpcPromise, RpcStub, RpcTarget, WorkerEntrypoint, gather, wait_until
+from workers import DurableObject, RpcPromise, RpcStub, RpcTarget, WorkerEntrypoint
+from workers import gather, wait_until
 sleep = asyncio.sleep
 
 async def attempt(awaitable):

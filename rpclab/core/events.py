@@ -1,0 +1,199 @@
+"""What a session tells an observer: facts in the past tense, as plain tuples, the kind first.
+
+Floor: core. A tuple holds numbers, short texts and small scalars alone, so whoever keeps it keeps
+nothing of the user's. `trace/events.py` says what stands in each kind, and reads them as classes.
+Where an object has to be told from others, its `id` comes second; an observer that keeps events
+numbers these anew (see `IDENTIFIED`), for an address means nothing later.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from rpclab.core.imports import RESOLVED
+from rpclab.core.messages import KEYWORDS, MAP, STREAM, Message
+
+if TYPE_CHECKING:
+    from rpclab.core.answers import Answer
+    from rpclab.core.contexts import ExecutionContext
+    from rpclab.core.hooks import Hook
+    from rpclab.core.host import Host
+
+IDENTIFIED = frozenset(
+    {"introduced", "stub", "owned", "passed", "disposed", "forgotten", "context", "context ended"}
+)
+"""The kinds whose second item is the `id` of an object: a hook, handle or execution context."""
+
+answering: ContextVar[tuple[str, int] | None] = ContextVar("rpclab_answering", default=None)
+"""The call that the running code answers, while observed: the label of the end that answers it, and
+its id."""
+
+SMALL = frozenset({int, float, bool, type(None)})
+"""The types of small scalars, but for texts, which may be long."""
+
+_BRIEF = 24  # characters that a value is written in
+_LINE = 60  # characters that an error is written in
+_MEMBERS = 8  # a dict of more members is only counted
+
+Scalar = int | float | bool | str | tuple[str] | None
+"""A small scalar as it is; or a tuple of one text, written down in the place of another value."""
+
+Call = tuple[str, int]
+"""A call, as (label of the end that made it, its id)."""
+
+
+def opposite(label: str) -> str:
+    """The label of a session's other end: "b→a" for "a→b".
+
+    The two ends of a Worker's session with itself are "a→a", which calls, and "a↩a".
+    """
+    here, there = ends(label)
+    if here == there:
+        return f"{here}↩{there}" if "→" in label else f"{here}→{there}"
+    return f"{there}→{here}"
+
+
+def ends(label: str) -> tuple[str, str]:
+    """The Workers at this end and at the other one."""
+    here, arrow, there = label.partition("→")
+    if arrow:
+        return here, there
+    # A name may hold "↩", but both halves are the same.
+    half = label[: len(label) // 2]
+    return half, half
+
+
+def scalar(value: Any) -> Scalar:
+    """A small scalar as it is; anything else written down in a few characters."""
+    kind = type(value)
+    if kind in SMALL or (kind is str and len(value) <= _BRIEF):
+        return value  # type: ignore[no-any-return]
+    return (brief(value),)
+
+
+def spelled(value: Scalar) -> str:
+    """A value as a reader wants to see it."""
+    return value[0] if type(value) is tuple else brief(value)
+
+
+def scalars(values: Any) -> tuple[Scalar, ...]:
+    """The values of a sequence, each as `scalar` gives it."""
+    for value in values:
+        if type(value) not in SMALL:
+            return tuple([scalar(value) for value in values])
+    return tuple(values)
+
+
+def members(value: Any) -> tuple[tuple[str, Scalar], ...] | None:
+    """The scalars in a small dict by name, for those who ask where an argument came from."""
+    if type(value) is not dict or len(value) > _MEMBERS:
+        return None
+    return tuple(
+        [
+            (name, scalar(item))
+            for name, item in value.items()
+            if type(name) is str and len(name) <= _BRIEF
+        ]
+    )
+
+
+def brief(value: Any) -> str:
+    """Write a value down in a few characters, without running any code of its class."""
+    kind = type(value)
+    if kind in SMALL or kind in (str, bytes):
+        return _cut(value)
+    if kind in (list, tuple, set, frozenset, dict):
+        return f"{kind.__name__} of {len(value)}"
+    name = kind.__name__
+    if name in ("function", "builtin_function_or_method", "method", "partial"):
+        return "a function"
+    if name == "RpcStub":
+        return "a stub"
+    if name in ("RpcPromise", "RpcProperty"):
+        return "a promise"
+    return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
+
+
+def _cut(value: Any) -> str:
+    if type(value) in (str, bytes):
+        # A long text is not written out to be cut.
+        text = repr(value[: 2 * _BRIEF])
+        whole = len(value) <= 2 * _BRIEF
+    elif type(value) is int and value.bit_length() > 4 * _BRIEF:
+        return f"an int of {value.bit_length()} bits"
+    else:
+        text, whole = repr(value), True
+    return text if whole and len(text) <= _BRIEF else f"{text[: _BRIEF - 4]}…{text[-1]}"
+
+
+def failure(error: BaseException) -> str:
+    """Write an error down in a line."""
+    text = f"{type(error).__name__}: {error}"
+    return text if len(text) <= _LINE else f"{text[: _LINE - 1]}…"
+
+
+def maker(host: Host) -> Call | None:
+    """The call whose method runs; None outside every Worker."""
+    by = answering.get()
+    if by is None and host.active is not None:
+        return call_of(host.active)
+    return by
+
+
+def called(
+    label: str,
+    message: Message,
+    size: int,
+    site: str | None,
+    by: Call | None,
+    using: tuple[Call, ...],
+) -> tuple[Any, ...]:
+    """The event of a call, map or write that is on its way out.
+
+    Args:
+        label: the end that makes it.
+        message: it.
+        size: in bytes.
+        site: where it was made, if that is known.
+        by: the call whose method made it.
+        using: the promises among its arguments.
+    """
+    kind, call, target, path, args, *more = message
+    if kind == STREAM:
+        return ("stream", label, call, target, path, size)
+    path = path if type(path) is str else tuple(path)
+    if kind == MAP:
+        return ("map", label, call, target, path, len(more[0]) - 1, size, site, by, using)
+    shown = None if args is None else scalars(args)
+    named = more[0].get(KEYWORDS) if more else None
+    keywords = tuple([(name, scalar(item)) for name, item in named.items()]) if named else None
+    return ("call", label, call, target, path, shown, size, site, by, using, keywords)
+
+
+def answered(label: str, answer: Answer, size: int) -> tuple[Any, ...]:
+    """The event of a result or error on its way back: the method has returned, or raised."""
+    value = answer.value
+    if answer.state != RESOLVED:
+        return ("error", label, answer.id, failure(value), size)
+    if type(value) in SMALL:
+        return ("result", label, answer.id, value, size)
+    return ("result", label, answer.id, scalar(value), size, members(value))
+
+
+def introduced(label: str, export_id: int, hook: Hook) -> tuple[Any, ...]:
+    """The event of an export that gets its number."""
+    kind, name, of, new = hook.identity()
+    return ("introduced", id(hook), label, export_id, kind, name, of, new)
+
+
+def opened(context: ExecutionContext, answer: Answer | None = None) -> tuple[Any, ...]:
+    """The event of an execution context that begins, for a call or for an event from outside."""
+    call = None if answer is None else call_of(answer)
+    return ("context", id(context), context.worker, call)
+
+
+def call_of(answer: Answer) -> Call | None:
+    """The call that an answer, or the step of one, belongs to."""
+    origin = answer.origin or answer
+    return None if origin.session is None else (origin.session.label, origin.id)

@@ -1,0 +1,167 @@
+"""Streams that came in and are passed on: each chunk goes on by itself.
+
+Floor: core. The Worker in the middle neither reads nor buffers: it hands a chunk on as it comes, and
+the acknowledgement back when it comes. So flow control is between the two ends of the line, over
+any number of Workers; and as with a stub that was introduced (rule W5), the line outlives the
+context that passed the stream on.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rpclab.core.hooks import Hook
+from rpclab.core.imports import PENDING, REJECTED, Pending
+from rpclab.core.streams import ABORT, CLOSE, WRITE, operation_of
+from rpclab.errors import WRITABLE_CLOSED, StreamClosedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rpclab.core.answers import Answer
+    from rpclab.core.imports import Import
+    from rpclab.core.session import Session
+    from rpclab.core.streams import Inlet, Outlet
+
+
+class PipeRelay:
+    """Hands the chunks of a pipe on to another one, which it opens.
+
+    Args:
+        inlet: the claim on the pipe, of whoever passes the stream on.
+        session: to the Worker that reads it from now on.
+        rest: chunks that were taken from the pipe already, and go first.
+        unsent: called if the message that mentions the stream is not sent.
+
+    Attributes:
+        id: of the pipe at the other side.
+    """
+
+    def __init__(
+        self, inlet: Inlet, session: Session, rest: list[Any], unsent: Callable[[], None]
+    ) -> None:
+        self._inlet = inlet
+        self._pipe = inlet.pipe
+        self._session = session
+        self._rest = rest
+        self._unsent = unsent
+        self._over = False
+        self._entry: Import = session.open_pipe()
+        self._entry.claim()
+        self.id = self._entry.id
+
+    def packed(self, *, sent: bool) -> None:
+        """Start, if the message that mentions the stream is sent; else give the stream back."""
+        if not sent:
+            self._entry.drop()
+            self._unsent()
+            return
+        self._inlet.finish()
+        self._pipe.hand_to(None)
+        self._pipe.relay = self._hand_on
+        for chunk in self._rest:
+            self._send(WRITE, [chunk])
+        self._entry.watch(self._unread)
+        self._hand_on()
+
+    def _hand_on(self) -> None:
+        """Hand on what has come, and the end after it."""
+        pipe = self._pipe
+        while pipe.chunks and not self._over:
+            arrived = pipe.pop()
+            host = self._session.host
+            if host.special:
+                write = host.apart(
+                    arrived.answer, lambda: self._send(WRITE, [arrived.chunk]), self._session.keeper
+                )
+            else:
+                write = self._send(WRITE, [arrived.chunk])
+            arrived.give_back()
+            _pass_back(write, arrived.answer)
+            if write.state == REJECTED:
+                # What comes after a chunk that could not be handed on must not be read.
+                self._unread(write.value)
+        if self._over or not (pipe.ended or pipe.error):
+            return
+        self._over = True
+        if pipe.ended:
+            self._send(CLOSE, [])
+        else:
+            for note in getattr(pipe.error, "__notes__", [])[:1]:
+                self._send(ABORT, [note])
+        self._entry.drop()
+
+    def _send(self, operation: str, args: list[Any]) -> Pending:
+        session = self._session
+        pending = Pending(session, 0, session.keeper)
+        return session.write(pending, self.id, operation, args, session.keeper)
+
+    def _unread(self, error: BaseException) -> None:
+        """Nobody reads at the other side: nor does anybody here."""
+        if not self._over:
+            self._over = True
+            self._pipe.cancel(error)
+            self._entry.drop()
+
+
+class SinkRelay(Hook):
+    """Hands writes on to a sink at the far end of an outlet.
+
+    Args:
+        outlet: of the stream that is passed on. The hook keeps it.
+        unsent: called if the message that mentions the stream is not sent.
+    """
+
+    __slots__ = ("_outlet", "_unsent")
+
+    def __init__(self, outlet: Outlet, unsent: Callable[[], None]) -> None:
+        super().__init__(None)
+        self._outlet = outlet
+        self._unsent = unsent
+        outlet.moved = True
+
+    def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+        """Hand a chunk on, or the end."""
+        del kwargs
+        outlet = self._outlet
+        operation = operation_of(path, args)
+        if not isinstance(operation, str):
+            answer.reject(operation)
+        elif outlet.error is not None:
+            answer.reject(outlet.error, remote=False)
+        elif outlet.done:
+            answer.reject(StreamClosedError(WRITABLE_CLOSED))
+        else:
+            session = outlet.session
+
+            def tell() -> Pending:
+                return outlet.close() if operation == CLOSE else outlet.tell(operation, *args)
+
+            if session.host.special:
+                _pass_back(session.host.apart(answer, tell, session.keeper), answer)
+            else:
+                _pass_back(tell(), answer)
+
+    def unclaimed(self) -> None:
+        if self._outlet.moved:
+            self._outlet.abort()
+
+    def forget(self) -> None:
+        """It was never sent: leave the sink to its owner."""
+        self._outlet.moved = False
+        self._unsent()
+
+
+def _pass_back(write: Pending, answer: Answer) -> None:
+    """Settle a write as the one does that it was handed on as."""
+
+    def settled() -> None:
+        if write.arrival:
+            answer.causes = (*answer.causes, *write.arrival)
+        if answer.state == PENDING:
+            if write.state == REJECTED:
+                answer.reject(write.value, remote=getattr(write.value, "remote", False))
+            else:
+                answer.resolve(write.value)
+
+    write.follow(settled)

@@ -1,0 +1,138 @@
+"""The far end of a writable stream: it hands the chunks to the sink, one by one.
+
+Floor: core.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rpclab.core.answers import Answer
+from rpclab.core.hooks import Hook
+from rpclab.core.imports import PENDING, REJECTED
+from rpclab.core.streams import ABORT, WRITE, lost, operation_of
+from rpclab.errors import WRITABLE_CLOSED, WRITER_GONE, StreamClosedError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from rpclab.core.contexts import ExecutionContext
+
+
+class Sink(Protocol):
+    """Where the chunks of a writable stream end up."""
+
+    def write(self, chunk: Any) -> Coroutine[Any, Any, None]:
+        """Take a chunk."""
+
+    def close(self) -> Coroutine[Any, Any, None]:
+        """Take note that all has come."""
+
+    def abort(self, reason: object) -> Awaitable[None]:
+        """Take note that no more will come."""
+
+
+class SinkHook(Hook):
+    """Hands the chunks of a writable stream to its sink, one after the other.
+
+    What was written before the writer aborted, or was lost, comes first. The hook keeps the
+    context of the sink alive as long as the writer may write.
+
+    Args:
+        sink: where they go.
+        context: the context in which its code runs.
+        unsent: called if the message that mentions it is not sent.
+    """
+
+    __slots__ = ("_busy", "_over", "_queue", "_sink", "_told", "_unsent")
+
+    context: ExecutionContext
+
+    def __init__(self, sink: Sink, context: ExecutionContext, unsent: Callable[[], None]) -> None:
+        super().__init__(context)
+        self._unsent = unsent
+        self._sink = sink
+        self._queue: deque[tuple[str, list[Any], Answer, float]] = deque()
+        self._busy = False
+        self._over = False
+        self._told = False
+        context.hold()
+
+    def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+        """Take a chunk, or the end."""
+        del kwargs
+        operation = operation_of(path, args)
+        if not isinstance(operation, str):
+            answer.reject(operation)
+            return
+        answer.context = self.context  # it owns the streams in a chunk
+        self._queue.append((operation, args, answer, self.context.host.now()))
+        self._next()
+
+    def _next(self) -> None:
+        while self._queue and not self._busy:
+            operation, args, answer, since = self._queue.popleft()
+            if answer.state != PENDING:
+                continue
+            if self._over or self.context.ended:
+                answer.reject(StreamClosedError(WRITABLE_CLOSED))
+            elif operation == ABORT:
+                self._abort()
+                answer.resolve(None)
+            elif operation == WRITE:
+                self._run(answer, self._take(args[0], since))
+            else:
+                self._over = True
+                self._run(answer, self._sink.close())
+        if not self._busy and self.claims <= 0:
+            self._let_go()
+
+    def _run(self, answer: Answer, work: Coroutine[Any, Any, Any]) -> None:
+        # A step of its own: the sink finishes a chunk also where the session ends meanwhile.
+        self._busy = True
+        step = Answer(None, 0)
+        step.origin = answer
+        step.context = self.context
+        self.context.host.drive(step, work, self.context)
+        answer.trace = step.trace
+        step.watch(lambda: self._finished(answer, step))
+
+    async def _take(self, chunk: Any, since: float) -> float:
+        await self._sink.write(chunk)
+        return self.context.host.now() - since
+
+    def _finished(self, answer: Answer, step: Answer) -> None:
+        self._busy = False
+        self.context.finished(step)
+        if step.state == REJECTED:
+            self._over = True
+            answer.reject(step.value, remote=step.remote)
+        else:
+            answer.resolve(step.value)
+        self._next()
+
+    def unclaimed(self) -> None:
+        self._next()
+
+    def forget(self) -> None:
+        """It was never sent: leave the sink to its owner."""
+        self._told = True
+        self.context.let_go()
+        self._unsent()
+
+    def _let_go(self) -> None:
+        """The writer is gone: without a close, that is the end of it all the same (rule S16)."""
+        if not self._told:
+            self._told = True
+            if not self._over:
+                self._abort()
+            self.context.let_go()
+
+    def _abort(self) -> None:
+        self._over = True
+        if not self.context.ended:
+            sink = self._sink
+            self.context.host.detach(
+                lambda: sink.abort(lost(WRITER_GONE)), self.context, "the abort of a stream's sink"
+            )

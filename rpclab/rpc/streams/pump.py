@@ -1,0 +1,174 @@
+"""Pumps: what moves the chunks of a stream that was sent, and is read at the other side.
+
+Floor: rpc. A pump runs in the execution context that the stream comes from, and keeps it alive; it
+ends with it. A stream that came in itself needs none: see `core/relays.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from contextvars import Context, copy_context
+from typing import TYPE_CHECKING, Any
+
+from rpclab.core.contexts import current
+from rpclab.core.streams import Outlet, reason_of
+from rpclab.rpc.activity import Activity
+from rpclab.rpc.streams.sources import NOTHING, PIECE, pieces_of, size_of
+from rpclab.rpc.waiter import StreamWaiter
+
+if TYPE_CHECKING:
+    from rpclab.core.contexts import ExecutionContext
+    from rpclab.core.session import Session
+    from rpclab.rpc.streams.readable import ReadableStream
+
+
+class Pump:
+    """Sends the chunks of one stream through a pipe.
+
+    Args:
+        stream: whose chunks they are; locked already.
+        session: to the Worker that reads them.
+        context: where the stream comes from.
+        returned: whether it is in the result of a method, and not among the arguments of a call.
+
+    Attributes:
+        id: of the pipe at the other side.
+    """
+
+    def __init__(
+        self, stream: ReadableStream, session: Session, context: ExecutionContext, *, returned: bool
+    ) -> None:
+        self._stream = stream
+        self._session = session
+        self._context = context
+        self._outlet = Outlet(session.open_pipe(), context)
+        self._outlet.on_broken = self._reader_left
+        self._activity: Activity | None = None
+        self._pulling = False
+        self.id = self._outlet.id
+        # The chunks are made by code of the sender, as it was when it sent them.
+        self._variables = _variables_of(context) if returned else copy_context()
+
+    def packed(self, *, sent: bool) -> None:
+        """Start, if the message that mentions the stream is sent; else give the stream back."""
+        if not sent:
+            self._outlet.abort()
+            self._stream.__not_sent__()
+            return
+        self._context.hold()
+        engine: Any = self._session.host
+        engine.again(self._begin)
+
+    def _begin(self) -> None:
+        context = self._context
+        engine: Any = self._session.host
+        if context.ended:
+            self._outlet.abort()
+        activity = self._activity = Activity(
+            engine.loop, self._run(), self._variables, self._through
+        )
+        if not context.long:
+            if context.tasks is None:
+                context.tasks = set()
+            context.tasks.add(activity)
+        if engine.ledger is not None:
+            engine.ledger.activity(activity, self._variables)
+        activity.start()
+
+    def _through(self, _value: Any, error: BaseException | None) -> None:
+        context = self._context
+        if context.tasks is not None:
+            context.tasks.discard(self._activity)
+        if error is not None and not isinstance(error, asyncio.CancelledError):
+            self._session.host.report(error, "the cancelling of a stream's source")
+        context.let_go()
+
+    def _reader_left(self, _reason: BaseException) -> None:
+        # A source that waits for something is woken; one that is held back sees it by itself.
+        if self._pulling and self._activity is not None:
+            self._activity.cancel("nobody reads the stream any more")
+
+    async def _run(self) -> None:
+        outlet = self._outlet
+        try:
+            await self._send_all()
+        except asyncio.CancelledError:
+            if outlet.error is None:
+                # The context ended: the reader learns it, and so does the source.
+                outlet.abort()
+                await self._cancel_source(RuntimeError("its execution context ended"))
+                raise
+            await self._cancel_source(outlet.error)
+        except _ReaderLeft:
+            await self._cancel_source(outlet.error)
+        except Exception as error:
+            note = f"its source raised {type(error).__name__}: {error}"
+            outlet.abort(note if self._session.host.debug else None)  # type: ignore[attr-defined]
+            with suppress(Exception):  # it is broken already, and the reader is told
+                await self._cancel_source(error)
+
+    async def _cancel_source(self, reason: BaseException | None) -> None:
+        await self._stream._give_up(None if reason is None else reason_of(reason))
+
+    async def _send_all(self) -> None:
+        outlet, stream = self._outlet, self._stream
+        flow = outlet.flow
+        while True:
+            if outlet.done or not flow.room:
+                await self._room(1)
+            try:
+                chunk = stream._at_hand()
+                if chunk is NOTHING:
+                    self._pulling = True
+                    chunk = await stream._pull()
+            except StopAsyncIteration:
+                break
+            finally:
+                self._pulling = False
+            if type(chunk) is bytes and len(chunk) <= PIECE and flow.fits(len(chunk)):
+                outlet.write(chunk)
+                continue
+            for piece in pieces_of(chunk):
+                await self._room(size_of(piece))
+                outlet.write(piece)
+        if outlet.error is None:
+            outlet.close()
+
+    async def _room(self, size: int) -> None:
+        await room(self._outlet, size)
+        if self._outlet.done:
+            raise _ReaderLeft
+
+
+async def room(outlet: Outlet, size: int) -> None:
+    """Wait until a chunk of that size may be sent, or the stream is through."""
+    flow = outlet.flow
+    if outlet.done or flow.fits(size):
+        return
+    host: Any = outlet.session.host
+    observe = host.observe
+    if observe is not None:
+        observe(("stalled", outlet.session.label, outlet.id))
+    while not (outlet.done or flow.fits(size)):
+        await StreamWaiter.on(outlet)
+    if observe is not None:
+        observe(("resumed", outlet.session.label, outlet.id))
+    note_credit(outlet)
+
+
+def note_credit(outlet: Outlet) -> None:
+    """The running task goes on after the last credit; for the accounting of a trace."""
+    host: Any = outlet.session.host
+    if host.ledger is not None and outlet.credit is not None:
+        host.ledger.awaited(outlet.credit)
+
+
+def _variables_of(context: ExecutionContext) -> Context:
+    variables = Context() if context.variables is None else context.variables.copy()
+    variables.run(current.set, context)
+    return variables
+
+
+class _ReaderLeft(Exception):  # noqa: N818 - it only leads out of the loop
+    """Nobody reads the stream any more."""
