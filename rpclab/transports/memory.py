@@ -23,11 +23,11 @@ def connect(one: Session, other: Session, again: Callable[[Callable[[], None]], 
         again: runs a function in the next turn; used where a batch was interrupted half-way.
     """
     one.peer, other.peer = other, one
-    one.send = _Lane(other, again).send
-    other.send = _Lane(one, again).send
+    one.send = Lane(other, again).send
+    other.send = Lane(one, again).send
 
 
-class _Lane:
+class Lane:
     """One direction. A batch that was interrupted goes on where it stopped."""
 
     def __init__(self, to: Session, again: Callable[[Callable[[], None]], None]) -> None:

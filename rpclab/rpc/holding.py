@@ -1,0 +1,333 @@
+"""A sandbox without pipelining: calls made on or with a promise wait until that has settled.
+
+Floor: rpc. It serves to prove what pipelining saves. A call is held back at the caller as if the
+promise had been awaited first, alone: what else the program does goes on. Calls on one stub still
+leave in the order made, so those behind one that is held back wait too (rule L5).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from contextvars import Context, copy_context
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rpclab.core.containers import contents, replaced
+from rpclab.core.imports import PENDING, REJECTED, Import, Pending
+from rpclab.core.remap import Captured
+from rpclab.errors import fresh_copy
+from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub, call_value
+
+if TYPE_CHECKING:
+    from rpclab.core.contexts import ExecutionContext
+    from rpclab.core.session import Session
+    from rpclab.rpc.engine import Engine
+
+
+class Call:
+    """A call as it was made: what to send, once its target and arguments are there.
+
+    Args:
+        path: of the member, at the target.
+        values: the arguments and keyword arguments; or what a program captured, if there is one.
+        context: the execution context that makes it.
+        program: of `map`.
+    """
+
+    def __init__(
+        self, path: Any, values: tuple[Any, ...], context: ExecutionContext, program: Any = None
+    ) -> None:
+        self.path = path
+        self.values: Any = values
+        self.context = context
+        self.program = program
+
+    def send(self, session: Session, target: int) -> Pending:
+        """Send it to an id of the peer."""
+        if self.program is not None:
+            return session.map(target, self.path, self.values[0], self.program, self.context)
+        args, kwargs = self.values
+        return session.call(target, self.path, args, kwargs, self.context)
+
+    def make_on(self, pending: Pending) -> Pending:
+        """Make it on the value of a promise that has settled."""
+        if self.program is None:
+            names = [self.path] if type(self.path) is str else list(self.path)
+            args, kwargs = self.values
+            return call_value(pending, names, args, kwargs, self.context)
+        with RpcStub(lambda value: value) as local:
+            here = local(pending.value).__pending__
+        return here.map(self.values[0], self.program, self.context)
+
+
+class Spot(NamedTuple):
+    """The id of a promise that has settled, where the other side still takes calls on it."""
+
+    session: Session
+    id: int
+
+    def claim(self) -> None:
+        """It stays as long as a call on it is unanswered."""
+
+    def drop(self) -> None:
+        """As above."""
+
+
+class Held(Pending):
+    """The promise of a call that has not been sent yet.
+
+    Attributes:
+        actual: the promise of the call, once it was sent.
+    """
+
+    def __init__(self, session: Session, call: Call, holder: CallHolder) -> None:
+        super().__init__(session, 0, call.context)
+        self.call_made = call
+        self.actual: Pending | None = None
+        self.waits: list[Pending] = []
+        self.promised: list[RpcPromise] = []  # kept, for they are known by their identity
+        self.dups: list[RpcStub] = []
+        self.variables: Context = copy_context()
+        self.node = 0
+        self._counted = False
+        self._settles_later = False
+        self._holder = holder
+        self.entry: Import | Spot | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether its arguments are there, or nobody wants it any more."""
+        return self.state != PENDING or all(pending.state != PENDING for pending in self.waits)
+
+    def take_value(self, promise: RpcPromise) -> None:
+        """Keep what a promise among the arguments has resolved to, whoever disposes of that."""
+        pending = promise.__pending__
+        if pending.state == REJECTED or self.state != PENDING:
+            return
+        dups = {
+            id(part): part.dup()
+            for part in contents(pending.value)
+            if type(part) is RpcStub and part.__handle__.entry is not None
+        }
+        self.dups += dups.values()
+        self.call_made.values = replaced(
+            self.call_made.values, {id(promise): replaced(pending.value, dups)}
+        )
+
+    @property
+    def at_the_other_side(self) -> Pending | None:
+        """The promise of the call as it was sent, if that settles just now."""
+        actual = self.actual
+        if actual is None or not self._settles_later:
+            return None
+        return actual.at_the_other_side if isinstance(actual, Held) else actual
+
+    def become(self, actual: Pending) -> None:
+        """It was sent: settle as that call does."""
+        self.actual = actual
+        self._settles_later = actual.state == PENDING
+        self._count_on_actual()
+        actual.follow(self._settle_as_actual)
+        self.let_go()
+
+    def _settle_as_actual(self) -> None:
+        actual = self.actual
+        if actual is not None:
+            self.arrival = actual.arrival
+            self.settle(actual.state, actual.value, actual.stubs)
+
+    def fail_as(self, pending: Pending) -> None:
+        """It is never sent, for that promise has failed."""
+        self.arrival = pending.arrival
+        self.settle(REJECTED, fresh_copy(pending.value))
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Nothing is to be sent any more."""
+        for stub in self.dups:
+            stub.dispose()
+
+    def pipeline(
+        self,
+        path: Any,
+        args: tuple[Any, ...] | None,
+        kwargs: dict[str, Any] | None,
+        context: ExecutionContext,
+    ) -> Pending:
+        self.uses += 1
+        return self._made_on(self._holder.hold(self, Call(path, (args, kwargs), context)))
+
+    def map(self, captures: list[Any], program: list[Any], context: ExecutionContext) -> Pending:
+        return self._made_on(self._holder.hold(self, Call([], (captures,), context, program)))
+
+    def _made_on(self, pending: Pending) -> Pending:
+        super()._made_on(pending)
+        self._count_on_actual()
+        return pending
+
+    def _count_on_actual(self) -> None:
+        """The result stays at the other side until the calls made on it here are answered."""
+        actual = self.actual
+        if actual is not None and actual.state == PENDING and self.unanswered and not self._counted:
+            self._counted = True
+            actual.unanswered += 1
+
+    def answered(self) -> None:
+        super().answered()
+        if self.unanswered == 0 and self._counted and self.actual is not None:
+            self._counted = False
+            self.actual.answered()
+
+    def cancel(self, by: str) -> None:
+        if self.actual is not None:
+            self.actual.cancel(by)
+        else:
+            super().cancel(by)
+            if self.entry is not None:
+                self._holder.advance(self.entry)
+
+
+class CallHolder:
+    """Holds back the calls of one sandbox.
+
+    Args:
+        engine: the host of its sessions.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._lanes: dict[Import | Spot, deque[Held]] = {}
+        self._sending = False
+
+    def call(
+        self,
+        session: Session,
+        target: int,
+        path: Any,
+        values: tuple[Any, ...],
+        context: ExecutionContext,
+    ) -> Pending | None:
+        return self._take(session, target, Call(path, values, context))
+
+    def map(
+        self,
+        session: Session,
+        target: int,
+        captures: list[Any],
+        program: list[Any],
+        context: ExecutionContext,
+    ) -> Pending | None:
+        return self._take(session, target, Call([], (captures,), context, program))
+
+    def _take(self, session: Session, target: int, call: Call) -> Pending | None:
+        if self._sending:
+            return None
+        entry: Import | Spot = session.imports.get(target) or Spot(session, target)
+        waits = entry in self._lanes or (isinstance(entry, Pending) and entry.state == PENDING)
+        if not waits and not any(map(_is_missing, contents(call.values))):
+            return None
+        return self.hold(entry, call)
+
+    def hold(self, entry: Import | Spot, call: Call) -> Held:
+        """Hold a call on an import back until that has settled, and its arguments have."""
+        held = Held(entry.session, call, self)
+        held.entry = entry
+        if self._engine.ledger is not None:
+            held.node = self._engine.ledger.here().reach()
+        self._keep(held)
+        lane = self._lanes.get(entry)
+        if lane is None:
+            lane = self._lanes[entry] = deque()
+            if isinstance(entry, Pending) and entry.state == PENDING:
+                entry.follow(lambda: self._arrived(entry))
+            else:
+                entry.claim()
+        lane.append(held)
+        if not call.context.long:
+            call.context.started(held)
+        for pending in held.waits:
+            pending.uses += 1
+            pending.follow(partial(self._has_argument, held))
+        return held
+
+    def _keep(self, held: Held) -> None:
+        """Copy what the call was given (rule V21), and keep the stubs in it."""
+        taken: dict[int, Any] = {}
+        for part in list(contents(held.call_made.values)):
+            value = part
+            if isinstance(part, RpcProperty):
+                value = taken[id(part)] = part.__read__()
+            if isinstance(value, RpcPromise):
+                held.promised.append(value)
+                held.waits.append(value.__pending__)
+                value.__pending__.follow(partial(held.take_value, value))
+            elif type(value) is RpcStub and value.__handle__.entry is not None:
+                taken[id(part)] = value.dup()
+                held.dups.append(taken[id(part)])
+            elif type(value) is bytearray:
+                taken[id(part)] = bytes(value)
+            elif type(value) is Captured and isinstance(value.value, Pending):
+                held.waits.append(value.value)
+        held.call_made.values = replaced(held.call_made.values, taken)
+
+    def _has_argument(self, held: Held) -> None:
+        if held.entry is not None:
+            self.advance(held.entry)
+
+    def advance(self, entry: Import | Spot) -> None:
+        """Send the calls on an import that need not wait any more."""
+        lane = self._lanes.get(entry)
+        if lane is None or isinstance(entry, Pending):
+            return
+        while lane and lane[0].is_ready:
+            self._send(lane.popleft(), entry, entry)
+        if not lane and self._lanes.pop(entry, None) is not None:
+            entry.drop()
+
+    def _arrived(self, entry: Pending) -> None:
+        """A promise settles: its calls leave before anything that follows from that."""
+        late = False
+        there = entry.at_the_other_side if isinstance(entry, Held) else entry
+        for held in self._lanes.pop(entry, ()):
+            if held.state != PENDING:
+                held.let_go()
+            elif entry.state == REJECTED:
+                held.fail_as(entry)
+            elif held.is_ready and not late and there is not None:
+                self._send(held, there, entry)
+            elif there is not None and there.detoured:
+                # The other side takes calls on the promise until all of these are answered.
+                late = True
+                held.entry = Spot(there.session, there.id)
+                self._lanes.setdefault(held.entry, deque()).append(held)
+            else:
+                late = True
+                held.become(held.variables.run(held.call_made.make_on, entry))
+
+    def _send(self, held: Held, target: Import | Spot, entry: Import | Spot) -> None:
+        failed = [pending for pending in held.waits if pending.state == REJECTED]
+        if held.state != PENDING:
+            held.let_go()
+        elif failed:
+            held.fail_as(failed[0])
+        else:
+            held.become(held.variables.run(self._send_now, held, target, entry))
+
+    def _send_now(self, held: Held, target: Import | Spot, entry: Import | Spot) -> Pending:
+        if self._engine.ledger is not None:
+            after = [*held.waits, entry] if isinstance(entry, Pending) else held.waits
+            self._engine.ledger.resumed(held.node, after)
+        self._sending = True
+        try:
+            return held.call_made.send(target.session, target.id)
+        finally:
+            self._sending = False
+
+
+def _is_missing(part: object) -> bool:
+    """Whether a part of the arguments is a promise that has not settled."""
+    if isinstance(part, RpcPromise):
+        return part.__pending__.state == PENDING
+    if type(part) is Captured:
+        return isinstance(part.value, Pending) and part.value.state == PENDING
+    return isinstance(part, RpcProperty)

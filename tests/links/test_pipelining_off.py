@@ -1,0 +1,143 @@
+"""Sandbox(pipelining=False): a call on or with a promise waits, and every other rule holds."""
+
+import asyncio
+
+import pytest
+
+import rpclab
+from rpclab import RpcTarget
+
+SOURCE = """
+import asyncio
+
+from workers import RpcTarget, WorkerEntrypoint
+
+
+class Log(RpcTarget):
+    def __init__(self):
+        self._seen = []
+
+    def note(self, what):
+        self._seen.append(what)
+        return list(self._seen)
+
+    async def note_slowly(self, what):
+        await asyncio.sleep(3)
+        return self.note(what)
+
+
+class Default(WorkerEntrypoint):
+    def log(self):
+        return Log()
+
+    async def slowly(self, value):
+        await asyncio.sleep(5)
+        return value
+
+    def same(self, value):
+        return value
+
+    async def call(self, function):
+        return await function()
+"""
+
+
+@pytest.fixture
+def sandbox():
+    sandbox = rpclab.Sandbox(clock="virtual", pipelining=False, record=True)
+    sandbox.deploy("a", source=SOURCE)
+    sandbox.deploy("b", source=SOURCE)
+    sandbox.link("notebook", "a", rtt=1)
+    sandbox.bind(A="a", B="b")
+    yield sandbox
+    sandbox.close()
+
+
+async def test_L1_a_call_on_a_promise_waits_for_it(sandbox):
+    assert await sandbox.env.A.log().note("x") == ["x"]
+    assert sandbox.time() == 2
+
+
+async def test_L5_calls_on_one_stub_arrive_in_the_order_made(sandbox):
+    log = await sandbox.env.A.log()
+    slow = sandbox.env.B.slowly("first")
+    calls = [log.note(slow), log.note("second"), log.note("third")]
+    assert (await rpclab.gather(*calls))[2] == ["first", "second", "third"]
+
+
+async def test_L5_calls_on_one_promise_arrive_in_the_order_made(sandbox):
+    log = sandbox.env.A.log()
+    calls = [log.note(sandbox.env.B.slowly("first")), log.note("second")]
+    stub = await log
+    calls.append(stub.note("third"))
+    assert (await rpclab.gather(*calls))[2] == ["first", "second", "third"]
+
+
+async def test_V21_arguments_are_copied_when_the_call_is_made(sandbox):
+    argument = ["as it was"]
+    call = sandbox.env.A.log().note(argument)
+    argument.append("later")
+    assert await call == [["as it was"]]
+
+
+async def test_O13_a_stub_given_to_a_call_that_waits_can_be_disposed(sandbox):
+    log = await sandbox.env.A.log()
+    kept = sandbox.env.A.same(sandbox.env.B.slowly(1))
+    call = sandbox.env.A.same([kept, log])
+    log.dispose()
+    _, same = await call
+    assert await same.note("x") == ["x"]
+
+
+async def test_a_stub_disposed_behind_a_call_that_waits_takes_that_call_still(sandbox):
+    log = await sandbox.env.A.log()
+    call = log.note(sandbox.env.B.slowly("x"))
+    log.dispose()
+    assert await call == ["x"]
+
+
+async def test_a_failure_goes_along_the_chain_without_a_message(sandbox):
+    with sandbox.trace() as trace, pytest.raises(TypeError):
+        await sandbox.env.A.missing().note("x")
+    assert (trace.calls, sandbox.time()) == (1, 1)
+
+
+async def test_a_call_that_waits_can_be_cancelled(sandbox):
+    call = sandbox.env.A.log().note(sandbox.env.B.slowly("x"))
+    with pytest.raises(TimeoutError):
+        async with rpclab.deadline(2):
+            await call
+    with pytest.raises(rpclab.CallCancelledError):
+        await call
+
+
+async def test_C26_calls_that_wait_end_with_their_context(sandbox):
+    async with sandbox.event() as env:
+        call = env.A.log().note(env.B.slowly("x"))
+    with pytest.raises(rpclab.CallCancelledError):
+        await call
+
+
+async def test_O5_nothing_is_left_behind(sandbox):
+    before = sandbox.tables("a")
+    async with sandbox.event() as env:
+        with env.A.log() as log:
+            await log.note(env.B.slowly("x"))
+    await sandbox.sleep(10)
+    assert sandbox.tables("a") == before
+
+
+async def test_L5_an_object_that_comes_home_gets_its_calls_in_order(sandbox):
+    class Own(RpcTarget):
+        def __init__(self):
+            self.seen = []
+
+        def note(self, what):
+            self.seen.append(what)
+
+    own = Own()
+    promise = sandbox.env.A.same(own)
+    first = promise.note(1)
+    home = await promise
+    await asyncio.gather(first, home.note(2))
+    assert own.seen == [1, 2]
