@@ -104,6 +104,11 @@ class Ledger:
             self._following = []
         return node
 
+    def returns_to(self, pending: Pending) -> None:
+        """That call is being packed again: a property among its arguments had to be read first."""
+        if pending.arrival is not None:
+            self._last = self._calls[id(pending.arrival)]
+
     def uses(self, pending: Pending) -> None:
         """The call that is being packed has that promise among its arguments."""
         if pending.arrival is not None:
@@ -131,6 +136,12 @@ class Ledger:
         """The running task goes on after that result."""
         if pending.arrival:
             self.here().join(pending.arrival[0])
+
+    def resumed(self, node: int, pendings: list[Pending]) -> None:
+        """What the running code does next comes after a node, and after those results."""
+        arrivals = {pending.arrival[0] for pending in pendings if pending.arrival}
+        after = self.node([(earlier, 0) for earlier in {node, *arrivals}])
+        _moment.set(Moment(self, after, _current_task()))
 
     # What the callee does.
 
@@ -163,6 +174,12 @@ class Ledger:
             links = 0 if origin.session is None or _is_loopback(origin.session) else 1
             before.append((origin.moment, links))
         return self.node(before or [(0, 0)])
+
+    def took(self, answer: Answer) -> None:
+        """The running task goes on after the chunk that a write has brought, and credits it."""
+        moment = self.here()
+        moment.join(self._start(answer))
+        answer.causes = (*answer.causes, moment.node)
 
     # Reading it.
 

@@ -1,113 +1,287 @@
-"""Events of the sessions, as facts in the past tense: plain tuples on the way in, read here.
+"""A recording: an append-only, bounded list of events, which can be saved and loaded.
 
-Floor: trace. Nothing of the user's is kept: values are written down in a few characters at once.
+Floor: trace. On the way in an event is a tuple and stays one; it is read as a class when somebody
+looks (`events.py`). Nothing of the user's is kept, for the tuples hold names, numbers and small
+scalars.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from typing import Any, NamedTuple
+import json
+import time
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any, overload
 
-LIMIT = 100_000  # events a recording keeps
-_LINE = 60  # characters that an error is written in
-_BRIEF = 24  # characters that a value is written in
+from rpclab.core.events import IDENTIFIED, brief
+from rpclab.trace.events import Event, Raw, read
+
+LIMIT = 30_000  # events that a recording keeps
+VERSION = 1  # of the file; a reader refuses newer ones
+_EXACT = 1 << 53  # beyond it a JavaScript reader would round
+_HEADER = "rpclab recording"
+_ENDS = {"disposed", "forgotten", "context ended"}
 
 
-class Sent(NamedTuple):
-    """A message that one Worker sent to another.
+@dataclass(slots=True)
+class Handed:
+    """What a live view has been given so far: see `Recording.since`.
 
     Attributes:
-        kind: "call", "read", "map", "result", "error", "release" or "cancel".
-        sender: the Worker it left.
-        receiver: the Worker it went to.
-        number: the call it makes, answers or cancels.
-        text: what a reader wants to see of it.
-        size: in bytes.
-        pipelined: whether a call was made on a result that was not there yet.
+        mark: hand this to the next `since`.
+        events: the events since the last mark.
+        missed: how many of them the recording no longer has.
     """
 
-    kind: str
-    sender: str
-    receiver: str
-    number: int
-    text: str
-    size: int
-    pipelined: bool = False
+    mark: int
+    events: list[Event] = field(default_factory=list)
+    missed: int = 0
 
 
 class Recording:
-    """An append-only list of events; the oldest go when it is full.
+    """What happened in a sandbox, in order; the oldest events go when it is full.
 
-    Calls are numbered anew, over all sessions, in the order in which they were made; a call that
-    was made before the recording began has the number 0.
+    It is an observer of a sandbox: call it with an event. It never raises, so that the engine
+    guards it with nothing.
+
+    Args:
+        limit: how many events it keeps; while a burst is made it may be some more.
+        now: the clock, in seconds.
+        is_monotonic: asked while `now` is used, says whether that is `time.monotonic`; from then
+            on that is asked directly.
+
+    Attributes:
+        dropped: how many events were dropped because it was full.
+        take: takes an event.
     """
 
-    def __init__(self, limit: int = LIMIT) -> None:
-        self.events: deque[Sent] = deque(maxlen=limit)
-        self._numbers: dict[tuple[str, str, int], int] = {}
+    def __init__(
+        self,
+        limit: int = LIMIT,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        is_monotonic: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.dropped = 0
+        self._limit = limit
+        self._times = array("d")
+        self._events: list[Raw] = []
+        self._numbers: dict[int, int] = {}
+        self._last_number = 0
+        self.take = self._taker(now, is_monotonic)
 
-    def __call__(self, event: tuple[Any, ...]) -> None:
-        """Take an event of a session."""
-        kind, name, call, *details, size = event
-        sender, _, receiver = name.partition("→")
-        if kind in ("call", "map"):
-            number = self._numbers[sender, receiver, call] = len(self._numbers) + 1
-            target = details.pop(0)
-            on = f"({self._number(sender, receiver, target)})" if target > 0 else ""
-            verb, text = _mapped(on, *details) if kind == "map" else _asked(on, *details)
-            self.events.append(Sent(verb, sender, receiver, number, text, size, target > 0))
-            return
-        if kind == "release":
-            number, text = 0, ", ".join(self._spell(sender, receiver, n) for n in details[0])
-        elif kind == "cancel":
-            number, text = self._number(sender, receiver, call), ""
+    def _taker(
+        self, now: Callable[[], float], is_monotonic: Callable[[], bool]
+    ) -> Callable[[Raw], None]:
+        """Make what takes an event: with all it needs at hand, for each call makes three."""
+        stamp, append, special = self._times.append, self._events.append, IDENTIFIED | {"left"}
+
+        def take(event: Raw) -> None:
+            nonlocal now
+            if event[0] in special:
+                event = self._look_at(event)
+                if is_monotonic():
+                    now = time.monotonic
+            stamp(now())
+            append(event)
+
+        return take
+
+    def __call__(self, event: Raw) -> None:
+        """Take an event."""
+        self.take(event)
+
+    def _look_at(self, event: Raw) -> Raw:
+        if event[0] != "left":
+            return self._numbered(event)
+        # Now and then is enough, and not at each event.
+        if len(self._events) > self._limit * 1.1:
+            self._trim()
+        return event
+
+    def _trim(self) -> None:
+        surplus = len(self._events) - self._limit
+        if surplus > 0:
+            del self._events[:surplus], self._times[:surplus]
+            self.dropped += surplus
+
+    def _numbered(self, event: Raw) -> Raw:
+        """Put numbers in the place of addresses, which may be another's tomorrow."""
+        kind, address = event[:2]
+        if (kind == "introduced" and event[-1]) or kind in ("stub", "context"):
+            self._last_number += 1
+            number = self._numbers[address] = self._last_number
         else:
-            number = self._number(receiver, sender, call)
-            text = brief(details[0]) if kind == "result" else _shortened(details[0])
-        self.events.append(Sent(kind, sender, receiver, number, text, size))
+            number = self._number(address)
+        rest = event[2:]
+        if kind == "stub" and event[4] == "dup":
+            rest = (*rest[:3], self._number(event[5]), rest[4])
+        elif kind == "owned":
+            rest = (self._number(event[2]),)
+        elif kind in _ENDS:
+            self._numbers.pop(address, None)
+        return (kind, number, *rest)
 
-    def _number(self, importer: str, exporter: str, call: int) -> int:
-        return self._numbers.get((importer, exporter, call), 0)
+    def _number(self, address: int) -> int:
+        """The number of an object; a new one for what was made before the recording began."""
+        number = self._numbers.get(address)
+        if number is None:
+            self._last_number += 1
+            number = self._numbers[address] = self._last_number
+        return number
 
-    def _spell(self, importer: str, exporter: str, number: int) -> str:
-        if number < 0:
-            return f"#{-number}"
-        return str(self._number(importer, exporter, number) or "an earlier call")
+    # Reading.
+
+    def _kept(self, first: int = 0) -> list[tuple[float, Raw]]:
+        self._trim()
+        return list(zip(self._times[first:], self._events[first:], strict=False))
+
+    def __len__(self) -> int:
+        self._trim()
+        return len(self._events)
+
+    def __iter__(self) -> Iterator[Event]:
+        return (read(at, raw) for at, raw in self._kept())
+
+    @overload
+    def __getitem__(self, index: int) -> Event: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Event]: ...
+    def __getitem__(self, index: int | slice) -> Event | list[Event]:
+        self._trim()
+        if isinstance(index, slice):
+            return [read(at, raw) for at, raw in self._kept()[index]]
+        return read(self._times[index], self._events[index])
+
+    def __repr__(self) -> str:
+        count = f"{len(self)} event{'s' * (len(self) != 1)}"
+        if not self._events:
+            return "<Recording, empty>"
+        span = f"{self._times[-1] - self._times[0]:.3g} s"
+        lost = f", {self.dropped} older ones dropped" if self.dropped else ""
+        return f"<Recording of {count} in {span}{lost}>"
+
+    @property
+    def mark(self) -> int:
+        """Where the recording has come to; hand it to `since` for what follows."""
+        return self.dropped + len(self._events)
+
+    def since(self, mark: int) -> Handed:
+        """Give the events since a mark, for a view that follows a recording live.
+
+        Args:
+            mark: what `mark`, or the last `Handed`, said; 0 for the beginning.
+        """
+        new = self._kept(self._index(mark))
+        return Handed(self.mark, [read(at, raw) for at, raw in new], max(self.dropped - mark, 0))
+
+    def part(self, mark: int) -> Recording:
+        """Give what was recorded since a mark as a recording of its own."""
+        part = Recording(self._limit)
+        part._add(self._kept(self._index(mark)))
+        part.dropped = max(self.dropped - mark, 0)
+        return part
+
+    def _add(self, events: list[tuple[float, Raw]]) -> None:
+        self._times.extend(at for at, _ in events)
+        self._events += [raw for _, raw in events]
+
+    def _index(self, mark: int) -> int:
+        self._trim()
+        return max(mark - self.dropped, 0)
+
+    def clear(self) -> None:
+        """Forget all events; numbers go on."""
+        self.dropped += len(self._events)
+        self._events.clear()
+        del self._times[:]
+
+    # Files.
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the recording to a file of JSON lines: a header, and a line for each event.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        header = {"file": _HEADER, "version": VERSION, "dropped": self.dropped}
+        with Path(path).open("w", encoding="utf-8") as file:
+            lines = (header, *([at, *map(_jsonable, raw)] for at, raw in self._kept()))
+            file.writelines(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
+
+    def to_perfetto(self, path: str | PathLike[str]) -> None:
+        """Write a file that ui.perfetto.dev and chrome://tracing open.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        from rpclab.trace.perfetto import to_perfetto  # noqa: PLC0415 - for those who ask for it
+
+        to_perfetto(self, path)
+
+    def to_spans(self, processor: Any) -> int:
+        """Give the calls to a span processor of OpenTelemetry: see `spans.to_spans`.
+
+        Raises:
+            ImportError: the extra rpclab[opentelemetry] is not installed.
+        """
+        from rpclab.trace.spans import to_spans  # noqa: PLC0415 - OpenTelemetry is an extra
+
+        return to_spans(self, processor)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Recording:
+        """Read a recording from a file.
+
+        Raises:
+            OSError: the file cannot be read.
+            ValueError: it is no recording, one of a newer version, or damaged; the error says
+                which, and the line.
+        """
+        with Path(path).open(encoding="utf-8") as file:
+            header = _parse(path, 1, file.readline())
+            if not isinstance(header, dict) or header.get("file") != _HEADER:
+                raise ValueError(f"{path} is no recording of rpclab")
+            version = header.get("version")
+            if type(version) is not int or version > VERSION:
+                raise ValueError(
+                    f"{path} is a recording of version {version}; this rpclab reads up to"
+                    f" {VERSION}: install a newer one"
+                )
+            events = [_event(path, n, line) for n, line in enumerate(file, 2) if line.strip()]
+        recording = cls(max(len(events), LIMIT))
+        recording._add(events)
+        recording.dropped = int(header.get("dropped", 0))
+        return recording
 
 
-def _mapped(on: str, steps: int) -> tuple[str, str]:
-    return "map", f"{on}.map of {steps} step{'s' * (steps != 1)}"
+def _event(path: Any, number: int, text: str) -> tuple[float, Raw]:
+    line = _parse(path, number, text)
+    if isinstance(line, list) and len(line) > 1:
+        at, kind, *details = line
+        if type(at) in (int, float) and type(kind) is str:
+            return (at, (kind, *map(_tuples, details)))
+    raise ValueError(f"{path}, line {number}: this is no event")
 
 
-def _asked(on: str, path: Any, args: Any, kwargs: Any) -> tuple[str, str]:
-    label = ".".join([path] if type(path) is str else path)
-    what = f"{on}.{label}" if on and label else on or label or "(this)"
-    return ("read", what) if args is None else ("call", f"{what}({_brief_all(args, kwargs)})")
+def _parse(path: Any, number: int, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{path}, line {number}: this is no JSON: {error}") from None
 
 
-def _shortened(error: BaseException) -> str:
-    text = f"{type(error).__name__}: {error}"
-    return text if len(text) <= _LINE else f"{text[: _LINE - 1]}…"
+def _jsonable(value: Any) -> Any:
+    """JSON has neither infinity nor nan, and few readers take integers of any size."""
+    if type(value) is tuple:
+        return [_jsonable(item) for item in value]
+    exact = type(value) is not float or value - value == 0
+    small = type(value) is not int or abs(value) < _EXACT
+    return value if exact and small else [brief(value)]
 
 
-def _brief_all(args: list[Any], kwargs: dict[str, Any] | None) -> str:
-    named = (f"{name}={brief(value)}" for name, value in (kwargs or {}).items())
-    return ", ".join([*map(brief, args), *named])
-
-
-def brief(value: Any) -> str:
-    """Write a value down in a few characters, without running any code of its class."""
-    kind = type(value)
-    if kind in (bool, int, float, str, bytes, type(None)):
-        text = repr(value)
-        return text if len(text) <= _BRIEF else f"{text[: _BRIEF - 4]}…{text[-1]}"
-    if kind in (list, tuple, set, frozenset, dict):
-        return f"{kind.__name__} of {len(value)}"
-    name = kind.__name__
-    if name in ("function", "builtin_function_or_method", "method", "partial"):
-        return "a function"
-    if name == "RpcStub":
-        return "a stub"
-    if name in ("RpcPromise", "RpcProperty"):
-        return "a promise"
-    return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rpclab.trace.recording import Sent
+    from rpclab.trace.messages import Sent
 
 _WIDTH = 34  # characters between two columns, at least
 _LONGEST = 200  # messages that are drawn
@@ -48,8 +48,10 @@ def _label(event: Sent) -> str:
             return f"{number} ✗ {event.text}"
         case "release":
             return f"release {event.text}"
-        case _:
+        case "cancel":
             return f"cancel {number}"
+        case _:
+            return event.text
 
 
 def _row(event: Sent, at: dict[str, int], end: int) -> str:

@@ -6,7 +6,10 @@ Floor: trace.
 from __future__ import annotations
 
 from rpclab.trace.accounting import Ledger
-from rpclab.trace.recording import Recording, Sent
+from rpclab.trace.advice import advice
+from rpclab.trace.messages import Sent, messages
+from rpclab.trace.model import Advice
+from rpclab.trace.recording import Recording
 from rpclab.trace.sequence import sequence_text
 
 
@@ -15,6 +18,7 @@ class Trace:
 
     Attributes:
         events: the messages, in the order sent.
+        advice: which of its awaits could be fewer round trips.
         round_trips: how often the block had to wait for a message to go and come back.
         saved: how many more it would have been, had each promise been awaited before its use.
     """
@@ -22,15 +26,21 @@ class Trace:
     def __init__(self, recording: Recording, ledger: Ledger) -> None:
         self._recording = recording
         self._ledger = ledger
-        self._first = len(recording.events)
         self._start = ledger.here().reach()
         self._end: int | None = None
         self.events: list[Sent] = []
+        self.advice: tuple[Advice, ...] = ()
 
     def finish(self) -> None:
         """The block is over."""
         self._end = self._ledger.here().reach()
-        self.events = list(self._recording.events)[self._first :]
+        self.events = messages(self._recording)
+        self.advice = advice(self._recording)
+
+    @property
+    def recording(self) -> Recording:
+        """What happened in the block, event by event."""
+        return self._recording
 
     @property
     def calls(self) -> int:
@@ -72,8 +82,13 @@ class Trace:
         return f"{text} · {_count(self.calls, 'call')}, {_count(self.messages, 'message')}"
 
     def text(self) -> str:
-        """The messages as a sequence diagram, and the figures."""
-        return f"{sequence_text(self.events)}\n{self.summary()}" if self.events else self.summary()
+        """The messages as a sequence diagram, the figures, and advice."""
+        lines = [self.summary(), *(given.text for given in self.advice)]
+        return "\n".join([self.diagram(), *lines] if self.events else lines)
+
+    def diagram(self) -> str:
+        """The messages as a sequence diagram."""
+        return sequence_text(self.events)
 
     def __repr__(self) -> str:
         return self.text()

@@ -1,0 +1,221 @@
+"""Advice: awaits that cost a round trip each, and need not.
+
+Floor: trace. A pure function of a recording. A call that was made on a stub, or with a stub or
+value, that an earlier *awaited* call of the same code gave could have been made on, or with, the
+promise of that call: both travel together then. Advice is given only where following it is certain
+to work as far as a recording can tell: both calls go to the same Worker, and nothing that was
+called in between can have been computed from what was awaited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from rpclab.core.events import Call
+from rpclab.trace import events as ev
+from rpclab.trace.messages import kind_of
+from rpclab.trace.model import RETURNED, Advice
+from rpclab.trace.replay import Replay
+from rpclab.trace.states import CallState, StubState
+from rpclab.trace.timeline import method_of
+
+_COMMON = (None, True, False, 0, 1, -1, "")
+"""Values that say nothing of where they came from."""
+
+_LARGE, _LONG = 1000, 4
+
+
+def advice(recording: Iterable[Any]) -> tuple[Advice, ...]:
+    """Say which awaits of a recording could be fewer round trips.
+
+    What happened several times at the same places is said once.
+
+    Args:
+        recording: a recording, or some of its events in order.
+    """
+    events = list(recording)
+    flow = _Flow(events)
+    found: dict[tuple[str | None, ...], Advice] = {}
+    for group in flow.groups():
+        made = _advice(group, flow.next_of)
+        if made is not None:
+            again = found.get(made.sites)
+            found[made.sites] = made if again is None else replace(again, times=again.times + 1)
+    return tuple(replace(each, text=_text(each, flow.calls)) for each in found.values())
+
+
+class _Flow:
+    """Which call was made on, or with, the awaited result of which.
+
+    Attributes:
+        calls: all calls, by number.
+        next_of: by the number of a call, the first that was made on or with its awaited result.
+    """
+
+    def __init__(self, events: list[Any]) -> None:
+        replay = Replay(events)
+        self.calls = {call.number: call for call in replay.calls}
+        self.next_of: dict[int, int] = {}
+        self._stubs = {stub.number: stub for stub in replay.stubs}
+        self._origins: dict[Call, StubState] = {}
+        for stub in replay.stubs:
+            if stub.how == "result":
+                self._origins.setdefault(stub.key, stub)
+        passed = _passed_with(events)
+        done: list[CallState] = []
+        for call in replay.calls:
+            for source in self._sources(call, passed.get(call.made_at, ()), done):
+                if source.number not in self.next_of and self._can_go(source, call, done):
+                    self.next_of[source.number] = call.number
+            done.append(call)
+
+    def _sources(
+        self, call: CallState, passed: Iterable[int], before: list[CallState]
+    ) -> Iterator[CallState]:
+        """The calls whose results this one was made on or with."""
+        stubs = [self._origins.get((call.sent.session, call.sent.target))]
+        for number in passed:
+            stub = self._stubs.get(number)
+            stubs.append(None if stub is None else self._origins.get(stub.key))
+        for stub in stubs:
+            if stub is not None and stub.call is not None:
+                yield stub.call
+        for value in getattr(call.sent, "args", None) or ():
+            source = None if _is_common(value) else _giver(value, call, before)
+            # A small number may stand there by chance, unless it was awaited in that very line.
+            if source is not None and (_is_telling(value) or source.sent.site == call.sent.site):
+                yield source
+
+    def _can_go(self, source: CallState, call: CallState, before: list[CallState]) -> bool:
+        """Whether the await of `source` can go, and `call` be made on or with its promise."""
+        if (
+            source.awaited_at is None
+            or call.awaited_at is None
+            or source.awaited_at > call.made_at
+            or source.outcome != RETURNED
+            or source.sent.session != call.sent.session
+            or source.by is not call.by
+        ):
+            return False
+        between = [
+            other for other in before if other.made_at > source.awaited_at and other.by is call.by
+        ]
+        return _is_stub(source) or all(_takes_nothing(other) for other in between)
+
+    def groups(self) -> list[list[CallState]]:
+        """Calls that could travel together: each is made on or with those before it."""
+        last = {number: number for number in (*self.next_of, *self.next_of.values())}
+        for number in sorted(last, reverse=True):
+            if number in self.next_of:
+                last[number] = last[self.next_of[number]]
+        groups: dict[int, list[CallState]] = {}
+        for number in sorted(last):
+            groups.setdefault(last[number], []).append(self.calls[number])
+        return list(groups.values())
+
+
+def _passed_with(events: list[Any]) -> dict[int, list[int]]:
+    """By the moment of a message, the numbers of the stubs that were put into it."""
+    waiting: dict[str, list[int]] = {}
+    found: dict[int, list[int]] = {}
+    for moment, event in enumerate(events):
+        if type(event) is ev.StubPassed:
+            waiting.setdefault(event.session, []).append(event.number)
+        elif type(event) in ev.MESSAGES:
+            found[moment] = waiting.pop(event.session, [])
+    return found
+
+
+def _giver(value: Any, call: CallState, before: list[CallState]) -> CallState | None:
+    """The last call whose awaited result is, or has as a member, that very value."""
+    for source in reversed(before):
+        answer = source.answer
+        if type(answer) is not ev.CallReturned or source.by is not call.by:
+            continue
+        if source.awaited_at is None or source.awaited_at > call.made_at:
+            continue
+        values = [answer.value, *(item for _, item in answer.members or ())]
+        if any(type(item) is type(value) and item == value for item in values):
+            return source
+    return None
+
+
+def _is_common(value: Any) -> bool:
+    return type(value) is tuple or any(value is item or value == item for item in _COMMON)
+
+
+def _is_telling(value: Any) -> bool:
+    """Whether a value is hardly met twice by chance."""
+    if type(value) is int:
+        return abs(value) >= _LARGE
+    return type(value) is not str or len(value) >= _LONG
+
+
+def _is_stub(call: CallState) -> bool:
+    """Whether its result is one stub, from which nothing can be computed."""
+    value = getattr(call.answer, "value", None)
+    data = ("dict of", "list of", "tuple of", "set of", "frozenset of")
+    return type(value) is tuple and not value[0].startswith(data) and value[0][:1] not in "'\"b"
+
+
+def _takes_nothing(call: CallState) -> bool:
+    args = getattr(call.sent, "args", None)
+    return all(_is_common(value) for value in args or ())
+
+
+def _advice(group: list[CallState], next_of: dict[int, int]) -> Advice | None:
+    levels: dict[int, int] = {}
+    for call in group:
+        awaited = [
+            levels[other.number]
+            for other in group
+            if other.number in levels and (other.awaited_at or 0) < call.made_at
+            and other.awaited_at is not None
+        ]  # fmt: skip
+        levels[call.number] = 1 + max(awaited, default=0)
+    awaits = max(levels.values())
+    if awaits < 2:  # noqa: PLR2004 - one round trip is one already
+        return None
+    return Advice(
+        calls=tuple(call.number for call in group),
+        sites=tuple(call.sent.site for call in group),
+        removable=tuple(call.number for call in group if call.number in next_of),
+        awaits=awaits,
+        trips=1,
+        times=1,
+        text="",
+    )
+
+
+def _text(made: Advice, calls: dict[int, CallState]) -> str:
+    names = [_name(calls[number]) for number in made.removable]
+    kept = "it" if len(names) == 1 else "them"
+    times = f" ({made.times} times)" if made.times > 1 else ""
+    return (
+        f"{made.awaits} awaits could be {made.trips} round trip{times}{_where(made.sites)}:"
+        f" use the promise{'s' * (len(names) != 1)} of {_listed(names)} without awaiting {kept}"
+    )
+
+
+def _name(call: CallState) -> str:
+    return method_of(call) + "()" * (kind_of(call.sent) == "call")
+
+
+def _where(sites: tuple[str | None, ...]) -> str:
+    """The places in words: ", Cell In[3], lines 2, 3 and 4"."""
+    places: dict[str, list[str]] = {}
+    for site in sites:
+        place, comma, line = (site or "").rpartition(", line ")
+        if comma and line not in places.setdefault(place, []):
+            places[place].append(line)
+    texts = [
+        f"{place}, line{'s' * (len(lines) != 1)} {_listed(lines)}"
+        for place, lines in places.items()
+    ]
+    return "".join(f", {text}" for text in texts)
+
+
+def _listed(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -1,0 +1,378 @@
+"""A recording as rows that grow: what live views are given while it is made, and draw from.
+
+Floor: trace. The analyses answer for a whole recording; here the same states are followed event by
+event, and `news` gives what is new or has changed since the last time, as plain lists that JSON can
+hold. Rows are those of `model.py`, field by field (`COLUMNS`); a row with a number that came before
+takes its place. Import and export tables come as changes, so that a view can show them at any
+moment without asking. Here a *moment* counts the events that had happened by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields
+from operator import attrgetter
+from typing import Any
+
+from rpclab.core.events import ends, opposite
+from rpclab.trace import events as ev
+from rpclab.trace.lifetimes import export_row, import_row, stub_bar, target_bar
+from rpclab.trace.model import (
+    CANCELLED,
+    LOST,
+    Arrow,
+    CallBar,
+    Note,
+    StreamPoint,
+    StubBar,
+    TargetBar,
+)
+from rpclab.trace.replay import Replay
+from rpclab.trace.states import CallState, EndState, MessageState, StubState, TargetState
+from rpclab.trace.streams import StreamsPlay, StreamState
+from rpclab.trace.timeline import arrow_of, bar_of, lanes
+from rpclab.trace.trips import TripCounter
+
+News = dict[str, list[Any]]
+"""New and changed rows, by the name of what they are rows of."""
+
+
+def _names(kind: type, *more: str) -> list[str]:
+    return [*(field.name for field in fields(kind)), *more]
+
+
+COLUMNS: dict[str, list[str]] = {
+    "times": [],  # of the events, plain numbers
+    "workers": [],  # plain names, all of them each time that there is a new one
+    "deployed": ["worker", "moment", "time"],
+    "calls": _names(CallBar),
+    "arrows": ["number", *_names(Arrow)],
+    "notes": _names(Note),
+    "stubs": _names(StubBar, "introducer"),
+    "targets": _names(TargetBar),
+    "tables": ["moment", "here", "there", "side", "id", "what", "kind", "references"],
+    "bindings": ["moment", "holder", "name", "worker", "entrypoint"],
+    "streams": ["number", "sender", "receiver", "id", "opened", "closed", "outcome", "chunks"],
+    "points": ["stream", *_names(StreamPoint)],
+    "held": ["number", "stream", "begin", "end"],
+    "figures": ["moment", "waited", "saved"],
+}
+"""The names of a row's fields. Rows of calls, arrows, stubs, targets, streams and held have a
+number, which stays theirs. Of `tables`, `side` is "imports" or "exports", and `what` is None for an
+entry that went."""
+
+_CALL, _ARROW, _NOTE, _STUB, _TARGET, _POINT = (
+    attrgetter(*_names(kind)) for kind in (CallBar, Arrow, Note, StubBar, TargetBar, StreamPoint)
+)
+
+
+class _Table(dict[int, Any]):
+    """A table that notes which of its entries were touched."""
+
+    def __init__(self, note: Callable[[int], None]) -> None:
+        super().__init__()
+        self._note = note
+
+    def __setitem__(self, number: int, entry: Any) -> None:
+        super().__setitem__(number, entry)
+        self._note(number)
+
+    def pop(self, number: int, default: Any = None) -> Any:
+        self._note(number)
+        return super().pop(number, default)
+
+    def clear(self) -> None:
+        for number in self:
+            self._note(number)
+        super().clear()
+
+
+class _Followed(Replay):
+    """A replay that notes what each event touches.
+
+    Attributes:
+        entries: (end, side, id) of entries of tables.
+        touched: targets, by number.
+    """
+
+    def __init__(self) -> None:
+        self.entries: dict[tuple[str, str, int], EndState] = {}
+        self.touched: dict[int, TargetState] = {}
+        super().__init__()
+
+    def end(self, label: str) -> EndState:
+        known = self.ends.get(label)
+        if known is not None:
+            return known
+        found = super().end(label)
+        for each in (found, self.ends[opposite(label)]):
+            each.imports = _Table(self._noting(each, "imports"))
+            each.exports = _Table(self._noting(each, "exports"))
+        return found
+
+    def _noting(self, end: EndState, side: str) -> Callable[[int], None]:
+        def note(number: int) -> None:
+            self.entries[end.label, side, number] = end
+
+        return note
+
+    def touch(self, key: tuple[str, int]) -> None:
+        """An import has another number of handles, or broke."""
+        end = self.end(key[0])
+        if key[1] in end.imports:
+            self.entries[key[0], "imports", key[1]] = end
+
+    def _count(self, target: TargetState) -> None:
+        super()._count(target)
+        self.touched[target.number] = target
+
+    def _apply(self, end: EndState, message: MessageState | None) -> None:
+        super()._apply(end, message)
+        event = None if message is None else message.event
+        if type(event) is ev.ExportBroken:
+            self.touch((end.label, event.id))
+            held = end.imports.get(event.id)
+            if held is not None and held.target is not None:
+                self.touched[held.target.number] = held.target
+
+    def _stub(self, event: ev.StubMade) -> None:
+        super()._stub(event)
+        self.touch((event.session, event.id))
+        target = self.stubs[-1].target if self.stubs else None
+        if target is not None:
+            self.touched[target.number] = target
+
+    def _stub_ends(self, number: int, why: str, site: str | None) -> None:
+        stub = self._stub_of.get(number)
+        super()._stub_ends(number, why, site)
+        if stub is not None:
+            self.touch(stub.key)
+
+
+class Feed:
+    """Follows a recording, and gives what is new.
+
+    Attributes:
+        moments: how many events it has taken.
+    """
+
+    def __init__(self) -> None:
+        self._replay = _Followed()
+        self._trips = TripCounter(self._replay)
+        self._figures = self._trips.trips
+        self._arrivals: dict[int, list[Any]] = {}
+        self._streams = StreamsPlay(self._arrivals)
+        self._lanes: list[str] = []
+        self._ends = 0
+        self._made: dict[str, int] = {}
+        self._open: dict[str, dict[int, tuple[Any, Any]]] = {
+            kind: {} for kind in ("calls", "arrows", "stubs")
+        }
+        self._stub_numbers: dict[int, int] = {}
+        self._contexts: dict[int, int] = {}
+        self._tables: dict[tuple[str, str, int], tuple[Any, ...] | None] = {}
+        self._changes: News = {"tables": [], "times": [], "bindings": [], "figures": []}
+
+    @property
+    def moments(self) -> int:
+        """How many events it has taken."""
+        return self._replay.moment
+
+    def take(self, events: Iterable[Any]) -> None:
+        """Take events in, as classes (`events.read`)."""
+        replay, times = self._replay, self._changes["times"]
+        for event in events:
+            moment = replay.moment
+            replay.play((event,))
+            times.append(event.at)
+            self._trips.play(event)
+            kind = type(event)
+            if kind is ev.Arrived:
+                self._note_arrivals(moment, event)
+            self._streams.play(moment, event)
+            if kind is ev.Awaited or kind is ev.Settled:
+                self._note_trips()
+            elif kind is ev.Bound and event.name:
+                row = [moment + 1, event.holder, event.name, event.worker, event.entrypoint]
+                self._changes["bindings"].append(row)
+            if replay.entries:
+                self._note_entries()
+
+    def news(self) -> News:
+        """Give the rows that are new or have changed since the last time; lists that are empty
+        are left out."""
+        replay, changes = self._replay, self._changes
+        self._changes = {key: [] for key in changes}
+        news: News = {
+            **changes,
+            "workers": self._new_lanes(),
+            "deployed": [[name, *at] for name, at in self._new_versions()],
+            "calls": [_CALL(bar_of(call)) for call in self._changed("calls", replay.calls, _of_call, _call_is_done)],
+            "arrows": [(number, *_ARROW(arrow_of(message))) for number, message in self._new_messages()],
+            "notes": [_NOTE(note) for note in self._new("notes", replay.notes)],
+            "stubs": [self._stub_row(stub) for stub in self._changed("stubs", replay.stubs, _of_stub, _stub_is_done)],
+            "targets": [_TARGET(target_bar(target)) for target in self._new_targets()],
+            **self._stream_news(),
+        }  # fmt: skip
+        return {key: rows for key, rows in news.items() if rows}
+
+    # What changes with each event.
+
+    def _note_entries(self) -> None:
+        entries = self._replay.entries
+        for key, end in entries.items():
+            label, side, number = key
+            # The session may have been opened anew meanwhile, by another pair of ends.
+            end = self._replay.ends.get(label, end)
+            entry = getattr(end, side).get(number)
+            row = None
+            if entry is not None:
+                made = import_row(number, entry) if side == "imports" else export_row(number, entry)
+                row = (made.what, made.kind, made.references)
+            if self._tables.get(key) != row:
+                self._tables[key] = row
+                if row is None:
+                    del self._tables[key]
+                values = row or (None, None, 0)
+                moment = self._replay.moment
+                self._changes["tables"].append([moment, end.here, end.there, side, number, *values])
+        entries.clear()
+
+    def _note_trips(self) -> None:
+        trips = self._trips.trips
+        if trips != self._figures:
+            self._figures = trips
+            self._changes["figures"].append([self._replay.moment, *trips])
+
+    def _note_arrivals(self, moment: int, event: ev.Arrived) -> None:
+        """Tell the streams which of their messages arrived."""
+        found = []
+        for message in self._replay.end(event.session).inbox:
+            if message is None or message.arrived_at != moment:
+                continue
+            sent = message.event
+            if type(sent) is ev.ChunkSent or self._streams.is_answer(sent):
+                found.append(sent)
+        if found:
+            self._arrivals.clear()
+            self._arrivals[moment] = found
+
+    # What is new.
+
+    def _new(self, kind: str, states: list[Any]) -> list[Any]:
+        first = self._made.get(kind, 0)
+        self._made[kind] = len(states)
+        return states[first:]
+
+    def _changed(
+        self,
+        kind: str,
+        states: list[Any],
+        print_of: Callable[[Any], Any],
+        is_done: Callable[[Any], bool],
+    ) -> Iterator[Any]:
+        """The states that are new, and those that were not done and have changed."""
+        waiting = self._open[kind]
+        for number, (state, before) in list(waiting.items()):
+            now = print_of(state)
+            if now != before:
+                yield state
+                if is_done(state):
+                    del waiting[number]
+                else:
+                    waiting[number] = (state, now)
+        for state in self._new(kind, states):
+            yield state
+            if not is_done(state):
+                waiting[state.number] = (state, print_of(state))
+
+    def _new_messages(self) -> Iterator[tuple[int, MessageState]]:
+        waiting = self._open["arrows"]
+        for number, (message, _) in list(waiting.items()):
+            if message.arrived is not None:
+                del waiting[number]
+                yield number, message
+        first = self._made.get("arrows", 0)
+        for number, message in enumerate(self._new("arrows", self._replay.messages), first + 1):
+            if message.arrived is None:
+                waiting[number] = (message, None)
+            yield number, message
+
+    def _new_lanes(self) -> list[str]:
+        """All names, if there are more than the last time."""
+        seen = len(self._replay.notes) + len(self._replay.ends)
+        if seen == self._ends:
+            return []
+        self._ends = seen
+        found = lanes(self._replay)
+        # A session that was opened anew puts its Workers last; they keep their lanes.
+        kept = [name for name in self._lanes if name in found]
+        names = [*kept, *(name for name in found if name not in kept)]
+        if found[:1] == ["notebook"]:
+            names = ["notebook", *(name for name in names if name != "notebook")]
+        if names == self._lanes:
+            return []
+        self._lanes = names
+        return list(names)
+
+    def _new_versions(self) -> Iterator[tuple[str, tuple[int, float]]]:
+        for name, versions in self._replay.deployed.items():
+            for version in self._new(f"versions of {name}", versions):
+                yield name, version
+
+    def _stub_row(self, stub: StubState) -> tuple[Any, ...]:
+        numbers = self._stub_numbers
+        numbers.setdefault(stub.number, len(numbers) + 1)
+        if stub.context is not None:
+            self._contexts.setdefault(stub.context, len(self._contexts) + 1)
+        return (*_STUB(stub_bar(stub, numbers, self._contexts)), stub.introducer)
+
+    def _new_targets(self) -> list[TargetState]:
+        touched = self._replay.touched
+        for target in self._new("targets", self._replay.targets):
+            touched.setdefault(target.number, target)
+        found = [touched[number] for number in sorted(touched)]
+        touched.clear()
+        return found
+
+    def _stream_news(self) -> News:
+        streams: list[Any] = []
+        points: list[Any] = []
+        held: list[Any] = []
+        for stream in self._streams.streams.values():
+            new = self._new(f"points of {stream.number}", stream.points)
+            before = self._made.get(f"held of {stream.number}", 0)
+            if not new:  # each change of a stream is a point
+                continue
+            streams.append(_stream_row(stream))
+            points += [(stream.number, *_POINT(point)) for point in new]
+            # The last one that was given may have ended since.
+            first = max(before - 1, 0)
+            for number, interval in enumerate(stream.held_back[first:], first + 1):
+                held.append([number, stream.number, interval.begin, interval.end])
+            self._made[f"held of {stream.number}"] = len(stream.held_back)
+        return {"streams": streams, "points": points, "held": held}
+
+
+def _stream_row(stream: StreamState) -> list[Any]:
+    sender, receiver = ends(stream.key[0])
+    return [
+        stream.number, sender, receiver, stream.key[1],
+        stream.opened, stream.closed, stream.outcome, stream.chunks,
+    ]  # fmt: skip
+
+
+def _of_call(call: CallState) -> Any:
+    return (call.begun, call.ended, call.settled, call.outcome)
+
+
+def _call_is_done(call: CallState) -> bool:
+    return call.settled is not None or call.outcome in (CANCELLED, LOST)
+
+
+def _of_stub(stub: StubState) -> Any:
+    return (stub.ended_at, len(stub.passed), stub.context)
+
+
+def _stub_is_done(stub: StubState) -> bool:
+    return stub.ended_at is not None

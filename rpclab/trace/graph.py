@@ -1,0 +1,96 @@
+"""Who can call whom: Workers, their bindings, the stubs they hold, and what one can reach.
+
+Floor: trace. Pure functions of a recording.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable
+from typing import Any
+
+from rpclab.trace.model import Binding, Graph, Introduction, LiveStubs, Way
+from rpclab.trace.replay import Replay
+from rpclab.trace.states import StubState
+from rpclab.trace.timeline import lanes
+
+
+def graph(recording: Iterable[Any]) -> Graph:
+    """Give the Workers, bindings, live stubs and introductions at the end of a recording.
+
+    Args:
+        recording: a recording, or its events up to some moment.
+    """
+    replay = Replay(recording)
+    named = [bound for bound in replay.bindings.values() if bound.name]
+    return Graph(
+        workers=tuple(lanes(replay)),
+        deployed=frozenset(replay.deployed),
+        bindings=tuple(Binding(b.holder, b.name, b.worker, b.entrypoint) for b in named),
+        stubs=tuple(_live(replay.stubs)),
+        introductions=tuple(
+            Introduction(
+                stub.introducer,
+                stub.holder,
+                stub.target.worker,
+                stub.target.number,
+                stub.target.name,
+                stub.made,
+                stub.made_at,
+            )
+            for stub in replay.stubs
+            if stub.how in ("parameter", "result")
+            and stub.target.worker not in (stub.introducer, stub.holder)
+        ),
+    )
+
+
+def _live(stubs: list[StubState]) -> Iterable[LiveStubs]:
+    alive = [stub for stub in stubs if stub.ended is None and stub.target.gone is None]
+    count = Counter((stub.holder, stub.target.number) for stub in alive)
+    first = {(stub.holder, stub.target.number): stub for stub in reversed(stubs)}
+    for key in dict.fromkeys((stub.holder, stub.target.number) for stub in alive):
+        stub = first[key]
+        yield LiveStubs(
+            stub.holder,
+            stub.target.worker,
+            stub.target.number,
+            stub.target.name,
+            count[key],
+            stub.introducer,
+        )
+
+
+def reach(of: Graph, worker: str) -> tuple[Way, ...]:
+    """Say which Workers a Worker can reach, itself apart, the nearest first.
+
+    Through bindings it can reach what its bindings can, for the Worker there acts for it; a stub
+    leads to its target, and to what the Worker of that target can reach.
+
+    Args:
+        of: the graph.
+        worker: who.
+
+    Raises:
+        ValueError: the graph has no such Worker.
+    """
+    if worker not in of.workers:
+        raise ValueError(f"there is no {worker!r}; there are: {', '.join(of.workers)}")
+    found: dict[str, tuple[str, ...]] = {worker: ()}
+    queue = deque([worker])
+    while queue:
+        here = queue.popleft()
+        for there, step in _steps(of, here):
+            if there not in found:
+                found[there] = (*found[here], step)
+                queue.append(there)
+    return tuple(Way(name, way) for name, way in found.items() if name != worker)
+
+
+def _steps(of: Graph, worker: str) -> Iterable[tuple[str, str]]:
+    for binding in of.bindings:
+        if binding.holder == worker:
+            yield binding.worker, f"env.{binding.name}"
+    for stub in of.stubs:
+        if stub.holder == worker:
+            yield stub.worker, f"a stub of {stub.name}"

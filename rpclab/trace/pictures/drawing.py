@@ -1,0 +1,219 @@
+"""A picture under construction: shapes and texts of SVG, in layers, and how wide a text will be.
+
+Floor: trace. Everything is drawn by coordinates and classes; there are no ids and no references,
+so that any number of pictures may stand on one page.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from html import escape
+from math import atan2, cos, sin
+
+from rpclab.trace.pictures.look import CLASS, LOOK, css
+
+SIZES = LOOK["sizes"]
+LABEL = SIZES["label"]
+_UNWRITABLE = re.compile("[\x00-\x09\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+
+NAMESPACE = "http://www.w3.org/2000/svg"
+
+
+def width_of(text: str, size: float = LABEL, *, code: bool = True) -> float:
+    """About how many pixels wide a text is; never less than it is in the usual fonts.
+
+    Args:
+        text: the text.
+        size: of its font, in pixels.
+        code: whether the font is that of code; that of prose is narrower.
+    """
+    return cells(text) * size * float(SIZES["character" if code else "letter"])
+
+
+def cells(text: str) -> int:
+    """How many columns of a monospaced font a text takes."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF")
+        for char in text
+    )
+
+
+def elided(text: str, room: float, size: float = LABEL, *, code: bool = True) -> str:
+    """A text that fits into so many pixels, its end left out if need be."""
+    text = " ".join(text.split())
+    if width_of(text, size, code=code) <= room:
+        return text
+    kept = max(int(room / (size * SIZES["character" if code else "letter"])) - 1, 0)
+    while kept and width_of(text[:kept] + "…", size, code=code) > room:
+        kept -= 1
+    return f"{text[:kept].rstrip()}…" if kept else ""
+
+
+def number(value: float) -> str:
+    """A coordinate, as short as a tenth of a pixel can be written."""
+    return f"{value:.1f}".removesuffix(".0")
+
+
+def clean(text: str) -> str:
+    """A text that XML can hold: control characters and lone surrogates are replaced."""
+    return _UNWRITABLE.sub("\ufffd", text)
+
+
+def words_of(text: str) -> str:
+    """A text, cleaned and escaped."""
+    return escape(clean(text))
+
+
+class Picture:
+    """Shapes that are added one after another, and written as one SVG at the end.
+
+    Args:
+        title: what it is; the first thing that a screen reader says.
+        width: in pixels. The height follows from what is drawn.
+
+    Attributes:
+        y: how far down it is filled.
+    """
+
+    def __init__(self, title: str, width: float) -> None:
+        self.title = title
+        self.width = width
+        self.y = 0.0
+        self._under: list[str] = []
+        self._shapes: list[str] = []
+        self._texts: list[str] = []
+
+    # Shapes.
+
+    def add(self, shape: str) -> None:
+        """Add a shape as it is written."""
+        self._shapes.append(shape)
+
+    def rect(
+        self, x: float, y: float, width: float, height: float, kind: str, *,
+        title: str = "", radius: float = 0, under: bool = False,
+    ) -> None:  # fmt: skip
+        """Add a rectangle; `under` all that is not."""
+        shape = rect(x, y, width, height, kind, title=title, radius=radius)
+        (self._under if under else self._shapes).append(shape)
+
+    def line(
+        self, x: float, y: float, to_x: float, to_y: float, kind: str, *, under: bool = False
+    ) -> None:
+        """Add a straight line."""
+        place = f'x1="{number(x)}" y1="{number(y)}" x2="{number(to_x)}" y2="{number(to_y)}"'
+        (self._under if under else self._shapes).append(f'<line {place} class="{kind}"/>')
+
+    def path(self, data: str, kind: str, *, title: str = "") -> None:
+        """Add a path."""
+        self._shapes.append(_closed(f'path d="{data}" class="{kind}"', title))
+
+    def text(
+        self, x: float, y: float, text: str, kind: str = "", *,
+        anchor: str = "start", size: float = LABEL, title: str = "",
+    ) -> None:  # fmt: skip
+        """Add a text whose base line is at `y`. It stands above all shapes."""
+        if not text:
+            return
+        where = f'x="{number(x)}" y="{number(y)}"'
+        where += f' text-anchor="{anchor}"' if anchor != "start" else ""
+        where += f' style="font-size:{number(size)}px"' if size != LABEL else ""
+        where += f' class="{kind}"' if kind else ""
+        hint = f"<title>{words_of(title)}</title>" if title else ""
+        self._texts.append(f"<text {where}>{hint}{words_of(text)}</text>")
+
+    def label(
+        self, x: float, y: float, text: str, kind: str = "", *, anchor: str = "start"
+    ) -> None:
+        """Add a text that lines may run behind: with a plate under it."""
+        width = width_of(text)
+        left = x if anchor == "start" else x - width
+        if text and "later" not in kind:
+            self._texts.append(rect(left - 2, y - LABEL + 1, width + 4, LABEL + 3, "plate"))
+        self.text(x, y, text, kind, anchor=anchor)
+
+    def mark(self, name: str, x: float, y: float, *, title: str = "", kind: str = "") -> None:
+        """Add a mark with its middle at a point."""
+        self._shapes.append(mark(name, x, y, title=title, kind=kind))
+
+    # All of it.
+
+    def write(self, description: str, *, style: bool = True) -> str:
+        """Write the picture.
+
+        Args:
+            description: what there is to see, in words, for those who do not see it.
+            style: False leaves the style sheet out, where the page has it already.
+        """
+        width, height = number(self.width), number(self.y)
+        sheet = f"<style>{css()}</style>" if style else ""
+        return (
+            f'<svg xmlns="{NAMESPACE}" class="{CLASS}" role="img" width="{width}"'
+            f' height="{height}" viewBox="0 0 {width} {height}"'
+            f' aria-label="{words_of(self.title)}">'
+            f"<title>{words_of(self.title)}</title><desc>{words_of(description)}</desc>{sheet}"
+            f'<rect class="bg" width="{width}" height="{height}"/>'
+            + "".join(self._under)
+            + "".join(self._shapes)
+            + f"<g>{''.join(self._texts)}</g></svg>\n"
+        )
+
+
+def _closed(opening: str, title: str) -> str:
+    if not title:
+        return f"<{opening}/>"
+    return f"<{opening}><title>{words_of(title)}</title></{opening.split(' ', 1)[0]}>"
+
+
+def rect(
+    x: float, y: float, width: float, height: float, kind: str, *,
+    title: str = "", radius: float = 0,
+) -> str:  # fmt: skip
+    """Write a rectangle."""
+    corner = f' rx="{number(radius)}"' if radius else ""
+    place = f'x="{number(x)}" y="{number(y)}" width="{number(width)}" height="{number(height)}"'
+    return _closed(f'rect {place}{corner} class="{kind}"', title)
+
+
+def mark(name: str, x: float, y: float, *, title: str = "", kind: str = "") -> str:
+    """Write a mark of the look with its middle at a point."""
+    drawn = LOOK["marks"][name]
+    how = "f" if drawn["filled"] else "s"
+    where = f'transform="translate({number(x - 6)} {number(y - 6)})"'
+    extra = f"{kind} " if kind else ""
+    style = ' style="stroke-width:1.6px"' if not drawn["filled"] else ""
+    # A filled mark is no path of a line: its own class says so.
+    paint = f' style="fill:var(--rl-{drawn["colour"]})"' if drawn["filled"] else style
+    classes = f'class="{extra}{how}-{drawn["colour"]}"'
+    return _closed(f'path d="{drawn["path"]}" {where} {classes}{paint}', title)
+
+
+def arrow(
+    x: float, y: float, to_x: float, to_y: float, kind: str, *, bend: float = 0, head: bool = True
+) -> str:
+    """Write an arrow as a path; it may be bent to one side by so many pixels."""
+    if bend:
+        across = ((to_x - x) ** 2 + (to_y - y) ** 2) ** 0.5 or 1
+        at_x = (x + to_x) / 2 - (to_y - y) / across * bend
+        at_y = (y + to_y) / 2 + (to_x - x) / across * bend
+        curve = f"Q{number(at_x)} {number(at_y)} "
+        angle = atan2(to_y - at_y, to_x - at_x)
+    else:
+        curve, angle = "L", atan2(to_y - y, to_x - x)
+    line = (
+        f'<path d="M{number(x)} {number(y)}{curve}{number(to_x)} {number(to_y)}" class="l-{kind}"/>'
+    )
+    return line + (arrow_head(to_x, to_y, angle, kind) if head else "")
+
+
+def arrow_head(x: float, y: float, angle: float, kind: str) -> str:
+    """Write the head of an arrow that comes from an angle."""
+    size = SIZES["head"]
+    sides = [(x - size * 1.5 * cos(angle + turn), y - size * 1.5 * sin(angle + turn))
+             for turn in (-0.42, 0.42)]  # fmt: skip
+    points = f"M{number(x)} {number(y)}" + "".join(f"L{number(a)} {number(b)}" for a, b in sides)
+    colour = LOOK["lines"][kind]["colour"]
+    return f'<path d="{points}z" style="fill:var(--rl-{colour})"/>'

@@ -1,0 +1,175 @@
+"""The one visual language of the views, as data: colours, lines, marks, sizes.
+
+Floor: trace. The pictures here and the widgets in a browser draw from the same table, so `LOOK`
+holds nothing that JSON cannot. Every colour of a text has a contrast of 4.5 or more with what it
+may stand on, in both modes. Colour is never the only sign: a Worker has its name, a state its mark.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+LOOK: dict[str, Any] = {
+    "colours": {
+        # Names by what they are for; each mode has all of them.
+        "light": {
+            "background": "#ffffff",
+            "band": "#f6f7f9",  # every other row
+            "text": "#1f2933",
+            "muted": "#596673",
+            "line": "#c9d1d9",
+            "arrow": "#6b7785",
+            "pipelined": "#1d5fa8",
+            "good": "#1f6f43",
+            "bad": "#b3261e",
+            "warn": "#8a5300",
+            "warn-tint": "#fdf0d5",
+        },
+        "dark": {
+            "background": "#111519",
+            "band": "#181d23",
+            "text": "#e4e9ee",
+            "muted": "#a3afba",
+            "line": "#3a444e",
+            "arrow": "#8c99a6",
+            "pipelined": "#7db4f0",
+            "good": "#74c795",
+            "bad": "#ff9a92",
+            "warn": "#f2c063",
+            "warn-tint": "#3a2c10",
+        },
+    },
+    # Of the Workers, in order of appearance; the notebook has the first. A pair is the colour of
+    # the edge and of the name, and the tint that fills.
+    "workers": {
+        "light": [
+            ["#475569", "#e6ebf1"], ["#1d5fa8", "#dbe9f8"], ["#8f4700", "#fbe6d2"],
+            ["#1f6f43", "#d9f0e2"], ["#6d3fa0", "#ebe1f7"], ["#0b6770", "#d5eff1"],
+            ["#a02c5c", "#fae0ea"], ["#635d08", "#f1eecb"],
+        ],
+        "dark": [
+            ["#a8b3c4", "#2a313b"], ["#7db4f0", "#1b3350"], ["#f0a868", "#432a12"],
+            ["#74c795", "#173a27"], ["#c0a0ee", "#352350"], ["#63c5cd", "#0f3a3f"],
+            ["#f093b6", "#471b2e"], ["#cbc25a", "#35320f"],
+        ],
+    },
+    # Kinds of lines: width, dashes, whether curved, and the name of the colour.
+    "lines": {
+        "message": {"width": 1.3, "dash": "", "curved": False, "colour": "arrow"},
+        "pipelined": {"width": 1.5, "dash": "5 3", "curved": True, "colour": "pipelined"},
+        "result": {"width": 1.3, "dash": "", "curved": False, "colour": "arrow"},
+        "error": {"width": 1.5, "dash": "", "curved": False, "colour": "bad"},
+        "release": {"width": 1.1, "dash": "1.5 2.5", "curved": False, "colour": "arrow"},
+        "cancel": {"width": 1.3, "dash": "1.5 2.5", "curved": False, "colour": "bad"},
+        "stream": {"width": 1.1, "dash": "", "curved": False, "colour": "good"},
+        "binding": {"width": 1.4, "dash": "", "curved": True, "colour": "arrow"},
+        "stub": {"width": 1.6, "dash": "5 3", "curved": True, "colour": "pipelined"},
+        "introduction": {"width": 1.2, "dash": "1.5 2.5", "curved": True, "colour": "muted"},
+        "window": {"width": 1.2, "dash": "4 3", "curved": False, "colour": "muted"},
+        "moment": {"width": 1.5, "dash": "", "curved": False, "colour": "bad"},
+    },
+    # Marks, drawn in a square of 12 by 12: a path, whether it is filled, the name of the colour,
+    # and the character that stands for it in text.
+    "marks": {
+        "returned": {"path": "M2 6.5L5 9.5L10 3", "filled": False, "colour": "good", "text": "="},
+        "raised": {"path": "M2.5 2.5L9.5 9.5M9.5 2.5L2.5 9.5", "filled": False,
+                   "colour": "bad", "text": "✗"},
+        "running": {"path": "M2 6h.6M5.7 6h.6M9.4 6h.6", "filled": False,
+                    "colour": "muted", "text": "…"},
+        "cancelled": {"path": "M2 6H10", "filled": False, "colour": "bad", "text": "-"},
+        "lost": {"path": "M1 6H4M8 6H11M4.6 9L7.4 3", "filled": False,
+                 "colour": "bad", "text": "≠"},
+        "dispose": {"path": "M6 1.5a4.5 4.5 0 1 0 0 9a4.5 4.5 0 1 0 0-9M2.9 9.1L9.1 2.9",
+                    "filled": False, "colour": "text", "text": "⊘"},
+        "parameter": {"path": "M10.5 2.5v4H2.5M5.5 3.5L2.5 6.5L5.5 9.5", "filled": False,
+                      "colour": "muted", "text": "↩"},
+        "moved": {"path": "M1.5 6H10M7 3L10 6L7 9", "filled": False,
+                  "colour": "muted", "text": "→"},
+        "context": {"path": "M2.5 2.5h7v7h-7z", "filled": False, "colour": "muted", "text": "□"},
+        "forgotten": {"path": "M6 1.5L10.5 6L6 10.5L1.5 6z", "filled": False,
+                      "colour": "warn", "text": "◇"},
+        "broken": {"path": "M7.2 1L3 6.8h2.6L4.8 11L9 5.2H6.4z", "filled": True,
+                   "colour": "bad", "text": "↯"},
+        "leak": {"path": "M6 .8C8 4 9.8 5.8 9.8 7.8a3.8 3.4 0 0 1-7.6 0C2.2 5.8 4 4 6 .8z",
+                 "filled": True, "colour": "warn", "text": "●"},
+        "held back": {"path": "M3 2h2.2v8H3zM6.8 2H9v8H6.8z", "filled": True,
+                      "colour": "warn", "text": "‖"},
+        "deployed": {"path": "M6 2L10.5 10h-9z", "filled": True,
+                     "colour": "muted", "text": "▲"},
+        "link": {"path": "M1 4.2h4.5M6.5 7.8H11M3 2L1 4.2L3 6.4M9 5.6L11 7.8L9 10",
+                 "filled": False, "colour": "muted", "text": "⇄"},
+    },
+    # Sizes in pixels; a character of code is `character` of its font's size wide, one of
+    # prose on average less than `letter`.
+    "sizes": {
+        "width": 820, "margin": 14, "title": 14, "label": 11, "legend": 11, "row": 20, "bar": 12,
+        "head": 5, "mark": 12, "radius": 2.5, "character": 0.605, "letter": 0.56,
+    },
+    "fonts": {
+        "text": "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif",
+        "code": "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace",
+    },
+}  # fmt: skip
+
+CLASS = "rpclab-view"
+"""The class that every picture and widget has, so that styles reach nothing else."""
+
+
+def css() -> str:
+    """The style sheet of a picture: variables for both modes, and a class for each kind of thing.
+
+    A mode is that of JupyterLab or VS Code where the page is theirs, else that of the reader's
+    system; paper is light.
+    """
+    light, dark = _variables("light"), _variables("dark")
+    own, fonts, label = f".{CLASS}", LOOK["fonts"], f"{LOOK['sizes']['label']}px"
+    exact = "print-color-adjust:exact;-webkit-print-color-adjust:exact"
+    dark_pages = f"[data-jp-theme-light=false] {own},body.vscode-dark {own}"
+    light_pages = f"[data-jp-theme-light=true] {own},body.vscode-light {own}"
+    rules = [
+        f"{own}{{{light}}}",
+        f"@media (prefers-color-scheme:dark){{{own}{{{dark}}}}}",
+        f"{light_pages}{{{light}}}{dark_pages}{{{dark}}}",
+        f"@media print{{{own},{light_pages},{dark_pages}{{{light}{exact}}}}}",
+        f"{own} text{{fill:var(--rl-text);font:{label} {fonts['code']};white-space:pre}}",
+        f"{own} .t{{font-family:{fonts['text']}}}",
+        f"{own} .plate{{fill:var(--rl-background);opacity:.86}}",
+        f"{own} .b{{font-weight:600}}",
+        f"{own} path,{own} line{{fill:none;stroke-linecap:round;stroke-linejoin:round}}",
+        f"{own} .bg{{fill:var(--rl-background)}}{own} .band{{fill:var(--rl-band)}}",
+        f"{own} .absent{{fill:none;stroke:var(--rl-muted);stroke-dasharray:4 3}}",
+        f"{own} .area{{fill-opacity:.9;stroke-width:1}}",
+        f"{own} .later{{opacity:.25}}",
+        f"{own} g.call:hover path,{own} g.call:hover rect{{stroke-width:2.5px}}",
+    ]
+    for name in LOOK["colours"]["light"]:
+        rules.append(f"{own} .f-{name}{{fill:var(--rl-{name})}}")
+        rules.append(f"{own} .s-{name}{{stroke:var(--rl-{name})}}")
+    for name, line in LOOK["lines"].items():
+        dash = f";stroke-dasharray:{line['dash']}" if line["dash"] else ""
+        stroke = f"stroke:var(--rl-{line['colour']});stroke-width:{line['width']}{dash}"
+        rules.append(f"{own} .l-{name}{{{stroke}}}")
+    for number in range(len(LOOK["workers"]["light"])):
+        fill, edge = f"var(--rl-t{number})", f"var(--rl-w{number})"
+        rules.append(f"{own} .w{number},{own} path.w{number}{{fill:{fill};stroke:{edge}}}")
+        rules.append(f"{own} text.n{number},{own} .n{number}{{fill:var(--rl-w{number})}}")
+        rules.append(f"{own} .e{number}{{stroke:var(--rl-w{number})}}")
+    return "".join(rules)
+
+
+def _variables(mode: str) -> str:
+    named = [f"--rl-{name}:{colour};" for name, colour in LOOK["colours"][mode].items()]
+    # A page of JupyterLab has a background of its own, which themes change.
+    own = LOOK["colours"][mode]["background"]
+    named[0] = f"--rl-background:var(--jp-layout-color0,{own});"
+    pairs = enumerate(LOOK["workers"][mode])
+    workers = [f"--rl-w{n}:{edge};--rl-t{n}:{tint};" for n, (edge, tint) in pairs]
+    return "".join([*named, *workers])
+
+
+def colour_of(position: int) -> int:
+    """The number of the colour of a Worker that stands at some place among the others.
+
+    The notebook alone has the first colour; beyond the last one they begin anew.
+    """
+    return position if position == 0 else 1 + (position - 1) % (len(LOOK["workers"]["light"]) - 1)

@@ -1,0 +1,183 @@
+"""What live views are given, bit by bit, is what the analyses say of the whole."""
+
+import asyncio
+import json
+from dataclasses import astuple
+
+import pytest
+from support.traced import SOURCE
+from support.virtual_time import VirtualTimeLoop
+
+import rpclab
+from rpclab.trace.feed import COLUMNS, Feed
+from rpclab.trace.graph import graph
+from rpclab.trace.lifetimes import lifetimes, tables_at
+from rpclab.trace.streams import streams
+from rpclab.trace.timeline import timeline
+from rpclab.trace.trips import round_trips
+
+READER = """
+from workers import WorkerEntrypoint
+
+class Default(WorkerEntrypoint):
+    async def read(self, stream):
+        return sum([len(chunk) async for chunk in stream])
+"""
+
+
+async def busy(sandbox, env):
+    """A program with calls, stubs, errors, callbacks, forwarding and a stream."""
+    async with sandbox.event():
+        node = await env.A.root()
+        copy = node.dup()
+        await env.A.same(copy)
+        node.dispose()
+    with pytest.raises(ValueError, match="no"):
+        await env.A.fail()
+    await env.A.pair(env.A.token("one"), env.B.token("two"))
+    await env.A.call_back(lambda n: n)
+    await (await env.A.node_of_next()).depth
+    sandbox.deploy("reader", source=READER)
+    reader = sandbox.bind(READER="reader").READER
+    assert await reader.read(rpclab.ReadableStream([b"x" * 100_000] * 8)) == 800_000
+
+
+async def recorded():
+    async with rpclab.Sandbox(record=True) as sandbox:
+        await busy(sandbox, deployed(sandbox))
+        return list(sandbox.recording)
+
+
+def deployed(sandbox):
+    sandbox.deploy("b", source=SOURCE)
+    sandbox.deploy("a", source=SOURCE, bind={"NEXT": "b"})
+    sandbox.link("notebook", "b", rtt="80ms")
+    return sandbox.bind(A="a", B="b")
+
+
+@pytest.fixture(scope="module")
+def recording():
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        return runner.run(recorded())
+
+
+class Page:
+    """What a page has after some news: rows by number, and rows that were appended."""
+
+    def __init__(self):
+        self.rows = {kind: {} for kind in COLUMNS}
+
+    def add(self, news):
+        for kind, rows in json.loads(json.dumps(news)).items():
+            columns = COLUMNS[kind]
+            if kind == "workers":
+                self.rows[kind] = dict(enumerate(rows))
+            elif columns[:1] == ["number"]:
+                self.rows[kind].update((row[0], row) for row in rows)
+            else:
+                self.rows[kind].update(enumerate(rows, len(self.rows[kind])))
+
+    def __getitem__(self, kind):
+        return list(self.rows[kind].values())
+
+    def tables(self, moment):
+        entries = {}
+        for at, *key, what, kind, references in self["tables"]:
+            if at <= moment:
+                entries[tuple(key)] = (what, kind, references)
+        return {key: row for key, row in entries.items() if row[0] is not None}
+
+
+@pytest.fixture(params=[1, 7, 10**6], ids="{} events at a time".format)
+def page(request, recording):
+    feed, page, events = Feed(), Page(), list(recording)
+    for start in range(0, len(events), request.param):
+        feed.take(events[start : start + request.param])
+        page.add(feed.news())
+    assert feed.news() == {}
+    return page
+
+
+def plain(rows):
+    return json.loads(json.dumps([astuple(row) for row in rows]))
+
+
+def test_the_rows_are_those_of_the_timeline(recording, page):
+    whole = timeline(recording)
+    assert page["calls"] == plain(whole.calls)
+    assert [row[1:] for row in page["arrows"]] == plain(whole.arrows)
+    assert page["notes"] == plain(whole.notes)
+    assert page["workers"] == [lane.name for lane in whole.lanes]
+    assert page["times"] == [event.at for event in recording]
+
+
+def test_the_rows_are_those_of_the_lifetimes(recording, page):
+    whole = lifetimes(recording)
+    assert [row[:-1] for row in page["stubs"]] == plain(whole.stubs)
+    assert page["targets"] == plain(whole.targets)
+
+
+def test_the_rows_are_those_of_the_streams(recording, page):
+    (stream,) = streams(recording)
+    assert page["streams"] == [
+        [1, "notebook", "reader", stream.id, stream.opened, stream.closed, "closed", stream.chunks]
+    ]
+    assert [row[1:] for row in page["points"]] == plain(stream.points)
+    assert [row[2:] for row in page["held"]] == plain(stream.held_back)
+
+
+def test_the_rows_are_those_of_the_graph(recording, page):
+    assert [row[1:] for row in page["bindings"]] == plain(graph(recording).bindings)
+
+
+def test_the_tables_of_every_moment_can_be_told(recording, page):
+    for moment in range(0, len(recording) + 1, 5):
+        expected = {
+            (end.here, end.there, side, row.id): (row.what, row.kind, row.references)
+            for end in tables_at(recording, moment).sessions
+            for side, rows in (("imports", end.imports), ("exports", end.exports))
+            for row in rows
+        }
+        assert page.tables(moment) == expected, moment
+
+
+def test_the_figures_are_the_round_trips(recording, page):
+    assert tuple(page["figures"][-1][1:]) == round_trips(recording)
+
+
+async def chain(env):
+    await env.A.root().next().next().depth
+
+
+async def awaited(env):
+    root = await env.A.root()
+    following = await root.next()
+    await following.depth
+
+
+async def at_once(env):
+    await rpclab.gather(env.A.token("x"), env.B.token("y"))
+
+
+async def there_and_back(env):
+    await env.A.call_back(lambda n: n)
+
+
+async def with_a_promise_of_another(env):
+    await env.A.pair(env.A.token("one"), env.B.token("two"))
+
+
+async def forwarded(env):
+    await (await env.A.node_of_next()).depth
+
+
+PROGRAMS = [chain, awaited, at_once, there_and_back, with_a_promise_of_another, forwarded]
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
+async def test_round_trips_of_a_recording_are_those_of_a_trace(program):
+    async with rpclab.Sandbox(record=True) as sandbox:
+        env = deployed(sandbox)
+        with sandbox.trace() as trace:
+            await program(env)
+        assert round_trips(sandbox.recording) == (trace.round_trips, trace.saved)

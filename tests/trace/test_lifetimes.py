@@ -1,0 +1,88 @@
+"""Bars of stubs and targets: from where they were made to where they ended, exactly."""
+
+import asyncio
+
+from rpclab import RpcStub, RpcTarget
+from rpclab.trace.lifetimes import lifetimes
+
+
+async def test_a_stub_lives_from_its_result_to_its_disposal(sandbox, env):
+    node = await env.A.root()
+    copy = node.dup()
+    node.dispose()
+    await asyncio.sleep(3)
+    copy.dispose()
+    await asyncio.sleep(1)
+    first, second = lifetimes(sandbox.recording).stubs
+    assert (first.how, first.call, first.holder, first.why) == ("result", 1, "notebook", "user")
+    assert (second.how, second.of, second.why) == ("dup", first.number, "user")
+    assert second.ended - first.ended > 2.9
+    assert first.target == second.target == 1
+    for site in (first.site, first.ended_site, second.site, second.ended_site):
+        assert "test_lifetimes.py, line" in site
+
+
+async def test_a_target_counts_its_references_until_the_last_is_released(sandbox, env):
+    node = await env.A.root()
+    back = await env.B.same(node)
+    [target] = lifetimes(sandbox.recording).targets
+    assert (target.name, target.worker, target.holders) == ("Node", "a", ("notebook", "b"))
+    assert target.gone is None
+    node.dispose()
+    back.dispose()
+    await asyncio.sleep(1)
+    [target] = lifetimes(sandbox.recording).targets
+    assert target.gone is not None
+    assert [count for _, _, count in target.references][-1] == 0
+    assert max(count for _, _, count in target.references) == 2
+
+
+async def test_parameters_end_with_their_call_and_results_are_moved(sandbox, env):
+    node = await env.A.root()
+    await env.B.same(node)
+    stubs = lifetimes(sandbox.recording).stubs
+    ends = [(stub.holder, stub.how, stub.why) for stub in stubs]
+    assert ends[:3] == [
+        ("notebook", "result", ""),
+        ("b", "parameter", "parameter"),
+        ("b", "dup", "returned"),
+    ]
+    assert [receiver for _, _, receiver in stubs[0].passed] == ["b"]
+
+
+async def test_a_context_that_ends_disposes_what_it_owns(sandbox, env):
+    async with sandbox.event():
+        await env.A.root()
+        await env.A.root()
+    stubs = lifetimes(sandbox.recording).stubs
+    assert [(stub.why, stub.context) for stub in stubs] == [("context", 1), ("context", 1)]
+
+
+async def test_a_stub_that_python_forgot_says_so(sandbox, env):
+    node = await env.A.root()
+    del node
+    await asyncio.sleep(1)
+    [stub] = lifetimes(sandbox.recording).stubs
+    assert stub.why == "forgotten"
+    [target] = lifetimes(sandbox.recording).targets
+    assert target.gone is not None
+
+
+async def test_a_local_stub_leads_to_a_target_of_its_holder(sandbox, env):
+    class Thing(RpcTarget):
+        pass
+
+    with RpcStub(Thing()):
+        pass
+    life = lifetimes(sandbox.recording)
+    [stub], [target] = life.stubs, life.targets
+    assert (stub.how, stub.holder, target.worker) == ("local", "notebook", "notebook")
+    assert target.name.endswith("Thing")
+
+
+async def test_two_messages_with_one_target_make_two_bars(sandbox, env):
+    thing = RpcTarget()
+    await env.A.same(thing)
+    await env.A.same(thing)
+    life = lifetimes(sandbox.recording)
+    assert [target.name for target in life.targets] == ["RpcTarget", "RpcTarget"]

@@ -1,0 +1,310 @@
+"""A recording has every event as a fact, is bounded, keeps nothing alive, and survives a file."""
+
+import asyncio
+import gc
+import json
+import weakref
+from contextlib import closing
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.traced import SOURCE
+
+import rpclab
+from rpclab.core.events import ends, opposite
+from rpclab.trace import events as ev
+from rpclab.trace.recording import Recording
+
+SMALL = st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(max_size=24)
+SCALARS = SMALL | st.floats(allow_nan=False, allow_infinity=False) | st.tuples(st.text())
+
+
+def kinds(sandbox):
+    return {type(event) for event in sandbox.recording}
+
+
+async def busy(sandbox, env):
+    """A program in which nearly everything happens that can."""
+    async with sandbox.event():
+        node = await env.A.root()
+        copy = node.dup()
+        await env.A.same(copy)
+        node.dispose()
+    with pytest.raises(ValueError, match="no"):
+        await env.A.fail()
+    await env.A.pair(env.A.token("one"), env.B.token("two"))
+    with pytest.raises(ValueError, match="no"):
+        await env.A.token(env.B.fail())
+    await env.A.call_back(lambda n: n)
+    await env.A.root().map(lambda node: node.next().depth)
+    await env.A.node_of_next()
+    task = asyncio.ensure_future(env.A.nap(5))
+    await asyncio.sleep(1)
+    task.cancel()
+    gc.collect()
+    await asyncio.sleep(1)
+
+
+async def test_every_kind_of_event_comes_from_a_real_run(sandbox, env):
+    await busy(sandbox, env)
+    sandbox.deploy("keeper", source=KEEPER)
+    sandbox.deploy("reader", source=READER)
+    env = sandbox.bind(KEEPER="keeper", READER="reader")
+    sandbox.link("notebook", "keeper", rtt="2ms")
+    box = await env.KEEPER.box()
+    async with sandbox.event():
+        await box.keep(lambda: 1)
+    with pytest.raises(rpclab.DataCloneError):
+        await box.keep([lambda: 1, object()])
+    assert await env.READER.read(rpclab.ReadableStream([b"x" * 100_000] * 8)) == 800_000
+    await env.READER.peek(rpclab.ReadableStream([b"x" * 100_000] * 80))
+    sandbox.close()
+    seen = kinds(sandbox)
+    assert set(ev.KINDS.values()) - seen == set()
+    assert ev.Other not in seen
+
+
+KEEPER = """
+from workers import RpcTarget, WorkerEntrypoint
+
+class Box(RpcTarget):
+    def keep(self, stub):
+        self._kept = stub.dup()
+
+class Default(WorkerEntrypoint):
+    def box(self):
+        return Box()
+"""
+
+READER = """
+import asyncio
+from workers import WorkerEntrypoint
+
+class Default(WorkerEntrypoint):
+    async def read(self, stream):
+        total = 0
+        async for chunk in stream:
+            total += len(chunk)
+            await asyncio.sleep(1)
+        return total
+
+    async def peek(self, stream):
+        await stream.read()
+        await stream.cancel()
+"""
+
+
+async def test_a_call_says_what_was_called_with_what_and_where(sandbox, env):
+    await env.A.pair(1, other="x" * 100)
+    [sent] = [event for event in sandbox.recording if type(event) is ev.CallSent]
+    assert (sent.session, sent.path, sent.args) == ("notebook→a", "pair", (1,))
+    assert sent.keywords == (("other", ("'xxxxxxxxxxxxxxxxxxx…'",)),)
+    assert sent.site is not None
+    assert "test_recording.py, line" in sent.site
+    assert sent.size > 100
+
+
+async def test_a_call_made_by_a_method_names_the_call_that_it_answers(sandbox, env):
+    await env.A.relay("hop")
+    outer, inner = [event for event in sandbox.recording if type(event) is ev.CallSent]
+    assert outer.by is None
+    assert inner.by == (opposite(outer.session), outer.id)
+
+
+async def test_times_are_those_of_the_clock(sandbox, env):
+    await env.A.nap(7)
+    went_on, returned = (
+        next(event for event in sandbox.recording if type(event) is kind)
+        for kind in (ev.CallWentOn, ev.CallReturned)
+    )
+    assert returned.at - went_on.at == pytest.approx(7)
+
+
+async def test_nobody_is_told_anything_where_nobody_records():
+    with closing(rpclab.Sandbox()) as sandbox:
+        assert sandbox.recording is None
+        assert sandbox.engine.observe is None
+        with sandbox.trace():
+            assert sandbox.engine.observe is not None
+        assert sandbox.engine.observe is None
+
+
+@pytest.mark.expects_reports
+async def test_an_observer_that_raises_is_dropped_and_the_others_go_on(sandbox, env, caplog):
+    seen = []
+
+    def careless(event):
+        seen.append(event)
+        raise LookupError("oh")
+
+    sandbox.engine.watch(careless)
+    before = len(sandbox.recording)
+    assert await env.A.token() == "token-5"
+    assert len(seen) == 1
+    assert len(sandbox.recording) > before + 5
+    assert "an observer failed and was dropped: LookupError('oh')" in caplog.text
+
+
+async def test_a_recording_is_bounded_and_counts_what_it_drops(env, sandbox):
+    small = Recording(limit=50)
+    sandbox.engine.watch(small)
+    mark = small.mark
+    for _ in range(100):
+        await env.A.token()
+    assert len(small) == 50
+    assert small.dropped > 500
+    handed = small.since(mark)
+    assert (len(handed.events), handed.missed) == (50, small.dropped)
+    assert handed.mark == small.mark == small.dropped + 50
+    assert small.since(small.mark).events == []
+
+
+async def test_since_gives_each_event_once(sandbox, env):
+    recording = sandbox.recording
+    mark, seen = 0, []
+    for _ in range(5):
+        await env.A.token()
+        handed = recording.since(mark)
+        mark = handed.mark
+        seen += handed.events
+    assert seen == list(recording)
+
+
+async def test_a_recording_keeps_no_value_target_stub_or_error_alive(sandbox, env):
+    class Thing(rpclab.RpcTarget):
+        def poke(self, value):
+            return value
+
+    class Odd(ValueError):
+        pass
+
+    thing, error = Thing(), Odd("odd")
+    watched = [weakref.ref(thing), weakref.ref(error)]
+
+    def fail(_amount, error=error):
+        raise error
+
+    watched.append(weakref.ref(fail))
+    stub = rpclab.RpcStub(thing)
+    watched += [weakref.ref(stub), weakref.ref(stub.__handle__)]
+    await stub.poke([1, 2])
+    await env.A.same(thing)
+    with pytest.raises(ValueError, match="odd"):
+        await env.A.call_back(fail)
+    stub.dispose()
+    del thing, error, fail, stub, Odd, Thing
+    await asyncio.sleep(1)
+    gc.collect()
+    await asyncio.sleep(1)
+    gc.collect()
+    assert [ref() for ref in watched] == [None] * 5
+    assert {type(part) for raw in sandbox.recording._events for part in leaves(raw)} <= {
+        str, int, float, bool, type(None),
+    }  # fmt: skip
+
+
+def leaves(value):
+    if type(value) is tuple:
+        for part in value:
+            yield from leaves(part)
+    else:
+        yield value
+
+
+async def test_the_same_program_gives_the_same_events_on_every_run(tmp_path):
+    texts = []
+    for run in range(2):
+        sandbox = rpclab.Sandbox(record=True)
+        for name, bind in (("b", {}), ("a", {"NEXT": "b"})):
+            sandbox.deploy(name, source=SOURCE, bind=bind)
+        await busy(sandbox, sandbox.bind(A="a", B="b"))
+        sandbox.close()
+        sandbox.recording.save(tmp_path / str(run))
+        lines = (tmp_path / str(run)).read_text("utf-8").splitlines()
+        texts.append([line.partition(",")[2] for line in lines])
+    assert texts[0] == texts[1]
+
+
+# Files.
+
+
+async def test_a_recording_survives_a_file(sandbox, env, tmp_path):
+    await busy(sandbox, env)
+    path = tmp_path / "lesson.jsonl"
+    sandbox.recording.save(path)
+    loaded = Recording.load(path)
+    assert list(loaded) == list(sandbox.recording)
+    assert repr(loaded) == repr(sandbox.recording)
+    loaded.save(tmp_path / "again.jsonl")
+    assert (tmp_path / "again.jsonl").read_text() == path.read_text()
+
+
+@given(st.lists(st.tuples(st.floats(0, 1e6), st.lists(SCALARS, max_size=5), SCALARS)))
+def test_whatever_is_called_with_comes_back_from_a_file(tmp_path_factory, calls):
+    recording = Recording()
+    for number, (_, args, value) in enumerate(calls, 1):
+        sent = ("call", "a→b", number, -1, "m", tuple(args), 3, None, None, (), None)
+        recording(sent)
+        recording(("result", "b→a", number, value, 5))
+    path = tmp_path_factory.mktemp("files") / "calls.jsonl"
+    recording.save(path)
+    assert list(Recording.load(path)) == list(recording)
+
+
+def test_what_json_cannot_say_is_written_down(tmp_path):
+    recording = Recording()
+    recording(("result", "b→a", 1, float("nan"), 5))
+    recording(("result", "b→a", 2, 1 << 70, 5))
+    recording.save(tmp_path / "odd.jsonl")
+    for line in (tmp_path / "odd.jsonl").read_text().splitlines():
+        json.loads(line, parse_constant=pytest.fail)
+    values = [event.value for event in Recording.load(tmp_path / "odd.jsonl")]
+    assert values == [("nan",), ("1180591620717411303424",)]
+
+
+def test_an_event_of_a_kind_not_known_yet_is_kept_and_saved(tmp_path):
+    recording = Recording()
+    recording(("of tomorrow", "a→b", 5))
+    recording.save(tmp_path / "new.jsonl")
+    [event] = Recording.load(tmp_path / "new.jsonl")
+    assert (event.kind, event.details) == ("of tomorrow", ("a→b", 5))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "line 1: this is no JSON"),
+        ("{}", "is no recording of rpclab"),
+        ('{"file":"rpclab recording","version":99}', "is a recording of version 99"),
+        ('{"file":"rpclab recording","version":"x"}', "is a recording of version x"),
+        ('{"file":"rpclab recording","version":1}\n[1]', "line 2: this is no event"),
+        (
+            '{"file":"rpclab recording","version":1}\n[0,"left","a→b",1]\n[',
+            "line 3: this is no JSON",
+        ),
+    ],
+)
+def test_a_file_that_is_no_recording_is_refused_in_words(tmp_path, text, words):
+    path = tmp_path / "bad.jsonl"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"bad\.jsonl") as refused:
+        Recording.load(path)
+    assert words in str(refused.value)
+
+
+def test_the_ends_of_a_session_know_each_other():
+    for label in ("a→b", "b→a", "a→a", "a↩a", "x↩y→z", "x↩y→x↩y", "x↩y↩x↩y"):
+        assert opposite(opposite(label)) == label
+        assert ends(opposite(label)) == ends(label)[::-1]
+    assert ends("x↩y↩x↩y") == ("x↩y", "x↩y")
+
+
+def test_a_recording_shows_how_much_it_has():
+    recording = Recording(limit=2, now=iter(range(9)).__next__)
+    assert repr(recording) == "<Recording, empty>"
+    for number in range(3):
+        recording(("left", "a→b", number))
+    assert repr(recording) == "<Recording of 2 events in 1 s, 1 older ones dropped>"
+    assert recording[-1] == ev.Left(2, "a→b", 2)
+    assert recording[:1] == [ev.Left(1, "a→b", 1)]
