@@ -6,13 +6,17 @@ promises that can be called on before they resolve, and stubs that are disposed 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from rpclab import workers
 from rpclab.core.limits import Limits
 from rpclab.core.targets import RpcTarget, surface
 from rpclab.errors import (
     CallCancelledError,
+    ConfigError,
+    ConfigWarning,
     ContextEndedError,
+    D1Error,
     DataCloneError,
     DisconnectedError,
     DisposedError,
@@ -24,6 +28,8 @@ from rpclab.errors import (
     RemoteError,
     RemoteProtocolError,
     RpcError,
+    StreamClosedError,
+    StreamLockedError,
     UndisposedStubWarning,
     UnknownBindingError,
     UnknownEntrypointError,
@@ -33,43 +39,71 @@ from rpclab.rpc.gathering import dispose, gather
 from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub
 from rpclab.rpc.sync import run
 from rpclab.sandbox import Sandbox, binding
+from rpclab.workers import LATER
 from rpclab.workers.context import wait_until
-from rpclab.workers.entrypoints import WorkerEntrypoint
+from rpclab.workers.entrypoints import DurableObject, WorkerEntrypoint
+from rpclab.workers.objects import objects
+
+if TYPE_CHECKING:
+    from rpclab.rpc.streams import ReadableStream, WritableStream
+    from rpclab.workers.http import Blob, Headers, Request, Response, fetch
 
 __all__ = [
+    "Blob",
     "CallCancelledError",
+    "ConfigError",
+    "ConfigWarning",
     "ContextEndedError",
+    "D1Error",
     "DataCloneError",
     "DisconnectedError",
     "DisposedError",
+    "DurableObject",
+    "Headers",
     "Limits",
     "LocalProtocolError",
     "MessageTooLargeError",
     "NoSuchMemberError",
     "NotCallableError",
     "ProtocolError",
+    "ReadableStream",
     "RemoteError",
     "RemoteProtocolError",
+    "Request",
+    "Response",
     "RpcError",
     "RpcPromise",
     "RpcProperty",
     "RpcStub",
     "RpcTarget",
     "Sandbox",
+    "StreamClosedError",
+    "StreamLockedError",
     "UndisposedStubWarning",
     "UnknownBindingError",
     "UnknownEntrypointError",
     "WorkerEntrypoint",
+    "WritableStream",
     "binding",
     "deadline",
     "dispose",
+    "fetch",
     "gather",
+    "objects",
     "run",
     "surface",
     "wait_until",
 ]
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    # What not every program needs is loaded when it is first used.
+    if name not in __all__ or name not in LATER:
+        raise AttributeError(f"module 'rpclab' has no attribute {name!r}", name=name)
+    value = globals()[name] = getattr(workers, name)
+    return value
 
 
 def load_ipython_extension(shell: Any) -> None:

@@ -99,6 +99,7 @@ class Leak:
 
 EVENT_KEEPS = "the event, until it ends"
 CALL_KEEPS = "the context of the call, until it ends"
+OBJECT_KEEPS = "its Durable Object, while that is in memory"
 
 
 class Leaks(list[Leak]):
@@ -177,6 +178,8 @@ def find_leaks(engine: Engine, modules: Mapping[int, str]) -> Leaks:
         call = scan.parameters.get(id(handle))
         if call is not None:
             named.append(call)
+        elif not named and handle.context.gate is not None:
+            named = [OBJECT_KEEPS]
         elif not named and not handle.context.long:
             named = [EVENT_KEEPS if handle.context.platform is None else CALL_KEEPS]
         if named or id(handle) in scan.stubs:
@@ -225,7 +228,7 @@ def _kept_alive(entry: Import) -> tuple[str, ...]:
 
 
 def _the(owner: Owner) -> str:
-    words = {"event": "the event of ", "call": "the call in "}
+    words = {"event": "the event of ", "call": "the call in ", "object": "the object of "}
     return f"{words[owner.context]}{owner.worker}"
 
 

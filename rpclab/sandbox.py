@@ -8,68 +8,51 @@ from __future__ import annotations
 import weakref
 from contextlib import asynccontextmanager, contextmanager
 from os import PathLike
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeGuard
 
 from rpclab import workers
 from rpclab.core.contexts import EventContext, current
+from rpclab.core.events import opened
 from rpclab.core.handles import Handle
 from rpclab.core.imports import Import
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
+from rpclab.distances import Distances, is_virtual
 from rpclab.errors import UnknownBindingError, near
 from rpclab.rpc import local
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.engine import Engine
+from rpclab.rpc.observing import recording_of
 from rpclab.rpc.waiting import Waiting, waiting
-from rpclab.workers.entrypoints import DEFAULT
+from rpclab.views import Viewed
+from rpclab.workers.declarations import (
+    NOTEBOOK,
+    BindingTarget,
+    binding,
+    binding_target,
+    check_name,
+    json_copy,
+    refuse_twice,
+)
 from rpclab.workers.env import Env
 from rpclab.workers.modules import make_module, run_source
+from rpclab.workers.namespaces import Namespaces
+from rpclab.workers.objects import ObjectsTarget
+from rpclab.workers.objects import objects as objects_target
+from rpclab.workers.serving import fetch_from
 from rpclab.workers.worker import Worker, service
 
 if TYPE_CHECKING:
     import types
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 
-    from rpclab.core.host import Observer
     from rpclab.leaks import Leaks
-    from rpclab.trace.recording import Recording
     from rpclab.trace.trace import Trace
+    from rpclab.workers.d1 import D1Database
+    from rpclab.workers.databases import Databases
+    from rpclab.workers.http import Response
+    from rpclab.workers.objects import DurableObjectNamespace
 
-NOTEBOOK = "notebook"
-"""The name of the program around the Workers: a notebook, or a script."""
-
-_UNNAMEABLE = {
-    "#": 'after "#" a binding names an entrypoint',
-    "→": 'sessions are named "from→to"',
-}
-
-
-class BindingTarget(NamedTuple):
-    """Where a binding leads; made by `binding` or from a text such as "counter#Admin"."""
-
-    worker: str
-    entrypoint: str
-    props: Mapping[str, Any]
-
-    def __str__(self) -> str:
-        name = self.worker if self.entrypoint == DEFAULT else f"{self.worker}#{self.entrypoint}"
-        return f"{name} {dict(self.props)}" if self.props else name
-
-
-def binding(target: str, *, props: Mapping[str, Any] | None = None) -> BindingTarget:
-    """Describe a binding, with props.
-
-    Args:
-        target: "worker", or "worker#Entrypoint".
-        props: what `ctx.props` is at the callee; each call gets a copy (rule X9).
-
-    Raises:
-        ValueError: the text is no such thing.
-        TypeError: the props are no JSON value.
-    """
-    worker, hash_, entrypoint = target.partition("#")
-    if not worker or (hash_ and not entrypoint):
-        raise ValueError(f'a binding leads to "worker" or "worker#Entrypoint", not {target!r}')
-    return BindingTarget(worker, entrypoint or DEFAULT, _json_copy(props or {}, "the props"))
+__all__ = ["NOTEBOOK", "BindingTarget", "Sandbox", "Tables", "binding"]
 
 
 class Tables(NamedTuple):
@@ -79,34 +62,80 @@ class Tables(NamedTuple):
     exports: frozenset[tuple[str, int]]
 
 
-class Sandbox:
+class Sandbox(Distances, Namespaces, Viewed):
     """Virtual Workers in this process, and the sessions between them.
 
     Use it as `async with Sandbox() as sandbox`, or close it with `close()`.
 
     Args:
-        record: note where stubs are made, and keep events for traces; notebooks do.
+        record: keep what happens in `recording`, and note where stubs are made; notebooks do.
         warn_undisposed: warn, with the places they were made at, when an execution context ends
             with stubs that its code did not dispose.
         debug: put the place in the Worker on errors that were raised there, as a note.
         limits: bounds of every session.
+        clock: "virtual" lets simulated time jump, so that waiting in Workers and on links costs
+            no real time and takes the same on every run.
+        storage: the folder where Durable Objects keep what they store; in memory unless given.
+        pipelining: False holds each call on or with a promise back until that has settled.
     """
 
     def __init__(
         self,
         *,
+        clock: str = "real",
+        pipelining: bool = True,
+        storage: str | PathLike[str] | None = None,
         record: bool = False,
         warn_undisposed: bool = False,
         debug: bool = True,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        self.engine = Engine(limits=limits, debug=debug)
+        self.engine = Engine(
+            limits=limits, debug=debug, virtual=is_virtual(clock), pipelining=pipelining
+        )
+        self._begin()
+        self._store_in(storage)
         self.engine.sites = record or warn_undisposed
+        self.recording = recording_of(self.engine) if record else None
         self.engine.warn_undisposed = warn_undisposed
+        self.engine.http_call = fetch_from
         self.env = Env(NOTEBOOK, "this program's env")
         self._workers: dict[str, Worker] = {}
         self._bindings: dict[str, dict[str, BindingTarget]] = {}
+        self._d1: Databases | None = None
         local.latest.append(weakref.ref(self.engine))
+
+    @classmethod
+    def from_config(
+        cls,
+        path: str | PathLike[str],
+        *more: str | PathLike[str],
+        environment: str | None = None,
+        **options: Any,
+    ) -> Self:
+        """Make a sandbox with the Workers of configuration files.
+
+        Args:
+            path: a wrangler.toml, wrangler.jsonc or wrangler.json: the configuration of one
+                Worker, whose `main` is a `.py` file. Or a folder: all those in and below it.
+            more: further ones.
+            environment: the named environment that is meant in each of them.
+            options: those of `Sandbox`.
+
+        Raises:
+            ConfigError: a file says something wrong, or asks for what rpclab does not have; the
+                error names file, line and column.
+            Exception: whatever the code of a Worker raises.
+        """
+        from rpclab.configured import deploy_all  # noqa: PLC0415 - for those who have such files
+
+        sandbox = cls(**options)
+        try:
+            deploy_all(sandbox, [path, *more], environment)
+        except BaseException:
+            sandbox.close()
+            raise
+        return sandbox
 
     # Declaring Workers.
 
@@ -118,7 +147,11 @@ class Sandbox:
         vars: Mapping[str, str] | None = None,
         json: Mapping[str, Any] | None = None,
         bind: Mapping[str, str | BindingTarget] | None = None,
+        d1: Mapping[str, str | PathLike[str] | D1Database] | None = None,
+        objects: Mapping[str, str] | None = None,
         filename: str | None = None,
+        at: str | None = None,
+        folder: str | PathLike[str] | None = None,
     ) -> Worker:
         """Deploy a Worker, or a new version of it.
 
@@ -132,7 +165,12 @@ class Sandbox:
             json: variables that are plain values; copied.
             bind: bindings of its `env`: "worker", "worker#Entrypoint", or a `binding(…)`.
                 The Worker may be one that is deployed later.
+            d1: databases of its `env`: a file, ":memory:" or what `d1()` gives; see there.
+            objects: namespaces of its `env`: its own "Class", or "worker#Class".
             filename: where the text comes from, for tracebacks.
+            at: the city it stands in (see `locate`).
+            folder: where the modules stand that the Worker brings along; `import` in its code
+                finds them there, and nothing of them is seen outside.
 
         Returns:
             The Worker.
@@ -147,8 +185,13 @@ class Sandbox:
             raise TypeError("source is the text of the module: use path.read_text()")
         if not isinstance(source, str):
             raise TypeError(f"source is the text of the module, not {type(source).__name__}")
-        module, env = self.prepare(name, vars=vars, json=json, bind=bind)
+        self.check_city(at)
+        module, env = self.prepare(
+            name, vars=vars, json=json, bind=bind, d1=d1, objects=objects, folder=folder
+        )
         run_source(module, source, filename or f"<worker {name}>")
+        if at is not None:
+            self.locate(name, at)
         return self.publish(name, module, env, bind)
 
     def prepare(
@@ -158,10 +201,13 @@ class Sandbox:
         vars: Mapping[str, str] | None = None,
         json: Mapping[str, Any] | None = None,
         bind: Mapping[str, str | BindingTarget] | None = None,
+        d1: Mapping[str, str | PathLike[str] | D1Database] | None = None,
+        objects: Mapping[str, str] | None = None,
+        folder: str | PathLike[str] | None = None,
     ) -> tuple[types.ModuleType, Env]:
         """Make the module and environment of a Worker, whose code the caller then runs there."""
-        _check_name(name)
-        _refuse_twice(vars=vars, json=json, bind=bind)
+        check_name(name)
+        refuse_twice(vars=vars, json=json, bind=bind, d1=d1, objects=objects)
         env = Env(name)
         for variable, text in (vars or {}).items():
             if type(text) is not str:
@@ -170,11 +216,14 @@ class Sandbox:
                 )
             env[variable] = text
         for variable, value in (json or {}).items():
-            env[variable] = _json_copy(value, f"the variable {variable}")
+            env[variable] = json_copy(value, f"the variable {variable}")
         for variable, target in (bind or {}).items():
-            env[variable] = self._bind(name, _target(target))
-        names = {key: getattr(workers, key) for key in workers.__all__}
-        return make_module(name, env, names), env
+            env[variable] = self._bind(name, binding_target(target), variable)
+        for variable, where in (d1 or {}).items():
+            env[variable] = self._databases().get(where, variable)
+        for variable, text in (objects or {}).items():
+            env[variable] = self.namespace(name, objects_target(text, worker=name))
+        return make_module(name, env, workers.namespace(), folder), env
 
     def publish(
         self,
@@ -188,18 +237,24 @@ class Sandbox:
         def bind_self(entrypoint: str, props: dict[str, Any]) -> ServiceBinding:
             return self._bind(name, BindingTarget(name, entrypoint, props))
 
-        worker = Worker(name, self.engine, module, env, bind_self)
+        def own_objects(class_name: str) -> DurableObjectNamespace:
+            return self.namespace(name, ObjectsTarget(name, class_name))
+
+        worker = Worker(name, self.engine, module, env, bind_self, own_objects)
         if name in self._workers:
             worker.version = self._workers[name].version + 1
         self._workers[name] = worker
-        self._bindings[name] = {key: _target(value) for key, value in (bind or {}).items()}
+        self._note(("deployed", name, worker.version))
+        self._bindings[name] = {key: binding_target(value) for key, value in (bind or {}).items()}
+        self._objects_deployed(worker)
         return worker
 
-    def bind(self, **bindings: str | BindingTarget) -> Env:
+    def bind(self, **bindings: str | BindingTarget | ObjectsTarget | D1Database) -> Env:
         """Give the program around the Workers bindings of its own.
 
         Args:
-            bindings: by name, "worker", "worker#Entrypoint" or a `binding(…)`.
+            bindings: by name, "worker", "worker#Entrypoint", a `binding(…)`, `objects(…)` or a
+                database.
 
         Returns:
             Its environment, `sandbox.env`, with these and the earlier ones.
@@ -207,14 +262,22 @@ class Sandbox:
         Raises:
             UnknownEntrypointError: the Worker is there and has no such entrypoint.
         """
-        targets = {name: _target(value) for name, value in bindings.items()}
-        made = {name: self._bind(NOTEBOOK, target) for name, target in targets.items()}
-        for name, service_binding in made.items():
+        databases: dict[str, D1Database | DurableObjectNamespace] = {}
+        targets: dict[str, BindingTarget] = {}
+        for name, value in bindings.items():
+            if isinstance(value, ObjectsTarget):
+                databases[name] = self.namespace(NOTEBOOK, value)
+            elif _is_database(value):
+                databases[name] = value
+            else:
+                targets[name] = binding_target(value)
+        made = {name: self._bind(NOTEBOOK, target, name) for name, target in targets.items()}
+        for name, service_binding in {**made, **databases}.items():
             self.env[name] = service_binding
         self._bindings.setdefault(NOTEBOOK, {}).update(targets)
         return self.env
 
-    def _bind(self, holder: str, target: BindingTarget) -> ServiceBinding:
+    def _bind(self, holder: str, target: BindingTarget, variable: str = "") -> ServiceBinding:
         worker = self._workers.get(target.worker)
         if worker is not None and holder != target.worker:
             worker.entrypoint(target.entrypoint)
@@ -225,7 +288,14 @@ class Sandbox:
         hook = service(lambda: self.worker(target.worker), target.entrypoint, dict(target.props))
         entry = Import(importer, exporter.outgoing.export(hook))
         importer.imports[entry.id] = entry
+        key = (importer.label, entry.id)
+        self._note(("bound", holder, variable, target.worker, target.entrypoint, *key))
         return ServiceBinding(Handle(entry, importer.keeper))
+
+    def _note(self, event: tuple[Any, ...]) -> None:
+        """Tell those who watch."""
+        if self.engine.observe is not None:
+            self.engine.observe(event)
 
     def worker(self, name: str) -> Worker:
         """Give the present version of a Worker.
@@ -249,6 +319,65 @@ class Sandbox:
         """Where the bindings of a Worker, or of the program around them, lead."""
         return dict(self._bindings.get(name, {}))
 
+    # Databases.
+
+    def d1(self, where: str | PathLike[str]) -> D1Database:
+        """Give a database of this sandbox; the same one each time, opened when it is first used.
+
+        Args:
+            where: its file; or ":memory:NAME", and it lasts until the sandbox is reset or closed.
+                A Worker's ":memory:" means the one that is named after the variable.
+
+        Raises:
+            FileNotFoundError: the folder of the file is not there.
+        """
+        return self._databases().get(where)
+
+    async def migrate(self, worker: str, variable: str, folder: str | PathLike[str]) -> list[str]:
+        """Apply the migrations of a folder to a database; see `apply_migrations`.
+
+        Args:
+            worker: the Worker that is bound to it, or "notebook".
+            variable: what it is called in the `env` there.
+            folder: where the .sql files stand.
+
+        Returns:
+            The names of the files that were applied now.
+
+        Raises:
+            D1Error: a statement failed; the files before it stay applied.
+            TypeError: the variable is no database.
+        """
+        from rpclab.workers.migrations import apply_migrations  # noqa: PLC0415 - as in _databases
+
+        env = self.env if worker == NOTEBOOK else self.worker(worker).env
+        if not _is_database(env[variable]):
+            raise TypeError(f"{variable} of {worker} is no D1 database")
+        return await apply_migrations(env[variable], folder)
+
+    def _databases(self) -> Databases:
+        if self._d1 is None:
+            from rpclab.workers.databases import Databases  # noqa: PLC0415 - SQLite, where wanted
+
+            self._d1 = Databases()
+        return self._d1
+
+    def fetch(self, worker: str, resource: Any = "/", /, **options: Any) -> Awaitable[Response]:
+        """Make an HTTP call from outside, as `fetch` on a binding does.
+
+        Args:
+            worker: "worker" or "worker#Entrypoint".
+            resource: a path, a whole URL, or a Request.
+            options: those of a Request: method, headers, body, redirect, cf.
+
+        Raises:
+            UnknownBindingError, UnknownEntrypointError: there is no such thing.
+            TypeError: the arguments make no request.
+        """
+        target = binding_target(worker)
+        self.worker(target.worker)
+        return self._bind(NOTEBOOK, target).fetch(resource, **options)
+
     # Contexts.
 
     @asynccontextmanager
@@ -259,6 +388,7 @@ class Sandbox:
         (rules C26, O12), unless they were given to `rpclab.wait_until`.
         """
         context = EventContext(self.engine, NOTEBOOK)
+        self._note(opened(context))
         context.work_begins()
         token = current.set(context)
         try:
@@ -277,14 +407,12 @@ class Sandbox:
             A trace; its figures are there when the block is over.
         """
         from rpclab.trace.accounting import Ledger  # noqa: PLC0415 - for those who trace
-        from rpclab.trace.recording import Recording  # noqa: PLC0415
         from rpclab.trace.trace import Trace  # noqa: PLC0415
 
         engine = self.engine
-        outer = engine.ledger, engine.observe
-        recording = Recording()
-        engine.ledger = outer[0] or Ledger()
-        engine.observe = _both(recording, outer[1])
+        outer = engine.ledger
+        engine.ledger = outer or Ledger()
+        recording = recording_of(engine)
         engine.special += 1
         trace = Trace(recording, engine.ledger)
         try:
@@ -292,7 +420,8 @@ class Sandbox:
         finally:
             trace.finish()
             engine.special -= 1
-            engine.ledger, engine.observe = outer
+            engine.ledger = outer
+            engine.unwatch(recording)
 
     def tables(self, worker: str = NOTEBOOK) -> Tables:
         """The import and export tables of a Worker over all its sessions.
@@ -328,8 +457,12 @@ class Sandbox:
     # The end.
 
     def reset(self) -> None:
-        """Forget every Worker and binding; all stubs break."""
+        """Forget every Worker, binding and link; all stubs break. What a folder stores stays."""
+        self._forget_objects()
         self.engine.close()
+        self._forget_links()
+        if self._d1 is not None:
+            self._d1.close()
         self._workers.clear()
         self._bindings.clear()
         for name in list(self.env):
@@ -338,6 +471,8 @@ class Sandbox:
     def close(self) -> None:
         """End it: every session closes, what was held breaks. Closing twice is fine."""
         self.reset()
+        if self.engine.guest is not None:
+            self.engine.guest.settle_down()
         local.latest[:] = [ref for ref in local.latest if ref() not in (None, self.engine)]
 
     async def __aenter__(self) -> Self:
@@ -350,55 +485,9 @@ class Sandbox:
         return f"<Sandbox of {len(self._workers)} Workers: {', '.join(self._workers) or 'none'}>"
 
 
-def _both(recording: Recording, outer: Observer | None) -> Observer:
-    if outer is None:
-        return recording
+def _is_database(value: object) -> TypeGuard[D1Database]:
+    if isinstance(value, (str, BindingTarget, ServiceBinding)):
+        return False
+    from rpclab.workers.d1 import D1Database  # noqa: PLC0415 - as in _databases
 
-    def observe(event: tuple[Any, ...]) -> None:
-        recording(event)
-        outer(event)
-
-    return observe
-
-
-def _check_name(name: str) -> None:
-    """Refuse what cannot be the name of a Worker, and say why."""
-    if not isinstance(name, str):
-        raise TypeError(f"the name of a Worker is a text, not {type(name).__name__}")
-    reasons = [reason for part, reason in _UNNAMEABLE.items() if part in name]
-    if name == NOTEBOOK:
-        reasons = ["the program around the Workers is called that"]
-    elif not name:
-        reasons = ["it is empty"]
-    if reasons:
-        raise ValueError(f"{name!r} cannot be the name of a Worker: {' and '.join(reasons)}")
-
-
-def _refuse_twice(**options: Mapping[str, Any] | None) -> None:
-    """Refuse a variable that two of the options give."""
-    given: dict[str, str] = {}
-    for option, variables in options.items():
-        for variable in variables or ():
-            if variable in given:
-                raise ValueError(
-                    f"the variable {variable} is given twice: in {given[variable]} and in {option}"
-                )
-            given[variable] = option
-
-
-def _json_copy(value: Any, what: str) -> Any:
-    """Copy a JSON value, or refuse what is none; `what` it is, for the error."""
-    import json  # noqa: PLC0415 - not for those who bind without values
-
-    try:
-        return json.loads(json.dumps(value))
-    except (TypeError, ValueError) as error:  # ValueError: it contains itself
-        raise TypeError(f"{what} must be a JSON value: {error}") from None
-
-
-def _target(value: str | BindingTarget) -> BindingTarget:
-    if isinstance(value, BindingTarget):
-        return value
-    if isinstance(value, str):
-        return binding(value)
-    raise TypeError(f'a binding leads to "worker#Entrypoint", not to {value!r}')
+    return isinstance(value, D1Database)

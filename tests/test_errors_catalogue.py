@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import rpclab
-from rpclab import Limits, RpcTarget, errors
+from rpclab import Limits, RpcTarget, configured, errors
+from rpclab.config import Document, read_config
 
 WORKER = """
 import asyncio
@@ -206,6 +207,24 @@ async def an_entrypoint_that_is_not_exported(sandbox, worker):
     return caught.value
 
 
+async def a_statement_that_is_no_sql(sandbox, worker):
+    return await error_of(sandbox.d1(":memory:").prepare("SELEC 1").run())
+
+
+async def a_configuration_that_is_not_there(sandbox, worker):
+    with pytest.raises(errors.ConfigError) as caught:
+        rpclab.Sandbox.from_config(Path(__file__).parent / "wrangler.toml")
+    return caught.value
+
+
+async def a_configuration_that_says_more_than_is_done(sandbox, worker):
+    text = 'name = "a"\nmain = "a.py"\nroute = "x"\n'
+    config = read_config(Document(text, "wrangler.toml"), folder=Path())
+    with pytest.warns(errors.ConfigWarning) as caught:
+        configured.warn(config)
+    return caught[-1].message
+
+
 async def stubs_that_an_event_leaves_behind(sandbox, worker):
     sandbox.engine.warn_undisposed = True
     with warnings.catch_warnings(record=True) as caught:
@@ -230,7 +249,10 @@ CATALOGUE = {
     "CallCancelledError": a_call_awaited_after_its_cancellation,
     "DisconnectedError": a_sandbox_that_is_closed_meanwhile,
     "UnknownBindingError": a_worker_that_is_not_deployed,
+    "D1Error": a_statement_that_is_no_sql,
     "UnknownEntrypointError": an_entrypoint_that_is_not_exported,
+    "ConfigError": a_configuration_that_is_not_there,
+    "ConfigWarning": a_configuration_that_says_more_than_is_done,
     "UndisposedStubWarning": stubs_that_an_event_leaves_behind,
 }
 

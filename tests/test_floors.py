@@ -20,7 +20,7 @@ class Floor(NamedTuple):
 SESSIONS = {"errors", "core"}
 SHELL = SESSIONS | {"codecs", "transports", "trace"}
 SCRIPTS = SHELL | {"rpc", "workers"}
-TOP = {"sandbox", "leaks"}
+TOP = {"sandbox", "leaks", "configured", "distances", "views", "viewing"}
 
 # Lowest first. The modules of one floor may import one another.
 FLOORS = [
@@ -28,15 +28,22 @@ FLOORS = [
     Floor({"core"}, {"errors"}),
     Floor({"codecs"}, SESSIONS, {"msgpack", "numpy"}),
     Floor({"transports"}, SESSIONS),
-    Floor({"trace"}, SESSIONS),
+    Floor({"trace"}, SESSIONS, {"opentelemetry"}),
     # `rpclab.run` applies it, and only there, where a loop is running already.
     Floor({"rpc"}, SHELL, {"nest_asyncio2"}),
-    Floor({"workers"}, SHELL | {"rpc"}),
-    Floor(TOP, SCRIPTS),
+    # httpx makes the requests of `fetch` over the network, and is loaded by the first of those.
+    Floor({"workers"}, SHELL | {"rpc"}, {"httpx", "multidict", "python_multipart", "yarl"}),
+    # python-dotenv reads .dev.vars, and only for those who have such a file.
+    Floor({"config"}, {"errors"}, {"dotenv"}),
+    Floor(TOP, SCRIPTS | {"config"}),
+    # What type checkers see of stubs and promises.
+    Floor({"typed"}, SCRIPTS),
+    Floor({"typegen"}, SCRIPTS | TOP | {"config"}),
+    Floor({"cli", "__main__"}, {"errors", "typegen"}),
     Floor({"testing"}, SCRIPTS | TOP, {"pytest"}),
     Floor(
         {"notebook"},
-        SCRIPTS | TOP | {"rpclab"},
+        SCRIPTS | TOP | {"config", "rpclab", "typegen"},
         {"IPython", "traitlets"},
     ),
     # The package itself: it gives out names, and hands `%load_ext` on to the notebook's floor.

@@ -8,24 +8,35 @@ import pytest
 import rpclab
 
 NAMES = [
+    "DurableObject",
+    "Blob",
+    "Headers",
     "Limits",
+    "ReadableStream",
+    "Request",
+    "Response",
     "RpcPromise",
     "RpcProperty",
     "RpcStub",
     "RpcTarget",
     "Sandbox",
     "WorkerEntrypoint",
+    "WritableStream",
     "binding",
     "deadline",
     "dispose",
+    "fetch",
     "gather",
+    "objects",
     "run",
     "surface",
     "wait_until",
 ]
 ERRORS = [
     "CallCancelledError",
+    "ConfigError",
     "ContextEndedError",
+    "D1Error",
     "DataCloneError",
     "DisconnectedError",
     "DisposedError",
@@ -37,24 +48,33 @@ ERRORS = [
     "RemoteError",
     "RemoteProtocolError",
     "RpcError",
+    "StreamClosedError",
+    "StreamLockedError",
     "UnknownBindingError",
     "UnknownEntrypointError",
 ]
-WARNINGS = ["UndisposedStubWarning"]
+WARNINGS = ["ConfigWarning", "UndisposedStubWarning"]
 NOT_YET = [
-    "Blob",
-    "DurableObject",
-    "Headers",
-    "ReadableStream",
-    "Request",
-    "Response",
-    "WritableStream",
     "asgi_app",
     "connect",
-    "fetch",
     "serve",
 ]
-NOT_LOADED = ["IPython", "anywidget", "ipykernel", "ipywidgets", "nest_asyncio2", "numpy"]
+NOT_LOADED = [
+    "dotenv",
+    "rpclab.config",
+    "rpclab.typegen",
+    "IPython",
+    "anywidget",
+    "httpx",
+    "ipykernel",
+    "ipywidgets",
+    "multidict",
+    "nest_asyncio2",
+    "numpy",
+    "python_multipart",
+    "sqlite3",
+    "yarl",
+]
 
 
 def test_the_public_names_are_these():

@@ -16,7 +16,10 @@ from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub
 from rpclab.sandbox import NOTEBOOK, Sandbox
 from rpclab.trace.trace import Trace
+from rpclab.views import traced
+from rpclab.workers.entrypoints import RESERVED
 from rpclab.workers.env import Env
+from rpclab.workers.objects import DurableObjectNamespace
 from rpclab.workers.worker import Worker
 
 if TYPE_CHECKING:
@@ -25,16 +28,16 @@ if TYPE_CHECKING:
 _LONGEST = 60  # characters of a variable's value
 
 # Colours of JupyterLab's theme; elsewhere those of the page, so that dark pages stay readable.
-_FRAME = (
+FRAME = (
     "border: 1px solid var(--jp-border-color2, rgba(128, 128, 128, 0.4)); border-radius: 4px;"
     " padding: 6px 10px; display: inline-block; box-sizing: border-box; max-width: 100%;"
     " overflow-x: auto;"
     " color: var(--jp-content-font-color1, inherit);"
 )
-_MUTED = "color: var(--jp-content-font-color2, inherit);"
-_CODE = "font-family: var(--jp-code-font-family, monospace); font-size: 0.93em;"
-_PRE = f"{_CODE} margin: 6px 0 0 0; padding: 0; background: none; color: inherit;"
-_CELL = "text-align: left; vertical-align: baseline; padding: 1px 14px 1px 0; border: none;"
+MUTED = "color: var(--jp-content-font-color2, inherit);"
+CODE = "font-family: var(--jp-code-font-family, monospace); font-size: 0.93em;"
+_PRE = f"{CODE} margin: 6px 0 0 0; padding: 0; background: none; color: inherit;"
+CELL = "text-align: left; vertical-align: baseline; padding: 1px 14px 1px 0; border: none;"
 
 
 class Card(NamedTuple):
@@ -51,26 +54,30 @@ class Card(NamedTuple):
 
     def html(self) -> str:
         """As HTML, without a script."""
-        remark = f' <span style="{_MUTED}">{html.escape(self.remark)}</span>' if self.remark else ""
+        remark = f' <span style="{MUTED}">{html.escape(self.remark)}</span>' if self.remark else ""
         rows = "".join(
-            f'<tr style="background: none"><th scope="row" style="{_CELL} font-weight: normal;'
-            f' white-space: nowrap; {_MUTED}">{html.escape(name)}</th>'
-            f'<td style="{_CELL} {_CODE}">{html.escape(value)}</td></tr>'
+            f'<tr style="background: none"><th scope="row" style="{CELL} font-weight: normal;'
+            f' white-space: nowrap; {MUTED}">{html.escape(name)}</th>'
+            f'<td style="{CELL} {CODE}">{html.escape(value)}</td></tr>'
             for name, value in self.rows
         )
         table = f'<table style="border: none; margin: 4px 0 0 0">{rows}</table>' if rows else ""
-        return f'<div style="{_FRAME}"><b>{html.escape(self.title)}</b>{remark}{table}</div>'
+        return f'<div style="{FRAME}"><b>{html.escape(self.title)}</b>{remark}{table}</div>'
 
 
 def worker_card(worker: Worker, sandbox: Sandbox) -> Card:
     """Describe a Worker: its version, entrypoints, bindings and variables."""
     rows = [
-        (f"class {name}", ", ".join(surface(kind)) or "no methods")
-        for name, kind in worker.exports.items()
+        (f"class {name}", ", ".join(_methods(kind)) or "no methods")
+        for name, kind in {**worker.exports, **worker.objects}.items()
     ]
     if not rows:
         rows = [("no entrypoint", "define class Default(WorkerEntrypoint)")]
     return Card(worker.name, _version(worker, sandbox), (*rows, *_env_rows(worker.env, sandbox)))
+
+
+def _methods(kind: type) -> list[str]:
+    return [name for name in surface(kind) if name not in RESERVED]
 
 
 def _version(worker: Worker, sandbox: Sandbox) -> str:
@@ -97,8 +104,10 @@ def _env_rows(env: Env, sandbox: Sandbox) -> tuple[tuple[str, str], ...]:
         value = env[name]
         if name in targets and isinstance(value, ServiceBinding):
             bindings.append((f"env.{name}", f"→ {_leads_to(targets[name], sandbox)}"))
+        elif isinstance(value, DurableObjectNamespace):
+            bindings.append((f"env.{name}", f"→ {value}"))
         else:
-            text = repr(value)
+            text = "(secret)" if name in env.__secret__ else repr(value)
             text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
             variables.append((f"env.{name}", text))
     return (*bindings, *variables)
@@ -112,12 +121,16 @@ def sandbox_card(sandbox: Sandbox) -> Card:
     """Describe a sandbox: its Workers, the bindings of the notebook, and the live stubs."""
     held = live_stubs(sandbox)
     rows = [
-        (worker.name, f"version {worker.version}; {_list(worker.exports)}{_holds(held, name)}")
+        (
+            worker.name,
+            f"version {worker.version}; "
+            + _list([*worker.exports, *worker.objects])
+            + _holds(held, name),
+        )
         for name, worker in sandbox.workers.items()
     ]
-    targets = sandbox.bindings()
-    rows.append((NOTEBOOK, _list(f"env.{name}" for name in targets) + _holds(held, NOTEBOOK)))
-    rows += [(f"env.{name}", f"→ {_leads_to(target, sandbox)}") for name, target in targets.items()]
+    names = _list(f"env.{name}" for name in sandbox.env)
+    rows += [(NOTEBOOK, names + _holds(held, NOTEBOOK)), *_env_rows(sandbox.env, sandbox)]
     return Card("Sandbox", _count(len(sandbox.workers), "Worker"), tuple(rows))
 
 
@@ -161,29 +174,43 @@ def stub_card(stub: Any) -> Card:
     return Card(repr(stub).strip("<>"), "", rows)
 
 
-def trace_html(trace: Trace) -> str:
-    """Show a trace: the figures, and the messages as a diagram."""
+def trace_text(trace: Trace) -> str:
+    """Show a trace as text. The cell it is of stands above it, and needs no name."""
+    from rpclab.trace.pictures.wording import without_the_cell  # noqa: PLC0415 - where it is shown
+
+    return without_the_cell(trace.text())
+
+
+def trace_html(trace: Trace, sandbox: Sandbox) -> str:
+    """Show a trace: its timeline, and what its text says."""
     figures = html.escape(trace.summary())
     if not trace.events:
-        return f'<div style="{_FRAME}">{figures}</div>'
-    diagram, _, _ = trace.text().rpartition("\n")
+        return f'<div style="{FRAME}">{figures}</div>'
+    from rpclab.trace.pictures.wording import without_cells  # noqa: PLC0415 - as above
+
+    scale = "order" if sandbox.clock == "real" else "time"
+    picture = without_cells(traced(trace, scale=scale, workers=sandbox.workers).svg())
+    diagram, _, _ = trace_text(trace).partition(f"\n{trace.summary()}")
     # JupyterLab would break long lines anywhere; those of a diagram must stay as they are.
     pre = f"{_PRE} white-space: pre; line-height: 1.25;"
     return (
-        f'<div style="{_FRAME}"><b>{figures}</b>'
-        f'<pre role="img" aria-label="{figures}" style="{pre}">{html.escape(diagram)}</pre></div>'
+        f'<div style="{FRAME}">{picture}<details><summary>As text: {figures}</summary>'
+        f'<pre role="img" aria-label="{figures}" style="{pre}">{html.escape(diagram)}</pre>'
+        "</details></div>"
     )
 
 
 def leaks_html(leaks: Leaks) -> str:
-    """Show leaks: how many, and what their text says of each."""
-    count, _, each = str(leaks).partition(":\n")
-    pre = f"{_PRE} white-space: pre-wrap; word-break: normal;"
-    rest = f'<pre style="{pre}">{html.escape(each)}</pre>' if each else ""
-    return f'<div style="{_FRAME}"><b>{html.escape(count)}</b>{rest}</div>'
+    """Show leaks: how many, and of each where it was made, which opens what keeps it."""
+    from rpclab.viewing import rows_html  # noqa: PLC0415 - as above
+
+    count, _, _ = str(leaks).partition(":\n")
+    said = [str(leak).partition("\n") for leak in leaks]
+    rows = rows_html([(first, rest) for first, _, rest in said])
+    return f'<div style="{FRAME}"><b>{html.escape(count)}</b>{rows}</div>'
 
 
 __all__ = [
     "Card", "RpcProperty", "env_card", "leaks_html", "live_stubs", "sandbox_card", "stub_card",
-    "trace_html", "worker_card",
+    "trace_html", "trace_text", "worker_card",
 ]  # fmt: skip

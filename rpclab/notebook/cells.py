@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import linecache
 import re
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from rpclab.rpc import sites
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionInfo, InteractiveShell
 
-AWAITED = ("worker", "trace")
+AWAITED = ("worker", "trace", "wrangler")
 """The cell magics whose result is to be awaited."""
 
 _CALL = re.compile(rf"get_ipython\(\)\.run_cell_magic\('(?:{'|'.join(AWAITED)})',")
@@ -81,6 +82,29 @@ class Cells:
             if error.__traceback__ is not None and error.filename == filename:
                 raise self._syntax_error(error) from None
             raise
+        except BaseException as error:
+            self._show_from_the_body_on(error)
+            raise
+
+    def knows(self, filename: str) -> bool:
+        """Whether code of that file name came from a cell."""
+        return filename in sites.names
+
+    async def run_again(self, filename: str, namespace: MutableMapping[str, Any]) -> None:
+        """Run the body of a cell that has run before, in another namespace.
+
+        Args:
+            filename: the file name of its code.
+            namespace: what it runs in; its `__file__` is set.
+
+        Raises:
+            Exception: whatever the body raises; its traceback shows the cell it stands in.
+        """
+        __tracebackhide__ = True
+        namespace["__file__"] = filename
+        source = "".join(linecache.getlines(filename))
+        try:
+            await self._evaluate(source, filename, namespace)
         except BaseException as error:
             self._show_from_the_body_on(error)
             raise

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.completer import SimpleCompletion, context_matcher
 
 from rpclab.notebook.cells import AWAITED
-from rpclab.notebook.lines import TRACE_OPTIONS, WORKER_OPTIONS
+from rpclab.notebook.distances import choices
+from rpclab.notebook.lines import BIND_OPTIONS, TRACE_OPTIONS, WORKER_OPTIONS
+from rpclab.notebook.wrangler import WRANGLER_OPTIONS
+from rpclab.transports.cities import CITIES
 
 if TYPE_CHECKING:
     from IPython.core.completer import CompletionContext, SimpleMatcherResult
@@ -20,7 +23,9 @@ if TYPE_CHECKING:
     from rpclab.notebook.magics import RpcLab
     from rpclab.sandbox import Sandbox
 
-_LINE = re.compile(r"\s*%%?(worker|trace|bind|rpclab)\s(?:.*\s)?(\S*)$")
+DISTANCES = ("break", "clock", "link", "locate")
+_COMMAND = re.compile(rf"\s*%rpclab\s+({'|'.join(DISTANCES)})\s")
+_LINE = re.compile(r"\s*%%?(worker|trace|wrangler|bind|rpclab)\s(?:.*\s)?(\S*)$")
 
 
 def completer(sandbox: Sandbox, magics: type[RpcLab]) -> Any:
@@ -32,6 +37,8 @@ def completer(sandbox: Sandbox, magics: type[RpcLab]) -> Any:
         if found is None:
             return {"completions": []}
         magic, word = found.groups()
+        command = _COMMAND.match(context.text_until_cursor)
+        magic = command[1] if command else magic
         above = context.full_text.split("\n")[: context.cursor_line]
         before = context.text_until_cursor[: found.start(2)].split()
         fragment, names = _choices(sandbox, magics, magic, word, before[-1])
@@ -49,12 +56,22 @@ def _choices(
     """Give what of the word is to be completed, and with what."""
     if magic == "rpclab":
         return word, sorted(magics.COMMANDS)
+    if magic in DISTANCES:
+        return choices(sandbox, magic, word)
+    if magic == "worker" and previous == "--at":
+        return word, list(CITIES)
     if magic == "trace":
         return word, list(TRACE_OPTIONS)
+    if magic == "wrangler":
+        return word, list(WRANGLER_OPTIONS)
+    if "=" in word and (previous == "--object" or word.startswith("--object=")):
+        return word.rpartition("=")[2], _objects(sandbox)
     if "=" in word and (magic == "bind" or previous == "--bind" or word.startswith("--bind=")):
         return _target(sandbox, word.rpartition("=")[2])
     if magic == "worker" and word.startswith("-"):
         return word, list(WORKER_OPTIONS)
+    if magic == "bind" and word.startswith("-"):
+        return word, list(BIND_OPTIONS)
     if magic == "worker" and previous.endswith("%worker"):
         return word, list(sandbox.workers)
     return word, []
@@ -66,3 +83,9 @@ def _target(sandbox: Sandbox, target: str) -> tuple[str, Iterable[str]]:
         return worker, list(sandbox.workers)
     found = sandbox.workers.get(worker)
     return entrypoint, list(found.exports) if found else []
+
+
+def _objects(sandbox: Sandbox) -> list[str]:
+    return [
+        f"{name}@{worker}" for worker, found in sandbox.workers.items() for name in found.objects
+    ]

@@ -16,12 +16,17 @@ from rpclab.notebook.cards import (
     sandbox_card,
     stub_card,
     trace_html,
+    trace_text,
     worker_card,
 )
+from rpclab.notebook.previews import response_html
+from rpclab.notebook.tables import result_html, result_text
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub
 from rpclab.sandbox import Sandbox
 from rpclab.trace.trace import Trace
+from rpclab.views import View
+from rpclab.workers.d1 import D1Result
 from rpclab.workers.env import Env
 from rpclab.workers.worker import Worker
 
@@ -29,6 +34,9 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 Bundle = dict[str, str]
+
+# By its name, for whoever fetches nothing never loads the class.
+_RESPONSE = ("rpclab.workers.http.responses", "Response")
 
 
 class Displays:
@@ -42,6 +50,7 @@ class Displays:
 
     def __init__(self, shell: InteractiveShell, sandbox: Sandbox, html: Callable[[], bool]) -> None:
         self._formatter = shell.display_formatter.mimebundle_formatter
+        self._plain = shell.display_formatter.formatters["text/plain"]
         self._sandbox = sandbox
         self._html = html
         self._before: dict[type, Any] = {}
@@ -53,12 +62,22 @@ class Displays:
             Env: lambda env: self._card(env_card(env, self._sandbox)),
             Sandbox: lambda sandbox: self._card(sandbox_card(sandbox)),
             Leaks: lambda leaks: self._bundle(str(leaks), lambda: leaks_html(leaks)),
-            Trace: lambda trace: self._bundle(trace.text(), lambda: trace_html(trace)),
+            D1Result: lambda result: self._bundle(result_text(result), lambda: result_html(result)),
+            Trace: lambda trace: self._bundle(
+                trace_text(trace), lambda: trace_html(trace, self._sandbox)
+            ),
+            View: lambda view: view.bundle() if self._html() else {"text/plain": view.text()},
         }
         for remote in (RpcStub, RpcPromise, RpcProperty, ServiceBinding):
             shown[remote] = self._stub
         for kind, show in shown.items():
             self._before[kind] = self._formatter.for_type(kind, show)
+        self._formatter.for_type_by_name(
+            *_RESPONSE,
+            lambda response: self._bundle(repr(response), lambda: response_html(response)),
+        )
+        # IPython prints every kind of dict in a way of its own, which would win over the bundle.
+        self._plain.for_type(D1Result, lambda result, out, _: out.text(result_text(result)))
 
     def uninstall(self) -> None:
         """Show them as before."""
@@ -67,6 +86,8 @@ class Displays:
             if before is not None:
                 self._formatter.for_type(kind, before)
         self._before.clear()
+        self._formatter.pop(".".join(_RESPONSE), None)
+        self._plain.pop(D1Result, None)
 
     def _card(self, card: Card) -> Bundle:
         return self._bundle(card.text(), card.html)

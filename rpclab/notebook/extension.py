@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -20,11 +21,13 @@ from rpclab.notebook.interrupts import Interrupts
 from rpclab.notebook.magics import RpcLab
 from rpclab.notebook.output import Reports, output_variables, report_lost_tasks
 from rpclab.notebook.shims import hide_our_frames, keep_awake, send_idle_for_concurrent_comms
+from rpclab.notebook.wrangler import Wrangler
 from rpclab.rpc import sites, sync
 from rpclab.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
+    from IPython.core.magic import Magics
 
 _loaded: WeakKeyDictionary[InteractiveShell, Extension] = WeakKeyDictionary()
 
@@ -69,8 +72,9 @@ class Extension:
         shell = self._shell
         cells = Cells(shell)
         magics = RpcLab(shell, self.sandbox, cells)
-        shell.register_magics(magics)
-        self._undo.append(lambda: _remove_magics(shell, magics))
+        for each in (magics, Wrangler(shell, self.sandbox, cells)):
+            shell.register_magics(each)
+            self._undo.append(partial(_remove_magics, shell, each))
         self._add(shell.input_transformers_post, await_our_magics)
         self._add(shell.Completer.custom_matchers, completer(self.sandbox, RpcLab))
         self._listen("pre_run_cell", cells.about_to_run)
@@ -83,7 +87,7 @@ class Extension:
         loop = _running_loop()
         if loop is not None:
             sync.remember(loop)
-            self.sandbox.engine.loop = loop
+            self.sandbox.engine.attend(loop)
             self._undo += [sync.forget, keep_awake(loop), report_lost_tasks(loop, self.sandbox)]
         self._undo.append(send_idle_for_concurrent_comms(getattr(shell, "kernel", None)))
         self.sandbox.engine.ambient = output_variables(shell)
@@ -91,8 +95,16 @@ class Extension:
         interrupts = Interrupts(shell, self.sandbox, loop)
         interrupts.install()
         self._undo.append(interrupts.uninstall)
+        self._listen("pre_run_cell", lambda _info: self._rest(False))
+        self._listen("post_run_cell", lambda _result: self._rest(True))
         self._listen("pre_run_cell", interrupts.about_to_run)
         self._listen("post_run_cell", interrupts.has_run)
+
+    def _rest(self, at_rest: bool) -> None:  # noqa: FBT001 - says what it sets
+        """Let a virtual clock stand still between cells, unless somebody waits for a promise."""
+        guest = self.sandbox.engine.guest
+        if guest is not None:
+            guest.rest(at_rest)
 
     def _put_names_in(self) -> None:
         shell = self._shell
@@ -117,7 +129,7 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-def _remove_magics(shell: InteractiveShell, magics: RpcLab) -> None:
+def _remove_magics(shell: InteractiveShell, magics: Magics) -> None:
     for kind, ours in magics.magics.items():
         present = shell.magics_manager.magics[kind]
         for name in ours:

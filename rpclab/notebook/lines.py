@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 from IPython.core.error import UsageError
 
 from rpclab.sandbox import BindingTarget, binding
+from rpclab.workers.objects import ObjectsTarget, objects
+from rpclab.workers.sqlite import MEMORY
 
 
 class Option(NamedTuple):
@@ -28,6 +30,12 @@ WORKER_OPTIONS = {
     "--bind": Option("--bind", "VAR=worker[#Entrypoint]", "a binding to an entrypoint"),
     "--var": Option("--var", "VAR=text", "a text variable"),
     "--json": Option("--json", "VAR=json", "a variable that is any JSON value"),
+    "--object": Option("--object", "VAR=Class[@worker]", "a namespace of Durable Objects"),
+    "--d1": Option("--d1", "VAR[=file]", "a SQL database"),
+    "--at": Option("--at", "CITY", "the city it stands in"),
+}
+BIND_OPTIONS = {
+    "--object": Option("--object", "VAR=Class@worker", "a namespace of Durable Objects"),
 }
 TRACE_OPTIONS = {"--text": Option("--text", "", "the diagram as plain text")}
 
@@ -47,6 +55,9 @@ class WorkerLine:
     bind: dict[str, BindingTarget] = field(default_factory=dict)
     vars: dict[str, str] = field(default_factory=dict)
     json: dict[str, Any] = field(default_factory=dict)
+    d1: dict[str, str] = field(default_factory=dict)
+    objects: dict[str, str] = field(default_factory=dict)
+    at: str | None = None
 
 
 def words(line: str) -> list[Word]:
@@ -106,7 +117,7 @@ def parse_worker(line: str) -> WorkerLine:
     parsed = WorkerLine("")
     rest = iter(words(line))
     for word in rest:
-        flag, value = _option(word, rest, WORKER_OPTIONS, "%%worker")
+        flag, value = read_option(word, rest, WORKER_OPTIONS, "%%worker")
         if flag is None:
             if parsed.name:
                 raise UsageError(
@@ -119,6 +130,15 @@ def parse_worker(line: str) -> WorkerLine:
         elif flag == "--var":
             variable, text = _assignment(value.text, WORKER_OPTIONS[flag].metavar)
             parsed.vars[variable] = text
+        elif flag == "--object":
+            variable, text = _assignment(value.text, WORKER_OPTIONS[flag].metavar)
+            parsed.objects[variable] = _objects(text)
+        elif flag == "--at":
+            parsed.at = value.text
+        elif flag == "--d1":
+            text = value.text if "=" in value.text else f"{value.text}={MEMORY}"
+            variable, file = _assignment(text, WORKER_OPTIONS[flag].metavar)
+            parsed.d1[variable] = file
         else:
             variable, text = _assignment(value.text, WORKER_OPTIONS[flag].metavar)
             parsed.json[variable] = _json(variable, text, value.raw)
@@ -127,16 +147,25 @@ def parse_worker(line: str) -> WorkerLine:
     return parsed
 
 
-def parse_bindings(line: str) -> dict[str, BindingTarget]:
+def parse_bindings(line: str) -> dict[str, BindingTarget | ObjectsTarget]:
     """Read the line of `%bind`.
 
     Raises:
         UsageError: it says something that is not understood.
     """
-    bindings = {}
-    for word in words(line):
-        variable, target = _assignment(word.text, WORKER_OPTIONS["--bind"].metavar)
-        bindings[variable] = _binding(target)
+    bindings: dict[str, BindingTarget | ObjectsTarget] = {}
+    rest = iter(words(line))
+    for word in rest:
+        flag, value = read_option(word, rest, BIND_OPTIONS, "%bind")
+        if flag is None:
+            variable, target = _assignment(word.text, WORKER_OPTIONS["--bind"].metavar)
+            bindings[variable] = _binding(target)
+        else:
+            variable, target = _assignment(value.text, BIND_OPTIONS[flag].metavar)
+            try:
+                bindings[variable] = objects(_objects(target))
+            except ValueError:
+                raise UsageError(f"{target!r} is not of the form Class@worker") from None
     if not bindings:
         raise UsageError("%bind needs a binding, such as: %bind COUNTER=counter-service#Counter")
     return bindings
@@ -151,17 +180,21 @@ def parse_trace(line: str) -> bool:
     rest = iter(words(line))
     text_only = False
     for word in rest:
-        flag, _ = _option(word, rest, TRACE_OPTIONS, "%%trace")
+        flag, _ = read_option(word, rest, TRACE_OPTIONS, "%%trace")
         if flag is None:
             raise UsageError(f"%%trace takes no {word.text!r}; the code goes into the lines below")
         text_only = True
     return text_only
 
 
-def _option(
+def read_option(
     word: Word, rest: Iterator[Word], options: dict[str, Option], magic: str
 ) -> tuple[str | None, Word]:
-    """Give the flag of a word, if it is one, and its value, which may be the word after."""
+    """Give the flag of a word, if it is one, and its value, which may be the word after.
+
+    Raises:
+        UsageError: there is no such flag, or its value is missing.
+    """
     if not word.raw.startswith("-"):
         return None, word
     flag, equals, value = word.text.partition("=")
@@ -192,6 +225,14 @@ def _binding(target: str) -> BindingTarget:
         return binding(target)
     except ValueError as error:
         raise UsageError(str(error)) from None
+
+
+def _objects(text: str) -> str:
+    """Read "Class" or "Class@worker"; "worker#Class" is understood, too."""
+    class_name, at, worker = text.rpartition("@") if "#" not in text else ("", "", text)
+    if not worker or (at and not class_name):
+        raise UsageError(f"{text!r} is not of the form Class or Class@worker")
+    return f"{worker}#{class_name}" if at else worker
 
 
 def _json(variable: str, text: str, raw: str) -> Any:

@@ -6,8 +6,8 @@ Floor: notebook.
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
@@ -15,6 +15,8 @@ from IPython.display import display
 from traitlets import TraitType, observe
 
 from rpclab.errors import RpcError, near
+from rpclab.notebook import distances
+from rpclab.notebook.cards import trace_text
 from rpclab.notebook.lines import parse_bindings, parse_trace, parse_worker, words
 
 if TYPE_CHECKING:
@@ -89,6 +91,7 @@ class RpcLab(Magics):
         """Deploy the lines below as a Worker.
 
         %%worker NAME [--bind VAR=worker[#Entrypoint]]… [--var VAR=text]… [--json VAR=json]…
+                      [--object VAR=Class[@worker]]… [--d1 VAR[=file]]… [--at CITY]
 
             NAME                            its name; bindings lead to it by that
             --bind VAR=worker[#Entrypoint]  a binding: `self.env.VAR` calls that entrypoint
@@ -96,6 +99,13 @@ class RpcLab(Magics):
                                             Worker may be one that is deployed later
             --var VAR=text                  a text variable: `self.env.VAR`
             --json VAR=json                 a variable that is any JSON value
+            --object VAR=Class[@worker]     Durable Objects: `self.env.VAR.get_by_name("x")` is the
+                                            one of that name; of a class here, or of another Worker
+            --d1 VAR[=file]                 a SQL database: `await self.env.VAR.prepare(sql).run()`;
+                                            without a file it is in memory, and stays there until
+                                            %rpclab reset. Workers that name the same one share it
+            --at CITY                       where it stands, which decides how long messages take to
+                                            Workers in other cities (see `%rpclab locate`)
             # …                             a comment, where a space stands before it
 
         Each option can be given again and again. Quote what holds spaces: --var GREETING="Hi you".
@@ -135,12 +145,20 @@ class RpcLab(Magics):
         __tracebackhide__ = True
         sandbox = self._sandbox
         try:
+            sandbox.check_city(options.at)
             module, env = sandbox.prepare(
-                options.name, vars=options.vars, json=options.json, bind=options.bind
+                options.name,
+                vars=options.vars,
+                json=options.json,
+                bind=options.bind,
+                d1=options.d1,
+                objects=options.objects,
             )
-        except (RpcError, TypeError, ValueError) as error:
+        except (RpcError, OSError, TypeError, ValueError) as error:
             raise _usage(error) from None
         await self._cells.run(f"%%worker {line}", cell, vars(module))
+        if options.at is not None:
+            sandbox.locate(options.name, options.at)
         return sandbox.publish(options.name, module, env, options.bind)
 
     @no_var_expand
@@ -148,7 +166,10 @@ class RpcLab(Magics):
     def bind(self, line: str) -> Env:
         """Give the notebook bindings of its own: `env.VAR`.
 
-        %bind VAR=worker[#Entrypoint] …
+        %bind VAR=worker[#Entrypoint] … [--object VAR=Class@worker]…
+
+            VAR=worker[#Entrypoint]       a binding to an entrypoint
+            --object VAR=Class@worker     a namespace of Durable Objects
 
         The Worker may be one that is deployed later. The value is the environment, `env`.
 
@@ -201,6 +222,19 @@ class RpcLab(Magics):
         %rpclab          list the Workers, the bindings of the notebook, and the live stubs
         %rpclab leaks    list the stubs that are still held, with where they were made
         %rpclab reset    forget every Worker and binding; all stubs break
+        %rpclab link [A B [--rtt 80ms] [--bandwidth 1MB/s] [--jitter 5ms] [--cut | --mend]]
+                         list the links, or put one between two Workers (or two cities), or
+                         change it; `notebook` is a name like any other
+        %rpclab break A B
+                         break the connections of a link: calls under way reject
+        %rpclab locate [WORKER=city]…
+                         show where Workers stand, or put them there
+        %rpclab clock [real | virtual]
+                         show the clock, or choose one before anything is deployed; with the
+                         virtual one waiting costs no real time
+        %rpclab types [WORKER] [FILE.pyi]
+                         print or write the types of `env`, the notebook's or a Worker's, and of
+                         all that it leads to, for type checkers and editors
         """
         given = [word.text for word in words(line)]
         if not given:
@@ -208,9 +242,9 @@ class RpcLab(Magics):
         command = self.COMMANDS.get(given[0])
         if command is None:
             raise UsageError(f"%rpclab has no {given[0]!r}; {near(given[0], self.COMMANDS)}")
-        if len(given) > 1:
+        if len(given) > 1 and command not in self.TAKING:
             raise UsageError(f"%rpclab {given[0]} takes nothing more, but there is {given[1]!r}")
-        return command(self)
+        return command(self, *given[1:])
 
     def _reset(self) -> None:
         self._sandbox.reset()
@@ -218,12 +252,38 @@ class RpcLab(Magics):
     def _leaks(self) -> Leaks:
         return self._sandbox.leaks()
 
-    COMMANDS = {"leaks": _leaks, "reset": _reset}  # noqa: RUF012 - a table, never changed
+    def _link(self, *given: str) -> Any:
+        return distances.link(self._sandbox, *given)
+
+    def _break(self, *given: str) -> None:
+        distances.break_link(self._sandbox, *given)
+
+    def _locate(self, *given: str) -> Any:
+        return distances.locate(self._sandbox, *given)
+
+    def _clock(self, *given: str) -> Any:
+        return distances.clock(self._sandbox, *given)
+
+    def _types(self, *given: str) -> None:
+        from rpclab.notebook.types import show_types  # noqa: PLC0415 - for those who ask for it
+
+        show_types(self._sandbox, list(given))
+
+    COMMANDS: ClassVar[dict[str, Callable[..., Any]]] = {
+        "break": _break,
+        "clock": _clock,
+        "leaks": _leaks,
+        "link": _link,
+        "locate": _locate,
+        "reset": _reset,
+        "types": _types,
+    }
+    TAKING = frozenset({_break, _clock, _link, _locate, _types})
 
 
 def _show(trace: Trace, *, text_only: bool) -> None:
     if text_only:
-        print(trace.text())  # noqa: T201
+        print(trace_text(trace))  # noqa: T201
     else:
         display(trace)
 

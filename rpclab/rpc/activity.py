@@ -94,6 +94,11 @@ class Activity:
         blocking = getattr(awaited, "_asyncio_future_blocking", None)
         if blocking:
             awaited._asyncio_future_blocking = False
+            if awaited.get_loop() is not self._loop:
+                from rpclab.rpc.guest import foreign  # noqa: PLC0415 - for those who need it
+
+                self._loop.call_soon(self._step, foreign(awaited), context=self._variables)
+                return
             awaited.add_done_callback(self._wake_up, context=self._variables)
             self._waiting_for = awaited
             if self._must_cancel is not None and awaited.cancel():
@@ -131,6 +136,11 @@ class Activity:
             return True
         self._must_cancel = () if msg is None else (msg,)
         return True
+
+    @property
+    def _fut_waiter(self) -> Any:
+        """What it waits for: so anyio, on which httpx stands, asks a task before it cancels it."""
+        return self._waiting_for
 
     def cancelling(self) -> int:
         """How many cancellations were asked for and not taken back."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rpclab.core.answers import Answer
     from rpclab.core.imports import Pending
     from rpclab.rpc.engine import Engine
+    from rpclab.rpc.guest import GuestLoop
 
 
 def deadline(seconds: float) -> DeadlineBlock:
@@ -109,19 +110,28 @@ class DeadlineBlock:
         self._deadline: Deadline | None = None
         self._token: Token[Deadline | None] | None = None
         self._timeout: asyncio.Timeout | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
+        guest = _virtual_clock(loop)
+        clock = guest or loop
         outer = current_deadline.get()
-        when = loop.time() + self._seconds
+        when = clock.time() + self._seconds
         # An inner deadline cannot lengthen an outer one; the outer one then raises.
         own = outer is None or when < outer.when
-        self._deadline = Deadline(loop, when if own or outer is None else outer.when)
+        self._deadline = Deadline(clock, when if own or outer is None else outer.when)
         self._token = current_deadline.set(self._deadline)
         _count(1)
-        self._timeout = asyncio.timeout_at(when if own else None)
+        self._timeout = asyncio.timeout_at(when if own and guest is None else None)
         await self._timeout.__aenter__()
+        if own and guest is not None:
+            self._timer = guest.call_at(when, guest.call_outside, self._pass)
         return self
+
+    def _pass(self) -> None:
+        if self._timeout is not None:
+            self._timeout.reschedule(asyncio.get_running_loop().time())
 
     async def __aexit__(
         self,
@@ -130,6 +140,8 @@ class DeadlineBlock:
         traceback: TracebackType | None,
     ) -> None:
         _count(-1)
+        if self._timer is not None:
+            self._timer.cancel()
         if self._token is not None:
             current_deadline.reset(self._token)
         if self._timeout is None or self._deadline is None:
@@ -145,3 +157,12 @@ class DeadlineBlock:
     def when(self) -> float | None:
         """The moment, in the time of the loop; None before the block begins."""
         return self._deadline.when if self._deadline is not None else None
+
+
+def _virtual_clock(loop: asyncio.AbstractEventLoop) -> GuestLoop | None:
+    """The virtual clock of the sandbox that the running code is of, where that is another loop."""
+    from rpclab.rpc.local import home_engine  # noqa: PLC0415 - it needs this module
+
+    engine = home_engine()
+    guest: GuestLoop | None = engine.guest if engine is not None else None
+    return None if guest is loop else guest

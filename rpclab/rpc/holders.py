@@ -208,7 +208,12 @@ class Holders:
 
 
 def _is_namespace(value: Any) -> bool:
-    return type(value) is dict and "__name__" in value and "__spec__" in value
+    # IPython's %reset leaves a namespace without a __spec__.
+    return (
+        type(value) is dict
+        and "__name__" in value
+        and ("__spec__" in value or "__builtins__" in value)
+    )
 
 
 def _is_internal(value: Any) -> bool:

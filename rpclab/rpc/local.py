@@ -28,13 +28,20 @@ def home() -> ExecutionContext:
     context = current.get()
     if context is not None:
         return context
-    for reference in reversed(latest):
-        engine = reference()
-        if engine is not None:
-            return engine.keeper("notebook")  # type: ignore[no-any-return]
+    engine = home_engine()
+    if engine is not None:
+        return engine.keeper("notebook")
     if not _alone:
         _alone.append(Engine())
     return _alone[0].keeper("main")
+
+
+def home_engine() -> Engine | None:
+    """The host of the running code: its Worker's, or that of the newest sandbox, if any."""
+    context = current.get()
+    if context is not None:
+        return context.host  # type: ignore[return-value]
+    return next((engine for ref in reversed(latest) if (engine := ref()) is not None), None)
 
 
 def local_handle(target: Any) -> Handle:
@@ -49,4 +56,6 @@ def local_handle(target: Any) -> Handle:
     handle = Handle(entry, context)
     context.own(handle)
     handle.site = context.host.site()
+    if context.host.observe is not None:
+        context.host.observe(("stub", id(handle), importer.label, number, "local", 0, handle.site))
     return handle

@@ -17,8 +17,9 @@ from rpclab.rpc.tasks import note_tasks
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpclab.core.imports import Import
+    from rpclab.core.host import Droppable
     from rpclab.core.session import Session
+    from rpclab.rpc.guest import GuestLoop
     from rpclab.rpc.waiter import Waiter
 
 _TURNS = 256  # how often one drain goes round before the event loop has its turn
@@ -30,6 +31,8 @@ class RunQueue:
     Attributes:
         ambient: context variables that a call carries to the Worker (the notebook's output).
         loop: the event loop it lives on; None before the first call.
+        guest: that loop, where the clock is a virtual one.
+        moved: called when it has come to live on another loop.
         scheduled: whether a drain is going to run, or runs.
         ready: what the drain resumes once the batch at hand is applied.
     """
@@ -37,11 +40,13 @@ class RunQueue:
     def __init__(self) -> None:
         self.ambient: tuple[ContextVar[Any], ...] = ()
         self.loop: asyncio.AbstractEventLoop | None = None
+        self.guest: GuestLoop | None = None
+        self.moved: Callable[[], None] | None = None
         self.scheduled = False
         self.ready: deque[Waiter] = deque()
         self._woken: deque[Session] = deque()
         self._again: deque[Callable[[], None]] = deque()
-        self._forgotten: deque[Import] = deque()
+        self._forgotten: deque[Droppable] = deque()
         self._causes: dict[Session, Context] = {}
         self._cause: Context | None = None
         self._draining = False
@@ -72,7 +77,7 @@ class RunQueue:
         if not self.scheduled:
             self._schedule()
 
-    def forget(self, entry: Import) -> None:
+    def forget(self, entry: Droppable) -> None:
         """Queue the release of a handle that Python forgot. Safe in finalizers and threads."""
         self._forgotten.append(entry)
         loop = self.loop
@@ -86,6 +91,19 @@ class RunQueue:
         while self._forgotten:
             self._forgotten.popleft().drop()
 
+    def call_at(self, when: float, function: Callable[[], None]) -> asyncio.TimerHandle | None:
+        """Run a function in the drain, at a time or soon after.
+
+        Returns:
+            None where there is no loop; `moved` is called when there is one again.
+        """
+        running = _running_loop()
+        if running is not None and running is not self.loop:
+            self._adopt(running)
+        if self.loop is None or self.loop.is_closed():
+            return None
+        return self.loop.call_at(when, self.again, function)
+
     def attend(self, loop: asyncio.AbstractEventLoop) -> None:
         """A task of that loop is going to wait: see that the queue is drained there.
 
@@ -97,15 +115,23 @@ class RunQueue:
         if not self.scheduled and (self._woken or self.ready or self._again):
             self._schedule()
 
+    def resume_outside(self, context: Context, callback: Callable[..., None], arg: object) -> None:
+        """Resume a task that does not run on the loop of the queue."""
+        if self.guest is not None:
+            self.guest.call_outside(callback, arg, context=context)
+        else:
+            context.run(callback, arg)
+
     def _schedule(self) -> None:
         loop = _running_loop()
         if loop is None:
             self._no_loop_here()
             return
         if loop is not self.loop:
-            self._adopt(loop)
-        self.scheduled = True
-        loop.call_soon(self._drain, context=_EMPTY.copy())
+            loop = self._adopt(loop)
+        if not self.scheduled:
+            self.scheduled = True
+            loop.call_soon(self._drain, context=_EMPTY.copy())
 
     def _no_loop_here(self) -> None:
         # asyncio.run stops its loop, cancels what is left over, and runs the loop once more.
@@ -113,15 +139,21 @@ class RunQueue:
         if self.loop is None or self.loop.is_closed():
             return
         if self.loop.is_running():
-            raise RpcError(_OTHER_THREAD)
+            raise RpcError(OTHER_THREAD)
         self.loop.call_soon(self._drain, context=_EMPTY.copy())
 
-    def _adopt(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _adopt(self, loop: asyncio.AbstractEventLoop) -> asyncio.AbstractEventLoop:
+        if self.guest is not None:
+            self.guest.attach(loop)
+            return self.guest
         if self.loop is not None and not self.loop.is_closed() and self.loop.is_running():
-            raise RpcError(_OTHER_THREAD)
+            raise RpcError(OTHER_THREAD)
         self.loop = loop
         # What was scheduled on a loop that has stopped will not run.
         self.scheduled = False
+        if self.moved is not None:
+            self.moved()
+        return loop
 
     def _drain(self) -> None:
         loop = self.loop
@@ -160,7 +192,7 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 _EMPTY = Context()
-_OTHER_THREAD = (
+OTHER_THREAD = (
     "this sandbox lives on the event loop of another thread;"
     " call it in a coroutine, and give that to rpclab.run(), which runs it there"
 )

@@ -10,7 +10,7 @@ import os
 import sys
 import traceback
 from functools import partial
-from types import FrameType, FunctionType, MethodType, TracebackType
+from types import CodeType, FrameType, FunctionType, MethodType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,6 +20,13 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _MACHINERY = (_PACKAGE, os.path.dirname(os.path.abspath(traceback.__file__)) + os.sep + "asyncio")
 _LOOP_STEP = asyncio.Handle._run.__code__
 _INNER = {FunctionType: "__wrapped__", MethodType: "__func__", partial: "func"}
+
+_Places = tuple[CodeType, dict[int, tuple[str | None, str]] | None]
+_MANY = 2000
+_CALLS = 5  # of a session's call: the frames of whatever it was made on, and of the session
+_places: dict[int, _Places] = {}
+"""By the `id` of a code object: that, and by instruction the name of its file and the place; None
+for machinery."""
 
 names: dict[str, str] = {}
 """Names for files that have none a user would know: the notebook floor puts its cells here."""
@@ -40,15 +47,36 @@ def is_machinery(filename: str) -> bool:
     return filename.startswith(_MACHINERY)
 
 
-def calling_site() -> str | None:
-    """The innermost place on the stack that is the user's; None if rpclab acts by itself."""
-    frame: FrameType | None = sys._getframe(1)
+def calling_site(depth: int = _CALLS) -> str | None:
+    """The innermost place on the stack that is the user's; None if rpclab acts by itself.
+
+    Args:
+        depth: how many frames under this one are rpclab's for certain.
+    """
+    frame: FrameType | None = sys._getframe(depth)
     # Beyond the loop's own frame stands who started the loop, and not who called.
-    while frame is not None and frame.f_code is not _LOOP_STEP:
-        if not is_machinery(frame.f_code.co_filename):
-            return place(frame.f_code.co_filename, frame.f_lineno)
+    while frame is not None and (code := frame.f_code) is not _LOOP_STEP:
+        found = _places.get(id(code))
+        if found is None:
+            found = _new_places(code)
+        places = found[1]
+        if places is not None:
+            known = places.get(frame.f_lasti)
+            name = names.get(code.co_filename)
+            if known is None or known[0] is not name:
+                known = name, place(code.co_filename, frame.f_lineno)
+                places[frame.f_lasti] = known
+            return known[1]
         frame = frame.f_back
     return None
+
+
+def _new_places(code: CodeType) -> _Places:
+    if len(_places) > _MANY:  # each run of a cell makes a code object
+        _places.clear()
+    found: _Places = (code, None if is_machinery(code.co_filename) else {})
+    _places[id(code)] = found
+    return found
 
 
 def definition_site(function: Any) -> str | None:

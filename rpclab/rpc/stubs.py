@@ -97,7 +97,7 @@ class RpcProperty(Remote):
     def __call__(self, /, *args: Any, **kwargs: Any) -> RpcPromise:
         owner, path = self.__of__
         pending = owner.call(path, args, kwargs)
-        return RpcPromise(pending) if type(pending) is Pending else MapValue(pending)
+        return MapValue(pending) if type(pending) is Placeholder else RpcPromise(pending)
 
     def __await__(self) -> Generator[Any, None, Any]:
         return self.__read__().__await__()
@@ -105,7 +105,7 @@ class RpcProperty(Remote):
     def __read__(self) -> RpcPromise:
         owner, path = self.__of__
         pending = owner.call(path, None, None)
-        return RpcPromise(pending) if type(pending) is Pending else MapValue(pending)
+        return MapValue(pending) if type(pending) is Placeholder else RpcPromise(pending)
 
     def __member__(self, name: str) -> RpcProperty:
         return RpcProperty(self.__owner__, [*_names(self.__path__), name])
@@ -186,7 +186,7 @@ class RpcStub(Held):
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> RpcPromise:
         pending = self.__handle__.call([], args, kwargs)
-        return RpcPromise(pending) if type(pending) is Pending else MapValue(pending)
+        return MapValue(pending) if type(pending) is Placeholder else RpcPromise(pending)
 
     def dup(self) -> RpcStub:
         """Make an independent handle of the same stub (rule O5).
@@ -247,14 +247,16 @@ class RpcPromise(Remote):
 
     def __await__(self) -> Generator[Any, None, Any]:
         pending = self.__pending__
+        host: Any = pending.session.host
         if pending.state == PENDING:
-            host: Any = pending.session.host
             loop = asyncio.get_running_loop()
             if host.loop is not loop or not host.scheduled:
                 host.attend(loop)
             yield Waiter(host, (pending,), loop)
-        if pending.session.host.ledger is not None:  # type: ignore[attr-defined]
-            pending.session.host.ledger.awaited(pending)  # type: ignore[attr-defined]
+        if host.observe is not None:
+            host.observe(("awaited", pending.session.label, (pending.id,)))
+        if host.ledger is not None:
+            host.ledger.awaited(pending)
         if pending.state == REJECTED:
             raise fresh_copy(pending.value)
         return pending.value
@@ -299,7 +301,7 @@ class RpcPromise(Remote):
         if pending.session.host.special:
             pending.session.host.used(pending, argument=False)
         captures, program = record(pending.session, context, function, MapValue)
-        return RpcPromise(pending.session.map(pending.id, [], captures, program, context))
+        return RpcPromise(pending.map(captures, program, context))
 
     def dispose(self) -> None:
         """Dispose what the result holds: now, or when it arrives. The call is not cancelled."""
@@ -400,10 +402,10 @@ class _Members:
             return pending.pipeline(path, args, kwargs, context)
         if pending.state == REJECTED:
             return pending.session.rejected(fresh_copy(pending.value), context)
-        return _call_value(pending, _names(path), args, kwargs, context)
+        return call_value(pending, _names(path), args, kwargs, context)
 
 
-def _call_value(
+def call_value(
     pending: Pending,
     path: list[str],
     args: tuple[Any, ...] | None,

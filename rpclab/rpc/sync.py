@@ -61,6 +61,14 @@ def run(awaitable: Awaitable[Any]) -> Any:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(_await(awaitable))
+    from rpclab.rpc.guest import GuestLoop  # noqa: PLC0415 - for those who wait inside a loop
+
+    if isinstance(loop, GuestLoop):
+        if asyncio.iscoroutine(awaitable):
+            awaitable.close()
+        raise RuntimeError(  # noqa: TRY004 - no type is wrong, the place is
+            "a Worker on the virtual clock can only `await`; rpclab.run() is for code outside"
+        )
     _allow_nesting(loop)
     return _run_nested(loop, awaitable)
 

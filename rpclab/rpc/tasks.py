@@ -41,11 +41,13 @@ class _Noting:
         self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], **options: Any
     ) -> Any:
         """Make a task."""
+        context = current.get()
+        if context is not None and context.gate is not None:
+            coroutine = context.gate.guard(coroutine)
         if self.previous is None:
             task = asyncio.Task(coroutine, loop=loop, **options)
         else:
             task = self.previous(loop, coroutine, **options)
-        context = current.get()
         if context is not None and not context.long:
             if context.tasks is None:
                 context.tasks = set()

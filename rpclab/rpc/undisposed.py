@@ -27,14 +27,15 @@ class Owner(NamedTuple):
 
     Attributes:
         worker: the Worker.
-        context: "long" (the notebook, a script, what belongs to no call), "event" or "call".
+        context: "long" (the notebook, a script, what belongs to no call), "event",
+            "call" or "object" (a Durable Object in memory).
     """
 
     worker: str
     context: str
 
     def __str__(self) -> str:
-        words = {"event": "an event of ", "call": "a call in "}
+        words = {"event": "an event of ", "call": "a call in ", "object": "a Durable Object of "}
         return f"{words.get(self.context, '')}{self.worker}"
 
 
@@ -55,6 +56,8 @@ class Target(NamedTuple):
 
 def owner_of(context: ExecutionContext) -> Owner:
     """Say whose the stubs of a context are."""
+    if context.gate is not None:
+        return Owner(context.worker, "object")
     kind = "long" if context.long else "event" if context.platform is None else "call"
     return Owner(context.worker, kind)
 

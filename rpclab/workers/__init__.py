@@ -5,15 +5,46 @@ Floor: workers.
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from rpclab.core.targets import RpcTarget
 from rpclab.rpc.gathering import dispose, gather
 from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub
 from rpclab.workers.context import wait_until
-from rpclab.workers.entrypoints import WorkerEntrypoint
+from rpclab.workers.entrypoints import DurableObject, WorkerEntrypoint
+
+if TYPE_CHECKING:
+    from rpclab.rpc.streams import ReadableStream, WritableStream
+    from rpclab.workers.http import Blob, File, FormData, Headers, Request, Response, fetch
 
 waitUntil = wait_until  # noqa: N816 - the JavaScript spelling
 
+LATER = {
+    **dict.fromkeys(
+        ("Blob", "File", "FormData", "Headers", "Request", "Response", "fetch"),
+        "rpclab.workers.http",
+    ),
+    "ReadableStream": "rpclab.rpc.streams",
+    "WritableStream": "rpclab.rpc.streams",
+}
+"""Where the names are that are loaded when somebody first uses them."""
+
 __all__ = [
-    "RpcPromise", "RpcProperty", "RpcStub", "RpcTarget", "WorkerEntrypoint", "dispose", "gather",
-    "waitUntil", "wait_until",
+    "Blob", "DurableObject", "File", "FormData", "Headers", "ReadableStream", "Request", "Response",
+    "RpcPromise", "RpcProperty", "RpcStub", "RpcTarget", "WorkerEntrypoint", "WritableStream",
+    "dispose", "fetch", "gather", "waitUntil", "wait_until",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in LATER:
+        raise AttributeError(f"workers has no name {name!r}", name=name)
+    value = globals()[name] = getattr(import_module(LATER[name]), name)
+    return value
+
+
+def namespace() -> dict[str, Any]:
+    """Give the contents of the module `workers` of one Worker."""
+    there = {name: globals()[name] for name in __all__ if name in globals()}
+    return there | {"__all__": __all__, "__getattr__": __getattr__}

@@ -68,27 +68,39 @@ class Context:
 class Exports:
     """`ctx.exports`: each entrypoint as a binding; called with `props`, as one that has them.
 
+    Classes of Durable Objects are there as namespaces.
+
     Args:
         names: the entrypoints there are.
         bind: makes a binding of (name, props).
+        objects: the classes of Durable Objects there are.
+        namespace: gives the namespace of one.
     """
 
-    __slots__ = ("_bind", "_made", "_names")
+    __slots__ = ("_bind", "_made", "_names", "_namespace", "_objects")
 
     def __init__(
-        self, names: list[str], bind: Callable[[str, dict[str, Any]], ServiceBinding]
+        self,
+        names: list[str],
+        bind: Callable[[str, dict[str, Any]], ServiceBinding],
+        objects: list[str],
+        namespace: Callable[[str], Any],
     ) -> None:
-        self._names = names
+        self._names = [*names, *objects]
         self._bind = bind
-        self._made: dict[str, LoopbackBinding] = {}
+        self._objects = objects
+        self._namespace = namespace
+        self._made: dict[str, Any] = {}
 
-    def __getattr__(self, name: str) -> LoopbackBinding:
+    def __getattr__(self, name: str) -> Any:
         if name not in self._names:
             error = AttributeError(f"the Worker exports no entrypoint {name}")
             error.add_note(near(name, self._names))
             raise error
         if name not in self._made:
-            self._made[name] = LoopbackBinding(name, self._bind)
+            of_objects = name in self._objects
+            made = self._namespace(name) if of_objects else LoopbackBinding(name, self._bind)
+            self._made[name] = made
         return self._made[name]
 
     def __iter__(self) -> Iterator[str]:

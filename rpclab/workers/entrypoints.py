@@ -14,6 +14,7 @@ from rpclab.errors import UnknownEntrypointError, near, reserved_method
 if TYPE_CHECKING:
     from rpclab.workers.context import Context
     from rpclab.workers.env import Env
+    from rpclab.workers.object_state import DurableObjectState
 
 DEFAULT = "Default"
 
@@ -34,7 +35,21 @@ class WorkerEntrypoint(Exposed):
 
     def __init__(self, ctx: Context, env: Env) -> None:
         self.ctx = ctx
-        self.env = env
+        # Files written by `python -m rpclab types` say more of it.
+        self.env: Any = env
+
+
+class DurableObject(Exposed):
+    """The base of Durable Objects: one instance for each id, which answers all calls (rule D1).
+
+    Args:
+        ctx: its state: the id, the storage; it is `self.ctx`.
+        env: the environment of the Worker; it is `self.env`.
+    """
+
+    def __init__(self, ctx: DurableObjectState, env: Env) -> None:
+        self.ctx = ctx
+        self.env: Any = env
 
 
 def exports_of(module: types.ModuleType) -> dict[str, type[WorkerEntrypoint]]:
@@ -68,6 +83,11 @@ def choose(
     if name in exports:
         return exports[name]
     value = getattr(module, name, None)
+    if isinstance(value, type) and issubclass(value, DurableObject):
+        raise UnknownEntrypointError(
+            f'the class "{name}" of Worker "{worker}" is one of Durable Objects: bind it with'
+            f' objects={{"VAR": "{worker}#{name}"}}, or rpclab.objects("{worker}#{name}")'
+        )
     if isinstance(value, type):
         raise UnknownEntrypointError(
             f'the class "{name}" of Worker "{worker}" cannot serve: derive it from WorkerEntrypoint'

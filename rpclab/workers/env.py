@@ -19,12 +19,16 @@ class Env:
     Args:
         worker: its name, for texts.
         called: how errors name it, where it is no Worker.
+
+    Attributes:
+        __secret__: the names of variables that no display shows.
     """
 
-    __slots__ = ("__called__", "__dict__", "__worker__")
+    __slots__ = ("__called__", "__dict__", "__secret__", "__worker__")
 
     def __init__(self, worker: str, called: str = "") -> None:
         object.__setattr__(self, "__worker__", worker)
+        object.__setattr__(self, "__secret__", frozenset())
         object.__setattr__(self, "__called__", called or f'the Worker "{worker}"')
 
     def __getattr__(self, name: str) -> Any:

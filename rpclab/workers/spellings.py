@@ -10,8 +10,32 @@ from typing import TypeVar
 T = TypeVar("T", bound=type)
 
 PYTHON_NAMES = {
+    "blockConcurrencyWhile": "block_concurrency_while",
+    "columnNames": "column_names",
+    "databaseSize": "database_size",
+    "deleteAlarm": "delete_alarm",
+    "deleteAll": "delete_all",
+    "getAlarm": "get_alarm",
+    "getByName": "get_by_name",
+    "idFromName": "id_from_name",
+    "idFromString": "id_from_string",
+    "newUniqueId": "new_unique_id",
+    "rowsRead": "rows_read",
+    "rowsWritten": "rows_written",
+    "setAlarm": "set_alarm",
+    "toArray": "to_array",
+    "transactionSync": "transaction_sync",
+    "getBookmark": "get_bookmark",
+    "arrayBuffer": "buffer",
+    "bodyUsed": "body_used",
+    "formData": "form_data",
+    "getAll": "get_all",
+    "getSetCookie": "get_set_cookie",
+    "lastModified": "last_modified",
     "passThroughOnException": "pass_through_on_exception",
+    "statusText": "status_text",
     "waitUntil": "wait_until",
+    "withSession": "with_session",
 }
 """By the spelling in JavaScript, the name in Python."""
 

@@ -20,6 +20,8 @@ from rpclab.workers.entrypoints import (
     exports_of,
     refuse_reserved,
 )
+from rpclab.workers.objects import choose_objects, objects_of
+from rpclab.workers.serving import evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from rpclab.rpc.bindings import ServiceBinding
     from rpclab.rpc.engine import Engine
     from rpclab.workers.env import Env
+    from rpclab.workers.objects import DurableObjectNamespace
 
 
 class Worker:
@@ -38,9 +41,12 @@ class Worker:
         module: its code, already run.
         env: its environment.
         bind_self: makes a binding to (entrypoint, props) of this Worker, for `ctx.exports`.
+        own_objects: gives the namespace of a class of this Worker, likewise.
 
     Attributes:
         exports: its entrypoint classes, by name.
+        objects: its classes of Durable Objects, by name.
+        loopback: what `ctx.exports` is.
         version: counts how often a Worker of that name was deployed.
     """
 
@@ -51,6 +57,7 @@ class Worker:
         module: types.ModuleType,
         env: Env,
         bind_self: Callable[[str, dict[str, Any]], ServiceBinding],
+        own_objects: Callable[[str], DurableObjectNamespace],
     ) -> None:
         self.name = name
         self.module = module
@@ -58,7 +65,8 @@ class Worker:
         self.exports = exports_of(module)
         self.version = 1
         self._engine = engine
-        self._loopback = Exports(list(self.exports), bind_self)
+        self.objects = objects_of(module)
+        self.loopback = Exports(list(self.exports), bind_self, list(self.objects), own_objects)
 
     def entrypoint(self, name: str = DEFAULT) -> type[WorkerEntrypoint]:
         """Give an entrypoint class.
@@ -68,6 +76,14 @@ class Worker:
         """
         return choose(self.name, self.exports, name, self.module)
 
+    def object_class(self, name: str) -> type:
+        """Give a class of Durable Objects.
+
+        Raises:
+            UnknownEntrypointError: the Worker has none of that name.
+        """
+        return self.objects.get(name) or choose_objects(self.name, self.objects, name, self.module)
+
     def open(self, entrypoint: str, props: dict[str, Any]) -> tuple[Any, ExecutionContext]:
         """Make a new instance of an entrypoint in a new execution context (rules E2 to E4, X9).
 
@@ -76,7 +92,7 @@ class Worker:
         """
         kind = self.exports.get(entrypoint) or self.entrypoint(entrypoint)
         context = ExecutionContext(self._engine, self.name)
-        platform = Context(context, copy.deepcopy(props) if props else {}, self._loopback)
+        platform = Context(context, copy.deepcopy(props) if props else {}, self.loopback)
         context.platform = platform
         if kind.__init__ is WorkerEntrypoint.__init__:
             return kind(platform, self.env), context
@@ -100,4 +116,4 @@ def service(find: Callable[[], Worker], entrypoint: str, props: dict[str, Any]) 
         entrypoint: which of its entrypoints answers.
         props: what `ctx.props` is there.
     """
-    return ServiceHook(lambda: find().open(entrypoint, props), refuse_reserved)
+    return ServiceHook(lambda: find().open(entrypoint, props), refuse_reserved, evaluate)

@@ -1,4 +1,4 @@
-"""Each test drives a real JupyterLab in Chromium; RPCLAB_CHROMIUM says where that is."""
+"""The tests drive real pages in Chromium; RPCLAB_CHROMIUM says where that is."""
 
 from __future__ import annotations
 
@@ -26,6 +26,17 @@ def lab(tmp_path_factory):
 
     with running_lab(tmp_path_factory.mktemp("lab"), CHROMIUM) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A browser without JupyterLab, for all tests of a module."""
+    _leave_out_unless(shutil.which(CHROMIUM), f"Chromium at {CHROMIUM} (RPCLAB_CHROMIUM)")
+    _leave_out_unless(find_spec("playwright"), "playwright")
+    from support.jupyterlab import running_chromium  # noqa: PLC0415 - imports playwright
+
+    with running_chromium(CHROMIUM) as browser:
+        yield browser
 
 
 @pytest.fixture

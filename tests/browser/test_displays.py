@@ -48,6 +48,11 @@ LINES = """() => [...document.querySelectorAll('.jp-RenderedHTML pre[role=img]')
     [pre.textContent.split('\\n').length,
      Math.round(pre.clientHeight / parseFloat(getComputedStyle(pre).lineHeight))])"""
 
+# The names of the pictures that are there to see.
+DRAWN = """() => [...document.querySelectorAll('.jp-RenderedHTML svg[role=img]')]
+    .filter(picture => picture.getBoundingClientRect().width > 300)
+    .map(picture => picture.getAttribute('aria-label'))"""
+
 # How far displays reach beyond the output they are in, in pixels.
 OVERHANG = """() => [...document.querySelectorAll('.jp-RenderedHTML')].map(display =>
     display.firstElementChild.getBoundingClientRect().right
@@ -64,7 +69,9 @@ def displays(lab):
         yield page
 
 
-def test_the_lines_of_a_wide_diagram_are_not_broken(displays, pictures):
+def test_the_timeline_of_a_trace_is_drawn_and_its_text_opens_unbroken(displays, pictures):
+    assert displays.evaluate(DRAWN) == ["Timeline"]
+    displays.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
     displays.picture(pictures / "displays.png")
     (drawn,) = displays.evaluate(LINES)
     assert drawn[0] > 5

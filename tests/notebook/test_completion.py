@@ -8,23 +8,34 @@ from support.kernels import COUNTER
 def completing(kernel):
     kernel.run(COUNTER)
     kernel.run("%%worker client --bind C=counter-service#CounterService\ndef fetch(r, e, c): pass")
+    kernel.run("%%worker chat\nfrom workers import DurableObject\nclass Room(DurableObject): pass")
     return kernel
 
 
 @pytest.mark.parametrize(
     ("text", "offered", "replaced"),
     [
-        ("%%worker w --", ["--bind", "--json", "--var"], "--"),
+        ("%%worker w --", ["--at", "--bind", "--d1", "--json", "--object", "--var"], "--"),
         ("%%worker w --b", ["--bind"], "--b"),
-        ("%%worker w --bind A=", ["client", "counter-service"], ""),
+        ("%%worker w --bind A=", ["chat", "client", "counter-service"], ""),
         ("%%worker w --bind A=counter-s", ["counter-service"], "counter-s"),
         ("%%worker w --bind=A=cl", ["client"], "cl"),
         ("%%worker w --bind A=counter-service#", ["CounterService"], ""),
+        ("%%worker w --object R=", ["Room@chat"], ""),
+        ("%bind --object R=Ro", ["Room@chat"], "Ro"),
+        ("%bind --", ["--object"], "--"),
         ("%%worker co", ["counter-service"], "co"),
         ("%bind A=client B=counter-service#Cou", ["CounterService"], "Cou"),
         ("x = 1\n%bind A=cl", ["client"], "cl"),
+        ("%%wrangler --", ["--env"], "--"),
         ("%%trace --", ["--text"], "--"),
-        ("%rpclab ", ["leaks", "reset"], ""),
+        ("%%worker w --at am", ["amsterdam"], "am"),
+        ("%rpclab ", ["break", "clock", "leaks", "link", "locate", "reset", "types"], ""),
+        ("%rpclab link no", ["notebook"], "no"),
+        ("%rpclab link notebook cl", ["client"], "cl"),
+        ("%rpclab link notebook client --r", ["--rtt"], "--r"),
+        ("%rpclab locate client=to", ["tokyo"], "to"),
+        ("%rpclab clock v", ["virtual"], "v"),
         ("%rpclab re", ["reset"], "re"),
     ],
 )

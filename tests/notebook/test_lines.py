@@ -13,6 +13,8 @@ from rpclab.notebook.lines import (
 )
 from rpclab.notebook.magics import RpcLab
 
+OPTIONS = ", ".join(WORKER_OPTIONS)
+
 
 @pytest.mark.parametrize(
     ("line", "split"),
@@ -43,6 +45,18 @@ def test_worker_takes_a_name_and_options_in_any_order():
     assert parsed.json == {"D": [1]}
 
 
+def test_an_object_is_named_by_its_class_and_the_worker_of_another_one():
+    parsed = parse_worker("name --object ROOMS=Room --object=LOGS=Log@logger")
+    assert parsed.objects == {"ROOMS": "Room", "LOGS": "logger#Log"}
+    bound = parse_bindings("A=other --object ROOMS=Room@chat")
+    assert [str(target) for target in bound.values()] == ["other", "objects of chat#Room"]
+
+
+def test_a_database_without_a_file_is_in_memory():
+    parsed = parse_worker("name --d1 DB --d1=LOG=logs/log.sqlite")
+    assert parsed.d1 == {"DB": ":memory:", "LOG": "logs/log.sqlite"}
+
+
 def test_a_json_string_keeps_its_quotes_and_a_text_loses_them():
     parsed = parse_worker('name --json A="hi you" --var B="hi you"')
     assert parsed.json == {"A": "hi you"}
@@ -54,10 +68,12 @@ def test_a_json_string_keeps_its_quotes_and_a_text_loses_them():
     [
         ("", "%%worker needs a name, such as: %%worker counter-service"),
         ("a b", "%%worker takes one name, but there are 'a' and 'b'"),
-        ("a --bnd X=b", "%%worker has no option --bnd; there are: --bind, --var, --json"),
-        ("a --at here", "%%worker has no option --at; there are: --bind, --var, --json"),
+        ("a --bnd X=b", f"%%worker has no option --bnd; there are: {OPTIONS}"),
+        ("a --on here", f"%%worker has no option --on; there are: {OPTIONS}"),
         ("a --bind", "--bind needs VAR=worker[#Entrypoint]"),
         ("a --bind X", "'X' is not of the form VAR=worker[#Entrypoint]"),
+        ("a --d1 --var A=b", "--d1 needs VAR[=file]"),
+        ("a --d1 1", "'1' cannot be the name of a variable, in '1=:memory:'"),
         ("a --bind 1=b", "'1' cannot be the name of a variable, in '1=b'"),
         ("a --bind X=b#", 'a binding leads to "worker" or "worker#Entrypoint", not \'b#\''),
         ("a --json X=[1", "X takes JSON, and '[1' is none; use --var for text"),

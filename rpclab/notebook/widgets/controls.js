@@ -1,0 +1,105 @@
+// The controls of a live sandbox: how long a link takes, whether it is up, how fast a reader reads.
+import { bytes, make, seconds } from "./dom.js";
+
+// A slider has the steps 0 to 100: nothing, then 1 ms to 2 s; and 1 kB/s to 100 MB/s, then no bound.
+const rttOf = step => step ? 1e-3 * 2000 ** ((step - 1) / 99) : 0;
+const stepOfRtt = rtt => rtt <= 0 ? 0 : Math.round(1 + 99 * Math.log(Math.max(rtt, 1e-3) / 1e-3) / Math.log(2000));
+const rateOf = step => step >= 100 ? null : 1e3 * 1e5 ** (step / 99);
+const stepOfRate = rate => rate === null ? 100 : Math.round(99 * Math.log(Math.max(rate, 1e3) / 1e3) / Math.log(1e5));
+const SETTLE = 1500; // milliseconds in which a slider is the hand's, whatever the kernel says
+
+export class ControlsPart {
+  /**
+   * @param send sends a message to the kernel
+   * @param readers gives the names of the Workers that read streams
+   */
+  constructor(store, send, readers) {
+    Object.assign(this, { store, send, readers });
+    this.rows = new Map();
+    this.body = make("div", { class: "rl-controls" });
+    this.element = make("details", { class: "rl-part", open: true }, make("summary", {}, "Controls: links and readers"), this.body);
+    this.show();
+  }
+
+  show() {
+    const { links, paces } = this.store.state;
+    const readers = this.readers();
+    this.element.hidden = !this.store.live || !(links.length || readers.length);
+    for (const link of links) {
+      this.row(`link ${link.one} ${link.other}`, () => this.linkRow(link)).update(link);
+    }
+    for (const worker of readers) {
+      this.row(`pace ${worker}`, () => this.paceRow(worker)).update(paces[worker] ?? null);
+    }
+  }
+
+  row(key, build) {
+    let row = this.rows.get(key);
+    if (!row) {
+      this.rows.set(key, row = build());
+      this.body.append(row.element);
+    }
+    return row;
+  }
+
+  linkRow({ one, other }) {
+    const name = `${one} ⇄ ${other}`;
+    const text = make("output", { class: "rl-value" });
+    let touched = 0;
+    const show = (rtt, up) => { text.value = up ? (rtt ? `round trip ${seconds(rtt)}` : "no delay") : "cut: messages wait"; };
+    let last = { rtt: 0, up: true };
+    const slider = make("input", {
+      type: "range", min: 0, max: 100, "aria-label": `round trip of ${name}`,
+      oninput: () => {
+        touched = Date.now();
+        const rtt = rttOf(Number(slider.value));
+        last = { ...last, rtt };
+        show(rtt, last.up);
+        slider.setAttribute("aria-valuetext", text.value);
+        this.send({ do: "link", one, other, rtt });
+      },
+    });
+    const button = make("button", {
+      type: "button", "aria-pressed": "false",
+      onclick: () => this.send({ do: "link", one, other, up: !last.up }),
+    });
+    return {
+      element: make("div", { class: "rl-control" }, make("span", { class: "rl-name" }, name), slider, button, text),
+      update: link => {
+        if (Date.now() - touched > SETTLE) slider.value = stepOfRtt(link.rtt);
+        last = { rtt: Date.now() - touched > SETTLE ? link.rtt : last.rtt, up: link.up };
+        button.textContent = link.up ? "✂ cut" : "⛓ mend";
+        button.setAttribute("aria-label", `${link.up ? "cut" : "mend"} the link ${name}`);
+        button.setAttribute("aria-pressed", String(!link.up));
+        button.classList.toggle("rl-alarm", !link.up);
+        show(last.rtt, link.up);
+        slider.setAttribute("aria-valuetext", text.value);
+      },
+    };
+  }
+
+  paceRow(worker) {
+    const text = make("output", { class: "rl-value" });
+    let touched = 0;
+    const show = rate => { text.value = rate === null ? "as fast as it can" : `${bytes(rate)} a second`; };
+    const slider = make("input", {
+      type: "range", min: 0, max: 100, "aria-label": `how fast ${worker} reads`,
+      oninput: () => {
+        touched = Date.now();
+        const rate = rateOf(Number(slider.value));
+        show(rate);
+        slider.setAttribute("aria-valuetext", text.value);
+        this.send({ do: "pace", worker, rate });
+      },
+    });
+    return {
+      element: make("div", { class: "rl-control" }, make("span", { class: "rl-name" }, `${worker} reads`), slider, make("span"), text),
+      update: rate => {
+        if (Date.now() - touched <= SETTLE) return;
+        slider.value = stepOfRate(rate);
+        show(rate);
+        slider.setAttribute("aria-valuetext", text.value);
+      },
+    };
+  }
+}

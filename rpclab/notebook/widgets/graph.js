@@ -1,0 +1,169 @@
+// The graph: Workers, bindings, the stubs they hold; and what one of them can reach.
+import { legendOf } from "./app.js";
+import { count, draw, make } from "./dom.js";
+import { LOOK } from "./look.js";
+import { reach } from "./store.js";
+
+const BOX = { width: 128, height: 34 };
+const COLUMN = 260;
+const LINE = 86;
+
+export class GraphPanel {
+  title = "Graph";
+
+  constructor(app) {
+    this.app = app;
+    this.store = app.store;
+    this.chosen = null;
+    this.stage = make("div", { class: "rl-stage rl-graph" });
+    this.ways = make("div", { class: "rl-ways", role: "status", "aria-live": "polite" });
+    this.element = make("div", { class: "rl-panel" },
+      make("div", { class: "rl-tools" }, make("span", { class: "rl-muted" }, "Click a Worker, or move the focus to it and press Enter: what can it reach?")),
+      this.stage, this.ways, legendOf([
+        ["line binding", "a binding of an env: always there"], ["line stub", "stubs that are held, and how many"],
+        ["line introduction", "who gave somebody a stub of a third one's"],
+      ]));
+  }
+
+  reset() { this.chosen = null; this.key = ""; }
+
+  update() {
+    const graph = this.store.graphAt(this.app.position);
+    const key = JSON.stringify([graph.workers, [...graph.deployed], graph.bindings, graph.stubs, graph.introductions.length, this.chosen]);
+    if (key === this.key) return;
+    this.key = key;
+    this.show(graph);
+  }
+
+  /** Columns by distance from the first Worker; those that nothing leads to come with it. */
+  layOut(graph) {
+    const columns = new Map();
+    const start = graph.workers[0];
+    if (start) columns.set(start, 0);
+    for (const [name, way] of start ? reach(graph, start) : []) columns.set(name, way.length);
+    for (const name of graph.workers) {
+      if (!columns.has(name)) columns.set(name, 0);
+    }
+    const rows = [];
+    const places = new Map();
+    for (const name of graph.workers) {
+      const column = columns.get(name);
+      rows[column] = (rows[column] ?? 0) + 1;
+      places.set(name, { column, row: rows[column] - 1 });
+    }
+    const most = Math.max(1, ...rows.map(n => n ?? 0));
+    for (const place of places.values()) {
+      // Columns are centred, and set off by a bit, so that lines do not run through boxes.
+      place.x = 20 + BOX.width / 2 + place.column * COLUMN;
+      place.y = 40 + ((most - rows[place.column]) / 2 + place.row) * LINE + (place.column % 2) * 12;
+    }
+    return { places, width: 40 + BOX.width + (rows.length - 1) * COLUMN, height: 66 + most * LINE };
+  }
+
+  show(graph) {
+    const { places, width, height } = this.layOut(graph);
+    const reached = this.chosen && places.has(this.chosen) ? reach(graph, this.chosen) : null;
+    const focused = this.stage.contains(document.activeElement);
+    const nodes = graph.workers.map((name, n) => this.node(graph, name, n, places.get(name), reached));
+    const picture = draw("svg", {
+      viewBox: `0 0 ${width} ${height}`, width, height, class: "rl-picture", role: "group",
+      "aria-label": `${count(graph.workers.length, "Worker")}, ${count(graph.bindings.length, "binding")}, ${count(graph.stubs.length, "kind")} of stubs held`,
+    }, heads(this.app.id), ...this.edges(graph, places, reached), ...nodes);
+    this.stage.replaceChildren(picture);
+    if (focused && this.chosen) nodes[graph.workers.indexOf(this.chosen)]?.focus();
+    this.tell(graph, reached);
+  }
+
+  node(graph, name, number, { x, y }, reached) {
+    const colour = number ? 1 + (number - 1) % (LOOK.workers.light.length - 1) : 0;
+    const absent = number > 0 && !graph.deployed.has(name) && name !== "notebook";
+    const lit = !reached || name === this.chosen || reached.has(name);
+    const act = () => { this.chosen = this.chosen === name ? null : name; this.update(); };
+    const held = graph.stubs.filter(stub => stub.holder === name).reduce((sum, stub) => sum + stub.count, 0);
+    const label = `${name}${absent ? ", not deployed" : ""}${held ? `, holds ${count(held, "stub")}` : ""}`;
+    return draw("g", {
+      class: `rl-node${lit ? "" : " rl-dim"}${name === this.chosen ? " rl-chosen" : ""}`, tabindex: "0", role: "button",
+      "aria-pressed": String(name === this.chosen), "aria-label": label, "data-worker": name, onclick: act,
+      onkeydown: event => {
+        if (event.key !== "Enter" && event.key !== " ") return;
+        event.preventDefault();
+        event.stopPropagation();
+        act();
+      },
+    }, draw("rect", {
+      x: x - BOX.width / 2, y: y - BOX.height / 2, width: BOX.width, height: BOX.height, rx: 6,
+      style: `fill:var(--rl-t${colour});stroke:var(--rl-w${colour})${absent ? ";stroke-dasharray:4 3" : ""}`,
+    }), draw("text", { x, y: held || absent ? y - 3 : y + 4, "text-anchor": "middle", class: "b", style: `fill:var(--rl-w${colour})` }, name.length > 17 ? `${name.slice(0, 16)}…` : name),
+    ...(held || absent ? [draw("text", { x, y: y + 10, "text-anchor": "middle", style: "fill:var(--rl-muted);font-size:9.5px" }, absent ? "not deployed" : `holds ${count(held, "stub")}`)] : []),
+    draw("title", {}, label));
+  }
+
+  edges(graph, places, reached) {
+    const drawn = new Map();
+    const lines = [
+      ...graph.bindings.map(each => ["binding", each.holder, each.worker, `env.${each.name}${each.entrypoint && each.entrypoint !== "Default" ? ` (${each.entrypoint})` : ""}`]),
+      ...graph.stubs.map(each => ["stub", each.holder, each.worker, `${each.count > 1 ? `${each.count} × ` : ""}${each.name}`]),
+    ];
+    for (const each of graph.introductions) lines.push(["introduction", each.introducer, each.receiver, `gave ${each.name}`]);
+    const together = new Map();
+    for (const [kind, from, to, text] of lines) {
+      const key = `${kind}|${from}|${to}`;
+      if (!together.has(key)) together.set(key, { kind, from, to, texts: new Map() });
+      const { texts } = together.get(key);
+      texts.set(text, (texts.get(text) ?? 0) + 1);
+    }
+    return [...together.values()].map(edge => this.edge(edge, places, drawn, reached));
+  }
+
+  edge({ kind, from, to, texts }, places, drawn, reached) {
+    const one = places.get(from);
+    const other = places.get(to);
+    if (!one || !other) return draw("g");
+    const pair = [from, to].sort().join("|");
+    const turn = drawn.get(pair) ?? 0;
+    drawn.set(pair, turn + 1);
+    const lit = !reached || ((from === this.chosen || reached.has(from)) && kind !== "introduction");
+    const words = [...texts].map(([text, times]) => times > 1 && kind === "introduction" ? `${text} ×${times}` : text);
+    const text = words.length > 3 ? `${words.slice(0, 2).join(", ")}, … ${words.length - 2} more` : words.join(", ");
+    const { path, x, y } = way(one, other, turn);
+    const shape = LOOK.lines[kind];
+    return draw("g", { class: lit ? "" : "rl-dim" },
+      draw("path", {
+        d: path, "marker-end": `url(#${this.app.id}-${kind})`,
+        style: `fill:none;stroke:var(--rl-${shape.colour});stroke-width:${shape.width}${shape.dash ? `;stroke-dasharray:${shape.dash}` : ""}`,
+      }), draw("text", { x, y, "text-anchor": "middle", class: "h", style: "font-size:10px" }, text.length > 34 ? `${text.slice(0, 33)}…` : text),
+      draw("title", {}, `${from} → ${to}: ${words.join(", ")}`));
+  }
+
+  tell(graph, reached) {
+    if (!reached) {
+      this.ways.replaceChildren();
+      return;
+    }
+    const items = [...reached].map(([name, steps]) => make("li", {}, make("b", {}, name), ` through ${steps.join(", then ")}`));
+    this.ways.replaceChildren(make("b", {}, items.length ? `${this.chosen} can reach ${items.length} of ${graph.workers.length - 1}:` : `${this.chosen} can reach nobody.`), make("ul", {}, ...items));
+  }
+}
+
+/** A curve from the edge of one box to that of another, and where its text stands. */
+function way(one, other, turn) {
+  if (one === other) {
+    const top = one.y - BOX.height / 2;
+    return { path: `M${one.x - 20} ${top}C${one.x - 26} ${top - 30} ${one.x + 26} ${top - 30} ${one.x + 20} ${top}`, x: one.x, y: top - 24 };
+  }
+  const same = one.column === other.column;
+  const side = Math.sign(other.column - one.column);
+  // Lines of one pair fan out to both sides; each text stands on its own line.
+  const bend = (turn % 2 ? 1 : -1) * Math.ceil((turn + 1) / 2) * (same ? 46 : 30) + (same ? 0 : 14);
+  const x = same ? one.x + Math.sign(bend) * BOX.width / 2 : one.x + side * BOX.width / 2;
+  const toX = same ? other.x + Math.sign(bend) * BOX.width / 2 : other.x - side * BOX.width / 2;
+  const middle = same ? x + bend : (x + toX) / 2;
+  const height = (one.y + other.y) / 2 + (same ? 0 : bend);
+  return { path: `M${x} ${one.y}Q${middle} ${height} ${toX} ${other.y}`, x: same ? x + bend * 0.9 : middle, y: (one.y + other.y) / 4 + height / 2 - 4 };
+}
+
+function heads(id) {
+  return draw("defs", {}, ...["binding", "stub", "introduction"].map(kind => draw("marker", {
+    id: `${id}-${kind}`, viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, markerUnits: "userSpaceOnUse", orient: "auto",
+  }, draw("path", { d: "M0 0L8 4L0 8z", style: `fill:var(--rl-${LOOK.lines[kind].colour});stroke:none` }))));
+}

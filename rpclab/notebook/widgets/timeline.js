@@ -1,0 +1,513 @@
+// The timeline: a lane for each Worker, a bar for each call, an arrow for each message.
+import { legendOf } from "./app.js";
+import { Axis } from "./axis.js";
+import { Surface, arrowHead, fitted, font, haloed, line, mark } from "./canvas.js";
+import { before, bytes, count, make, seconds } from "./dom.js";
+
+const NAMES = 118; // pixels for the names of the Workers
+const TOP = 20; // for the axis
+const BASE = 20; // from the top of a lane to the line of its own code
+const TALLEST = 22;
+const LOWEST = 5;
+const LANE = 34; // a lane without calls
+const HEIGHT = { least: 150, most: 460 };
+const REACH = 6; // pixels around the pointer in which an arrow is meant
+const LABELLED = 7; // the lowest row that has room for a label
+
+export class TimelinePanel {
+  title = "Timeline";
+
+  constructor(app) {
+    this.app = app;
+    this.store = app.store;
+    this.axis = new Axis(this.store);
+    this.surface = new Surface(app.root, HEIGHT.least, (...all) => this.paint(...all));
+    this.layer = document.createElement("canvas");
+    this.drawn = null;
+    this.chosen = null;
+    this.reset();
+    const { element } = this.surface;
+    element.setAttribute("role", "img");
+    element.setAttribute("aria-roledescription", "timeline");
+    element.addEventListener("pointermove", event => this.point(event));
+    element.addEventListener("pointerleave", () => { if (!this.drag) this.hover(null); });
+    element.addEventListener("pointerdown", event => this.grab(event));
+    element.addEventListener("pointerup", event => this.drop(event));
+    element.addEventListener("dblclick", event => { this.axis.zoom(3, event.offsetX); this.redraw(); });
+    element.addEventListener("wheel", event => this.wheel(event), { passive: false });
+    element.addEventListener("keydown", event => this.key(event));
+    element.addEventListener("focus", () => app.say(this.chosen ? this.describe(this.chosen) : null));
+    this.element = make("div", { class: "rl-panel" }, this.tools(), make("div", { class: "rl-stage" }, element), legendOf([
+      ["bar 1", "a call at work, in the lane of the Worker that runs it"],
+      ["line message", "a call, and its result"],
+      ["line pipelined", "pipelined: made on a promise, it did not wait for that result"],
+      ["text (1)", "the promise of call 1"],
+      ["line release", "what is given back: stubs, results"],
+      ["line stream", "a chunk of a stream"],
+      ["mark raised", "it raised"], ["mark cancelled", "given up by its caller"], ["mark lost", "lost with its session"],
+      ["mark deployed", "a version was deployed"],
+      ["line moment", "the moment of the scrubber; what came later is pale"],
+    ]));
+  }
+
+  tools() {
+    const button = (text, what, action) => make("button", { type: "button", title: what, "aria-label": what, onclick: action }, text);
+    this.scales = ["order", "time"].map(by => make("button", {
+      type: "button", title: by === "order" ? "every step is as wide" : "by the clock",
+      onclick: () => { this.axis.choose(by); this.redraw(); this.showScale(); },
+    }, by));
+    return make("div", { class: "rl-tools", role: "group", "aria-label": "what the timeline shows" },
+      make("span", { class: "rl-muted" }, "by "), make("span", { class: "rl-switch" }, ...this.scales),
+      button("−", "show more (−)", () => this.zoom(1 / 1.6)), button("+", "look closer (+)", () => this.zoom(1.6)),
+      button("whole", "show everything (0)", () => { this.axis.window = null; this.redraw(); }),
+      make("span", { class: "rl-muted rl-keys" }, "← → step · ↑ ↓ calls · + − zoom · drag to move"));
+  }
+
+  showScale() { this.scales.forEach((button, n) => button.setAttribute("aria-pressed", String(["order", "time"][n] === this.axis.by))); }
+
+  reset() {
+    this.rows = new Map();
+    this.chosen = null;
+    this.axis.window = null;
+  }
+
+  close() { this.surface.close(); }
+  onPaper(paper) { this.drawn = null; this.surface.onPaper(paper); this.drawn = null; }
+
+  /** There are new rows: lay out anew. */
+  grown() {
+    this.axis.settle();
+    this.showScale();
+    this.layOut();
+    this.drawn = null;
+    const { calls, arrows, workers } = this.store;
+    this.surface.element.setAttribute("aria-label",
+      `timeline of ${count(workers.length, "Worker")}, ${count(calls.length, "call")} and ${count(arrows.length, "message")};`
+      + " arrow keys left and right step, up and down go from call to call");
+  }
+
+  redraw() { this.drawn = null; this.update(); }
+
+  update() {
+    if (this.followed !== this.app.position) {
+      this.followed = this.app.position;
+      this.axis.reveal(this.axis.place(this.app.position, this.store.timeAt(this.app.position)));
+      if (this.axis.window) this.drawn = this.axis.window === this.drawnWindow ? this.drawn : null;
+    }
+    this.surface.ask();
+  }
+
+  // Where things are.
+
+  /** Give each call a row of its lane, so that no two overlap. */
+  layOut() {
+    const { store } = this;
+    const free = store.workers.map(() => []);
+    this.place = new Map(store.workers.map((name, n) => [name, n]));
+    this.bars = [];
+    for (const call of store.calls) {
+      const asked = store.request.get(call.number);
+      const answer = store.answer.get(call.number);
+      const from = asked ? asked.arrived_at : call.made_at;
+      if (from === null || from === undefined) continue; // still under way
+      const last = answer ? answer.sent_at : call.settled_at ?? (["cancelled", "lost"].includes(call.outcome) ? from + 1 : null);
+      const lane = this.place.get(call.worker);
+      const rows = free[lane];
+      let row = rows.findIndex(end => end !== null && end <= from);
+      if (row < 0) row = rows.length;
+      rows[row] = last;
+      this.bars.push({
+        call, lane, row, from: from + 1, to: last === null ? null : last + 1,
+        began: asked?.arrived ?? call.made, ended: answer ? answer.sent : call.ended ?? call.settled,
+      });
+    }
+    this.barOf = new Map(this.bars.map(bar => [bar.call.number, bar]));
+    this.lanes = free.map(rows => ({ rows: rows.length, top: 0, height: 0 }));
+    const all = this.lanes.reduce((sum, lane) => sum + lane.rows, 0);
+    const room = HEIGHT.most - TOP - this.lanes.length * LANE;
+    this.row = Math.max(Math.min(TALLEST, Math.floor(room / Math.max(all, 1))), LOWEST);
+    const most = Math.max(Math.floor(room / this.row / Math.max(this.lanes.filter(lane => lane.rows).length, 1)), 3);
+    let y = TOP;
+    for (const lane of this.lanes) {
+      lane.top = y;
+      lane.shown = all * this.row > room ? Math.min(lane.rows, most) : lane.rows;
+      lane.height = LANE + lane.shown * this.row;
+      y += lane.height;
+    }
+    this.height = Math.max(Math.min(y + 6, HEIGHT.most + 200), HEIGHT.least);
+    this.surface.setHeight(this.height);
+  }
+
+  /** The middle of the line where a Worker's own code stands. */
+  base(lane) { return this.lanes[lane].top + BASE; }
+
+  middle(bar) {
+    const lane = this.lanes[bar.lane];
+    return lane.top + LANE + (Math.min(bar.row, lane.shown - 1) + 0.5) * this.row - 4;
+  }
+
+  span(bar) {
+    const { axis, store } = this;
+    const from = axis.x(bar.from, bar.began);
+    const to = bar.to === null ? axis.x(store.length, store.end) : axis.x(bar.to, bar.ended ?? store.end);
+    return [from, Math.max(to, from + 3)];
+  }
+
+  /** The two ends of an arrow: from the bar that sends to the one that is called. */
+  ends(arrow) {
+    const { axis, store } = this;
+    const call = arrow.call === null ? null : store.calls[arrow.call - 1];
+    const isCall = call !== null && ["call", "read", "map", "cancel"].includes(arrow.kind);
+    const bar = call === null ? undefined : this.barOf.get(call.number);
+    const maker = call === null || call.by === null ? undefined : this.barOf.get(call.by);
+    const at = (which, worker) => which && which.call.worker === worker ? this.middle(which) : this.base(this.place.get(worker) ?? 0);
+    const one = at(isCall ? maker : bar, arrow.sender);
+    const other = at(isCall ? bar : maker, arrow.receiver);
+    const begin = axis.x(arrow.sent_at + 1, arrow.sent);
+    const end = arrow.arrived === null ? axis.x(store.length, store.end) : axis.x(arrow.arrived_at + 1, arrow.arrived);
+    const share = arrow.arrived === null ? 0.6 : 1;
+    return [begin, one, end, one + (other - one) * share];
+  }
+
+  // Drawing.
+
+  paint(context, width, height, palette) {
+    this.axis.left = NAMES;
+    this.axis.right = width - 14;
+    const dense = window.devicePixelRatio || 1;
+    const key = `${width} ${height} ${dense} ${palette.key}`;
+    if (this.drawn !== key || this.drawnWindow !== this.axis.window) {
+      this.drawn = key;
+      this.drawnWindow = this.axis.window;
+      this.layer.width = Math.round(width * dense);
+      this.layer.height = Math.round(height * dense);
+      const below = this.layer.getContext("2d");
+      below.setTransform(dense, 0, 0, dense, 0, 0);
+      this.paintAll(below, width, height, palette);
+    }
+    context.drawImage(this.layer, 0, 0, width, height);
+    this.paintLater(context, width, height, palette);
+    if (this.chosen) this.paintChosen(context, palette);
+    this.paintMoment(context, height, palette);
+  }
+
+  paintAll(context, width, height, palette) {
+    context.fillStyle = palette.named.background;
+    context.fillRect(0, 0, width, height);
+    this.paintLanes(context, width, palette);
+    context.save();
+    context.beginPath();
+    context.rect(NAMES, 0, width - NAMES, height);
+    context.clip();
+    this.paintNotes(context, palette);
+    this.paintArrows(context, palette);
+    this.paintBars(context, palette);
+    context.restore();
+  }
+
+  paintLanes(context, width, palette) {
+    const { store } = this;
+    this.lanes?.forEach((lane, n) => {
+      const colours = palette.worker(n);
+      if (n % 2) {
+        context.fillStyle = palette.named.band;
+        context.fillRect(0, lane.top, width, lane.height);
+      }
+      context.fillStyle = colours.edge;
+      context.fillRect(0, lane.top + 3, 3, lane.height - 6);
+      font(context, 11, { bold: true });
+      context.textBaseline = "middle";
+      context.textAlign = "left";
+      context.fillText(fitted(context, store.workers[n], NAMES - 20), 10, lane.top + BASE);
+      context.strokeStyle = palette.named.line;
+      context.lineWidth = 1;
+      context.setLineDash([]);
+      context.beginPath();
+      context.moveTo(NAMES, lane.top + BASE);
+      context.lineTo(width, lane.top + BASE);
+      context.stroke();
+    });
+    font(context, 10);
+    context.fillStyle = palette.named.muted;
+    context.textAlign = "center";
+    for (const [x, text] of this.axis.ticks()) {
+      context.fillText(text, Math.min(x, width - 18), 9);
+      context.strokeStyle = palette.named.line;
+      context.beginPath();
+      context.moveTo(x, 15);
+      context.lineTo(x, TOP);
+      context.stroke();
+    }
+    context.textAlign = "left";
+    context.fillText(this.axis.by === "order" ? "step" : "time", 10, 9);
+  }
+
+  paintNotes(context, palette) {
+    for (const note of this.store.notes) {
+      if (note.kind !== "deployed" && note.kind !== "link") continue;
+      const lane = this.place.get(note.workers[0]);
+      const x = this.axis.x(note.moment + 1, note.time);
+      if (lane === undefined || x < NAMES || x > this.axis.right) continue;
+      mark(context, palette, note.kind === "deployed" ? "deployed" : "held back", x, this.base(lane), 9);
+    }
+  }
+
+  /** The arrows that are in sight. An arrow is sent before its successor, but may arrive late. */
+  sight() {
+    const [from, to] = this.axis.shown;
+    const { arrows } = this.store;
+    const last = before(arrows, to, arrow => this.axis.place(arrow.sent_at + 1, arrow.sent));
+    const found = [];
+    for (let n = 0; n < last; n++) {
+      const arrow = arrows[n];
+      if (arrow.arrived === null || this.axis.place(arrow.arrived_at + 1, arrow.arrived) >= from) found.push(arrow);
+    }
+    return found;
+  }
+
+  paintArrows(context, palette) {
+    const seen = this.sight();
+    const heads = seen.length < 700;
+    const thin = seen.length > 1500;
+    const groups = new Map();
+    for (const arrow of seen) {
+      const style = styleOf(arrow);
+      if (!groups.has(style)) groups.set(style, []);
+      groups.get(style).push(arrow);
+    }
+    for (const [style, arrows] of groups) {
+      line(context, palette, style);
+      // Dashes of thousands of lines cost more than they tell.
+      if (thin) { context.lineWidth = 0.5; context.setLineDash([]); }
+      context.beginPath();
+      const tips = [];
+      for (const arrow of arrows) {
+        const [x, y, to, down] = this.ends(arrow);
+        context.moveTo(x, y);
+        if (style === "pipelined") context.quadraticCurveTo(x + (to - x) * 0.15, y + (down - y) * 0.75, to, down);
+        else context.lineTo(to, down);
+        if (heads) tips.push([to, down, style === "pipelined" ? Math.atan2((down - y) * 0.25, (to - x) * 0.85) : Math.atan2(down - y, to - x)]);
+      }
+      context.stroke();
+      context.setLineDash([]);
+      for (const tip of tips) arrowHead(context, ...tip, context.strokeStyle);
+    }
+  }
+
+  paintBars(context, palette) {
+    const { axis } = this;
+    const shown = [];
+    for (const bar of this.bars ?? []) {
+      const [from, to] = this.span(bar);
+      if (to < NAMES || from > axis.right + 40) continue;
+      shown.push([bar, from, to]);
+    }
+    const thick = Math.min(this.row - 2, 14);
+    for (const [bar, from, to] of shown) {
+      const y = this.middle(bar);
+      const { edge, tint } = palette.worker(bar.lane);
+      context.fillStyle = tint;
+      context.strokeStyle = edge;
+      context.lineWidth = 1.2;
+      context.setLineDash(bar.call.outcome === "running" ? [3, 2] : []);
+      context.beginPath();
+      if (to - from > 6) context.roundRect(from, y - thick / 2, to - from, thick, 2.5);
+      else context.rect(from, y - thick / 2, to - from, thick);
+      context.fill();
+      context.stroke();
+      context.setLineDash([]);
+      if (["raised", "cancelled", "lost"].includes(bar.call.outcome) && this.row >= LABELLED) mark(context, palette, bar.call.outcome, to, y, 10);
+    }
+    if (this.row < LABELLED) return;
+    // A label may stand beside its bar, as far as there is room before the next one of the row.
+    font(context, Math.min(11, this.row - 3));
+    context.textBaseline = "middle";
+    const next = new Map();
+    for (const [bar, from, to] of shown.reverse()) {
+      const key = `${bar.lane} ${Math.min(bar.row, this.lanes[bar.lane].shown - 1)}`;
+      const room = (next.get(key) ?? axis.right + 14) - from;
+      next.set(key, from);
+      const inside = fitted(context, bar.call.label, to - from - 6);
+      context.fillStyle = palette.named.text;
+      if (inside === bar.call.label) context.fillText(inside, from + 4, this.middle(bar) + 0.5);
+      else {
+        const text = fitted(context, bar.call.label, room - (to - from) - 10);
+        if (text) haloed(context, palette, text, to + 7, this.middle(bar) + 0.5);
+      }
+    }
+  }
+
+  /** What came after the moment that is looked at is pale. */
+  paintLater(context, width, height, palette) {
+    if (this.app.scrubber.position === null) return;
+    const x = Math.max(this.axis.x(this.app.position, this.store.timeAt(this.app.position)) + 1, NAMES);
+    context.globalAlpha = 0.74;
+    context.fillStyle = palette.named.background;
+    context.fillRect(x, TOP, width - x, height - TOP);
+    context.globalAlpha = 1;
+  }
+
+  paintMoment(context, height, palette) {
+    const x = this.axis.x(this.app.position, this.store.timeAt(this.app.position));
+    if (x < NAMES - 1 || x > this.axis.right + 10 || !this.store.length) return;
+    line(context, palette, "moment");
+    context.beginPath();
+    context.moveTo(x + 0.5, 14);
+    context.lineTo(x + 0.5, height);
+    context.stroke();
+    context.fillStyle = context.strokeStyle;
+    context.beginPath();
+    context.moveTo(x - 4, 14);
+    context.lineTo(x + 5, 14);
+    context.lineTo(x + 0.5, 20);
+    context.fill();
+  }
+
+  paintChosen(context, palette) {
+    const { call, arrow } = this.chosen;
+    context.strokeStyle = context.fillStyle = palette.named.text;
+    context.setLineDash([]);
+    context.lineWidth = 2.2;
+    context.beginPath();
+    if (arrow) {
+      const [x, y, to, down] = this.ends(arrow);
+      context.moveTo(x, y);
+      context.lineTo(to, down);
+    } else {
+      const bar = this.barOf.get(call.number);
+      if (!bar) return;
+      const [from, to] = this.span(bar);
+      const thick = Math.min(this.row - 2, 14) + 4;
+      context.roundRect(from - 2, this.middle(bar) - thick / 2, to - from + 4, thick, 4);
+    }
+    context.stroke();
+  }
+
+  // What the reader does.
+
+  find(x, y) {
+    if (!this.bars || x < NAMES) return null;
+    let found = null;
+    for (const bar of this.bars) {
+      if (Math.abs(y - this.middle(bar)) > Math.max(this.row / 2, 4)) continue;
+      const [from, to] = this.span(bar);
+      if (x >= from - 3 && x <= to + 3) found = { call: bar.call };
+    }
+    if (found) return found;
+    let least = REACH;
+    for (const arrow of this.sight()) {
+      const away = distance(x, y, ...this.ends(arrow));
+      if (away < least) {
+        least = away;
+        found = { arrow };
+      }
+    }
+    return found;
+  }
+
+  point(event) {
+    if (this.drag) {
+      const moved = event.offsetX - this.drag.x;
+      if (Math.abs(moved) > 3) this.drag.far = true;
+      if (this.drag.far && this.axis.window) {
+        this.axis.pan(this.drag.last - event.offsetX);
+        this.drag.last = event.offsetX;
+        this.redraw();
+      }
+      return;
+    }
+    this.hover(this.find(event.offsetX, event.offsetY));
+  }
+
+  hover(found) {
+    const same = found?.call === this.chosen?.call && found?.arrow === this.chosen?.arrow;
+    this.surface.element.classList.toggle("rl-over", Boolean(found));
+    if (same) return;
+    this.chosen = found;
+    this.app.say(found ? this.describe(found) : null);
+    this.surface.ask();
+  }
+
+  grab(event) {
+    this.drag = { x: event.offsetX, last: event.offsetX, far: false };
+    this.surface.element.setPointerCapture(event.pointerId);
+  }
+
+  drop(event) {
+    const { drag } = this;
+    this.drag = null;
+    if (!drag || drag.far || event.offsetX < NAMES) return;
+    this.app.scrubber.go(this.axis.positionAt(event.offsetX));
+  }
+
+  wheel(event) {
+    if (event.ctrlKey || event.metaKey) {
+      event.preventDefault();
+      this.axis.zoom(1.0015 ** -event.deltaY, event.offsetX);
+      this.redraw();
+    } else if ((event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) && this.axis.window) {
+      event.preventDefault();
+      this.axis.pan(event.deltaX || event.deltaY);
+      this.redraw();
+    }
+  }
+
+  zoom(factor) {
+    const at = this.axis.x(this.app.position, this.store.timeAt(this.app.position));
+    this.axis.zoom(factor, Math.min(Math.max(at, NAMES), this.axis.right));
+    this.redraw();
+  }
+
+  key(event) {
+    const action = {
+      "+": () => this.zoom(1.6), "=": () => this.zoom(1.6), "-": () => this.zoom(1 / 1.6),
+      0: () => { this.axis.window = null; this.redraw(); },
+      ArrowUp: () => this.walk(-1), ArrowDown: () => this.walk(1),
+    }[event.key];
+    if (!action || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    event.stopPropagation();
+    action();
+  }
+
+  /** Go from call to call, and say of each what there is to say. */
+  walk(by) {
+    const { calls } = this.store;
+    if (!calls.length) return;
+    const at = this.chosen?.call?.number ?? (by > 0 ? 0 : calls.length + 1);
+    const call = calls[Math.min(Math.max(at + by, 1), calls.length) - 1];
+    this.chosen = { call };
+    this.axis.reveal(this.axis.place(call.made_at + 1, call.made));
+    this.app.say(this.describe(this.chosen));
+    this.redraw();
+  }
+
+  describe({ call, arrow }) {
+    if (arrow) {
+      const at = seconds(arrow.sent - this.store.begin);
+      const way = arrow.arrived === null ? "still under way" : `${seconds(arrow.arrived - arrow.sent)} on its way`;
+      return [`${arrow.kind} ${arrow.text}`, `${arrow.sender} → ${arrow.receiver}`, bytes(arrow.size), `sent at ${at}`, way,
+        arrow.pipelined && "pipelined", arrow.call !== null && `call ${arrow.call}`];
+    }
+    const { begin } = this.store;
+    const took = call.settled === null ? null : seconds(call.settled - call.made);
+    const ran = call.begun === null || call.ended === null ? null : seconds(call.ended - call.begun);
+    return [`(${call.number}) ${call.label}`, `${call.caller} → ${call.worker}`,
+      call.outcome === "returned" ? `= ${call.result}` : `${call.outcome}${call.result ? `: ${call.result}` : ""}`,
+      `made at ${seconds(call.made - begin)}`, took && `result after ${took}`, ran && `ran ${ran}`,
+      call.pipelined_on !== null && `pipelined on (${call.pipelined_on})`,
+      call.using.length > 0 && `uses ${call.using.map(n => `(${n})`).join(", ")}`,
+      call.by !== null && `made by (${call.by})`, call.site];
+  }
+}
+
+function styleOf(arrow) {
+  if (arrow.pipelined) return "pipelined";
+  return { error: "error", broken: "error", release: "release", cancel: "cancel", write: "stream", close: "stream", abort: "stream", stream: "stream", result: "result" }[arrow.kind] ?? "message";
+}
+
+function distance(x, y, fromX, fromY, toX, toY) {
+  const length = (toX - fromX) ** 2 + (toY - fromY) ** 2;
+  const share = length ? Math.min(Math.max(((x - fromX) * (toX - fromX) + (y - fromY) * (toY - fromY)) / length, 0), 1) : 0;
+  return Math.hypot(x - fromX - share * (toX - fromX), y - fromY - share * (toY - fromY));
+}
