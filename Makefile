@@ -46,8 +46,9 @@ bench: .venv/.dev  ## measure speed, beside JavaScript peers where npm is to be 
 	@tools/setup program "the JavaScript peers" npm npm >/dev/null
 	$(RUN) benchmarks $(ARGS)
 
-docs: .venv/.dev  ## write docs/conformance.md and the README's table anew
+docs: .venv/.dev  ## write docs/conformance.md, docs/pictures and the README's table anew
 	.venv/bin/python tools/conformance.py
+	.venv/bin/python tools/pictures.py
 
 lock:  ## pin the newest versions of everything anew
 	@tools/setup lock

@@ -31,12 +31,17 @@ class Node(RpcTarget):
 class Target(RpcTarget):
     def add(self, a, b): return a + b
     def echo(self, value): return value
+    async def count(self, stream): return sum([len(chunk) async for chunk in stream])
     def node(self): return Node()
 
 class Default(WorkerEntrypoint):
     def add(self, a, b): return a + b
     def target(self): return Target()
 """
+
+PIECE = 64 * 1024
+UPLOAD = 500  # chunks that one step sends
+PASSING = 2**30 // PIECE  # chunks
 
 Stub: TypeAlias = Any  # a stub has whatever members its Worker has
 
@@ -104,6 +109,48 @@ async def chain(seconds: float) -> Figures:
         with sandbox.trace() as trace:
             await step()
     return {**figures, "round trips": trace.round_trips}
+
+
+def upload_of(chunks: int) -> rpclab.ReadableStream:
+    """A stream of that many chunks of 64 KiB."""
+    chunk = bytes(PIECE)
+    return rpclab.ReadableStream(chunk for _ in range(chunks))
+
+
+async def upload(seconds: float) -> Figures:
+    async def step() -> None:
+        assert await target.count(upload_of(UPLOAD)) == UPLOAD * PIECE
+
+    async with deployed() as (_, api):
+        target = await api.target()
+        return await rates({"rpclab": step}, operations=UPLOAD, seconds=seconds)
+
+
+async def beside(seconds: float) -> Figures:
+    """The longest time that a call took while a stream without end flowed on the same session."""
+    async with deployed() as (_, api):
+        target = await api.target()
+        flowing = target.count(upload_of(sys.maxsize))
+        slowest = 0.0
+        end = perf_counter() + seconds
+        while perf_counter() < end:
+            start = perf_counter()
+            await target.add(1, 2)
+            slowest = max(slowest, perf_counter() - start)
+        del flowing
+        return {"rpclab": slowest}
+
+
+async def passing(_seconds: float) -> Figures:
+    async with deployed() as (_, api):
+        target = await api.target()
+        await target.count(upload_of(UPLOAD))
+        tracemalloc.start()
+        start = tracemalloc.get_traced_memory()[0]
+        assert await target.count(upload_of(PASSING)) == PASSING * PIECE
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return {"most at a time": (most - start) / 2**20}
 
 
 async def references(_seconds: float) -> Figures:
@@ -174,6 +221,9 @@ if __name__ == "__main__":
             "binding": binding,
             "dict1k": dict1k,
             "chain": chain,
+            "upload": upload,
+            "beside": beside,
+            "passing": passing,
             "references": references,
             "memory": memory,
             "recording": recording,

@@ -86,6 +86,21 @@ WORKLOADS = {
         ("library", "capnweb"),
         (Row("rpclab", "capnweb", Goal(">=", 1.5)),),
     ),
+    "upload": Workload(
+        "64 KiB chunks of a stream that is read",
+        ("library", "capnweb"),
+        (Row("rpclab", "capnweb", Goal(">=", 1)),),
+    ),
+    "beside": Workload(
+        "the slowest call beside a stream at full speed",
+        ("library",),
+        (Row("rpclab", goal=Goal("<=", 0.1), unit=" s"),),
+    ),
+    "passing": Workload(
+        "memory while 1 GiB passes through a stream",
+        ("library",),
+        (Row("most at a time", goal=Goal("<=", 16), unit=" MiB"),),
+    ),
     "references": Workload(
         "100,000 references made, held, released",
         ("library", "capnweb"),

@@ -42,7 +42,7 @@ from rpclab.sandbox import Sandbox, binding
 from rpclab.workers import LATER
 from rpclab.workers.context import wait_until
 from rpclab.workers.entrypoints import DurableObject, WorkerEntrypoint
-from rpclab.workers.objects import objects
+from rpclab.workers.objects.namespace import objects
 
 if TYPE_CHECKING:
     from rpclab.rpc.streams import ReadableStream, WritableStream

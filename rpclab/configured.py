@@ -19,7 +19,7 @@ from rpclab.workers.declarations import BindingTarget, binding
 if TYPE_CHECKING:
     from rpclab.config.model import Database
     from rpclab.sandbox import Sandbox
-    from rpclab.workers.d1 import D1Database
+    from rpclab.workers.d1.database import D1Database
     from rpclab.workers.env import Env
     from rpclab.workers.worker import Worker
 
@@ -92,7 +92,7 @@ def _database(declared: Database, sandbox: Sandbox) -> D1Database:
 
     It is kept where the sandbox keeps what is stored: in its folder, or in memory.
     """
-    from rpclab.workers.migrations import apply_migrations_now  # noqa: PLC0415 - opens SQLite
+    from rpclab.workers.d1.migrations import apply_migrations_now  # noqa: PLC0415 - opens SQLite
 
     folder = sandbox._storage  # what `Sandbox(storage=…)` was given
     if folder is None:

@@ -35,9 +35,9 @@ from rpclab.workers.declarations import (
 )
 from rpclab.workers.env import Env
 from rpclab.workers.modules import make_module, run_source
-from rpclab.workers.namespaces import Namespaces
-from rpclab.workers.objects import ObjectsTarget
-from rpclab.workers.objects import objects as objects_target
+from rpclab.workers.objects.namespace import ObjectsTarget
+from rpclab.workers.objects.namespace import objects as objects_target
+from rpclab.workers.objects.namespaces import Namespaces
 from rpclab.workers.serving import fetch_from
 from rpclab.workers.worker import Worker, service
 
@@ -47,10 +47,10 @@ if TYPE_CHECKING:
 
     from rpclab.leaks import Leaks
     from rpclab.trace.trace import Trace
-    from rpclab.workers.d1 import D1Database
-    from rpclab.workers.databases import Databases
+    from rpclab.workers.d1.database import D1Database
+    from rpclab.workers.d1.databases import Databases
     from rpclab.workers.http import Response
-    from rpclab.workers.objects import DurableObjectNamespace
+    from rpclab.workers.objects.namespace import DurableObjectNamespace
 
 __all__ = ["NOTEBOOK", "BindingTarget", "Sandbox", "Tables", "binding"]
 
@@ -348,7 +348,7 @@ class Sandbox(Distances, Namespaces, Viewed):
             D1Error: a statement failed; the files before it stay applied.
             TypeError: the variable is no database.
         """
-        from rpclab.workers.migrations import apply_migrations  # noqa: PLC0415 - as in _databases
+        from rpclab.workers.d1.migrations import apply_migrations  # noqa: PLC0415 - as in _databases
 
         env = self.env if worker == NOTEBOOK else self.worker(worker).env
         if not _is_database(env[variable]):
@@ -357,7 +357,7 @@ class Sandbox(Distances, Namespaces, Viewed):
 
     def _databases(self) -> Databases:
         if self._d1 is None:
-            from rpclab.workers.databases import Databases  # noqa: PLC0415 - SQLite, where wanted
+            from rpclab.workers.d1.databases import Databases  # noqa: PLC0415 - SQLite, where wanted
 
             self._d1 = Databases()
         return self._d1
@@ -488,6 +488,6 @@ class Sandbox(Distances, Namespaces, Viewed):
 def _is_database(value: object) -> TypeGuard[D1Database]:
     if isinstance(value, (str, BindingTarget, ServiceBinding)):
         return False
-    from rpclab.workers.d1 import D1Database  # noqa: PLC0415 - as in _databases
+    from rpclab.workers.d1.database import D1Database  # noqa: PLC0415 - as in _databases
 
     return isinstance(value, D1Database)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -104,6 +103,8 @@ class View:
             ValueError: the name ends otherwise.
             OSError: the file cannot be written.
         """
+        from pathlib import Path  # noqa: PLC0415 - for those who save
+
         forms: dict[str, Callable[[Look], str]] = {
             ".svg": lambda look: look.svg(),
             ".html": lambda look: look.page(),

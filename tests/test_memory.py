@@ -1,5 +1,6 @@
 """A hundred thousand calls leave nothing behind: no memory, no entry in a table."""
 
+import asyncio
 import gc
 import tracemalloc
 
@@ -117,3 +118,77 @@ async def test_C6_names_that_a_caller_invents_leave_no_memory_at_the_target(sand
         tracemalloc.stop()
     counter.dispose()
     assert left < SPARE
+
+
+STREAMS = """
+from workers import ReadableStream, WorkerEntrypoint, WritableStream
+
+class Default(WorkerEntrypoint):
+    async def count(self, stream):
+        return sum([len(chunk) async for chunk in stream])
+
+    def down(self, chunks, size):
+        return ReadableStream(bytes(size) for _ in range(chunks))
+
+    def same(self, stream):
+        return stream
+
+    async def fill(self, sink, chunks, size):
+        async with sink:
+            for _ in range(chunks):
+                await sink.write(bytes(size))
+"""
+PIECE = 64 * 1024
+MOST = 4 * 2**20  # bytes on their way and in between
+
+
+async def test_256_megabytes_pass_through_a_stream_in_flat_memory():
+    # The benchmarks send a gigabyte.
+    async with rpclab.Sandbox() as sandbox:
+        sandbox.deploy("worker", source=STREAMS)
+        worker = sandbox.bind(WORKER="worker").WORKER
+        chunks = 2**28 // PIECE
+        await worker.count(rpclab.ReadableStream([b"warm"]))
+        tracemalloc.start()
+        try:
+            chunk = bytes(PIECE)
+            stream = rpclab.ReadableStream(chunk for _ in range(chunks))
+            assert await worker.count(stream) == 2**28
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert most < MOST
+
+
+@pytest.mark.parametrize("way", ["down", "through", "written"])
+async def test_streams_of_small_chunks_leave_memory_flat_and_the_tables_empty(way):
+    async with rpclab.Sandbox() as sandbox:
+        sandbox.deploy("worker", source=STREAMS)
+        worker = sandbox.bind(WORKER="worker").WORKER
+        before = {name: sandbox.tables(name) for name in ("notebook", "worker")}
+
+        async def flow(chunks):
+            got = []
+            if way == "written":
+                sink = rpclab.WritableStream(lambda chunk: got.append(len(chunk)))
+                await worker.fill(sink, chunks, 1000)
+            else:
+                stream = await worker.down(chunks, 1000)
+                if way == "through":
+                    stream = await worker.same(stream)
+                got.extend([len(chunk) async for chunk in stream])
+            assert sum(got) == chunks * 1000
+            gc.collect()
+
+        await flow(1000)
+        tracemalloc.start()
+        try:
+            await flow(1000)
+            earlier, _ = tracemalloc.get_traced_memory()
+            await flow(4000)
+            later, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert later - earlier < SPARE
+        await asyncio.sleep(1)  # the last credits go back over all the way
+        assert {name: sandbox.tables(name) for name in before} == before

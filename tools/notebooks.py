@@ -46,6 +46,7 @@ def executed(path: Path) -> str:
         timeout=TIMEOUT,
         kernel_name=KERNEL["name"],
         record_timing=False,
+        coalesce_streams=True,  # where a print is cut depends on when the kernel sends it
         resources={"metadata": {"path": str(path.parent)}},
     )
     client.execute()

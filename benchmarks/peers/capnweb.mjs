@@ -12,6 +12,11 @@ class Node extends RpcTarget {
 class Target extends RpcTarget {
   add(a, b) { return a + b; }
   echo(value) { return value; }
+  async count(stream) {
+    let count = 0;
+    for await (const chunk of stream) count += chunk.length;
+    return count;
+  }
   node() { return new Node(1); }
 }
 
@@ -37,6 +42,17 @@ async function chain({ release }) {
   if (release) for (const node of nodes) node[Symbol.dispose]();
 }
 
+const UPLOAD = 500, piece = new Uint8Array(64 * 1024);
+
+async function upload() {
+  let left = UPLOAD;
+  const stream = new ReadableStream({
+    pull(controller) { if (left-- > 0) controller.enqueue(piece); else controller.close(); },
+  });
+  const count = await target.count(stream);
+  if (count !== UPLOAD * piece.length) throw new Error(`${count} bytes arrived`);
+}
+
 async function references(count) {
   const held = [];
   while (held.length < count) held.push(...await Promise.all(times(GROUP, () => target.node())));
@@ -57,6 +73,7 @@ await answer({
     const value = JSON.parse(readFileSync(new URL("../payload.json", import.meta.url)));
     return { capnweb: await rate(1, () => target.echo(value)) };
   },
+  upload: async () => ({ capnweb: await rate(UPLOAD, upload) }),
   async references() {
     await references(GROUP);
     const start = now();

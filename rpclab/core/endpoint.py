@@ -149,8 +149,8 @@ class Endpoint:
         if self.host.observe is not None:
             self.host.observe(("release", self.label, tuple(releases[::2]), len(frame)))
 
-    def flush(self) -> None:
-        """Send what has gathered, as one batch."""
+    def flush(self) -> int:
+        """Send what has gathered, as one batch. Gives how many messages these were."""
         self._awake = False
         if self._releases:
             self.put_releases()
@@ -159,12 +159,14 @@ class Endpoint:
             self.outgoing.begin(self.keeper)
         self.outgoing.source = None
         frames = self._outbox
+        count = len(frames)
         if frames or self._told != self._seen:
             if self.host.observe is not None:
-                self.host.observe(("left", self.label, len(frames)))
+                self.host.observe(("left", self.label, count))
             self._outbox = []
             self._told = self._seen
             self.send(self._seen, frames)
+        return count
 
     # Parts of messages, and looks at the tables.
 

@@ -157,4 +157,4 @@ class _Highest:
             self._now, self._since = sample, at
         elif sample > self._now:
             self._now = sample
-        return self._now if self._now > self._before else self._before
+        return max(self._before, self._now)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.core.ahead import SendFirst
 from rpclab.core.endpoint import Endpoint
-from rpclab.core.events import called, maker, scalars
+from rpclab.core.events import answering, called, maker, scalars
 from rpclab.core.imports import PENDING, REJECTED, RESOLVED, Import, Pending
 from rpclab.core.messages import (
     CALL,
@@ -220,7 +220,7 @@ class Importer(Endpoint):
             path = path if type(path) is str else tuple(path)
             shown = None if args is None else scalars(args)
             using = tuple([(other.session.label, other.id) for other in used]) if used else ()
-            by = maker(host)
+            by = answering.get() if host.active is None else maker(host)
             observe(("call", label, pending.id, target, path, shown, size, site, by, using))
 
     def _note_other(self, pending: Pending, message: Message, size: int) -> None:

@@ -19,7 +19,7 @@ from rpclab.trace.trace import Trace
 from rpclab.views import traced
 from rpclab.workers.entrypoints import RESERVED
 from rpclab.workers.env import Env
-from rpclab.workers.objects import DurableObjectNamespace
+from rpclab.workers.objects.namespace import DurableObjectNamespace
 from rpclab.workers.worker import Worker
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub
 from rpclab.sandbox import Sandbox
 from rpclab.trace.trace import Trace
 from rpclab.views import View
-from rpclab.workers.d1 import D1Result
+from rpclab.workers.d1.database import D1Result
 from rpclab.workers.env import Env
 from rpclab.workers.worker import Worker
 

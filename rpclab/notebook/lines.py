@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from IPython.core.error import UsageError
 
 from rpclab.sandbox import BindingTarget, binding
-from rpclab.workers.objects import ObjectsTarget, objects
-from rpclab.workers.sqlite import MEMORY
+from rpclab.workers.d1.connection import MEMORY
+from rpclab.workers.objects.namespace import ObjectsTarget, objects
 
 
 class Option(NamedTuple):

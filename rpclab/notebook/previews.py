@@ -20,7 +20,9 @@ _POLICY = (
     '<meta http-equiv="Content-Security-Policy"'
     " content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">"
 )
-_FRAME = 'style="width: 100%; height: 16em; border: 1px solid #8886" title="the body"'
+_FRAME = "width: 100%; height: {}em; resize: vertical; border: 1px solid #8886"
+_LOW, _HIGH = 6, 28
+_SHORT = 400  # bytes of a page that a low frame is enough for
 _TEXT = 'style="max-height: 24em; overflow: auto"'
 
 
@@ -45,7 +47,10 @@ def _body(response: Any) -> str:
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     text = data.decode("utf-8", "replace")
     if kind == "text/html":
-        return f'<iframe sandbox srcdoc="{escape(_POLICY + text)}" {_FRAME}></iframe>'
+        # How high it is, a page without scripts cannot say.
+        style = _FRAME.format(_LOW if len(data) < _SHORT else _HIGH)
+        page = escape(_POLICY + text)
+        return f'<iframe sandbox srcdoc="{page}" style="{style}" title="the body"></iframe>'
     if kind.endswith("json"):
         with suppress(ValueError):  # then it is shown as it is
             text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rpclab.notebook.cards import CELL, CODE, FRAME, MUTED
 
 if TYPE_CHECKING:
-    from rpclab.workers.d1 import D1Result
+    from rpclab.workers.d1.database import D1Result
 
 _ROWS = 20  # that are shown
 _LONGEST = 60  # characters of a value

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rpclab.rpc.waiter import Waiter
 
 _TURNS = 256  # how often one drain goes round before the event loop has its turn
+_MESSAGES = 2000  # or how many messages it carries: a stream of small chunks has many in a turn
 
 
 class RunQueue:
@@ -161,6 +162,7 @@ class RunQueue:
             return
         self._draining = True
         note_tasks(loop)
+        messages = 0
         try:
             for _ in range(_TURNS):
                 while self._again:
@@ -171,10 +173,10 @@ class RunQueue:
                     session = self._woken.popleft()
                     if self.ambient:
                         self._cause = self._causes.pop(session, None)
-                    session.flush()
+                    messages += session.flush()
                 while self.ready:
                     self.ready.popleft().resume()
-                if not self._woken and not self._again:
+                if (not self._woken and not self._again) or messages > _MESSAGES:
                     break
         finally:
             self._draining = False

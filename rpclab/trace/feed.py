@@ -200,7 +200,8 @@ class Feed:
 
     def news(self) -> News:
         """Give the rows that are new or have changed since the last time; lists that are empty
-        are left out."""
+        are left out.
+        """
         replay, changes = self._replay, self._changes
         self._changes = {key: [] for key in changes}
         news: News = {

@@ -19,7 +19,7 @@ from rpclab.rpc.bindings import ServiceBinding
 from rpclab.sandbox import NOTEBOOK
 from rpclab.typegen.sources import Source
 from rpclab.typegen.stub import Described, Leads, Written, write_stub
-from rpclab.workers.objects import DurableObjectNamespace
+from rpclab.workers.objects.namespace import DurableObjectNamespace
 
 if TYPE_CHECKING:
     from rpclab.sandbox import Sandbox

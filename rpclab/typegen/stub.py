@@ -128,8 +128,8 @@ class _Writer:
         for name, target in described.objects.items():
             found[name] = f"typed.DurableObjectNamespace[{self._binding(name, target, 'object')}]"
         for name in described.databases:
-            found[name] = "rpclab.workers.d1.D1Database"
-            self._views.modules.add("rpclab.workers.d1")
+            found[name] = "rpclab.workers.d1.database.D1Database"
+            self._views.modules.add("rpclab.workers.d1.database")
         for name, texts in described.texts.items():
             short = all(len(text) <= _LONGEST for text in texts)
             literals = ", ".join(json.dumps(text) for text in dict.fromkeys(texts))

@@ -14,7 +14,7 @@ from rpclab.errors import UnknownEntrypointError, near, reserved_method
 if TYPE_CHECKING:
     from rpclab.workers.context import Context
     from rpclab.workers.env import Env
-    from rpclab.workers.object_state import DurableObjectState
+    from rpclab.workers.objects.state import DurableObjectState
 
 DEFAULT = "Default"
 

@@ -20,7 +20,7 @@ from rpclab.workers.entrypoints import (
     exports_of,
     refuse_reserved,
 )
-from rpclab.workers.objects import choose_objects, objects_of
+from rpclab.workers.objects.namespace import choose_objects, objects_of
 from rpclab.workers.serving import evaluate
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rpclab.rpc.bindings import ServiceBinding
     from rpclab.rpc.engine import Engine
     from rpclab.workers.env import Env
-    from rpclab.workers.objects import DurableObjectNamespace
+    from rpclab.workers.objects.namespace import DurableObjectNamespace
 
 
 class Worker:

@@ -103,7 +103,9 @@ async def test_only_posts_are_answered(chatbot):
     assert (await chatbot.fetch("webhook", "/")).status == 405
 
 
-@pytest.mark.parametrize("interaction", [{}, [], 1, {"type": 3}, {"type": 2}, {"type": 2, "data": 1}])
+@pytest.mark.parametrize(
+    "interaction", [{}, [], 1, {"type": 3}, {"type": 2}, {"type": 2, "data": 1}]
+)
 async def test_an_interaction_that_nobody_knows_is_a_bad_request(send, interaction):
     assert await send(interaction) == (400, "there is no such interaction\n")
 
@@ -119,7 +121,10 @@ async def test_a_command_is_a_method_of_the_bot(send):
 
 async def test_a_mistake_is_answered_to_its_user_alone(send):
     _, answer = await send(signer.command("roll", "21d6"))
-    assert answer["data"] == {"content": "/roll: dice look like 2d6, and are 20 at most", "flags": 64}
+    assert answer["data"] == {
+        "content": "/roll: dice look like 2d6, and are 20 at most",
+        "flags": 64,
+    }
 
 
 @pytest.mark.parametrize(

@@ -205,7 +205,9 @@ async def test_X9_who_did_something_says_the_binding_and_not_the_caller(todo, vi
     )
     await env.STRANGER.add("bread")
     await env.KNOWN.delete(1)
-    entries = [(entry["who"], entry["what"], entry["title"]) for entry in await env.HISTORY.latest()]
+    entries = [
+        (entry["who"], entry["what"], entry["title"]) for entry in await env.HISTORY.latest()
+    ]
     assert entries == [
         ("Ada", "deleted", "milk"),
         ("somebody", "added", "bread"),
@@ -254,8 +256,10 @@ async def test_a_cookie_that_was_made_up_or_is_over_opens_nothing(visitor):
     await visitor.sign_in()
     good = visitor.cookie
     until, signature = good.removeprefix("session=").split(".")
-    for cookie in (f"session={int(until) + 1}.{signature}", "session=", "session=é.é", "a;b=\x7f",
-                   f"session={until}.", "session=9999999999", good.replace("session", "other")):  # fmt: skip
+    for cookie in (
+        f"session={int(until) + 1}.{signature}", f"session={until}.", "session=9999999999",
+        "session=", "session=é.é", "a;b=\x7f", good.replace("session", "other"),
+    ):  # fmt: skip
         visitor.cookie = cookie
         assert (await visitor.get("/admin")).status == 401
     visitor.cookie = f"theme=dark; {good}"

@@ -117,8 +117,6 @@ async def test_a_call_beside_a_stream_waits_for_a_window_at_most(sandbox):
     assert max(delays) < 0.7
 
 
-
-
 async def test_a_link_that_is_cut_holds_a_stream_up_and_loses_nothing(sandbox):
     sandbox.link("notebook", "a", rtt="100ms", bandwidth="1MB/s")
     counting = sandbox.env.A.count(upload(64))

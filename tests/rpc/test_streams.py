@@ -18,8 +18,8 @@ from rpclab import (
     StreamLockedError,
     WritableStream,
 )
-from rpclab.core.flow import FIRST_WINDOW
-from rpclab.errors import READABLE_LOCKED, READER_GONE, WRITER_GONE
+from rpclab.core.flow import FIRST_WINDOW, MOST_CHUNKS
+from rpclab.errors import READER_GONE, WRITER_GONE
 
 __all__ = ["world"]
 
@@ -41,11 +41,15 @@ FAR = """
         def slow(self, *chunks):
             return ReadableStream(slowly(chunks), cancel=lambda reason: log(["cancel", reason]))
         def endless(self):
-            return ReadableStream(iter(lambda: bytes(1000), b""), cancel=lambda r: log(["cancel", r]))
+            chunks = iter(lambda: bytes(1000), b"")
+            return ReadableStream(chunks, cancel=lambda reason: log(["cancel", reason]))
         async def read(self, s, *_):
             return await s.text()
         async def read_in(self, value):
             return await value["s"].text()
+        async def swallow(self, s):
+            async for _ in s:
+                pass
         async def first(self, s):
             return await s.read()
         def later(self, s):
@@ -283,7 +287,7 @@ async def test_what_a_pipe_uses_is_locked_meanwhile(far):
 
 @pytest.mark.parametrize("how", ["read", "cancelled"])
 async def test_a_file_is_closed_when_it_was_read_or_nobody_reads_it(far, how):
-    file = tempfile.TemporaryFile()
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the stream closes it
     file.write(b"x" * 1_000_000)
     file.seek(0)
     if how == "read":
@@ -481,9 +485,7 @@ async def test_a_local_sink_whose_write_was_cancelled_can_still_be_aborted():
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
-async def test_streams_beside_a_value_that_cannot_be_sent_are_their_owners_again(
-    world, far, place
-):
+async def test_streams_beside_a_value_that_cannot_be_sent_are_their_owners_again(world, far, place):
     got = []
     streams = [ReadableStream(["a"]), ReadableStream(["b"]), WritableStream(got.append)]
     streams.insert(place, object())
@@ -674,6 +676,25 @@ async def test_a_stream_can_come_home(world, far):
     assert await nothing_left(world)
 
 
+@pytest.mark.parametrize("size", [1, 1000, 64 * 1024])
+async def test_a_call_beside_a_stream_at_full_speed_waits_for_a_window_at_most(far, size):
+    produced = [0]
+
+    def source():
+        while True:
+            produced[0] += 1
+            yield bytes(size)
+
+    reading = far.swallow(ReadableStream(source()))
+    at_once = min(FIRST_WINDOW // size + 1, MOST_CHUNKS)
+    for _ in range(20):
+        before = produced[0]
+        await far.nothing()
+        assert produced[0] - before <= 2 * at_once
+    assert produced[0] > at_once
+    del reading
+
+
 # Promises.
 
 
@@ -684,17 +705,15 @@ async def test_a_promise_of_a_stream_can_be_an_argument(world, far, middle):
 
 
 async def test_a_promised_stream_of_the_callee_itself_is_refused_with_advice(world, far):
-    for call in (far.read(far.endless()), far.fill(far.sink()), far.read_in(far.same({"s": _any()}))):
+    promised = far.same({"s": ReadableStream(["x"])})
+    for call in (far.read(far.endless()), far.fill(far.sink()), far.read_in(promised)):
         error = await failure(call)
         assert isinstance(error, StreamLockedError)
         assert "await the promise first" in error.__notes__[-1]
         del call, error
+    del promised
     assert await nothing_left(world)
     assert await far.read(await far.down("a", "b")) == "ab"
-
-
-def _any():
-    return ReadableStream(["x"])
 
 
 async def test_a_stream_is_no_target_of_pipelined_calls(world, far):

@@ -98,7 +98,7 @@ class Room(DurableObject):
     sandbox.bind(ROOMS=rpclab.objects("chat#Room"), DB=sandbox.d1(":memory:x"))
     text = types_of_sandbox(sandbox).text
     assert "    ROOMS: typed.DurableObjectNamespace[RoomObject]\n" in text
-    assert "    DB: rpclab.workers.d1.D1Database\n" in text
+    assert "    DB: rpclab.workers.d1.database.D1Database\n" in text
     assert "class RoomObject(typed.DurableObjectStub):\n    def enter(self, who: " in text
 
 

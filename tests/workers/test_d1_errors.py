@@ -6,7 +6,7 @@ import pytest
 from support.world import failure
 
 from rpclab import D1Error
-from rpclab.workers.sql_text import Statement, parameters, pointed_at, statements
+from rpclab.workers.d1.sql_text import Statement, parameters, pointed_at, statements
 
 TABLES = """
 CREATE TABLE todos (id INTEGER PRIMARY KEY, title TEXT NOT NULL);

@@ -6,7 +6,7 @@ import pytest
 from support.world import failure
 
 import rpclab
-from rpclab.workers.migrations import apply_migrations, apply_migrations_now
+from rpclab.workers.d1.migrations import apply_migrations, apply_migrations_now
 
 
 @pytest.fixture

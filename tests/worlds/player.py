@@ -312,8 +312,13 @@ class Play:
         await asyncio.sleep(seconds)
 
 
-def run(program):
-    """Run a program in a world of its own; gives what went wrong, in sentences."""
+def run(program, **options):
+    """Run a program in a world of its own; gives what went wrong, in sentences.
+
+    Args:
+        program: what to run.
+        options: of the sandbox.
+    """
     complaints = []
     handler = _Listener(complaints)
     logging.getLogger("rpclab").addHandler(handler)
@@ -321,7 +326,7 @@ def run(program):
         with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
             loop = runner.get_loop()
             loop.set_exception_handler(lambda _, context: complaints.append(str(context)))
-            runner.run(_run(program, complaints))
+            runner.run(_run(program, complaints, options))
     except (Exception, NothingLeftToWaitFor) as error:
         complaints.append(f"the driver was left by {error!r}")
     finally:
@@ -338,8 +343,8 @@ class _Listener(logging.Handler):
         self._complaints.append(record.getMessage())
 
 
-async def _run(program, complaints):
-    sandbox = rpclab.Sandbox(debug=False)
+async def _run(program, complaints, options):
+    sandbox = rpclab.Sandbox(debug=False, **options)
     latency = Random(program.seed)  # noqa: S311 - no secrets here
     sandbox.engine.connect = Links(lambda: latency.random() * program.slow).connect
     stage = Stage(program)

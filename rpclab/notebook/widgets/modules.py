@@ -1,8 +1,8 @@
 """Joins the ES modules of a view into one, for anywidget loads a single text and no other.
 
 Floor: notebook. The modules beside this file are plain ones, which a browser could load as they
-are. Joining them takes away `import … from "./other.js"` and the word `export`; so no two of them
-may have a top-level name in common, which a test checks. No tool is needed, and nothing is fetched.
+are. Each becomes a function that is called at once and gives what it exports; so their names do
+not get in one another's way. No tool is needed for it, and the page fetches nothing.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 FOLDER = Path(__file__).parent
-_LOOK = "look"  # the module that is written here, from data
-_IMPORT = re.compile(r'^import \{[^}]*\} from "\./([a-z]+)\.js";\n', re.MULTILINE)
-_EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const) )", re.MULTILINE)
+LOOK = "look"
+"""The module that is no file: `LOOK`, which it exports, is data."""
+
+_IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./([a-z]+)\.js";\n', re.MULTILINE)
+_EXPORT = re.compile(r"^export (function|class|const) (\w+)", re.MULTILINE)
 
 
 @cache
@@ -33,8 +35,8 @@ def needed(names: Iterable[str]) -> list[str]:
     found: dict[str, None] = {}
 
     def add(name: str) -> None:
-        if name not in found and name != _LOOK:
-            for other in _IMPORT.findall(text_of(name)):
+        if name not in found and name != LOOK:
+            for _, other in _IMPORT.findall(text_of(name)):
                 add(other)
             found[name] = None
 
@@ -47,14 +49,19 @@ def joined(panels: Iterable[str], look: dict[str, Any]) -> str:
     """One module that draws some panels.
 
     Args:
-        panels: the names of their modules; each exports a class `…Panel`, such as TimelinePanel.
-        look: what modules import as `LOOK` from "./look.js", which is no file: colours, lines and
-            marks, from `rpclab.trace.pictures.look`.
+        panels: the names of their modules; each exports a class, such as TimelinePanel.
+        look: colours, lines and marks, as in `rpclab.trace.pictures.look`.
     """
     panels = list(panels)
-    parts = [f"const LOOK = {json.dumps(look, separators=(',', ':'))};\n"]
-    for name in needed([*panels, "app"]):
-        parts.append(f"// {name}.js\n{_EXPORT.sub('', _IMPORT.sub('', text_of(name)))}")
-    classes = ", ".join(f"{name.title()}Panel" for name in panels)
-    parts.append(f"export default {{ render: renderer([{classes}]) }};\n")
-    return "\n".join(parts)
+    data = json.dumps(look, separators=(",", ":"))
+    modules = [f"const from_{LOOK} = {{ LOOK: {data} }};\n", *map(_as_function, needed(panels))]
+    classes = ", ".join(f"from_{name}.{name.title()}Panel" for name in panels)
+    start = f"export default {{ render: from_app.renderer([{classes}]) }};\n"
+    return "\n".join([*modules, start])
+
+
+def _as_function(name: str) -> str:
+    text = text_of(name)
+    exported = ", ".join(found for _, found in _EXPORT.findall(text))
+    body = _EXPORT.sub(r"\1 \2", _IMPORT.sub(r"const \1 = from_\2;\n", text))
+    return f"const from_{name} = (() => {{\n{body}\nreturn {{ {exported} }};\n}})();\n"

@@ -33,7 +33,7 @@ from rpclab.trace.pictures.wording import (
 )
 
 _ROW = SIZES["row"]
-_LABELS, _SITES = 0.27, 0.18  # of the width: columns for what it is, and where it was made
+_LABELS, _SITES = 0.29, 0.17  # of the width: columns for what it is, and where it was made
 _MOST = 120  # rows; beyond that, stubs made alike share one
 _THICKEST = 5  # references that make a target's bar as thick as it gets
 
@@ -189,7 +189,7 @@ class _Drawing:
         several = f" {TIMES}{len(group.stubs)}" if len(group.stubs) > 1 else ""
         held = f", {group.held} held" if several and group.held else ""
         pale = self._pale(first.made_at)
-        room = picture.width * _LABELS - 28
+        room = picture.width * _LABELS - 26
         kind = f"f-warn{pale}" if group.held else pale.strip()
         label = stub_label(first) if not several else f"{first.holder}: {first.how}{several}{held}"
         picture.text(MARGIN + 21, y + 4, elided(label, room), kind)
@@ -241,7 +241,8 @@ def _description(lifetimes: Lifetimes) -> str:
     """The picture in words."""
     held = [stub for stub in lifetimes.stubs if stub.ended is None]
     each = [
-        f"stub {stub.number}, held by {stub.holder}, made at {short_site(stub.site or 'an unknown place')}"
+        f"stub {stub.number}, held by {stub.holder},"
+        f" made at {short_site(stub.site or 'an unknown place')}"
         for stub in held[:12]
     ]
     more = [f"and {len(held) - 12} more"] if len(held) > len(each) else []

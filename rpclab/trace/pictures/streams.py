@@ -101,11 +101,11 @@ def stream_line(stream: StreamSeries, *, times: bool) -> str:
     parts = [
         f"{stream.number} {stream.sender} → {stream.receiver}: {count(stream.chunks, 'chunk')}",
         count(_sent(stream), "byte"),
-        f"at most {count(peak, 'byte')} not acknowledged",
+        f"at most {peak:,} not acknowledged",
         stream.outcome,
     ]
     if stream.held_back:
-        stopped = f"writer held back {count(len(stream.held_back), 'time')}"
+        stopped = f"held back {count(len(stream.held_back), 'time')}"
         seconds = sum(i.end - i.begin for i in stream.held_back if i.end is not None)
         parts.append(f"{stopped}, {duration(seconds)}" if times else stopped)
     return ", ".join(parts)

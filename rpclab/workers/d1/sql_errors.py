@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from rpclab.errors import D1Error, near
-from rpclab.workers.sql_text import (
+from rpclab.workers.d1.sql_text import (
     Token,
     named_parameter,
     place,

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from rpclab.core.containers import arrives_as_dict
 from rpclab.errors import near
+from rpclab.workers.d1.connection import Store
+from rpclab.workers.d1.sql_errors import check_prepared, d1_error
+from rpclab.workers.d1.sql_text import parameters
 from rpclab.workers.spellings import also_in_javascript
-from rpclab.workers.sql_errors import check_prepared, d1_error
-from rpclab.workers.sql_text import parameters
-from rpclab.workers.sqlite import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rpclab.workers.sqlite import Ran, Value
+    from rpclab.workers.d1.connection import Ran, Value
 
 _INTEGERS = range(-(2**63), 2**63)
 _CONVERSIONS = {

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rpclab.errors import D1Error
-from rpclab.workers.sql_errors import Source, check_statement
-from rpclab.workers.sql_text import statements
+from rpclab.workers.d1.sql_errors import Source, check_statement
+from rpclab.workers.d1.sql_text import statements
 
 if TYPE_CHECKING:
     from os import PathLike
 
-    from rpclab.workers.d1 import D1Database
-    from rpclab.workers.sqlite import Store
+    from rpclab.workers.d1.connection import Store
+    from rpclab.workers.d1.database import D1Database
 
 TABLE = "d1_migrations"
 

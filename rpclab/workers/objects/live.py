@@ -25,11 +25,11 @@ from rpclab.errors import NoSuchMemberError, NotCallableError, RpcError, fresh_c
 from rpclab.rpc.activity import StepInterrupted
 from rpclab.rpc.sites import note_place, place_parameters
 from rpclab.workers.entrypoints import refuse_reserved
-from rpclab.workers.gates import InputGate
-from rpclab.workers.object_state import DurableObjectState
+from rpclab.workers.objects.gates import InputGate
+from rpclab.workers.objects.state import DurableObjectState
 from rpclab.workers.serving import evaluate
-from rpclab.workers.storage import DurableObjectStorage
-from rpclab.workers.storage_values import Slot
+from rpclab.workers.storage.storage import DurableObjectStorage
+from rpclab.workers.storage.values import Slot
 
 if TYPE_CHECKING:
     import asyncio
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from rpclab.core.handles import Handle
     from rpclab.core.imports import Pending
     from rpclab.rpc.engine import Engine
-    from rpclab.workers.object_home import ObjectHome
-    from rpclab.workers.object_state import DurableObjectId
+    from rpclab.workers.objects.home import ObjectHome
+    from rpclab.workers.objects.state import DurableObjectId
 
 LONGEST_BLOCK = 30.0
 """Seconds that `block_concurrency_while` may take, as on the platform."""

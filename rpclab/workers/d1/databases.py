@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rpclab.workers.d1 import D1Database
-from rpclab.workers.sqlite import MEMORY
+from rpclab.workers.d1.connection import MEMORY
+from rpclab.workers.d1.database import D1Database
 
 if TYPE_CHECKING:
     from os import PathLike

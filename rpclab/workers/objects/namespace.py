@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import types
 
     from rpclab.core.handles import Handle
-    from rpclab.workers.object_home import ObjectHome
-    from rpclab.workers.object_state import DurableObjectId
+    from rpclab.workers.objects.home import ObjectHome
+    from rpclab.workers.objects.state import DurableObjectId
 
 
 class ObjectsTarget(NamedTuple):

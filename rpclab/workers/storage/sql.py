@@ -9,13 +9,13 @@ import sqlite3
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from rpclab.workers.d1.sql_text import statements
 from rpclab.workers.spellings import also_in_javascript
-from rpclab.workers.sql_text import statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpclab.workers.storage_rows import OwnRows
+    from rpclab.workers.storage.rows import OwnRows
 
 _REFUSED = {
     sqlite3.SQLITE_TRANSACTION: "use storage.transaction() or storage.transaction_sync()",

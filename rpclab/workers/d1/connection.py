@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
 from rpclab.errors import D1Error
 from rpclab.rpc.offload import Offload
-from rpclab.workers.sql_errors import Source, cannot_open, check_statement, d1_error, explained
-from rpclab.workers.sql_text import statements
+from rpclab.workers.d1.sql_errors import Source, cannot_open, check_statement, d1_error, explained
+from rpclab.workers.d1.sql_text import statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,7 +34,7 @@ class Ran(NamedTuple):
     Attributes:
         columns: the names of the columns; a name can stand there twice.
         rows: the rows.
-        meta: figures; see `rpclab.workers.d1.D1Meta`.
+        meta: figures; see `rpclab.workers.d1.database.D1Meta`.
     """
 
     columns: list[str]

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rpclab.codecs.data import pack, unpack
-from rpclab.workers.storage_rows import OwnRows, SharedRows
+from rpclab.workers.storage.rows import OwnRows, SharedRows
 
 if TYPE_CHECKING:
-    from rpclab.workers.storage_files import NamespaceFile, Written
+    from rpclab.workers.storage.files import NamespaceFile, Written
 
 KEY_BYTES = 2048
 """How long a key may be, in UTF-8 (rule D6)."""

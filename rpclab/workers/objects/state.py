@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from rpclab.workers.context import Exports, keep_until
 from rpclab.workers.spellings import also_in_javascript
-from rpclab.workers.storage import DurableObjectStorage
+from rpclab.workers.storage.storage import DurableObjectStorage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpclab.workers.live import LiveObject
+    from rpclab.workers.objects.live import LiveObject
 
 _HEX = re.compile(r"[0-9a-fA-F]{64}")
 _HALF = 16  # bytes of an id that are drawn; the others prove of which namespace it is

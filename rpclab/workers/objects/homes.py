@@ -8,16 +8,16 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from rpclab.workers.object_home import ObjectHome
-from rpclab.workers.objects import DurableObjectNamespace
+from rpclab.workers.objects.home import ObjectHome
+from rpclab.workers.objects.namespace import DurableObjectNamespace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from rpclab.rpc.engine import Engine
-    from rpclab.workers.live import LiveObject
-    from rpclab.workers.objects import ObjectsTarget
+    from rpclab.workers.objects.live import LiveObject
+    from rpclab.workers.objects.namespace import ObjectsTarget
     from rpclab.workers.worker import Worker
 
 

@@ -15,10 +15,10 @@ from rpclab.core.answers import Answer
 from rpclab.core.handles import Handle
 from rpclab.core.imports import RESOLVED, Import
 from rpclab.errors import RpcError, UnknownBindingError
-from rpclab.workers.live import LiveObject, ObjectHook
-from rpclab.workers.object_state import AlarmInfo, Ids
-from rpclab.workers.objects import DurableObjectStub
-from rpclab.workers.storage_files import NamespaceFile
+from rpclab.workers.objects.live import LiveObject, ObjectHook
+from rpclab.workers.objects.namespace import DurableObjectStub
+from rpclab.workers.objects.state import AlarmInfo, Ids
+from rpclab.workers.storage.files import NamespaceFile
 
 if TYPE_CHECKING:
     import asyncio
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rpclab.rpc.engine import Engine
     from rpclab.workers.context import Exports
     from rpclab.workers.env import Env
-    from rpclab.workers.object_state import DurableObjectId
+    from rpclab.workers.objects.state import DurableObjectId
     from rpclab.workers.worker import Worker
 
 RETRIES = 6

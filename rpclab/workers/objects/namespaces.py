@@ -9,13 +9,13 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rpclab.workers.objects import ObjectsTarget, objects
+from rpclab.workers.objects.namespace import ObjectsTarget, objects
 
 if TYPE_CHECKING:
     from rpclab.rpc.engine import Engine
-    from rpclab.workers.homes import ObjectHomes
-    from rpclab.workers.object_state import DurableObjectId
-    from rpclab.workers.objects import DurableObjectNamespace
+    from rpclab.workers.objects.homes import ObjectHomes
+    from rpclab.workers.objects.namespace import DurableObjectNamespace
+    from rpclab.workers.objects.state import DurableObjectId
     from rpclab.workers.worker import Worker
 
 
@@ -65,7 +65,7 @@ class Namespaces:
 
     def _object_homes(self) -> ObjectHomes:
         if self._homes is None:
-            from rpclab.workers.homes import ObjectHomes  # noqa: PLC0415 - as said above
+            from rpclab.workers.objects.homes import ObjectHomes  # noqa: PLC0415 - as said above
 
             self._homes = ObjectHomes(self.engine, self.worker, self._storage)
         return self._homes

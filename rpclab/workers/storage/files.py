@@ -27,7 +27,7 @@ from typing import Any
 from urllib.parse import quote
 
 from rpclab.errors import RpcError
-from rpclab.workers.storage_rows import OwnRows, SharedRows
+from rpclab.workers.storage.rows import OwnRows, SharedRows
 
 OPEN_FILES = 64
 """How many files of single objects are open at a time."""

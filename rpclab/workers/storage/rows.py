@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from rpclab.errors import ContextEndedError
 
 if TYPE_CHECKING:
-    from rpclab.workers.storage_files import NamespaceFile
+    from rpclab.workers.storage.files import NamespaceFile
 
 UNCHANGED: Any = object()
 

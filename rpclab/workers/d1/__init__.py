@@ -1,0 +1,4 @@
+"""D1: the database binding, on SQLite.
+
+Floor: workers.
+"""

@@ -1,0 +1,4 @@
+"""Durable Objects: one live instance for each id.
+
+Floor: workers.
+"""
