@@ -225,6 +225,18 @@ async def a_configuration_that_says_more_than_is_done(sandbox, worker):
     return caught[-1].message
 
 
+async def a_stream_that_was_sent_already(sandbox, worker):
+    stream = rpclab.ReadableStream(["once"])
+    await worker.greet(stream)
+    return await error_of(worker.greet(stream))
+
+
+async def a_stream_that_is_written_after_its_close(sandbox, worker):
+    stream = rpclab.WritableStream()
+    await stream.close()
+    return await error_of(stream.write("too late"))
+
+
 async def stubs_that_an_event_leaves_behind(sandbox, worker):
     sandbox.engine.warn_undisposed = True
     with warnings.catch_warnings(record=True) as caught:
@@ -248,6 +260,8 @@ CATALOGUE = {
     "ContextEndedError": a_target_whose_context_is_over,
     "CallCancelledError": a_call_awaited_after_its_cancellation,
     "DisconnectedError": a_sandbox_that_is_closed_meanwhile,
+    "StreamLockedError": a_stream_that_was_sent_already,
+    "StreamClosedError": a_stream_that_is_written_after_its_close,
     "UnknownBindingError": a_worker_that_is_not_deployed,
     "D1Error": a_statement_that_is_no_sql,
     "UnknownEntrypointError": an_entrypoint_that_is_not_exported,
