@@ -24,6 +24,7 @@ FOLDER = ROOT / "notebooks"
 TIMEOUT = 60  # seconds for a cell
 LANGUAGE = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"}
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+WIDGET = "application/vnd.jupyter.widget-view+json"
 KEPT = {"tags"}
 """What a cell's metadata may hold. Timings, and what editors put there, are left out."""
 
@@ -55,10 +56,13 @@ def executed(path: Path) -> str:
 
 
 def strip(notebook: Any) -> None:
-    """Take out what the content does not need: widget state, versions, timings."""
+    """Take out what the content does not need: widgets, versions, timings."""
     notebook.metadata = {"kernelspec": KERNEL, "language_info": LANGUAGE}
     for cell in notebook.cells:
         cell.metadata = {key: cell.metadata[key] for key in cell.metadata if key in KEPT}
+        for output in cell.get("outputs", ()):
+            # Its picture and its text stand beside it, and need no kernel.
+            output.get("data", {}).pop(WIDGET, None)
 
 
 def complaints(path: Path) -> list[str]:

@@ -22,8 +22,7 @@ class App {
     this.tables = new TablesPart(this.store);
     this.advice = make("ul", { class: "rl-advice" });
     this.panels = panels.map(Panel => new Panel(this));
-    this.controls = new ControlsPart(this.store, message => this.send(message), () => this.readers());
-    this.chosen = 0;
+    this.controls = new ControlsPart(this.store, message => this.send(message), () => this.readers(), () => this.panel?.controlled);
     this.root.append(this.header(), this.body(), this.said, this.scrubber.element, this.advice, this.controls.element, this.tables.element);
     this.root.addEventListener("keydown", event => this.key(event));
     this.listen();
@@ -61,7 +60,9 @@ class App {
     });
     this.pages.forEach((page, n) => { page.hidden = n !== number; });
     this.say(null);
-    this.panels[number].update();
+    this.advice.hidden = !this.panel.advised;
+    this.controls.show();
+    this.panel.update();
   }
 
   tabKey(event, number) {

@@ -104,7 +104,7 @@ export class Axis {
     const begin = this.by === "time" ? this.store.begin : 0;
     const ticks = [];
     for (let n = Math.ceil((from - begin) / step); begin + n * step <= to; n++) {
-      const text = this.by === "time" ? seconds(Math.round(n * step * 1e9) / 1e9) : `${n}`;
+      const text = this.by === "time" ? seconds(Math.round(n * step * 1e9) / 1e9) : `${n * step}`;
       if (n >= 0) ticks.push([this.pixel(begin + n * step), text]);
     }
     return ticks;

@@ -12,9 +12,10 @@ export class ControlsPart {
   /**
    * @param send sends a message to the kernel
    * @param readers gives the names of the Workers that read streams
+   * @param wanted says whether what is shown has to do with them
    */
-  constructor(store, send, readers) {
-    Object.assign(this, { store, send, readers });
+  constructor(store, send, readers, wanted) {
+    Object.assign(this, { store, send, readers, wanted });
     this.rows = new Map();
     this.body = make("div", { class: "rl-controls" });
     this.element = make("details", { class: "rl-part", open: true }, make("summary", {}, "Controls: links and readers"), this.body);
@@ -24,7 +25,7 @@ export class ControlsPart {
   show() {
     const { links, paces } = this.store.state;
     const readers = this.readers();
-    this.element.hidden = !this.store.live || !(links.length || readers.length);
+    this.element.hidden = !this.wanted() || !this.store.live || !(links.length || readers.length);
     for (const link of links) {
       this.row(`link ${link.one} ${link.other}`, () => this.linkRow(link)).update(link);
     }

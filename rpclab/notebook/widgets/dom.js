@@ -42,6 +42,9 @@ export function seconds(span) {
   return Math.abs(span) < 0.9995 ? `${four.format(span * 1e3)} ms` : `${four.format(span)} s`;
 }
 
+/** A place in the user's code without the folders that all files there share. */
+export function place(site) { return site === null ? null : site.replace(/^.*[/\\](?=[^/\\]+, line)/, ""); }
+
 /** How many of the items, in rising order of `key`, come before `limit`. */
 export function before(items, limit, key) {
   let low = 0;

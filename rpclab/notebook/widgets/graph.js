@@ -5,7 +5,7 @@ import { LOOK } from "./look.js";
 import { reach } from "./store.js";
 
 const BOX = { width: 128, height: 34 };
-const COLUMN = 260;
+const COLUMN = 300;
 const LINE = 86;
 
 export class GraphPanel {
@@ -55,9 +55,10 @@ export class GraphPanel {
     for (const place of places.values()) {
       // Columns are centred, and set off by a bit, so that lines do not run through boxes.
       place.x = 20 + BOX.width / 2 + place.column * COLUMN;
-      place.y = 40 + ((most - rows[place.column]) / 2 + place.row) * LINE + (place.column % 2) * 12;
+      place.y = 50 + ((most - rows[place.column]) / 2 + place.row) * LINE + (place.column % 2) * 12;
     }
-    return { places, width: 40 + BOX.width + (rows.length - 1) * COLUMN, height: 66 + most * LINE };
+    // Lines within the last column need room beside it.
+    return { places, width: 140 + BOX.width + Math.max(rows.length - 1, 0) * COLUMN, height: 20 + most * LINE };
   }
 
   show(graph) {
@@ -98,41 +99,42 @@ export class GraphPanel {
     draw("title", {}, label));
   }
 
+  /** The lines, those of one kind between the same two as one. */
   edges(graph, places, reached) {
-    const drawn = new Map();
     const lines = [
       ...graph.bindings.map(each => ["binding", each.holder, each.worker, `env.${each.name}${each.entrypoint && each.entrypoint !== "Default" ? ` (${each.entrypoint})` : ""}`]),
       ...graph.stubs.map(each => ["stub", each.holder, each.worker, `${each.count > 1 ? `${each.count} × ` : ""}${each.name}`]),
+      ...graph.introductions.map(each => ["introduction", each.introducer, each.receiver, `gave ${each.name}`]),
     ];
-    for (const each of graph.introductions) lines.push(["introduction", each.introducer, each.receiver, `gave ${each.name}`]);
     const together = new Map();
     for (const [kind, from, to, text] of lines) {
       const key = `${kind}|${from}|${to}`;
-      if (!together.has(key)) together.set(key, { kind, from, to, texts: new Map() });
+      if (!together.has(key)) together.set(key, { kind, from, to, one: places.get(from), other: places.get(to), texts: new Map() });
       const { texts } = together.get(key);
       texts.set(text, (texts.get(text) ?? 0) + 1);
     }
-    return [...together.values()].map(edge => this.edge(edge, places, drawn, reached));
+    const edges = [...together.values()].filter(edge => edge.one && edge.other);
+    attach(edges);
+    const taken = [...places.values()].map(at => ({ x: at.x, y: at.y, width: BOX.width + 8, height: BOX.height + 6 }));
+    const drawn = edges.map(edge => this.edge(edge, taken, reached));
+    // All texts stand above all lines.
+    return [...drawn.map(([path]) => path), ...drawn.map(([, text]) => text)];
   }
 
-  edge({ kind, from, to, texts }, places, drawn, reached) {
-    const one = places.get(from);
-    const other = places.get(to);
-    if (!one || !other) return draw("g");
-    const pair = [from, to].sort().join("|");
-    const turn = drawn.get(pair) ?? 0;
-    drawn.set(pair, turn + 1);
+  edge({ kind, from, to, texts, ends }, taken, reached) {
     const lit = !reached || ((from === this.chosen || reached.has(from)) && kind !== "introduction");
     const words = [...texts].map(([text, times]) => times > 1 && kind === "introduction" ? `${text} ×${times}` : text);
-    const text = words.length > 3 ? `${words.slice(0, 2).join(", ")}, … ${words.length - 2} more` : words.join(", ");
-    const { path, x, y } = way(one, other, turn);
+    const all = words.length > 3 ? `${words.slice(0, 2).join(", ")}, … ${words.length - 2} more` : words.join(", ");
+    const text = all.length > 34 ? `${all.slice(0, 33)}…` : all;
+    const { path, at } = curve(ends);
+    const { x, y } = free(at, text.length * 6.2 + 6, taken);
     const shape = LOOK.lines[kind];
-    return draw("g", { class: lit ? "" : "rl-dim" },
-      draw("path", {
-        d: path, "marker-end": `url(#${this.app.id}-${kind})`,
-        style: `fill:none;stroke:var(--rl-${shape.colour});stroke-width:${shape.width}${shape.dash ? `;stroke-dasharray:${shape.dash}` : ""}`,
-      }), draw("text", { x, y, "text-anchor": "middle", class: "h", style: "font-size:10px" }, text.length > 34 ? `${text.slice(0, 33)}…` : text),
-      draw("title", {}, `${from} → ${to}: ${words.join(", ")}`));
+    const dim = lit ? null : "rl-dim";
+    const title = () => draw("title", {}, `${from} → ${to}: ${words.join(", ")}`);
+    return [draw("path", {
+      d: path, "marker-end": `url(#${this.app.id}-${kind})`, class: dim,
+      style: `fill:none;stroke:var(--rl-${shape.colour});stroke-width:${shape.width}${shape.dash ? `;stroke-dasharray:${shape.dash}` : ""}`,
+    }, title()), draw("text", { x, y: y + 3.5, "text-anchor": "middle", class: lit ? "h" : "h rl-dim", style: "font-size:10px" }, text, title())];
   }
 
   tell(graph, reached) {
@@ -145,21 +147,50 @@ export class GraphPanel {
   }
 }
 
-/** A curve from the edge of one box to that of another, and where its text stands. */
-function way(one, other, turn) {
-  if (one === other) {
-    const top = one.y - BOX.height / 2;
-    return { path: `M${one.x - 20} ${top}C${one.x - 26} ${top - 30} ${one.x + 26} ${top - 30} ${one.x + 20} ${top}`, x: one.x, y: top - 24 };
+/** Give each line a place of its own on the sides of the boxes that it joins. */
+function attach(edges) {
+  const sides = new Map();
+  for (const edge of edges) {
+    const { one, other } = edge;
+    const side = Math.sign(other.column - one.column);
+    edge.self = one === other;
+    // Lines within a column run on its right, where nothing comes in from the first one.
+    edge.ends = [{ box: one, side: side || 1 }, { box: other, side: -side || 1 }];
+    edge.ends.forEach((end, n) => {
+      const key = `${end.box.x} ${end.box.y} ${end.side}`;
+      if (!sides.has(key)) sides.set(key, []);
+      sides.get(key).push({ end, towards: edge.ends[1 - n].box.y + (edge.self ? n - 0.5 : 0) });
+    });
   }
-  const same = one.column === other.column;
-  const side = Math.sign(other.column - one.column);
-  // Lines of one pair fan out to both sides; each text stands on its own line.
-  const bend = (turn % 2 ? 1 : -1) * Math.ceil((turn + 1) / 2) * (same ? 46 : 30) + (same ? 0 : 14);
-  const x = same ? one.x + Math.sign(bend) * BOX.width / 2 : one.x + side * BOX.width / 2;
-  const toX = same ? other.x + Math.sign(bend) * BOX.width / 2 : other.x - side * BOX.width / 2;
-  const middle = same ? x + bend : (x + toX) / 2;
-  const height = (one.y + other.y) / 2 + (same ? 0 : bend);
-  return { path: `M${x} ${one.y}Q${middle} ${height} ${toX} ${other.y}`, x: same ? x + bend * 0.9 : middle, y: (one.y + other.y) / 4 + height / 2 - 4 };
+  for (const side of sides.values()) {
+    side.sort((one, other) => one.towards - other.towards);
+    const step = Math.min((BOX.height - 6) / side.length, 11);
+    side.forEach(({ end }, n) => {
+      end.x = end.box.x + end.side * BOX.width / 2;
+      end.y = end.box.y + (n - (side.length - 1) / 2) * step;
+    });
+  }
+}
+
+/** The curve between two ends, and its middle. */
+function curve([one, other]) {
+  const within = one.side === other.side;
+  const reachOut = within ? 46 + Math.abs(one.y - other.y) * 0.25 : Math.abs(other.x - one.x) * 0.42;
+  const [x1, x2] = [one.x + one.side * reachOut, other.x + other.side * reachOut];
+  const at = { x: (one.x + 3 * x1 + 3 * x2 + other.x) / 8, y: (one.y + other.y) / 2 };
+  return { path: `M${one.x} ${one.y}C${x1} ${one.y} ${x2} ${other.y} ${other.x} ${other.y}`, at };
+}
+
+/** The place nearest to a point where a text of that width meets nothing that stands there. */
+function free(at, width, taken) {
+  for (let n = 0; n < 24; n++) {
+    const y = at.y + (n % 2 ? 1 : -1) * Math.ceil(n / 2) * 7;
+    const box = { x: at.x, y, width, height: 13 };
+    if (taken.some(other => Math.abs(other.x - box.x) * 2 < other.width + box.width && Math.abs(other.y - box.y) * 2 < other.height + box.height)) continue;
+    taken.push(box);
+    return box;
+  }
+  return at;
 }
 
 function heads(id) {

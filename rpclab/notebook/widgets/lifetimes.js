@@ -2,7 +2,7 @@
 import { legendOf } from "./app.js";
 import { Axis } from "./axis.js";
 import { Surface, fitted, font, line, mark } from "./canvas.js";
-import { before, count, make, markOf, seconds } from "./dom.js";
+import { before, count, make, markOf, place, seconds } from "./dom.js";
 import { LOOK } from "./look.js";
 import { Store } from "./store.js";
 
@@ -279,12 +279,12 @@ export class LifetimesPanel {
     const of = this.store.targets[stub.target - 1];
     return [`${stub.holder} holds a stub of ${of.name} in ${of.worker}`, origin(stub), `made at ${seconds(stub.made - begin)}`,
       stub.ended === null ? "still held" : `${ENDS[stub.why] ?? stub.why} at ${seconds(stub.ended - begin)}`,
-      stub.ended_site && `at ${stub.ended_site}`, stub.passed.length > 0 && `sent to ${[...new Set(stub.passed.map(each => each[2]))].join(", ")}`];
+      stub.ended_site && `at ${place(stub.ended_site)}`, stub.passed.length > 0 && `sent to ${[...new Set(stub.passed.map(each => each[2]))].join(", ")}`];
   }
 }
 
 /** How a stub came to be, in a few words. */
 function origin(stub) {
   const how = { result: `result of call ${stub.call ?? "?"}`, parameter: `parameter of call ${stub.call ?? "?"}`, dup: "a dup", local: "made here" }[stub.how] ?? stub.how;
-  return stub.site ? `${how}, ${stub.site}` : how;
+  return stub.site ? `${how}, ${place(stub.site)}` : how;
 }

@@ -1,8 +1,10 @@
 // The scrubber: a slider and buttons that step back and forth through a recording.
-import { make, seconds } from "./dom.js";
+import { draw, make, seconds } from "./dom.js";
 
+// Drawn, for not every page has a font with these signs.
 const BUTTONS = [
-  ["⏮", "first step", "Home"], ["◀", "one step back", "←"], ["▶", "one step on", "→"], ["⏭", "last step, and follow", "End"],
+  ["M2 2h2v8H2zM10.5 2v8L4.5 6z", "first step", "Home"], ["M9 2v8L3 6z", "one step back", "←"],
+  ["M3 2v8L9 6z", "one step on", "→"], ["M8 2h2v8H8zM1.5 2v8L7.5 6z", "last step, and follow", "End"],
 ];
 
 export class Scrubber {
@@ -17,8 +19,9 @@ export class Scrubber {
       oninput: () => this.slide(), onkeydown: event => this.key(event),
     });
     this.text = make("output", { class: "rl-where" });
-    const buttons = BUTTONS.map(([sign, what, key], n) => make(
-      "button", { type: "button", title: `${what} (${key})`, "aria-label": what, onclick: actions[n] }, sign));
+    const buttons = BUTTONS.map(([path, what, key], n) => make(
+      "button", { type: "button", title: `${what} (${key})`, "aria-label": what, onclick: actions[n] },
+      draw("svg", { viewBox: "0 0 12 12", width: 12, height: 12, "aria-hidden": "true" }, draw("path", { d: path, style: "fill:currentColor;stroke:none" }))));
     this.element = make("div", { class: "rl-scrubber", role: "group", "aria-label": "scrubber" },
       ...buttons.slice(0, 2), this.slider, ...buttons.slice(2), this.text);
   }

@@ -9,6 +9,7 @@ const MOST = 6; // streams that are drawn; the last ones
 
 export class StreamsPanel {
   title = "Streams";
+  controlled = true;
 
   constructor(app) {
     this.app = app;
@@ -132,14 +133,17 @@ export class StreamsPanel {
   }
 
   paintHeld(context, stream, top, bottom, palette) {
-    context.fillStyle = palette.named["warn-tint"];
+    let marked = -Infinity;
     for (const each of this.store.held) {
       if (each.stream !== stream.number) continue;
       const from = this.x(stream, each.begin);
       const to = this.x(stream, each.end ?? this.store.end);
       context.fillStyle = palette.named["warn-tint"];
       context.fillRect(from, top, Math.max(to - from, 1), bottom - top);
-      if (to - from > 12) mark(context, palette, "held back", (from + to) / 2, top + 8, 10);
+      const middle = (from + to) / 2;
+      if (middle - marked < 40) continue;
+      marked = middle;
+      mark(context, palette, "held back", middle, top + 8, 10);
     }
   }
 

@@ -13,6 +13,8 @@ export class TablesPart {
   }
 
   show(position) {
+    // Whoever steps through a recording wants to see them; closed once, they stay closed.
+    if (position !== this.store.length && !this.found) this.element.open = this.found = true;
     this.shown = position;
     if (!this.element.open) return;
     const { store } = this;

@@ -2,7 +2,7 @@
 import { legendOf } from "./app.js";
 import { Axis } from "./axis.js";
 import { Surface, arrowHead, fitted, font, haloed, line, mark } from "./canvas.js";
-import { before, bytes, count, make, seconds } from "./dom.js";
+import { before, bytes, count, make, place, seconds } from "./dom.js";
 
 const NAMES = 118; // pixels for the names of the Workers
 const TOP = 20; // for the axis
@@ -16,6 +16,8 @@ const LABELLED = 7; // the lowest row that has room for a label
 
 export class TimelinePanel {
   title = "Timeline";
+  advised = true;
+  controlled = true;
 
   constructor(app) {
     this.app = app;
@@ -45,7 +47,7 @@ export class TimelinePanel {
       ["line release", "what is given back: stubs, results"],
       ["line stream", "a chunk of a stream"],
       ["mark raised", "it raised"], ["mark cancelled", "given up by its caller"], ["mark lost", "lost with its session"],
-      ["mark deployed", "a version was deployed"],
+      ["mark deployed", "a version was deployed"], ["mark link", "a link changed"],
       ["line moment", "the moment of the scrubber; what came later is pale"],
     ]));
   }
@@ -248,7 +250,7 @@ export class TimelinePanel {
       const lane = this.place.get(note.workers[0]);
       const x = this.axis.x(note.moment + 1, note.time);
       if (lane === undefined || x < NAMES || x > this.axis.right) continue;
-      mark(context, palette, note.kind === "deployed" ? "deployed" : "held back", x, this.base(lane), 9);
+      mark(context, palette, note.kind, x, this.base(lane), 9);
     }
   }
 
@@ -497,7 +499,7 @@ export class TimelinePanel {
       `made at ${seconds(call.made - begin)}`, took && `result after ${took}`, ran && `ran ${ran}`,
       call.pipelined_on !== null && `pipelined on (${call.pipelined_on})`,
       call.using.length > 0 && `uses ${call.using.map(n => `(${n})`).join(", ")}`,
-      call.by !== null && `made by (${call.by})`, call.site];
+      call.by !== null && `made by (${call.by})`, place(call.site)];
   }
 }
 

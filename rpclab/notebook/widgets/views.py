@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 
 from rpclab.notebook.widgets.channel import channels
+from rpclab.notebook.widgets.hearing import ours
 from rpclab.notebook.widgets.modules import FOLDER, joined
 from rpclab.trace.pictures.look import CLASS, LOOK, css
 
@@ -40,10 +41,12 @@ class LiveView(anywidget.AnyWidget):  # type: ignore[misc]
     def __init__(self, recording: Recording, sandbox: Sandbox | None = None) -> None:
         super().__init__()
         self._channel = channels.of(recording, sandbox)
-        self.on_msg(self._receive)
+        self.on_msg(lambda _, message, __: self.heard(message))
+        if self.comm is not None:
+            ours[self.comm.comm_id] = self
 
-    def _receive(self, _: Any, message: dict[str, Any], __: Any) -> None:
-        # This may be another thread, or a task beside a cell that awaits.
+    def heard(self, message: dict[str, Any]) -> None:
+        """Take a message of the page in; on any thread, also while a cell awaits."""
         channels.soon(lambda: self._act(message))
 
     def _act(self, message: dict[str, Any]) -> None:
