@@ -1,0 +1,97 @@
+"""What the README and the guides show is run, cell by cell, and prints what stands below it."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from support.kernels import Kernel
+
+ROOT = Path(__file__).parents[1]
+PAGES = [
+    ROOT / "README.md",
+    *(
+        ROOT / "docs" / f"{name}.md"
+        for name in ("streams", "http", "d1", "durable-objects", "distances")
+    ),
+]
+"""The pages whose Python is run, all of it from top to bottom, each in a kernel of its own."""
+
+CODE = re.compile(r"^```python\n(.*?)^```\n(?:\n*```text\n(.*?)^```)?", re.DOTALL | re.MULTILINE)
+FILE = re.compile(r"`([\w/-]+\.(?:py|toml))`")
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+
+
+class Block(NamedTuple):
+    line: int
+    code: str
+    shows: str | None
+
+
+def blocks(path):
+    """The Python of a page, with the text that follows at once: what it is to show."""
+    page = path.read_text("utf-8")
+    for found in CODE.finditer(page):
+        yield Block(page.count("\n", 0, found.start()) + 2, found[1], found[2])
+
+
+def shown(output):
+    """What a reader sees of a cell: what it prints, its value, the error without its traceback."""
+    error = (output.error or "").rpartition("\n\n")[2]
+    parts = [output.stdout.rstrip("\n"), output.value or "", error]
+    return "\n".join(part for part in parts if part)
+
+
+def is_cell(block):
+    """Whether it runs in a notebook; else it is a script."""
+    return "asyncio.run(" not in block.code
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_the_cells_of_a_page_run_and_show_what_it_says(path, tmp_path):
+    with Kernel(sys.executable, tmp_path) as kernel:
+        kernel.run(f"%cd -q {tmp_path}\n%load_ext rpclab")
+        for block in filter(is_cell, blocks(path)):
+            output = kernel.run(block.code)
+            where = f"{path.name}:{block.line}"
+            if block.shows is None:
+                assert output.error is None, f"{where}\n{output.error}"
+            else:
+                assert shown(output) == block.shows.rstrip("\n"), where
+
+
+def test_the_script_of_the_readme_runs_and_prints_what_it_says(tmp_path):
+    [script] = [block for block in blocks(PAGES[0]) if not is_cell(block)]
+    worker = next(b.code for b in blocks(PAGES[0]) if b.code.startswith("%%worker"))
+    (tmp_path / "counter.py").write_text(worker.partition("\n")[2], "utf-8")
+    command = [sys.executable, "-c", script.code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.stderr, done.stdout) == ("", script.shows)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*ROOT.glob("*.md"), *ROOT.glob("*/*.md")],
+    ids=lambda path: path.relative_to(ROOT).as_posix(),
+)
+def test_links_lead_to_files_that_are_there(path):
+    links = [link for link in LINK.findall(path.read_text("utf-8")) if "://" not in link]
+    assert not [link for link in links if not (path.parent / link).exists()]
+
+
+def test_the_readme_leads_to_every_tutorial_and_guide():
+    links = {PAGES[0].parent / link for link in LINK.findall(PAGES[0].read_text("utf-8"))}
+    wanted = {*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("docs/*.md")}
+    assert not {path.name for path in wanted - links}
+
+
+def test_the_architecture_names_files_that_are_there():
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    there = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("[rt]*/**/*.py")}
+    assert not {name for name in FILE.findall(page) if not ends_one(name, there)}
+
+
+def ends_one(name, paths):
+    return any(f"/{path}".endswith(f"/{name}") for path in paths)
