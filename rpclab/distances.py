@@ -137,7 +137,7 @@ class Distances:
                 "unlimited" takes the limit away.
             jitter: how much longer a message may take at most, one way. Order is kept.
             up: False cuts the link: messages wait until it is mended.
-            seed: of the jitter; the same seed gives the same delays.
+            seed: of the jitter; with the same seed the same delays begin anew.
 
         Returns:
             The link. Its `rtt`, `bandwidth`, `jitter` and `up` can be set.

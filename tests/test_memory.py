@@ -170,7 +170,12 @@ async def test_streams_of_small_chunks_leave_memory_flat_and_the_tables_empty(wa
         async def flow(chunks):
             got = []
             if way == "written":
-                sink = rpclab.WritableStream(lambda chunk: got.append(len(chunk)))
+
+                async def write(chunk):
+                    await asyncio.sleep(0)
+                    got.append(len(chunk))
+
+                sink = rpclab.WritableStream(write)
                 await worker.fill(sink, chunks, 1000)
             else:
                 stream = await worker.down(chunks, 1000)

@@ -1,4 +1,4 @@
-"""What must be sent before a message can be packed: a property is read, the pipe of a stream opened.
+"""What is sent before a message can be packed: a property is read, the pipe of a stream opened.
 
 Floor: core.
 """

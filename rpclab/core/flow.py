@@ -29,7 +29,7 @@ MOST_CHUNKS = 1024
 
 _GAIN = 2.0
 _MEMORY, _MEMORY_TRIPS = 10.0, 30
-"""Seconds, and round trips, after which the shortest one is measured anew: the longer of the two."""
+"""Seconds, and round trips, after which the shortest is measured anew: the longer of the two."""
 
 _RATE_MEMORY, _RATE_MEMORY_TRIPS = 1.0, 2
 """For how many seconds, and round trips, a rate counts at least: likewise."""

@@ -1,8 +1,8 @@
 """Streams that came in and are passed on: each chunk goes on by itself.
 
-Floor: core. The Worker in the middle neither reads nor buffers: it hands a chunk on as it comes, and
-the acknowledgement back when it comes. So flow control is between the two ends of the line, over
-any number of Workers; and as with a stub that was introduced (rule W5), the line outlives the
+Floor: core. The Worker in the middle neither reads nor buffers: it hands a chunk on as it comes,
+and the acknowledgement back when it comes. So flow control is between the two ends of the line,
+over any number of Workers; and as with a stub that was introduced (rule W5), the line outlives the
 context that passed the stream on.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rpclab.core.answers import Answer
     from rpclab.core.imports import Import
     from rpclab.core.session import Session
-    from rpclab.core.streams import Inlet, Outlet
+    from rpclab.core.streams import Arrived, Inlet, Outlet
 
 
 class PipeRelay:
@@ -68,19 +68,7 @@ class PipeRelay:
         """Hand on what has come, and the end after it."""
         pipe = self._pipe
         while pipe.chunks and not self._over:
-            arrived = pipe.pop()
-            host = self._session.host
-            if host.special:
-                write = host.apart(
-                    arrived.answer, lambda: self._send(WRITE, [arrived.chunk]), self._session.keeper
-                )
-            else:
-                write = self._send(WRITE, [arrived.chunk])
-            arrived.give_back()
-            _pass_back(write, arrived.answer)
-            if write.state == REJECTED:
-                # What comes after a chunk that could not be handed on must not be read.
-                self._unread(write.value)
+            self._hand(pipe.pop())
         if self._over or not (pipe.ended or pipe.error):
             return
         self._over = True
@@ -90,6 +78,19 @@ class PipeRelay:
             for note in getattr(pipe.error, "__notes__", [])[:1]:
                 self._send(ABORT, [note])
         self._entry.drop()
+
+    def _hand(self, arrived: Arrived) -> None:
+        host, answer = self._session.host, arrived.answer
+
+        def send() -> Pending:
+            return self._send(WRITE, [arrived.chunk])
+
+        write = host.apart(answer, send, self._session.keeper) if host.special else send()
+        arrived.give_back()
+        _pass_back(write, answer)
+        if write.state == REJECTED:
+            # What comes after a chunk that could not be handed on must not be read.
+            self._unread(write.value)
 
     def _send(self, operation: str, args: list[Any]) -> Pending:
         session = self._session

@@ -322,11 +322,13 @@ class Pipe(Hook):
         ended: whether all have come.
         error: why no more will come, where that is not all.
         taken: whether a message has mentioned it.
+        awaited: the reader, while it waits: it must not be forgotten then.
         relay: what hands the chunks on, where the stream was passed on.
     """
 
     __slots__ = (
-        "_buffered", "_inlet", "chunks", "ended", "error", "number", "relay", "session", "taken",
+        "_buffered", "_inlet", "awaited", "chunks", "ended", "error", "number", "relay", "session",
+        "taken",
     )  # fmt: skip
 
     def __init__(self, session: Session, number: int) -> None:
@@ -334,6 +336,7 @@ class Pipe(Hook):
         self.session = session
         self.number = number
         self.taken = False
+        self.awaited: Inlet | None = None
         self.ended = False
         self.error: BaseException | None = None
         self.relay: Callable[[], None] | None = None

@@ -76,7 +76,7 @@ class Links:
             one: the name of an end.
             other: the name of the other.
             cities: whether the names are those of cities.
-            seed: of the jitter of a new link.
+            seed: of the jitter; the delays begin anew with it.
             changes: for `Link.change`.
 
         Raises:
@@ -89,8 +89,7 @@ class Links:
         links = self._roads if cities else self._own
         link = links.get(pair)
         if link is None:
-            link = self._road(pair) if cities else Link(one, other, clock=self._engine)
-            link.changed = self._tell
+            link = self._road(pair) if cities else self._cable(one, other)
         if seed is not None:
             link.seed = seed
         link.change(**changes)
@@ -129,16 +128,38 @@ class Links:
             self._roads[pair] = self._road(pair)
         return self._roads[pair]
 
+    def _cable(self, one: str, other: str) -> Link:
+        link = Link(one, other, clock=self._engine)
+        link.changed = self._tell
+        return link
+
     def _road(self, pair: Pair) -> Link:
         road = Link(*pair, clock=self._engine)
-        road.changed = self._tell
         road.change(rtt=SAME_CITY if pair[0] == pair[1] else round_trip(*pair))
+        road.changed = self._tell_of_road
         return road
 
     def _tell(self, link: Link) -> None:
         """Tell those who watch that a link is another one now."""
         if self._engine.observe is not None:
             self._engine.observe(("link", *link.ends, str(link)))
+
+    def _tell_of_road(self, road: Link) -> None:
+        """Likewise of a link between cities: it is that of the Workers that talk along it."""
+        if self._engine.observe is not None:
+            for pair in self._talking_along(road):
+                self._engine.observe(("link", *pair, str(road)))
+
+    def _talking_along(self, road: Link) -> Iterator[Pair]:
+        for session in self._engine.sessions():
+            peer = session.peer
+            if peer is None:
+                continue
+            here, there = session.keeper.worker, peer.keeper.worker
+            places = [self._places.get(name, "") for name in (here, there)]
+            # Both ends of a session are listed; one of them tells.
+            if here < there and (here, there) not in self._own and _pair(*places) == road.ends:
+                yield here, there
 
     # Sending along them.
 

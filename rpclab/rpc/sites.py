@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from rpclab.core.handles import Handle
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-_MACHINERY = (_PACKAGE, os.path.dirname(os.path.abspath(traceback.__file__)) + os.sep + "asyncio")
+_LIBRARY = os.path.dirname(os.path.abspath(traceback.__file__)) + os.sep
+# `async with sandbox.event()` ends in contextlib, and not where the user wrote it.
+_MACHINERY = (_PACKAGE, f"{_LIBRARY}asyncio", f"{_LIBRARY}contextlib.py")
 _LOOP_STEP = asyncio.Handle._run.__code__
 _INNER = {FunctionType: "__wrapped__", MethodType: "__func__", partial: "func"}
 
@@ -43,7 +45,7 @@ def is_ours(filename: str) -> bool:
 
 
 def is_machinery(filename: str) -> bool:
-    """Whether a file belongs to rpclab, or to the event loop under it."""
+    """Whether a file belongs to rpclab, or to what stands between it and the user's code."""
     return filename.startswith(_MACHINERY)
 
 

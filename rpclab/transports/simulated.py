@@ -55,7 +55,7 @@ class Link:
     def __init__(self, one: str, other: str, *, clock: Clock, seed: int = 0) -> None:
         self.ends = (one, other)
         self.changed: Callable[[Link], None] | None = None
-        self.seed = seed
+        self._seed = seed
         self._clock = clock
         self._rtt = 0.0
         self._bandwidth = math.inf
@@ -63,6 +63,17 @@ class Link:
         self._cut_at: float | None = None
         self._stood_still = 0.0
         self._lanes: list[Lane] = []
+
+    @property
+    def seed(self) -> int:
+        """The seed of the jitter; setting it begins the row of delays anew."""
+        return self._seed
+
+    @seed.setter
+    def seed(self, value: int) -> None:
+        self._seed = value
+        for lane in self._lanes:
+            lane.begin_jitter()
 
     @property
     def rtt(self) -> float:
@@ -221,7 +232,8 @@ class Lane:
     def __init__(self, link: Link, deliver: Deliver, name: str) -> None:
         self._link = link
         self._deliver = deliver
-        self._random = Random(f"{link.seed} {name}")  # noqa: S311 - delays are no secrets
+        self._name = name
+        self.begin_jitter()
         self._sending: deque[_Flight] = deque()
         self._flying: deque[_Flight] = deque()
         self._free = -math.inf  # since when the sender has sent all before
@@ -232,6 +244,10 @@ class Lane:
 
     def __len__(self) -> int:
         return len(self._sending) + len(self._flying)
+
+    def begin_jitter(self) -> None:
+        """Begin the row of delays that the seed of the link gives."""
+        self._random = Random(f"{self._link.seed} {self._name}")  # noqa: S311 - no secrets
 
     def send(self, seen: int, frames: list[bytes]) -> None:
         """Send a batch; to be a session's `send`."""

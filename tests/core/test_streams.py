@@ -27,6 +27,7 @@ from rpclab.errors import (
     WRITER_GONE,
     DataCloneError,
     DisconnectedError,
+    MessageTooLargeError,
     RemoteProtocolError,
 )
 
@@ -214,6 +215,21 @@ def test_a_stream_that_is_passed_on_goes_chunk_by_chunk_and_so_do_its_credits(pa
     source.outlet.close()
     pair.host.turn()
     assert back.read() == [...]
+    pair.host.turn()
+    assert pair.tables == EMPTY
+
+
+def test_nothing_is_read_behind_a_chunk_that_could_not_be_handed_on(pair, main):
+    source = Source()
+    back = pair.settle(pair.main.call("same", source))
+    pair.server._codec._limits = Limits(message_bytes=500)
+    for size in (10, 1000, 20):
+        source.outlet.write(bytes(size))
+    pair.host.turn()
+    chunk, error = back.read()
+    assert len(chunk) == 10
+    assert is_gone(error, READABLE_BROKEN)
+    assert isinstance(source.outlet.error, MessageTooLargeError)
     pair.host.turn()
     assert pair.tables == EMPTY
 

@@ -34,7 +34,24 @@ async def test_round_trips_are_seconds_on_links_of_a_second(program):
     async with far_apart() as sandbox:
         trace, seconds = await traced(sandbox, program)
     assert (trace.round_trips, trace.saved) == PROGRAMS[program]
-    assert seconds == trace.round_trips
+    assert seconds == trace.round_trips == trace.seconds
+
+
+async def test_the_critical_path_stands_beside_the_count():
+    async with far_apart() as sandbox:
+        sandbox.link("a", "b", rtt="40ms")
+        with sandbox.trace() as trace:
+            await sandbox.env.A.relay(1, 2)
+    assert trace.summary().startswith("2 round trips in 1.04 s; nothing was pipelined")
+
+
+async def test_a_real_clock_tells_no_times_for_they_differ_from_run_to_run(sandbox):
+    sandbox.deploy("a", source=SERVICE)
+    env = sandbox.bind(A="a")
+    with sandbox.trace() as trace:
+        await env.A.add(1, 2)
+    assert trace.seconds is None
+    assert trace.summary().startswith("1 round trip; nothing was pipelined")
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)

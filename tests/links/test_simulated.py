@@ -77,6 +77,18 @@ def test_the_same_seed_gives_the_same_delays_and_another_one_others():
     assert times_with(name="a→b") != times_with(name="b→a")
 
 
+def test_setting_the_seed_begins_the_delays_anew():
+    wire = Wire(jitter=0.5)
+    taken = []
+    for number, seed in enumerate([1, 1, 2]):
+        wire.link.seed = seed
+        wire.send(b"x")
+        wire.clock.advance(1)
+        taken.append(wire.times[-1] - number)
+    assert taken[0] == pytest.approx(taken[1])
+    assert taken[0] != pytest.approx(taken[2])
+
+
 def test_a_shorter_latency_acts_on_what_is_under_way():
     wire = Wire(rtt=20)
     wire.send(b"x")

@@ -1,4 +1,4 @@
-"""Streams as an application uses them: reading, writing, sending on, failing, and leaving nothing."""
+"""Streams as an application uses them: read, written, sent on, failing, and leaving nothing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,22 @@ FAR = """
         finally:
             log("source closed")
 
+    class Target(RpcTarget):
+        def stream(self, number):
+            return ReadableStream([str(number)])
+        async def read(self, s):
+            return await s.text()
+
     class Default(WorkerEntrypoint):
+        def target(self):
+            return Target()
+        def with_kept(self, stub, way):
+            self.kept = stub.dup()
+            return ReadableStream(slowly("ab", 100)) if way == "down" else WritableStream()
+        def attempt_later(self, s):
+            async def read():
+                log(await attempt(s.text()))
+            self.ctx.wait_until(read())
         def down(self, *chunks):
             return ReadableStream(chunks or ["a", "b", "c"], cancel=lambda r: log(["cancel", r]))
         def slow(self, *chunks):
@@ -445,6 +460,25 @@ async def test_a_writer_that_waits_is_woken_when_the_stream_is_aborted(far):
     await asyncio.sleep(1)
     await sink.abort()
     assert isinstance(await failure(writing), StreamClosedError)
+    assert asyncio.get_running_loop().time() < 10
+
+
+async def test_a_small_chunk_does_not_overtake_a_large_one_that_waits(world, far):
+    first, chunks = asyncio.Event(), []
+
+    async def write(chunk):
+        await first.wait()
+        chunks.append(len(chunk))
+
+    sink = await far.same(WritableStream(write))
+    large = asyncio.create_task(sink.write(bytes(400_000)))
+    await asyncio.sleep(1)
+    small = asyncio.create_task(sink.write(b"small"))
+    await asyncio.sleep(1)
+    first.set()
+    await asyncio.gather(large, small)
+    await sink.close()
+    assert chunks == [65536] * 6 + [400_000 - 6 * 65536, 5]
 
 
 async def test_a_write_that_was_cancelled_leaves_the_stream_open(world, far):
@@ -691,6 +725,10 @@ async def test_a_call_beside_a_stream_at_full_speed_waits_for_a_window_at_most(f
         before = produced[0]
         await far.nothing()
         assert produced[0] - before <= 2 * at_once
+    for _ in range(20):
+        before = produced[0]
+        await asyncio.sleep(0)  # the event loop has its turn, too
+        assert produced[0] - before <= 4 * MOST_CHUNKS
     assert produced[0] > at_once
     del reading
 
@@ -701,6 +739,17 @@ async def test_a_call_beside_a_stream_at_full_speed_waits_for_a_window_at_most(f
 async def test_a_promise_of_a_stream_can_be_an_argument(world, far, middle):
     assert await far.read(middle.down("other session")) == "other session"
     assert await middle.read(far.down("a", "b")) == "ab"
+    assert await nothing_left(world)
+    await far.keep(middle.endless())
+    await asyncio.sleep(1)
+    assert str(world.log[0][1]) == READER_GONE  # it was the callee's, whose context has ended
+
+
+async def test_a_stream_that_was_not_sent_yet_can_be_mapped(world, far):
+    async with await far.target() as target:
+        numbers = far.same([1, 2])
+        texts = await numbers.map(lambda number: target.read(target.stream(number)))
+    assert texts == ["1", "2"]
     assert await nothing_left(world)
 
 
@@ -734,6 +783,44 @@ async def test_when_the_writers_context_ends_the_reader_learns_it(world, far):
     assert world.log[0] == ["got", b"x"]
     assert str(world.log[1][1]) == WRITER_GONE
     assert str(await failure(sink.write(b"y"))) == WRITER_GONE
+
+
+async def test_a_context_that_ends_tells_its_source_and_the_reader(world, far):
+    reasons = []
+
+    async def slow():
+        while True:
+            await asyncio.sleep(10)
+            yield b"x"
+
+    async with world.event():
+        await far.attempt_later(ReadableStream(slow(), cancel=reasons.append))
+        await asyncio.sleep(25)
+    assert await nothing_left(world)
+    assert str(reasons[0]) == "its execution context ended"
+    assert isinstance(world.log[0], DisconnectedError)
+
+
+@pytest.mark.parametrize("way", ["down", "sink", "aborted"])
+async def test_the_context_of_a_stream_ends_when_that_is_through(world, far, way):
+    """What the context had kept is disposed then."""
+    disposed = []
+
+    class Kept(rpclab.RpcTarget):
+        def dispose(self):
+            disposed.append(way)
+
+    stream = await far.with_kept(Kept(), way)
+    await asyncio.sleep(60)
+    assert disposed == []
+    if way == "down":
+        assert await stream.text() == "ab"
+    elif way == "sink":
+        await stream.close()
+    else:
+        await stream.abort()
+    assert await nothing_left(world)
+    assert disposed == [way]
 
 
 async def test_disposing_a_promise_before_its_stream_arrives_cancels_that(world, far):
@@ -773,12 +860,11 @@ async def test_a_call_that_is_cancelled_lets_go_of_its_streams(world, far):
 
 
 async def test_a_deadline_bounds_reading(world, far):
+    stream = await far.slow("a", "b", "c", "d")
     with pytest.raises(TimeoutError):
         async with rpclab.deadline(25):
-            stream = await far.slow("a", "b", "c", "d")
-            got = [await stream.read(), await stream.read()]
-            await stream.read()
-    assert got == [b"a", b"b"]
+            await stream.bytes()
+    assert await stream.read() == b"c"
     await stream.cancel()
     assert await nothing_left(world)
 

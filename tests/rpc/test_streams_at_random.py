@@ -59,8 +59,7 @@ class Plan:
         self.disturbed = self.breaks_after is not None or self.stops_after is not None
 
 
-class Broke(Exception):
-    """What a source or sink of these tests raises."""
+Broke = IndexError  # what a source or sink of these tests raises; it keeps its class on the way
 
 
 async def source(plan):
@@ -113,8 +112,8 @@ async def write(sandbox, plan):
         async with stream:
             async for chunk in source(plan):
                 await stream.write(chunk)
-    except Exception as error:
-        assert plan.disturbed, error
+    except Broke:
+        assert plan.disturbed
     else:
         assert closed == [True]
     return bytes(got)
@@ -122,7 +121,7 @@ async def write(sandbox, plan):
 
 async def play(sandbox, seed):
     """Run one stream, and check what came out."""
-    plan = Plan(random.Random(seed))
+    plan = Plan(random.Random(seed))  # noqa: S311 - each run is the same
     got = await (write if plan.writable else read)(sandbox, plan)
     assert plan.data.startswith(got), seed
     if not plan.disturbed:

@@ -143,18 +143,20 @@ class Pump:
 
 async def room(outlet: Outlet, size: int) -> None:
     """Wait until a chunk of that size may be sent, or the stream is through."""
-    flow = outlet.flow
-    if outlet.done or flow.fits(size):
+    if _goes_on(outlet, size):
         return
     host: Any = outlet.session.host
-    observe = host.observe
-    if observe is not None:
-        observe(("stalled", outlet.session.label, outlet.id))
-    while not (outlet.done or flow.fits(size)):
+    if host.observe is not None:
+        host.observe(("stalled", outlet.session.label, outlet.id))
+    while not _goes_on(outlet, size):
         await StreamWaiter.on(outlet)
-    if observe is not None:
-        observe(("resumed", outlet.session.label, outlet.id))
+    if host.observe is not None:  # others may watch by now, or nobody
+        host.observe(("resumed", outlet.session.label, outlet.id))
     note_credit(outlet)
+
+
+def _goes_on(outlet: Outlet, size: int) -> bool:
+    return outlet.done or outlet.flow.fits(size)
 
 
 def note_credit(outlet: Outlet) -> None:

@@ -223,14 +223,19 @@ class InletSource:
         paces = paces_of(inlet)
         if paces:
             await self._keep(paces)
-        while not inlet.pipe.ready:
-            await StreamWaiter.on(inlet)
+        pipe = inlet.pipe
+        while not pipe.ready:
+            pipe.awaited = inlet
+            try:
+                await StreamWaiter.on(inlet)
+            finally:
+                pipe.awaited = None
         chunk = inlet.take()
         self._last = (asyncio.get_running_loop().time(), size_of(chunk)) if paces else None
         return chunk
 
     async def _keep(self, paces: dict[str, float]) -> None:
-        """Wait as long as the last chunk takes a reader of that pace, which may change meanwhile."""
+        """Wait as long as the last chunk takes a reader of that pace, which may change."""
         reader = self.inlet.pipe.session.name.partition("→")[0]
         while self._last is not None:
             taken, size = self._last
