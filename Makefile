@@ -67,5 +67,5 @@ clean:  ## remove the environments
 .venv-ik%/.ready: .venv/.dev
 	@sed 's/^ipykernel==.*/ipykernel==$*/' requirements/lab.txt > .venv/ipykernel-$*.txt
 	@tools/setup venv .venv-ik$* -c .venv/ipykernel-$*.txt \
-	    anywidget ipykernel ipywidgets msgpack nest-asyncio2
+	    anywidget ipykernel ipywidgets msgpack multidict nest-asyncio2 python-dotenv python-multipart yarl
 	@touch $@
