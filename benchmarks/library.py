@@ -18,6 +18,7 @@ GROUP = 1000
 REFERENCES = 100_000
 HELD = 20_000
 CHAIN = 10
+EVENTS = 10_000
 
 SOURCE = """
 import tracemalloc
@@ -213,6 +214,20 @@ async def recording(seconds: float) -> Figures:
         return await rates(steps, operations=GROUP, seconds=seconds)
 
 
+async def timeline(_: float) -> Figures:
+    """Ask for the first picture that this process draws; what it imports for that is included."""
+    async with deployed(record=True) as (sandbox, api):
+        assert sandbox.recording is not None
+        target = await api.target()
+        while len(sandbox.recording) < EVENTS:
+            node = await target.node()
+            await node.next().next().depth()
+            await rpclab.gather(*[target.add(number, 2) for number in range(10)])
+        start = perf_counter()
+        rpclab.views.timeline(sandbox.recording).svg()
+        return {"rpclab": perf_counter() - start}
+
+
 if __name__ == "__main__":
     answer(
         {
@@ -227,5 +242,6 @@ if __name__ == "__main__":
             "references": references,
             "memory": memory,
             "recording": recording,
+            "timeline": timeline,
         }
     )

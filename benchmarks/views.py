@@ -1,4 +1,4 @@
-"""How smooth the live views are: a page with 10,000 events, and the kernel's share at 1,000 a second.
+"""How smooth the live views are: with 10,000 events; and the kernel's share at 1,000 a second.
 
     python -m benchmarks.views
 
@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 import rpclab
 from rpclab.notebook.widgets.channel import Channel
-from rpclab.notebook.widgets.views import VIEWS
+from rpclab.notebook.widgets.live import VIEWS
 
 CHROMIUM = os.environ.get("RPCLAB_CHROMIUM") or "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -81,7 +81,7 @@ MEASURE = """async ([esm, text]) => {
 # the program itself takes is the same in both, and taken off.
 KERNEL = """
 import asyncio, time
-from rpclab.notebook.widgets.views import TabsView
+from rpclab.notebook.widgets.live import TabsView
 sandbox.deploy("busy", source=SOURCE)
 env = sandbox.bind(BUSY="busy")
 

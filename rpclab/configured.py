@@ -5,12 +5,12 @@ Floor: sandbox.
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from rpclab.config import WorkerConfig, load_configs
 from rpclab.errors import ConfigError, ConfigWarning, UnknownEntrypointError
@@ -99,7 +99,7 @@ def _database(declared: Database, sandbox: Sandbox) -> D1Database:
         database = sandbox.d1(f"{MEMORY}{declared.key}")
     else:
         (folder / "d1").mkdir(parents=True, exist_ok=True)
-        name = re.sub(r"[^\w.-]", "_", declared.key)
+        name = quote(declared.key, safe="")  # two keys never mean the same file
         database = sandbox.d1(folder / "d1" / f"{name}.sqlite")
     if declared.migrations_dir is not None:
         apply_migrations_now(database, declared.migrations_dir, table=declared.migrations_table)

@@ -414,7 +414,7 @@ class Sandbox(Distances, Namespaces, Viewed):
         engine.ledger = outer or Ledger()
         recording = recording_of(engine)
         engine.special += 1
-        trace = Trace(recording, engine.ledger)
+        trace = Trace(recording, engine.ledger, engine.guest.time if engine.guest else None)
         try:
             yield trace
         finally:

@@ -44,7 +44,7 @@ FLOORS = [
     Floor(
         {"notebook"},
         SCRIPTS | TOP | {"config", "rpclab", "typegen"},
-        {"IPython", "traitlets"},
+        {"IPython", "anywidget", "traitlets"},
     ),
     # The package itself: it gives out names, and hands `%load_ext` on to the notebook's floor.
     Floor({"rpclab"}, SCRIPTS | TOP | {"notebook"}),

@@ -67,6 +67,12 @@ def test_it_holds_no_widget_state_and_nothing_of_a_machine(notebook):
         assert cell["metadata"].keys() <= {"tags"}
 
 
+def test_no_output_needs_a_widget_that_is_gone(notebook):
+    for cell in cells(notebook, "code"):
+        for output in cell["outputs"]:
+            assert "application/vnd.jupyter.widget-view+json" not in output.get("data", {})
+
+
 def test_every_cell_was_run_once_from_top_to_bottom(notebook):
     code = cells(notebook, "code")
     assert [cell["execution_count"] for cell in code] == [*range(1, len(code) + 1)]

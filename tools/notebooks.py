@@ -70,6 +70,8 @@ def complaints(path: Path) -> list[str]:
     notebook = nbformat.read(path, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     found = []
+    if any(WIDGET in output.get("data", ()) for cell in code for output in cell.outputs):
+        found.append("an output names a widget, which would hide the picture beside it")
     if "widgets" in notebook.metadata:
         found.append("it holds widget state, and its pages would need a network")
     if [cell.execution_count for cell in code] != [*range(1, len(code) + 1)]:

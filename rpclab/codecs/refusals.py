@@ -8,6 +8,7 @@ from __future__ import annotations
 import array
 import datetime as dt
 import enum
+import io
 import os
 import re
 import uuid
@@ -117,6 +118,8 @@ def _advice(value: Any, kind: type) -> str:
         return "send dataclasses.asdict(value), or derive the class from rpclab.RpcTarget"
     if hasattr(kind, "__await__"):
         return "await it first"
+    if isinstance(value, io.IOBase):
+        return "wrap it in ReadableStream, or send what it reads"
     if hasattr(kind, "__next__"):
         return "send list(value)"
     return "derive the class from rpclab.RpcTarget to send a stub of it, or send its data as a dict"

@@ -29,7 +29,8 @@ class SendFirst(Exception):  # noqa: N818 - not an error: it asks for a message 
     """
 
     def __init__(self, value: Any, send: Callable[[], Ahead]) -> None:
-        super().__init__()
+        # It is read where nothing can go ahead: in an error, or the reason of a cancel.
+        super().__init__("streams and properties stand in the arguments or result of a call")
         self.value = value
         self.send = send
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from rpclab.errors import CALL_CONTEXT_ENDED, ContextEndedError
 
 if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
     from rpclab.core.answers import Answer
     from rpclab.core.handles import Handle
     from rpclab.core.hooks import TargetHook
@@ -59,7 +61,7 @@ class ExecutionContext:
         self._owned: dict[Handle, None] | None = None
         self._pending: dict[Pending, None] | None = None
         self._running: dict[Answer, None] | None = None
-        self._streams: dict[End, None] | None = None
+        self._streams: MutableMapping[End, None] | None = None
         self._targets: dict[TargetHook, None] | None = None
 
     def __repr__(self) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rpclab.core.announcement import Announcement
 from rpclab.core.answers import Answer
 from rpclab.core.endpoint import Endpoint
-from rpclab.core.events import answered, failure
+from rpclab.core.events import SMALL, answered, failure, scalar
 from rpclab.core.hooks import TargetHook
 from rpclab.core.imports import PENDING
 from rpclab.core.messages import (
@@ -57,8 +57,12 @@ class Exporter(Endpoint):
                     self.awake()
                 if self._acknowledges:
                     self._unacknowledged.append(answer.id)
-                if host.observe is not None:
-                    host.observe(answered(self.label, answer, len(frame)))
+                keep = host.keep
+                if keep is not None:
+                    clock = host.clock
+                    if type(value) not in SMALL:
+                        value = scalar(value)
+                    keep((clock(), "result", self.label, answer.id, value, len(frame)))
                 return True
         outgoing, encode = self.outgoing, self._encode
         outgoing.context = answer.context or self.keeper
@@ -155,7 +159,8 @@ class Exporter(Endpoint):
                 frame = self._encode([PIPE, pipe.number, reason_of(reason)], [])
             except Exception as failure:
                 self.outgoing.withdraw()
-                error = RpcError(f"{type(reason).__name__} that could not be sent: {failure}")
+                kind = type(reason_of(reason)).__name__
+                error = RpcError(f"{kind} that could not be sent: {failure}")
                 frame = self._encode([PIPE, pipe.number, error], [])
             self.send_frame(frame)
             if self.host.observe is not None:
@@ -258,7 +263,7 @@ class Exporter(Endpoint):
     def _receive_map(self, message: Message) -> None:
         _, call, target, path, captures, program, *options = message
         hook = self.exports.get(target)
-        if call <= self._last_call or hook is None:
+        if call <= self._last_call or hook is None or len(self.exports) > self._most_exports:
             raise self._bad_call(call, target)
         self._last_call = call
         answer = self.exports[call] = Answer(self, call, self.incoming.handles)

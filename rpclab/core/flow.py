@@ -98,6 +98,8 @@ class FlowController:
         """
         sent_at, acknowledged_then, acknowledged_at, size = token
         now = self._now()
+        if not 0.0 <= held < math.inf:
+            held = 0.0  # the peer says it, and no time is like that
         self.in_flight -= size
         self.chunks -= 1
         self._acknowledged += size

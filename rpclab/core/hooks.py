@@ -251,7 +251,8 @@ class TargetHook(Hook):
         target = self.target
         named = target if is_function(target) else type(target)
         name = getattr(named, "__qualname__", type(target).__qualname__)
-        return ("target", name, None, not self._all_places())
+        # Where a local function or class was written says its line; pictures have little room.
+        return ("target", name.rpartition("<locals>.")[2], None, not self._all_places())
 
     def exported(self, session: Session, export_id: int) -> None:
         # Nearly every stub is introduced once, and needs no list for that.

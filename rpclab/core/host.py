@@ -57,6 +57,13 @@ class Host(Protocol):
     observe: Observer | None
     """Takes the events of `Session` while somebody records, else None."""
 
+    keep: Observer | None
+    """The same for what happens with each call, in fewer steps: takes an event that has its time,
+    as `clock` gives it, in front."""
+
+    clock: Callable[[], float]
+    """Gives the time of an event, in seconds."""
+
     special: int
     """Whether calls carry options at present: a deadline, or the marks of a trace."""
 
@@ -69,6 +76,9 @@ class Host(Protocol):
     active: Answer | None
     """While there is an observer: the call whose method runs at this very moment, up to where it
     first waits."""
+
+    calling_site: Callable[[], str | None] | None
+    """Finds where a session was called from, some frames away; None while nobody wants to know."""
 
     sites: bool
     """Whether somebody wants to know where stubs are made: see `site`."""
@@ -148,9 +158,6 @@ class Host(Protocol):
 
     def binding(self, handle: Handle) -> object:
         """Wrap a handle as a binding."""
-
-    def calling_site(self) -> str | None:
-        """The same for a session that makes a call, which is some frames away from the user's."""
 
     def site(self) -> str | None:
         """The cell or file and line that called into rpclab, while somebody records."""

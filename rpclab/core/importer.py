@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.core.ahead import SendFirst
 from rpclab.core.endpoint import Endpoint
-from rpclab.core.events import answering, called, maker, scalars
+from rpclab.core.events import SMALL, answering, called, maker, scalars
 from rpclab.core.imports import PENDING, REJECTED, RESOLVED, Import, Pending
 from rpclab.core.messages import (
     CALL,
@@ -90,7 +90,7 @@ class Importer(Endpoint):
         if not context.long:
             context.started(pending)
         if self.host.noting:
-            self._note(pending, target, path, None if args is None else values, len(frame))
+            self._note(pending, target, path, args, len(frame))
         self._outbox.append(frame)
         return pending
 
@@ -210,25 +210,30 @@ class Importer(Endpoint):
     def _note(self, pending: Pending, target: int, path: Any, args: Any, size: int) -> None:
         """Tell those who watch of a plain call on its way out, and where it was made."""
         host = self.host
+        calling_site, keep = host.calling_site, host.keep
         site = None
-        if host.sites:
-            site = host.calling_site()
+        if calling_site is not None:
+            site = calling_site()
             pending.noted = site, CALL, path, args is None
-        observe = host.observe
-        if observe is not None:
-            label, used = self.label, self.outgoing._used
+        if keep is not None:
+            clock, label, used = host.clock, self.label, self.outgoing._used
             path = path if type(path) is str else tuple(path)
-            shown = None if args is None else scalars(args)
+            for value in args or ():
+                if type(value) not in SMALL:
+                    args = scalars(args)
+                    break
             using = tuple([(other.session.label, other.id) for other in used]) if used else ()
             by = answering.get() if host.active is None else maker(host)
-            observe(("call", label, pending.id, target, path, shown, size, site, by, using))
+            call, at = pending.id, clock()
+            keep((at, "call", label, call, target, path, args, size, site, by, using))
 
     def _note_other(self, pending: Pending, message: Message, size: int) -> None:
         """The same of any message that makes a promise."""
         host = self.host
+        calling_site = host.calling_site
         site = None
-        if host.sites:
-            site = host.calling_site()
+        if calling_site is not None:
+            site = calling_site()
             pending.noted = site, message[0], message[3], message[4] is None
         if host.observe is not None:
             using = tuple([(other.session.label, other.id) for other in self.outgoing._used])

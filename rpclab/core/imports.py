@@ -138,7 +138,9 @@ class Pending(Import):
     """
 
     # What every call reads has a slot; it costs less than half of what a class's default does.
-    __slots__ = ("__dict__", "_followers", "context", "state", "upstream", "value", "waiters")
+    __slots__ = (
+        "__dict__", "_followers", "context", "noted", "state", "upstream", "value", "waiters",
+    )  # fmt: skip
 
     # Defaults stand on the class: most promises need none of these of their own.
     introductions = 1
@@ -150,7 +152,6 @@ class Pending(Import):
     unanswered = 0
     disposed = False
     detoured = False
-    noted: tuple[str | None, int, Any, bool] | None = None
     size = 0
     arrival: list[int] | None = None
     ends: list[End] | None = None
@@ -161,6 +162,7 @@ class Pending(Import):
         self.context = context
         self.state = PENDING
         self.value: Any = None
+        self.noted: tuple[str | None, int, Any, bool] | None = None
         self.upstream: Pending | None = None
         self.waiters: tuple[Resumable, ...] | None = None
         self._followers: list[Callable[[], None]] | None = None

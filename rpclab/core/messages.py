@@ -113,6 +113,7 @@ def _is_options(options: object) -> bool:
     return (
         (keywords is None or (type(keywords) is dict and all(type(k) is str for k in keywords)))
         and type(options.get(DEADLINE, 0.0)) in (float, int)
+        and options.get(DEADLINE, 0.0) >= 0  # which nan is not, and no clock could wait for it
         and type(options.get(NODE, 0)) is int
     )
 

@@ -42,9 +42,10 @@ class Session(Importer, Exporter):
         if self.closed is not None:
             return
         incoming, decode, limit = self.incoming, self._decode, self.limits.message_bytes
-        observe = self.host.observe
-        if observe is not None:
-            observe(("arrived", self.label, len(frames)))
+        host = self.host
+        keep = host.keep
+        if keep is not None:
+            keep((host.clock(), "arrived", self.label, len(frames)))
         frames.reverse()
         try:
             while frames:
@@ -76,9 +77,9 @@ class Session(Importer, Exporter):
             return
         finally:
             frames.reverse()
-            if observe is not None:
+            if keep is not None:
                 self.latest = None
-                observe(("applied", self.label, len(frames)))
+                keep((host.clock(), "applied", self.label, len(frames)))
             # What came in belongs to whoever took it; to remember it here would keep it alive.
             if self.incoming.references:
                 self.incoming.begin()

@@ -45,7 +45,7 @@ class SinkHook(Hook):
         unsent: called if the message that mentions it is not sent.
     """
 
-    __slots__ = ("_busy", "_over", "_queue", "_sink", "_told", "_unsent")
+    __slots__ = ("_busy", "_over", "_queue", "_sink", "_told", "_unsent", "_waiting")
 
     context: ExecutionContext
 
@@ -54,6 +54,7 @@ class SinkHook(Hook):
         self._unsent = unsent
         self._sink = sink
         self._queue: deque[tuple[str, list[Any], Answer, float]] = deque()
+        self._waiting = 0  # bytes of the chunks in the queue
         self._busy = False
         self._over = False
         self._told = False
@@ -67,12 +68,22 @@ class SinkHook(Hook):
             answer.reject(operation)
             return
         answer.context = self.context  # it owns the streams in a chunk
+        session = answer.session
+        if session is not None and self._waiting + answer.size > session.limits.stream_buffer:
+            error = lost(WRITER_GONE)
+            error.add_note("the other side sent more than was asked for")
+            answer.reject(error, remote=False)
+            if not self._over:
+                self._abort()
+            return
+        self._waiting += answer.size
         self._queue.append((operation, args, answer, self.context.host.now()))
         self._next()
 
     def _next(self) -> None:
         while self._queue and not self._busy:
             operation, args, answer, since = self._queue.popleft()
+            self._waiting -= answer.size
             if answer.state != PENDING:
                 continue
             if self._over or self.context.ended:

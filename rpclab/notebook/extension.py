@@ -82,7 +82,8 @@ class Extension:
         self._listen("pre_run_cell", cells.about_to_run)
         displays = Displays(shell, self.sandbox, lambda: bool(magics.show_html))
         displays.install()
-        self._undo += [displays.uninstall, hide_our_frames(shell), show_live(), hear_controls(shell)]
+        self._undo += [displays.uninstall, hide_our_frames(shell)]
+        self._undo += [show_live(), hear_controls(shell)]
 
     def _attend_to_the_loop(self) -> None:
         shell = self._shell

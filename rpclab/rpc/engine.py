@@ -24,7 +24,7 @@ from rpclab.rpc import deadlines
 from rpclab.rpc.activity import Activity, StepInterrupted
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.deadlines import Deadline, current_deadline
-from rpclab.rpc.observing import Observed
+from rpclab.rpc.observing import Observed, no_clock
 from rpclab.rpc.run_queue import RunQueue
 from rpclab.rpc.sites import calling_site, note_place, place_parameters, trim
 from rpclab.rpc.stubs import RpcPromise, RpcStub
@@ -107,6 +107,7 @@ class Engine(RunQueue, Observed):
         While there are no sessions.
         """
         self.loop = self.guest = None
+        self.clock = no_clock
         self.scheduled = False
         if virtual:
             from rpclab.rpc.guest import GuestLoop  # noqa: PLC0415 - for those who need it
@@ -114,6 +115,12 @@ class Engine(RunQueue, Observed):
             # What has no place on a virtual clock is refused by name.
             self.loop = self.guest = GuestLoop()  # type: ignore[abstract]
             self.guest.awaited = self._awaited_outside
+            self.use_clock_of(self.guest)
+
+    def _adopt(self, loop: asyncio.AbstractEventLoop) -> asyncio.AbstractEventLoop:
+        adopted = super()._adopt(loop)
+        self.use_clock_of(adopted)
+        return adopted
 
     def _awaited_outside(self) -> bool:
         return any(
@@ -436,8 +443,6 @@ class Engine(RunQueue, Observed):
         """The running task goes on after the chunk that this write has brought."""
         if self.ledger is not None:
             self.ledger.took(answer)
-
-    calling_site = staticmethod(calling_site)
 
     def site(self) -> str | None:
         """Where rpclab was called from, while somebody records."""

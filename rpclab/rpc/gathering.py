@@ -62,10 +62,13 @@ async def gather(*awaitables: Awaitable[Any], return_exceptions: bool = False) -
 
 def _note(pendings: list[Pending]) -> None:
     """Tell those who watch that all these were awaited."""
-    for session in dict.fromkeys(map(_SESSION, pendings)):
-        if session.host.observe is not None:
-            ids = map(_ID, [pending for pending in pendings if pending.session is session])
-            session.host.observe(("awaited", session.label, tuple(ids)))
+    sessions = dict.fromkeys(map(_SESSION, pendings))
+    for session in sessions:
+        host, among = session.host, pendings
+        if host.keep is not None:
+            if len(sessions) > 1:
+                among = [pending for pending in pendings if pending.session is session]
+            host.keep((host.clock(), "awaited", session.label, tuple(map(_ID, among))))
 
 
 def dispose(value: Any) -> None:

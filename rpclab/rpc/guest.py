@@ -35,6 +35,7 @@ QUIET = 32
 
 _PASSES = 100  # of the guest in one turn, before the host goes on
 _LAST_JUMPS = 1000  # after the end, for code that tidies up
+_CANCELLED = 100  # timers that may lie about; more of them go when they are the most
 
 _EMPTY = Context()
 
@@ -55,6 +56,7 @@ class GuestLoop(asyncio.AbstractEventLoop):
         self._now = 0.0
         self._ready: deque[asyncio.Handle] = deque()
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._cancelled = 0
         self._numbers = count()
         self._from_threads: deque[asyncio.Handle] = deque()
         self._outside: deque[asyncio.Handle] = deque()
@@ -196,13 +198,16 @@ class GuestLoop(asyncio.AbstractEventLoop):
         timers = self._timers
         while timers and timers[0][0] <= self._now:
             timer = heapq.heappop(timers)[2]
-            if not timer.cancelled():
+            if timer.cancelled():
+                self._cancelled -= 1
+            else:
                 self._ready.append(timer)
         self._drop_cancelled()
 
     def _drop_cancelled(self) -> None:
         while self._timers and self._timers[0][2].cancelled():
             heapq.heappop(self._timers)
+            self._cancelled -= 1
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -283,7 +288,13 @@ class GuestLoop(asyncio.AbstractEventLoop):
         return timer
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        del handle  # it is dropped when its time comes
+        # One that has left the heap, and waits for its turn, may be counted too: that does no harm.
+        del handle
+        self._cancelled += 1
+        if self._cancelled > max(_CANCELLED, len(self._timers) // 2):
+            self._timers = [timer for timer in self._timers if not timer[2].cancelled()]
+            heapq.heapify(self._timers)
+            self._cancelled = 1  # this one, which is marked when this returns
 
     def create_future(self) -> asyncio.Future[Any]:
         return asyncio.Future(loop=self)

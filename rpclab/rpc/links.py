@@ -166,6 +166,7 @@ class Links:
     def connect(self, one: Session, other: Session, again: Again) -> None:
         """Join two sessions; to be an engine's `connect`."""
         memory.connect(one, other, again)
+        self._drop_closed()
         self._join(one)
         self._join(other)
 
@@ -180,8 +181,12 @@ class Links:
         engine.moved = self.rearm
         for session in engine.sessions():
             self._join(session)
+        self._drop_closed()
+
+    def _drop_closed(self) -> None:
+        """Forget the lanes of sessions that have ended by themselves, once the other end knows."""
         for session, lane in list(self._lanes.items()):
-            if session.closed is not None:
+            if session.closed is not None and not len(lane):
                 lane.close()
                 del self._lanes[session]
 

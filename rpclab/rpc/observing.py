@@ -6,11 +6,16 @@ Floor: rpc.
 from __future__ import annotations
 
 import logging
+import time
 from asyncio.base_events import BaseEventLoop
-from asyncio.events import _get_running_loop
 from typing import TYPE_CHECKING, Any
 
+from rpclab.rpc.sites import calling_site
+
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from collections.abc import Callable
+
     from rpclab.core.answers import Answer
     from rpclab.core.host import Observer
     from rpclab.rpc.engine import Engine
@@ -19,30 +24,40 @@ if TYPE_CHECKING:
 log = logging.getLogger("rpclab")
 
 
+def no_clock() -> float:
+    """The time before there is a loop."""
+    return 0.0
+
+
 class Observed:
     """Something that observers can watch.
 
     Attributes:
         observe: takes events; None while nobody watches, so that nothing has to be called.
+        keep: takes those of each call, with their time in front; see `core.host.Host`.
+        clock: gives the time of events.
         noting: whether there is an observer, or places in the user's code are noted.
+        calling_site: finds where a session was called from, while places are noted.
         active: while observed, the call whose method runs at this very moment.
     """
 
     def __init__(self) -> None:
         self.observe: Observer | None = None
+        self.keep: Observer | None = None
+        self.clock: Callable[[], float] = no_clock
         self.noting = False
         self.active: Answer | None = None
-        self._sites = False
+        self.calling_site: Callable[[], str | None] | None = None
         self._watchers: list[Observer] = []
 
     @property
     def sites(self) -> bool:
         """Whether places in the user's code are noted."""
-        return self._sites
+        return self.calling_site is not None
 
     @sites.setter
     def sites(self, noted: bool) -> None:
-        self._sites = noted
+        self.calling_site = calling_site if noted else None
         self._tell(self._watchers)
 
     def watch(self, observer: Observer) -> None:
@@ -53,35 +68,39 @@ class Observed:
         """Give it no more events. It need not be there any more."""
         self._tell([other for other in self._watchers if other is not observer])
 
+    def use_clock_of(self, loop: AbstractEventLoop) -> None:
+        """Take the times of events from a loop."""
+        # A plain loop asks the clock of the system, which can be asked directly.
+        is_plain = type(loop).time is BaseEventLoop.time
+        before, self.clock = self.clock, time.monotonic if is_plain else loop.time
+        self._tell(self._watchers)
+        if before is no_clock:
+            for watcher in self._watchers:
+                if hasattr(watcher, "begin_at"):
+                    watcher.begin_at(self.clock())
+
     def _tell(self, watchers: list[Observer]) -> None:
         self._watchers = watchers
-        self.observe = self._guarded(watchers) if watchers else None
-        self.noting = self._sites or self.observe is not None
+        doors = [self._doors(watcher) for watcher in watchers]
+        self.observe = _each([observe for observe, _ in doors])
+        self.keep = _each([keep for _, keep in doors])
+        self.noting = self.sites or self.observe is not None
 
-    def _guarded(self, watchers: list[Observer]) -> Observer:
-        if len(watchers) == 1:
-            only = watchers[0]
-            # A recording raises nothing, and is called with each message.
-            take: Observer | None = getattr(only, "take", None)
-            if take is not None:
-                return take
+    def _doors(self, watcher: Observer) -> tuple[Observer, Observer]:
+        """What takes the events of an observer, and those with their time in front."""
+        use_clock = getattr(watcher, "use_clock", None)
+        if use_clock is not None:
+            # A recording, which raises nothing, and is called with each message.
+            use_clock(self.clock)
+            return watcher.take, watcher.keep  # type: ignore[attr-defined]
 
-            def tell(event: tuple[Any, ...]) -> None:
-                try:
-                    only(event)
-                except Exception as error:  # the session goes on
-                    self._drop(only, error)
+        def tell(event: tuple[Any, ...]) -> None:
+            try:
+                watcher(event)
+            except Exception as error:  # the session goes on
+                self._drop(watcher, error)
 
-            return tell
-
-        def tell_all(event: tuple[Any, ...]) -> None:
-            for watcher in watchers:
-                try:
-                    watcher(event)
-                except Exception as error:  # as above
-                    self._drop(watcher, error)
-
-        return tell_all
+        return tell, lambda event: tell(event[1:])
 
     def _drop(self, watcher: Observer, error: Exception) -> None:
         self.unwatch(watcher)
@@ -92,13 +111,20 @@ def recording_of(engine: Engine) -> Recording:
     """Begin a recording of what happens from now on."""
     from rpclab.trace.recording import Recording  # noqa: PLC0415 - for those who record
 
-    guest = engine.guest is not None
-    recording = Recording(now=engine.now, is_monotonic=lambda: not guest and is_plain())
+    recording = Recording()
     engine.watch(recording)
     return recording
 
 
-def is_plain() -> bool:
-    """Whether the running loop has the clock of the system, which can be asked in one step."""
-    loop = _get_running_loop()
-    return loop is not None and type(loop).time is BaseEventLoop.time
+def _each(doors: list[Observer]) -> Observer | None:
+    """Give what hands an event to each of these; None if there are none."""
+    if not doors:
+        return None
+    if len(doors) == 1:
+        return doors[0]
+
+    def tell_all(event: tuple[Any, ...]) -> None:
+        for tell in doors:
+            tell(event)
+
+    return tell_all

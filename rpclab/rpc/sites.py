@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import traceback
 from functools import partial
+from sys import _getframe
 from types import CodeType, FrameType, FunctionType, MethodType, TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -23,14 +23,32 @@ _MACHINERY = (_PACKAGE, f"{_LIBRARY}asyncio", f"{_LIBRARY}contextlib.py")
 _LOOP_STEP = asyncio.Handle._run.__code__
 _INNER = {FunctionType: "__wrapped__", MethodType: "__func__", partial: "func"}
 
-_Places = tuple[CodeType, dict[int, tuple[str | None, str]] | None]
 _MANY = 2000
 _CALLS = 5  # of a session's call: the frames of whatever it was made on, and of the session
-_places: dict[int, _Places] = {}
-"""By the `id` of a code object: that, and by instruction the name of its file and the place; None
-for machinery."""
+_places: dict[int, dict[int, Any]] = {}
+"""By the `id` of a code object, and by instruction, the places found so far; under `_CODE` that
+object itself, so that the `id` stays its own. Nothing stands here for machinery."""
 
-names: dict[str, str] = {}
+_CODE = -1
+
+
+class _Names(dict[str, str]):
+    """Names of files; with another name the places found so far are void."""
+
+    def __setitem__(self, filename: str, name: str) -> None:
+        super().__setitem__(filename, name)
+        _places.clear()
+
+    def __delitem__(self, filename: str) -> None:
+        super().__delitem__(filename)
+        _places.clear()
+
+    def clear(self) -> None:
+        super().clear()
+        _places.clear()
+
+
+names: dict[str, str] = _Names()
 """Names for files that have none a user would know: the notebook floor puts its cells here."""
 
 
@@ -55,29 +73,28 @@ def calling_site(depth: int = _CALLS) -> str | None:
     Args:
         depth: how many frames under this one are rpclab's for certain.
     """
-    frame: FrameType | None = sys._getframe(depth)
-    # Beyond the loop's own frame stands who started the loop, and not who called.
-    while frame is not None and (code := frame.f_code) is not _LOOP_STEP:
-        found = _places.get(id(code))
-        if found is None:
-            found = _new_places(code)
-        places = found[1]
+    frame: FrameType | None = _getframe(depth)
+    while frame is not None:
+        code = frame.f_code
+        places = _places.get(id(code))
         if places is not None:
-            known = places.get(frame.f_lasti)
-            name = names.get(code.co_filename)
-            if known is None or known[0] is not name:
-                known = name, place(code.co_filename, frame.f_lineno)
-                places[frame.f_lasti] = known
-            return known[1]
+            found: str | None = places.get(frame.f_lasti)
+            if found is not None:
+                return found
+        # Beyond the loop's own frame stands who started the loop, and not who called.
+        if code is _LOOP_STEP:
+            break
+        if not is_machinery(code.co_filename):
+            return _new_place(code, frame)
         frame = frame.f_back
     return None
 
 
-def _new_places(code: CodeType) -> _Places:
+def _new_place(code: CodeType, frame: FrameType) -> str:
     if len(_places) > _MANY:  # each run of a cell makes a code object
         _places.clear()
-    found: _Places = (code, None if is_machinery(code.co_filename) else {})
-    _places[id(code)] = found
+    found = place(code.co_filename, frame.f_lineno)
+    _places.setdefault(id(code), {_CODE: code})[frame.f_lasti] = found
     return found
 
 

@@ -1,8 +1,8 @@
 """What the application holds of the other side: stubs, promises, properties.
 
-Floor: rpc. Their local names are `dup`, `dispose`, `on_broken`, on promises `map`, and dunders;
-every other name is remote, and `stub["name"]` reaches those too. Nothing that a debugger, a
-display or a copy does with one sends a message.
+Floor: rpc. Their local names are `dup`, `dispose`, `on_broken`, dunders, and on promises `map` and
+`add_done_callback`; every other name is remote, and `stub["name"]` reaches those too. Nothing that
+a debugger, a display or a copy does with one sends a message.
 """
 
 from __future__ import annotations
@@ -121,6 +121,10 @@ class RpcProperty(Remote):
     def map(self, function: Callable[[Any], Any]) -> RpcPromise:
         """Read the property, and map its value at the callee (see `RpcPromise.map`)."""
         return self.__read__().map(function)
+
+    def add_done_callback(self, *_: object, **__: object) -> NoReturn:
+        """Refuse: a property is no Future (see `RpcPromise.add_done_callback`)."""
+        raise _no_future(self)
 
 
 class Held(Remote):
@@ -253,8 +257,8 @@ class RpcPromise(Remote):
             if host.loop is not loop or not host.scheduled:
                 host.attend(loop)
             yield Waiter(host, (pending,), loop)
-        if host.observe is not None:
-            host.observe(("awaited", pending.session.label, (pending.id,)))
+        if host.keep is not None:
+            host.keep((host.clock(), "awaited", pending.session.label, (pending.id,)))
         if host.ledger is not None:
             host.ledger.awaited(pending)
         if pending.state == REJECTED:
@@ -315,6 +319,14 @@ class RpcPromise(Remote):
             TypeError: always.
         """
         raise no_dup("await the promise, and dup() the stub it gives")
+
+    def add_done_callback(self, *_: object, **__: object) -> NoReturn:
+        """Refuse: a promise is no Future (rule C2), and `asyncio.wait` would wait for ever.
+
+        Raises:
+            TypeError: always. A remote method of that name is `promise["add_done_callback"]`.
+        """
+        raise _no_future(self)
 
     def on_broken(self, callback: Callable[[BaseException], None]) -> Callable[[], None]:
         """Call `callback(error)` once if the call fails; at once if it has.
@@ -448,6 +460,12 @@ def no_dup(advice: str) -> TypeError:
     """Build the error of rule C16, with advice."""
     error = TypeError("'dup' is a reserved method and cannot be called over RPC.")
     error.add_note(advice)
+    return error
+
+
+def _no_future(value: object) -> TypeError:
+    error = TypeError(f"{_article(value)} is no Future and has no callbacks")
+    error.add_note("give asyncio.wait a task: asyncio.ensure_future(…)")
     return error
 
 

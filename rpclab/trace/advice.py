@@ -9,8 +9,10 @@ called in between can have been computed from what was awaited.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 from rpclab.core.events import Call
@@ -25,6 +27,9 @@ _COMMON = (None, True, False, 0, 1, -1, "")
 """Values that say nothing of where they came from."""
 
 _LARGE, _LONG = 1000, 4
+
+
+_MADE_AT, _AWAITED_AT = attrgetter("made_at"), attrgetter("awaited_at")
 
 
 def advice(recording: Iterable[Any]) -> tuple[Advice, ...]:
@@ -63,16 +68,16 @@ class _Flow:
         for stub in replay.stubs:
             if stub.how == "result":
                 self._origins.setdefault(stub.key, stub)
-        passed = _passed_with(events)
-        done: list[CallState] = []
+        self._made = replay.calls
+        passed, givers = _passed_with(events), _Givers(replay.calls)
         for call in replay.calls:
-            for source in self._sources(call, passed.get(call.made_at, ()), done):
-                if source.number not in self.next_of and self._can_go(source, call, done):
+            givers.go_on(call.made_at)
+            for source in self._sources(call, passed.get(call.made_at, ()), givers):
+                if source.number not in self.next_of and self._can_go(source, call):
                     self.next_of[source.number] = call.number
-            done.append(call)
 
     def _sources(
-        self, call: CallState, passed: Iterable[int], before: list[CallState]
+        self, call: CallState, passed: Iterable[int], givers: _Givers
     ) -> Iterator[CallState]:
         """The calls whose results this one was made on or with."""
         stubs = [self._origins.get((call.sent.session, call.sent.target))]
@@ -83,12 +88,12 @@ class _Flow:
             if stub is not None and stub.call is not None:
                 yield stub.call
         for value in getattr(call.sent, "args", None) or ():
-            source = None if _is_common(value) else _giver(value, call, before)
+            source = None if _is_common(value) else givers.of(value, call)
             # A small number may stand there by chance, unless it was awaited in that very line.
             if source is not None and (_is_telling(value) or source.sent.site == call.sent.site):
                 yield source
 
-    def _can_go(self, source: CallState, call: CallState, before: list[CallState]) -> bool:
+    def _can_go(self, source: CallState, call: CallState) -> bool:
         """Whether the await of `source` can go, and `call` be made on or with its promise."""
         if (
             source.awaited_at is None
@@ -99,10 +104,11 @@ class _Flow:
             or source.by is not call.by
         ):
             return False
-        between = [
-            other for other in before if other.made_at > source.awaited_at and other.by is call.by
-        ]
-        return _is_stub(source) or all(_takes_nothing(other) for other in between)
+        if _is_stub(source):
+            return True
+        first = bisect_right(self._made, source.awaited_at, key=_MADE_AT)
+        between = map(self._made.__getitem__, range(first, call.number - 1))
+        return all(_takes_nothing(other) for other in between if other.by is call.by)
 
     def groups(self) -> list[list[CallState]]:
         """Calls that could travel together: each is made on or with those before it."""
@@ -128,18 +134,37 @@ def _passed_with(events: list[Any]) -> dict[int, list[int]]:
     return found
 
 
-def _giver(value: Any, call: CallState, before: list[CallState]) -> CallState | None:
-    """The last call whose awaited result is, or has as a member, that very value."""
-    for source in reversed(before):
-        answer = source.answer
-        if type(answer) is not ev.CallReturned or source.by is not call.by:
-            continue
-        if source.awaited_at is None or source.awaited_at > call.made_at:
-            continue
-        values = [answer.value, *(item for _, item in answer.members or ())]
-        if any(type(item) is type(value) and item == value for item in values):
-            return source
-    return None
+class _Givers:
+    """Who gave a value: the results that were awaited by a moment, and their members."""
+
+    def __init__(self, calls: list[CallState]) -> None:
+        self._waiting = _by_await(calls)
+        self._found: dict[tuple[int, type, Any], CallState] = {}
+
+    def go_on(self, moment: int) -> None:
+        """Take in what was awaited by then."""
+        while self._waiting and _AWAITED_AT(self._waiting[-1]) <= moment:
+            source = self._waiting.pop()
+            answer = source.answer
+            if type(answer) is ev.CallReturned:
+                for value in (answer.value, *(item for _, item in answer.members or ())):
+                    known = self._found.get(_key(value, source))
+                    if known is None or known.number < source.number:
+                        self._found[_key(value, source)] = source
+
+    def of(self, value: Any, call: CallState) -> CallState | None:
+        """The last call, by the same method as this one, that gave that very value."""
+        return self._found.get(_key(value, call))
+
+
+def _by_await(calls: list[CallState]) -> list[CallState]:
+    """Those that were awaited; the first that was stands last."""
+    awaited = [call for call in calls if call.awaited_at is not None]
+    return sorted(awaited, key=_AWAITED_AT, reverse=True)
+
+
+def _key(value: Any, call: CallState) -> tuple[int, type, Any]:
+    return id(call.by), type(value), value
 
 
 def _is_common(value: Any) -> bool:
@@ -167,14 +192,11 @@ def _takes_nothing(call: CallState) -> bool:
 
 def _advice(group: list[CallState], next_of: dict[int, int]) -> Advice | None:
     levels: dict[int, int] = {}
+    waiting, awaits = _by_await(group), 0
     for call in group:
-        awaited = [
-            levels[other.number]
-            for other in group
-            if other.number in levels and (other.awaited_at or 0) < call.made_at
-            and other.awaited_at is not None
-        ]  # fmt: skip
-        levels[call.number] = 1 + max(awaited, default=0)
+        while waiting and _AWAITED_AT(waiting[-1]) < call.made_at:
+            awaits = max(awaits, levels[waiting.pop().number])
+        levels[call.number] = 1 + awaits
     awaits = max(levels.values())
     if awaits < 2:  # noqa: PLR2004 - one round trip is one already
         return None
@@ -190,13 +212,21 @@ def _advice(group: list[CallState], next_of: dict[int, int]) -> Advice | None:
 
 
 def _text(made: Advice, calls: dict[int, CallState]) -> str:
-    names = [_name(calls[number]) for number in made.removable]
-    kept = "it" if len(names) == 1 else "them"
+    names = list(dict.fromkeys(_name(calls[number]) for number in made.removable))
+    one = len(made.removable) == 1
+    kept = "it" if one else "them"
     times = f" ({made.times} times)" if made.times > 1 else ""
     return (
         f"{made.awaits} awaits could be {made.trips} round trip{times}{_where(made.sites)}:"
-        f" use the promise{'s' * (len(names) != 1)} of {_listed(names)} without awaiting {kept}"
+        f" use the promise{'s' * (not one)} of {_listed(names)} without awaiting {kept}"
+        f"{', unless the loop looks at them' * _is_loop(made, calls)}"
     )
+
+
+def _is_loop(made: Advice, calls: dict[int, CallState]) -> bool:
+    """Whether one place made several of the calls: what ends the loop is not recorded."""
+    names = [_name(calls[number]) for number in made.calls]
+    return len(set(zip(made.sites, names, strict=True))) < len(made.calls)
 
 
 def _name(call: CallState) -> str:

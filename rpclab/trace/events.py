@@ -481,13 +481,14 @@ Event = (
 )  # fmt: skip
 
 
-def read(at: float, raw: Raw) -> Event:
-    """Read the tuple of an event as its class."""
-    kind = KINDS.get(raw[0])
-    if kind is None:
-        return Other(at, raw[0], raw[1:])
+def read(raw: Raw) -> Event:
+    """Read the tuple of an event, its time in front, as its class."""
+    at, kind, *details = raw
+    known = KINDS.get(kind)
+    if known is None:
+        return Other(at, kind, raw[2:])
     try:
-        event: Event = kind(at, *raw[1:])
+        event: Event = known(at, *details)
     except TypeError:  # of another version, with more or fewer fields
-        return Other(at, raw[0], raw[1:])
+        return Other(at, kind, raw[2:])
     return event

@@ -199,8 +199,9 @@ class Feed:
                 self._note_entries()
 
     def news(self) -> News:
-        """Give the rows that are new or have changed since the last time; lists that are empty
-        are left out.
+        """Give the rows that are new or have changed since the last time.
+
+        Kinds of which there are none are left out.
         """
         replay, changes = self._replay, self._changes
         self._changes = {key: [] for key in changes}
@@ -208,10 +209,10 @@ class Feed:
             **changes,
             "workers": self._new_lanes(),
             "deployed": [[name, *at] for name, at in self._new_versions()],
-            "calls": [_CALL(bar_of(call)) for call in self._changed("calls", replay.calls, _of_call, _call_is_done)],
-            "arrows": [(number, *_ARROW(arrow_of(message))) for number, message in self._new_messages()],
+            "calls": self._new_calls(),
+            "arrows": [(number, *_ARROW(arrow_of(sent))) for number, sent in self._new_messages()],
             "notes": [_NOTE(note) for note in self._new("notes", replay.notes)],
-            "stubs": [self._stub_row(stub) for stub in self._changed("stubs", replay.stubs, _of_stub, _stub_is_done)],
+            "stubs": self._new_stubs(),
             "targets": [_TARGET(target_bar(target)) for target in self._new_targets()],
             **self._stream_news(),
         }  # fmt: skip
@@ -224,8 +225,7 @@ class Feed:
         for key, end in entries.items():
             label, side, number = key
             # The session may have been opened anew meanwhile, by another pair of ends.
-            end = self._replay.ends.get(label, end)
-            entry = getattr(end, side).get(number)
+            entry = getattr(self._replay.ends.get(label, end), side).get(number)
             row = None
             if entry is not None:
                 made = import_row(number, entry) if side == "imports" else export_row(number, entry)
@@ -286,6 +286,14 @@ class Feed:
             yield state
             if not is_done(state):
                 waiting[state.number] = (state, print_of(state))
+
+    def _new_calls(self) -> list[Any]:
+        changed = self._changed("calls", self._replay.calls, _of_call, _call_is_done)
+        return [_CALL(bar_of(call)) for call in changed]
+
+    def _new_stubs(self) -> list[Any]:
+        changed = self._changed("stubs", self._replay.stubs, _of_stub, _stub_is_done)
+        return [self._stub_row(stub) for stub in changed]
 
     def _new_messages(self) -> Iterator[tuple[int, MessageState]]:
         waiting = self._open["arrows"]

@@ -1,15 +1,14 @@
 """A recording: an append-only, bounded list of events, which can be saved and loaded.
 
-Floor: trace. On the way in an event is a tuple and stays one; it is read as a class when somebody
-looks (`events.py`). Nothing of the user's is kept, for the tuples hold names, numbers and small
-scalars.
+Floor: trace. On the way in an event is a tuple and stays one, with its time in front; it is read
+as a class when somebody looks (`events.py`). Nothing of the user's is kept, for the tuples hold
+names, numbers and small scalars.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from os import PathLike
@@ -45,50 +44,42 @@ class Recording:
     """What happened in a sandbox, in order; the oldest events go when it is full.
 
     It is an observer of a sandbox: call it with an event. It never raises, so that the engine
-    guards it with nothing.
+    guards it with nothing, and gives it what happens with each call by `keep`.
 
     Args:
         limit: how many events it keeps; while a burst is made it may be some more.
         now: the clock, in seconds.
-        is_monotonic: asked while `now` is used, says whether that is `time.monotonic`; from then
-            on that is asked directly.
 
     Attributes:
         dropped: how many events were dropped because it was full.
         take: takes an event.
+        keep: takes an event that has its time in front, and is not one of those that
+            `take` looks at (`IDENTIFIED` and "left"): nothing takes it in fewer steps.
     """
 
-    def __init__(
-        self,
-        limit: int = LIMIT,
-        *,
-        now: Callable[[], float] = time.monotonic,
-        is_monotonic: Callable[[], bool] = lambda: False,
-    ) -> None:
+    def __init__(self, limit: int = LIMIT, *, now: Callable[[], float] = time.monotonic) -> None:
         self.dropped = 0
         self._limit = limit
-        self._times = array("d")
         self._events: list[Raw] = []
         self._numbers: dict[int, int] = {}
         self._last_number = 0
-        self.take = self._taker(now, is_monotonic)
+        self.keep = self._events.append
+        self.use_clock(now)
 
-    def _taker(
-        self, now: Callable[[], float], is_monotonic: Callable[[], bool]
-    ) -> Callable[[Raw], None]:
-        """Make what takes an event: with all it needs at hand, for each call makes three."""
-        stamp, append, special = self._times.append, self._events.append, IDENTIFIED | {"left"}
+    def use_clock(self, now: Callable[[], float]) -> None:
+        """Take the times of further events from another clock."""
+        append, special = self._events.append, IDENTIFIED | {"left"}
 
         def take(event: Raw) -> None:
-            nonlocal now
             if event[0] in special:
                 event = self._look_at(event)
-                if is_monotonic():
-                    now = time.monotonic
-            stamp(now())
-            append(event)
+            append((now(), *event))
 
-        return take
+        self.take: Callable[[Raw], None] = take
+
+    def begin_at(self, time: float) -> None:
+        """What was recorded so far had no clock: let it stand at the beginning."""
+        self._events[:] = [(time, *event) for _, *event in self._events]
 
     def __call__(self, event: Raw) -> None:
         """Take an event."""
@@ -105,7 +96,7 @@ class Recording:
     def _trim(self) -> None:
         surplus = len(self._events) - self._limit
         if surplus > 0:
-            del self._events[:surplus], self._times[:surplus]
+            del self._events[:surplus]
             self.dropped += surplus
 
     def _numbered(self, event: Raw) -> Raw:
@@ -135,16 +126,16 @@ class Recording:
 
     # Reading.
 
-    def _kept(self, first: int = 0) -> list[tuple[float, Raw]]:
+    def _kept(self, first: int = 0) -> list[Raw]:
         self._trim()
-        return list(zip(self._times[first:], self._events[first:], strict=False))
+        return self._events[first:]
 
     def __len__(self) -> int:
         self._trim()
         return len(self._events)
 
     def __iter__(self) -> Iterator[Event]:
-        return (read(at, raw) for at, raw in self._kept())
+        return map(read, self._kept())
 
     @overload
     def __getitem__(self, index: int) -> Event: ...
@@ -153,14 +144,14 @@ class Recording:
     def __getitem__(self, index: int | slice) -> Event | list[Event]:
         self._trim()
         if isinstance(index, slice):
-            return [read(at, raw) for at, raw in self._kept()[index]]
-        return read(self._times[index], self._events[index])
+            return [read(raw) for raw in self._events[index]]
+        return read(self._events[index])
 
     def __repr__(self) -> str:
         count = f"{len(self)} event{'s' * (len(self) != 1)}"
         if not self._events:
             return "<Recording, empty>"
-        span = f"{self._times[-1] - self._times[0]:.3g} s"
+        span = f"{self._events[-1][0] - self._events[0][0]:.3g} s"
         lost = f", {self.dropped} older ones dropped" if self.dropped else ""
         return f"<Recording of {count} in {span}{lost}>"
 
@@ -176,18 +167,14 @@ class Recording:
             mark: what `mark`, or the last `Handed`, said; 0 for the beginning.
         """
         new = self._kept(self._index(mark))
-        return Handed(self.mark, [read(at, raw) for at, raw in new], max(self.dropped - mark, 0))
+        return Handed(self.mark, [read(raw) for raw in new], max(self.dropped - mark, 0))
 
     def part(self, mark: int) -> Recording:
         """Give what was recorded since a mark as a recording of its own."""
         part = Recording(self._limit)
-        part._add(self._kept(self._index(mark)))
+        part._events += self._kept(self._index(mark))
         part.dropped = max(self.dropped - mark, 0)
         return part
-
-    def _add(self, events: list[tuple[float, Raw]]) -> None:
-        self._times.extend(at for at, _ in events)
-        self._events += [raw for _, raw in events]
 
     def _index(self, mark: int) -> int:
         self._trim()
@@ -197,7 +184,6 @@ class Recording:
         """Forget all events; numbers go on."""
         self.dropped += len(self._events)
         self._events.clear()
-        del self._times[:]
 
     # Files.
 
@@ -209,7 +195,7 @@ class Recording:
         """
         header = {"file": _HEADER, "version": VERSION, "dropped": self.dropped}
         with Path(path).open("w", encoding="utf-8") as file:
-            lines = (header, *([at, *map(_jsonable, raw)] for at, raw in self._kept()))
+            lines = (header, *(list(map(_jsonable, raw)) for raw in self._kept()))
             file.writelines(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
 
     def to_perfetto(self, path: str | PathLike[str]) -> None:
@@ -253,17 +239,17 @@ class Recording:
                 )
             events = [_event(path, n, line) for n, line in enumerate(file, 2) if line.strip()]
         recording = cls(max(len(events), LIMIT))
-        recording._add(events)
+        recording._events += events
         recording.dropped = int(header.get("dropped", 0))
         return recording
 
 
-def _event(path: Any, number: int, text: str) -> tuple[float, Raw]:
+def _event(path: Any, number: int, text: str) -> Raw:
     line = _parse(path, number, text)
     if isinstance(line, list) and len(line) > 1:
         at, kind, *details = line
         if type(at) in (int, float) and type(kind) is str:
-            return (at, (kind, *map(_tuples, details)))
+            return (at, kind, *map(_tuples, details))
     raise ValueError(f"{path}, line {number}: this is no event")
 
 

@@ -387,12 +387,13 @@ class Replay:
         if held.target is None:
             held.target = self._target(UNKNOWN, end.there)
         # A stub that came home stands for an import of another session, or of one's own Worker.
-        source = export.message if export is not None else None
-        if source is None and self._applying is not None and event.how == "came":
-            source = next(iter(self._applying.inbox), None)
+        source, giver = export.message if export is not None else None, end
+        applying = self._applying if event.how == "came" else None
+        if applying is not None and (source is None or applying is not end):
+            source, giver = next(iter(applying.inbox), None), applying
         stub = StubState(
             event.number, end.here, key, held.target, event.how, event.of or None,
-            None if source is None else source.call, end.there, event.site, event.at, self.moment,
+            None if source is None else source.call, giver.there, event.site, event.at, self.moment,
         )  # fmt: skip
         if event.how == "came":
             given = source is None or type(source.event) in (ev.CallSent, ev.MapSent)

@@ -5,10 +5,13 @@ Floor: trace.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rpclab.trace.accounting import Ledger
 from rpclab.trace.advice import advice
 from rpclab.trace.messages import Sent, messages
 from rpclab.trace.model import Advice
+from rpclab.trace.pictures.scale import duration
 from rpclab.trace.recording import Recording
 from rpclab.trace.sequence import sequence_text
 
@@ -16,24 +19,38 @@ from rpclab.trace.sequence import sequence_text
 class Trace:
     """What happened in a block.
 
+    Args:
+        recording: records it.
+        ledger: counts its round trips.
+        clock: the virtual clock, in seconds; None where time is real, and no run like another.
+
     Attributes:
         events: the messages, in the order sent.
         advice: which of its awaits could be fewer round trips.
         round_trips: how often the block had to wait for a message to go and come back.
         saved: how many more it would have been, had each promise been awaited before its use.
+        seconds: how long it took by a virtual clock: the length of its critical path, for nothing
+            but waiting takes time there. None where the clock is real, or the block not over.
     """
 
-    def __init__(self, recording: Recording, ledger: Ledger) -> None:
+    def __init__(
+        self, recording: Recording, ledger: Ledger, clock: Callable[[], float] | None = None
+    ) -> None:
         self._recording = recording
         self._ledger = ledger
         self._start = ledger.here().reach()
         self._end: int | None = None
+        self._clock = clock
+        self._began = 0.0 if clock is None else clock()
+        self.seconds: float | None = None
         self.events: list[Sent] = []
         self.advice: tuple[Advice, ...] = ()
 
     def finish(self) -> None:
         """The block is over."""
         self._end = self._ledger.here().reach()
+        if self._clock is not None:
+            self.seconds = self._clock() - self._began
         self.events = messages(self._recording)
         self.advice = advice(self._recording)
 
@@ -76,9 +93,10 @@ class Trace:
     def summary(self) -> str:
         """The figures in a line."""
         trips, without = self.round_trips, self.round_trips + self.saved
-        text = f"{_count(trips, 'round trip')}; {without:g} without pipelining"
+        took = f" in {duration(self.seconds)}" if self.seconds else ""
+        text = f"{_count(trips, 'round trip')}{took}; {without:g} without pipelining"
         if not self.saved:
-            text = f"{_count(trips, 'round trip')}; nothing was pipelined"
+            text = f"{_count(trips, 'round trip')}{took}; nothing was pipelined"
         return f"{text} · {_count(self.calls, 'call')}, {_count(self.messages, 'message')}"
 
     def text(self) -> str:

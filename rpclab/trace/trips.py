@@ -1,4 +1,4 @@
-"""Round trips as a recording shows them: how often the program had to wait, and how often it did not.
+"""Round trips as a recording shows them: how often the program waited, and what was saved.
 
 Floor: trace. A recording tells which call was made by which method, on and with which promises, and
 when results were awaited. So each call has a depth, as in `accounting.py`: that of its maker, and

@@ -94,25 +94,29 @@ class Imports:
         spec = self._find(full)
         if spec is None:
             raise ModuleNotFoundError(f"No module named {full!r}", name=full)
-        module = self._run(full, spec)
+        module = importlib.util.module_from_spec(spec)
+        # Before it runs, for modules may import one another.
+        self._modules[full] = module
         if parent:
+            setattr(self._modules[parent], last, module)
+        try:
+            self._run(full, spec, module)
+        except BaseException:
+            del self._modules[full]
+            if parent:
+                delattr(self._modules[parent], last)
+            raise
+        if parent:  # once more, for it may have bound the name to something else meanwhile
             setattr(self._modules[parent], last, module)
         return module
 
-    def _run(self, full: str, spec: ModuleSpec) -> types.ModuleType:
-        module = importlib.util.module_from_spec(spec)
+    def _run(self, full: str, spec: ModuleSpec, module: types.ModuleType) -> None:
         module.__dict__["__builtins__"] = self.builtins
-        self._modules[full] = module  # before it runs, for modules may import one another
         if isinstance(spec.loader, SourceFileLoader):
             # From its text each time: what is cached tells edits apart by the second alone.
             path = spec.loader.get_filename(full)
             code = spec.loader.source_to_code(spec.loader.get_data(path), path)
-            try:
-                exec(code, module.__dict__)  # noqa: S102 - running it is the point
-            except BaseException:
-                del self._modules[full]
-                raise
-        return module
+            exec(code, module.__dict__)  # noqa: S102 - running it is the point
 
 
 def _package(globals_: Any) -> str:

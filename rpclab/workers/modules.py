@@ -49,4 +49,6 @@ def run_source(module: types.ModuleType, source: str, filename: str) -> None:
         linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     module.__file__ = filename
     module.__dict__["__source__"] = source
-    exec(compile(source, filename, "exec"), module.__dict__)  # noqa: S102 - running it is the point
+    # Else its annotations would be texts, as those of this module are, which breaks dataclasses.
+    code = compile(source, filename, "exec", dont_inherit=True)
+    exec(code, module.__dict__)  # noqa: S102 - running it is the point

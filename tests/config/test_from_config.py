@@ -254,6 +254,16 @@ async def test_what_is_stored_is_there_in_the_next_sandbox_of_the_folder(hotel, 
             assert await env.TABLES.add() == visits
 
 
+async def test_databases_of_like_names_are_two_files(tmp_path):
+    source = TABLES.replace("class", "from workers import WorkerEntrypoint\nclass", 1)
+    for worker, name in (("one", "my db"), ("two", "my/db")):
+        text = f'name = "{worker}"\nmain = "main.py"\n{DATABASE}'.replace("the/visits", name)
+        write(tmp_path, {f"{worker}/wrangler.toml": text, f"{worker}/main.py": source})
+    async with rpclab.Sandbox.from_config(tmp_path, storage=tmp_path / "kept") as sandbox:
+        env = sandbox.bind(ONE="one#Tables", TWO="two#Tables")
+        assert [await env.ONE.add(), await env.TWO.add()] == [1, 1]
+
+
 DATABASE = '[[d1_databases]]\nbinding = "DB"\ndatabase_name = "the/visits"\n'
 TABLES = """
 class Tables(WorkerEntrypoint):

@@ -197,6 +197,17 @@ async def test_D7_transaction_sync_refuses_a_coroutine_function(run):
     assert "use transaction()" in str(error)
 
 
+@pytest.mark.parametrize("prelude", ["", "s.sql.exec('SELECT 1')"], ids=["shared", "own"])
+async def test_D7_an_alarm_that_a_transaction_sets_is_kept_with_it(run, prelude):
+    assert await run(f"""
+{prelude}
+async def f(t):
+    await t.set_alarm(10**15)
+await s.transaction(f)
+return await s.get_alarm()
+""") == 10**15  # fmt: skip
+
+
 async def test_D7_a_transaction_covers_keys_tables_and_the_alarm_together(run):
     assert await run("""
 s.sql.exec("CREATE TABLE t (n)")

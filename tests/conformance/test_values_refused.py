@@ -10,6 +10,7 @@ import datetime as dt
 import decimal
 import enum
 import fractions
+import io
 import math
 import pathlib
 import re
@@ -112,7 +113,9 @@ def refused():
         (Point(), "send dataclasses.asdict(value), or derive the class from rpclab.RpcTarget"),
         (Color.RED, "send value.value, or value.name"), (Color, make), (int, make),
         (math, "send the values in it that are needed"),
-        ((x for x in ()), "wrap it in ReadableStream, or send a list of what it yields"), (iter([]), "send list(value)"),
+        ((x for x in ()), "wrap it in ReadableStream, or send a list of what it yields"),
+        (iter([]), "send list(value)"),
+        (io.BytesIO(), "wrap it in ReadableStream, or send what it reads"),
         (range(3), "send list(value)"), (collections.deque(), "send list(value)"),
         (1j, "send (value.real, value.imag)"), (types.MappingProxyType({}), "send dict(value)"),
         (fractions.Fraction(1, 3), "send (value.numerator, value.denominator)"),

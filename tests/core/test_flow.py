@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import deque
 
@@ -173,3 +174,15 @@ def test_whatever_happens_the_lead_is_a_window_or_one_chunk(seed):
             flow.acknowledged(token, chance.random() * (at - token[0]))
         assert flow.in_flight == sum(token[3] for token in on_the_way)
         assert LEAST_WINDOW <= flow.window <= MOST
+
+
+@pytest.mark.parametrize("held", [math.nan, -math.inf, math.inf, -1e300])
+def test_a_reader_that_says_nonsense_of_its_pace_is_taken_to_have_read_at_once(held):
+    at = 0.0
+    flow, honest = (FlowController(lambda: at, MOST) for _ in range(2))
+    for said, one in ((held, flow), (0.0, honest)):
+        at = 0.0
+        token = one.sent(CHUNK)
+        at = 0.1
+        one.acknowledged(token, said)
+    assert flow.window == honest.window

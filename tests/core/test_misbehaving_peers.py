@@ -345,3 +345,17 @@ def test_a_late_answer_to_a_cancelled_call_is_no_offence(pair):
 
 def test_an_inline_host_needs_no_event_loop():
     assert SessionPair(Main(), host=InlineHost()).tables == [[], [], [], []]
+
+
+def test_recorded_functions_count_as_exports():
+    pair = SessionPair(Main(), limits=Limits(exports=5))
+    pair.wire.hold(pair.server)  # its peer does not know what is said in its name here
+    for call in range(1, 9):
+        pair.inject([MAP, call, 0, ["later"], [], [packed(1)]])
+    assert ended(pair) == "the peer holds more than 5 exports"
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), -1, "1", True])
+def test_a_deadline_is_a_time_that_a_clock_can_wait_for(seconds):
+    with pytest.raises(RemoteProtocolError, match="the peer sent no message"):
+        parse([CALL, 1, 0, "greet", [], {"d": seconds}])

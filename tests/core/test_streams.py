@@ -20,6 +20,7 @@ from rpclab import Limits, RpcTarget
 from rpclab.codecs.msgpack import MsgpackCodec
 from rpclab.core.messages import CALL, PIPE, STREAM, parse
 from rpclab.core.references import READABLE, WRITABLE
+from rpclab.core.sinks import SinkHook
 from rpclab.errors import (
     READABLE_BROKEN,
     READER_GONE,
@@ -544,3 +545,34 @@ def test_a_call_on_a_pipe_is_no_way_around(pair, main):
     pair.inject([CALL, 3, 1, "write", None])
     assert pair.server.closed is None
     assert main._log == []
+
+
+def test_a_peer_that_writes_more_than_a_sink_has_asked_for_loses_the_stream_alone(main):
+    pair = SessionPair(main, limits=Limits(stream_buffer=1000))
+    stall = Stall()
+    main._gives = sink = Sink(stall)
+    outlet = pair.settle(pair.main.call("give")).outlet
+    for _ in range(4):
+        outlet.write(bytes(400))  # although there is no room
+    pair.host.turn()
+    assert is_gone(outlet.error, WRITER_GONE)
+    assert outlet.error.__notes__ == ["the other side sent more than was asked for"]
+    stall.resolve()
+    pair.host.turn()
+    assert [type(got) for got in sink.got] == [bytes, DisconnectedError]
+    assert pair.settle(pair.main.call("same", 1)) == 1
+    assert pair.tables == EMPTY
+
+
+def test_a_sink_remembers_no_chunk_that_it_has_taken(pair, main):
+    stalls = [Stall(), Stall()]
+    main._gives = Sink(*stalls)
+    outlet = pair.settle(pair.main.call("give")).outlet
+    [hook] = [each for each in pair.server.exports.values() if isinstance(each, SinkHook)]
+    for stall in stalls:
+        outlet.write(b"x")
+        pair.host.turn()
+        assert len(hook.context._running) == 1
+        stall.resolve()
+        pair.host.turn()
+    assert not hook.context._running

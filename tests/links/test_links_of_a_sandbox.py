@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 import rpclab
+from rpclab.errors import RemoteProtocolError
 from rpclab.transports.cities import round_trip
 
 SOURCE = """
@@ -272,3 +273,15 @@ def test_frames_under_way_survive_the_end_of_their_loop():
 
     assert asyncio.run(end(asyncio.run(begin()))) == "x"
     sandbox.close()
+
+
+async def test_a_session_that_ended_by_itself_leaves_nothing_on_its_link(sandbox):
+    link = sandbox.link("notebook", "a", rtt=1)
+    for _ in range(3):
+        await sandbox.env.A.echo()
+        [session] = [each for each in sandbox.engine.sessions() if each.name == "notebook→a"]
+        session.abort(RemoteProtocolError("as in a dispute"))
+        await sandbox.sleep(1)
+        assert session.peer.closed is not None  # its last words arrived
+        sandbox.bind(A="a")
+    assert len(link._lanes) == 2

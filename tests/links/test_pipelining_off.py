@@ -159,3 +159,10 @@ def test_L5_W1_O5_T6_random_programs_do_the_same_on_a_virtual_clock(block):
     for seed in range(block, 80, 2):
         complaints = run(write(seed), clock="virtual")
         assert not complaints, "\n".join([*complaints, write(seed).text()])
+
+
+async def test_V21_a_call_that_is_held_back_takes_the_bytes_there_were_when_it_was_made(sandbox):
+    data = bytearray(b"then")
+    call = sandbox.env.A.log().note(data)
+    data[:] = b"later"
+    assert await call == [b"then"]

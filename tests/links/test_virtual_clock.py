@@ -389,3 +389,16 @@ def test_a_recording_begins_anew_on_the_clock_that_is_chosen():
     assert rpclab.run(sandbox.bind(W="w").W.sleep(300)) == 300
     assert [round(call.settled - call.made) for call in timeline(sandbox.recording).calls] == [300]
     sandbox.close()
+
+
+async def test_timers_that_were_cancelled_do_not_pile_up(sandbox):
+    loop = sandbox.engine.guest
+    first = loop.call_later(1, list)  # stands before all that follow
+    for _ in range(5000):
+        loop.call_later(3600, list).cancel()
+    assert len(loop._timers) < 500
+    late = loop.call_later(7200, list)
+    await sandbox.sleep(7201)
+    assert not first.cancelled()
+    assert not late.cancelled()
+    assert not loop._timers

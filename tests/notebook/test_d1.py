@@ -2,6 +2,9 @@
 
 import pytest
 
+from rpclab.notebook.tables import result_html
+from rpclab.workers.d1.database import D1Meta, D1Result
+
 TODOS = """\
 %%worker todos --d1 DB
 from workers import WorkerEntrypoint
@@ -68,3 +71,10 @@ def test_a_file_in_a_folder_that_is_not_there_is_answered_in_a_line(kernel):
     output = kernel.run("%%worker w --d1 DB=/nowhere/db.sqlite\n1")
     assert output.stderr.startswith("UsageError: no folder /nowhere for the database db.sqlite")
     assert output.error is None
+
+
+def test_the_name_of_a_column_is_escaped():
+    meta = D1Meta(changes=0)
+    page = result_html(D1Result(success=True, meta=meta, results=[{"<img src=x>": 1}]))
+    assert "<img" not in page
+    assert "&lt;img src=x&gt;" in page

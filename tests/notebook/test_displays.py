@@ -26,12 +26,12 @@ def deployed(kernel):
 )
 def test_a_display_has_text_and_a_card_and_sends_nothing(deployed, name, text):
     deployed.run("with sandbox.trace() as trace: pass")
-    deployed.run("sent = []; sandbox.engine.observe = sent.append")
+    deployed.run("sent = []; note = sent.append; sandbox.engine.watch(note)")
     shown = deployed.run(name)
     assert shown.value.startswith(text)
     assert "var(--jp-" in shown.html
     assert " at 0x" not in shown.value + shown.html
-    assert deployed.value("sandbox.engine.observe = None\nsent") == "[]"
+    assert deployed.value("sandbox.engine.unwatch(note)\nsent") == "[]"
 
 
 def test_html_is_escaped(kernel):

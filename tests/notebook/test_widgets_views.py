@@ -16,7 +16,7 @@ class Default(WorkerEntrypoint):
 # A view, and what it sends to a page: also with its own kernel, for the messages are seen there.
 VIEW = """
 import asyncio
-from rpclab.notebook.widgets.views import VIEWS
+from rpclab.notebook.widgets.live import VIEWS
 view, sent = VIEWS[{kind!r}](sandbox.recording, sandbox), []
 view.send = lambda message: sent.append(message)
 def kinds(): return [message["kind"] for message in sent]
@@ -62,7 +62,9 @@ def test_a_page_gets_all_rows_when_it_asks_and_later_what_is_new(bound, kind):
     assert bound.value("kinds()[:2]") == "['all', 'state']"
     before = int(bound.value("len(sent[0]['rows']['times'])"))
     bound.run("await env.SLOW.answer()\nawait asyncio.sleep(0)")
-    rows = "[row for message in sent if message['kind'] == 'news' for row in message['rows']['times']]"
+    rows = (
+        "[row for message in sent if message['kind'] == 'news' for row in message['rows']['times']]"
+    )
     # Nothing happens between the two halves of the value, unlike between two cells.
     got, made = f"{before} + len({rows})", "len(sandbox.recording)"
     assert bound.value(f"view._channel.beat() or {got} == {made}") == "True"
@@ -94,7 +96,10 @@ def test_a_control_changes_a_link_while_a_cell_awaits_a_call_over_it(bound):
     assert "in time" in bound.finish(cell).stdout
     assert bound.value("sandbox.links['notebook', 'slow'].rtt") == "0.01"
     custom(bound, comm_id, {"do": "link", "one": "notebook", "other": "slow", "up": False})
-    assert bound.value("await asyncio.sleep(0.1), sandbox.links['notebook', 'slow'].up") == "(None, False)"
+    assert (
+        bound.value("await asyncio.sleep(0.1), sandbox.links['notebook', 'slow'].up")
+        == "(None, False)"
+    )
 
 
 def test_a_message_of_a_control_gets_its_idle_while_a_cell_awaits(bound):
@@ -127,7 +132,9 @@ def test_a_held_stub_is_explained_by_what_keeps_it(kernel):
     kernel.run("view._act({'ask': 'all'})")
     stub = "next(dict(zip(sent[0]['columns']['stubs'], row)) for row in sent[0]['rows']['stubs'])"
     kernel.run(f"stub = {stub}")
-    kernel.run("view._act({'ask': 'why', 'stub': 1, 'holder': stub['holder'], 'site': stub['site']})")
+    kernel.run(
+        "view._act({'ask': 'why', 'stub': 1, 'holder': stub['holder'], 'site': stub['site']})"
+    )
     assert "variable counter" in kernel.value("sent[-1]['text']")
 
 

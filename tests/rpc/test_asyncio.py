@@ -238,6 +238,19 @@ async def test_a_promise_is_awaited_by_gather_wait_and_as_completed(callee):
     assert not pending
 
 
+@pytest.mark.parametrize("make", [lambda callee: callee.other(1), lambda callee: callee.number])
+async def test_C2_a_promise_given_to_wait_without_a_task_is_refused_at_once(callee, make):
+    """It would wait for ever, for nobody calls what it adds."""
+    with pytest.raises(TypeError, match="is no Future") as caught:
+        await asyncio.wait([make(callee)])
+    assert caught.value.__notes__ == ["give asyncio.wait a task: asyncio.ensure_future(…)"]
+
+
+async def test_a_remote_method_of_a_futures_name_is_reached_by_item(callee):
+    with pytest.raises(rpclab.NoSuchMemberError):
+        await callee.other({"a": 1})["add_done_callback"](print)
+
+
 async def test_gather_gives_values_in_the_order_given_and_takes_other_awaitables(callee):
     future = asyncio.get_running_loop().create_future()
     future.set_result("future")

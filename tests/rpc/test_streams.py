@@ -231,6 +231,13 @@ async def test_tee_gives_two_streams_and_cancels_the_source_when_both_are_throug
     assert world.log == [["cancel", "both"]]
 
 
+async def test_a_branch_of_a_tee_that_was_cancelled_keeps_nothing():
+    one, other = ReadableStream([b"a", b"b"]).tee()
+    await one.cancel()
+    assert await other.bytes() == b"ab"
+    assert not one._source._tee.waiting[0]
+
+
 async def test_the_branches_of_a_tee_can_be_sent_to_different_workers(world, far, middle):
     one, other = (await far.slow("a", "b", "c")).tee()
     assert await rpclab.gather(far.read(one), middle.read(other)) == ["abc", "abc"]

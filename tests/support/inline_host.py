@@ -218,6 +218,8 @@ class InlineHost:
     def __init__(self, codec=MsgpackCodec) -> None:
         self.codec = codec
         self.observe = None
+        self.keep = None
+        self.calling_site = None
         self.special = 0
         self.sites = False
         self.noting = False
@@ -298,9 +300,6 @@ class InlineHost:
 
     def stub(self, handle):
         return Stub(handle)
-
-    def calling_site(self):
-        return None
 
     binding = stub
 

@@ -74,11 +74,34 @@ class Lab:
         self._token = token
         self._browser = browser
 
-    def open_cells(self, *sources):
-        """Open a new notebook with code cells."""
+    def open_cells(self, *sources, python=None):
+        """Open a new notebook with code cells, for a kernel of this Python or of another one."""
+        return self._open("new.ipynb", self._notebook(sources, python))
+
+    @contextmanager
+    def open_in_notebook(self, *sources):
+        """Open a new notebook with code cells in Jupyter Notebook; gives playwright's page."""
+        nbformat.write(self._notebook(sources, None), self._folder / "new.ipynb")
+        tab = self._browser.new_page(viewport=VIEWPORT)
+        tab.goto(f"{self._address}/notebooks/new.ipynb?token={self._token}")
+        tab.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=1000 * START)
+        yield tab
+        tab.close()
+
+    def _notebook(self, sources, python):
         cells = [nbformat.v4.new_code_cell(source) for source in sources]
-        notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
-        return self._open("new.ipynb", notebook)
+        spec = KERNEL if python in (None, sys.executable) else self._kernel_of(python)
+        return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": spec})
+
+    def _kernel_of(self, python):
+        """Let the server know of the kernel of another Python."""
+        name = Path(python).parents[1].name.lower()
+        spec = {**KERNEL, "name": name, "display_name": name}
+        folder = self._folder.parent / "jupyter_data_dir" / "kernels" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        command = [python, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        (folder / "kernel.json").write_text(json.dumps({"argv": command, **spec}))
+        return spec
 
     def open_copy(self, path):
         """Open a copy of a notebook, as if it had never been run."""
@@ -129,6 +152,10 @@ class Page:
     def run_all(self):
         """Run all cells. Gives the code cells, also if some have not run within the bound."""
         self.start_all()
+        return self.finish_all()
+
+    def finish_all(self):
+        """Wait for the end of all cells, and give the code cells."""
         self._wait_for([*range(len(self.code_cells()))], RUN)
         return self.code_cells()
 
@@ -149,6 +176,14 @@ class Page:
         """Wait until an output shows a text; the source of a cell does not count."""
         output = self._page.locator(".jp-OutputArea-output", has_text=text)
         output.first.wait_for(timeout=1000 * RUN)
+
+    def find(self, selector):
+        """What of the page matches a selector, as playwright's locator."""
+        return self._page.locator(selector)
+
+    def hold(self, text):
+        """Wait until the page shows a text somewhere in a live view."""
+        self._page.locator(".rl-live", has_text=text).first.wait_for(timeout=1000 * RUN)
 
     def evaluate(self, function):
         """What a JavaScript function gives in the page."""

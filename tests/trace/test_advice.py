@@ -132,6 +132,21 @@ async def test_the_text_says_how_many_where_and_what_to_do(sandbox, env):
     )
 
 
+async def awaited_in_a_loop(env):
+    node = await env.A.root()
+    for _ in range(3):
+        node = await node.next()
+
+
+async def test_of_a_loop_it_cannot_tell_whether_the_values_are_looked_at(sandbox, env):
+    await awaited_in_a_loop(env)
+    [given] = advice(sandbox.recording)
+    assert given.text.endswith(
+        ": use the promises of root() and next() without awaiting them,"
+        " unless the loop looks at them"
+    )
+
+
 async def test_what_happens_again_and_again_is_said_once(sandbox, env):
     for _ in range(3):
         await awaited_property(env)

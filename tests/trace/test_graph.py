@@ -2,6 +2,7 @@
 
 import pytest
 
+import rpclab
 from rpclab.trace.graph import graph, reach
 
 
@@ -19,6 +20,15 @@ async def test_the_graph_has_workers_bindings_and_stubs(sandbox, env):
     assert (stub.holder, stub.worker, stub.name, stub.count) == ("notebook", "a", "Node", 1)
     node.dispose()
     assert graph(sandbox.recording).stubs == ()
+
+
+async def test_a_function_written_in_a_function_is_named_without_that(sandbox, env):
+    def tell(what):
+        return what
+
+    [stub] = [await env.A.same(rpclab.RpcStub(tell))]
+    assert {each.name for each in graph(sandbox.recording).stubs} == {"tell"}
+    stub.dispose()
 
 
 async def test_an_introduction_names_all_three(sandbox, env):

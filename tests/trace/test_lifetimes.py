@@ -3,6 +3,7 @@
 import asyncio
 
 from rpclab import RpcStub, RpcTarget
+from rpclab.trace.graph import graph
 from rpclab.trace.lifetimes import lifetimes
 
 
@@ -48,6 +49,25 @@ async def test_parameters_end_with_their_call_and_results_are_moved(sandbox, env
         ("b", "dup", "returned"),
     ]
     assert [receiver for _, _, receiver in stubs[0].passed] == ["b"]
+
+
+async def test_a_stub_that_comes_home_is_the_result_of_the_call_that_gave_it(sandbox, env):
+    node = await env.A.root()
+    back = await env.B.same(node)
+    stub = lifetimes(sandbox.recording).stubs[-1]
+    assert (stub.holder, stub.how, stub.call) == ("notebook", "result", 2)
+    assert stub.site == back.__handle__.site != node.__handle__.site
+    [intro] = [
+        intro for intro in graph(sandbox.recording).introductions if intro.receiver == "notebook"
+    ]
+    assert (intro.introducer, intro.worker) == ("b", "a")
+
+
+async def test_what_ends_with_an_event_ends_where_the_user_wrote_that(sandbox, env):
+    async with sandbox.event():
+        await env.A.root()
+    [stub] = lifetimes(sandbox.recording).stubs
+    assert "test_lifetimes.py, line" in stub.ended_site
 
 
 async def test_a_context_that_ends_disposes_what_it_owns(sandbox, env):

@@ -121,6 +121,35 @@ async def test_times_are_those_of_the_clock(sandbox, env):
     assert returned.at - went_on.at == pytest.approx(7)
 
 
+def test_what_was_recorded_before_a_loop_ran_stands_at_the_beginning():
+    async def call():
+        await env.A.token()
+
+    with closing(rpclab.Sandbox(record=True)) as sandbox:
+        sandbox.deploy("a", source=SOURCE)
+        env = sandbox.bind(A="a")
+        before = len(sandbox.recording)
+        assert {event.at for event in sandbox.recording} == {0}
+        asyncio.run(call())
+        times = [event.at for event in sandbox.recording]
+    assert times[0] > 0
+    assert len({*times[:before]}) == 1
+    assert times == sorted(times)
+
+
+async def test_all_who_watch_are_told_the_same_in_one_order_and_at_one_time(sandbox, env):
+    told, other = [], Recording()
+    sandbox.engine.watch(told.append)
+    sandbox.engine.watch(other)
+    before = len(sandbox.recording)
+    await busy(sandbox, env)
+    seen = sandbox.recording[before:]
+    assert [ev.KINDS[kind] for kind, *_ in told] == [type(event) for event in seen]
+    assert [(type(event), event.at) for event in other] == [(type(e), e.at) for e in seen]
+    called = next(event for event in told if event[0] == "call")
+    assert ev.read((seen[0].at, *called)) in seen
+
+
 async def test_nobody_is_told_anything_where_nobody_records():
     with closing(rpclab.Sandbox()) as sandbox:
         assert sandbox.recording is None

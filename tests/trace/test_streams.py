@@ -1,5 +1,7 @@
 """Streams of a recording: what was on its way and unread, and when the writer was held back."""
 
+import asyncio
+
 import rpclab
 from rpclab.core.flow import FIRST_WINDOW
 from rpclab.trace.streams import streams
@@ -19,6 +21,15 @@ class Default(WorkerEntrypoint):
     async def peek(self, stream):
         await stream.read()
         await stream.cancel()
+"""
+WRITER = """
+from workers import WorkerEntrypoint
+
+class Default(WorkerEntrypoint):
+    async def fill(self, sink):
+        async with sink:
+            for _ in range(20):
+                await sink.write(b"x" * 60_000)
 """
 CHUNK = b"x" * 60_000  # a larger one would travel in pieces
 
@@ -71,3 +82,22 @@ async def test_a_writer_that_is_gone_without_a_close_has_broken_the_stream_off(s
     [series] = streams(sandbox.recording)
     assert (got, series.sender, series.outcome) == ([b"x"], "reader", "aborted")
     assert series.closed is not None
+
+
+async def test_a_writer_that_goes_on_after_a_trace_is_not_part_of_it(sandbox):
+    got, full = [], asyncio.Event()
+
+    async def take(chunk):
+        await full.wait()
+        got.append(chunk)
+
+    sandbox.deploy("writer", source=WRITER)
+    with sandbox.trace() as trace:
+        filling = sandbox.bind(WRITER="writer").WRITER.fill(rpclab.WritableStream(take))
+        await asyncio.sleep(1)
+    [series] = streams(trace.recording)
+    assert series.held_back[-1].end is None
+    before = trace.recording.mark
+    full.set()
+    await filling
+    assert (trace.recording.mark, len(got)) == (before, 20)

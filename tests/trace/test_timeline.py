@@ -104,6 +104,21 @@ async def test_a_link_that_changes_is_noted_however_it_is_changed(sandbox, env):
     ]
 
 
+async def test_a_link_between_cities_is_noted_for_the_workers_there_and_cities_have_no_lane(
+    sandbox, env
+):
+    for worker in ("notebook", "a", "b"):
+        sandbox.locate(worker, "paris" if worker == "notebook" else "tokyo")
+    sandbox.link("notebook", "b", rtt="1ms")
+    sandbox.link("paris", "tokyo", rtt="80ms")
+    line = timeline(sandbox.recording)
+    assert [lane.name for lane in line.lanes] == ["notebook", "b", "a"]
+    assert [note.text for note in line.notes if note.kind == "link"] == [
+        "notebook and b: round trip 1 ms",
+        "a and notebook: round trip 80 ms",
+    ]
+
+
 async def test_on_a_link_a_message_arrives_half_a_round_trip_later(sandbox, env):
     sandbox.link("notebook", "a", rtt="1s")
     await env.A.root().next().add(1)

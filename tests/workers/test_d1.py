@@ -381,6 +381,8 @@ def test_a_file_by_two_spellings_is_one_database(sandbox, tmp_path, monkeypatch)
     assert sandbox.d1("a.sqlite") is sandbox.d1(tmp_path / "." / "a.sqlite")
     assert sandbox.d1("a.sqlite") is not sandbox.d1("b.sqlite")
     assert repr(sandbox.d1("a.sqlite")) == "<D1Database a.sqlite>"
+    bound = sandbox.d1("a.sqlite").prepare("SELECT ?,\n ?").bind(1, "x" * 1_000_000)
+    assert repr(bound) == "<D1PreparedStatement SELECT ?, ? [1, 'xxxxxxxxxxxx...xxxxxxxxxxxxx']>"
 
 
 async def test_two_sandboxes_write_to_one_file_in_turn(tmp_path):

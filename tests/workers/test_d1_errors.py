@@ -117,6 +117,7 @@ async def test_an_error_has_the_name_that_sqlite_gives_it(sandbox, sql, code):
         ("SELECT $name", "no named parameters, such as $name", "write ?1, ?2 …"),
         ("BEGIN", "not authorized: BEGIN", "when they are given to batch([…])"),
         ("/* now */ commit", "not authorized", "when they are given to batch([…])"),
+        ("\ufeffBEGIN", "not authorized", "when they are given to batch([…])"),
         ("SAVEPOINT a", "not authorized", "when they are given to batch([…])"),
         ("ATTACH 'x.db' AS x", "not authorized", "bind the other, too"),
         ("VACUUM INTO 'x.db'", "not authorized", "by itself"),

@@ -19,7 +19,7 @@ def with_server(answer, test):
     """Run `test(url)` with a server whose `answer(head, body)` gives (status, headers, body)."""
 
     async def serve(reader, writer):
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         sizes = [line for line in head.lower().split("\r\n") if line.startswith("content-length:")]
         body = await reader.readexactly(int(sizes[0].partition(":")[2]) if sizes else 0)
         status, headers, data = answer(head, body)
@@ -86,6 +86,31 @@ def test_nobody_who_answers_is_a_connection_error():
         port = unused.getsockname()[1]
         with pytest.raises(ConnectionError, match=f"no answer from http://127.0.0.1:{port}/"):
             asyncio.run(rpclab.fetch(f"http://127.0.0.1:{port}"))
+
+
+def test_headers_are_latin_1_on_the_way_out_and_any_bytes_on_the_way_in():
+    heads = []
+
+    def answer(head, body):
+        heads.append(head)
+        return 200, "X-Name: \u017elut\u00fd\r\n", b""
+
+    async def test(url):
+        response = await rpclab.fetch(url, headers={"x-name": "\u00e9"})
+        assert response.headers["x-name"].encode("latin-1").decode() == "\u017elut\u00fd"
+
+    with_server(answer, test)
+    assert "x-name: \u00e9" in heads[0]
+
+
+def test_a_body_that_is_not_what_it_says_is_a_connection_error():
+    async def test(url):
+        secret = url.replace("//", "//me:word@")
+        with pytest.raises(ConnectionError, match=r"no answer from http://127\.0\.0\.1:") as caught:
+            await rpclab.fetch(secret)
+        assert "word" not in str(caught.value)
+
+    with_server(lambda *_: (200, "Content-Encoding: gzip\r\n", b"no gzip"), test)
 
 
 def test_only_http_goes_over_the_network():

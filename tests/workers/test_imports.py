@@ -67,6 +67,29 @@ def test_packages_work_as_usual(deploy):
     assert module.prices.bread == 2
 
 
+def test_modules_of_a_package_may_import_each_other(deploy):
+    module = deploy(
+        "import shop.pages, shop.baker",
+        {
+            "shop/__init__.py": "",
+            "shop/pages.py": "from shop import prices\ntitle = 'bread'",
+            "shop/prices.py": "from shop import pages\nfrom . import pages as same",
+            "shop/baker.py": "import shop.oven as oven",
+            "shop/oven.py": "import shop.baker as baker",
+        },
+    )
+    assert module.shop.prices.pages is module.shop.prices.same is module.shop.pages
+    assert module.shop.oven.baker is module.shop.baker
+
+
+def test_a_module_that_fails_is_none_of_its_package(deploy):
+    module = deploy(
+        "import shop\ntry:\n    import shop.pages\nexcept ZeroDivisionError:\n    pass",
+        {"shop/__init__.py": "", "shop/pages.py": "1 / 0"},
+    )
+    assert not hasattr(module.shop, "pages")
+
+
 def test_a_folder_without_init_is_a_package_unless_one_is_installed(deploy):
     module = deploy(
         "import parts.one, json\nfrom parts import two",
@@ -132,3 +155,9 @@ def test_without_a_folder_there_are_none(tmp_path, sandbox, monkeypatch):
     (tmp_path / "beside.py").write_text("")
     with pytest.raises(ModuleNotFoundError):
         sandbox.deploy("w", source="import beside", filename=str(tmp_path / "main.py"))
+
+
+def test_the_code_of_a_worker_means_what_it_means_elsewhere(deploy):
+    source = "from dataclasses import dataclass\n@dataclass\nclass Point:\n    x: int = 1\n"
+    module = deploy(f"{source}import shapes", {"shapes.py": source})
+    assert module.Point.__annotations__ == module.shapes.Point.__annotations__ == {"x": int}

@@ -100,6 +100,32 @@ async def test_a_call_that_is_cancelled_while_it_waits_at_the_gate_never_runs(wo
     assert world.log == ["over"]
 
 
+async def test_a_cancelled_call_ends_though_the_gate_is_shut_to_it(world):
+    s = bind_objects(
+        world,
+        """
+        class Obj(DurableObject):
+            async def wait(self):
+                try:
+                    await sleep(100)
+                finally:
+                    log("cancelled")
+            async def block(self):
+                async def work():
+                    await sleep(10)
+                    log("open")
+                await self.ctx.block_concurrency_while(work)
+        """,
+    ).get_by_name("x")
+    waits = asyncio.ensure_future(s.wait())
+    await asyncio.sleep(1)
+    block = s.block()
+    await asyncio.sleep(1)
+    waits.cancel()
+    await block
+    assert world.log == ["cancelled", "open"]
+
+
 async def test_a_cancelled_block_opens_the_gate_again(world):
     s = bind_objects(world, STEPS).get_by_name("x")
     with pytest.raises(TimeoutError):
@@ -215,6 +241,14 @@ async def test_an_evicted_object_loses_its_memory_and_its_stubs_go_on_working(wo
     assert world.sandbox.evict("callee#Obj", "x") == 1
     assert await rpclab.gather(s.tell("hi"), t.tell("hi")) == [[], ["hi"]]
     assert isinstance(await failure(member.hello()), rpclab.ContextEndedError)
+
+
+async def test_evicting_what_is_not_there_is_refused(world):
+    bind_objects(world, KEEPS)
+    with pytest.raises(rpclab.UnknownEntrypointError, match="Obi"):
+        world.sandbox.evict("callee#Obi")
+    with pytest.raises(rpclab.UnknownBindingError, match="nobody"):
+        world.sandbox.evict("nobody#Obj")
 
 
 async def test_an_object_that_answers_a_call_is_not_evicted(world):

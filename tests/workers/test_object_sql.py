@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 from support.world import failure, world
 
 import rpclab
+from rpclab.workers.storage import files
+from rpclab.workers.storage.files import NamespaceFile
+from rpclab.workers.storage.rows import OwnRows
 
 __all__ = ["world"]
 
@@ -163,3 +168,31 @@ class Obj(DurableObject):
         left_over.parent.mkdir()
         left_over.write_bytes(b"half of a database")
         assert await stub.read() == {"n": 1, "k": 1}
+
+
+def namespace_file(folder=None):
+    def ignore(*_):
+        pass
+
+    return NamespaceFile(folder, "w.C", soon=ignore, failed=ignore, alarm_changed=ignore)
+
+
+def test_of_many_open_files_one_is_closed_that_has_nothing_to_save(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "OPEN_FILES", 2)
+    file = namespace_file(tmp_path)
+    busy, idle = file.own(b"1"), file.own(b"2")
+    busy.execute("BEGIN")
+    file.own(b"3")
+    assert busy.in_transaction
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        idle.execute("SELECT 1")
+    file.close()
+
+
+def test_foreign_keys_are_on_again_where_deleting_all_could_not_be_saved():
+    file = namespace_file()
+    rows = OwnRows(file, b"key", 1)
+    rows.clear()
+    rows.lost()
+    assert rows.connection.execute("PRAGMA foreign_keys").fetchone() == (1,)
+    file.close()

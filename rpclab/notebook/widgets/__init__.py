@@ -1,8 +1,8 @@
 """The live views: anywidgets over a recording, and the ES modules that draw them.
 
-Floor: notebook. A view is drawn in the page, from rows that a channel sends there (`trace/feed.py`);
-so stepping back and forth asks the kernel nothing. While the extension is loaded, `rpclab.views`
-asks here for what a notebook shows beside text and picture.
+Floor: notebook. A view is drawn in the page, from the rows of `trace/feed.py` that a channel sends
+there; so stepping back and forth asks the kernel nothing. While the extension is loaded,
+`rpclab.views` asks here for what a notebook shows beside text and picture.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def show_live() -> Callable[[], None]:
     def undo() -> None:
         if views.make_bundle is live_bundle:
             views.make_bundle = None
-        loaded = sys.modules.get(f"{__name__}.views")
+        loaded = sys.modules.get(f"{__name__}.live")
         if loaded is not None:  # else there are none
             loaded.close_all()
 
@@ -48,11 +48,11 @@ def live_bundle(view: View) -> dict[str, Any] | None:
     if view.calls is not None or view.figures is not None:
         return None
     try:
-        from rpclab.notebook.widgets.views import VIEWS  # noqa: PLC0415 - slow, and an extra
+        from rpclab.notebook.widgets.live import VIEWS  # noqa: PLC0415 - slow, and an extra
     except ModuleNotFoundError:
         return None
     widget = VIEWS[view.kind](view.recording, view.sandbox)
-    shown = widget._repr_mimebundle_()
-    bundle: dict[str, Any] = shown[0] if isinstance(shown, tuple) else shown or {}
+    shown: Any = widget._repr_mimebundle_()  # with or without metadata, by anywidget's version
+    bundle = shown[0] if isinstance(shown, tuple) else shown
     # The text and the picture beside it are those of the view.
     return {kind: data for kind, data in bundle.items() if kind != "text/plain"}

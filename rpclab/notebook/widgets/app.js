@@ -96,6 +96,7 @@ class App {
     this.dark.removeEventListener("change", this.themed);
     window.removeEventListener("beforeprint", this.toPaper);
     window.removeEventListener("afterprint", this.fromPaper);
+    this.controls.close();
     this.panels.forEach(panel => panel.close?.());
   }
 
@@ -153,7 +154,10 @@ class App {
       [trips, trips === 1 ? "round trip" : "round trips"], [saved, "saved by pipelining"],
       [calls, calls === 1 ? "call" : "calls"], [messages, messages === 1 ? "message" : "messages"], [bytes(size), ""],
     ];
-    this.figures.replaceChildren(...shown.map(([figure, noun], n) => make("span", { class: `rl-figure${n === 1 && saved ? " rl-good" : ""}` },
+    this.figures.replaceChildren(...shown.map(([figure, noun], n) => make("span", {
+      class: `rl-figure${n === 1 && saved ? " rl-good" : ""}`,
+      title: n === 0 ? "at most: tasks of one method are not told apart" : null,
+    },
       make("b", {}, figure.toLocaleString("en")), noun ? ` ${noun}` : "")));
     if (this.store.first) this.figures.append(make("span", { class: "rl-figure rl-muted" }, `after ${this.store.first.toLocaleString("en")} earlier events`));
   }

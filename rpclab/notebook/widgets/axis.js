@@ -1,5 +1,34 @@
 // From positions and times to pixels: by the order of events, or by the clock; with zoom and pan.
+//
+// By the clock, stretches in which nothing is under way are drawn short: between two cells of a
+// notebook minutes may pass. A place is a step, or a second of what is left of the time then.
 import { before, seconds } from "./dom.js";
+
+const IDLE = 0.3; // seconds in which nothing happens, at least, to be drawn short
+const SHARE = 0.06; // of the time in which something does: as long is what is drawn short
+
+/** The stretches of time in which something is under way, and the places they begin at. */
+function busyStretches(store) {
+  const spans = [];
+  for (const call of store.calls) spans.push([call.made, call.settled ?? call.ended ?? store.end]);
+  for (const arrow of store.arrows) spans.push([arrow.sent, arrow.arrived ?? store.end]);
+  spans.sort((one, other) => one[0] - other[0]);
+  const merged = [];
+  for (const [from, to] of spans) {
+    const last = merged.at(-1);
+    if (last && from <= last.to + IDLE) last.to = Math.max(last.to, to);
+    else merged.push({ from, to });
+  }
+  if (!merged.length) merged.push({ from: store.begin, to: store.end });
+  const busy = merged.reduce((sum, each) => sum + each.to - each.from, 0);
+  const gap = Math.min(Math.max(busy * SHARE, 1e-3), IDLE);
+  let place = 0;
+  for (const each of merged) {
+    each.place = place;
+    place += each.to - each.from + gap;
+  }
+  return merged;
+}
 
 export class Axis {
   constructor(store) {
@@ -9,6 +38,13 @@ export class Axis {
     this.window = null; // null shows everything, and goes on doing so
     this.left = 0;
     this.right = 100;
+    this.stretches = [{ from: 0, to: 0, place: 0 }];
+  }
+
+  /** There are new rows. */
+  grown() {
+    this.settle();
+    if (this.by === "time") this.stretches = busyStretches(this.store);
   }
 
   /** Take the clock where it tells more than the order, unless the reader has chosen. */
@@ -23,21 +59,41 @@ export class Axis {
     this.by = by;
     this.chosen = true;
     this.window = null;
+    this.grown();
   }
 
   /** All there is, in steps or seconds. */
   get whole() {
     const { store } = this;
     if (this.by === "order") return [0, Math.max(store.stops.length, 1) + 0.5];
-    const span = Math.max(store.end - store.begin, 1e-6);
-    return [store.begin - span * 0.01, store.end + span * 0.02];
+    const last = this.stretches.at(-1);
+    const span = Math.max(last.place + last.to - last.from, 1e-6);
+    return [-span * 0.01, span * 1.02];
   }
 
   get shown() { return this.window ?? this.whole; }
 
   /** Where something stands; `time` is that of the position. */
   place(position, time) {
-    return this.by === "time" ? time : before(this.store.stops, position + 1, stop => stop);
+    return this.by === "time" ? this.placeOf(time) : before(this.store.stops, position + 1, stop => stop);
+  }
+
+  placeOf(time) {
+    const { stretches } = this;
+    const n = Math.max(before(stretches, time, each => each.from + 1e-12) - 1, 0);
+    const here = stretches[n];
+    if (time <= here.to || n + 1 === stretches.length) return here.place + Math.min(Math.max(time, here.from), here.to) - here.from;
+    const next = stretches[n + 1];
+    const from = here.place + here.to - here.from;
+    return from + (time - here.to) / (next.from - here.to) * (next.place - from);
+  }
+
+  timeOf(place) {
+    const { stretches } = this;
+    const n = Math.max(before(stretches, place, each => each.place + 1e-12) - 1, 0);
+    const here = stretches[n];
+    const time = here.from + place - here.place;
+    return n + 1 < stretches.length ? Math.min(time, stretches[n + 1].from) : time;
   }
 
   x(position, time) { return this.pixel(this.place(position, time)); }
@@ -52,7 +108,7 @@ export class Axis {
     const [from, to] = this.shown;
     const place = from + (x - this.left) / (this.right - this.left) * (to - from);
     const { store } = this;
-    if (this.by === "time") return before(store.times, place, time => time);
+    if (this.by === "time") return before(store.times, this.timeOf(place), time => time);
     return store.stops[Math.max(Math.min(Math.round(place), store.stops.length), 0) - 1] ?? 0;
   }
 
@@ -96,17 +152,39 @@ export class Axis {
   /** Where marks of the axis stand, and what they say. */
   ticks() {
     const [from, to] = this.shown;
-    const most = Math.max((this.right - this.left) / 90, 1);
-    const raw = (to - from) / most;
+    const raw = (to - from) / Math.max((this.right - this.left) / 90, 1);
     const power = 10 ** Math.floor(Math.log10(raw));
-    let step = [1, 2, 5, 10].map(n => n * power).find(size => size >= raw);
-    if (this.by === "order") step = Math.max(Math.round(step), 1);
-    const begin = this.by === "time" ? this.store.begin : 0;
+    const step = [1, 2, 5, 10].map(n => n * power).find(size => size >= raw);
+    if (this.by === "order") return this.steps(Math.max(Math.round(step), 1));
     const ticks = [];
-    for (let n = Math.ceil((from - begin) / step); begin + n * step <= to; n++) {
-      const text = this.by === "time" ? seconds(Math.round(n * step * 1e9) / 1e9) : `${n * step}`;
-      if (n >= 0) ticks.push([this.pixel(begin + n * step), text]);
+    let last = -Infinity;
+    for (const each of this.stretches) {
+      const { begin } = this.store;
+      const first = Math.max(each.from, each.from + from - each.place);
+      for (let n = Math.ceil((first - begin) / step - 1e-9); begin + n * step <= each.to; n++) {
+        const x = this.pixel(this.placeOf(begin + n * step));
+        if (x > this.right) break;
+        if (x - last < 70) continue;
+        ticks.push([x, seconds(Math.round(n * step * 1e9) / 1e9)]);
+        last = x;
+      }
     }
     return ticks;
+  }
+
+  steps(step) {
+    const [from, to] = this.shown;
+    const ticks = [];
+    for (let n = Math.max(Math.ceil(from / step), 0); n * step <= to; n++) ticks.push([this.pixel(n * step), `${n * step}`]);
+    return ticks;
+  }
+
+  /** Where time is drawn short: pixels from and to, and how long it was. */
+  gaps() {
+    if (this.by === "order") return [];
+    return this.stretches.slice(1).map((next, n) => {
+      const here = this.stretches[n];
+      return [this.pixel(here.place + here.to - here.from), this.pixel(next.place), next.from - here.to];
+    }).filter(([from, to]) => to > this.left && from < this.right);
   }
 }

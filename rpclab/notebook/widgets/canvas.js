@@ -106,7 +106,7 @@ export function fitted(context, text, room) {
   if (!one) widths.set(key, one = context.measureText("0123456789").width / 10);
   if (text.length * one <= room) return text;
   const most = Math.floor(room / one) - 1;
-  return most < 2 ? "" : `${text.slice(0, most)}…`;
+  return most < 5 ? "" : `${text.slice(0, most)}…`;
 }
 
 /** Set a context to draw a kind of line. */

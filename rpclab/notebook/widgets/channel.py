@@ -68,9 +68,13 @@ class Channel:
 
     def open(self, page: Send) -> None:
         """Send to a page from now on: first all there is."""
-        self.beat()
+        if self.recording.mark - self._followed.mark > SHOWN:
+            self._followed = _Followed(self.recording, self.recording.mark - SHOWN)
+            self._successor = None
+        self._catch_up()
         if page not in self._pages:
             self._pages.append(page)
+        self._state = self.controls.state()
         self._send_all([page])
 
     def close(self, page: Send) -> None:
@@ -79,16 +83,22 @@ class Channel:
             self._pages.remove(page)
 
     def beat(self) -> None:
-        """Send what is new."""
-        news = self._followed.catch_up()
-        if news:
-            self._tell({"kind": "news", "rows": news})
+        """Send what is new, if a page is there."""
+        if not self._pages:
+            return
+        news = self._catch_up()
         self._beats += 1
         if self._beats % _STATES == 1:
             self.tell_state()
             if not news:
                 self._advise()
         self._begin_anew()
+
+    def _catch_up(self) -> News:
+        news = self._followed.catch_up()
+        if news:
+            self._tell({"kind": "news", "rows": news})
+        return news
 
     def tell_state(self) -> None:
         """Tell the pages how the links are, if they are not as before."""
@@ -150,7 +160,7 @@ class _Followed:
         self._feed = Feed()
         self._numbered: dict[str, dict[int, Any]] = {}
         self._listed: News = {}
-        self.first = self._mark = first
+        self.first = self.mark = first
 
     @property
     def moments(self) -> int:
@@ -158,18 +168,18 @@ class _Followed:
 
     def catch_up(self) -> News:
         """Take in what was recorded since; gives the rows that are new or changed."""
-        if self._recording.mark == self._mark:
+        if self._recording.mark == self.mark:
             return {}
-        handed = self._recording.since(self._mark)
-        self._mark = handed.mark
+        handed = self._recording.since(self.mark)
+        self.mark = handed.mark
         self._feed.take(handed.events)
         return self._kept(self._feed.news())
 
     def take(self, most: int) -> bool:
         """Take some events in, and say whether that was all."""
-        first = self._mark
+        first = self.mark
         events = self._recording.since(first).events[:most]
-        self._mark = first + len(events)
+        self.mark = first + len(events)
         self._feed.take(events)
         self._kept(self._feed.news())
         return len(events) < most
@@ -187,7 +197,8 @@ class _Followed:
     def rows(self) -> News:
         """All rows."""
         numbered = {kind: list(rows.values()) for kind, rows in self._numbered.items()}
-        return {**self._listed, **numbered}
+        listed = {kind: list(rows) for kind, rows in self._listed.items()}
+        return {**listed, **numbered}
 
 
 class Channels:
@@ -236,7 +247,8 @@ class Channels:
                 channel.beat()
             except Exception as error:  # the other views go on
                 del self._channels[id(channel.recording)]
-                log.error("a live view failed and stands still: %r", error, exc_info=error)
+                text = "a live view failed and stands still: %r"
+                log.error(text, error, exc_info=error)  # noqa: TRY400 - a report in one line
 
     def stop(self) -> None:
         """Send nothing any more, and forget all channels."""

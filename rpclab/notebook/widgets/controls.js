@@ -6,7 +6,7 @@ const rttOf = step => step ? 1e-3 * 2000 ** ((step - 1) / 99) : 0;
 const stepOfRtt = rtt => rtt <= 0 ? 0 : Math.round(1 + 99 * Math.log(Math.max(rtt, 1e-3) / 1e-3) / Math.log(2000));
 const rateOf = step => step >= 100 ? null : 1e3 * 1e5 ** (step / 99);
 const stepOfRate = rate => rate === null ? 100 : Math.round(99 * Math.log(Math.max(rate, 1e3) / 1e3) / Math.log(1e5));
-const SETTLE = 1500; // milliseconds in which a slider is the hand's, whatever the kernel says
+const SETTLE = 600; // milliseconds in which a slider is the hand's, whatever the kernel says
 
 export class ControlsPart {
   /**
@@ -34,6 +34,14 @@ export class ControlsPart {
     }
   }
 
+  /** A hand is on a slider: what the kernel says counts again when that has come to rest. */
+  touch() {
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => { this.resting = null; this.show(); }, SETTLE);
+  }
+
+  close() { clearTimeout(this.resting); }
+
   row(key, build) {
     let row = this.rows.get(key);
     if (!row) {
@@ -46,13 +54,12 @@ export class ControlsPart {
   linkRow({ one, other }) {
     const name = `${one} ⇄ ${other}`;
     const text = make("output", { class: "rl-value" });
-    let touched = 0;
     const show = (rtt, up) => { text.value = up ? (rtt ? `round trip ${seconds(rtt)}` : "no delay") : "cut: messages wait"; };
     let last = { rtt: 0, up: true };
     const slider = make("input", {
       type: "range", min: 0, max: 100, "aria-label": `round trip of ${name}`,
       oninput: () => {
-        touched = Date.now();
+        this.touch();
         const rtt = rttOf(Number(slider.value));
         last = { ...last, rtt };
         show(rtt, last.up);
@@ -67,8 +74,8 @@ export class ControlsPart {
     return {
       element: make("div", { class: "rl-control" }, make("span", { class: "rl-name" }, name), slider, button, text),
       update: link => {
-        if (Date.now() - touched > SETTLE) slider.value = stepOfRtt(link.rtt);
-        last = { rtt: Date.now() - touched > SETTLE ? link.rtt : last.rtt, up: link.up };
+        if (!this.resting) slider.value = stepOfRtt(link.rtt);
+        last = { rtt: this.resting ? last.rtt : link.rtt, up: link.up };
         button.textContent = link.up ? "✂ cut" : "⛓ mend";
         button.setAttribute("aria-label", `${link.up ? "cut" : "mend"} the link ${name}`);
         button.setAttribute("aria-pressed", String(!link.up));
@@ -81,12 +88,11 @@ export class ControlsPart {
 
   paceRow(worker) {
     const text = make("output", { class: "rl-value" });
-    let touched = 0;
     const show = rate => { text.value = rate === null ? "as fast as it can" : `${bytes(rate)} a second`; };
     const slider = make("input", {
       type: "range", min: 0, max: 100, "aria-label": `how fast ${worker} reads`,
       oninput: () => {
-        touched = Date.now();
+        this.touch();
         const rate = rateOf(Number(slider.value));
         show(rate);
         slider.setAttribute("aria-valuetext", text.value);
@@ -96,7 +102,7 @@ export class ControlsPart {
     return {
       element: make("div", { class: "rl-control" }, make("span", { class: "rl-name" }, `${worker} reads`), slider, make("span"), text),
       update: rate => {
-        if (Date.now() - touched <= SETTLE) return;
+        if (this.resting) return;
         slider.value = stepOfRate(rate);
         show(rate);
         slider.setAttribute("aria-valuetext", text.value);

@@ -104,7 +104,7 @@ export class GraphPanel {
     const lines = [
       ...graph.bindings.map(each => ["binding", each.holder, each.worker, `env.${each.name}${each.entrypoint && each.entrypoint !== "Default" ? ` (${each.entrypoint})` : ""}`]),
       ...graph.stubs.map(each => ["stub", each.holder, each.worker, `${each.count > 1 ? `${each.count} × ` : ""}${each.name}`]),
-      ...graph.introductions.map(each => ["introduction", each.introducer, each.receiver, `gave ${each.name}`]),
+      ...graph.introductions.map(each => ["introduction", each.introducer, each.receiver, `gave ${each.name} of ${each.worker}`]),
     ];
     const together = new Map();
     for (const [kind, from, to, text] of lines) {

@@ -41,7 +41,7 @@ class _Ear:
         self._events.unregister("post_run_cell", self._end)
 
     def takes(self, frames: Any) -> bool:
-        """Hand a message over, if it is for one of our views and a cell runs. Says whether it was."""
+        """Hand a message over, if it is for one of our views and a cell runs; says whether."""
         if not self.is_running or not ours:
             return False
         session = self._kernel.session
@@ -88,7 +88,7 @@ def _manager(kernel: Any) -> Any:
 
 
 def _hear_before_queue(ear: _Ear, kernel: Any, queue: Any) -> Callable[[], None]:
-    """ipykernel 6: messages wait in a queue."""
+    """In ipykernel 6 messages wait in a queue."""
     original = queue.put_nowait
 
     def put_nowait(item: Any) -> None:
@@ -107,7 +107,7 @@ def _hear_before_queue(ear: _Ear, kernel: Any, queue: Any) -> Callable[[], None]
 
 
 def _hear_before_lock(ear: _Ear, stream: Any) -> Callable[[], None]:
-    """ipykernel 7.0 to 7.3: each message of the main shell waits for a lock."""
+    """In ipykernel 7.0 to 7.3 each message of the main shell waits for a lock."""
     # To set it with on_recv would have the kernel run cells in another context from then on.
     original = stream._recv_callback
 

@@ -68,7 +68,7 @@ export class LifetimesPanel {
   }
 
   grown() {
-    this.axis.settle();
+    this.axis.grown();
     this.groups = new Map();
     for (const stub of this.store.stubs) {
       if (!this.groups.has(stub.target)) this.groups.set(stub.target, []);
@@ -285,6 +285,7 @@ export class LifetimesPanel {
 
 /** How a stub came to be, in a few words. */
 function origin(stub) {
-  const how = { result: `result of call ${stub.call ?? "?"}`, parameter: `parameter of call ${stub.call ?? "?"}`, dup: "a dup", local: "made here" }[stub.how] ?? stub.how;
-  return stub.site ? `${how}, ${place(stub.site)}` : how;
+  const call = stub.call === null ? "a call" : `(${stub.call})`;
+  const how = { result: `result of ${call}`, parameter: `parameter of ${call}`, dup: "a dup", local: "made here" }[stub.how] ?? stub.how;
+  return stub.site ? `${how}, ${place(stub.site).replace(/^Cell (In\[\d+\]),/, "$1")}` : how;
 }

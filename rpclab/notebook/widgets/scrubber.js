@@ -36,11 +36,15 @@ export class Scrubber {
     this.moved(this.position);
   }
 
-  step(by) { this.go(by < 0 ? this.store.stopBefore(this.now) : this.store.stopAfter(this.now)); }
+  step(by) { this.goToStep(this.at + by); }
+
+  /** The number of the step that it stands at. */
+  get at() { return this.position === null ? this.store.stops.length : this.store.stepOf(this.position); }
+
+  goToStep(step) { this.go(step <= 0 ? 0 : this.store.stops[step - 1] ?? null); }
 
   slide() {
-    const step = Number(this.slider.value);
-    this.go(step ? this.store.stops[step - 1] : 0);
+    this.goToStep(Number(this.slider.value));
   }
 
   /** Act on a key that steps. Says whether it was one. */
@@ -60,7 +64,7 @@ export class Scrubber {
   show() {
     const { store } = this;
     const steps = store.stops.length;
-    const step = this.position === null ? steps : store.stepOf(this.position);
+    const step = this.at;
     this.slider.max = steps;
     this.slider.value = step;
     const at = seconds(Math.round((store.timeAt(this.now) - store.begin) * 1e9) / 1e9);

@@ -88,15 +88,10 @@ export class Store {
     if (kind) this[kind].set(arrow.call, arrow);
   }
 
-  /** The stop before a position, and the one after it. */
+  /** The stop before a position. */
   stopBefore(position) {
     const index = before(this.stops, position, stop => stop);
     return index ? this.stops[index - 1] : 0;
-  }
-
-  stopAfter(position) {
-    const index = before(this.stops, position + 1, stop => stop);
-    return this.stops[index] ?? this.length;
   }
 
   /** The number of the step that a position stands at. */

@@ -24,7 +24,7 @@ export class TablesPart {
     for (const change of store.ends.between(from, position)) changed.set(keyOf(change), change);
     const done = new Set();
     const sessions = [];
-    for (const [label, end] of store.ends.sessions) {
+    for (const [label, end] of named(store.ends.sessions)) {
       const back = `${end.there}→${end.here}`;
       if (done.has(label) || done.has(back)) continue;
       done.add(label);
@@ -58,11 +58,16 @@ function tableOf(end, side, news) {
     return make("tr", { class: row.gone ? "rl-gone" : sign ? "rl-new" : "" },
       make("td", { title: words, "aria-label": words }, sign), make("td", { class: "rl-id" }, `${row.id}`),
       make("td", {}, `${row.what}${row.kind === "binding" && !row.what.includes("binding") ? ", a binding" : ""}`),
-      make("td", { class: "rl-count" }, row.kind === "stub" && side === "imports" ? `×${row.references}` : ""));
+      make("td", { class: "rl-count" }, row.kind === "stub" && side === "imports" && row.references ? `×${row.references}` : ""));
   });
   const more = rows.length > MOST_ROWS ? make("p", { class: "rl-muted" }, `… ${rows.length - MOST_ROWS} more`) : null;
   return make("div", { class: "rl-table" }, make("h5", {}, `${end.here} ${side}`),
     rows.length ? make("table", {}, make("tbody", {}, ...lines)) : make("p", { class: "rl-muted" }, "nothing"), more);
+}
+
+/** The ends of the sessions, that of the notebook before the other one. */
+function named(sessions) {
+  return [...sessions].sort((one, other) => (other[1].here === "notebook") - (one[1].here === "notebook"));
 }
 
 function keyOf(change) { return `${change.here}→${change.there} ${change.side} ${change.id}`; }

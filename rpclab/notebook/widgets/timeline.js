@@ -3,14 +3,9 @@ import { legendOf } from "./app.js";
 import { Axis } from "./axis.js";
 import { Surface, arrowHead, fitted, font, haloed, line, mark } from "./canvas.js";
 import { before, bytes, count, make, place, seconds } from "./dom.js";
+import { BASE, Lanes, TOP } from "./lanes.js";
 
 const NAMES = 118; // pixels for the names of the Workers
-const TOP = 20; // for the axis
-const BASE = 20; // from the top of a lane to the line of its own code
-const TALLEST = 22;
-const LOWEST = 5;
-const LANE = 34; // a lane without calls
-const HEIGHT = { least: 150, most: 460 };
 const REACH = 6; // pixels around the pointer in which an arrow is meant
 const LABELLED = 7; // the lowest row that has room for a label
 
@@ -23,7 +18,8 @@ export class TimelinePanel {
     this.app = app;
     this.store = app.store;
     this.axis = new Axis(this.store);
-    this.surface = new Surface(app.root, HEIGHT.least, (...all) => this.paint(...all));
+    this.where = new Lanes(this.store, this.axis);
+    this.surface = new Surface(app.root, this.where.height, (...all) => this.paint(...all));
     this.layer = document.createElement("canvas");
     this.drawn = null;
     this.chosen = null;
@@ -68,7 +64,6 @@ export class TimelinePanel {
   showScale() { this.scales.forEach((button, n) => button.setAttribute("aria-pressed", String(["order", "time"][n] === this.axis.by))); }
 
   reset() {
-    this.rows = new Map();
     this.chosen = null;
     this.axis.window = null;
   }
@@ -78,9 +73,10 @@ export class TimelinePanel {
 
   /** There are new rows: lay out anew. */
   grown() {
-    this.axis.settle();
+    this.axis.grown();
     this.showScale();
-    this.layOut();
+    this.where.layOut();
+    this.surface.setHeight(this.where.height);
     this.drawn = null;
     const { calls, arrows, workers } = this.store;
     this.surface.element.setAttribute("aria-label",
@@ -97,78 +93,6 @@ export class TimelinePanel {
       if (this.axis.window) this.drawn = this.axis.window === this.drawnWindow ? this.drawn : null;
     }
     this.surface.ask();
-  }
-
-  // Where things are.
-
-  /** Give each call a row of its lane, so that no two overlap. */
-  layOut() {
-    const { store } = this;
-    const free = store.workers.map(() => []);
-    this.place = new Map(store.workers.map((name, n) => [name, n]));
-    this.bars = [];
-    for (const call of store.calls) {
-      const asked = store.request.get(call.number);
-      const answer = store.answer.get(call.number);
-      const from = asked ? asked.arrived_at : call.made_at;
-      if (from === null || from === undefined) continue; // still under way
-      const last = answer ? answer.sent_at : call.settled_at ?? (["cancelled", "lost"].includes(call.outcome) ? from + 1 : null);
-      const lane = this.place.get(call.worker);
-      const rows = free[lane];
-      let row = rows.findIndex(end => end !== null && end <= from);
-      if (row < 0) row = rows.length;
-      rows[row] = last;
-      this.bars.push({
-        call, lane, row, from: from + 1, to: last === null ? null : last + 1,
-        began: asked?.arrived ?? call.made, ended: answer ? answer.sent : call.ended ?? call.settled,
-      });
-    }
-    this.barOf = new Map(this.bars.map(bar => [bar.call.number, bar]));
-    this.lanes = free.map(rows => ({ rows: rows.length, top: 0, height: 0 }));
-    const all = this.lanes.reduce((sum, lane) => sum + lane.rows, 0);
-    const room = HEIGHT.most - TOP - this.lanes.length * LANE;
-    this.row = Math.max(Math.min(TALLEST, Math.floor(room / Math.max(all, 1))), LOWEST);
-    const most = Math.max(Math.floor(room / this.row / Math.max(this.lanes.filter(lane => lane.rows).length, 1)), 3);
-    let y = TOP;
-    for (const lane of this.lanes) {
-      lane.top = y;
-      lane.shown = all * this.row > room ? Math.min(lane.rows, most) : lane.rows;
-      lane.height = LANE + lane.shown * this.row;
-      y += lane.height;
-    }
-    this.height = Math.max(Math.min(y + 6, HEIGHT.most + 200), HEIGHT.least);
-    this.surface.setHeight(this.height);
-  }
-
-  /** The middle of the line where a Worker's own code stands. */
-  base(lane) { return this.lanes[lane].top + BASE; }
-
-  middle(bar) {
-    const lane = this.lanes[bar.lane];
-    return lane.top + LANE + (Math.min(bar.row, lane.shown - 1) + 0.5) * this.row - 4;
-  }
-
-  span(bar) {
-    const { axis, store } = this;
-    const from = axis.x(bar.from, bar.began);
-    const to = bar.to === null ? axis.x(store.length, store.end) : axis.x(bar.to, bar.ended ?? store.end);
-    return [from, Math.max(to, from + 3)];
-  }
-
-  /** The two ends of an arrow: from the bar that sends to the one that is called. */
-  ends(arrow) {
-    const { axis, store } = this;
-    const call = arrow.call === null ? null : store.calls[arrow.call - 1];
-    const isCall = call !== null && ["call", "read", "map", "cancel"].includes(arrow.kind);
-    const bar = call === null ? undefined : this.barOf.get(call.number);
-    const maker = call === null || call.by === null ? undefined : this.barOf.get(call.by);
-    const at = (which, worker) => which && which.call.worker === worker ? this.middle(which) : this.base(this.place.get(worker) ?? 0);
-    const one = at(isCall ? maker : bar, arrow.sender);
-    const other = at(isCall ? bar : maker, arrow.receiver);
-    const begin = axis.x(arrow.sent_at + 1, arrow.sent);
-    const end = arrow.arrived === null ? axis.x(store.length, store.end) : axis.x(arrow.arrived_at + 1, arrow.arrived);
-    const share = arrow.arrived === null ? 0.6 : 1;
-    return [begin, one, end, one + (other - one) * share];
   }
 
   // Drawing.
@@ -201,6 +125,7 @@ export class TimelinePanel {
     context.beginPath();
     context.rect(NAMES, 0, width - NAMES, height);
     context.clip();
+    this.paintGaps(context, height, palette);
     this.paintNotes(context, palette);
     this.paintArrows(context, palette);
     this.paintBars(context, palette);
@@ -209,7 +134,7 @@ export class TimelinePanel {
 
   paintLanes(context, width, palette) {
     const { store } = this;
-    this.lanes?.forEach((lane, n) => {
+    this.where.lanes.forEach((lane, n) => {
       const colours = palette.worker(n);
       if (n % 2) {
         context.fillStyle = palette.named.band;
@@ -244,13 +169,31 @@ export class TimelinePanel {
     context.fillText(this.axis.by === "order" ? "step" : "time", 10, 9);
   }
 
+  /** Where nothing happened for long, and the time is drawn short. */
+  paintGaps(context, height, palette) {
+    font(context, 10, { code: false });
+    context.textAlign = "center";
+    for (const [from, to, span] of this.axis.gaps()) {
+      context.fillStyle = palette.named.band;
+      context.fillRect(from, TOP, to - from, height - TOP);
+      context.strokeStyle = palette.named.line;
+      context.lineWidth = 1;
+      context.setLineDash([2, 3]);
+      context.strokeRect(from + 0.5, TOP, to - from, height);
+      context.setLineDash([]);
+      context.fillStyle = palette.named.muted;
+      if (to - from > 34) context.fillText(`idle ${seconds(Number(span.toPrecision(2)))}`, (from + to) / 2, height - 8);
+    }
+    context.textAlign = "left";
+  }
+
   paintNotes(context, palette) {
     for (const note of this.store.notes) {
       if (note.kind !== "deployed" && note.kind !== "link") continue;
-      const lane = this.place.get(note.workers[0]);
-      const x = this.axis.x(note.moment + 1, note.time);
+      const lane = this.where.place.get(note.workers[0]);
+      const x = Math.max(this.axis.x(note.moment + 1, note.time), this.axis.window ? 0 : NAMES + 6);
       if (lane === undefined || x < NAMES || x > this.axis.right) continue;
-      mark(context, palette, note.kind, x, this.base(lane), 9);
+      mark(context, palette, note.kind, x, this.where.base(lane), 9);
     }
   }
 
@@ -284,7 +227,7 @@ export class TimelinePanel {
       context.beginPath();
       const tips = [];
       for (const arrow of arrows) {
-        const [x, y, to, down] = this.ends(arrow);
+        const [x, y, to, down] = this.where.ends(arrow);
         context.moveTo(x, y);
         if (style === "pipelined") context.quadraticCurveTo(x + (to - x) * 0.15, y + (down - y) * 0.75, to, down);
         else context.lineTo(to, down);
@@ -299,14 +242,14 @@ export class TimelinePanel {
   paintBars(context, palette) {
     const { axis } = this;
     const shown = [];
-    for (const bar of this.bars ?? []) {
-      const [from, to] = this.span(bar);
+    for (const bar of this.where.bars) {
+      const [from, to] = this.where.span(bar);
       if (to < NAMES || from > axis.right + 40) continue;
       shown.push([bar, from, to]);
     }
-    const thick = Math.min(this.row - 2, 14);
+    const thick = Math.min(this.where.row - 2, 14);
     for (const [bar, from, to] of shown) {
-      const y = this.middle(bar);
+      const y = this.where.middle(bar);
       const { edge, tint } = palette.worker(bar.lane);
       context.fillStyle = tint;
       context.strokeStyle = edge;
@@ -318,23 +261,23 @@ export class TimelinePanel {
       context.fill();
       context.stroke();
       context.setLineDash([]);
-      if (["raised", "cancelled", "lost"].includes(bar.call.outcome) && this.row >= LABELLED) mark(context, palette, bar.call.outcome, to, y, 10);
+      if (["raised", "cancelled", "lost"].includes(bar.call.outcome) && this.where.row >= LABELLED) mark(context, palette, bar.call.outcome, to, y, 10);
     }
-    if (this.row < LABELLED) return;
+    if (this.where.row < LABELLED) return;
     // A label may stand beside its bar, as far as there is room before the next one of the row.
-    font(context, Math.min(11, this.row - 3));
+    font(context, Math.min(11, this.where.row - 3));
     context.textBaseline = "middle";
     const next = new Map();
     for (const [bar, from, to] of shown.reverse()) {
-      const key = `${bar.lane} ${Math.min(bar.row, this.lanes[bar.lane].shown - 1)}`;
+      const key = `${bar.lane} ${Math.min(bar.row, this.where.lanes[bar.lane].shown - 1)}`;
       const room = (next.get(key) ?? axis.right + 14) - from;
       next.set(key, from);
       const inside = fitted(context, bar.call.label, to - from - 6);
       context.fillStyle = palette.named.text;
-      if (inside === bar.call.label) context.fillText(inside, from + 4, this.middle(bar) + 0.5);
+      if (inside === bar.call.label) context.fillText(inside, from + 4, this.where.middle(bar) + 0.5);
       else {
         const text = fitted(context, bar.call.label, room - (to - from) - 10);
-        if (text) haloed(context, palette, text, to + 7, this.middle(bar) + 0.5);
+        if (text) haloed(context, palette, text, to + 7, this.where.middle(bar) + 0.5);
       }
     }
   }
@@ -372,15 +315,15 @@ export class TimelinePanel {
     context.lineWidth = 2.2;
     context.beginPath();
     if (arrow) {
-      const [x, y, to, down] = this.ends(arrow);
+      const [x, y, to, down] = this.where.ends(arrow);
       context.moveTo(x, y);
       context.lineTo(to, down);
     } else {
-      const bar = this.barOf.get(call.number);
+      const bar = this.where.barOf.get(call.number);
       if (!bar) return;
-      const [from, to] = this.span(bar);
-      const thick = Math.min(this.row - 2, 14) + 4;
-      context.roundRect(from - 2, this.middle(bar) - thick / 2, to - from + 4, thick, 4);
+      const [from, to] = this.where.span(bar);
+      const thick = Math.min(this.where.row - 2, 14) + 4;
+      context.roundRect(from - 2, this.where.middle(bar) - thick / 2, to - from + 4, thick, 4);
     }
     context.stroke();
   }
@@ -388,17 +331,17 @@ export class TimelinePanel {
   // What the reader does.
 
   find(x, y) {
-    if (!this.bars || x < NAMES) return null;
+    if (x < NAMES) return null;
     let found = null;
-    for (const bar of this.bars) {
-      if (Math.abs(y - this.middle(bar)) > Math.max(this.row / 2, 4)) continue;
-      const [from, to] = this.span(bar);
+    for (const bar of this.where.bars) {
+      if (Math.abs(y - this.where.middle(bar)) > Math.max(this.where.row / 2, 4)) continue;
+      const [from, to] = this.where.span(bar);
       if (x >= from - 3 && x <= to + 3) found = { call: bar.call };
     }
     if (found) return found;
     let least = REACH;
     for (const arrow of this.sight()) {
-      const away = distance(x, y, ...this.ends(arrow));
+      const away = distance(x, y, ...this.where.ends(arrow));
       if (away < least) {
         least = away;
         found = { arrow };

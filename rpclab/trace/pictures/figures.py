@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from rpclab.trace.pictures.scale import duration
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -27,6 +29,7 @@ class Figures(NamedTuple):
         round_trips: how often the program waited for one; None where nobody traced.
         saved: how many more it would have been without pipelining; None likewise.
         at_most: whether the round trips may be fewer, for a recording does not tell tasks apart.
+        seconds: how long it took by a virtual clock; None where nobody traced, or time is real.
     """
 
     calls: int
@@ -35,6 +38,7 @@ class Figures(NamedTuple):
     round_trips: float | None = None
     saved: float | None = None
     at_most: bool = False
+    seconds: float | None = None
 
     @classmethod
     def of(cls, timeline: Timeline) -> Figures:
@@ -44,7 +48,14 @@ class Figures(NamedTuple):
     @classmethod
     def of_trace(cls, trace: Trace) -> Figures:
         """Those of a traced block."""
-        return cls(trace.calls, trace.messages, trace.bytes, trace.round_trips, trace.saved)
+        return cls(
+            calls=trace.calls,
+            messages=trace.messages,
+            bytes=trace.bytes,
+            round_trips=trace.round_trips,
+            saved=trace.saved,
+            seconds=trace.seconds,
+        )
 
     def parts(self) -> list[str]:
         """The figures, each with its noun, the most important ones first."""
@@ -55,7 +66,8 @@ class Figures(NamedTuple):
         without = self.round_trips + self.saved
         saved = f"{without:g} without pipelining" if self.saved else "nothing was pipelined"
         trips = f"{'at most ' * self.at_most}{count(self.round_trips, 'round trip')}"
-        return [f"{trips}; {saved}", *counted]
+        took = f" in {duration(self.seconds)}" if self.seconds else ""
+        return [f"{trips}{took}; {saved}", *counted]
 
     def line(self) -> str:
         """The figures in a line."""

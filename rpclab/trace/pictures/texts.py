@@ -85,7 +85,7 @@ def _stub(stub: StubBar, begin: float, *, times: bool) -> str:
     if stub.ended is None:
         end, ended = "still held", "…"
     else:
-        where = f" at {stub.ended_site}" if stub.ended_site else ""
+        where = f" at {short_site(stub.ended_site)}" if stub.ended_site else ""
         end, ended = f"{ENDS.get(stub.why, stub.why)}{where}", duration(stub.ended - begin)
     when = f"  [{duration(stub.made - begin)} to {ended}]" if times else ""
     return f"    {stub_label(stub)}{made}; {end}{when}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import count
+from reprlib import repr as repr_in_brief
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rpclab.core.containers import arrives_as_dict
@@ -224,7 +225,7 @@ class D1PreparedStatement:
 
     def __repr__(self) -> str:
         text = " ".join(self.statement.split())
-        bound = f" {list(self.params)}" if self.params else ""
+        bound = f" {repr_in_brief(list(self.params))}" if self.params else ""
         return f"<D1PreparedStatement {text}{bound}>"
 
 

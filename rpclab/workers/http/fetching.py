@@ -25,6 +25,7 @@ _SEE_OTHER = 303
 _ABOUT_THE_BODY = (
     "content-encoding", "content-language", "content-length", "content-location", "content-type",
 )  # fmt: skip
+_FOR_ONE_ORIGIN = ("authorization", "cookie", "host", "proxy-authorization")
 
 
 def request_for(resource: Any, options: dict[str, Any], base: str | None = None) -> Request:
@@ -153,7 +154,9 @@ class Fetching:
                 " can be read once: fetch with bytes, or with redirect='manual'"
             )
         if url.origin() != request._url.origin():
-            headers.delete("authorization")
+            # The standard names the first; browsers have no other, but a program may have set them.
+            for name in _FOR_ONE_ORIGIN:
+                headers.delete(name)
         return request._with(Extracted(self._body), headers=headers, _url=url, _method=method)
 
     def __repr__(self) -> str:

@@ -67,9 +67,9 @@ class Request(Body):
             self._url, self._method = other._url, other._method
             self._redirect, self._cf = other._redirect, other._cf
         if method is not None:
-            self._method = _checked_method(method)
+            self._method = checked_method(method)
         if redirect is not None:
-            self._redirect = _checked_redirect(redirect)
+            self._redirect = checked_redirect(redirect)
         if cf is not None:
             self._cf = json_copy(cf, "cf")
         self.headers = Headers(
@@ -131,7 +131,12 @@ class Request(Body):
         return f"<Request {self._method} {self._url}, {self._told()}>"
 
 
-def _checked_method(method: Any) -> str:
+def checked_method(method: Any) -> str:
+    """Give a method as it is sent.
+
+    Raises:
+        TypeError: it is none.
+    """
     if not isinstance(method, str) or not _METHOD.fullmatch(method):
         raise TypeError(f"Invalid HTTP method string: {method}")
     # A subclass of str, such as HTTPMethod, could not be sent.
@@ -139,7 +144,12 @@ def _checked_method(method: Any) -> str:
     return upper if upper in _UPPER else str.__str__(method)
 
 
-def _checked_redirect(redirect: Any) -> str:
+def checked_redirect(redirect: Any) -> str:
+    """Give what is to be done with a redirect.
+
+    Raises:
+        TypeError: it is nothing of the kind.
+    """
     if redirect in (FOLLOW, MANUAL):
         return str(redirect)
     error = TypeError(

@@ -13,7 +13,7 @@ from contextvars import Context as Variables
 from functools import partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, NoReturn
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 from rpclab.core.answers import Answer
 from rpclab.core.contexts import ExecutionContext, current
@@ -103,7 +103,7 @@ def _no_entrypoint() -> NoReturn:
 class ObjectContext(ExecutionContext):
     """The execution context of an object in memory: it ends with that, and not with its calls.
 
-    Handles that Python forgets are given back, as in any context that lasts.
+    Handles and streams that Python forgets are given back, as in any context that lasts.
     """
 
     __slots__ = ("_handles", "_live", "gate")
@@ -111,6 +111,7 @@ class ObjectContext(ExecutionContext):
     def __init__(self, live: LiveObject, gate: InputGate) -> None:
         super().__init__(_Host(live.engine, live), live.home.worker_name)
         self._handles: WeakSet[Handle] = WeakSet()
+        self._streams = WeakKeyDictionary()
         self._live = live
         self.gate: InputGate = gate
 

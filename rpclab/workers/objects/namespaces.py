@@ -48,8 +48,14 @@ class Namespaces:
 
         Returns:
             How many objects have left.
+
+        Raises:
+            UnknownBindingError: there is no such Worker.
+            UnknownEntrypointError: it has no such class.
         """
-        home = self._object_homes().home(*objects(target))
+        found = objects(target)
+        self.worker(found.worker).object_class(found.class_name)
+        home = self._object_homes().home(*found)
         return home.evict(home.ids.from_name(which) if isinstance(which, str) else which)
 
     def namespace(self, holder: str, target: ObjectsTarget) -> DurableObjectNamespace:

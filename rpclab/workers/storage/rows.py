@@ -383,7 +383,9 @@ class OwnRows:
 
     def lost(self) -> None:
         """What was unsaved could not be written."""
-        self.file.own(self.key).rollback()
+        connection = self.file.own(self.key)
+        connection.rollback()
+        connection.execute("PRAGMA foreign_keys = ON")  # `clear` had put them off
         self._alarm_changed = False
 
 

@@ -25,7 +25,7 @@ _STYLE = css() + (FOLDER / "view.css").read_text("utf-8")
 _LOOK = {**LOOK, "class": CLASS}
 
 
-class LiveView(anywidget.AnyWidget):  # type: ignore[misc]
+class LiveView(anywidget.AnyWidget):
     """A view of a recording that follows it while it is made.
 
     It holds no state of its own in the notebook's file: a page asks for the rows when it shows it.
@@ -67,7 +67,8 @@ class LiveView(anywidget.AnyWidget):  # type: ignore[misc]
                     controls.set_pace(message)
                     channel.tell_state()
         except Exception as error:
-            log.error("a control of a view failed: %r", error, exc_info=error)
+            # Not `exception`: the notebook prints a report in one line, with what it says.
+            log.error("a control of a view failed: %r", error, exc_info=error)  # noqa: TRY400
 
     # One bound method, so that the channel can tell whether it is there already.
     def _send_rows(self, message: dict[str, Any]) -> None:
@@ -128,14 +129,6 @@ VIEWS: dict[str, type[LiveView]] = {
 
 def close_all() -> None:
     """Take all views away, and end the task that sends."""
-    for widget in list(_instances().values()):
-        if isinstance(widget, LiveView):
-            widget.close()
+    for view in list(ours.values()):
+        view.close()
     channels.stop()
-
-
-def _instances() -> dict[str, Any]:
-    from ipywidgets.widgets import widget  # noqa: PLC0415 - its registry is private
-
-    found: dict[str, Any] = getattr(widget, "_instances", {})
-    return found
