@@ -98,16 +98,16 @@ class Extension:
         interrupts = Interrupts(shell, self.sandbox, loop)
         interrupts.install()
         self._undo.append(interrupts.uninstall)
-        self._listen("pre_run_cell", lambda _info: self._rest(False))
-        self._listen("post_run_cell", lambda _result: self._rest(True))
+        self._listen("pre_run_cell", lambda _info: self._rest(now=False))
+        self._listen("post_run_cell", lambda _result: self._rest(now=True))
         self._listen("pre_run_cell", interrupts.about_to_run)
         self._listen("post_run_cell", interrupts.has_run)
 
-    def _rest(self, at_rest: bool) -> None:  # noqa: FBT001 - says what it sets
+    def _rest(self, *, now: bool) -> None:
         """Let a virtual clock stand still between cells, unless somebody waits for a promise."""
         guest = self.sandbox.engine.guest
         if guest is not None:
-            guest.rest(at_rest)
+            guest.rest(now)
 
     def _put_names_in(self) -> None:
         shell = self._shell

@@ -18,6 +18,7 @@ from rpclab.errors import RpcError, near
 from rpclab.notebook import distances
 from rpclab.notebook.cards import trace_text
 from rpclab.notebook.lines import parse_bindings, parse_trace, parse_worker, words
+from rpclab.workers.imports import known
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -156,7 +157,8 @@ class RpcLab(Magics):
             )
         except (RpcError, OSError, TypeError, ValueError) as error:
             raise _usage(error) from None
-        await self._cells.run(f"%%worker {line}", cell, vars(module))
+        with known(module):
+            await self._cells.run(f"%%worker {line}", cell, vars(module))
         if options.at is not None:
             sandbox.locate(options.name, options.at)
         return sandbox.publish(options.name, module, env, options.bind)

@@ -18,6 +18,7 @@ from rpclab.config import Document, WorkerConfig, read_config
 from rpclab.configured import check_bindings, deploy_all, hide_secrets, options_of, read_source
 from rpclab.errors import ConfigError, RpcError, near
 from rpclab.notebook.lines import Option, read_option, words
+from rpclab.workers.imports import known
 from rpclab.workers.modules import run_source
 
 if TYPE_CHECKING:
@@ -131,7 +132,8 @@ class Wrangler(Magics):
         if code is None:
             run_source(module, source, str(config.main_file))
         else:
-            await self._cells.run_again(code, vars(module))
+            with known(module):
+                await self._cells.run_again(code, vars(module))
         return sandbox.publish(config.name, module, env, options["bind"])
 
     def _code(self, config: WorkerConfig) -> str | None:

@@ -144,11 +144,13 @@ class DeadlineBlock:
             self._timer.cancel()
         if self._token is not None:
             current_deadline.reset(self._token)
-        if self._timeout is None or self._deadline is None:
+        # What the timer has already put into the other loop comes too late, and finds none.
+        timeout, self._timeout = self._timeout, None
+        if timeout is None or self._deadline is None:
             return
-        if self._timeout.expired() or self._deadline.left() == 0:
+        if timeout.expired() or self._deadline.left() == 0:
             self._deadline.expire()
-        await self._timeout.__aexit__(kind, error, traceback)
+        await timeout.__aexit__(kind, error, traceback)
 
     def __repr__(self) -> str:
         return f"<deadline of {self._seconds:g} s>"

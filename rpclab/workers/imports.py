@@ -1,8 +1,8 @@
 """What `import` means in the code of one Worker: `workers`, and the modules beside its main file.
 
 Floor: workers. Both are per Worker, through an import function in the builtins of its modules:
-`sys.modules` and `sys.path` are left alone, so two Workers may each have a `pages.py`, a user's own
-workers.py is safe, and a new version of a Worker runs its modules anew.
+`sys.path` is left alone, and so is `sys.modules` but while a module's text runs. So two Workers may
+each have a `pages.py`, a user's own workers.py is safe, and a new version runs its modules anew.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import builtins
 import importlib.util
 import sys
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.machinery import SOURCE_SUFFIXES, FileFinder, ModuleSpec, SourceFileLoader
 from os import PathLike, fspath
 from typing import Any
@@ -116,7 +118,25 @@ class Imports:
             # From its text each time: what is cached tells edits apart by the second alone.
             path = spec.loader.get_filename(full)
             code = spec.loader.source_to_code(spec.loader.get_data(path), path)
-            exec(code, module.__dict__)  # noqa: S102 - running it is the point
+            with known(module):
+                exec(code, module.__dict__)  # noqa: S102 - running it is the point
+
+
+@contextmanager
+def known(module: types.ModuleType) -> Iterator[None]:
+    """Let a module be found under its name while its text runs: dataclasses look for it there.
+
+    Not where another module has that name, or would have if it were imported.
+    """
+    name = module.__name__
+    free = name not in sys.modules and not (name.isidentifier() and _is_installed(name))
+    if free:
+        sys.modules[name] = module
+    try:
+        yield
+    finally:
+        if free:
+            sys.modules.pop(name, None)
 
 
 def _package(globals_: Any) -> str:

@@ -10,7 +10,7 @@ import linecache
 import types
 from typing import TYPE_CHECKING, Any
 
-from rpclab.workers.imports import Imports
+from rpclab.workers.imports import Imports, known
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,4 +51,5 @@ def run_source(module: types.ModuleType, source: str, filename: str) -> None:
     module.__dict__["__source__"] = source
     # Else its annotations would be texts, as those of this module are, which breaks dataclasses.
     code = compile(source, filename, "exec", dont_inherit=True)
-    exec(code, module.__dict__)  # noqa: S102 - running it is the point
+    with known(module):
+        exec(code, module.__dict__)  # noqa: S102 - running it is the point

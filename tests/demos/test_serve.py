@@ -50,7 +50,9 @@ def test_whatever_a_page_calls_this_machine_the_worker_sees_its_own_address(ask)
     assert ask("GET", "/", headers={"host": "evil.test"})[1] == "GET HERE/ "
 
 
-def test_a_worker_that_fails_is_an_error_of_the_server_and_the_next_request_is_answered(ask, caplog):
+def test_a_worker_that_fails_is_an_error_of_the_server_and_the_next_request_is_answered(
+    ask, caplog
+):
     with caplog.at_level(logging.ERROR, logger="demos"):
         assert ask("GET", "/fail")[0].status == 500
     assert "on purpose" in caplog.text

@@ -221,6 +221,16 @@ async def test_a_deadline_outside_is_virtual(sandbox):
         assert await sandbox.env.W.sleep(4) == 9
 
 
+async def test_a_deadline_that_passes_as_its_block_ends_is_no_error(sandbox):
+    """The timer's turn outside may come when the block is over."""
+    logged = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: logged.append(context))
+    async with rpclab.deadline(0):
+        await sandbox.env.W.log()
+    await sandbox.sleep(1)
+    assert logged == []
+
+
 async def test_an_inner_deadline_cannot_lengthen_an_outer_one(sandbox):
     with pytest.raises(TimeoutError):
         async with rpclab.deadline(5), rpclab.deadline(50):

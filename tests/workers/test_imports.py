@@ -157,6 +157,16 @@ def test_without_a_folder_there_are_none(tmp_path, sandbox, monkeypatch):
         sandbox.deploy("w", source="import beside", filename=str(tmp_path / "main.py"))
 
 
+def test_dataclasses_work_with_annotations_that_are_texts(deploy):
+    source = (
+        "from __future__ import annotations\n"
+        "from dataclasses import dataclass\n@dataclass\nclass Point:\n    x: int = 1\n"
+    )
+    module = deploy(f"{source}import shapes", {"shapes.py": source})
+    assert module.Point().x == module.shapes.Point().x == 1
+    assert not sys.modules.keys() & {module.__name__, "shapes"}
+
+
 def test_the_code_of_a_worker_means_what_it_means_elsewhere(deploy):
     source = "from dataclasses import dataclass\n@dataclass\nclass Point:\n    x: int = 1\n"
     module = deploy(f"{source}import shapes", {"shapes.py": source})
