@@ -49,11 +49,11 @@ with await env.LAST.root():
 await env.LAST.read(rpclab.ReadableStream([b"x" * 60_000] * 40))"""
 
 WAITS = """\
-sandbox.link("notebook", "last", rtt=9)
+sandbox.link("notebook", "last", rtt=100)
 print("wa" + "its")
 began = time.monotonic()
 with await env.LAST.root():
-    print("in time" if time.monotonic() - began < 5 else "late")"""
+    print("in time" if time.monotonic() - began < 90 else "late")"""
 
 STEP = ".rl-where"
 FRAME = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
@@ -200,10 +200,10 @@ def test_controls_act_while_a_cell_awaits_and_go_on_doing_so(lab, python):
         page.start_all()
         page.wait_for_output("waits")
         slider = page.find("[aria-label='round trip of notebook ⇄ last']")
-        page.hold("round trip 9 s")
+        page.hold("round trip 100 s")
         slider.press("Home")
         page.wait_for_output("again waits")
-        page.hold("round trip 9 s")
+        page.hold("round trip 100 s")
         page.find("[aria-label='cut the link notebook ⇄ last']").click()
         mend = page.find("[aria-label='mend the link notebook ⇄ last']")
         mend.wait_for()
