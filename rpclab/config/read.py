@@ -47,6 +47,9 @@ _MIGRATION_KEYS = (
     "tag", "new_classes", "new_sqlite_classes", "renamed_classes", "deleted_classes",
     "transferred_classes",
 )  # fmt: skip
+_CLASS_STAYS = (
+    "changes no storage here: what objects keep stands in <storage>/objects, under their class"
+)
 _REMOTE = "`remote` has no effect: it leads to what is in this sandbox"
 
 
@@ -108,7 +111,7 @@ class _Reader:
             services=tuple(map(self._service, self._own.tables("services"))),
             d1_databases=tuple(map(self._database, self._own.tables("d1_databases"))),
             durable_objects=self._objects(),
-            migrations=tuple(map(_migration, self._holder("migrations").tables("migrations"))),
+            migrations=tuple(map(self._migration, self._holder("migrations").tables("migrations"))),
             compatibility_date=self._compatibility_date(),
             compatibility_flags=self._compatibility_flags(),
             notes=tuple(sorted(self._notes, key=lambda note: note.line)),
@@ -264,6 +267,23 @@ class _Reader:
             line=self._document.line(table.path),
         )
 
+    def _migration(self, table: Table) -> Migration:
+        table.allow(_MIGRATION_KEYS)
+        if "transferred_classes" in table:
+            table.fail("transferred_classes", "rpclab does not move objects from Worker to Worker")
+        for key in ("renamed_classes", "deleted_classes"):
+            if key in table:
+                self._note(table, key, f"{key} {_CLASS_STAYS}")
+        renamed = table.tables("renamed_classes")
+        for entry in renamed:
+            entry.allow(["from", "to"])
+        return Migration(
+            tag=table.needed("tag"),
+            new_classes=table.texts("new_classes") + table.texts("new_sqlite_classes"),
+            deleted_classes=table.texts("deleted_classes"),
+            renamed_classes=tuple((entry.needed("from"), entry.needed("to")) for entry in renamed),
+        )
+
     def _refuse_twice(self) -> None:
         """Refuse a variable that two keys give."""
         given: dict[str, str] = dict.fromkeys(self._own.table("vars").data, "vars")
@@ -278,21 +298,6 @@ class _Reader:
                 if name in given:
                     table.fail(key, f"env.{name} is given twice: here and in {given[name]}")
                 given[name] = dotted(table.path)
-
-
-def _migration(table: Table) -> Migration:
-    table.allow(_MIGRATION_KEYS)
-    if "transferred_classes" in table:
-        table.fail("transferred_classes", "rpclab does not move objects from Worker to Worker")
-    renamed = table.tables("renamed_classes")
-    for entry in renamed:
-        entry.allow(["from", "to"])
-    return Migration(
-        tag=table.needed("tag"),
-        new_classes=table.texts("new_classes") + table.texts("new_sqlite_classes"),
-        deleted_classes=table.texts("deleted_classes"),
-        renamed_classes=tuple((entry.needed("from"), entry.needed("to")) for entry in renamed),
-    )
 
 
 __all__ = ["BEHAVIOUR", "NOT_INHERITED", "read_config"]
