@@ -2,7 +2,7 @@
 
 Floor: workers. Cloudflare's API in Python, on SQLite. What a statement gives are plain values: rows
 are dicts. Several Workers may be bound to one database; their statements run one after the other,
-in the order made, in a thread of its own, so the loop never waits for the disk.
+in the order awaited, in a thread of its own, so the loop never waits for the disk.
 """
 
 from __future__ import annotations
