@@ -218,6 +218,7 @@ class Exporter(Endpoint):
             hook.deliver(answer, message[3], message[4], kwargs, incoming.promised)
 
     def _receive_write(self, message: Message, size: int) -> None:
+        # As a call is received, which is the hottest path of all and has nothing to ask for this.
         exports = self.exports
         call, target = message[1], message[2]
         hook = exports.get(target)

@@ -171,11 +171,8 @@ class ReadableStream:
             chunk = chunk_of(self._source.at_hand())
             while type(chunk) is bytes and not chunk:
                 chunk = chunk_of(self._source.at_hand())
-        except StopAsyncIteration:
-            self._over = True
-            raise
         except Exception as error:
-            self._error = error
+            self._end(error)
             raise
         return chunk
 
@@ -185,13 +182,17 @@ class ReadableStream:
         try:
             while chunk is NOTHING or (type(chunk) is bytes and not chunk):
                 chunk = chunk_of(await self._source.pull())
-        except StopAsyncIteration:
-            self._over = True
-            raise
         except Exception as error:
-            self._error = error
+            self._end(error)
             raise
         return chunk
+
+    def _end(self, error: Exception) -> None:
+        """Remember that there are no more chunks, or that the source failed."""
+        if isinstance(error, StopAsyncIteration):
+            self._over = True
+        else:
+            self._error = error
 
     def _take(self, use: str, words: str = READABLE_IN_USE) -> None:
         """Lock the stream, and remember for what."""
