@@ -37,7 +37,31 @@ class RpcProperty(Protocol[T_co]):
         _unreachable()
 
 
-class RpcPromise(Protocol[T_co]):
+class _Disposable(Protocol):
+    """What is let go of by name, or at the end of a block."""
+
+    def dispose(self) -> None:
+        """Let go of the target, or of what the result holds."""
+        _unreachable()
+
+    def on_broken(self, callback: Callable[[BaseException], object]) -> Callable[[], None]:
+        """Hear of it when the target is gone, or the call fails."""
+        _unreachable()
+
+    def __enter__(self) -> Self:
+        """Go on without waiting; dispose at the end."""
+        _unreachable()
+
+    def __exit__(self, *_: object) -> None:
+        """Dispose."""
+        _unreachable()
+
+    async def __aexit__(self, *_: object) -> None:
+        """Dispose."""
+        _unreachable()
+
+
+class RpcPromise(_Disposable, Protocol[T_co]):
     """The result of a call: await it, or go on calling on it."""
 
     def __await__(self) -> Generator[Any, None, T_co]:
@@ -48,32 +72,12 @@ class RpcPromise(Protocol[T_co]):
         """Map the result at the callee."""
         _unreachable()
 
-    def dispose(self) -> None:
-        """Dispose what the result holds."""
-        _unreachable()
-
-    def on_broken(self, callback: Callable[[BaseException], object]) -> Callable[[], None]:
-        """Hear of it when the call fails."""
-        _unreachable()
-
-    def __enter__(self) -> Self:
-        """Go on without waiting; dispose at the end."""
-        _unreachable()
-
-    def __exit__(self, *_: object) -> None:
-        """Dispose what the result holds."""
-        _unreachable()
-
     async def __aenter__(self) -> T_co:
         """Wait for the result; dispose at the end."""
         _unreachable()
 
-    async def __aexit__(self, *_: object) -> None:
-        """Dispose what the result holds."""
-        _unreachable()
 
-
-class RpcStub(Protocol):
+class RpcStub(_Disposable, Protocol):
     """A stub of a target or function that lives elsewhere."""
 
     def __await__(self) -> Generator[Any, None, Self]:
@@ -88,28 +92,8 @@ class RpcStub(Protocol):
         """Make another handle."""
         _unreachable()
 
-    def dispose(self) -> None:
-        """Let go of the target."""
-        _unreachable()
-
-    def on_broken(self, callback: Callable[[BaseException], object]) -> Callable[[], None]:
-        """Hear of it when the target is gone."""
-        _unreachable()
-
-    def __enter__(self) -> Self:
-        """Dispose at the end."""
-        _unreachable()
-
-    def __exit__(self, *_: object) -> None:
-        """Let go of the target."""
-        _unreachable()
-
     async def __aenter__(self) -> Self:
         """Dispose at the end."""
-        _unreachable()
-
-    async def __aexit__(self, *_: object) -> None:
-        """Let go of the target."""
         _unreachable()
 
 
