@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from support.clocks import on_a_virtual_clock
 
 import rpclab
 from rpclab.errors import RemoteProtocolError
@@ -37,12 +38,8 @@ class Default(WorkerEntrypoint):
 
 @pytest.fixture
 def sandbox():
-    sandbox = rpclab.Sandbox(clock="virtual", record=True)
-    sandbox.deploy("b", source=SOURCE)
-    sandbox.deploy("a", source=SOURCE, bind={"NEXT": "b"})
-    sandbox.bind(A="a", B="b")
-    yield sandbox
-    sandbox.close()
+    with on_a_virtual_clock(SOURCE) as sandbox:
+        yield sandbox
 
 
 async def test_without_a_link_every_answer_is_there_at_once(sandbox):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from support.clocks import on_a_virtual_clock
 
 import rpclab
 from rpclab import ReadableStream, WritableStream
@@ -39,12 +40,8 @@ class Default(WorkerEntrypoint):
 
 @pytest.fixture
 def sandbox():
-    sandbox = rpclab.Sandbox(clock="virtual", record=True)
-    sandbox.deploy("b", source=SOURCE)
-    sandbox.deploy("a", source=SOURCE, bind={"NEXT": "b"})
-    sandbox.bind(A="a", B="b")
-    yield sandbox
-    sandbox.close()
+    with on_a_virtual_clock(SOURCE) as sandbox:
+        yield sandbox
 
 
 async def rate(sandbox, transfer):

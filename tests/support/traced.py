@@ -59,3 +59,15 @@ class Default(WorkerEntrypoint):
     def node_of_next(self):
         return self.env.NEXT.root()
 """
+
+KEEPER = """
+from workers import RpcTarget, WorkerEntrypoint
+
+class Box(RpcTarget):
+    def keep(self, stub):
+        self._kept = stub.dup()
+
+class Default(WorkerEntrypoint):
+    def box(self):
+        return Box()
+"""

@@ -1,6 +1,7 @@
 """Who can call whom: bindings, live stubs, introductions, and what can be reached."""
 
 import pytest
+from support.traced import KEEPER
 
 import rpclab
 from rpclab.trace.graph import graph, reach
@@ -64,16 +65,3 @@ async def test_a_stub_that_was_given_leads_where_no_binding_does(sandbox, env):
     await box.keep(await env.B.root())
     [way] = reach(graph(sandbox.recording), "keeper")
     assert (way.worker, way.through) == ("b", ("a stub of Node",))
-
-
-KEEPER = """
-from workers import RpcTarget, WorkerEntrypoint
-
-class Box(RpcTarget):
-    def keep(self, stub):
-        self._kept = stub.dup()
-
-class Default(WorkerEntrypoint):
-    def box(self):
-        return Box()
-"""

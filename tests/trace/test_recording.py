@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.traced import SOURCE
+from support.traced import KEEPER, SOURCE
 
 import rpclab
 from rpclab.core.events import ends, opposite
@@ -64,18 +64,6 @@ async def test_every_kind_of_event_comes_from_a_real_run(sandbox, env):
     assert set(ev.KINDS.values()) - seen == set()
     assert ev.Other not in seen
 
-
-KEEPER = """
-from workers import RpcTarget, WorkerEntrypoint
-
-class Box(RpcTarget):
-    def keep(self, stub):
-        self._kept = stub.dup()
-
-class Default(WorkerEntrypoint):
-    def box(self):
-        return Box()
-"""
 
 READER = """
 import asyncio
