@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgpack
+from msgpack import unpackb
 
 from rpclab.codecs import exceptions
 from rpclab.codecs.graphs import Node, flatten, unflatten
@@ -69,6 +70,7 @@ class MsgpackCodec:
         self._depth = 0
         self._unfinished = False
         self.pack = self._packers[0].pack
+        self._take = self._extension
         self._unpacking: dict[str, Any] = {
             "ext_hook": self._extension,
             "strict_map_key": False,
@@ -257,8 +259,8 @@ class MsgpackCodec:
             Exception: it is none; the session ends.
         """
         # Written out, for every message comes through here; `_unpacking` are the same.
-        message = msgpack.unpackb(
-            frame, ext_hook=self._extension, strict_map_key=False, unicode_errors="surrogatepass"
+        message = unpackb(
+            frame, ext_hook=self._take, strict_map_key=False, unicode_errors="surrogatepass"
         )
         return self._finish(message) if self._unfinished else message
 

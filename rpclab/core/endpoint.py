@@ -110,7 +110,7 @@ class Endpoint:
         self._seen = 0
         self._told = 0
         self._acknowledged = 0
-        self._unacknowledged: list[int] = []
+        self._unacknowledged: dict[int, Any] = {}
         if main is not None:
             self.exports[0] = main
             main.retain()

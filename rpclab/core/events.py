@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from rpclab.core.answers import Answer
     from rpclab.core.contexts import ExecutionContext
     from rpclab.core.hooks import Hook
-    from rpclab.core.host import Host
 
 IDENTIFIED = frozenset(
     {"introduced", "stub", "owned", "passed", "disposed", "forgotten", "context", "context ended"}
@@ -131,14 +130,6 @@ def failure(error: BaseException) -> str:
     """Write an error down in a line."""
     text = f"{type(error).__name__}: {error}"
     return text if len(text) <= _LINE else f"{text[: _LINE - 1]}…"
-
-
-def maker(host: Host) -> Call | None:
-    """The call whose method runs; None outside every Worker."""
-    by = answering.get()
-    if by is None and host.active is not None:
-        return call_of(host.active)
-    return by
 
 
 def called(

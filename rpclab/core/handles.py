@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rpclab.core.imports import Pending
     from rpclab.core.references import Outgoing, Reference
 
+running_in = current.get
 WHY = {
     "user": "it was disposed",
     "parameter": (
@@ -69,7 +70,7 @@ class Handle:
 
     def call(self, path: Any, args: tuple[Any, ...] | None, kwargs: dict[str, Any]) -> Pending:
         """Call the member at `path`, or read it where `args` is None."""
-        context = current.get() or self.context
+        context = running_in() or self.context
         entry = self.entry
         if type(entry) is Import and entry.broken is None and context.recording is None:
             # The common case, without further calls; what follows is the same with all its cases.

@@ -13,7 +13,7 @@ from rpclab.core.contexts import ExecutionContext
 from rpclab.core.evaluate import evaluate
 from rpclab.core.events import opened
 from rpclab.core.imports import PENDING
-from rpclab.core.targets import disposer_of, is_function, is_still_method, method_of
+from rpclab.core.targets import disposer_of, is_function, is_ordinary, method_of
 from rpclab.errors import HOST_CONTEXT_ENDED, ContextEndedError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rpclab.core.promised import Promised
     from rpclab.core.session import Session
 
+_NONE_YET: dict[str, Any] = {}
 _SPARE = 16  # how many places that are released a target may remember
 
 
@@ -132,7 +133,7 @@ class TargetHook(Hook):
     """One stub made of a target or function; its disposer runs when the last claim is gone (T6)."""
 
     __slots__ = (
-        "_active", "_methods", "_number", "_places", "_session", "broken", "target",
+        "_active", "_kind", "_methods", "_number", "_places", "_session", "broken", "target",
     )  # fmt: skip
 
     context: ExecutionContext
@@ -143,7 +144,8 @@ class TargetHook(Hook):
         self.blocked = None
         self.target = target
         self.broken = False
-        self._methods: dict[str, Any] | None = None
+        self._kind: type | None = None
+        self._methods = _NONE_YET
         self._active = 0
         self._session: Session | None = None
         self._number = 0
@@ -159,17 +161,7 @@ class TargetHook(Hook):
         answer.via = self
         answer.context = context
         target = self.target
-        function = None
-        if args is not None and type(path) is str:
-            # A method that was found once is found again with fewer questions.
-            methods = self._methods
-            if methods is None:
-                methods = self._methods = {}
-            function = methods.get(path)
-            if function is None or not is_still_method(target, path, function):
-                function = method_of(target, path)
-                if function is not None:  # a peer may invent names without end
-                    methods[path] = function
+        function = self.method(path) if args is not None and type(path) is str else None
         if function is not None:
             args.insert(0, target)
             context.host.run(answer, function, args, kwargs, context)
@@ -177,9 +169,33 @@ class TargetHook(Hook):
             evaluate(answer, target, path, args, kwargs, context)
         # A method that returned at once has kept nothing waiting, and nothing alive.
         if answer.state == PENDING:
-            answer.serving = True
-            context.hold()
-            self._active += 1
+            self.goes_on(answer)
+
+    def goes_on(self, answer: Answer) -> None:
+        """The method has not returned yet; until `returned` it keeps the target and its context."""
+        answer.serving = True
+        self.context.hold()
+        self._active += 1
+
+    def method(self, name: str) -> Any:
+        """Give the plain function that is this method of the target, or None (see `method_of`)."""
+        target = self.target
+        kind = type(target)
+        function = self._methods.get(name)
+        # One that was found before is found again with fewer questions.
+        if (
+            function is not None
+            and kind is self._kind
+            and getattr(kind, name, None) is function
+            and name not in target.__dict__
+        ):
+            return function
+        function = method_of(target, name)
+        if function is not None and is_ordinary(kind):  # a peer may invent names without end
+            if kind is not self._kind:
+                self._kind, self._methods = kind, {}
+            self._methods[name] = function
+        return function
 
     def returned(self) -> None:
         self._active -= 1

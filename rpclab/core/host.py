@@ -9,8 +9,11 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
+    from contextvars import Context, ContextVar
+
     from rpclab.core.answers import Answer
     from rpclab.core.contexts import ExecutionContext
+    from rpclab.core.events import Call
     from rpclab.core.handles import Handle
     from rpclab.core.imports import Pending
     from rpclab.core.session import Session
@@ -73,9 +76,12 @@ class Host(Protocol):
     noting: bool
     """Whether there is an observer, or somebody wants to know places."""
 
-    active: Answer | None
+    active: Call | None
     """While there is an observer: the call whose method runs at this very moment, up to where it
     first waits."""
+
+    ambient: tuple[ContextVar[Any], ...]
+    """The context variables that calls carry: see `carry`."""
 
     calling_site: Callable[[], str | None] | None
     """Finds where a session was called from, some frames away; None while nobody wants to know."""
@@ -101,6 +107,15 @@ class Host(Protocol):
         context: ExecutionContext,
     ) -> None:
         """Call a member in its context; settle `answer` with what it returns or raises."""
+
+    def raised(self, answer: Answer, error: BaseException) -> None:
+        """Settle `answer` with what a member has raised."""
+
+    def returned(self, answer: Answer, value: Any, variables: Context) -> None:
+        """Settle `answer` with what a member has returned, which ran with those variables."""
+
+    def carry(self, variables: Context) -> None:
+        """Give a call the variables that it carries from what caused it."""
 
     def drive(self, answer: Answer, work: Awaitable[Any], context: ExecutionContext) -> None:
         """Run an awaitable in its context; settle `answer` with what it returns or raises."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.core.ahead import SendFirst
 from rpclab.core.endpoint import Endpoint
-from rpclab.core.events import SMALL, answering, called, maker, scalars
+from rpclab.core.events import SMALL, answering, called, scalars
 from rpclab.core.imports import PENDING, REJECTED, RESOLVED, Import, Pending
 from rpclab.core.messages import (
     CALL,
@@ -223,7 +223,7 @@ class Importer(Endpoint):
                     args = scalars(args)
                     break
             using = tuple([(other.session.label, other.id) for other in used]) if used else ()
-            by = answering.get() if host.active is None else maker(host)
+            by = answering.get() or host.active
             call, at = pending.id, clock()
             keep((at, "call", label, call, target, path, args, size, site, by, using))
 
@@ -237,7 +237,8 @@ class Importer(Endpoint):
             pending.noted = site, message[0], message[3], message[4] is None
         if host.observe is not None:
             using = tuple([(other.session.label, other.id) for other in self.outgoing._used])
-            host.observe(called(self.label, message, size, site, maker(host), using))
+            by = answering.get() or host.active
+            host.observe(called(self.label, message, size, site, by, using))
 
     def _options(self, pending: Pending, kwargs: dict[str, Any] | None) -> dict[str, Any]:
         options = self.host.call_options(pending)
@@ -298,6 +299,23 @@ class Importer(Endpoint):
             entry.break_off(reason if isinstance(reason, BaseException) else Unread(reason))
         elif entry is not None or number >= self._next_call:
             raise RemoteProtocolError(f"the peer cancelled the pipe {number}, which is none")
+
+    def _settle(self, message: Message) -> bool:
+        """Settle a call with a value without references: so most calls end.
+
+        Returns:
+            Whether it was such a call; else nothing has been done.
+        """
+        _, number, value = message
+        if type(number) is not int or number <= 0 or not self._acknowledges:
+            return False
+        entry = self.imports.get(number)
+        if type(entry) is not Pending:
+            return False
+        self._seen += 1
+        del self.imports[number]
+        entry.settle(RESOLVED, value)
+        return True
 
     def _receive_settlement(self, message: Message, state: int, value: Any, size: int) -> None:
         number = message[1]

@@ -69,7 +69,8 @@ class Outgoing:
         self._introduced: list[int] = []
         self._used: list[Pending] = []
         self.moved: list[Handle] = []
-        self._last_export = 0
+        # To CPython -1 and -2 have one hash, and a small table that holds both is slow to search.
+        self._last_export = -1
         self.references = False
         self.awaitables: list[Any] | None = None
         self.ahead: dict[int, Any] = {}
@@ -379,7 +380,7 @@ class Incoming:
                 self.own = [*(self.own or ()), self.handles[-1]]
             return stub
         if kind == RESULT:
-            source = session.exports.get(number)
+            source = session.export_of(number)
             if source is None or isinstance(source, Hook):
                 raise RemoteProtocolError(f"the peer sent the result of {number}, which is no call")
             return self._promise(PromisedAnswer(source, session))

@@ -10,6 +10,7 @@ function), if that class itself derives from an exposed base. Rules C9 to C17, E
 from __future__ import annotations
 
 import functools
+import inspect
 import types
 from typing import TYPE_CHECKING, Any
 
@@ -82,15 +83,13 @@ def method_of(target: Any, name: str) -> Any:
     return None
 
 
-def is_still_method(target: Any, name: str, function: Any) -> bool:
-    """Whether what `method_of` gave for a target before still holds."""
-    kind = type(target)
-    if type(kind) is not type or getattr(kind, name, None) is not function:
-        return False
-    try:
-        return name not in _attributes(target, "__dict__")
-    except AttributeError:
-        return True
+def is_ordinary(kind: type) -> bool:
+    """Whether no code of the class runs when its attributes, and its instances' dict, are read."""
+    return (
+        type(kind) is type
+        and inspect.getattr_static(kind, "__getattribute__") is _attributes
+        and type(inspect.getattr_static(kind, "__dict__")) is types.GetSetDescriptorType
+    )
 
 
 def instance_attributes(target: object) -> dict[str, Any]:

@@ -201,25 +201,30 @@ class Engine(RunQueue, Observed):
             if answer.params is not None and self.sites:
                 place_parameters(answer.params, function)
             if self.observe is not None:
-                self.active = origin = answer.origin or answer
-                session = origin.session
-                if session is not None and session.latest is not origin:
-                    self.observe(("started", session.label, origin.id))
+                self.active = call_of(answer)
+                origin = answer.origin or answer
+                if origin.session is not None and origin.session.latest is not origin:
+                    self.observe(("started", origin.session.label, origin.id))
         try:
             if kwargs:
                 value = variables.run(function, *args, **kwargs)
             else:
                 value = variables.run(function, *args)
-        except Exception as error:
-            self._failed(answer, error)
-            return
         except BaseException as error:
-            self._failed(answer, error)
-            if isinstance(error, KeyboardInterrupt) and not isinstance(error, StepInterrupted):
-                raise
-            return
-        finally:
-            self.active = None
+            self.raised(answer, error)
+        else:
+            self.returned(answer, value, variables)
+
+    def raised(self, answer: Answer, error: BaseException) -> None:
+        """Reject with what a member raised."""
+        self.active = None
+        self._failed(answer, error)
+        if isinstance(error, KeyboardInterrupt) and not isinstance(error, StepInterrupted):
+            raise error
+
+    def returned(self, answer: Answer, value: Any, variables: Context) -> None:
+        """Settle with what a member returned; await it first, if it is awaitable."""
+        self.active = None
         kind = type(value)
         if kind in _DATA:
             answer.resolve(value)
@@ -290,14 +295,15 @@ class Engine(RunQueue, Observed):
             variables = context.variables = Context()
             variables.run(current.set, context)
         variables = variables.copy()
-        self._carry_ambient(variables)
+        self.carry(variables)
         if answer.deadline is not None:
             variables.run(current_deadline.set, answer.deadline)
         if self.ledger is not None:
             self.ledger.started(answer, variables)
         return variables
 
-    def _carry_ambient(self, variables: Context) -> None:
+    def carry(self, variables: Context) -> None:
+        """Give a call the variables that it carries from what caused it."""
         if self.ambient and self._cause is not None:
             for variable in self.ambient:
                 if variable in self._cause:
@@ -325,7 +331,7 @@ class Engine(RunQueue, Observed):
         context.hold()
         variables = Context() if context.variables is None else context.variables.copy()
         variables.run(current.set, context)
-        self._carry_ambient(variables)
+        self.carry(variables)
 
         def settled(_value: Any, error: BaseException | None) -> None:
             if error is not None and not isinstance(error, asyncio.CancelledError):

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable
 
-    from rpclab.core.answers import Answer
+    from rpclab.core.events import Call
     from rpclab.core.host import Observer
     from rpclab.rpc.engine import Engine
+    from rpclab.rpc.guest import GuestLoop
     from rpclab.trace.recording import Recording
 
 log = logging.getLogger("rpclab")
@@ -39,14 +40,17 @@ class Observed:
         noting: whether there is an observer, or places in the user's code are noted.
         calling_site: finds where a session was called from, while places are noted.
         active: while observed, the call whose method runs at this very moment.
+        guest: the loop of a virtual clock; None where it is real.
     """
+
+    guest: GuestLoop | None
 
     def __init__(self) -> None:
         self.observe: Observer | None = None
         self.keep: Observer | None = None
         self.clock: Callable[[], float] = no_clock
         self.noting = False
-        self.active: Answer | None = None
+        self.active: Call | None = None
         self.calling_site: Callable[[], str | None] | None = None
         self._watchers: list[Observer] = []
 
@@ -91,7 +95,7 @@ class Observed:
         use_clock = getattr(watcher, "use_clock", None)
         if use_clock is not None:
             # A recording, which raises nothing, and is called with each message.
-            use_clock(self.clock)
+            use_clock(self.clock, virtual=self.guest is not None)
             return watcher.take, watcher.keep  # type: ignore[attr-defined]
 
         def tell(event: tuple[Any, ...]) -> None:

@@ -61,7 +61,12 @@ class RunQueue:
         if not self._draining and (not self.scheduled or _running_loop() is not self.loop):
             self._schedule()
         if self.ambient and session not in self._causes:
-            self._causes[session] = copy_context()
+            cause = copy_context()
+            if any(variable in cause for variable in self.ambient):
+                self._causes[session] = cause
+            else:
+                # The drain itself has woken it. Who calls next is to wake it again, as the cause.
+                session.asleep()
         self._woken.append(session)
         if not self.scheduled:
             session.asleep()

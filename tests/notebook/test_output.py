@@ -59,6 +59,22 @@ def test_a_worker_prints_into_the_cell_that_called_it_also_after_others_have_run
     assert second.stdout == "from the second\n"
 
 
+def test_each_of_several_awaited_calls_prints_into_its_cell_after_others_have_run(talker):
+    first = talker.start("""\
+begin = asyncio.Event()
+async def talk():
+    target = await env.TALKER.chain()
+    await begin.wait()
+    for text in ("one", "two", "three"):
+        await target.say(text)
+task = asyncio.create_task(talk())""")
+    talker.finish(first)
+    second = talker.run("begin.set(); await task")
+    talker.wait(first, lambda output: "three" in output.stdout)
+    assert talker.output(first).stdout == "one\ntwo\nthree\n"
+    assert second.stdout == ""
+
+
 def test_a_pipelined_call_prints_into_its_cell(talker):
     first = talker.start("p = env.TALKER.chain().say('pipelined')")
     talker.finish(first)
