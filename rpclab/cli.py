@@ -9,6 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from rpclab import __version__
 from rpclab.errors import ConfigError
 from rpclab.typegen.known import types_of_configs
 
@@ -38,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m rpclab", description="Workers RPC for Python, from the command line."
     )
+    parser.add_argument("--version", action="version", version=f"rpclab {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     types = commands.add_parser(
         "types",

@@ -20,7 +20,8 @@ Floor: errors, the lowest. Imports nothing of rpclab.
     ├── UnknownBindingError         the binding's Worker is not deployed
     ├── D1Error                     a database refused an SQL statement, or failed in it
     ├── UnknownEntrypointError      the Worker exports no such entrypoint
-    └── ConfigError                 (a ValueError) a configuration file says something wrong
+    ├── ConfigError                 (a ValueError) a configuration file says something wrong
+    └── RecordingError              (a ValueError) a file is no recording, or damaged
 
     ResourceWarning
     └── UndisposedStubWarning       a context ended, and its code had not disposed all its stubs
@@ -164,6 +165,22 @@ class ConfigError(RpcError, ValueError):
         self.filename = filename
         self.line = line
         self.column = column
+
+
+class RecordingError(RpcError, ValueError):
+    """A file is no recording, one of a newer version, or damaged.
+
+    Args:
+        message: what is wrong.
+        filename: the file.
+        line: where in it, from 1; 0 where the whole file is meant.
+    """
+
+    def __init__(self, message: str, *, filename: str = "", line: int = 0) -> None:
+        place = f"{filename}, line {line}" if line else filename
+        super().__init__(f"{place}: {message}" if place else message)
+        self.filename = filename
+        self.line = line
 
 
 class ConfigWarning(UserWarning):

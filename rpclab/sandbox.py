@@ -482,7 +482,8 @@ class Sandbox(Distances, Namespaces, Viewed):
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Sandbox of {len(self._workers)} Workers: {', '.join(self._workers) or 'none'}>"
+        count = f"{len(self._workers)} Worker{'s' * (len(self._workers) != 1)}"
+        return f"<Sandbox of {count}: {', '.join(self._workers) or 'none'}>"
 
 
 def _is_database(value: object) -> TypeGuard[D1Database]:

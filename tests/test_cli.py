@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -84,6 +86,13 @@ def test_help_tells_what_there_is():
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "types" in result.stdout
     assert "write a .pyi in which env and every remote method are known" in result.stdout
+
+
+def test_the_version_is_that_of_the_package():
+    command = [sys.executable, "-m", "rpclab", "--version"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    assert result.stdout == f"rpclab {project['version']}\n"
 
 
 def test_without_a_command_the_usage_is_shown(capsys):

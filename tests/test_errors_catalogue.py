@@ -13,6 +13,7 @@ import pytest
 import rpclab
 from rpclab import Limits, RpcTarget, configured, errors
 from rpclab.config import Document, read_config
+from rpclab.trace.recording import Recording
 
 WORKER = """
 import asyncio
@@ -217,6 +218,12 @@ async def a_configuration_that_is_not_there(sandbox, worker):
     return caught.value
 
 
+async def a_file_that_is_no_recording(sandbox, worker):
+    with pytest.raises(errors.RecordingError) as caught:
+        Recording.load(__file__)
+    return caught.value
+
+
 async def a_configuration_that_says_more_than_is_done(sandbox, worker):
     text = 'name = "a"\nmain = "a.py"\nroute = "x"\n'
     config = read_config(Document(text, "wrangler.toml"), folder=Path())
@@ -266,6 +273,7 @@ CATALOGUE = {
     "D1Error": a_statement_that_is_no_sql,
     "UnknownEntrypointError": an_entrypoint_that_is_not_exported,
     "ConfigError": a_configuration_that_is_not_there,
+    "RecordingError": a_file_that_is_no_recording,
     "ConfigWarning": a_configuration_that_says_more_than_is_done,
     "UndisposedStubWarning": stubs_that_an_event_leaves_behind,
 }

@@ -39,7 +39,7 @@ FLOORS = [
     # What type checkers see of stubs and promises.
     Floor({"typed"}, SCRIPTS),
     Floor({"typegen"}, SCRIPTS | TOP | {"config"}),
-    Floor({"cli", "__main__"}, {"errors", "typegen"}),
+    Floor({"cli", "__main__"}, {"errors", "typegen", "rpclab"}),
     Floor({"testing"}, SCRIPTS | TOP, {"pytest"}),
     Floor(
         {"notebook"},

@@ -45,6 +45,7 @@ ERRORS = [
     "NoSuchMemberError",
     "NotCallableError",
     "ProtocolError",
+    "RecordingError",
     "RemoteError",
     "RemoteProtocolError",
     "RpcError",

@@ -109,6 +109,8 @@ class Answer:
 
     def follow(self, pending: Pending) -> None:
         """Settle as `pending` does: the call was forwarded, and what is pipelined on it follows."""
+        if pending.session.host.special:
+            pending.session.host.mark_result(self, [])
         self.running = pending
         self.onward = OnwardHook(self, pending)
         queue, self.queue = self.queue, None
@@ -155,9 +157,10 @@ class Answer:
             self._finish()
 
     def _note_step(self) -> None:
-        context = self.context
-        if context is not None and context.host.special:
-            context.host.mark_result(self, [])
+        """Tell the accounting that this has settled, before a message does, or where none does."""
+        owner = (self.origin or self).session or self.context
+        if owner is not None and owner.host.special:
+            owner.host.mark_result(self, [])
 
     def reject(self, error: BaseException, *, remote: bool = True) -> None:
         """The method raised. `remote` marks errors that were thrown here (rule Z2)."""
@@ -166,6 +169,7 @@ class Answer:
         self.state = REJECTED
         self.value = error
         self.remote = remote
+        self._note_step()
         if self.queue is not None:
             self.flush()
         session = self.session

@@ -115,14 +115,21 @@ class Hook:
     def _start_with(
         self, promised: list[Promised] | None, answer: Answer, path: Any, args: Any, kwargs: Any
     ) -> None:
+        failure = None
         if promised:
             try:
                 fill = Filler(answer, promised)
                 args, kwargs = fill(args), fill(kwargs)
             except Exception as error:
-                answer.reject(error)
-                return
-        self.start(answer, path, args, kwargs)
+                failure = error
+        if answer.causes and self.blocked:
+            # Before the call runs: one that is over at once lets those behind it go.
+            behind = self.blocked[0][0]
+            behind.causes = (*behind.causes, *answer.causes)
+        if failure is not None:
+            answer.reject(failure)
+        else:
+            self.start(answer, path, args, kwargs)
 
     def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
         """Run the call now."""
@@ -393,6 +400,8 @@ class OnwardHook(Hook):
         if answer.state != PENDING:
             return  # it was cancelled while it was queued
         if pending.state == PENDING:
+            if self._source.settled_at is not None:
+                answer.causes = (*answer.causes, self._source.settled_at)
             _call_on(answer, pending.session, pending.pipeline, path, args, kwargs)
         else:
             self._source.route(answer, path, args, kwargs, None)

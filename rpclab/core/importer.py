@@ -54,6 +54,7 @@ class Importer(Endpoint):
         message: Message = [CALL, call, target, path, None if args is None else values]
         pending = Pending(self, call, context)
         if kwargs or self.host.special or self._pulls:
+            pending.target = target
             holder = self.host.holder
             if holder is not None:
                 held = holder.call(self, target, path, (args, kwargs), context)  # type: ignore[arg-type]
@@ -113,6 +114,7 @@ class Importer(Endpoint):
         pending = Pending(self, self._next_call, context)
         message = [MAP, self._next_call, target, path, captures, program]
         if self.host.special:
+            pending.target = target
             message.append(self._options(pending, None))
         return self._push(pending, message, captures, context)
 
@@ -143,6 +145,7 @@ class Importer(Endpoint):
         pending.id = self._next_call
         message = [STREAM, self._next_call, target, operation, args]
         if self.host.special:
+            pending.target = target
             message.append(self._options(pending, None))
         return self._push(pending, message, args, context)
 

@@ -135,6 +135,8 @@ class Pending(Import):
             path, and whether that is read.
         size: how many bytes its message took, if it is a write to a stream.
         ends: the streams inside the value, until they have an owner.
+        arrival: while somebody traces, where its result arrived; see `trace/accounting.py`.
+        target: likewise, what the call was made on.
     """
 
     # What every call reads has a slot; it costs less than half of what a class's default does.
@@ -154,6 +156,7 @@ class Pending(Import):
     detoured = False
     size = 0
     arrival: list[int] | None = None
+    target = 0
     ends: list[End] | None = None
 
     def __init__(self, session: Any, import_id: int, context: ExecutionContext) -> None:

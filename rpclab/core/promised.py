@@ -84,10 +84,10 @@ class PromisedAnswer(Promised):
 
     def take(self, answer: Answer) -> Any:
         source = self.source
-        if source.state == REJECTED:
-            raise fresh_copy(source.value)
         if source.settled_at is not None:
             answer.causes = (*answer.causes, source.settled_at)
+        if source.state == REJECTED:
+            raise fresh_copy(source.value)
         value, handles, ends = self._copy or self._session.copy(source)
         answer.params = [*(answer.params or ()), *handles]
         answer.take_ends(ends)

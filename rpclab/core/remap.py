@@ -252,6 +252,8 @@ class _Run:
         first = answer.step()
         first.context = answer.context
         first.adopt(source, item)
+        if source.settled_at is not None:
+            first.causes = (source.settled_at,)
         first.resolve(item)
         self._variables = [first]
         self._captures = captures

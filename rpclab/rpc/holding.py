@@ -8,17 +8,21 @@ leave in the order made, so those behind one that is held back wait too (rule L5
 from __future__ import annotations
 
 from collections import deque
+from contextlib import contextmanager
 from contextvars import Context, copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rpclab.core.containers import contents, replaced
+from rpclab.core.events import answering
 from rpclab.core.imports import PENDING, REJECTED, Import, Pending
 from rpclab.core.remap import Captured
 from rpclab.errors import fresh_copy
 from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub, call_value
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rpclab.core.contexts import ExecutionContext
     from rpclab.core.session import Session
     from rpclab.rpc.engine import Engine
@@ -78,6 +82,9 @@ class Held(Pending):
 
     Attributes:
         actual: the promise of the call, once it was sent.
+        number: tells it from others while somebody records; else 0.
+        made_at: where it was made, while places are noted.
+        node: how far the code that makes it had come, while somebody traces.
     """
 
     def __init__(self, session: Session, call: Call, holder: CallHolder) -> None:
@@ -88,6 +95,8 @@ class Held(Pending):
         self.promised: list[RpcPromise] = []  # kept, for they are known by their identity
         self.dups: list[RpcStub] = []
         self.variables: Context = copy_context()
+        self.number = 0
+        self.made_at: str | None = None
         self.node = 0
         self._counted = False
         self._settles_later = False
@@ -133,12 +142,17 @@ class Held(Pending):
     def _settle_as_actual(self) -> None:
         actual = self.actual
         if actual is not None:
-            self.arrival = actual.arrival
+            self._stand_for(actual)
             self.settle(actual.state, actual.value, actual.stubs)
+
+    def _stand_for(self, pending: Pending) -> None:
+        """Whoever traces or records takes it for that call, which was sent."""
+        self.arrival = pending.arrival
+        self.session, self.id = pending.session, pending.id
 
     def fail_as(self, pending: Pending) -> None:
         """It is never sent, for that promise has failed."""
-        self.arrival = pending.arrival
+        self._stand_for(pending)
         self.settle(REJECTED, fresh_copy(pending.value))
         self.let_go()
 
@@ -187,6 +201,18 @@ class Held(Pending):
                 self._holder.advance(self.entry)
 
 
+class Lane(deque[Held]):
+    """The calls on one import that are held back, in the order made.
+
+    Attributes:
+        waited: the promises that those waited for which have left; what is behind came after them.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited: list[Pending] = []
+
+
 class CallHolder:
     """Holds back the calls of one sandbox.
 
@@ -196,8 +222,9 @@ class CallHolder:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._lanes: dict[Import | Spot, deque[Held]] = {}
+        self._lanes: dict[Import | Spot, Lane] = {}
         self._sending = False
+        self._last_number = 0
 
     def call(
         self,
@@ -232,12 +259,11 @@ class CallHolder:
         """Hold a call on an import back until that has settled, and its arguments have."""
         held = Held(entry.session, call, self)
         held.entry = entry
-        if self._engine.ledger is not None:
-            held.node = self._engine.ledger.here().reach()
+        self._note(held)
         self._keep(held)
         lane = self._lanes.get(entry)
         if lane is None:
-            lane = self._lanes[entry] = deque()
+            lane = self._lanes[entry] = Lane()
             if isinstance(entry, Pending) and entry.state == PENDING:
                 entry.follow(lambda: self._arrived(entry))
             else:
@@ -249,6 +275,20 @@ class CallHolder:
             pending.uses += 1
             pending.follow(partial(self._has_argument, held))
         return held
+
+    def _note(self, held: Held) -> None:
+        """Note where a call is made, and by which method, for those who trace or record."""
+        engine = self._engine
+        if engine.ledger is not None:
+            held.node = engine.ledger.here().reach()
+        if engine.calling_site is not None:
+            held.made_at = engine.calling_site()
+        if engine.observe is not None:
+            by = answering.get() or engine.active
+            held.variables.run(answering.set, by)
+            self._last_number += 1
+            held.number = self._last_number
+            engine.observe(("held", held.number, by))
 
     def _keep(self, held: Held) -> None:
         """Copy what the call was given (rule V21), and keep the stubs in it."""
@@ -280,7 +320,7 @@ class CallHolder:
         if lane is None or isinstance(entry, Pending):
             return
         while lane and lane[0].is_ready:
-            self._send(lane.popleft(), entry, entry)
+            self._send(lane.popleft(), entry, entry, lane)
         if not lane and self._lanes.pop(entry, None) is not None:
             entry.drop()
 
@@ -288,40 +328,66 @@ class CallHolder:
         """A promise settles: its calls leave before anything that follows from that."""
         late = False
         there = entry.at_the_other_side if isinstance(entry, Held) else entry
-        for held in self._lanes.pop(entry, ()):
+        lane = self._lanes.pop(entry, None) or Lane()
+        for held in lane:
             if held.state != PENDING:
                 held.let_go()
             elif entry.state == REJECTED:
                 held.fail_as(entry)
             elif held.is_ready and not late and there is not None:
-                self._send(held, there, entry)
+                self._send(held, there, entry, lane)
             elif there is not None and there.detoured:
                 # The other side takes calls on the promise until all of these are answered.
                 late = True
                 held.entry = Spot(there.session, there.id)
-                self._lanes.setdefault(held.entry, deque()).append(held)
+                self._lanes.setdefault(held.entry, Lane()).append(held)
             else:
                 late = True
-                held.become(held.variables.run(held.call_made.make_on, entry))
+                held.become(held.variables.run(self._make_now, held, entry))
 
-    def _send(self, held: Held, target: Import | Spot, entry: Import | Spot) -> None:
+    def _send(self, held: Held, target: Import | Spot, entry: Import | Spot, lane: Lane) -> None:
+        lane.waited += held.waits
         failed = [pending for pending in held.waits if pending.state == REJECTED]
         if held.state != PENDING:
             held.let_go()
         elif failed:
             held.fail_as(failed[0])
         else:
-            held.become(held.variables.run(self._send_now, held, target, entry))
+            held.become(held.variables.run(self._send_now, held, target, entry, lane.waited))
 
-    def _send_now(self, held: Held, target: Import | Spot, entry: Import | Spot) -> Pending:
+    def _make_now(self, held: Held, entry: Pending) -> Pending:
         if self._engine.ledger is not None:
-            after = [*held.waits, entry] if isinstance(entry, Pending) else held.waits
+            self._engine.ledger.resumed(held.node, [entry])
+        with self._at(held):
+            return held.call_made.make_on(entry)
+
+    @contextmanager
+    def _at(self, held: Held) -> Iterator[None]:
+        """What is sent was made where the call was; nothing of that is on the stack any more."""
+        finder = self._engine.calling_site
+        if finder is not None:
+            self._engine.calling_site = lambda: held.made_at
+        try:
+            yield
+        finally:
+            self._engine.calling_site = finder
+
+    def _send_now(
+        self, held: Held, target: Import | Spot, entry: Import | Spot, waited: list[Pending]
+    ) -> Pending:
+        after = [*waited, entry] if isinstance(entry, Pending) else waited
+        if self._engine.ledger is not None:
             self._engine.ledger.resumed(held.node, after)
         self._sending = True
         try:
-            return held.call_made.send(target.session, target.id)
+            with self._at(held):
+                sent = held.call_made.send(target.session, target.id)
         finally:
             self._sending = False
+        if self._engine.observe is not None and held.number and sent.id:
+            keys = tuple([(pending.session.label, pending.id) for pending in after])
+            self._engine.observe(("held sent", held.number, sent.session.label, sent.id, keys))
+        return sent
 
 
 def _is_missing(part: object) -> bool:

@@ -56,6 +56,10 @@ class Ledger:
     def __init__(self) -> None:
         self._before: list[list[tuple[int, int]]] = [[]]
         self._also: dict[int, list[Arrival]] = {}
+        # By what calls are made on, the last that came with a promise; those behind it wait too.
+        self._lanes: dict[tuple[str, int], int] = {}
+        self._lane_of: dict[int, tuple[str, int]] = {}
+        self._behind: dict[int, int] = {}
         self._following: list[Arrival] = []
         self._last = 0
         # For calls on a promise that failed: had it been awaited, they would not have been made.
@@ -99,6 +103,9 @@ class Ledger:
         pending.arrival = []
         self._calls[id(pending.arrival)] = node
         self._kept.append(pending.arrival)
+        lane = self._lane_of[node] = (pending.session.label, pending.target)
+        if lane in self._lanes:
+            self._behind[node] = self._lanes[lane]
         if self._following:
             self._also[node] = self._following
             self._following = []
@@ -113,6 +120,7 @@ class Ledger:
         """The call that is being packed has that promise among its arguments."""
         if pending.arrival is not None:
             self._also.setdefault(self._last, []).append(pending.arrival)
+            self._lanes[self._lane_of[self._last]] = self._last
 
     def arrived(self, pending: Pending, node: int, *, failed: bool) -> None:
         """The result, sent at `node`, has arrived."""
@@ -212,7 +220,9 @@ class Ledger:
         failed = [arrival[0] for arrival in made_on if arrival and arrival[0] in self._failed]
         if failed:
             return [(node, 0) for node in failed]
-        return before + [(arrival[0], 0) for arrival in self._also.get(node, ()) if arrival]
+        behind = [(self._behind[node], 0)] if node in self._behind else []
+        also = [(arrival[0], 0) for arrival in self._also.get(node, ()) if arrival]
+        return [*before, *behind, *also]
 
 
 def _is_loopback(session: Any) -> bool:

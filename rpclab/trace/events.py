@@ -9,7 +9,9 @@ front and keeps them so, and here they are read. Fields that many have:
     size      of the message, in bytes
     number    tells one stub, target or context of the recording from the others
 
-A kind that is not in the table, of a later version, is read as `Other`.
+A kind that is not in the table, of a later version, is read as `Other`: it may mean something to
+that version alone, and all others are what they were. The fields of a kind never change without a
+new version of the file; `reading.py` reads tuples as classes, and refuses what does not fit.
 """
 
 from __future__ import annotations
@@ -74,6 +76,33 @@ class MapSent(NamedTuple):
     site: str | None
     by: Call | None
     using: tuple[Call, ...]
+
+
+class CallHeld(NamedTuple):
+    """Without pipelining: a call on or with a promise is held back until that has settled.
+
+    Attributes:
+        by: the call whose method makes it.
+    """
+
+    at: float
+    number: int
+    by: Call | None
+
+
+class HeldCallSent(NamedTuple):
+    """That call was sent now; this is told after the event of the call itself.
+
+    Attributes:
+        number: as of `CallHeld`.
+        after: the calls whose results it waited for.
+    """
+
+    at: float
+    number: int
+    session: str
+    id: int
+    after: tuple[Call, ...]
 
 
 class CallStarted(NamedTuple):
@@ -423,6 +452,8 @@ KINDS: dict[str, Any] = {
     "parted": Parted,
     "call": CallSent,
     "map": MapSent,
+    "held": CallHeld,
+    "held sent": HeldCallSent,
     "started": CallStarted,
     "goes on": CallWentOn,
     "result": CallReturned,
@@ -467,28 +498,3 @@ MESSAGES = frozenset(
     }
 )  # fmt: skip
 """The events that are messages: each is one frame, sent by the end that is its `session`."""
-
-Event = (
-    Joined | Parted
-    | CallSent | MapSent | CallStarted | CallWentOn | CallReturned | CallRaised | CallCancelled
-    | Settled | Awaited | PromiseResolved | PromiseRejected
-    | Released | ExportBroken | Left | Arrived | Applied
-    | Introduced | Withdrawn | Imported | LetGo
-    | StubMade | StubOwned | StubPassed | StubDisposed | StubForgotten
-    | ContextBegun | ContextEnded
-    | ChunkSent | StreamOpened | StreamUnread | CreditGiven | WriterHeldBack | WriterWentOn
-    | Deployed | Bound | LinkChanged | Other
-)  # fmt: skip
-
-
-def read(raw: Raw) -> Event:
-    """Read the tuple of an event, its time in front, as its class."""
-    at, kind, *details = raw
-    known = KINDS.get(kind)
-    if known is None:
-        return Other(at, kind, raw[2:])
-    try:
-        event: Event = known(at, *details)
-    except TypeError:  # of another version, with more or fewer fields
-        return Other(at, kind, raw[2:])
-    return event

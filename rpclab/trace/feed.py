@@ -179,7 +179,7 @@ class Feed:
         return self._replay.moment
 
     def take(self, events: Iterable[Any]) -> None:
-        """Take events in, as classes (`events.read`)."""
+        """Take events in, as classes (`reading.read`)."""
         replay, times = self._replay, self._changes["times"]
         for event in events:
             moment = replay.moment

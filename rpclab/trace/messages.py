@@ -43,10 +43,12 @@ def messages(events: Iterable[Any]) -> list[Sent]:
     """
     numbers: dict[tuple[str, int], int] = {}
     writes: set[tuple[str, int]] = set()
-    found = []
+    found: list[Sent] = []
     for event in events:
         if type(event) is ev.ChunkSent:
             writes.add((event.session, event.id))
+        elif type(event) is ev.HeldCallSent and found:
+            found[-1] = found[-1]._replace(pipelined=False)  # what it was made on had settled
         elif type(event) in (ev.CallSent, ev.MapSent):
             numbers[event.session, event.id] = len(numbers) + 1
         message = _sent(event, numbers)

@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import Any, overload
 
 from rpclab.core.events import IDENTIFIED, brief
-from rpclab.trace.events import Event, Raw, read
+from rpclab.errors import RecordingError
+from rpclab.trace.events import Raw
+from rpclab.trace.reading import Event, read, what_is_wrong
 
 LIMIT = 30_000  # events that a recording keeps
 VERSION = 1  # of the file; a reader refuses newer ones
 _EXACT = 1 << 53  # beyond it a JavaScript reader would round
 _HEADER = "rpclab recording"
+_CLOCKS = ("real", "virtual")
 _ENDS = {"disposed", "forgotten", "context ended"}
 
 
@@ -52,6 +55,7 @@ class Recording:
 
     Attributes:
         dropped: how many events were dropped because it was full.
+        virtual: whether the times are those of a virtual clock, so that they are worth showing.
         take: takes an event.
         keep: takes an event that has its time in front, and is not one of those that
             `take` looks at (`IDENTIFIED` and "left"): nothing takes it in fewer steps.
@@ -59,6 +63,7 @@ class Recording:
 
     def __init__(self, limit: int = LIMIT, *, now: Callable[[], float] = time.monotonic) -> None:
         self.dropped = 0
+        self.virtual = False
         self._limit = limit
         self._events: list[Raw] = []
         self._numbers: dict[int, int] = {}
@@ -66,8 +71,14 @@ class Recording:
         self.keep = self._events.append
         self.use_clock(now)
 
-    def use_clock(self, now: Callable[[], float]) -> None:
-        """Take the times of further events from another clock."""
+    def use_clock(self, now: Callable[[], float], *, virtual: bool = False) -> None:
+        """Take the times of further events from another clock.
+
+        Args:
+            now: gives the time, in seconds.
+            virtual: whether it jumps, and says the same on every run.
+        """
+        self.virtual = virtual
         append, special = self._events.append, IDENTIFIED | {"left"}
 
         def take(event: Raw) -> None:
@@ -174,6 +185,7 @@ class Recording:
         part = Recording(self._limit)
         part._events += self._kept(self._index(mark))
         part.dropped = max(self.dropped - mark, 0)
+        part.virtual = self.virtual
         return part
 
     def _index(self, mark: int) -> int:
@@ -193,7 +205,12 @@ class Recording:
         Raises:
             OSError: the file cannot be written.
         """
-        header = {"file": _HEADER, "version": VERSION, "dropped": self.dropped}
+        header = {
+            "file": _HEADER,
+            "version": VERSION,
+            "dropped": self.dropped,
+            "clock": _CLOCKS[self.virtual],
+        }
         with Path(path).open("w", encoding="utf-8") as file:
             lines = (header, *(list(map(_jsonable, raw)) for raw in self._kept()))
             file.writelines(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
@@ -222,42 +239,69 @@ class Recording:
     def load(cls, path: str | PathLike[str]) -> Recording:
         """Read a recording from a file.
 
+        Events of kinds that are not known here, of a later version, are kept as they are, as
+        `events.Other`; anything else that does not fit is an error.
+
         Raises:
             OSError: the file cannot be read.
-            ValueError: it is no recording, one of a newer version, or damaged; the error says
-                which, and the line.
+            RecordingError: it is no recording, one of a newer version, or damaged; the error says
+                what is wrong, and in which line.
         """
-        with Path(path).open(encoding="utf-8") as file:
+        with Path(path).open("rb") as file:
             header = _parse(path, 1, file.readline())
-            if not isinstance(header, dict) or header.get("file") != _HEADER:
-                raise ValueError(f"{path} is no recording of rpclab")
-            version = header.get("version")
-            if type(version) is not int or version > VERSION:
-                raise ValueError(
-                    f"{path} is a recording of version {version}; this rpclab reads up to"
-                    f" {VERSION}: install a newer one"
-                )
+            dropped, virtual = _read_header(path, header)
             events = [_event(path, n, line) for n, line in enumerate(file, 2) if line.strip()]
         recording = cls(max(len(events), LIMIT))
         recording._events += events
-        recording.dropped = int(header.get("dropped", 0))
+        recording.dropped, recording.virtual = dropped, virtual
         return recording
 
 
-def _event(path: Any, number: int, text: str) -> Raw:
+def _read_header(path: Any, header: Any) -> tuple[int, bool]:
+    """How many events were dropped, and whether the clock was virtual."""
+    if not isinstance(header, dict) or header.get("file") != _HEADER:
+        raise RecordingError("this is no recording of rpclab", filename=str(path))
+    version = header.get("version")
+    if type(version) is not int or version > VERSION:
+        raise RecordingError(
+            f"this is a recording of version {version}; this rpclab reads up to {VERSION}:"
+            " install a newer one",
+            filename=str(path),
+        )
+    dropped, clock = header.get("dropped", 0), header.get("clock", "real")
+    if type(dropped) is not int or dropped < 0:
+        raise _damaged(path, 1, '"dropped" is not how many events were dropped')
+    if clock not in _CLOCKS:
+        raise _damaged(path, 1, f'"clock" is none of {", ".join(_CLOCKS)}')
+    return dropped, clock == "virtual"
+
+
+def _damaged(path: Any, line: int, reason: str) -> RecordingError:
+    return RecordingError(reason, filename=str(path), line=line)
+
+
+def _event(path: Any, number: int, text: bytes) -> Raw:
     line = _parse(path, number, text)
-    if isinstance(line, list) and len(line) > 1:
-        at, kind, *details = line
-        if type(at) in (int, float) and type(kind) is str:
-            return (at, kind, *map(_tuples, details))
-    raise ValueError(f"{path}, line {number}: this is no event")
+    if not isinstance(line, list) or len(line) < 2:  # noqa: PLR2004 - a time and a kind
+        raise _damaged(path, number, "this is no event, which begins with a time and a kind")
+    event: Raw = _tuples(line)
+    reason = what_is_wrong(event)
+    if reason:
+        raise _damaged(path, number, reason)
+    return event
 
 
-def _parse(path: Any, number: int, text: str) -> Any:
+def _parse(path: Any, number: int, text: bytes) -> Any:
     try:
-        return json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"{path}, line {number}: this is no JSON: {error}") from None
+        return json.loads(text.decode("utf-8"), parse_constant=_refuse)
+    except UnicodeDecodeError as error:
+        raise _damaged(path, number, f"this is no text in UTF-8: {error.reason}") from None
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, number, f"this is no JSON: {error}") from None
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is no number")
 
 
 def _jsonable(value: Any) -> Any:

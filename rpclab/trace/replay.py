@@ -61,6 +61,7 @@ class Replay:
             ev.Parted: self._parted,
             ev.CallSent: self._call,
             ev.MapSent: self._call,
+            ev.HeldCallSent: self._held_sent,
             ev.CallStarted: self._started,
             ev.CallWentOn: self._went_on,
             ev.CallReturned: self._answered,
@@ -158,6 +159,11 @@ class Replay:
         self.calls.append(call)
         self._call_of[event.session, event.id] = call
         end.imports[event.id] = Held("call", call=call, handles=1)
+
+    def _held_sent(self, event: ev.HeldCallSent) -> None:
+        call = self._call_of.get((event.session, event.id))
+        if call is not None:
+            call.held = True
 
     def _maker(self, by: Call | None) -> CallState | None:
         """The call whose method makes a call."""

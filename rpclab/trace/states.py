@@ -18,7 +18,10 @@ UNKNOWN = "something"
 
 @dataclass(slots=True)
 class CallState:
-    """A call, read or map, as far as it has come. Numbered from 1, in the order made."""
+    """A call, read or map, as far as it has come. Numbered from 1, in the order made.
+
+    Without pipelining it may have been `held` back until what it is made on had settled.
+    """
 
     number: int
     sent: ev.CallSent | ev.MapSent
@@ -36,6 +39,7 @@ class CallState:
     awaited_at: int | None = None
     outcome: str = RUNNING
     answer: ev.CallReturned | ev.CallRaised | None = None
+    held: bool = False
 
     @property
     def depth(self) -> int:

@@ -67,19 +67,22 @@ class StreamsPlay:
         arrivals: by the moment of an arrival, the messages of streams that arrived.
 
     Attributes:
-        streams: as far as they have come, by the end that writes and their number there.
+        streams: as far as they have come, by number.
     """
 
     def __init__(self, arrivals: dict[int, list[Any]]) -> None:
-        self.streams: dict[Call, StreamState] = {}
+        self.streams: dict[int, StreamState] = {}
+        # By the end that writes, and the number there, while the session lasts.
+        self._open: dict[Call, StreamState] = {}
         self._of_write: dict[Call, StreamState] = {}
         self._arrivals = arrivals
 
     def stream(self, key: Call, at: float) -> StreamState:
         """Find a stream, or take note of a new one."""
-        found = self.streams.get(key)
+        found = self._open.get(key)
         if found is None:
-            found = self.streams[key] = StreamState(len(self.streams) + 1, key, at)
+            found = self._open[key] = StreamState(len(self.streams) + 1, key, at)
+            self.streams[found.number] = found
         return found
 
     def is_answer(self, event: Any) -> bool:
@@ -92,6 +95,8 @@ class StreamsPlay:
         """Take an event in."""
         changed: StreamState | None = None
         match event:
+            case ev.Joined():
+                self._joined(event)
             case ev.ChunkSent():
                 changed = self._sent(event)
             case ev.StreamOpened():
@@ -117,6 +122,13 @@ class StreamsPlay:
         if changed is not None:
             changed.point(moment, event.at)
 
+    def _joined(self, event: ev.Joined) -> None:
+        """A session that was closed is opened again, and its ids begin anew."""
+        ended = (event.session, opposite(event.session))
+        for known in (self._open, self._of_write):
+            for key in [key for key in known if key[0] in ended]:
+                del known[key]
+
     def _sent(self, event: ev.ChunkSent) -> StreamState:
         stream = self.stream((event.session, event.target), event.at)
         size = event.size if event.operation == "write" else 0
@@ -131,7 +143,7 @@ class StreamsPlay:
 
     def _let_go(self, event: ev.LetGo) -> StreamState | None:
         """The writer is through; if it did not say that all has come, it broke off."""
-        stream = self.streams.get((event.session, event.id))
+        stream = self._open.get((event.session, event.id))
         if stream is None or stream.closing or stream.outcome != OPEN:
             return None
         stream.end(ABORTED, event.at)
@@ -140,21 +152,24 @@ class StreamsPlay:
     def _taken(self, event: ev.CallReturned) -> StreamState | None:
         """A write was answered: the reader has taken the chunk."""
         stream = self._of_write.get((opposite(event.session), event.id))
-        if stream is not None:
-            operation, size = stream.writes[event.id]
-            stream.taken += size
-            if operation == "close":
-                stream.end(CLOSED, event.at)
+        if stream is None or event.id not in stream.writes:
+            return None
+        operation, size = stream.writes[event.id]
+        stream.taken += size
+        if operation == "close":
+            stream.end(CLOSED, event.at)
         return stream
 
     def _arrived(self, moment: int, event: ev.Arrived) -> None:
         for message in self._arrivals.get(moment, ()):
-            key = (message.session, message.id)
-            if type(message) is ev.ChunkSent:
-                stream = self._of_write[key]
+            is_write = type(message) is ev.ChunkSent
+            writer = message.session if is_write else opposite(message.session)
+            stream = self._of_write.get((writer, message.id))
+            if stream is None or message.id not in stream.writes:
+                continue
+            if is_write:
                 stream.arrived += stream.writes[message.id][1]
             else:
-                stream = self._of_write[opposite(message.session), message.id]
                 stream.acknowledged += stream.writes.pop(message.id)[1]
             stream.point(moment, event.at)
 

@@ -85,7 +85,7 @@ def bar_of(call: CallState) -> CallBar:
         result=result_of(call),
         depth=call.depth,
         by=None if call.by is None else call.by.number,
-        pipelined_on=None if call.on is None else call.on.number,
+        pipelined_on=None if call.on is None or call.held else call.on.number,
         using=tuple(other.number for other in call.using),
         made_at=call.made_at,
         settled_at=call.settled_at,
@@ -106,10 +106,14 @@ def arrow_of(message: MessageState) -> Arrow:
         size=event.size,
         sent=event.at,
         arrived=message.arrived,
-        pipelined=type(event) in (ev.CallSent, ev.MapSent) and event.target > 0,
+        pipelined=call is not None and not call.held and _is_on_a_promise(event),
         sent_at=message.sent_at,
         arrived_at=message.arrived_at,
     )
+
+
+def _is_on_a_promise(event: Any) -> bool:
+    return type(event) in (ev.CallSent, ev.MapSent) and event.target > 0
 
 
 def _said(message: MessageState) -> tuple[str, str]:

@@ -1,23 +1,23 @@
 """Round trips are no opinion: each takes a second on links of a second, pipelined or not."""
 
 import pytest
+from support.programs import PROGRAMS, SERVICE, deploy, pipelined_chain
 
 import rpclab
-from links.programs import PROGRAMS, SERVICE
+from rpclab.trace.recording import Recording
+from rpclab.trace.timeline import timeline
+from rpclab.trace.trips import round_trips
 
 NAMES = ("notebook", "a", "b", "c")
 
 
 def far_apart(**options):
-    """Three Workers, each a second from every other; a calls b, which calls c."""
+    """Three Workers, each a second from every other."""
     sandbox = rpclab.Sandbox(clock="virtual", **options)
-    sandbox.deploy("c", source=SERVICE)
-    sandbox.deploy("b", source=SERVICE, bind={"NEXT": "c"})
-    sandbox.deploy("a", source=SERVICE, bind={"NEXT": "b"})
+    deploy(sandbox)
     for position, one in enumerate(NAMES):
         for other in NAMES[position + 1 :]:
             sandbox.link(one, other, rtt=1)
-    sandbox.bind(A="a", B="b", C="c")
     return sandbox
 
 
@@ -60,6 +60,44 @@ async def test_without_pipelining_what_it_saves_is_waited_for(program):
         trace, seconds = await traced(sandbox, program)
     assert seconds == sum(PROGRAMS[program])
     assert (trace.round_trips, trace.saved) == (seconds, 0)
+
+
+@pytest.mark.parametrize("pipelining", [True, False], ids=["pipelined", "not pipelined"])
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
+async def test_a_recording_tells_the_round_trips_that_were_counted(program, pipelining, tmp_path):
+    async with far_apart(pipelining=pipelining, record=True) as sandbox:
+        trace, seconds = await traced(sandbox, program)
+        sandbox.recording.save(tmp_path / "all.jsonl")
+        counted = (trace.round_trips, trace.saved)
+        assert round_trips(sandbox.recording) == round_trips(trace.recording) == counted
+    assert round_trips(Recording.load(tmp_path / "all.jsonl")) == counted
+    assert counted[0] == seconds
+
+
+async def test_without_pipelining_nothing_is_drawn_as_if_it_were():
+    async with far_apart(pipelining=False, record=True) as sandbox:
+        trace, _ = await traced(sandbox, pipelined_chain)
+        calls = timeline(trace.recording).calls
+    assert [(call.label, call.pipelined_on) for call in calls] == [
+        ("root()", None), ("(1).next()", None), ("(2).next()", None), ("(3).depth()", None),
+    ]  # fmt: skip
+    assert [(round(call.made), round(call.settled)) for call in calls] == [
+        (0, 1), (1, 2), (2, 3), (3, 4),
+    ]  # fmt: skip
+    assert not any(arrow.pipelined for arrow in timeline(trace.recording).arrows)
+    assert "⇝" not in trace.text()
+
+
+async def test_a_call_that_was_held_back_was_made_where_the_program_made_it():
+    async with far_apart(pipelining=False, record=True) as sandbox:
+        trace, _ = await traced(sandbox, through_a_stub_and_a_promise)
+        sites = {call.site for call in timeline(trace.recording).calls if call.by is None}
+    assert len(sites) == 1
+    assert "test_accounting_is_time.py, line" in sites.pop()
+
+
+async def through_a_stub_and_a_promise(env):
+    await env.A.root().add(env.B.root().depth())
 
 
 async def test_a_program_takes_the_same_time_on_each_of_twenty_runs():

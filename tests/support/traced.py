@@ -1,4 +1,9 @@
-"""Two Workers whose calls are worth recording."""
+"""Two Workers whose calls are worth recording, and a program that makes most of them."""
+
+import asyncio
+import gc
+
+import pytest
 
 SOURCE = """
 import asyncio
@@ -71,3 +76,42 @@ class Default(WorkerEntrypoint):
     def box(self):
         return Box()
 """
+
+READER = """
+import asyncio
+from workers import WorkerEntrypoint
+
+class Default(WorkerEntrypoint):
+    async def read(self, stream):
+        total = 0
+        async for chunk in stream:
+            total += len(chunk)
+            await asyncio.sleep(1)
+        return total
+
+    async def peek(self, stream):
+        await stream.read()
+        await stream.cancel()
+"""
+
+
+async def busy(sandbox, env):
+    """A program with calls, stubs, errors, callbacks, forwarding, a map and a cancelled call."""
+    async with sandbox.event():
+        node = await env.A.root()
+        copy = node.dup()
+        await env.A.same(copy)
+        node.dispose()
+    with pytest.raises(ValueError, match="no"):
+        await env.A.fail()
+    await env.A.pair(env.A.token("one"), env.B.token("two"))
+    with pytest.raises(ValueError, match="no"):
+        await env.A.token(env.B.fail())
+    await env.A.call_back(lambda n: n)
+    await env.A.root().map(lambda node: node.next().depth)
+    await (await env.A.node_of_next()).depth
+    task = asyncio.ensure_future(env.A.nap(5))
+    await asyncio.sleep(1)
+    task.cancel()
+    gc.collect()
+    await asyncio.sleep(1)

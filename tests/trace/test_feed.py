@@ -5,7 +5,7 @@ import json
 from dataclasses import astuple
 
 import pytest
-from support.traced import SOURCE
+from support.traced import READER, SOURCE, busy
 from support.virtual_time import VirtualTimeLoop
 
 import rpclab
@@ -16,35 +16,13 @@ from rpclab.trace.streams import streams
 from rpclab.trace.timeline import timeline
 from rpclab.trace.trips import round_trips
 
-READER = """
-from workers import WorkerEntrypoint
-
-class Default(WorkerEntrypoint):
-    async def read(self, stream):
-        return sum([len(chunk) async for chunk in stream])
-"""
-
-
-async def busy(sandbox, env):
-    """A program with calls, stubs, errors, callbacks, forwarding and a stream."""
-    async with sandbox.event():
-        node = await env.A.root()
-        copy = node.dup()
-        await env.A.same(copy)
-        node.dispose()
-    with pytest.raises(ValueError, match="no"):
-        await env.A.fail()
-    await env.A.pair(env.A.token("one"), env.B.token("two"))
-    await env.A.call_back(lambda n: n)
-    await (await env.A.node_of_next()).depth
-    sandbox.deploy("reader", source=READER)
-    reader = sandbox.bind(READER="reader").READER
-    assert await reader.read(rpclab.ReadableStream([b"x" * 100_000] * 8)) == 800_000
-
 
 async def recorded():
     async with rpclab.Sandbox(record=True) as sandbox:
         await busy(sandbox, deployed(sandbox))
+        sandbox.deploy("reader", source=READER)
+        reader = sandbox.bind(READER="reader").READER
+        assert await reader.read(rpclab.ReadableStream([b"x" * 100_000] * 8)) == 800_000
         return list(sandbox.recording)
 
 

@@ -6,6 +6,7 @@ import pytest
 from support.pictures import overlapping, parsed, tooltips
 
 from rpclab.trace.lifetimes import lifetimes
+from rpclab.trace.pictures.frame import Options
 from rpclab.trace.pictures.lifetimes import lifetimes_svg
 from rpclab.trace.pictures.texts import lifetimes_text
 
@@ -24,7 +25,7 @@ async def test_every_stub_has_a_row_and_no_label_lies_on_another(sandbox, env, s
     sandbox.link("notebook", "a", rtt="80ms")
     kept = await some_stubs(env)
     drawn = lifetimes(sandbox.recording)
-    svg = lifetimes_svg(drawn, scale=scale)
+    svg = lifetimes_svg(drawn, Options(scale=scale))
     shown = [int(n) for tip in tooltips(svg) for n in re.findall(r"^stub (\d+) of", tip)]
     assert sorted(shown) == [stub.number for stub in drawn.stubs]
     assert overlapping(svg) == []

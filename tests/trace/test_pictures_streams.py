@@ -6,6 +6,7 @@ import pytest
 from support.pictures import overlapping, parsed
 
 from rpclab.trace.model import Interval, StreamPoint, StreamSeries
+from rpclab.trace.pictures.frame import Options
 from rpclab.trace.pictures.streams import streams_svg
 from rpclab.trace.pictures.texts import streams_text
 from rpclab.trace.streams import streams
@@ -32,7 +33,7 @@ async def read(sandbox, chunks):
 @pytest.mark.parametrize("scale", ["order", "time"])
 async def test_a_stream_is_drawn_with_its_figures(sandbox, scale):
     series = await read(sandbox, 200)
-    svg = streams_svg(series, scale=scale)
+    svg = streams_svg(series, Options(scale=scale))
     peak = max(point.in_flight for point in series[0].points)
     assert f"1 stream, 200 chunks, {series[0].points[-1].sent:,} bytes" in svg
     assert f"at most {peak:,} not acknowledged" in svg
@@ -60,7 +61,7 @@ def test_a_long_stream_is_thinned_and_keeps_its_peak():
     ]
     series = StreamSeries(1, "a", "b", 3, 0.0, None, "open", 20_000, tuple(points),
                           (Interval(0.5, None),))  # fmt: skip
-    svg = streams_svg([series], scale="time")
+    svg = streams_svg([series], Options(scale="time"))
     assert len(svg) < 120_000
     assert "at most 900,000 not acknowledged" in svg
     assert "the writer is held back" in svg

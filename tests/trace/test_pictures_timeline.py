@@ -11,6 +11,7 @@ import rpclab
 from rpclab.trace.model import Arrow, CallBar, Lane, Note, Timeline
 from rpclab.trace.pictures.crowds import closer
 from rpclab.trace.pictures.figures import Figures
+from rpclab.trace.pictures.frame import Options
 from rpclab.trace.pictures.texts import timeline_text
 from rpclab.trace.pictures.timeline import timeline_svg
 from rpclab.trace.timeline import timeline
@@ -64,7 +65,7 @@ async def test_every_call_is_in_the_picture_and_no_label_lies_on_another(
 ):
     trace = await run(sandbox, env, program)
     drawn = timeline(trace.recording)
-    svg = timeline_svg(drawn, scale=scale)
+    svg = timeline_svg(drawn, Options(scale=scale))
     shown = [int(n) for tip in tooltips(svg) for n in re.findall(r"^(?:call|read) (\d+):", tip)]
     assert sorted(shown) == [call.number for call in drawn.calls]
     assert overlapping(svg) == []
@@ -100,7 +101,7 @@ async def test_the_text_has_a_line_for_each_call_inside_the_one_that_made_it(san
 async def test_a_moment_pales_what_comes_after_it(sandbox, env):
     trace = await run(sandbox, env, forwarding)
     drawn = timeline(trace.recording)
-    svg = timeline_svg(drawn, moment=drawn.calls[2].made_at)
+    svg = timeline_svg(drawn, Options(moment=drawn.calls[2].made_at))
     later = re.findall(r'<g class="call later"><title>(?:call|read) (\d+)', svg)
     assert later == [str(call.number) for call in drawn.calls[2:]]
     assert f"moment {drawn.calls[2].made_at} of {drawn.moments}" in svg
@@ -148,7 +149,7 @@ NAMES = ["notebook", "a", "<b>&'\"", "工作者" * 9, "a-name-that-is-" * 9, "\x
 def test_whatever_the_names_and_times_are_labels_find_room(seed):
     drawn = _made_up(random.Random(seed))  # noqa: S311 - the same each time
     for scale in ("order", "time"):
-        svg = timeline_svg(drawn, scale=scale, moment=seed % 7 or None)
+        svg = timeline_svg(drawn, Options(moment=seed % 7 or None, scale=scale))
         assert overlapping(svg) == []
         assert len(re.findall(r"<title>call \d+:", svg)) == len(drawn.calls)
 

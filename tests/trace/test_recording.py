@@ -9,11 +9,12 @@ from contextlib import closing
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.traced import KEEPER, SOURCE
+from support.traced import KEEPER, READER, SOURCE, busy
 
 import rpclab
 from rpclab.core.events import ends, opposite
 from rpclab.trace import events as ev
+from rpclab.trace.reading import read
 from rpclab.trace.recording import Recording
 
 SMALL = st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(max_size=24)
@@ -24,26 +25,11 @@ def kinds(sandbox):
     return {type(event) for event in sandbox.recording}
 
 
-async def busy(sandbox, env):
-    """A program in which nearly everything happens that can."""
-    async with sandbox.event():
-        node = await env.A.root()
-        copy = node.dup()
-        await env.A.same(copy)
-        node.dispose()
-    with pytest.raises(ValueError, match="no"):
-        await env.A.fail()
-    await env.A.pair(env.A.token("one"), env.B.token("two"))
-    with pytest.raises(ValueError, match="no"):
-        await env.A.token(env.B.fail())
-    await env.A.call_back(lambda n: n)
-    await env.A.root().map(lambda node: node.next().depth)
-    await env.A.node_of_next()
-    task = asyncio.ensure_future(env.A.nap(5))
-    await asyncio.sleep(1)
-    task.cancel()
-    gc.collect()
-    await asyncio.sleep(1)
+async def kinds_without_pipelining():
+    async with rpclab.Sandbox(record=True, pipelining=False) as sandbox:
+        sandbox.deploy("a", source=SOURCE)
+        await sandbox.bind(A="a").A.root().depth
+        return kinds(sandbox)
 
 
 async def test_every_kind_of_event_comes_from_a_real_run(sandbox, env):
@@ -60,27 +46,9 @@ async def test_every_kind_of_event_comes_from_a_real_run(sandbox, env):
     assert await env.READER.read(rpclab.ReadableStream([b"x" * 100_000] * 8)) == 800_000
     await env.READER.peek(rpclab.ReadableStream([b"x" * 100_000] * 80))
     sandbox.close()
-    seen = kinds(sandbox)
+    seen = kinds(sandbox) | await kinds_without_pipelining()
     assert set(ev.KINDS.values()) - seen == set()
     assert ev.Other not in seen
-
-
-READER = """
-import asyncio
-from workers import WorkerEntrypoint
-
-class Default(WorkerEntrypoint):
-    async def read(self, stream):
-        total = 0
-        async for chunk in stream:
-            total += len(chunk)
-            await asyncio.sleep(1)
-        return total
-
-    async def peek(self, stream):
-        await stream.read()
-        await stream.cancel()
-"""
 
 
 async def test_a_call_says_what_was_called_with_what_and_where(sandbox, env):
@@ -135,7 +103,7 @@ async def test_all_who_watch_are_told_the_same_in_one_order_and_at_one_time(sand
     assert [ev.KINDS[kind] for kind, *_ in told] == [type(event) for event in seen]
     assert [(type(event), event.at) for event in other] == [(type(e), e.at) for e in seen]
     called = next(event for event in told if event[0] == "call")
-    assert ev.read((seen[0].at, *called)) in seen
+    assert read((seen[0].at, *called)) in seen
 
 
 async def test_nobody_is_told_anything_where_nobody_records():
@@ -253,6 +221,7 @@ async def test_a_recording_survives_a_file(sandbox, env, tmp_path):
     loaded = Recording.load(path)
     assert list(loaded) == list(sandbox.recording)
     assert repr(loaded) == repr(sandbox.recording)
+    assert not loaded.virtual
     loaded.save(tmp_path / "again.jsonl")
     assert (tmp_path / "again.jsonl").read_text() == path.read_text()
 
@@ -288,26 +257,59 @@ def test_an_event_of_a_kind_not_known_yet_is_kept_and_saved(tmp_path):
     assert (event.kind, event.details) == ("of tomorrow", ("a→b", 5))
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("", "line 1: this is no JSON"),
-        ("{}", "is no recording of rpclab"),
-        ('{"file":"rpclab recording","version":99}', "is a recording of version 99"),
-        ('{"file":"rpclab recording","version":"x"}', "is a recording of version x"),
-        ('{"file":"rpclab recording","version":1}\n[1]', "line 2: this is no event"),
-        (
-            '{"file":"rpclab recording","version":1}\n[0,"left","a→b",1]\n[',
-            "line 3: this is no JSON",
-        ),
-    ],
-)
-def test_a_file_that_is_no_recording_is_refused_in_words(tmp_path, text, words):
+HEADER = '{"file":"rpclab recording","version":1}'
+
+REFUSED = {
+    "": "line 1: this is no JSON",
+    "{}": "this is no recording of rpclab",
+    '{"file":"rpclab recording","version":99}': "this is a recording of version 99",
+    '{"file":"rpclab recording","version":"x"}': "this is a recording of version x",
+    '{"file":"rpclab recording","version":1,"dropped":-1}': 'line 1: "dropped" is not how many',
+    '{"file":"rpclab recording","version":1,"clock":"sun"}': 'line 1: "clock" is none of real, v',
+    f"{HEADER}\n[1]": "line 2: this is no event",
+    f'{HEADER}\n[0,"left","a→b",1]\n[': "line 3: this is no JSON",
+    f'{HEADER}\n[NaN,"left","a→b",1]': "line 2: this is no JSON: NaN is no number",
+    f'{HEADER}\n["0","left","a→b",1]': "line 2: its time is '0', and no number",
+    f'{HEADER}\n[0,5,"a→b",1]': "line 2: its kind is 5, and no text",
+    f'{HEADER}\n[0,"left","a→b"]': "line 2: an event 'left' has 2 fields after that, and here a",
+    f'{HEADER}\n[0,"result","a→b",1]': "line 2: an event 'result' has 4 to 5 fields after that",
+    f'{HEADER}\n[0,"left","a→b",1,1]': "line 2: an event 'left' has 2 fields after that, and he",
+    f'{HEADER}\n[0,"left","a→b",-1]': "the field 'messages' of an event 'left' is -1, and not a",
+    f'{HEADER}\n[0,"left","ab",1]': "the field 'session' of an event 'left' is 'ab', and not the",
+    f'{HEADER}\n[0,"settled","a→b",true]': "the field 'id' of an event 'settled' is True, and no",
+    f'{HEADER}\n[0,"awaited","a→b",7]': "the field 'ids' of an event 'awaited' is 7, and not a li",
+    f'{HEADER}\n[0,"owned",1,[2]]': "the field 'context' of an event 'owned' is (2,), and not a n",
+    HEADER + "[" * 100_000: "line 1: this is no JSON",
+}
+"""By what stands in a file, what is said of it."""
+
+
+@pytest.mark.parametrize("text", REFUSED, ids=lambda text: text[-24:])
+def test_a_file_that_is_no_recording_is_refused_in_words(tmp_path, text):
     path = tmp_path / "bad.jsonl"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(ValueError, match=r"bad\.jsonl") as refused:
+    with pytest.raises(rpclab.RecordingError) as refused:
         Recording.load(path)
-    assert words in str(refused.value)
+    assert str(refused.value).startswith(f"{path}")
+    assert REFUSED[text] in str(refused.value)
+    assert refused.value.filename == str(path)
+    assert (f", line {refused.value.line}:" in str(refused.value)) == (refused.value.line > 0)
+    assert isinstance(refused.value, ValueError)
+
+
+def test_a_file_that_is_no_text_is_refused_in_words(tmp_path):
+    path = tmp_path / "picture.png"
+    path.write_bytes(b"\x89PNG\r\n")
+    with pytest.raises(rpclab.RecordingError, match=r"png, line 1: this is no text in UTF-8"):
+        Recording.load(path)
+
+
+def test_a_file_without_a_clock_is_of_a_real_one(tmp_path):
+    path = tmp_path / "old.jsonl"
+    path.write_text(f'{HEADER}\n[0.5,"left","a→b",1]\n[1,"result","a→b",1,5,9]\n', "utf-8")
+    loaded = Recording.load(path)
+    assert list(loaded) == [ev.Left(0.5, "a→b", 1), ev.CallReturned(1, "a→b", 1, 5, 9)]
+    assert (loaded.dropped, loaded.virtual) == (0, False)
 
 
 def test_the_ends_of_a_session_know_each_other():

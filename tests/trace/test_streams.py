@@ -101,3 +101,14 @@ async def test_a_writer_that_goes_on_after_a_trace_is_not_part_of_it(sandbox):
     full.set()
     await filling
     assert (trace.recording.mark, len(got)) == (before, 20)
+
+
+async def test_a_stream_of_a_session_that_was_opened_anew_is_another_one(sandbox):
+    first = await read(sandbox, "read", 2)
+    sandbox.reset()
+    sandbox.deploy("reader", source=READER)
+    await sandbox.bind(READER="reader").READER.read(rpclab.ReadableStream([CHUNK] * 3))
+    again, second = streams(sandbox.recording)
+    assert again == first
+    assert (second.id, second.number, second.chunks) == (first.id, 2, 3)
+    assert (second.outcome, second.points[-1].read) == ("closed", second.points[-1].sent)

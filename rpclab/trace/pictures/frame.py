@@ -5,7 +5,8 @@ Floor: trace.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from rpclab.trace.pictures.drawing import (
@@ -18,12 +19,39 @@ from rpclab.trace.pictures.drawing import (
     rect,
     width_of,
 )
-from rpclab.trace.pictures.look import LOOK
+from rpclab.trace.pictures.look import LOOK, colour_of
 from rpclab.trace.pictures.scale import ORDER, Scale
 
 MARGIN = SIZES["margin"]
 _LINE = 17  # pixels from one line of text to the next
 _SAMPLE = 30  # pixels of a legend's sample
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a picture is drawn.
+
+    Attributes:
+        workers: the Workers in the order of their colours; those of the picture come after.
+        moment: marks a moment, and pales what came after it, where the picture has a way to.
+        scale: "order", or "time" for the times of the clock; a graph has neither.
+        width: in pixels.
+        style: False leaves the style sheet out, where the page has it already.
+    """
+
+    workers: Sequence[str] = ()
+    moment: int | None = None
+    scale: str = ORDER
+    width: float = SIZES["width"]
+    style: bool = True
+
+    def colours(self, names: Iterable[str]) -> dict[str, int]:
+        """The colours of all Workers: one keeps its own in all views."""
+        everyone = dict.fromkeys(["notebook", *self.workers, *names])
+        return {name: colour_of(position) for position, name in enumerate(everyone)}
+
+
+USUAL = Options()
 
 
 class Entry(NamedTuple):

@@ -7,14 +7,13 @@ many steps they are from the notebook; a label stands at the first place on its 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from rpclab.trace.graph import reach
 from rpclab.trace.model import Graph
 from rpclab.trace.pictures.drawing import (
     LABEL,
-    SIZES,
     Picture,
     arrow,
     elided,
@@ -23,10 +22,8 @@ from rpclab.trace.pictures.drawing import (
     words_of,
 )
 from rpclab.trace.pictures.figures import TIMES, count, listed
-from rpclab.trace.pictures.frame import MARGIN, head, legend, remarks
+from rpclab.trace.pictures.frame import MARGIN, USUAL, Options, head, legend
 from rpclab.trace.pictures.legends import graph_legend
-from rpclab.trace.pictures.look import colour_of
-from rpclab.trace.pictures.scale import ORDER
 
 _BOX = 36  # pixels of a Worker's height
 _ROW = 92  # pixels from one Worker of a column to the next
@@ -94,34 +91,18 @@ class _Line(NamedTuple):
     title: str
 
 
-def graph_svg(
-    graph: Graph,
-    *,
-    workers: Sequence[str] = (),
-    advice: Iterable[str] = (),
-    moment: int | None = None,
-    scale: str = ORDER,
-    width: float = SIZES["width"],
-    style: bool = True,
-) -> str:
+def graph_svg(graph: Graph, options: Options = USUAL) -> str:
     """Draw who can call whom.
 
     Args:
         graph: what to draw.
-        workers: the Workers in the order of their colours; those of the graph unless given.
-        advice: lines that stand below.
-        moment: that the graph is of; it is named.
-        scale: has no meaning here.
-        width: in pixels.
-        style: False leaves the style sheet out, where the page has it already.
+        options: how; the moment that the graph is of is named.
     """
-    del scale
-    picture = Picture("Graph", width)
-    remark = "" if moment is None else f"at moment {moment}"
+    picture, width = Picture("Graph", options.width), options.width
+    remark = "" if options.moment is None else f"at moment {options.moment}"
     head(picture, figures_line(graph), remark)
     shown = graph.workers[:_MOST]
-    everyone = dict.fromkeys(["notebook", *workers, *graph.workers])
-    colours = {name: colour_of(position) for position, name in enumerate(everyone)}
+    colours = options.colours(graph.workers)
     boxes = _boxes(graph, shown, width, picture.y + 34)
     bottom = max((box.bottom for box in boxes.values()), default=picture.y)
     taken = [*boxes.values(), Box(0, 0, width, picture.y + 4)]
@@ -133,10 +114,9 @@ def graph_svg(
         rest = count(len(graph.workers) - _MOST, "more Worker")
         picture.text(MARGIN, picture.y, f"and {rest}", "t f-muted")
         picture.y += 14
-    remarks(picture, advice, "Advice")
     legend(picture, graph_legend(graph))
     said = "; ".join(line.title.replace("\n", ", ") for line in lines_of(graph))
-    return picture.write(f"{figures_line(graph)}. {said}", style=style)
+    return picture.write(f"{figures_line(graph)}. {said}", style=options.style)
 
 
 def figures_line(graph: Graph) -> str:

@@ -5,7 +5,7 @@ Floor: trace. A pure function of what `rpclab.trace.lifetimes` gives.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -20,9 +20,17 @@ from rpclab.trace.pictures.drawing import (
     words_of,
 )
 from rpclab.trace.pictures.figures import TIMES, count, listed
-from rpclab.trace.pictures.frame import MARGIN, axis, axis_height, cursor, head, legend, remarks
+from rpclab.trace.pictures.frame import (
+    MARGIN,
+    USUAL,
+    Options,
+    axis,
+    axis_height,
+    cursor,
+    head,
+    legend,
+)
 from rpclab.trace.pictures.legends import lifetimes_legend
-from rpclab.trace.pictures.look import colour_of
 from rpclab.trace.pictures.scale import ORDER, Scale, Stop
 from rpclab.trace.pictures.wording import (
     END_MARKS,
@@ -49,38 +57,24 @@ class _Group(NamedTuple):
         return sum(stub.ended is None for stub in self.stubs)
 
 
-def lifetimes_svg(
-    lifetimes: Lifetimes,
-    *,
-    workers: Sequence[str] = (),
-    advice: Iterable[str] = (),
-    moment: int | None = None,
-    scale: str = ORDER,
-    width: float = SIZES["width"],
-    style: bool = True,
-) -> str:
+def lifetimes_svg(lifetimes: Lifetimes, options: Options = USUAL) -> str:
     """Draw which stubs lived when.
 
     Args:
         lifetimes: what to draw.
-        workers: the Workers in the order of their colours; those of the picture unless given.
-        advice: lines that stand below.
-        moment: marks a moment, and pales what began after it.
-        scale: "order", or "time" for the times of the clock.
-        width: in pixels.
-        style: False leaves the style sheet out, where the page has it already.
+        options: how.
 
     Raises:
         ValueError: there is no such scale.
     """
-    picture = Picture("Lifetimes", width)
+    picture, width, moment = Picture("Lifetimes", options.width), options.width, options.moment
     left = MARGIN + width * (_LABELS + _SITES)
     measured = Scale(
-        left, width - MARGIN - 20, scale, lifetimes.begin, lifetimes.end, _stops(lifetimes)
+        left, width - MARGIN - 20, options.scale, lifetimes.begin, lifetimes.end, _stops(lifetimes)
     )
     in_order = "left to right in the order it happened; distances are no times"
     head(picture, figures_line(lifetimes), in_order if measured.by == ORDER else "")
-    drawing = _Drawing(picture, lifetimes, measured, list(workers), moment)
+    drawing = _Drawing(picture, lifetimes, measured, options)
     top = picture.y
     drawing.draw()
     if moment is not None:
@@ -88,9 +82,8 @@ def lifetimes_svg(
         x = measured.x(moment, max(known, default=lifetimes.begin))
         cursor(picture, x, top + 4, picture.y, f"moment {moment} of {lifetimes.moments}")
         picture.y += 16
-    remarks(picture, advice, "Advice")
     legend(picture, lifetimes_legend(lifetimes))
-    return picture.write(_description(lifetimes), style=style)
+    return picture.write(_description(lifetimes), style=options.style)
 
 
 def figures_line(lifetimes: Lifetimes) -> str:
@@ -115,14 +108,12 @@ class _Drawing:
     """One picture of lifetimes."""
 
     def __init__(
-        self, picture: Picture, lifetimes: Lifetimes, scale: Scale, workers: list[str],
-        moment: int | None,
-    ) -> None:  # fmt: skip
-        self._picture, self._scale, self._moment = picture, scale, moment
+        self, picture: Picture, lifetimes: Lifetimes, scale: Scale, options: Options
+    ) -> None:
+        self._picture, self._scale, self._moment = picture, scale, options.moment
         self._lifetimes = lifetimes
         named = [t.worker for t in lifetimes.targets] + [s.holder for s in lifetimes.stubs]
-        everyone = dict.fromkeys(["notebook", *workers, *named])
-        self._colours = {name: colour_of(n) for n, name in enumerate(everyone)}
+        self._colours = options.colours(named)
         self._row_of: dict[int, float] = {}
 
     def draw(self) -> None:

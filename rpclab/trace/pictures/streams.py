@@ -10,9 +10,17 @@ from collections.abc import Iterable, Sequence
 from rpclab.trace.model import StreamPoint, StreamSeries
 from rpclab.trace.pictures.drawing import SIZES, Picture, elided, number
 from rpclab.trace.pictures.figures import count
-from rpclab.trace.pictures.frame import MARGIN, axis, axis_height, cursor, head, legend, remarks
+from rpclab.trace.pictures.frame import (
+    MARGIN,
+    USUAL,
+    Options,
+    axis,
+    axis_height,
+    cursor,
+    head,
+    legend,
+)
 from rpclab.trace.pictures.legends import streams_legend
-from rpclab.trace.pictures.look import colour_of
 from rpclab.trace.pictures.scale import ORDER, Scale, Stop, duration
 
 _PLOT = 84  # pixels of a plot's height
@@ -21,41 +29,26 @@ _COLUMN = 0.5  # pixels that one point stands for
 _MOST = 40  # streams that are drawn
 
 
-def streams_svg(
-    streams: Sequence[StreamSeries],
-    *,
-    workers: Sequence[str] = (),
-    advice: Iterable[str] = (),
-    moment: int | None = None,
-    scale: str = ORDER,
-    width: float = SIZES["width"],
-    style: bool = True,
-) -> str:
+def streams_svg(streams: Sequence[StreamSeries], options: Options = USUAL) -> str:
     """Draw how streams flowed.
 
     Args:
         streams: what to draw.
-        workers: the Workers in the order of their colours; those of the picture unless given.
-        advice: lines that stand below.
-        moment: marks a moment.
-        scale: "order", or "time" for the times of the clock.
-        width: in pixels.
-        style: False leaves the style sheet out, where the page has it already.
+        options: how.
 
     Raises:
         ValueError: there is no such scale.
     """
-    picture = Picture("Streams", width)
+    picture, moment = Picture("Streams", options.width), options.moment
     points = [point for stream in streams for point in stream.points]
     times = [point.time for point in points]
     begin, end = min(times, default=0.0), max(times, default=0.0)
-    left, right = MARGIN + _UNITS, width - MARGIN - 6
-    measured = Scale(left, right, scale, begin, end, _stops(points))
+    left, right = MARGIN + _UNITS, options.width - MARGIN - 6
+    measured = Scale(left, right, options.scale, begin, end, _stops(points))
     in_order = "left to right in the order it happened; distances are no times"
     head(picture, figures_line(streams), in_order if points and measured.by == ORDER else "")
     named = [name for stream in streams for name in (stream.sender, stream.receiver)]
-    everyone = dict.fromkeys(["notebook", *workers, *named])
-    colours = {name: colour_of(position) for position, name in enumerate(everyone)}
+    colours = options.colours(named)
     start = picture.y
     picture.y += axis_height(measured)
     for stream in streams[:_MOST]:
@@ -72,13 +65,12 @@ def streams_svg(
         x = measured.x(moment, max(known, default=begin))
         cursor(picture, x, start + 4, bottom, f"moment {moment}")
         picture.y += 16
-    remarks(picture, advice, "Advice")
     if points:
         legend(picture, streams_legend(streams))
     else:
         picture.y += MARGIN
     lines = "; ".join(stream_line(stream, times=measured.by != ORDER) for stream in streams[:12])
-    return picture.write(f"{figures_line(streams)}. {lines}", style=style)
+    return picture.write(f"{figures_line(streams)}. {lines}", style=options.style)
 
 
 def figures_line(streams: Sequence[StreamSeries]) -> str:

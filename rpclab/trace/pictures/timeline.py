@@ -12,9 +12,18 @@ from rpclab.trace.model import Arrow, CallBar, Timeline
 from rpclab.trace.pictures.crowds import by_use, draw_crowd, is_crowd
 from rpclab.trace.pictures.drawing import SIZES, Picture, arrow, elided, mark, rect, words_of
 from rpclab.trace.pictures.figures import CALLS, Figures, count
-from rpclab.trace.pictures.frame import MARGIN, axis, axis_height, cursor, head, legend, remarks
+from rpclab.trace.pictures.frame import (
+    MARGIN,
+    USUAL,
+    Options,
+    axis,
+    axis_height,
+    cursor,
+    head,
+    legend,
+    remarks,
+)
 from rpclab.trace.pictures.legends import crowd_legend, timeline_legend
-from rpclab.trace.pictures.look import colour_of
 from rpclab.trace.pictures.rows import Placed, Rows
 from rpclab.trace.pictures.scale import ORDER, Scale, Stop
 from rpclab.trace.pictures.wording import call_label, call_title, message_title
@@ -57,50 +66,41 @@ class _Lane:
 
 def timeline_svg(
     timeline: Timeline,
+    options: Options = USUAL,
     *,
     figures: Figures | None = None,
-    workers: Sequence[str] = (),
     advice: Iterable[str] = (),
-    moment: int | None = None,
-    scale: str = ORDER,
-    width: float = SIZES["width"],
-    style: bool = True,
 ) -> str:
     """Draw who called whom.
 
     Args:
         timeline: what to draw.
+        options: how.
         figures: what stands on top; counted from the timeline unless given.
-        workers: the Workers in the order of their colours; those of the timeline unless given.
         advice: lines that stand below.
-        moment: marks a moment, and pales what comes after it.
-        scale: "order", or "time" for the times of the clock.
-        width: in pixels.
-        style: False leaves the style sheet out, where the page has it already.
 
     Raises:
         ValueError: there is no such scale.
     """
     figures = figures or Figures.of(timeline)
-    picture = Picture("Timeline", width)
+    picture = Picture("Timeline", options.width)
     names = [lane.name for lane in timeline.lanes]
     gutter = _gutter(names)
     measured = Scale(
-        MARGIN + gutter + 6, width - MARGIN - 6, scale, timeline.begin, timeline.end,
-        _stops(timeline),
+        MARGIN + gutter + 6, options.width - MARGIN - 6, options.scale,
+        timeline.begin, timeline.end, _stops(timeline),
     )  # fmt: skip
     in_order = "left to right in the order it happened; distances are no times"
     head(picture, figures.line(), in_order if measured.by == ORDER else "")
-    everyone = dict.fromkeys(["notebook", *workers, *names])
-    colours = {name: colour_of(position) for position, name in enumerate(everyone)}
+    colours = options.colours(names)
     crowd = is_crowd(timeline)
     if crowd:
         draw_crowd(picture, timeline, measured, gutter, colours)
     else:
-        _Drawing(picture, timeline, measured, gutter, colours, moment).draw()
+        _Drawing(picture, timeline, measured, gutter, colours, options.moment).draw()
     remarks(picture, advice, "Advice")
     legend(picture, crowd_legend(timeline) if crowd else timeline_legend(timeline))
-    return picture.write(_description(timeline, figures), style=style)
+    return picture.write(_description(timeline, figures), style=options.style)
 
 
 def _gutter(names: Sequence[str]) -> float:

@@ -12,7 +12,7 @@ from rpclab.trace.pictures.drawing import elided, width_of
 from rpclab.trace.pictures.figures import CALLS, count
 from rpclab.trace.pictures.look import LOOK
 
-_ON_A_CALL = re.compile(r"\(\d+\)")
+_ON_A_CALL_BEFORE = "(0)"  # one that was made before the recording began
 _FOLDERS = re.compile(r"^.*[/\\](?=[^/\\]+[/\\][^/\\]+, line \d+$)")
 _CELL = re.compile(r"Cell In\[[^]]*\], ")
 
@@ -45,7 +45,8 @@ HOWS = {
 
 def call_label(call: CallBar) -> str:
     """A call and what came of it, such as "1 increment(5) = 5"."""
-    pipelined = " ⇝" if call.pipelined_on is not None or _ON_A_CALL.match(call.label) else ""
+    is_pipelined = call.pipelined_on is not None or call.label.startswith(_ON_A_CALL_BEFORE)
+    pipelined = " ⇝" if is_pipelined else ""
     asked = f"{call.number} {call.label}{pipelined}"
     if call.outcome in ("returned", "raised"):
         return f"{asked} {LOOK['marks'][call.outcome]['text']} {call.result}"

@@ -228,6 +228,17 @@ class NamespaceFile:
         self._scheduled = False
         self.save()
 
+    def save_for(self, rows: Written) -> None:
+        """Commit what every object has written, if there is something unsaved of this one.
+
+        Raises:
+            sqlite3.Error: what this one has written could not be; it is lost.
+        """
+        if rows.unsaved:
+            failed = self.save()
+            if rows in failed:
+                raise failed[rows]
+
     def save(self) -> dict[Written, sqlite3.Error]:
         """Commit what every object has written outside of its transactions.
 

@@ -191,10 +191,7 @@ class SharedRows:
             self._change().take(top)
 
     def save(self) -> None:
-        if self.unsaved:
-            failed = self.file.save()
-            if self in failed:
-                raise failed[self]
+        self.file.save_for(self)
 
     def leave(self) -> None:
         self._left = True
@@ -342,10 +339,7 @@ class OwnRows:
             connection.execute(f"RELEASE s{self.depth}")
 
     def save(self) -> None:
-        if self.unsaved:
-            failed = self.file.save()
-            if self in failed:
-                raise failed[self]
+        self.file.save_for(self)
 
     def leave(self) -> None:
         if not self._left and self.depth:

@@ -1,4 +1,4 @@
-"""Programs whose round trips are counted, and whose time is measured on links of a second."""
+"""Programs whose round trips are known: counted, recorded, and measured on links of a second."""
 
 from __future__ import annotations
 
@@ -90,9 +90,25 @@ class Default(WorkerEntrypoint):
     def same(self, value):
         return value
 
+    async def node_of_next_later(self):
+        await self.env.NEXT.add(1, 2)
+        return self.env.NEXT.root()
+
     def fail(self):
         raise ValueError("no")
+
+    async def fail_later(self):
+        await self.env.NEXT.add(1, 2)
+        raise ValueError("no")
 """
+
+
+def deploy(sandbox):
+    """Deploy three Workers, of which a calls b, and b calls c; gives the bindings A, B and C."""
+    sandbox.deploy("c", source=SERVICE)
+    sandbox.deploy("b", source=SERVICE, bind={"NEXT": "c"})
+    sandbox.deploy("a", source=SERVICE, bind={"NEXT": "b"})
+    return sandbox.bind(A="a", B="b", C="c")
 
 
 class Own(RpcTarget):
@@ -126,6 +142,15 @@ async def fan_out(env):
     await rpclab.gather(*[env.A.add(n, n) for n in range(5)])
 
 
+async def fan_out_with_asyncio(env):
+    await asyncio.gather(*[env.A.add(n, n) for n in range(5)])
+
+
+async def two_after_a_fan(env):
+    await asyncio.gather(env.A.add(1, 1), env.A.add(2, 2))
+    await env.A.add(3, 3)
+
+
 async def fan_of_chains(env):
     await asyncio.gather(*[env.A.root().next().depth() for _ in range(3)])
 
@@ -148,6 +173,17 @@ async def task_group(env):
     async def both(n):
         await env.A.add(n, 1)
         await env.B.root().next().depth()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(both(1))
+        group.create_task(both(2))
+    await env.A.add(0, 0)
+
+
+async def task_group_of_one_worker(env):
+    async def both(n):
+        await env.A.add(n, 1)
+        await env.A.add(n, 2)
 
     async with asyncio.TaskGroup() as group:
         group.create_task(both(1))
@@ -186,6 +222,10 @@ async def promise_as_argument(env):
     await env.A.add(env.A.add(1, 2), 3)
 
 
+async def promise_of_another_worker(env):
+    await env.A.add(env.B.add(1, 2), 3)
+
+
 async def promises_as_arguments_of_another_worker(env):
     await env.A.add(env.B.add(1, 2), env.C.add(3, 4))
 
@@ -215,12 +255,28 @@ async def call_behind_a_promised_argument(env):
     await rpclab.gather(node.add(env.B.add(1, 2)), node.depth())
 
 
+async def behind_an_argument_that_is_there(env):
+    three = env.A.add(1, 2)
+    env.A.add(three, 4)
+    await env.A.root()
+
+
+async def behind_an_argument_that_is_not_there(env):
+    three = env.A.relay(1, 2)
+    env.A.add(three, 4)
+    await env.A.relay(5, 6)
+
+
 async def forwarded_stub(env):
     await env.A.node_of_next().next().depth()
 
 
 async def forwarded_stub_that_was_awaited(env):
     await env.A.awaited_node_of_next().next().depth()
+
+
+async def forwarded_stub_of_a_method_that_waited(env):
+    await env.A.node_of_next_later().next().depth()
 
 
 async def forwarded_from_three_hops_away(env):
@@ -275,6 +331,10 @@ async def mapped_and_pipelined(env):
     await env.A.root().map(lambda node: node.next()).depth()
 
 
+async def mapped_and_forwarded(env):
+    await env.A.node_of_next().map(lambda node: node.next().depth())
+
+
 async def object_that_came_home(env):
     await env.A.same(Own()).hello("you")
 
@@ -289,7 +349,21 @@ async def rejected_argument(env):
         await env.A.add(env.B.fail(), 1)
 
 
+async def chain_rejected_later(env):
+    with pytest.raises(ValueError, match="no"):
+        await env.A.fail_later().next().depth()
+
+
+async def argument_rejected_later(env):
+    with pytest.raises(ValueError, match="no"):
+        await env.A.add(env.A.fail_later(), 1)
+
+
 async def nothing_awaited(env):
+    env.A.add(1, 2)
+
+
+async def chain_not_awaited(env):
     env.A.root().next()
 
 
@@ -307,11 +381,14 @@ PROGRAMS = {
     chain_with_blocks: (1, 2),
     half_awaited_chain: (2, 3),
     fan_out: (1, 0),
+    fan_out_with_asyncio: (1, 0),
+    two_after_a_fan: (2, 0),
     fan_of_chains: (1, 2),
     chains_of_two_lengths: (1, 3),
     fan_over_workers_then_one_more: (2, 0),
     fan_on_one_promise: (1, 3),
     task_group: (3, 2),
+    task_group_of_one_worker: (3, 0),
     callbacks: (3, 0),
     callbacks_at_once: (2, 0),
     callback_that_calls_on: (5, 4),
@@ -319,6 +396,7 @@ PROGRAMS = {
     through_two_others: (3, 0),
     pipelined_in_the_middle: (2, 2),
     promise_as_argument: (1, 1),
+    promise_of_another_worker: (2, 0),
     promises_as_arguments_of_another_worker: (2, 0),
     nested_promised_arguments: (3, 0),
     promised_stub_as_argument: (1, 2),
@@ -326,8 +404,11 @@ PROGRAMS = {
     promised_argument_on_a_promise: (1, 1),
     later_argument_on_a_promise: (2, 2),
     call_behind_a_promised_argument: (3, 0),
+    behind_an_argument_that_is_there: (1, 1),
+    behind_an_argument_that_is_not_there: (3, 1),
     forwarded_stub: (2, 4),
     forwarded_stub_that_was_awaited: (3, 3),
+    forwarded_stub_of_a_method_that_waited: (3, 4),
     forwarded_from_three_hops_away: (3, 6),
     awaited_stub_from_three_hops_away: (6, 3),
     stub_given_to_another_worker: (4, 2),
@@ -340,10 +421,14 @@ PROGRAMS = {
     mapped_list: (1, 1),
     mapped_with_a_stub_of_another_worker: (4, 1),
     mapped_and_pipelined: (1, 2),
+    mapped_and_forwarded: (3, 3),
     object_that_came_home: (2, 1),
     rejected_chain: (1, 0),
     rejected_argument: (2, -1),
+    chain_rejected_later: (2, 0),
+    argument_rejected_later: (2, 0),
     nothing_awaited: (0, 0),
+    chain_not_awaited: (0, 0),
     a_mix: (7, 4),
 }
 """By program, its round trips, and how many more it would be without pipelining."""
