@@ -29,6 +29,7 @@ from rpclab.errors import RemoteProtocolError, RpcError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextvars import Context
 
     from rpclab.core.handles import Handle
     from rpclab.core.hooks import Hook
@@ -198,39 +199,58 @@ class Exporter(Endpoint):
 
     # What comes in.
 
-    def _serve(self, message: Message) -> bool:
-        """Run a method, and send what it returned, in one step: so most calls are answered.
-
-        It does what `_receive_call`, `TargetHook.start`, `Host.run` and `send_result` do for a call
-        without options to a method of a target. One whose result is a scalar needs no `Answer`;
-        only the value is kept, in case that something was pipelined on it.
+    def _receive_plain_call(self, message: Message) -> bool:
+        """Receive a call without options and references: most calls, in fewer steps.
 
         Returns:
             Whether it was such a call; else nothing has been done.
         """
         _, call, target, path, args = message
-        if type(target) is not int:
-            return False
-        hook = self.exports.get(target)
-        host = self.host
         if (
-            type(hook) is not TargetHook
-            or hook.blocked is not None
+            type(target) is not int
             or type(path) is not str
             or type(args) is not list
             or type(call) is not int
             or call <= self._last_call
-            or host.special
             or not self._acknowledges
-            or len(self._unacknowledged) > self._most_exports
         ):
             return False
-        context = hook.context
-        variables, function = context.variables, hook.method(path)
-        if variables is None or function is None or context.ended or context.host is not host:
+        hook = self.exports.get(target)
+        if type(hook) is TargetHook and hook.blocked is None:
+            context, host = hook.context, self.host
+            variables, function = context.variables, hook.method(path)
+            if (
+                function is not None
+                and variables is not None
+                and not host.special
+                and not context.ended
+                and context.host is host
+                and len(self._unacknowledged) <= self._most_exports
+            ):
+                self._last_call = call
+                self._serve(call, hook, function, args, variables.copy())
+                return True
+        elif hook is None:
+            hook = self.export_of(target)
+        if hook is None or len(self.exports) > self._most_exports:
             return False
         self._last_call = call
-        variables = variables.copy()
+        answer = self.exports[call] = Answer(self, call)
+        if self.host.observe is not None:
+            self.latest = answer
+        hook.deliver(answer, path, args, None, None)
+        return True
+
+    def _serve(
+        self, call: int, hook: TargetHook, function: Any, args: list[Any], variables: Context
+    ) -> None:
+        """Run a method of a target, and send its result.
+
+        It does in one step what `TargetHook.start`, `Host.run`, `Answer.resolve` and `send_result`
+        do for it together. A result that is a scalar needs no `Answer`; only the value is kept,
+        for what may have been pipelined on it.
+        """
+        host = self.host
         if host.ambient:
             host.carry(variables)
         if host.noting:
@@ -239,7 +259,7 @@ class Exporter(Endpoint):
             value = variables.run(function, hook.target, *args)
         except BaseException as error:
             host.raised(self._answer(call, hook), error)
-            return True
+            return
         host.active = None
         if type(value) in SCALARS and self.closed is None and not host.special:
             pack = self._codec.pack
@@ -255,12 +275,11 @@ class Exporter(Endpoint):
                     if type(value) not in SMALL:
                         value = scalar(value)
                     keep((clock(), "result", self.label, call, value, len(frame)))
-                return True
+                return
         answer = self._answer(call, hook)
         host.returned(answer, value, variables)
         if answer.state == PENDING:
             hook.goes_on(answer)
-        return True
 
     def _answer(self, call: int, hook: TargetHook) -> Answer:
         """Make the answer to a call that a method has returned from, or raised in."""

@@ -303,7 +303,7 @@ class Importer(Endpoint):
         elif entry is not None or number >= self._next_call:
             raise RemoteProtocolError(f"the peer cancelled the pipe {number}, which is none")
 
-    def _settle(self, message: Message) -> bool:
+    def _receive_plain_result(self, message: Message) -> bool:
         """Settle a call with a value without references: so most calls end.
 
         Returns:
@@ -324,18 +324,6 @@ class Importer(Endpoint):
         number = message[1]
         incoming = self.incoming
         entry = self.imports.get(number)
-        if (
-            isinstance(entry, Pending)
-            and number > 0
-            and not incoming.references
-            and self._acknowledges
-        ):
-            self._seen += 1
-            del self.imports[number]
-            if len(message) > size:
-                self.host.arrived(entry, message[size], failed=state == REJECTED)
-            entry.settle(state, value)
-            return
         if number >= self._next_call:
             raise RemoteProtocolError(f"the peer settled id {number}, which is no call")
         if number > 0 and self._acknowledges and not incoming.references:

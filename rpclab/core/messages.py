@@ -49,24 +49,13 @@ def parse(message: object) -> Message:
     kind = message[0]
     size = len(message)
     if kind == CALL:
-        if size == 5:
-            # The common shape, without a further call.
-            _, call, target, path, args = message
-            if (
-                type(path) is str
-                and type(args) is list
-                and type(call) is int
-                and type(target) is int
-                and call > 0
-            ):
-                return message
         if 5 <= size <= 6 and _is_call(message):
             return message
     elif kind == RESOLVE:
         if 3 <= size <= 4 and type(message[1]) is int and (size == 3 or type(message[3]) is int):
             return message
     elif kind == STREAM:
-        # As with a call.
+        # The common shape, without a further call: a stream of small chunks has many.
         if (
             size == 5
             and type(message[3]) is str

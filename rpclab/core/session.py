@@ -68,7 +68,7 @@ class Session(Importer, Exporter):
 
     def _apply_all(self, frames: list[bytes]) -> None:
         incoming, decode, limit = self.incoming, self._decode, self.limits.message_bytes
-        serve, settle = self._serve, self._settle
+        plain_call, plain_result = self._receive_plain_call, self._receive_plain_result
         while frames:
             if incoming.references:
                 incoming.begin()
@@ -85,8 +85,8 @@ class Session(Importer, Exporter):
             if type(message) is list and not incoming.references:
                 # The common messages, in fewer steps; what follows does the same for any.
                 size = len(message)
-                if (size == 5 and message[0] == CALL and serve(message)) or (
-                    size == 3 and message[0] == RESOLVE and settle(message)
+                if (size == 5 and message[0] == CALL and plain_call(message)) or (
+                    size == 3 and message[0] == RESOLVE and plain_result(message)
                 ):
                     continue
             message = parse(message)
