@@ -28,7 +28,9 @@ test: .venv/.dev $(OLDER_KERNELS:%=.venv-ik%/.ready)  ## run the tests, the note
 	@chromium=$$(tools/setup program "the browser tests" chromium \
 	    chromium chromium-browser google-chrome) || exit 1; \
 	[ -n "$$chromium" ] || set -- --ignore=tests/browser; \
-	RPCLAB_CHROMIUM=$$chromium $(RUN) pytest --ignore=tests/notebook "$$@"
+	RPCLAB_CHROMIUM=$$chromium \
+	RPCLAB_KERNELS=$$(echo $(OLDER_KERNELS:%=$(CURDIR)/.venv-ik%/bin/python) | tr " " :) \
+	$(RUN) pytest --ignore=tests/notebook "$$@"
 	@echo "== the extension on ipykernel $(OLDER_KERNELS) and the pinned one"
 	@$(RUN) pytest tests/notebook --kernel-python=$(CURDIR)/.venv/bin/python \
 	    $(OLDER_KERNELS:%=--kernel-python=$(CURDIR)/.venv-ik%/bin/python)
@@ -67,5 +69,5 @@ clean:  ## remove the environments
 .venv-ik%/.ready: .venv/.dev
 	@sed 's/^ipykernel==.*/ipykernel==$*/' requirements/lab.txt > .venv/ipykernel-$*.txt
 	@tools/setup venv .venv-ik$* -c .venv/ipykernel-$*.txt \
-	    anywidget ipykernel ipywidgets msgpack multidict nest-asyncio2 python-dotenv python-multipart yarl
+	    anywidget ipykernel ipywidgets Jinja2 msgpack multidict nest-asyncio2 python-dotenv python-multipart yarl
 	@touch $@

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from html import escape
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,9 @@ from rpclab.trace.lifetimes import lifetimes
 from rpclab.trace.pictures.crowds import closer
 from rpclab.trace.pictures.drawing import NAMESPACE, clean
 from rpclab.trace.pictures.figures import Figures
+from rpclab.trace.pictures.frame import Options
 from rpclab.trace.pictures.graph import graph_svg
+from rpclab.trace.pictures.kept import kept
 from rpclab.trace.pictures.lifetimes import lifetimes_svg
 from rpclab.trace.pictures.scale import TIME
 from rpclab.trace.pictures.streams import streams_svg
@@ -80,10 +83,15 @@ class Look:
         ]  # fmt: skip
         return pictures[0] if len(pictures) == 1 else _stacked(pictures)
 
-    def html(self) -> str:
-        """All of it as a part of a page; several views open one by one."""
+    def html(self, *, keep: bool = False) -> str:
+        """All of it as a part of a page; several views open one by one.
+
+        Args:
+            keep: it is for the file of a notebook, see `pictures/kept.py`.
+        """
         parts = [
-            self._html(kind, style=number == 0) for number, kind in enumerate(self._view.kinds)
+            self._html(kind, style=keep or number == 0, keep=keep)
+            for number, kind in enumerate(self._view.kinds)
         ]
         if len(parts) == 1:
             return parts[0]
@@ -106,24 +114,22 @@ class Look:
         self, kind: str, *, moment: int | None = None, width: float | None = None,
         style: bool = True,
     ) -> str:  # fmt: skip
-        options = self._around(kind)
-        options["workers"] = self._workers()
+        options = Options(self._workers(), moment, self._view.scale, style=style)
         if width is not None:
-            options["width"] = width
+            options = replace(options, width=width)
         answer = self._answer(kind)
         if kind == "graph" and moment is not None:
             answer = graph(islice(self._events, moment))
-        drawn: str = _PICTURES[kind](
-            answer, moment=moment, scale=self._view.scale, style=style, **options
-        )
+        drawn: str = _PICTURES[kind](answer, options, **self._around(kind))
         return drawn
 
-    def _html(self, kind: str, *, style: bool) -> str:
+    def _html(self, kind: str, *, style: bool, keep: bool) -> str:
         rows = rows_html(self._held()) if kind == "lifetimes" else ""
         held = f'<div style="margin:6px 0 2px"><b>Still held</b></div>{rows}' if rows else ""
         text = escape(clean(self._text(kind)))
+        drawn = self._svg(kind, style=style)
         return (
-            f'<div style="{_BOX}">{self._svg(kind, style=style)}</div>{held}'
+            f'<div style="{_BOX}">{kept(drawn) if keep else drawn}</div>{held}'
             f'<details><summary>As text</summary><pre style="{_TEXT}">{text}</pre></details>'
         )
 

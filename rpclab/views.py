@@ -15,7 +15,6 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rpclab.rpc.engine import Engine
     from rpclab.sandbox import Sandbox
     from rpclab.trace.pictures.figures import Figures
     from rpclab.trace.recording import Recording
@@ -27,10 +26,6 @@ __all__ = ["KINDS", "View", "Viewed", "graph", "lifetimes", "streams", "timeline
 KINDS = ("timeline", "lifetimes", "streams", "graph")
 """The views; "view" is all of them."""
 
-make_bundle: Callable[[View], dict[str, Any] | None] | None = None
-"""Gives the display of a live widget for a view, or None where there is none. The notebook floor
-puts it here while the extension is loaded."""
-
 
 class View:
     """One view of a recording, or all of them.
@@ -38,7 +33,8 @@ class View:
     Args:
         kind: one of `KINDS`, or "view" for all of these.
         recording: what it is of.
-        scale: "order" draws events in their order; "time" by the clock.
+        scale: "order" draws events in their order; "time" by the clock; by the clock if that was
+            virtual, unless given.
         calls: the numbers of the first and last call that a timeline shows; all unless given.
         figures: of a traced block; counted from the recording unless given.
         advice: lines below a timeline; found in the recording unless given.
@@ -54,7 +50,7 @@ class View:
         kind: str,
         recording: Recording,
         *,
-        scale: str = "order",
+        scale: str | None = None,
         calls: tuple[int, int] | None = None,
         figures: Figures | None = None,
         advice: Sequence[str] | None = None,
@@ -67,7 +63,7 @@ class View:
             raise ValueError(f"a view is one of {', '.join(KINDS)}, or view, not {kind!r}")
         self.kind = kind
         self.recording = recording
-        self.scale = checked(scale)
+        self.scale = checked(scale or ("time" if recording.virtual else "order"))
         self.calls = calls
         self.figures = figures
         self.advice = advice
@@ -115,19 +111,21 @@ class View:
             raise ValueError(f"a view is saved as one of {', '.join(forms)}, not {path}")
         Path(path).write_text(form(self._look()), "utf-8")
 
-    def bundle(self) -> dict[str, Any]:
-        """What a notebook shows: text, a page, a picture; and a live widget where there is one."""
+    def bundle(self) -> dict[str, str]:
+        """What stands in the file of a notebook: text, a part of a page, a picture."""
         look = self._look()
-        shown = {"text/plain": look.text(), "text/html": look.html(), "image/svg+xml": look.svg()}
-        live = None if make_bundle is None else make_bundle(self)
-        return shown if live is None else {**shown, **live}
+        return {
+            "text/plain": look.text(),
+            "text/html": look.html(keep=True),
+            "image/svg+xml": look.svg(),
+        }
 
     def _look(self) -> Look:
         from rpclab.viewing import Look  # noqa: PLC0415 - for those who look
 
         return Look(self)
 
-    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         return self.bundle()
 
     def __repr__(self) -> str:
@@ -138,7 +136,6 @@ class Viewed:
     """The part of a sandbox that can be looked at."""
 
     recording: Recording | None
-    engine: Engine
 
     def timeline(self, *, calls: tuple[int, int] | None = None, scale: str | None = None) -> View:
         """Show who called whom, and when: a lane for each Worker, an arrow for each message.
@@ -201,9 +198,8 @@ class Viewed:
     def _view(self, kind: str, scale: str | None, calls: tuple[int, int] | None = None) -> View:
         if self.recording is None:
             raise RuntimeError("this sandbox keeps no recording: make it with Sandbox(record=True)")
-        usual = "order" if self.engine.guest is None else "time"
         sandbox: Any = self
-        return View(kind, self.recording, scale=scale or usual, calls=calls, sandbox=sandbox)
+        return View(kind, self.recording, scale=scale, calls=calls, sandbox=sandbox)
 
 
 # Of a recording, or of the file it was saved to.
@@ -218,7 +214,8 @@ def timeline(recording: Recording | str | PathLike[str], **options: Any) -> View
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is no recording, or an option is none.
+        RecordingError: it is no recording, or damaged.
+        ValueError: an option is none.
     """
     return _of("timeline", recording, options)
 
@@ -243,12 +240,12 @@ def view(recording: Recording | str | PathLike[str], **options: Any) -> View:
     return _of("view", recording, options)
 
 
-def traced(trace: Trace, *, scale: str = "order", workers: Iterable[str] = ()) -> View:
+def traced(trace: Trace, *, scale: str | None = None, workers: Iterable[str] = ()) -> View:
     """Show the timeline of a traced block, with its figures and advice.
 
     Args:
         trace: of the block, which is over.
-        scale: "order" or "time".
+        scale: "order" or "time"; as of `View`.
         workers: the Workers in the order of their colours.
 
     Raises:

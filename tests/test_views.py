@@ -8,6 +8,7 @@ from support.traced import SOURCE
 
 import rpclab
 from rpclab import views
+from rpclab.trace.recording import Recording
 
 
 @pytest.fixture
@@ -50,14 +51,23 @@ async def test_looking_sends_nothing_and_keeps_nothing_alive(sandbox, env):
     kept.dispose()
 
 
-async def test_a_virtual_clock_puts_times_in_a_real_one_does_not():
+async def test_a_virtual_clock_puts_times_in_a_real_one_does_not_also_from_a_file(tmp_path):
     for clock, told in (("virtual", "[0 s to 80 ms]"), ("real", "= 'token-5'")):
         async with rpclab.Sandbox(record=True, clock=clock) as sandbox:
             sandbox.deploy("a", source=SOURCE)
             env = sandbox.bind(A="a")
             sandbox.link("notebook", "a", rtt="80ms")
-            await env.A.token()
+            with sandbox.trace() as trace:
+                await env.A.token()
+            sandbox.recording.save(tmp_path / "it.jsonl")
+            loaded = Recording.load(tmp_path / "it.jsonl")
             assert sandbox.timeline().text().endswith(told)
+            for again in (loaded, loaded.part(0)):
+                assert again.virtual == (clock == "virtual")
+                assert views.timeline(again).svg() == sandbox.timeline().svg()
+                assert views.timeline(again).text().endswith(told)
+            assert views.traced(trace).text().endswith(told)
+            assert "[" not in views.timeline(loaded, scale="order").text()
 
 
 async def test_a_stub_that_is_still_held_opens_what_keeps_it(sandbox, env):
@@ -117,8 +127,3 @@ async def test_what_cannot_be_looked_at_says_why(sandbox):
         sandbox.timeline(scale="clock")
     with pytest.raises(ValueError, match="one of timeline, lifetimes, streams, graph"):
         views.View("lanes", sandbox.recording)
-
-
-async def test_a_live_widget_joins_where_somebody_makes_one(sandbox, env, monkeypatch):
-    monkeypatch.setattr(views, "make_bundle", lambda view: {"application/x-live": view.kind})
-    assert sandbox.graph().bundle()["application/x-live"] == "graph"

@@ -69,8 +69,7 @@ class Outgoing:
         self._introduced: list[int] = []
         self._used: list[Pending] = []
         self.moved: list[Handle] = []
-        # To CPython -1 and -2 have one hash, and a small table that holds both is slow to search.
-        self._last_export = -1
+        self._last_export = 0
         self.references = False
         self.awaitables: list[Any] | None = None
         self.ahead: dict[int, Any] = {}

@@ -186,10 +186,10 @@ def trace_html(trace: Trace, sandbox: Sandbox) -> str:
     figures = html.escape(trace.summary())
     if not trace.events:
         return f'<div style="{FRAME}">{figures}</div>'
+    from rpclab.trace.pictures.kept import kept  # noqa: PLC0415 - as above
     from rpclab.trace.pictures.wording import without_cells  # noqa: PLC0415 - as above
 
-    scale = "order" if sandbox.clock == "real" else "time"
-    picture = without_cells(traced(trace, scale=scale, workers=sandbox.workers).svg())
+    picture = kept(without_cells(traced(trace, workers=sandbox.workers).svg()))
     diagram, _, _ = trace_text(trace).partition(f"\n{trace.summary()}")
     # JupyterLab would break long lines anywhere; those of a diagram must stay as they are.
     pre = f"{_PRE} white-space: pre; line-height: 1.25;"

@@ -21,6 +21,7 @@ from rpclab.notebook.cards import (
 )
 from rpclab.notebook.previews import response_html
 from rpclab.notebook.tables import result_html, result_text
+from rpclab.notebook.widgets import shown_live
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub
 from rpclab.sandbox import Sandbox
@@ -51,6 +52,7 @@ class Displays:
     def __init__(self, shell: InteractiveShell, sandbox: Sandbox, html: Callable[[], bool]) -> None:
         self._formatter = shell.display_formatter.mimebundle_formatter
         self._plain = shell.display_formatter.formatters["text/plain"]
+        self._publish = shell.display_pub.publish
         self._sandbox = sandbox
         self._html = html
         self._before: dict[type, Any] = {}
@@ -66,7 +68,7 @@ class Displays:
             Trace: lambda trace: self._bundle(
                 trace_text(trace), lambda: trace_html(trace, self._sandbox)
             ),
-            View: lambda view: view.bundle() if self._html() else {"text/plain": view.text()},
+            View: self._view,
         }
         for remote in (RpcStub, RpcPromise, RpcProperty, ServiceBinding):
             shown[remote] = self._stub
@@ -94,6 +96,11 @@ class Displays:
 
     def _stub(self, stub: Any) -> Bundle:
         return self._bundle(repr(stub), lambda: stub_card(stub).html())
+
+    def _view(self, view: View) -> Bundle:
+        if not self._html():
+            return {"text/plain": view.text()}
+        return shown_live(view, self._publish) or view.bundle()
 
     def _bundle(self, text: str, html: Callable[[], str]) -> Bundle:
         bundle = {"text/plain": text}

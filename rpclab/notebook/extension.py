@@ -21,7 +21,7 @@ from rpclab.notebook.interrupts import Interrupts
 from rpclab.notebook.magics import RpcLab
 from rpclab.notebook.output import Reports, output_variables, report_lost_tasks
 from rpclab.notebook.shims import hide_our_frames, keep_awake, send_idle_for_concurrent_comms
-from rpclab.notebook.widgets import show_live
+from rpclab.notebook.widgets import close_live
 from rpclab.notebook.widgets.hearing import hear_controls
 from rpclab.notebook.wrangler import Wrangler
 from rpclab.rpc import sites, sync
@@ -83,7 +83,7 @@ class Extension:
         displays = Displays(shell, self.sandbox, lambda: bool(magics.show_html))
         displays.install()
         self._undo += [displays.uninstall, hide_our_frames(shell)]
-        self._undo += [show_live(), hear_controls(shell)]
+        self._undo += [close_live, hear_controls(shell)]
 
     def _attend_to_the_loop(self) -> None:
         shell = self._shell

@@ -1,4 +1,8 @@
-"""The tests drive real pages in Chromium; RPCLAB_CHROMIUM says where that is."""
+"""The tests drive real pages in Chromium; RPCLAB_CHROMIUM says where that is.
+
+RPCLAB_KERNELS names further Pythons with other kernels, with colons between them. Tests that take
+`python` run on the kernel of each. RPCLAB_SCREENSHOTS is a folder for pictures to look at.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,13 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 CHROMIUM = os.environ.get("RPCLAB_CHROMIUM") or "/usr/bin/chromium"
+PYTHONS = [sys.executable, *filter(None, os.environ.get("RPCLAB_KERNELS", "").split(":"))]
+
+
+def pytest_generate_tests(metafunc):
+    if "python" in metafunc.fixturenames:
+        names = [Path(path).parents[1].name for path in PYTHONS]
+        metafunc.parametrize("python", PYTHONS, ids=names)
 
 
 # The end of a module is the end of playwright's event loop, in which other tests could run none.

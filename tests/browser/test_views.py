@@ -1,16 +1,8 @@
-"""The live views in JupyterLab: drawn, stepped through, and their controls while a cell awaits.
+"""The live views in JupyterLab: drawn, stepped through, and their controls while a cell awaits."""
 
-RPCLAB_KERNELS names further Pythons with other kernels, with colons between them.
-"""
-
-import os
 import re
-import sys
-from pathlib import Path
 
 import pytest
-
-PYTHONS = [sys.executable, *filter(None, os.environ.get("RPCLAB_KERNELS", "").split(":"))]
 
 WORKERS = """\
 %%worker last
@@ -57,8 +49,6 @@ with await env.LAST.root():
 
 STEP = ".rl-where"
 FRAME = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
-METADATA = "() => window.jupyterapp.shell.currentWidget.content.model.toJSON().metadata"
-SAVE = "() => window.jupyterapp.commands.execute('docmanager:save')"
 
 
 def cells(*more):
@@ -189,11 +179,9 @@ def test_every_view_has_the_colours_of_the_theme(view, pictures, tab, theme):
 
 def test_no_request_leaves_the_machine_and_no_state_is_saved(view):
     assert view.strays == []
-    view.evaluate(SAVE)
-    assert "widgets" not in view.evaluate(METADATA)
+    assert "widgets" not in view.save().metadata
 
 
-@pytest.mark.parametrize("python", PYTHONS, ids=lambda path: Path(path).parents[1].name)
 def test_controls_act_while_a_cell_awaits_and_go_on_doing_so(lab, python):
     again = WAITS.replace('"wa"', '"again wa"')
     with lab.open_cells(*cells(WAITS, again), python=python) as page:

@@ -41,12 +41,13 @@ def bound(kernel):
     return kernel
 
 
-def test_a_view_is_shown_as_text_picture_and_widget(bound):
+def test_a_view_is_shown_as_a_widget_and_then_as_text_and_picture(bound):
     shown = bound.run("from IPython.display import display\ndisplay(sandbox.timeline())")
-    (bundle,) = shown.displays
-    assert "application/vnd.jupyter.widget-view+json" in bundle
-    assert {"text/plain", "text/html", "image/svg+xml"} <= bundle.keys()
-    assert "0x" not in bundle["text/plain"]
+    live, still = shown.displays
+    assert live.keys() == {"application/vnd.jupyter.widget-view+json", "text/html"}
+    assert live["text/html"] == ""
+    assert still.keys() == {"text/plain", "text/html", "image/svg+xml"}
+    assert "0x" not in still["text/plain"]
 
 
 def test_a_traced_block_is_over_and_shows_no_widget(bound):

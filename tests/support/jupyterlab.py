@@ -34,6 +34,24 @@ CHROMIUM = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
 
+LAB_IS_READY = "() => window.jupyterapp?.restored.then(() => true)"
+# The page looks for new kernels once a minute.
+OPEN = """async path => {
+    const { commands, serviceManager } = window.jupyterapp;
+    await serviceManager.kernelspecs.refreshSpecs();
+    await commands.execute('docmanager:open', { path });
+}"""
+SAVE = """async () => {
+    const { commands, shell } = window.jupyterapp;
+    await commands.execute('docmanager:save');
+    return shell.currentWidget.content.model.toJSON();
+}"""
+CLOSE = """async () => {
+    const { currentWidget } = window.jupyterapp.shell;
+    await currentWidget.sessionContext.shutdown();
+    currentWidget.context.model.dirty = false;  // else it asks
+    currentWidget.dispose();
+}"""
 # The page says "idle" before it has a kernel, and running cells then asks which one to take.
 KERNEL_IS_READY = """() => {
     const context = window.jupyterapp?.shell.currentWidget?.sessionContext;
@@ -47,6 +65,12 @@ HAVE_RUN = """numbers => {
         .filter(cell => cell.model.type === 'code');
     return numbers.every(number => cells.at(number).model.executionCount !== null);
 }"""
+# After an error that was not meant, the cells below it do not run.
+HAVE_RUN_OR_FAILED = f"""numbers => ({HAVE_RUN})(numbers)
+    || window.jupyterapp.shell.currentWidget.content.widgets
+        .map(cell => cell.model.toJSON())
+        .some(cell => cell.outputs?.some(output => output.output_type === 'error')
+            && !cell.metadata.tags?.includes('raises-exception'))"""
 # Nothing, while a theme is being changed.
 HEIGHT = """() => {
     const panel = document.querySelector('.jp-WindowedPanel-outer');
@@ -73,6 +97,7 @@ class Lab:
         self._address = address
         self._token = token
         self._browser = browser
+        self._idle = []  # pages whose notebook is closed: to load another takes seconds
 
     def open_cells(self, *sources, python=None):
         """Open a new notebook with code cells, for a kernel of this Python or of another one."""
@@ -90,11 +115,12 @@ class Lab:
 
     def _notebook(self, sources, python):
         cells = [nbformat.v4.new_code_cell(source) for source in sources]
-        spec = KERNEL if python in (None, sys.executable) else self._kernel_of(python)
-        return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": spec})
+        return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": self._spec(python)})
 
-    def _kernel_of(self, python):
-        """Let the server know of the kernel of another Python."""
+    def _spec(self, python):
+        """What a notebook says of its kernel; the server learns of that of another Python."""
+        if python in (None, sys.executable):
+            return KERNEL
         name = Path(python).parents[1].name.lower()
         spec = {**KERNEL, "name": name, "display_name": name}
         folder = self._folder.parent / "jupyter_data_dir" / "kernels" / name
@@ -103,25 +129,51 @@ class Lab:
         (folder / "kernel.json").write_text(json.dumps({"argv": command, **spec}))
         return spec
 
-    def open_copy(self, path):
-        """Open a copy of a notebook, as if it had never been run."""
+    def open_copy(self, path, python=None):
+        """Open a copy of a notebook, as if it had never been run, for the kernel of a Python."""
         notebook = nbformat.read(path, as_version=4)
+        notebook.metadata.kernelspec = self._spec(python)
         for cell in notebook.cells:
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
         return self._open(path.name, notebook)
 
+    def open_saved(self, *, trusted=True):
+        """Open the notebook of the latest `open_cells` as it was saved.
+
+        Args:
+            trusted: else it is as if it came from somebody else.
+        """
+        path = self._folder / "new.ipynb"
+        notebook = nbformat.read(path, as_version=4)
+        if not trusted:  # the server knows what it wrote itself, to the letter
+            notebook.cells.append(nbformat.v4.new_markdown_cell("somebody else's"))
+        return self._open(path.name, notebook)
+
+    @contextmanager
+    def open_page(self, path):
+        """Open a page that is a file."""
+        tab = self._browser.new_page(viewport=VIEWPORT)
+        page = Page(tab, "file:/")
+        tab.goto(path.as_uri())
+        yield page
+        tab.close()
+
     @contextmanager
     def _open(self, name, notebook):
         nbformat.write(notebook, self._folder / name)
+        page = self._idle.pop() if self._idle else self._new_page()
+        page.open(name)
+        yield page
+        self._idle.append(page.closed())
+
+    def _new_page(self):
         tab = self._browser.new_page(viewport=VIEWPORT)
         page = Page(tab, self._address)
-        tab.goto(f"{self._address}/lab/tree/{name}?token={self._token}&reset")
-        tab.wait_for_function(KERNEL_IS_READY, timeout=1000 * START)
+        tab.goto(f"{self._address}/lab?token={self._token}&reset")
+        tab.wait_for_function(LAB_IS_READY, timeout=1000 * START)
         tab.add_style_tag(content=LAID_OUT)
-        yield page
-        page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
-        tab.close()
+        return page
 
 
 class Page:
@@ -133,14 +185,33 @@ class Page:
 
     Attributes:
         strays: the addresses that were asked for and are not this server's.
+        complaints: the errors that the browser's console shows.
     """
 
     def __init__(self, page, address):
         self.strays = []
+        self.complaints = []
         self._page = page
+        self._address = address
         self._ours = (f"{address}/", f"{address}/".replace("http", "ws", 1), "data:", "blob:")
         page.on("request", lambda request: self._note(request.url))
         page.on("websocket", lambda websocket: self._note(websocket.url))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", self._hear)
+
+    def open(self, name):
+        """Open a notebook, and wait for its kernel."""
+        self._page.evaluate(OPEN, name)
+        self._page.wait_for_function(KERNEL_IS_READY, timeout=1000 * START)
+
+    def closed(self):
+        """Shut the kernel down, and close the notebook without keeping what changed.
+
+        Gives the page for another notebook; what was noted of this one stays here.
+        """
+        self._page.evaluate(CLOSE)
+        self._page.set_viewport_size(VIEWPORT)
+        return Page(self._page, self._address)
 
     def code_cells(self):
         """The code cells as a file would have them."""
@@ -155,8 +226,8 @@ class Page:
         return self.finish_all()
 
     def finish_all(self):
-        """Wait for the end of all cells, and give the code cells."""
-        self._wait_for([*range(len(self.code_cells()))], RUN)
+        """Wait for the end of all cells, or for an error, and give the code cells."""
+        self._wait_for([*range(len(self.code_cells()))], RUN, HAVE_RUN_OR_FAILED)
         return self.code_cells()
 
     def run_last(self):
@@ -181,6 +252,10 @@ class Page:
         """What of the page matches a selector, as playwright's locator."""
         return self._page.locator(selector)
 
+    def save(self):
+        """Write the file; gives it, read."""
+        return nbformat.reads(json.dumps(self._page.evaluate(SAVE)), as_version=4)
+
     def hold(self, text):
         """Wait until the page shows a text somewhere in a live view."""
         self._page.locator(".rl-live", has_text=text).first.wait_for(timeout=1000 * RUN)
@@ -199,6 +274,10 @@ class Page:
         self._page.wait_for_function(HEIGHT)
         self._page.screenshot(path=path)
 
+    def _hear(self, message):
+        if message.type == "error":
+            self.complaints.append(message.text)
+
     def _note(self, url):
         if not url.startswith(self._ours):
             self.strays.append(url)
@@ -207,9 +286,9 @@ class Page:
         # Without the braces the page would wait for the command's end.
         self._page.evaluate("name => { window.jupyterapp.commands.execute(name); }", name)
 
-    def _wait_for(self, numbers, seconds):
+    def _wait_for(self, numbers, seconds, condition=HAVE_RUN):
         with suppress(StillWaiting):  # what the cells say then tells more
-            self._page.wait_for_function(HAVE_RUN, arg=numbers, timeout=1000 * seconds)
+            self._page.wait_for_function(condition, arg=numbers, timeout=1000 * seconds)
 
 
 @contextmanager

@@ -90,6 +90,7 @@ class App {
   }
 
   close() {
+    if (this.still) this.still.style.display = "";
     this.send({ ask: "nothing" });
     this.model.off("msg:custom", this.receive);
     this.themes.disconnect();
@@ -134,6 +135,17 @@ class App {
     this.panels.forEach(panel => panel.grown?.());
     this.showAdvice();
     this.moved();
+    this.hideStill();
+  }
+
+  /** Hide what stands in the file for this view: it is in the output that follows. */
+  hideStill() {
+    if (this.still?.isConnected) return;
+    const marked = [...document.querySelectorAll(".rl-live,.rl-still")];
+    const next = marked[marked.indexOf(this.root) + 1];
+    if (!this.root.isConnected || !next?.classList.contains("rl-still")) return;
+    this.still = next.closest(".jp-OutputArea-child") ?? next;
+    this.still.style.display = "none";
   }
 
   /** Another position is looked at. */

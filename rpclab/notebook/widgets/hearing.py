@@ -21,7 +21,7 @@ ours: WeakValueDictionary[str, Any] = WeakValueDictionary()
 
 
 class _Ear:
-    """Looks at what arrives while a cell runs, and takes what is for our views."""
+    """Looks at what arrives, and takes what is for our views."""
 
     def __init__(self, shell: InteractiveShell, kernel: Any) -> None:
         self._kernel = kernel
@@ -41,8 +41,11 @@ class _Ear:
         self._events.unregister("post_run_cell", self._end)
 
     def takes(self, frames: Any) -> bool:
-        """Hand a message over, if it is for one of our views and a cell runs; says whether."""
-        if not self.is_running or not ours:
+        """Hand a message over, if it is for one of our views; says whether.
+
+        Also between two cells: when all are run, it would wait behind those that are still to come.
+        """
+        if not ours:
             return False
         session = self._kernel.session
         _, parts = session.feed_identities(frames, copy=False)
@@ -57,9 +60,10 @@ class _Ear:
         if view is None or data.get("method") != "custom":
             return False
         view.heard(data.get("content"))
-        # The page keeps what it knows of a message until it hears this; but a cell is running.
+        # The page keeps what it knows of a message until it hears this; a cell may be running.
         self._kernel._publish_status("idle", "shell", parent=message)
-        self._kernel._publish_status("busy", "shell")
+        if self.is_running:
+            self._kernel._publish_status("busy", "shell")
         return True
 
 

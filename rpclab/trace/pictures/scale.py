@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
+from math import fsum
 from typing import NamedTuple
 
 ORDER, TIME = "order", "time"
@@ -66,7 +67,8 @@ class Scale:
             weights[stop.moment] = max(stop.weight, weights.get(stop.moment, 0))
         self._moments = sorted(weights)
         self._times = sorted((time, moment) for moment, time in times.items())
-        total = sum(weights.values()) or 1
+        # Not `sum`, which adds up in another way since Python 3.12.
+        total = fsum(weights.values()) or 1
         stretch = min((right - left) / total, _STRIDE)
         at = left
         self._places = [at := at + weights[moment] * stretch for moment in self._moments]
