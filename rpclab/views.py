@@ -41,6 +41,9 @@ class View:
         workers: the Workers in the order of their colours; as the recording has them unless given.
         sandbox: that makes the recording, if it is still there; it tells what keeps stubs alive.
 
+    Attributes:
+        asked_scale: the scale that was asked for, if one was.
+
     Raises:
         ValueError: there is no such kind, or no such scale.
     """
@@ -63,6 +66,7 @@ class View:
             raise ValueError(f"a view is one of {', '.join(KINDS)}, or view, not {kind!r}")
         self.kind = kind
         self.recording = recording
+        self.asked_scale = scale
         self.scale = checked(scale or ("time" if recording.virtual else "order"))
         self.calls = calls
         self.figures = figures

@@ -203,6 +203,16 @@ def test_controls_act_while_a_cell_awaits_and_go_on_doing_so(lab, python):
         assert page.strays == []
 
 
+def test_a_timeline_is_drawn_by_the_scale_that_was_asked_for(lab):
+    calls = "sandbox.link('notebook', 'last', rtt='40ms')\nawait env.LAST.root()"
+    shown = "sandbox.timeline(scale='order')"
+    with lab.open_cells("%load_ext rpclab", WORKERS, "%bind LAST=last", calls, shown) as page:
+        page.run_all()
+        chosen = page.find(".rl-switch [aria-pressed=true]")
+        chosen.wait_for()
+        assert chosen.inner_text() == "order"
+
+
 def test_a_view_is_drawn_in_jupyter_notebook_too(lab):
     with lab.open_in_notebook(*cells()) as tab:
         tab.get_by_text("Run", exact=True).first.click()

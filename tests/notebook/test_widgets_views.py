@@ -50,6 +50,12 @@ def test_a_view_is_shown_as_a_widget_and_then_as_text_and_picture(bound):
     assert "0x" not in still["text/plain"]
 
 
+def test_a_page_is_told_the_scale_that_was_asked_for(bound):
+    bound.run(VIEW.format(kind="timeline").replace("sandbox)", "sandbox, scale='time')"))
+    bound.run("view._act({'ask': 'all'})")
+    assert bound.value("sent[0]") == "{'kind': 'scale', 'by': 'time'}"
+
+
 def test_a_traced_block_is_over_and_shows_no_widget(bound):
     ran = bound.run("%%trace\nawait env.SLOW.answer()")
     assert "application/vnd.jupyter.widget-view+json" not in ran.displays[0]

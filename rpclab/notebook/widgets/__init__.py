@@ -47,7 +47,7 @@ def shown_live(view: View, publish: Callable[[dict[str, Any]], None]) -> dict[st
         from rpclab.notebook.widgets.live import VIEWS  # noqa: PLC0415 - slow, and an extra
     except ModuleNotFoundError:
         return None
-    widget = VIEWS[view.kind](view.recording, view.sandbox)
+    widget = VIEWS[view.kind](view.recording, view.sandbox, scale=view.asked_scale)
     shown: Any = widget._repr_mimebundle_()  # with or without metadata, by anywidget's version
     live = shown[0] if isinstance(shown, tuple) else shown
     # Where no widget is shown, nothing is; nbconvert warns of an output that it can show in no way.

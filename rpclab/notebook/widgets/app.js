@@ -117,6 +117,7 @@ class App {
     } else if (message.kind === "news") store.news(message.rows);
     else if (message.kind === "state") store.state = message;
     else if (message.kind === "advice") store.advice = message.advice;
+    else if (message.kind === "scale") this.panels.forEach(panel => panel.measure?.(message.by));
     else if (message.kind === "why") this.panels.forEach(panel => panel.explained?.(message));
     if (message.kind === "state") this.controls.show();
     else this.refreshSoon();

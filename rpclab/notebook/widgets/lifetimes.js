@@ -61,6 +61,9 @@ export class LifetimesPanel {
   onPaper(paper) { this.surface.onPaper(paper); }
   update() { this.sort(); this.surface.ask(); }
 
+  /** Take steps, or the clock, as the measure. */
+  measure(by) { this.axis.choose(by); }
+
   toggle() {
     this.only = !this.only;
     this.onlyHeld.setAttribute("aria-pressed", String(this.only));

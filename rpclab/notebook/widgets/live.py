@@ -33,13 +33,17 @@ class LiveView(anywidget.AnyWidget):
     Args:
         recording: what it shows.
         sandbox: the sandbox that makes the recording, if that is still there.
+        scale: "order" or "time"; else the page takes what tells more. The reader can change it.
     """
 
     kind = ""
     _css = _STYLE
 
-    def __init__(self, recording: Recording, sandbox: Sandbox | None = None) -> None:
+    def __init__(
+        self, recording: Recording, sandbox: Sandbox | None = None, *, scale: str | None = None
+    ) -> None:
         super().__init__()
+        self._scale = scale
         self._channel = channels.of(recording, sandbox)
         self.on_msg(lambda _, message, __: self.heard(message))
         if self.comm is not None:
@@ -54,6 +58,8 @@ class LiveView(anywidget.AnyWidget):
         try:
             match message:
                 case {"ask": "all"}:
+                    if self._scale is not None:
+                        self._send_rows({"kind": "scale", "by": self._scale})
                     channel.open(self._send_rows)
                 case {"ask": "nothing"}:
                     channel.close(self._send_rows)

@@ -52,7 +52,7 @@ export class TimelinePanel {
     const button = (text, what, action) => make("button", { type: "button", title: what, "aria-label": what, onclick: action }, text);
     this.scales = ["order", "time"].map(by => make("button", {
       type: "button", title: by === "order" ? "every step is as wide" : "by the clock",
-      onclick: () => { this.axis.choose(by); this.redraw(); this.showScale(); },
+      onclick: () => { this.measure(by); this.redraw(); },
     }, by));
     return make("div", { class: "rl-tools", role: "group", "aria-label": "what the timeline shows" },
       make("span", { class: "rl-muted" }, "by "), make("span", { class: "rl-switch" }, ...this.scales),
@@ -62,6 +62,12 @@ export class TimelinePanel {
   }
 
   showScale() { this.scales.forEach((button, n) => button.setAttribute("aria-pressed", String(["order", "time"][n] === this.axis.by))); }
+
+  /** Take steps, or the clock, as the measure. */
+  measure(by) {
+    this.axis.choose(by);
+    this.showScale();
+  }
 
   reset() {
     this.chosen = null;
