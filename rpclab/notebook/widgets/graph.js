@@ -7,6 +7,7 @@ import { reach } from "./store.js";
 const BOX = { width: 128, height: 34 };
 const COLUMN = 300;
 const LINE = 86;
+const APART = 26; // how far lines between the same two are bent from each other
 
 export class GraphPanel {
   title = "Graph";
@@ -121,12 +122,12 @@ export class GraphPanel {
     return [...drawn.map(([path]) => path), ...drawn.map(([, text]) => text)];
   }
 
-  edge({ kind, from, to, texts, ends }, taken, reached) {
+  edge({ kind, from, to, texts, ends, bend }, taken, reached) {
     const lit = !reached || ((from === this.chosen || reached.has(from)) && kind !== "introduction");
     const words = [...texts].map(([text, times]) => times > 1 && kind === "introduction" ? `${text} ×${times}` : text);
     const all = words.length > 3 ? `${words.slice(0, 2).join(", ")}, … ${words.length - 2} more` : words.join(", ");
     const text = all.length > 34 ? `${all.slice(0, 33)}…` : all;
-    const { path, at } = curve(ends);
+    const { path, at } = curve(ends, bend);
     const { x, y } = free(at, text.length * 6.2 + 6, taken);
     const shape = LOOK.lines[kind];
     const dim = lit ? null : "rl-dim";
@@ -170,15 +171,28 @@ function attach(edges) {
       end.y = end.box.y + (n - (side.length - 1) / 2) * step;
     });
   }
+  // Lines between the same two part on their way, so that each has room for its text.
+  const between = new Map();
+  for (const edge of edges) {
+    const pair = [edge.from, edge.to].sort().join("|");
+    if (!between.has(pair)) between.set(pair, []);
+    between.get(pair).push(edge);
+  }
+  const height = ({ ends: [one, other] }) => one.y + other.y;
+  for (const lines of between.values()) {
+    lines.sort((one, other) => height(one) - height(other));
+    lines.forEach((edge, n) => { edge.bend = (n - (lines.length - 1) / 2) * APART; });
+  }
 }
 
-/** The curve between two ends, and its middle. */
-function curve([one, other]) {
+/** The curve between two ends, bent up or down by so much, and its middle. */
+function curve([one, other], bend) {
   const within = one.side === other.side;
   const reachOut = within ? 46 + Math.abs(one.y - other.y) * 0.25 : Math.abs(other.x - one.x) * 0.42;
   const [x1, x2] = [one.x + one.side * reachOut, other.x + other.side * reachOut];
-  const at = { x: (one.x + 3 * x1 + 3 * x2 + other.x) / 8, y: (one.y + other.y) / 2 };
-  return { path: `M${one.x} ${one.y}C${x1} ${one.y} ${x2} ${other.y} ${other.x} ${other.y}`, at };
+  const [y1, y2] = within ? [one.y, other.y] : [one.y + bend, other.y + bend];
+  const at = { x: (one.x + 3 * x1 + 3 * x2 + other.x) / 8, y: (one.y + 3 * y1 + 3 * y2 + other.y) / 8 };
+  return { path: `M${one.x} ${one.y}C${x1} ${y1} ${x2} ${y2} ${other.x} ${other.y}`, at };
 }
 
 /** The place nearest to a point where a text of that width meets nothing that stands there. */
