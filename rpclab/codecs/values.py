@@ -79,13 +79,13 @@ def _read_time(parts: list[Any]) -> dt.time:
 
 
 def _array(value: array.array[Any]) -> list[Any]:
-    if value.typecode in "uw":
-        return [value.typecode, value.tounicode()]
+    if value.typecode == "u":  # its items have 2 bytes on some machines, and 4 on others
+        return ["u", value.tounicode()]
     return [value.typecode, value.itemsize, sys.byteorder, value.tobytes()]
 
 
 def _read_array(parts: list[Any]) -> array.array[Any]:
-    if parts[0] in "uw":
+    if parts[0] == "u":
         return array.array(*parts)
     code, size, order, data = parts
     value = array.array(code)

@@ -147,9 +147,12 @@ class Activity:
         return self._cancelling
 
     def uncancel(self) -> int:
-        """Take one cancellation back."""
+        """Take one cancellation back. With the last one goes what was not thrown in yet."""
         if self._cancelling > 0:
             self._cancelling -= 1
+            if self._cancelling == 0:
+                # As a task does since Python 3.13, whose TaskGroup counts on it.
+                self._must_cancel = None
         return self._cancelling
 
     def done(self) -> bool:

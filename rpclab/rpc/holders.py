@@ -81,7 +81,8 @@ class Holders:
     def _search(self, ignored: set[int]) -> None:
         level = range(self._starts)
         for _ in range(_DEPTH):
-            asked = [self._nodes[n] for n in level if n < self._starts or not self._ends(n)]
+            # A tuple goes to C as it is; of a list a copy would be made, which then is a referrer.
+            asked = tuple(self._nodes[n] for n in level if n < self._starts or not self._ends(n))
             if not asked or len(self._nodes) > _NODES:
                 return
             found = gc.get_referrers(*asked)
@@ -94,7 +95,7 @@ class Holders:
             for node in asked:
                 for namespace in self._frozen.get(id(node), ()):
                     self._add(namespace, {self._numbers[id(node)]})
-            # Else the next level would find these lists among what holds the objects.
+            # Else the next level would find these two among what holds the objects.
             ignored -= {id(found), id(asked)}
             del found, asked
             level = range(first, len(self._nodes))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import sqlite3
+import sys
 import time
 
 import pytest
@@ -273,7 +274,16 @@ async def test_D10_a_block_holds_all_other_calls_back_also_in_the_constructor(wo
     ]  # fmt: skip
 
 
-async def test_D10_D13_a_block_that_fails_resets_the_object(blocks):
+EAGER = pytest.param(
+    getattr(asyncio, "eager_task_factory", None),
+    marks=pytest.mark.skipif(sys.version_info < (3, 12), reason="no eager tasks before"),
+    id="eager",
+)
+
+
+@pytest.mark.parametrize("factory", [None, EAGER])
+async def test_D10_D13_a_block_that_fails_resets_the_object(blocks, factory):
+    asyncio.get_running_loop().set_task_factory(factory)
     s = blocks.OBJ.get_by_name("x")
     first, after = s.fail(), s.m(1)
     for error in (await failure(first), await failure(after), await failure(s.m(2))):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextvars import ContextVar
 
 import pytest
@@ -61,6 +62,20 @@ HANDLERS = """
                     await self.env.SELF.other(seconds=60)
             except ExceptionGroup as group:
                 return str(group.exceptions[0])
+
+        async def group_that_times_out_and_fails(self, before):
+            await sleep(before) if before else None
+            async def fail():
+                try:
+                    await sleep(60)
+                finally:
+                    raise ValueError("in the group")
+            try:
+                async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+                    tasks.create_task(fail())
+                    await self.env.SELF.other(seconds=60)
+            except ExceptionGroup as group:
+                return [await self.other(str(e)) for e in group.exceptions]
 
         async def queue(self):
             queue = asyncio.Queue()
@@ -130,10 +145,22 @@ def callee(world):
         ("wait_for", "timed out"),
         ("task_group", [1, 2]),
         ("failing_group", "in the group"),
+        ("group_that_times_out_and_fails", ["in the group"]),
     ],
 )
 async def test_asyncio_works_in_every_step_of_a_handler(callee, method, result, before):
     assert await callee[method](before) == result
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="no eager tasks before")
+async def test_handlers_work_where_tasks_start_at_once(callee):
+    asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+    assert await asyncio.gather(callee.other(1), callee.other(2)) == [1, 2]
+    assert await callee.task_group(0) == [1, 2]
+    assert await callee.failing_group(0) == "in the group"
+    assert await callee.queue() == [0, 1, 2, 3, 4]
+    assert await callee.shield() == "shielded"
+    assert await callee.tasks() == [True, "mine", False, 0]
 
 
 async def test_queues_tasks_gather_and_shield_work_in_a_handler(callee):

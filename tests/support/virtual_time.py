@@ -58,6 +58,11 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         finally:
             self.holds -= 1
 
+    async def shutdown_default_executor(self, *timeout):
+        # Since Python 3.12 a loop waits only so long, while threads end in real time.
+        with self.hold():
+            await super().shutdown_default_executor(*timeout)
+
     def jump(self, seconds: float) -> None:
         # A hair more than asked, so that the timer is certainly due.
         self._now += seconds + 1e-9

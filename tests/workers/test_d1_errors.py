@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 from support.world import failure
 
 from rpclab import D1Error
-from rpclab.workers.d1.sql_text import Statement, parameters, pointed_at, statements
+from rpclab.workers.d1 import sql_text
+from rpclab.workers.d1.sql_text import Statement, bound, parameters, pointed_at, statements
 
 TABLES = """
 CREATE TABLE todos (id INTEGER PRIMARY KEY, title TEXT NOT NULL);
@@ -196,9 +200,49 @@ def test_a_text_is_split_where_a_statement_ends(sql, found):
         ("?2", 2),
         ("?5 ?", 6),
         ("? ?1", 1),
+        (":a ? :a @a", 3),
         ("'?' \"?\" -- ?", 0),
         ("a->>'?'", 0),
     ],
 )
 def test_parameters_are_counted_as_sqlite_does(sql, count):
     assert parameters(sql) == count
+
+
+@pytest.mark.parametrize("warns_of_numbers", {sql_text._WARNS_OF_NUMBERS, True})
+@pytest.mark.parametrize(
+    ("sql", "row"),
+    [
+        ("SELECT ?, ?", ("a", "b")),
+        ("SELECT ?2, ?1, ?2", ("b", "a", "b")),
+        ("SELECT ?, ?1, ?", ("a", "a", "b")),
+        ("SELECT ?3, ?", ("c", "d")),
+        ("SELECT '?2', ?2, \"?1\" -- ?9", ("?2", "b", "?1")),
+        ("SELECT :x, $y, :x", ("a", "b", "a")),
+        ("SELECT :x, @x, ?, ?7, :x", ("a", "b", "c", "g", "a")),
+        ("SELECT :2, ?1", ("a", "a")),
+    ],
+)
+def test_values_are_bound_in_the_order_of_sqlites_numbers(sql, row, warns_of_numbers, monkeypatch):
+    monkeypatch.setattr(sql_text, "_WARNS_OF_NUMBERS", warns_of_numbers)
+    monkeypatch.setattr(sql_text, "_keyed", sql_text._keyed.__wrapped__)
+    with closing(sqlite3.connect(":memory:")) as connection:
+        assert connection.execute(*bound(sql, "abcdefg"[: parameters(sql)])).fetchone() == row
+
+
+@pytest.mark.parametrize("sql", ["SELECT ?, ?", "SELECT ?1, ?2", "SELECT :a, :b", "SELECT :a, ?2"])
+@pytest.mark.parametrize("values", [(), (1,), (1, 2, 3)])
+def test_a_wrong_number_of_values_is_refused_however_they_are_written(sql, values):
+    with (
+        closing(sqlite3.connect(":memory:")) as connection,
+        pytest.raises(sqlite3.ProgrammingError, match="uses 2, and there are"),
+    ):
+        connection.execute(*bound(sql, values))
+
+
+def test_a_parameter_with_number_0_is_for_sqlite_to_refuse():
+    with (
+        closing(sqlite3.connect(":memory:")) as connection,
+        pytest.raises(sqlite3.OperationalError, match="variable number must be between"),
+    ):
+        connection.execute(*bound("SELECT ?0, :a", ["a"]))

@@ -47,6 +47,12 @@ return [put.rows_written, rows.columnNames, first, left, raw, rows.rows_read, ro
          [[1, "Ada"], [2, "Bob"], [3, "Eve"]], 2, []]  # fmt: skip
 
 
+async def test_values_go_to_parameters_of_every_kind_and_columns_keep_their_names(run):
+    assert await run("""
+return [*sql.exec("SELECT :a, ?2, :a", 1, "two"), *sql.exec("SELECT ?, ?1, :a AS a", 1, "two")]
+""") == [{":a": 1, "?2": "two"}, {"?": 1, "?1": 1, "a": "two"}]  # fmt: skip
+
+
 @pytest.mark.parametrize(("where", "got"), [("id = 2", "Bob"), ("id = 9", "no"), ("1", "3")])
 async def test_one_gives_the_only_row_and_refuses_none_and_several(run, where, got):
     body = f"return sql.exec('SELECT * FROM people WHERE {where}').one()['name']"  # noqa: S608

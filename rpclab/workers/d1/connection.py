@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 from rpclab.errors import D1Error
 from rpclab.rpc.offload import Offload
 from rpclab.workers.d1.sql_errors import Source, cannot_open, check_statement, d1_error, explained
-from rpclab.workers.d1.sql_text import statements
+from rpclab.workers.d1.sql_text import bound, statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -157,7 +157,7 @@ class Store:
         changes, schema = connection.total_changes, self._pragma("schema_version")
         began = time.perf_counter()
         try:
-            cursor = connection.execute(sql, values)
+            cursor = connection.execute(*bound(sql, values))
             rows = cursor.fetchall()
         except sqlite3.Error as error:
             if self._closed:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import sys
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+T = TypeVar("T")
 
 _TOKENS = re.compile(
     r"""
@@ -26,6 +29,8 @@ _TOKENS = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+# These take `?1` for a name (gh-117995); what they warn of will never be an error.
+_WARNS_OF_NUMBERS = (3, 12) <= sys.version_info < (3, 12, 4)
 _WIDTH = 80  # characters of a line that an error shows
 
 
@@ -96,12 +101,69 @@ def statements(sql: str) -> list[Statement]:
 
 @lru_cache(512)
 def parameters(sql: str) -> int:
-    """Count the values that a statement takes, as SQLite numbers `?` and `?NNN`."""
-    count = 0
+    """Count the values that a statement takes."""
+    return max((number for _, number in _numbered(sql)), default=0)
+
+
+def bound(sql: str, values: Sequence[T]) -> tuple[str, Sequence[T] | dict[str, T]]:
+    """Give a statement and its values as Python's `sqlite3` takes them.
+
+    Whatever way a statement writes its parameters, SQLite numbers them, and the platform binds
+    values in that order. From Python 3.14 on, `sqlite3` wants a dict where there are names.
+
+    Args:
+        sql: one statement.
+        values: the values of its parameters, in the order of their numbers.
+    """
+    text, keys = _keyed(sql)
+    # A wrong number of values is for `sqlite3` to complain of, which a dict would hide.
+    if not keys or len(values) != parameters(sql):
+        return sql, values
+    return text, {key: values[number - 1] for number, key in keys.items()}
+
+
+@lru_cache(512)
+def _keyed(sql: str) -> tuple[str, dict[int, str]]:
+    """Give a statement of which each parameter has a name, and the names; none if none is needed.
+
+    The text stays as it is where it can: SQLite names a column after it.
+    """
+    found = _numbered(sql)
+    marks = {token.text if token.text == "?" else token.text[0] + "…" for token, _ in found}
+    numbers = sorted({number for _, number in found})
+    if marks <= ({"?"} if _WARNS_OF_NUMBERS else {"?", "?…"}) or 0 in numbers:
+        return sql, {}
+    keys: dict[int, str] = {}
+    for token, number in found:
+        if token.text != "?":
+            keys.setdefault(number, token.text[1:])
+    if len({*keys.values()}) == numbers[-1]:
+        return sql, keys
+    # Some have no name, or two have the same one but for its mark. A dict leaves no gap either.
+    keys = {number: str(place) for place, number in enumerate(numbers, 1)}
+    text, end = "", 0
+    for token, number in found:
+        text += f"{sql[end : token.offset]}?{keys[number]}"
+        end = token.end
+    return text + sql[end:], keys
+
+
+def _numbered(sql: str) -> list[tuple[Token, int]]:
+    """Give the parameters of a statement with the numbers that SQLite gives them, from 1 on."""
+    found: list[tuple[Token, int]] = []
+    names: dict[str, int] = {}
+    last = 0
     for token in tokens(sql):
         if token.kind == "parameter":
-            count = max(count, int(token.text[1:])) if token.text[1:] else count + 1
-    return count
+            if token.text == "?":
+                number = last + 1
+            elif token.text[0] == "?":
+                number = int(token.text[1:])
+            else:
+                number = names.setdefault(token.text, last + 1)
+            last = max(last, number)
+            found.append((token, number))
+    return found
 
 
 def named_parameter(sql: str) -> Token | None:

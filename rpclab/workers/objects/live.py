@@ -325,7 +325,10 @@ class LiveObject:
             if isinstance(error, Exception):
                 self.reset(error)
 
-        task.add_done_callback(over)
+        if task.done():  # a task factory that starts tasks at once; nobody may see the error first
+            over(task)
+        else:
+            task.add_done_callback(over)
         return task
 
     # The end.

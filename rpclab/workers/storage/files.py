@@ -172,10 +172,9 @@ class NamespaceFile:
             own.execute("BEGIN")
             own.executemany("INSERT INTO _cf_KV VALUES (?, ?)", stored)
             own.execute("INSERT INTO _cf_METADATA VALUES ('name', ?)", (rows.name,))
-            own.execute(
-                "INSERT INTO _cf_METADATA SELECT 'alarm', ?1 WHERE ?1 IS NOT NULL",
-                (self.alarm(number),),
-            )
+            alarm = self.alarm(number)
+            if alarm is not None:
+                own.execute("INSERT INTO _cf_METADATA VALUES ('alarm', ?)", (alarm,))
             own.commit()
             shared.execute("DELETE FROM kv WHERE object = ?", (number,))
             shared.execute("UPDATE objects SET own = 1 WHERE number = ?", (number,))

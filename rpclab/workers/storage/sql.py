@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from rpclab.workers.d1.sql_text import statements
+from rpclab.workers.d1.sql_text import bound, statements
 from rpclab.workers.spellings import also_in_javascript
 
 if TYPE_CHECKING:
@@ -109,8 +109,8 @@ class SqlStorage:
 
         Args:
             query: one statement or several, with `;` between.
-            bindings: the values of the `?` in the last statement: None, bool, int, float, str or
-                bytes.
+            bindings: the values of the `?` in the last statement, in the order of their numbers:
+                None, bool, int, float, str or bytes.
 
         Returns:
             The rows of the last statement.
@@ -130,7 +130,7 @@ class SqlStorage:
         try:
             for part in parts[:-1]:
                 connection.execute(part.text)
-            cursor = connection.execute(parts[-1].text, bindings)
+            cursor = connection.execute(*bound(parts[-1].text, bindings))
             found = cursor.fetchall()
         except sqlite3.DatabaseError as error:
             if guard.why:
