@@ -1,5 +1,5 @@
 # Every target sets itself up: it needs make, Python 3.11 or later, and a network the first time.
-# Variables: PYTHON=…, PORT=… (lab), ARGS=… (lab and bench)
+# Variables: PYTHON=… (of a new environment: `make clean` first), PORT=… (lab), ARGS=… (lab and bench)
 
 # Kernels the extension is tested with, beside the one that requirements/lab.txt pins.
 OLDER_KERNELS := 6.29.5 7.3.0
