@@ -51,25 +51,17 @@ class Exporter(Endpoint):
             Whether it could be sent; else the answer has been rejected, or is sent later.
         """
         host = self.host
-        if type(value) in SCALARS and answer.pulled is True and not host.special:
-            # The common case, without further calls: what follows is the same with all its cases.
-            pack = self._codec.pack
-            frame = pack([RESOLVE, answer.id, value])
-            if len(frame) <= self._most_bytes:
-                if answer.queue is not None:
-                    answer.flush()
-                self._outbox.append(frame)
-                if not self._awake:
-                    self.awake()
-                if self._acknowledges:
-                    self._unacknowledged[answer.id] = IN_TABLE
-                keep = host.keep
-                if keep is not None:
-                    clock = host.clock
-                    if type(value) not in SMALL:
-                        value = scalar(value)
-                    keep((clock(), "result", self.label, answer.id, value, len(frame)))
-                return True
+        if (
+            type(value) in SCALARS
+            and answer.pulled is True
+            and answer.queue is None
+            and not host.special
+            and self._send_scalar(answer.id, value)
+        ):
+            # The common case; what follows is the same with all its cases.
+            if self._acknowledges:
+                self._unacknowledged[answer.id] = IN_TABLE
+            return True
         outgoing, encode = self.outgoing, self._encode
         outgoing.context = answer.context or self.keeper
         outgoing.source = answer
@@ -99,6 +91,24 @@ class Exporter(Endpoint):
         # They belong to the receiver now; a release must not overtake the result they are in.
         for handle in moved:
             handle.dispose("returned")
+        return True
+
+    def _send_scalar(self, call: int, value: Any) -> bool:
+        """Send a result that is a scalar. Says whether it could be: it may be too large."""
+        pack = self._codec.pack
+        frame = pack([RESOLVE, call, value])
+        if len(frame) > self._most_bytes:
+            return False
+        self._outbox.append(frame)
+        if not self._awake:
+            self.awake()
+        host = self.host
+        keep = host.keep
+        if keep is not None:
+            clock = host.clock
+            if type(value) not in SMALL:
+                value = scalar(value)
+            keep((clock(), "result", self.label, call, value, len(frame)))
         return True
 
     def encode_error(self, answer: Answer, error: BaseException, *, remote: bool) -> bytes:
@@ -218,21 +228,22 @@ class Exporter(Endpoint):
         hook = self.exports.get(target)
         if type(hook) is TargetHook and hook.blocked is None:
             context, host = hook.context, self.host
-            variables, function = context.variables, hook.method(path)
+            variables = context.variables
             if (
-                function is not None
-                and variables is not None
+                variables is not None
                 and not host.special
                 and not context.ended
                 and context.host is host
                 and len(self._unacknowledged) <= self._most_exports
             ):
-                self._last_call = call
-                self._serve(call, hook, function, args, variables.copy())
-                return True
+                function = hook.method(path)
+                if function is not None:
+                    self._last_call = call
+                    self._serve(call, hook, function, args, variables.copy())
+                    return True
         elif hook is None:
             hook = self.export_of(target)
-        if hook is None or len(self.exports) > self._most_exports:
+        if hook is None or self._is_full():
             return False
         self._last_call = call
         answer = self.exports[call] = Answer(self, call)
@@ -261,21 +272,14 @@ class Exporter(Endpoint):
             host.raised(self._answer(call, hook), error)
             return
         host.active = None
-        if type(value) in SCALARS and self.closed is None and not host.special:
-            pack = self._codec.pack
-            frame = pack([RESOLVE, call, value])
-            if len(frame) <= self._most_bytes:
-                self._unacknowledged[call] = value
-                self._outbox.append(frame)
-                if not self._awake:
-                    self.awake()
-                keep = host.keep
-                if keep is not None:
-                    clock = host.clock
-                    if type(value) not in SMALL:
-                        value = scalar(value)
-                    keep((clock(), "result", self.label, call, value, len(frame)))
-                return
+        if (
+            type(value) in SCALARS
+            and self.closed is None
+            and not host.special
+            and self._send_scalar(call, value)
+        ):
+            self._unacknowledged[call] = value
+            return
         answer = self._answer(call, hook)
         host.returned(answer, value, variables)
         if answer.state == PENDING:
@@ -308,7 +312,7 @@ class Exporter(Endpoint):
         exports = self.exports
         call, target = message[1], message[2]
         hook = self.export_of(target)
-        if call <= self._last_call or hook is None or len(exports) > self._most_exports:
+        if call <= self._last_call or hook is None or self._is_full():
             raise self._bad_call(call, target)
         self._last_call = call
         incoming = self.incoming
@@ -333,7 +337,7 @@ class Exporter(Endpoint):
         exports = self.exports
         call, target = message[1], message[2]
         hook = self.export_of(target)
-        if call <= self._last_call or hook is None or len(exports) > self._most_exports:
+        if call <= self._last_call or hook is None or self._is_full():
             raise self._bad_call(call, target)
         self._last_call = call
         incoming = self.incoming
@@ -350,6 +354,10 @@ class Exporter(Endpoint):
             self.host.bound(answer, options[DEADLINE])
         answer.moment = options.get(NODE)
 
+    def _is_full(self) -> bool:
+        most = self._most_exports
+        return len(self.exports) > most or len(self._unacknowledged) > most
+
     def _bad_call(self, call: int, target: int | None = None) -> RemoteProtocolError:
         if call <= self._last_call:
             return RemoteProtocolError(f"the peer used the call id {call} twice")
@@ -358,7 +366,7 @@ class Exporter(Endpoint):
         return RemoteProtocolError(f"the peer holds more than {self._most_exports} exports")
 
     def _receive_pipe(self, number: int) -> None:
-        if number <= self._last_call or len(self.exports) > self._most_exports:
+        if number <= self._last_call or self._is_full():
             raise self._bad_call(number)
         self._last_call = number
         pipe: Any = Pipe(self, number)  # type: ignore[arg-type]
@@ -375,7 +383,7 @@ class Exporter(Endpoint):
     def _receive_map(self, message: Message) -> None:
         _, call, target, path, captures, program, *options = message
         hook = self.export_of(target)
-        if call <= self._last_call or hook is None or len(self.exports) > self._most_exports:
+        if call <= self._last_call or hook is None or self._is_full():
             raise self._bad_call(call, target)
         self._last_call = call
         answer = self.exports[call] = Answer(self, call, self.incoming.handles)
@@ -392,6 +400,8 @@ class Exporter(Endpoint):
 
     def _receive_release(self, number: int) -> None:
         hook = self.exports.pop(number, None)
+        if number in self._unacknowledged:
+            self._unacknowledged[number] = IN_TABLE  # the value is not needed any more
         if isinstance(hook, Answer):
             if hook.state == PENDING:
                 hook.cancel()

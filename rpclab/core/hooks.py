@@ -190,13 +190,12 @@ class TargetHook(Hook):
         kind = type(target)
         function = self._methods.get(name)
         # One that was found before is found again with fewer questions.
-        if (
-            function is not None
-            and kind is self._kind
-            and getattr(kind, name, None) is function
-            and name not in target.__dict__
-        ):
-            return function
+        if function is not None and kind is self._kind and name not in target.__dict__:
+            try:
+                if getattr(kind, name) is function:
+                    return function
+            except Exception:  # noqa: S110 - of what was put in its place
+                pass
         function = method_of(target, name)
         if function is not None and is_ordinary(kind):  # a peer may invent names without end
             if kind is not self._kind:

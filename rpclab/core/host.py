@@ -74,14 +74,14 @@ class Host(Protocol):
     """Holds calls back that are made on or with a promise, where there is no pipelining."""
 
     noting: bool
-    """Whether there is an observer, or somebody wants to know places."""
+    """Whether there is an observer, somebody wants to know places, or calls carry variables."""
 
     active: Call | None
     """While there is an observer: the call whose method runs at this very moment, up to where it
     first waits."""
 
     ambient: tuple[ContextVar[Any], ...]
-    """The context variables that calls carry: see `carry`."""
+    """The context variables that calls carry: see `caused` and `carry`."""
 
     calling_site: Callable[[], str | None] | None
     """Finds where a session was called from, some frames away; None while nobody wants to know."""
@@ -91,6 +91,9 @@ class Host(Protocol):
 
     def wake(self, session: Any) -> None:
         """Flush this session's outbox in the next turn. Never flushes at once."""
+
+    def caused(self, session: Any) -> None:
+        """The running code makes a call on that session: a cause of what is flushed next."""
 
     def forget(self, entry: Droppable) -> None:
         """A handle, or an end of a stream, died without having been disposed.

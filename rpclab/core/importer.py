@@ -215,11 +215,15 @@ class Importer(Endpoint):
         host = self.host
         calling_site, keep = host.calling_site, host.keep
         site = None
+        if host.ambient:
+            host.caused(self)
         if calling_site is not None:
             site = calling_site()
             pending.noted = site, CALL, path, args is None
         if keep is not None:
-            clock, label, used = host.clock, self.label, self.outgoing._used
+            clock, label, used = host.clock, self.label, None
+            if args and not SCALARS.issuperset(map(type, args)):
+                used = self.outgoing._used  # else it was not asked, and knows of another message
             path = path if type(path) is str else tuple(path)
             for value in args or ():
                 if type(value) not in SMALL:
@@ -235,6 +239,8 @@ class Importer(Endpoint):
         host = self.host
         calling_site = host.calling_site
         site = None
+        if host.ambient:
+            host.caused(self)
         if calling_site is not None:
             site = calling_site()
             pending.noted = site, message[0], message[3], message[4] is None

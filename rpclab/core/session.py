@@ -99,6 +99,8 @@ class Session(Importer, Exporter):
                 self._receive_write(message, len(frame))
             else:
                 self._receive_other(kind, message)
+                if self.closed is not None:
+                    frames.clear()
 
     def _acknowledge(self, seen: int) -> None:
         unacknowledged = self._unacknowledged
@@ -159,6 +161,7 @@ class Session(Importer, Exporter):
             self.closed = error
         imports, self.imports = self.imports, {}
         exports, self.exports = self.exports, {}
+        self._unacknowledged = {}
         for entry in imports.values():
             if isinstance(entry, Pending):
                 entry.settle(REJECTED, error)

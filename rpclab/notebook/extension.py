@@ -93,7 +93,7 @@ class Extension:
             self.sandbox.engine.attend(loop)
             self._undo += [sync.forget, keep_awake(loop), report_lost_tasks(loop, self.sandbox)]
         self._undo.append(send_idle_for_concurrent_comms(getattr(shell, "kernel", None)))
-        self.sandbox.engine.ambient = output_variables(shell)
+        self.sandbox.engine.carry_with_calls(output_variables(shell))
         self._add(logging.getLogger("rpclab").handlers, Reports())
         interrupts = Interrupts(shell, self.sandbox, loop)
         interrupts.install()

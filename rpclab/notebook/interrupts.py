@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.interactiveshell import InteractiveShell
 
 from rpclab.core.contexts import current
+from rpclab.core.exporter import Exporter
 from rpclab.errors import RpcError
 from rpclab.rpc import sync
 from rpclab.rpc.activity import Activity, StepInterrupted
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 _RETRY = 0.01  # seconds
 _TRIES = 50
 _RUN_CODE = InteractiveShell.run_code.__code__
-_STEPS = (Engine.run.__code__, Activity._step.__code__)
+_STEPS = (Engine.run.__code__, Exporter._serve.__code__, Activity._step.__code__)
 _STOPPED = (asyncio.CancelledError, KeyboardInterrupt)
 
 

@@ -15,6 +15,7 @@ from rpclab.rpc.sites import calling_site
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable
+    from contextvars import ContextVar
 
     from rpclab.core.events import Call
     from rpclab.core.host import Observer
@@ -37,7 +38,9 @@ class Observed:
         observe: takes events; None while nobody watches, so that nothing has to be called.
         keep: takes those of each call, with their time in front; see `core.host.Host`.
         clock: gives the time of events.
-        noting: whether there is an observer, or places in the user's code are noted.
+        ambient: context variables that a call carries to the Worker (the notebook's output).
+        noting: whether something of each call is noted: for an observer, its place in the user's
+            code, or what it carries.
         calling_site: finds where a session was called from, while places are noted.
         active: while observed, the call whose method runs at this very moment.
         guest: the loop of a virtual clock; None where it is real.
@@ -49,6 +52,7 @@ class Observed:
         self.observe: Observer | None = None
         self.keep: Observer | None = None
         self.clock: Callable[[], float] = no_clock
+        self.ambient: tuple[ContextVar[Any], ...] = ()
         self.noting = False
         self.active: Call | None = None
         self.calling_site: Callable[[], str | None] | None = None
@@ -62,6 +66,11 @@ class Observed:
     @sites.setter
     def sites(self, noted: bool) -> None:
         self.calling_site = calling_site if noted else None
+        self._tell(self._watchers)
+
+    def carry_with_calls(self, variables: tuple[ContextVar[Any], ...]) -> None:
+        """Have calls carry these variables of their callers to the Worker."""
+        self.ambient = variables
         self._tell(self._watchers)
 
     def watch(self, observer: Observer) -> None:
@@ -88,7 +97,7 @@ class Observed:
         doors = [self._doors(watcher) for watcher in watchers]
         self.observe = _each([observe for observe, _ in doors])
         self.keep = _each([keep for _, keep in doors])
-        self.noting = self.sites or self.observe is not None
+        self.noting = self.sites or self.observe is not None or bool(self.ambient)
 
     def _doors(self, watcher: Observer) -> tuple[Observer, Observer]:
         """What takes the events of an observer, and those with their time in front."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from contextvars import Context, ContextVar, copy_context
-from typing import TYPE_CHECKING, Any
+from contextvars import Context, copy_context
+from typing import TYPE_CHECKING
 
 from rpclab.errors import RpcError
 from rpclab.rpc.tasks import note_tasks
@@ -30,7 +30,6 @@ class RunQueue:
     """What is to be delivered and resumed, and the loop on which that happens.
 
     Attributes:
-        ambient: context variables that a call carries to the Worker (the notebook's output).
         loop: the event loop it lives on; None before the first call.
         guest: that loop, where the clock is a virtual one.
         moved: called when it has come to live on another loop.
@@ -39,7 +38,6 @@ class RunQueue:
     """
 
     def __init__(self) -> None:
-        self.ambient: tuple[ContextVar[Any], ...] = ()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.guest: GuestLoop | None = None
         self.moved: Callable[[], None] | None = None
@@ -60,16 +58,14 @@ class RunQueue:
         """
         if not self._draining and (not self.scheduled or _running_loop() is not self.loop):
             self._schedule()
-        if self.ambient and session not in self._causes:
-            cause = copy_context()
-            if any(variable in cause for variable in self.ambient):
-                self._causes[session] = cause
-            else:
-                # The drain itself has woken it. Who calls next is to wake it again, as the cause.
-                session.asleep()
         self._woken.append(session)
         if not self.scheduled:
             session.asleep()
+
+    def caused(self, session: Session) -> None:
+        """The running code makes a call on that session, which carries its variables."""
+        if session not in self._causes:
+            self._causes[session] = copy_context()
 
     def resume_soon(self, waiter: Waiter) -> None:
         """Resume a waiter that was cancelled."""
@@ -176,8 +172,7 @@ class RunQueue:
                     self._sweep()
                 for _ in range(len(self._woken)):
                     session = self._woken.popleft()
-                    if self.ambient:
-                        self._cause = self._causes.pop(session, None)
+                    self._cause = self._causes.pop(session, None)
                     messages += session.flush()
                 while self.ready:
                     self.ready.popleft().resume()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import sqlite3
-import sys
 import time
 
 import pytest
+from support.versions import TASK_FACTORIES
 from support.world import failure
 
 import rpclab
@@ -274,14 +274,7 @@ async def test_D10_a_block_holds_all_other_calls_back_also_in_the_constructor(wo
     ]  # fmt: skip
 
 
-EAGER = pytest.param(
-    getattr(asyncio, "eager_task_factory", None),
-    marks=pytest.mark.skipif(sys.version_info < (3, 12), reason="no eager tasks before"),
-    id="eager",
-)
-
-
-@pytest.mark.parametrize("factory", [None, EAGER])
+@pytest.mark.parametrize("factory", TASK_FACTORIES.values(), ids=TASK_FACTORIES)
 async def test_D10_D13_a_block_that_fails_resets_the_object(blocks, factory):
     asyncio.get_running_loop().set_task_factory(factory)
     s = blocks.OBJ.get_by_name("x")

@@ -37,9 +37,9 @@ class Main(RpcTarget):
         return Main()
 
 
-@pytest.fixture
-def pair():
-    return SessionPair(Main())
+@pytest.fixture(params=[False, True], ids=["the long way", "in one step"])
+def pair(request):
+    return SessionPair(Main(), prepared=request.param)
 
 
 @pytest.fixture
@@ -223,6 +223,14 @@ FOUL = {
         "the peer cancelled id 8, which is no call",
     ),
     "a pull of what is no call": ([[PULL, 0]], "the peer pulled id 0, which is no call"),
+    "a call on a result that was cancelled and is no call any more": (
+        [[CALL, 1, 0, "target", []], [CANCEL, 1], [CALL, 2, 1, "greet", []]],
+        "the peer called export 1, which it does not hold",
+    ),
+    "a call on a result that was released": (
+        [[CALL, 1, 0, "greet", []], [RELEASE, 1, 1], [CALL, 2, 1, "greet", []]],
+        "the peer called export 1, which it does not hold",
+    ),
 }
 
 
@@ -301,6 +309,26 @@ def test_holding_too_many_exports_ends_the_session():
         pair.main.call("target")
     pair.host.turn()
     assert ended(pair) == "the peer holds more than 5 exports"
+
+
+def test_results_that_a_peer_never_acknowledges_are_bounded_also_when_it_releases_them(pair):
+    pair.server._most_exports = 50
+    pair.wire.hold(pair.server)
+    for call in range(1, 200):
+        pair.inject([CALL, call, 0, "greet", []])
+        pair.inject([RELEASE, call, 1])
+    assert ended(pair) == "the peer holds more than 50 exports"
+    assert pair.server._last_call == 51
+    assert not pair.server._unacknowledged
+
+
+def test_nothing_behind_the_end_of_a_session_is_done(pair):
+    call = packed([CALL, 1, 0, "greet", []])
+    end, on_it = pair.client._codec.encode([ABORT, ValueError()], []), [CALL, 2, 1, "greet", []]
+    pair.server.receive(0, [call, end, packed(on_it), packed([CALL, 3, 0, "greet", []])])
+    assert pair.server._last_call == 1
+    assert not pair.server.exports
+    assert not pair.server._unacknowledged
 
 
 def test_what_stood_before_the_broken_message_is_done_and_nothing_after_it(pair):

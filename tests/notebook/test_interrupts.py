@@ -5,9 +5,21 @@ import pytest
 WORKER = """\
 %%worker slow
 import asyncio, time
-from workers import WorkerEntrypoint
+from workers import RpcTarget, WorkerEntrypoint
+
+class Target(RpcTarget):
+    def spin(self):
+        print("runs")
+        while True:
+            try:
+                time.sleep(0.001)
+            except Exception:
+                pass
 
 class Default(WorkerEntrypoint):
+    def target(self):
+        return Target()
+
     async def hang(self):
         print("runs")
         await asyncio.sleep(1000)
@@ -106,6 +118,11 @@ def test_a_worker_that_spins_loses_that_call_only(slow, call):
     output = interrupted(slow, f"await env.SLOW.{call}")
     assert "RpcError: the method was left by" in output.error
     assert "raised in the Worker at" in output.error
+
+
+def test_a_target_that_spins_loses_that_call_only(slow):
+    output = interrupted(slow, "target = await env.SLOW.target()\nawait target.spin()")
+    assert "RpcError: the method was left by KeyboardInterrupt" in output.error
 
 
 def test_a_worker_that_spins_between_cells_is_interrupted(slow):

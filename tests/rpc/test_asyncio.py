@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from contextvars import ContextVar
 
 import pytest
+from support.versions import TASK_FACTORIES
 from support.world import failure
 
 import rpclab
@@ -152,9 +152,9 @@ async def test_asyncio_works_in_every_step_of_a_handler(callee, method, result, 
     assert await callee[method](before) == result
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="no eager tasks before")
-async def test_handlers_work_where_tasks_start_at_once(callee):
-    asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+@pytest.mark.parametrize("factory", TASK_FACTORIES.values(), ids=TASK_FACTORIES)
+async def test_handlers_work_also_where_tasks_start_at_once(callee, factory):
+    asyncio.get_running_loop().set_task_factory(factory)
     assert await asyncio.gather(callee.other(1), callee.other(2)) == [1, 2]
     assert await callee.task_group(0) == [1, 2]
     assert await callee.failing_group(0) == "in the group"

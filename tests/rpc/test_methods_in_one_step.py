@@ -52,7 +52,7 @@ def callee(world):
 
 
 async def item_of(callee):
-    """A target whose context has answered a call: the first one takes the long way."""
+    """A target that has answered a call."""
     item = await callee.item()
     await item.echo(0)
     return item
@@ -164,7 +164,7 @@ carried: ContextVar[str] = ContextVar("carried", default="unset")
 
 
 async def test_X8_a_call_carries_the_variables_that_are_to_be_carried(world, callee):
-    world.sandbox.engine.ambient = (carried,)
+    world.sandbox.engine.carry_with_calls((carried,))
     item = await item_of(callee)
     given(world, read=carried.get, write=lambda: carried.set("theirs") and None)
     carried.set("mine")
@@ -182,3 +182,4 @@ async def test_W7_exports_and_unseen_results_are_bounded_together():
             *[item.repeat("x", 1) for _ in range(200)], return_exceptions=True
         )
         assert isinstance(results[-1], rpclab.DisconnectedError)
+        assert results.count("x") == 50

@@ -224,6 +224,7 @@ class InlineHost:
         self.sites = False
         self.noting = False
         self.active = None
+        self.ambient = ()
         self.holder = None
         self.time = 0.0
         self.reports = []
@@ -246,8 +247,15 @@ class InlineHost:
         try:
             value = self._inside(context, lambda: function(*args, **(kwargs or {})))
         except Exception as error:
-            answer.reject(error)
-            return
+            self.raised(answer, error)
+        else:
+            self.returned(answer, value, None)
+
+    def raised(self, answer, error):
+        answer.reject(error)
+
+    def returned(self, answer, value, variables):
+        del variables
         if isinstance(value, Later):
             value.answer = answer
             answer.suspend(value)
@@ -314,7 +322,7 @@ class InlineHost:
 
     @staticmethod
     def _inside(context, function):
-        variables = Context()
+        variables = Context() if context.variables is None else context.variables.copy()
         variables.run(current.set, context)
         return variables.run(function)
 
@@ -374,15 +382,21 @@ class SessionPair:
         main: what the client reaches; a target.
         codec: of both sessions.
         limits: of both sessions.
+        prepared: whether plain methods of the server are answered in one step.
 
     Attributes:
         client, server: the sessions.
         main: the client's stub of `main`.
     """
 
-    def __init__(self, main, *, codec=MsgpackCodec, limits=DEFAULT_LIMITS, host=None) -> None:
+    def __init__(
+        self, main, *, codec=MsgpackCodec, limits=DEFAULT_LIMITS, host=None, prepared=False
+    ) -> None:
         self.host = host or InlineHost(codec)
         here, there = (ExecutionContext(self.host, name, long=True) for name in ("here", "there"))
+        if prepared:
+            there.variables = Context()
+            there.variables.run(current.set, there)
         self.client = Session("here→there", codec=codec, host=self.host, keeper=here, limits=limits)
         self.server = Session(
             "there→here",
