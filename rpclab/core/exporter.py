@@ -29,7 +29,6 @@ from rpclab.errors import RemoteProtocolError, RpcError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from contextvars import Context
 
     from rpclab.core.handles import Handle
     from rpclab.core.hooks import Hook
@@ -210,7 +209,12 @@ class Exporter(Endpoint):
     # What comes in.
 
     def _receive_plain_call(self, message: Message) -> bool:
-        """Receive a call without options and references: most calls, in fewer steps.
+        """Receive a call without options and references; answer it in one step, if possible.
+
+        It is for a plain method of a target. That is run, and its result sent, in fewer steps than
+        `TargetHook.start`, `Host.run`, `Answer.resolve` and `send_result` take, which do the same
+        for any. A result that is a scalar needs no `Answer`; only the value is kept, for what may
+        have been pipelined on it.
 
         Returns:
             Whether it was such a call; else nothing has been done.
@@ -225,43 +229,21 @@ class Exporter(Endpoint):
             or not self._acknowledges
         ):
             return False
-        hook = self.exports.get(target)
-        if type(hook) is TargetHook and hook.blocked is None:
-            context, host = hook.context, self.host
-            variables = context.variables
-            if (
-                variables is not None
-                and not host.special
-                and not context.ended
-                and context.host is host
-                and len(self._unacknowledged) <= self._most_exports
-            ):
-                function = hook.method(path)
-                if function is not None:
-                    self._last_call = call
-                    self._serve(call, hook, function, args, variables.copy())
-                    return True
-        elif hook is None:
-            hook = self.export_of(target)
-        if hook is None or self._is_full():
-            return False
+        hook, host = self.exports.get(target), self.host
+        if type(hook) is not TargetHook or hook.blocked is not None or host.special:
+            return self._deliver(hook or self.export_of(target), call, path, args)
+        context = hook.context
+        variables = context.variables
+        if (
+            variables is None
+            or context.ended
+            or context.host is not host
+            or len(self._unacknowledged) > self._most_exports
+            or (function := hook.method(path)) is None
+        ):
+            return self._deliver(hook, call, path, args)
         self._last_call = call
-        answer = self.exports[call] = Answer(self, call)
-        if self.host.observe is not None:
-            self.latest = answer
-        hook.deliver(answer, path, args, None, None)
-        return True
-
-    def _serve(
-        self, call: int, hook: TargetHook, function: Any, args: list[Any], variables: Context
-    ) -> None:
-        """Run a method of a target, and send its result.
-
-        It does in one step what `TargetHook.start`, `Host.run`, `Answer.resolve` and `send_result`
-        do for it together. A result that is a scalar needs no `Answer`; only the value is kept,
-        for what may have been pipelined on it.
-        """
-        host = self.host
+        variables = variables.copy()
         if host.ambient:
             host.carry(variables)
         if host.noting:
@@ -270,20 +252,32 @@ class Exporter(Endpoint):
             value = variables.run(function, hook.target, *args)
         except BaseException as error:
             host.raised(self._answer(call, hook), error)
-            return
+            return True
         host.active = None
         if (
             type(value) in SCALARS
             and self.closed is None
-            and not host.special
+            and not self.host.special  # which the method may have changed
             and self._send_scalar(call, value)
         ):
             self._unacknowledged[call] = value
-            return
+            return True
         answer = self._answer(call, hook)
         host.returned(answer, value, variables)
         if answer.state == PENDING:
             hook.goes_on(answer)
+        return True
+
+    def _deliver(self, hook: Hook | Answer | None, call: int, path: str, args: list[Any]) -> bool:
+        """Deliver a plain call that takes more than one step. Says whether it could be."""
+        if hook is None or self._is_full():
+            return False
+        self._last_call = call
+        answer = self.exports[call] = Answer(self, call)
+        if self.host.observe is not None:
+            self.latest = answer
+        hook.deliver(answer, path, args, None, None)
+        return True
 
     def _answer(self, call: int, hook: TargetHook) -> Answer:
         """Make the answer to a call that a method has returned from, or raised in."""

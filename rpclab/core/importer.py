@@ -309,23 +309,6 @@ class Importer(Endpoint):
         elif entry is not None or number >= self._next_call:
             raise RemoteProtocolError(f"the peer cancelled the pipe {number}, which is none")
 
-    def _receive_plain_result(self, message: Message) -> bool:
-        """Settle a call with a value without references: so most calls end.
-
-        Returns:
-            Whether it was such a call; else nothing has been done.
-        """
-        _, number, value = message
-        if type(number) is not int or number <= 0 or not self._acknowledges:
-            return False
-        entry = self.imports.get(number)
-        if type(entry) is not Pending:
-            return False
-        self._seen += 1
-        del self.imports[number]
-        entry.settle(RESOLVED, value)
-        return True
-
     def _receive_settlement(self, message: Message, state: int, value: Any, size: int) -> None:
         number = message[1]
         incoming = self.incoming

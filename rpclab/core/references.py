@@ -69,7 +69,8 @@ class Outgoing:
         self._introduced: list[int] = []
         self._used: list[Pending] = []
         self.moved: list[Handle] = []
-        self._last_export = 0
+        # To CPython -1 and -2 have one hash: a small table with both is slow to search, so no -1.
+        self._last_export = -1
         self.references = False
         self.awaitables: list[Any] | None = None
         self.ahead: dict[int, Any] = {}

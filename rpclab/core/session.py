@@ -68,7 +68,7 @@ class Session(Importer, Exporter):
 
     def _apply_all(self, frames: list[bytes]) -> None:
         incoming, decode, limit = self.incoming, self._decode, self.limits.message_bytes
-        plain_call, plain_result = self._receive_plain_call, self._receive_plain_result
+        plain_call, acknowledges = self._receive_plain_call, self._acknowledges
         while frames:
             if incoming.references:
                 incoming.begin()
@@ -85,10 +85,18 @@ class Session(Importer, Exporter):
             if type(message) is list and not incoming.references:
                 # The common messages, in fewer steps; what follows does the same for any.
                 size = len(message)
-                if (size == 5 and message[0] == CALL and plain_call(message)) or (
-                    size == 3 and message[0] == RESOLVE and plain_result(message)
-                ):
-                    continue
+                if size == 5:
+                    if message[0] == CALL and plain_call(message):
+                        continue
+                elif size == 3:
+                    kind, number, value = message
+                    if kind == RESOLVE and type(number) is int and number > 0 and acknowledges:
+                        entry = self.imports.get(number)
+                        if type(entry) is Pending:
+                            self._seen += 1
+                            del self.imports[number]
+                            entry.settle(RESOLVED, value)
+                            continue
             message = parse(message)
             kind = message[0]
             if kind == CALL:

@@ -85,7 +85,7 @@ async def test_W3_disposing_at_the_end_of_the_line_disposes_at_the_origin(world,
     t.dispose()
     await asyncio.sleep(0)
     assert world.log == ["middle returns", "disposing", "B.T disposed"]
-    assert world.sandbox.tables("b").exports == {("notebook", -1), ("middle", -1)}
+    assert world.sandbox.tables("b").exports == {("notebook", -2), ("middle", -2)}
 
 
 async def test_W3_after_everything_is_disposed_the_tables_hold_bindings_alone(world, hops):

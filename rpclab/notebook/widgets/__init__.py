@@ -50,6 +50,8 @@ def shown_live(view: View, publish: Callable[[dict[str, Any]], None]) -> dict[st
     widget = VIEWS[view.kind](view.recording, view.sandbox, scale=view.asked_scale)
     shown: Any = widget._repr_mimebundle_()  # with or without metadata, by anywidget's version
     live = shown[0] if isinstance(shown, tuple) else shown
+    if not live or WIDGET not in live:
+        return None
     # Where no widget is shown, nothing is; nbconvert warns of an output that it can show in no way.
     publish({WIDGET: live[WIDGET], "text/html": ""})
     still = view.bundle()
