@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from rpclab.core.contexts import ExecutionContext
 
 
+call_answered = answering.get
+
+
 class Importer(Endpoint):
     """Calls what the other side introduced."""
 
@@ -222,15 +225,15 @@ class Importer(Endpoint):
             pending.noted = site, CALL, path, args is None
         if keep is not None:
             clock, label, used = host.clock, self.label, None
-            if args and not SCALARS.issuperset(map(type, args)):
-                used = self.outgoing._used  # else it was not asked, and knows of another message
             path = path if type(path) is str else tuple(path)
             for value in args or ():
                 if type(value) not in SMALL:
+                    if not SCALARS.issuperset(map(type, args)):
+                        used = self.outgoing._used  # else it was not asked about this message
                     args = scalars(args)
                     break
             using = tuple([(other.session.label, other.id) for other in used]) if used else ()
-            by = answering.get() or host.active
+            by = call_answered() or host.active
             call, at = pending.id, clock()
             keep((at, "call", label, call, target, path, args, size, site, by, using))
 
@@ -246,7 +249,7 @@ class Importer(Endpoint):
             pending.noted = site, message[0], message[3], message[4] is None
         if host.observe is not None:
             using = tuple([(other.session.label, other.id) for other in self.outgoing._used])
-            by = answering.get() or host.active
+            by = call_answered() or host.active
             host.observe(called(self.label, message, size, site, by, using))
 
     def _options(self, pending: Pending, kwargs: dict[str, Any] | None) -> dict[str, Any]:
