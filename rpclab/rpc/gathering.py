@@ -54,8 +54,9 @@ async def gather(*awaitables: Awaitable[Any], return_exceptions: bool = False) -
             outcome = fresh_copy(outcome)
             if not return_exceptions:
                 raise outcome
-        if pending.arrival:
-            pending.session.host.ledger.awaited(pending)  # type: ignore[attr-defined]
+        ledger = pending.session.host.ledger  # type: ignore[attr-defined]
+        if ledger is not None:
+            ledger.awaited(pending)
         outcomes.append(outcome)
     return outcomes
 

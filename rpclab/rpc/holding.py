@@ -205,12 +205,17 @@ class Lane(deque[Held]):
     """The calls on one import that are held back, in the order made.
 
     Attributes:
-        waited: the promises that those waited for which have left; what is behind came after them.
+        node: comes after all that those waited for which have left, while somebody traces; what is
+            behind came after that.
+        last: the number of the last that left, while somebody records.
+        waited: what was waited for since by calls that were never sent, as keys.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.waited: list[Pending] = []
+        self.node = 0
+        self.last = 0
+        self.waited: list[tuple[str, int]] = []
 
 
 class CallHolder:
@@ -346,14 +351,18 @@ class CallHolder:
                 held.become(held.variables.run(self._make_now, held, entry))
 
     def _send(self, held: Held, target: Import | Spot, entry: Import | Spot, lane: Lane) -> None:
-        lane.waited += held.waits
         failed = [pending for pending in held.waits if pending.state == REJECTED]
         if held.state != PENDING:
             held.let_go()
-        elif failed:
+            return
+        if self._engine.ledger is not None:
+            lane.node = self._engine.ledger.after(lane.node, held.waits)
+        if self._engine.observe is not None:
+            lane.waited += [(pending.session.label, pending.id) for pending in held.waits]
+        if failed:
             held.fail_as(failed[0])
         else:
-            held.become(held.variables.run(self._send_now, held, target, entry, lane.waited))
+            held.become(held.variables.run(self._send_now, held, target, entry, lane))
 
     def _make_now(self, held: Held, entry: Pending) -> Pending:
         if self._engine.ledger is not None:
@@ -373,11 +382,12 @@ class CallHolder:
             self._engine.calling_site = finder
 
     def _send_now(
-        self, held: Held, target: Import | Spot, entry: Import | Spot, waited: list[Pending]
+        self, held: Held, target: Import | Spot, entry: Import | Spot, lane: Lane
     ) -> Pending:
-        after = [*waited, entry] if isinstance(entry, Pending) else waited
-        if self._engine.ledger is not None:
-            self._engine.ledger.resumed(held.node, after)
+        settled = [entry] if isinstance(entry, Pending) else []
+        ledger = self._engine.ledger
+        if ledger is not None:
+            ledger.resumed(held.node, settled, lane.node)
         self._sending = True
         try:
             with self._at(held):
@@ -385,8 +395,11 @@ class CallHolder:
         finally:
             self._sending = False
         if self._engine.observe is not None and held.number and sent.id:
-            keys = tuple([(pending.session.label, pending.id) for pending in after])
-            self._engine.observe(("held sent", held.number, sent.session.label, sent.id, keys))
+            lane.waited += [(pending.session.label, pending.id) for pending in settled]
+            keys, behind = tuple(lane.waited), lane.last
+            lane.waited, lane.last = [], held.number
+            end, number = sent.session.label, sent.id
+            self._engine.observe(("held sent", held.number, end, number, keys, behind))
         return sent
 
 

@@ -22,6 +22,18 @@ Arrival = list[int]
 """Holds the node at which a result arrived, once it has; empty before."""
 
 
+class Node(int):
+    """The number of a node, which knows of what graph it is.
+
+    Promises and answers outlive the block in which they were made, and the next one numbers anew.
+
+    Attributes:
+        graph: stands for the ledger, and keeps it not.
+    """
+
+    graph: object
+
+
 class Moment:
     """How far one task has come."""
 
@@ -54,6 +66,7 @@ class Ledger:
     """The graph of what happened while somebody traced."""
 
     def __init__(self) -> None:
+        self._graph = object()
         self._before: list[list[tuple[int, int]]] = [[]]
         self._also: dict[int, list[Arrival]] = {}
         # By what calls are made on, the last that came with a promise; those behind it wait too.
@@ -72,8 +85,21 @@ class Ledger:
         """Add a node that comes after others, each with the links crossed from there."""
         if len(before) == 1 and before[0][1] == 0:
             return before[0][0]
+        return self._add(before)
+
+    def _add(self, before: list[tuple[int, int]]) -> Node:
         self._before.append(before)
-        return len(self._before) - 1
+        node = Node(len(self._before) - 1)
+        node.graph = self._graph
+        return node
+
+    def _own(self, node: int) -> int:
+        """A node, if it is of this ledger; else the one that everything comes after."""
+        return node if getattr(node, "graph", None) is self._graph else 0
+
+    def _arrivals(self, *arrivals: Arrival | None) -> list[int]:
+        """The nodes at which results arrived, of those that arrived here."""
+        return [arrival[0] for arrival in arrivals if arrival and self._own(arrival[0])]
 
     def here(self) -> Moment:
         """How far the running task has come."""
@@ -98,8 +124,7 @@ class Ledger:
 
     def call(self, pending: Pending) -> int:
         """A call is sent now. Gives its node, which travels with it."""
-        self._before.append([(self.here().reach(), 0)])
-        node = self._last = len(self._before) - 1
+        node = self._last = self._add([(self.here().reach(), 0)])
         pending.arrival = []
         self._calls[id(pending.arrival)] = node
         self._kept.append(pending.arrival)
@@ -109,12 +134,12 @@ class Ledger:
         if self._following:
             self._also[node] = self._following
             self._following = []
-        return node
+        return int(node)
 
     def returns_to(self, pending: Pending) -> None:
         """That call is being packed again: a property among its arguments had to be read first."""
         if pending.arrival is not None:
-            self._last = self._calls[id(pending.arrival)]
+            self._last = self._calls.get(id(pending.arrival), self._last)
 
     def uses(self, pending: Pending) -> None:
         """The call that is being packed has that promise among its arguments."""
@@ -125,8 +150,8 @@ class Ledger:
     def arrived(self, pending: Pending, node: int, *, failed: bool) -> None:
         """The result, sent at `node`, has arrived."""
         links = 0 if _is_loopback(pending.session) else 1
-        self._before.append([(node, links)])
-        arrival = len(self._before) - 1
+        # A number in a message that was under way before the block began means nothing here.
+        arrival = self._add([(node if node < len(self._before) else 0, links)])
         if pending.arrival is None:
             pending.arrival = []
         call = self._calls.get(id(pending.arrival))
@@ -138,18 +163,23 @@ class Ledger:
 
     def passed_on(self, pending: Pending) -> int:
         """A promise has settled that another session waits for."""
-        return pending.arrival[0] if pending.arrival else 0
+        return int(max(self._arrivals(pending.arrival), default=0))
 
     def awaited(self, pending: Pending) -> None:
         """The running task goes on after that result."""
-        if pending.arrival:
-            self.here().join(pending.arrival[0])
+        arrivals = self._arrivals(pending.arrival)
+        if arrivals:
+            self.here().join(*arrivals)
 
-    def resumed(self, node: int, pendings: list[Pending]) -> None:
-        """What the running code does next comes after a node, and after those results."""
-        arrivals = {pending.arrival[0] for pending in pendings if pending.arrival}
-        after = self.node([(earlier, 0) for earlier in {node, *arrivals}])
-        _moment.set(Moment(self, after, _current_task()))
+    def after(self, node: int, pendings: list[Pending]) -> int:
+        """Give a node that comes after another one, and after those results."""
+        arrivals = self._arrivals(*[pending.arrival for pending in pendings])
+        return self.node([(earlier, 0) for earlier in {self._own(node), *arrivals}])
+
+    def resumed(self, node: int, pendings: list[Pending], other: int = 0) -> None:
+        """What the running code does next comes after one or two nodes, and those results."""
+        both = self.node([(earlier, 0) for earlier in {self._own(node), self._own(other)}])
+        _moment.set(Moment(self, self.after(both, pendings), _current_task()))
 
     # What the callee does.
 
@@ -167,18 +197,18 @@ class Ledger:
 
     def reply(self, answer: Answer) -> int:
         """A call is answered now. Gives its node, which travels with the result."""
-        if answer.trace is None:
+        if answer.trace is None or answer.trace.ledger is not self:
             node = self._start(answer)
         else:
             reached = answer.trace.reach()
-            node = self.node([(n, 0) for n in {reached, *answer.causes}])
+            node = self.node([(n, 0) for n in {reached, *map(self._own, answer.causes)}])
         answer.settled_at = node
-        return node
+        return int(node)
 
     def _start(self, answer: Answer) -> int:
-        before = [(node, 0) for node in set(answer.causes)]
+        before = [(node, 0) for node in set(map(self._own, answer.causes))]
         origin = answer.origin or answer
-        if origin.moment is not None:
+        if origin.moment in self._lane_of:
             links = 0 if origin.session is None or _is_loopback(origin.session) else 1
             before.append((origin.moment, links))
         return self.node(before or [(0, 0)])
@@ -217,11 +247,11 @@ class Ledger:
         self, node: int, before: list[tuple[int, int]]
     ) -> list[tuple[int, int]]:
         made_on = self._also.get(self._call_of.get(node, -1), ())
-        failed = [arrival[0] for arrival in made_on if arrival and arrival[0] in self._failed]
+        failed = [arrival for arrival in self._arrivals(*made_on) if arrival in self._failed]
         if failed:
             return [(node, 0) for node in failed]
         behind = [(self._behind[node], 0)] if node in self._behind else []
-        also = [(arrival[0], 0) for arrival in self._also.get(node, ()) if arrival]
+        also = [(arrival, 0) for arrival in self._arrivals(*self._also.get(node, ()))]
         return [*before, *behind, *also]
 
 

@@ -9,9 +9,8 @@ front and keeps them so, and here they are read. Fields that many have:
     size      of the message, in bytes
     number    tells one stub, target or context of the recording from the others
 
-A kind that is not in the table, of a later version, is read as `Other`: it may mean something to
-that version alone, and all others are what they were. The fields of a kind never change without a
-new version of the file; `reading.py` reads tuples as classes, and refuses what does not fit.
+A kind not in the table, of a later version, is read as `Other`. The fields of a kind never change
+without a new version of the file; `reading.py` reads tuples, and refuses what does not fit.
 """
 
 from __future__ import annotations
@@ -95,7 +94,8 @@ class HeldCallSent(NamedTuple):
 
     Attributes:
         number: as of `CallHeld`.
-        after: the calls whose results it waited for.
+        after: the calls whose results it waited for, and
+        behind: the number of the held call that left before, whose results it waited for too.
     """
 
     at: float
@@ -103,6 +103,7 @@ class HeldCallSent(NamedTuple):
     session: str
     id: int
     after: tuple[Call, ...]
+    behind: int = 0
 
 
 class CallStarted(NamedTuple):
@@ -491,10 +492,8 @@ KINDS: dict[str, Any] = {
 }
 """The class of each kind. A new kind needs a line here, and nothing else to be kept and saved."""
 
-MESSAGES = frozenset(
-    {
-        CallSent, MapSent, CallReturned, CallRaised, CallCancelled, PromiseResolved,
-        PromiseRejected, Released, ExportBroken, ChunkSent, StreamOpened, StreamUnread,
-    }
-)  # fmt: skip
+MESSAGES = frozenset({
+    CallSent, MapSent, CallReturned, CallRaised, CallCancelled, PromiseResolved, PromiseRejected,
+    Released, ExportBroken, ChunkSent, StreamOpened, StreamUnread,
+})  # fmt: skip
 """The events that are messages: each is one frame, sent by the end that is its `session`."""

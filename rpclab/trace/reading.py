@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from math import isfinite
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -29,6 +30,9 @@ Event = (
 )  # fmt: skip
 
 Fits = Callable[[Any], bool]
+
+EXACT = 1 << 53
+"""Integers from here on a JavaScript reader would round; a recording writes them as text."""
 
 _COUNTS = frozenset(
     {"size", "messages", "left", "steps", "window", "in_flight", "buffered", "version"}
@@ -52,7 +56,7 @@ def what_is_wrong(raw: ev.Raw) -> str:
         raw: its time, its kind, and its fields.
     """
     at, kind, *given = raw
-    if type(at) not in (int, float):
+    if type(at) not in (int, float) or not abs(at) < EXACT:
         return f"its time is {_shown(at)}, and no number"
     if type(kind) is not str:
         return f"its kind is {_shown(kind)}, and no text"
@@ -95,6 +99,8 @@ def _fits(annotation: Any) -> Fits:
     """Whether a value, as JSON gave it with tuples for lists, is of a type."""
     parts = get_args(annotation)
     if get_origin(annotation) is not tuple:
+        if annotation in (int, float):
+            return lambda value: type(value) is annotation and _is_exact(value)
         if not parts:
             return lambda value: type(value) is annotation
         checks = [_fits(part) for part in parts]
@@ -110,8 +116,15 @@ def _fits(annotation: Any) -> Fits:
     )
 
 
+def _is_exact(value: float) -> bool:
+    """Whether a number is one that a recording writes: others it writes down as text."""
+    if type(value) is float:
+        return isfinite(value)
+    return abs(value) < EXACT
+
+
 def _is_count(value: Any) -> bool:
-    return type(value) is int and value >= 0
+    return type(value) is int and 0 <= value < EXACT
 
 
 def _is_label(value: Any) -> bool:

@@ -18,11 +18,10 @@ from typing import Any, overload
 from rpclab.core.events import IDENTIFIED, brief
 from rpclab.errors import RecordingError
 from rpclab.trace.events import Raw
-from rpclab.trace.reading import Event, read, what_is_wrong
+from rpclab.trace.reading import EXACT, Event, read, what_is_wrong
 
 LIMIT = 30_000  # events that a recording keeps
 VERSION = 1  # of the file; a reader refuses newer ones
-_EXACT = 1 << 53  # beyond it a JavaScript reader would round
 _HEADER = "rpclab recording"
 _CLOCKS = ("real", "virtual")
 _ENDS = {"disposed", "forgotten", "context ended"}
@@ -269,7 +268,7 @@ def _read_header(path: Any, header: Any) -> tuple[int, bool]:
             filename=str(path),
         )
     dropped, clock = header.get("dropped", 0), header.get("clock", "real")
-    if type(dropped) is not int or dropped < 0:
+    if type(dropped) is not int or not 0 <= dropped < EXACT:
         raise _damaged(path, 1, '"dropped" is not how many events were dropped')
     if clock not in _CLOCKS:
         raise _damaged(path, 1, f'"clock" is none of {", ".join(_CLOCKS)}')
@@ -309,7 +308,7 @@ def _jsonable(value: Any) -> Any:
     if type(value) is tuple:
         return [_jsonable(item) for item in value]
     exact = type(value) is not float or value - value == 0
-    small = type(value) is not int or abs(value) < _EXACT
+    small = type(value) is not int or abs(value) < EXACT
     return value if exact and small else [brief(value)]
 
 

@@ -243,16 +243,19 @@ class Replay:
 
     def _left(self, event: ev.Left) -> None:
         end = self.end(event.session)
-        for _ in range(event.messages):
-            end.wire.append(end.outbox.popleft() if end.outbox else None)
+        for _ in range(min(event.messages, len(end.outbox))):
+            end.wire.append(end.outbox.popleft())
 
     def _arrived(self, event: ev.Arrived) -> None:
         end = self.end(event.session)
         wire = self.end(opposite(event.session)).wire
-        # Where the recording began later, the oldest messages are not in it.
-        for position in range(event.messages):
-            known = len(wire) >= event.messages - position
-            message = wire.popleft() if known else None
+        known = min(event.messages, len(wire))
+        if known < event.messages:
+            # Where the recording began later, the oldest messages are not in it: one stands for
+            # all of these, for they are applied before the others.
+            end.inbox.append(None)
+        for _ in range(known):
+            message = wire.popleft()
             end.inbox.append(message)
             if message is not None and message.arrived is None:
                 message.arrived, message.arrived_at = event.at, self.moment

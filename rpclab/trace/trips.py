@@ -10,6 +10,7 @@ reads a stream: what is waited for chunks is not counted here.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -48,7 +49,11 @@ class _Graph:
         self.failed: set[int] = set()
         self._before: list[list[tuple[int, int]]] = [[]]
         self._depths = [0]
-        self._awaited: dict[int, int] = {}  # without pipelining, where nothing can change it
+        self._awaited = [0]  # the depths without pipelining, as far as results are there
+        # The nodes for which that may change yet, each with those that come after it.
+        self._open: dict[int, set[int]] = {}
+        self._lacking: dict[int, list[int]] = {}  # by the call whose result they come after
+        self._goes_round = False
         self._made_with: dict[int, list[int]] = {}
         self._behind: dict[int, int] = {}
         self._results: dict[int, CallState] = {}
@@ -57,9 +62,7 @@ class _Graph:
         """Give the node that comes after others, each with the links crossed from there."""
         if len(before) == 1 and before[0][1] == 0:
             return before[0][0]
-        self._before.append([*before])
-        self._depths.append(max(self._depths[node] + links for node, links in before))
-        return len(self._before) - 1
+        return self._reckon(self._add([*before]), [])
 
     def made(self, node: int, calls: list[CallState], behind: int | None) -> int:
         """Give the node of a call.
@@ -71,21 +74,25 @@ class _Graph:
         """
         if not calls and behind is None:
             return node
-        self._before.append([(node, 0)])
-        self._depths.append(self._depths[node])
-        made = len(self._before) - 1
+        made = self._add([(node, 0)])
         self._made_with[made] = [other.number for other in calls]
         if behind is not None:
             self._behind[made] = behind
-        return made
+        return self._reckon(made, self._made_with[made])
 
     def arrived(self, call: CallState, node: int, *, failed: bool) -> None:
         """The result of a call is sent at `node`."""
         if failed:
             self.failed.add(call.number)
-        arrival = self.arrivals[call.number] = self.after((node, _links(call)))
-        if arrival != node and (call.on is not None or call.using):
-            self._results[arrival] = call
+        links, promises = _links(call), _promises(call)
+        arrival = node
+        if links:
+            arrival = self._add([(node, links)])
+            if promises:
+                self._results[arrival] = call
+            self._reckon(arrival, [other.number for other in promises])
+        self.arrivals[call.number] = arrival
+        self._reckon_anew(self._lacking.pop(call.number, []))
 
     def depth(self, node: int) -> int:
         """The depth of a node, as it happened."""
@@ -93,25 +100,43 @@ class _Graph:
 
     def awaited_depth(self, node: int) -> int:
         """The depth of a node, had each promise been awaited before its use."""
-        known = self._awaited
-        found: dict[int, int] = {}  # what may change, for a result is not there yet
-        opened: set[int] = set()
-        stack = [node]
-        while stack:
-            top = stack[-1]
-            if top in known or top in found:
-                stack.pop()
+        return self._awaited[node]
+
+    def _add(self, before: list[tuple[int, int]]) -> int:
+        self._before.append(before)
+        self._depths.append(max(self._depths[node] + links for node, links in before))
+        return len(self._before) - 1
+
+    def _reckon(self, node: int, calls: list[int]) -> int:
+        """Find how deep a new node is without pipelining; the results of calls may change that."""
+        self._awaited.append(0)
+        self._open[node] = set()
+        for number in calls:
+            if number not in self.arrivals:
+                self._lacking.setdefault(number, []).append(node)
+        self._reckon_anew([node])
+        return node
+
+    def _reckon_anew(self, nodes: list[int]) -> None:
+        """What these come after has changed; what changes by that follows."""
+        changed = deque(nodes)
+        while changed and not self._goes_round:
+            node = changed.popleft()
+            if node not in self._open:
                 continue
-            before, final = self._without_pipelining(top)
-            missing = [n for n, _ in before if n not in known and n not in found]
-            if missing and top not in opened:
-                opened.add(top)
-                stack += missing
-                continue
-            depths = [(known[n] if n in known else found.get(n, 0)) + links for n, links in before]
-            final = final and all(n in known for n, _ in before)
-            (known if final else found)[top] = max(depths, default=0)
-        return known[node] if node in known else found[node]
+            before, final = self._without_pipelining(node)
+            for earlier, _ in before:
+                if earlier in self._open:
+                    self._open[earlier].add(node)
+                    final = False
+            depth = max((self._awaited[earlier] + links for earlier, links in before), default=0)
+            # Only a damaged recording has a call that comes after its own result.
+            self._goes_round = depth > len(self._before)
+            if final:
+                changed += self._open.pop(node)
+            elif depth != self._awaited[node]:
+                changed += self._open[node]
+            self._awaited[node] = depth
 
     def _without_pipelining(self, node: int) -> tuple[list[tuple[int, int]], bool]:
         """What a node would come after, and whether that is for certain."""
@@ -144,6 +169,7 @@ class TripCounter:
         self._made: dict[int, int] = {}
         self._replies: dict[int, int] = {}
         self._held: dict[int, int] = {}
+        self._left: dict[int, int] = {}  # by a call held back, after what all up to it waited for
         # By what calls are made on, the last that came with a promise; those behind it wait too.
         self._lanes: dict[tuple[str, int], int] = {}
         self._ahead: dict[int, int] = {}
@@ -195,9 +221,10 @@ class TripCounter:
         call = self._replay.call_of((event.session, event.id))
         held = self._held.pop(event.number, None)
         if call is not None and held is not None:
-            waited = [self._replay.call_of(key) for key in event.after]
-            arrivals = self._arrivals(waited)
-            self._made[call.number] = self._graph.after((held, 0), *arrivals)
+            arrivals = self._arrivals([self._replay.call_of(key) for key in event.after])
+            ahead = self._left.pop(event.behind, _BEGIN)
+            waited = self._left[event.number] = self._graph.after((ahead, 0), *arrivals)
+            self._made[call.number] = self._graph.after((held, 0), (waited, 0))
 
     def _actor(self, call: CallState | None, *, late: bool = False) -> int:
         """How far the method of a call has come; or the program outside, where there is none.

@@ -107,3 +107,43 @@ async def test_a_program_takes_the_same_time_on_each_of_twenty_runs():
             _, seconds = await traced(sandbox, next(reversed(PROGRAMS)))
             taken.add((seconds, sandbox.time()))
     assert len(taken) == 1
+
+
+async def use(env, promise):
+    return await env.A.add(promise, 1)
+
+
+async def chain(env, promise):
+    node = await env.B.root()
+    return await rpclab.gather(node.add(promise), node.depth())
+
+
+async def wait(_, promise):
+    return await rpclab.gather(promise)
+
+
+@pytest.mark.parametrize("pipelining", [True, False], ids=["pipelined", "not pipelined"])
+@pytest.mark.parametrize("settled", [True, False], ids=["settled", "under way"])
+@pytest.mark.parametrize("later", [use, chain, wait])
+async def test_a_promise_of_one_block_can_be_used_in_the_next(later, settled, pipelining):
+    async with far_apart(pipelining=pipelining) as sandbox:
+        with sandbox.trace() as first:
+            for _ in range(5):
+                await sandbox.env.B.add(1, 2)
+            promise = sandbox.env.A.relay_far(1, 2)
+            if settled:
+                await promise
+        before, counted = sandbox.time(), (first.round_trips, first.saved)
+        with sandbox.trace() as second:
+            await later(sandbox.env, promise)
+        assert 0 <= second.round_trips <= sandbox.time() - before
+        assert (first.round_trips, first.saved) == counted
+        assert second.saved >= 0
+
+
+async def test_a_promise_of_a_block_can_be_gathered_after_it():
+    async with far_apart() as sandbox:
+        with sandbox.trace():
+            promise = sandbox.env.A.add(1, 2)
+            await promise
+        assert await rpclab.gather(promise, sandbox.env.A.add(3, 4)) == [3, 7]

@@ -1,6 +1,7 @@
 """Sandbox(pipelining=False): a call on or with a promise waits, and every other rule holds."""
 
 import asyncio
+import gc
 
 import pytest
 from worlds.player import run
@@ -8,6 +9,8 @@ from worlds.programs import write
 
 import rpclab
 from rpclab import RpcTarget
+from rpclab.core.imports import Pending
+from rpclab.trace import events as ev
 
 SOURCE = """
 import asyncio
@@ -166,3 +169,24 @@ async def test_V21_a_call_that_is_held_back_takes_the_bytes_there_were_when_it_w
     call = sandbox.env.A.log().note(data)
     data[:] = b"later"
     assert await call == [b"then"]
+
+
+async def test_a_call_behind_others_that_wait_is_recorded_with_what_it_waits_for_alone(sandbox):
+    log = await sandbox.env.A.log()
+    values = [sandbox.env.B.same(number) for number in range(20)]
+    await rpclab.gather(*[log.note(value) for value in values])
+    sent = [event for event in sandbox.recording if type(event) is ev.HeldCallSent]
+    assert [len(event.after) for event in sent] == [1] * 20
+    assert [event.behind for event in sent] == [0, *[event.number for event in sent[:-1]]]
+
+
+async def test_calls_that_always_wait_behind_others_keep_nothing_of_those_that_left(sandbox):
+    kept = []
+    log = await sandbox.env.A.log()
+    for _ in range(60):
+        call = log.note(sandbox.env.A.slowly("x"))
+        await sandbox.sleep(1)
+        gc.collect()
+        kept.append(sum(isinstance(each, Pending) for each in gc.get_objects()))
+    await call
+    assert kept[59] == kept[20]

@@ -267,6 +267,20 @@ async def behind_an_argument_that_is_not_there(env):
     await env.A.relay(5, 6)
 
 
+async def behind_arguments_of_several_depths(env):
+    node = await env.A.root()
+    later = env.B.root().next().depth()
+    await rpclab.gather(node.add(later), node.add(env.B.add(1, 2)), node.depth())
+
+
+async def behind_an_argument_that_fails(env):
+    node = await env.A.root()
+    failing, behind = node.add(env.B.fail_later()), node.depth()
+    with pytest.raises(ValueError, match="no"):
+        await failing
+    await behind
+
+
 async def forwarded_stub(env):
     await env.A.node_of_next().next().depth()
 
@@ -406,6 +420,8 @@ PROGRAMS = {
     call_behind_a_promised_argument: (3, 0),
     behind_an_argument_that_is_there: (1, 1),
     behind_an_argument_that_is_not_there: (3, 1),
+    behind_arguments_of_several_depths: (3, 2),
+    behind_an_argument_that_fails: (4, 0),
     forwarded_stub: (2, 4),
     forwarded_stub_that_was_awaited: (3, 3),
     forwarded_stub_of_a_method_that_waited: (3, 4),

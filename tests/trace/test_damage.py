@@ -14,6 +14,7 @@ from rpclab.trace.feed import Feed
 from rpclab.trace.recording import Recording
 
 ODD = [None, 0, 1, -1, 7, 1.5, "x", "", "a→b", "a↩a", [], ["a→b", 1], [["a→b", 1]], True, {}]
+ODD += [10**9, 10**30, 10**400, float("inf"), -float("inf")]
 
 
 async def record(path):
@@ -72,7 +73,12 @@ def damaged(lines, seed):
     fault = dice.choice([lose, repeat, swap, shorten, spoil, exchange])
     for _ in range(dice.randint(1, 3)):
         fault(dice, events)
-    return "\n".join(map(json.dumps, [header, *events])), fault not in (shorten, spoil)
+    return written([header, *events]), fault not in (shorten, spoil)
+
+
+def written(events):
+    """The lines of a file; a number that is too large for a float is read as infinity."""
+    return "\n".join(map(json.dumps, events)).replace("Infinity", "1e999")
 
 
 @pytest.mark.parametrize("seed", range(48))
@@ -86,7 +92,40 @@ def test_a_damaged_recording_is_refused_in_words_or_can_be_looked_at(lines, seed
         assert not well_formed
         assert error.line > 1  # noqa: PT017 - it may be refused, and need not
         return
+    look_at(recording)
+
+
+def look_at(recording):
     views.view(recording).html()
     feed = Feed()
     feed.take(recording)
     assert feed.news()
+
+
+@pytest.mark.parametrize("kind", ["left", "arrived", "applied"])
+@pytest.mark.parametrize("count", [10**9, 2**53 - 1])
+def test_a_count_of_messages_that_there_never_were_costs_nothing(lines, kind, count, tmp_path):
+    header, *events = map(json.loads, lines)
+    for event in events:
+        if event[1] == kind:
+            event[3] = count
+    path = tmp_path / "damaged.jsonl"
+    path.write_text(written([header, *events]), "utf-8")
+    look_at(Recording.load(path))
+
+
+@pytest.mark.parametrize(
+    "number",
+    [2**53, 10**30, 10**400, float("inf"), -float("inf")],
+    ids=["2**53", "10**30", "10**400", "infinity", "-infinity"],
+)
+@pytest.mark.parametrize("field", ["time", "count"])
+def test_a_number_that_no_recording_has_is_refused(lines, number, field, tmp_path):
+    header, *events = map(json.loads, lines)
+    event = next(event for event in events if event[1] == "left")
+    event[0 if field == "time" else 3] = number
+    path = tmp_path / "damaged.jsonl"
+    path.write_text(written([header, *events]), "utf-8")
+    with pytest.raises(rpclab.RecordingError, match=r"and no number|and not a number") as refused:
+        Recording.load(path)
+    assert refused.value.line == events.index(event) + 2
