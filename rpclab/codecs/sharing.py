@@ -10,7 +10,6 @@ import array
 import gc
 import sys
 from collections.abc import Iterable
-from itertools import compress
 from typing import Any
 
 import msgpack
@@ -18,6 +17,7 @@ import msgpack
 from rpclab.codecs.records import RECORDS
 from rpclab.codecs.refusals import too_deep, unsendable
 from rpclab.core.containers import CONTAINER_TYPES
+from rpclab.core.messages import SCALARS
 
 # msgpack packs these two without asking; as values of a user they are refused.
 FORBIDDEN: frozenset[type] = frozenset({msgpack.ExtType, msgpack.Timestamp})
@@ -38,24 +38,29 @@ def keeps_identity(kind: type) -> bool:
     return issubclass(kind, BaseException) or is_ndarray(kind)
 
 
-class _Watched(dict[type, bool]):
-    """Which types `is_shared` must look at; a type is judged when it is first met."""
-
-    def __missing__(self, kind: type) -> bool:
-        watched = kind in CONTAINER_TYPES or keeps_identity(kind)
-        # A user's class is judged anew each time: to remember it would keep it alive.
-        if not kind.__flags__ & _HEAP_TYPE:
-            self[kind] = watched
-        return watched
+_watched: set[type] = {*CONTAINER_TYPES, *FORBIDDEN, memoryview, array.array}
+_judged: set[type] = {*_watched, *SCALARS}
+"""The types that were judged, and those of them that `is_shared` must look at."""
 
 
-_WATCHED = _Watched.fromkeys(CONTAINER_TYPES | FORBIDDEN | {memoryview, array.array}, True)
+def _judge(kinds: set[type]) -> set[type]:
+    """Which of these types must be looked at, though they were not met before."""
+    found = {kind for kind in kinds if keeps_identity(kind)}
+    # A user's class is judged anew each time: to remember it would keep it alive.
+    known = {kind for kind in kinds if not kind.__flags__ & _HEAP_TYPE}
+    _judged.update(known)
+    _watched.update(known & found)
+    return found
 
 
 def ignore(kinds: Iterable[type]) -> None:
     """Let `is_shared` know types that it need not look at."""
-    for kind in kinds:
-        _WATCHED.setdefault(kind, False)
+    _judged.update(kinds)
+
+
+_ONE_OWNER = max(map(sys.getrefcount, [[]])) + 1  # the count with an owner, and a list of all
+if not getattr(sys, "_is_gil_enabled", lambda: True)():
+    _ONE_OWNER = 0  # the count is no exact one there
 
 
 def is_shared(values: list[Any], nesting: int) -> bool:
@@ -70,27 +75,35 @@ def is_shared(values: list[Any], nesting: int) -> bool:
     Raises:
         DataCloneError: they nest deeper, or hold a value that only looks like one of ours.
     """
-    watched = _WATCHED.__getitem__
-    level = [value for value in values if watched(type(value))]
     seen: set[int] = set()
     depth = 0
-    while level:
-        kinds = set(map(type, level))
-        plain = kinds <= CONTAINER_TYPES
-        if not plain and _needs_numbers(kinds, level):
+    inside = values
+    while True:
+        kinds = {*map(type, inside)}
+        watched = kinds & _watched
+        if not kinds <= _judged:
+            watched |= _judge(kinds - _judged)
+        if not watched:
+            return False
+        level = inside
+        if len(watched) < len(kinds):
+            level = [value for value in inside if type(value) in watched]
+        plain = watched <= CONTAINER_TYPES
+        if not plain and _needs_numbers(watched, level):
             return True
-        count = len(seen) + len(level)
-        seen.update(map(id, level))
-        if len(seen) != count:
-            return True
+        # What stands twice has two owners, beside the lists here, and is noted at both places. Only
+        # at the top the list is the owner, which may be another's.
+        if not depth or max(map(sys.getrefcount, level)) > _ONE_OWNER + (level is not inside):
+            count = len(seen) + len(level)
+            seen.update(map(id, level))
+            if len(seen) != count:
+                return True
         depth += 1
         if depth > nesting:
             raise too_deep(nesting)
         if not plain:
             level = [value for value in level if type(value) in CONTAINER_TYPES]
         inside = gc.get_referents(*level)
-        level = list(compress(inside, map(watched, map(type, inside))))
-    return False
 
 
 def _needs_numbers(kinds: set[type], level: list[Any]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import collections
+from random import Random
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from support.world import failure
 
 import rpclab
 from rpclab.codecs.graphs import FROZENSET, TUPLE, Node, unflatten
+from rpclab.codecs.sharing import is_shared
 
 
 def cyclic_list():
@@ -254,3 +256,47 @@ def test_V9_a_cycle_of_what_cannot_hold_itself_is_no_value():
     nodes = [[TUPLE, [Node(1)]], [FROZENSET, [Node(0)]]]
     with pytest.raises(ValueError, match="a value that cannot be made holds itself"):
         unflatten(nodes)
+
+
+def grown(random, depth, spare):
+    """A random value; what stands in `spare` may be used again."""
+    if spare and random.random() < 0.1:
+        return random.choice(spare)
+    if depth == 0 or random.random() < 0.4:
+        return random.choice([1, 2.5, "x", None, b"y", True])
+    parts = [grown(random, depth - 1, spare) for _ in range(random.randint(0, 4))]
+    value = random.choice([list, lambda items: dict(enumerate(items)), lambda _: ([], *parts)])(
+        parts
+    )
+    if random.random() < 0.15:
+        spare.append(value)
+    return value
+
+
+def stands_twice(values):
+    """Whether a container stands twice in `values`; the obvious way."""
+    seen, left = set(), list(values)
+    while left:
+        value = left.pop()
+        if type(value) in (list, dict, tuple):
+            if id(value) in seen:
+                return True
+            seen.add(id(value))
+            left += value.values() if type(value) is dict else value
+    return False
+
+
+@pytest.mark.parametrize("held_elsewhere", [False, True])
+def test_V9_what_stands_twice_is_found_whoever_else_holds_it(held_elsewhere):
+    found = []
+    for seed in range(3000):
+        random, spare = Random(seed), []  # noqa: S311 - to grow values
+        values = [grown(random, 4, spare) for _ in range(random.randint(1, 3))]
+        lists = [value for value in values if type(value) is list]
+        if lists and seed % 7 == 0:
+            lists[0].append(random.choice(lists))
+        if not held_elsewhere:
+            del spare, lists
+        found.append(is_shared(values, 100))
+        assert found[-1] == stands_twice(values), seed
+    assert 300 < sum(found) < 2700
