@@ -45,7 +45,8 @@ _judged: set[type] = {*_watched, *SCALARS}
 
 def _judge(kinds: set[type]) -> set[type]:
     """Which of these types must be looked at, though they were not met before."""
-    found = {kind for kind in kinds if keeps_identity(kind)}
+    # Containers may have been added to since: a module of its own knows some.
+    found = {kind for kind in kinds if kind in CONTAINER_TYPES or keeps_identity(kind)}
     # A user's class is judged anew each time: to remember it would keep it alive.
     known = {kind for kind in kinds if not kind.__flags__ & _HEAP_TYPE}
     _judged.update(known)
