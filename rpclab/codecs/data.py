@@ -24,11 +24,6 @@ _WHY = "a reference ends with its session: store the data that is needed to make
 class _Nothing:
     """Stands where a session would number references: there are none."""
 
-    is_result = False
-    references = False
-    handles = None
-    promised = None
-
     def refer(self, value: Any) -> Reference | None:
         """Refuse what passes by reference; None says that the value is none of that."""
         if is_target(value) or hasattr(type(value), "__rpc_refer__"):
@@ -38,12 +33,12 @@ class _Nothing:
     def take(self, kind: int, number: int) -> NoReturn:
         raise RpcError(f"stored data holds a reference ({kind}, {number}), which cannot be")
 
-    def unreadable(self, why: Exception) -> NoReturn:
+    def cannot_read(self, why: Exception) -> NoReturn:
         raise why
 
 
 _nothing = _Nothing()
-_place: Any = SimpleNamespace(outgoing=_nothing, incoming=_nothing, limits=DEFAULT_LIMITS)
+_place: Any = SimpleNamespace(arrival=lambda: _nothing, limits=DEFAULT_LIMITS)
 _codec = MsgpackCodec(_place)
 
 
@@ -54,7 +49,7 @@ def pack(value: Any) -> bytes:
         DataCloneError: something in it is no plain data; the error says what, and where.
     """
     try:
-        return _codec.encode_part(value, _nothing)
+        return _codec.encode_value(value, _nothing)
     except DataCloneError as error:
         # The codec knows results of calls; here it is a value that is stored.
         error.path = error.path.replace("result", "value", 1)
@@ -64,4 +59,4 @@ def pack(value: Any) -> bytes:
 
 def unpack(data: bytes) -> Any:
     """Make the value anew from what `pack` gave."""
-    return _codec.decode(data)
+    return _codec.decode_value(data)

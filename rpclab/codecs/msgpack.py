@@ -6,7 +6,7 @@ Floor: codecs. One for each end of a session. Dialect: `MSGPACK`.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgpack
 from msgpack import unpackb
@@ -18,6 +18,7 @@ from rpclab.codecs.records import RECORDS, Record, named
 from rpclab.codecs.refusals import too_deep, unsendable
 from rpclab.codecs.sharing import is_ndarray, is_shared
 from rpclab.codecs.values import (
+    BESIDE,
     DECODERS,
     ENCODERS,
     EXCEPTION,
@@ -31,17 +32,29 @@ from rpclab.codecs.values import (
     UUID,
     encode_ndarray,
 )
-from rpclab.core.containers import DICT_TYPES
+from rpclab.core.containers import DICT_TYPES, replaced
 from rpclab.core.dialects import MSGPACK
-from rpclab.core.messages import CALL, KEYWORDS, REJECT, RESOLVE, SCALARS, STREAM, Message
-from rpclab.core.promised import Unreadable
-from rpclab.core.references import WRITABLE, Here
+from rpclab.core.events import failure
+from rpclab.core.messages import (
+    CALL,
+    KEYWORDS,
+    LARGE,
+    RESOLVE,
+    SCALARS,
+    STREAM,
+    Frame,
+    Message,
+    size_of,
+)
+from rpclab.core.references import WRITABLE, Reference
 from rpclab.core.targets import Exposed
 from rpclab.errors import DataCloneError, MessageTooLargeError, RemoteProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rpclab.core.arrival import Arrival
+    from rpclab.core.payload import Payload
     from rpclab.core.session import Session
 
 ExtType = msgpack.ExtType
@@ -52,7 +65,7 @@ class MsgpackCodec:
     """Packs and unpacks the messages of one end of a session.
 
     Args:
-        session: whose `outgoing` and `incoming` number what passes by reference.
+        session: whose tables number what passes by reference.
 
     Attributes:
         pack: C's own way to bytes; enough where the user gave scalars only.
@@ -62,13 +75,15 @@ class MsgpackCodec:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._limits = session.limits
         self._packers = [self._new_packer()]
         self._level = 0
-        self._recording: Any = None
-        self._undo: list[Callable[[], None]] = []
+        self._references: Any = None
+        self._payload: Payload | None = None
+        self._new_payload: Callable[[], Payload] = _no_payload
+        self._arrival: Arrival | None = None
+        self._beside: list[bytes] = []
+        self._apart: dict[int, tuple[Any, Any, Callable[[], None] | None]] = {}
         self._depth = 0
-        self._unfinished = False
         self.pack = self._packers[0].pack
         self._take = self._extension
         self._unpacking: dict[str, Any] = {
@@ -84,68 +99,88 @@ class MsgpackCodec:
 
     # Out.
 
-    def encode(self, message: Message, values: list[Any]) -> bytes:
+    def encode(
+        self, message: Message, values: list[Any], payload: Callable[[], Payload]
+    ) -> tuple[Frame, Payload | None]:
         """Pack a message.
 
         Args:
-            message: the message; it may be changed.
+            message: the message.
             values: what of it the user gave.
+            payload: makes the payload; called once a value is met that passes by reference.
+
+        Returns:
+            The frame, and the payload if there is one. If it raises, the payload was discarded.
 
         Raises:
             DataCloneError: something in it cannot be sent; the error says what, and where.
             MessageTooLargeError: it is over the limit.
             Exception: whatever the values' own code raises.
         """
-        for value in values:
-            if type(value) not in SCALARS and not isinstance(value, Exposed):
-                return self._encode_containers(message, values)
+        self._new_payload, self._payload = payload, None
+        frame: Frame
         try:
-            frame: bytes = self.pack(message)
+            written, large = message, []
+            for value in values:
+                if type(value) not in SCALARS and not isinstance(value, Exposed):
+                    large = []
+                    if is_shared(values, self._session.limits.nesting, large):
+                        written, large = self._numbered(message), []
+                    break
+                if type(value) is bytes and len(value) >= LARGE:
+                    large.append(value)
+            if large:
+                written = self._with_large_beside(written, large)
+            frame = self.pack(written)
+            size = len(frame)
+            if self._beside:
+                frame, self._beside = [frame, *self._beside], []
+                size = size_of(frame)
+            self._check_size(message, size)
         except BaseException as error:
+            # The payload also disposes the targets that packing did not come to.
+            (self._payload or payload()).discard(values)
             raise self._failure(error, message) from None
-        if len(frame) > self._limits.message_bytes:
-            raise self._too_large(message, len(frame))
-        if self._undo:
-            self._undo = []
-        return frame
+        if self._apart and (self._payload is None or self._payload.complete):
+            self._apart = {}
+        return frame, self._payload
 
-    def _encode_containers(self, message: Message, values: list[Any]) -> bytes:
-        written = message
-        try:
-            if is_shared(values, self._limits.nesting):
-                written = self._numbered(message)
-            frame: bytes = self.pack(written)
-        except BaseException as error:
-            raise self._failure(error, message) from None
-        if len(frame) > self._limits.message_bytes:
-            raise self._too_large(message, len(frame))
-        if self._undo:
-            self._undo = []
-        return frame
+    def _with_large_beside(self, message: Message, large: list[bytes]) -> Message:
+        """The same message, with the large bytes in its values beside the frame."""
+        self._beside = large
+        places = {
+            id(data): ExtType(BESIDE, number.to_bytes(4, "big"))
+            for number, data in enumerate(large)
+        }
+        return [replaced(part, places) for part in message]
 
     def _numbered(self, message: Message) -> Message:
         """The same message, with the containers of its values numbered."""
         if message[0] in (CALL, STREAM):
             options = dict(message[5]) if len(message) > 5 else {}
             both = [message[4], options.pop(KEYWORDS, None)]
-            joint = flatten(both, self._limits.nesting, depth=-1)
+            joint = flatten(both, self._session.limits.nesting, depth=-1)
             return [*message[:4], ExtType(JOINT, self._nested(joint)), options]
         if message[0] == RESOLVE:
             return [*message[:2], self._graph(message[2]), *message[3:]]
         return message
 
     def _graph(self, value: Any) -> Any:
-        return ExtType(GRAPH, self._nested(flatten(value, self._limits.nesting)))
+        return ExtType(GRAPH, self._nested(flatten(value, self._session.limits.nesting)))
 
-    def encode_part(self, value: Any, recording: Any) -> bytes:
-        """Pack a part of a program, in which `recording` gives the references."""
-        self._recording = recording
+    def encode_part(self, value: Any, references: Any) -> Any:
+        """Pack a part of a program, in which `references` gives the references."""
+        return ExtType(INLINE, self.encode_value(value, references))
+
+    def encode_value(self, value: Any, references: Any) -> bytes:
+        """Pack a value by itself, in which `references` gives the references."""
+        self._references = references
         try:
             return self._value(value)
         except BaseException as error:
             raise self._failure(error, [RESOLVE, 0, value]) from None
         finally:
-            self._recording = None
+            self._references = None
 
     def _nested(self, value: Any) -> bytes:
         """Pack a part of the message that is being packed."""
@@ -160,7 +195,7 @@ class MsgpackCodec:
 
     def _value(self, value: Any) -> bytes:
         """Pack a value that the check of the whole message has not seen."""
-        if type(value) not in SCALARS and is_shared([value], self._limits.nesting):
+        if type(value) not in SCALARS and is_shared([value], self._session.limits.nesting, []):
             value = self._graph(value)
         return self._nested(value)
 
@@ -179,23 +214,27 @@ class MsgpackCodec:
         record = RECORDS.get(kind)
         if record is not None:
             return self._record(value, record)
-        try:
-            refer = self._recording or self._session.outgoing
-            reference = refer.refer(value)
-        except Here as here:
-            return self._here(here.value)
+        references = self._references or self._payload
+        if references is None:
+            references = self._payload = self._new_payload()
+        reference = references.refer(value)
+        if type(reference) is tuple:
+            return _reference(reference)
         if reference is not None:
-            return _extension_type((reference[0], reference[1].to_bytes(8, "big", signed=True)))
+            return self._settled(reference.value)
         return self._uncommon(value, kind)
 
     def _record(self, value: Any, record: Record) -> Any:
-        copied = self._recording is not None or self._session.outgoing.copying
-        parts, undo = record.take_apart(value, copied=copied)
-        if undo is not None:
-            self._undo.append(undo)
+        copied = self._references is not None or (self._payload or self._new_payload()).copying
+        if id(value) in self._apart:  # when the message was packed before
+            _, parts, _ = self._apart[id(value)]
+        else:
+            parts, undo = record.take_apart(value, copied=copied)
+            self._apart[id(value)] = value, parts, undo
         return ExtType(RECORD, self._nested([record.name, parts]))
 
-    def _here(self, value: Any) -> Any:
+    def _settled(self, value: Any) -> Any:
+        """What a promise has resolved to, in its place."""
         return value if type(value) in SCALARS else ExtType(INLINE, self._value(value))
 
     def _uncommon(self, value: Any, kind: type) -> Any:
@@ -203,13 +242,15 @@ class MsgpackCodec:
             return self._exception(value)
         if is_ndarray(kind):
             return ExtType(NDARRAY, self._nested(encode_ndarray(value)))
-        outgoing = self._session.outgoing
-        if outgoing.is_result and hasattr(kind, "__await__"):
-            outgoing.refuse_awaitable(value)
+        payload = self._payload
+        if payload is not None and payload.is_result and hasattr(kind, "__await__"):
+            return _reference(payload.await_first())
         raise unsendable(value)
 
     def _exception(self, error: BaseException) -> Any:
-        name, arguments, attributes, cause, notes = exceptions.parts(error, self._limits.nesting)
+        name, arguments, attributes, cause, notes = exceptions.parts(
+            error, self._session.limits.nesting
+        )
         for value in (*arguments, *attributes.values(), cause):
             if type(value) not in SCALARS:
                 return self._graph(error)
@@ -222,17 +263,19 @@ class MsgpackCodec:
 
     def _take_back(self) -> None:
         """Give back what the values of a message have lost by being packed: it is not sent."""
-        undo, self._undo = self._undo, []
-        for give_back in undo:
-            give_back()
+        apart, self._apart = self._apart, {}
+        for _, _, give_back in apart.values():
+            if give_back is not None:
+                give_back()
 
     def _failure(self, error: BaseException, message: Message) -> BaseException:
         """Turn what went wrong while packing into an error that says where."""
         self._level = 0
+        self._beside = []
         self._renew()
         self._take_back()
         if isinstance(error, (ValueError, RecursionError)) and "recursion" in str(error):
-            error = too_deep(self._limits.nesting)
+            error = too_deep(self._session.limits.nesting)
         if isinstance(error, DataCloneError) and not error.path:
             culprit = error.__dict__.pop("culprit", None)
             error.path = path_of(culprit, message) if culprit is not None else ""
@@ -240,49 +283,52 @@ class MsgpackCodec:
                 error.args = (f"{error.args[0]} It stands at {error.path}.",)
         return error
 
-    def _too_large(self, message: Message, size: int) -> MessageTooLargeError:
-        self._take_back()
-        limit = self._limits.message_bytes
+    def _check_size(self, message: Message, size: int) -> None:
+        limit = self._session.limits.message_bytes
+        if size <= limit:
+            return
         words = f"{limit // 2**20}MiB" if limit % 2**20 == 0 else f"{limit} bytes"
-
-        return MessageTooLargeError(
+        raise MessageTooLargeError(
             f"Serialized RPC arguments or return values are limited to {words}, but the size of"
             f" this value was: {size} bytes. The largest member is {largest(message)}."
         )
 
     # In.
 
-    def decode(self, frame: bytes) -> object:
-        """Unpack a message.
+    def decode(self, frame: Frame) -> tuple[object, Arrival | None]:
+        """Unpack a message. Gives it, and what it mentions by reference, if anything.
 
         Raises:
-            Exception: it is none; the session ends.
+            RemoteProtocolError: it is none.
         """
+        if type(frame) is not bytes:
+            frame, *self._beside = frame
         # Written out, for every message comes through here; `_unpacking` are the same.
-        message = unpackb(
-            frame, ext_hook=self._take, strict_map_key=False, unicode_errors="surrogatepass"
-        )
-        return self._finish(message) if self._unfinished else message
+        try:
+            message = unpackb(
+                frame, ext_hook=self._take, strict_map_key=False, unicode_errors="surrogatepass"
+            )
+        except Exception as error:
+            arrival, self._arrival, self._beside = self._arrival, None, []
+            if arrival is not None:
+                arrival.give_back()
+            if isinstance(error, RemoteProtocolError):
+                raise
+            text = f"the peer sent a frame that is no message: {failure(error)}"
+            raise RemoteProtocolError(text) from None
+        arrival = self._arrival
+        if arrival is not None:
+            self._arrival = None
+            if type(message) is list and len(message) == 6 and type(message[4]) is _Joint:
+                message[4], keywords = message[4].parts
+                if keywords is not None:
+                    message[5][KEYWORDS] = keywords
+        if self._beside:
+            self._beside = []
+        return message, arrival
 
-    def _finish(self, message: Any) -> object:
-        """Do what no extension type can do alone."""
-        self._unfinished = False
-        if type(message) is list and len(message) == 6 and type(message[4]) is _Joint:
-            message[4], keywords = message[4].parts
-            if keywords is not None:
-                message[5][KEYWORDS] = keywords
-        incoming = self._session.incoming
-        if incoming.promised and type(message) is list and message[:1] in ([RESOLVE], [REJECT]):
-            # In what settles a call, only what could not be read stands for a value.
-            (unreadable, *_), incoming.promised = incoming.promised, None
-            if message[0] == RESOLVE and isinstance(unreadable, Unreadable):
-                return [REJECT, message[1], unreadable.error, False, *message[3:]]
-        elif incoming.promised:
-            incoming.references = True
-        return message
-
-    def _part(self, data: bytes) -> Any:
-        """Unpack a part of the message that is being unpacked."""
+    def decode_value(self, data: bytes) -> Any:
+        """Unpack a value by itself, or a part of the message that is being unpacked."""
         self._depth += 1
         try:
             if self._depth < _ON_THE_STACK:
@@ -305,39 +351,51 @@ class MsgpackCodec:
     def _extension(self, code: int, data: bytes) -> Any:
         """What msgpack asks for each extension type."""
         if code <= WRITABLE:
-            return self._session.incoming.take(code, int.from_bytes(data, "big", signed=True))
+            arrival = self._arrival or self._arrive()
+            return arrival.take(code, int.from_bytes(data, "big", signed=True))
         read = DECODERS.get(code)
         if read is not None:
-            parts = data if code in _RAW else self._part(data)
+            parts = data if code in _RAW else self.decode_value(data)
             try:
                 return read(parts)
             except Exception as why:  # a zone or type that is unknown here, say
-                self._unfinished = True
-                return self._session.incoming.unreadable(why)
+                return self._arrive().cannot_read(why)
         if code == NODE:
             return Node(int.from_bytes(data, "big"))
         if code == GRAPH:
-            return unflatten(self._part(data))
+            return unflatten(self.decode_value(data))
         if code == JOINT:
-            self._unfinished = True
-            return _Joint(unflatten(self._part(data)))
+            self._arrive()
+            return _Joint(unflatten(self.decode_value(data)))
         if code == INLINE:
-            return self._part(data)
+            return self.decode_value(data)
         if code == RECORD:
-            return self._read_record(*self._part(data))
+            return self._read_record(*self.decode_value(data))
         if code == EXCEPTION:
-            name, arguments, attributes, notes = self._part(data)
+            name, arguments, attributes, notes = self.decode_value(data)
             error = exceptions.rebuild(name, arguments)
             exceptions.complete(error, attributes, None, notes)
             return error
+        if code == BESIDE:
+            return self._from_beside(int.from_bytes(data, "big"))
         raise RemoteProtocolError(f"the peer sent an extension type of unknown code {code}")
+
+    def _arrive(self) -> Arrival:
+        """What the message at hand mentions by reference."""
+        if self._arrival is None:
+            self._arrival = self._session.arrival()
+        return self._arrival
+
+    def _from_beside(self, number: int) -> bytes:
+        if number >= len(self._beside):
+            raise RemoteProtocolError(f"the peer mentions bytes no. {number} that did not come")
+        return self._beside[number]
 
     def _read_record(self, name: str, parts: list[Any]) -> Any:
         try:
             return named(name).build(parts)
         except Exception as why:  # of a name that is unknown here, say
-            self._unfinished = True
-            return self._session.incoming.unreadable(why)
+            return self._arrive().cannot_read(why)
 
 
 class _Joint:
@@ -345,6 +403,14 @@ class _Joint:
 
     def __init__(self, parts: list[Any]) -> None:
         self.parts = parts
+
+
+def _reference(reference: Reference) -> Any:
+    return _extension_type((reference[0], reference[1].to_bytes(8, "big", signed=True)))
+
+
+def _no_payload() -> NoReturn:
+    raise DataCloneError("there is no message that could hold a reference")
 
 
 _RAW = frozenset({INTEGER, UUID})

@@ -17,7 +17,7 @@ import msgpack
 from rpclab.codecs.records import RECORDS
 from rpclab.codecs.refusals import too_deep, unsendable
 from rpclab.core.containers import CONTAINER_TYPES
-from rpclab.core.messages import SCALARS
+from rpclab.core.messages import LARGE, SCALARS
 
 # msgpack packs these two without asking; as values of a user they are refused.
 FORBIDDEN: frozenset[type] = frozenset({msgpack.ExtType, msgpack.Timestamp})
@@ -64,7 +64,7 @@ if not getattr(sys, "_is_gil_enabled", lambda: True)():
     _ONE_OWNER = 0  # the count is no exact one there
 
 
-def is_shared(values: list[Any], nesting: int) -> bool:
+def is_shared(values: list[Any], nesting: int, large: list[bytes]) -> bool:
     """Whether an object stands twice in `values`, or inside itself, or is an exception.
 
     Those are sent by number (see `graphs`).
@@ -72,6 +72,7 @@ def is_shared(values: list[Any], nesting: int) -> bool:
     Args:
         values: what goes into one message.
         nesting: how many containers may stand inside one another.
+        large: takes the bytes that are so large that they ride beside the frame.
 
     Raises:
         DataCloneError: they nest deeper, or hold a value that only looks like one of ours.
@@ -82,6 +83,8 @@ def is_shared(values: list[Any], nesting: int) -> bool:
     while True:
         kinds = {*map(type, inside)}
         watched = kinds & _watched
+        if bytes in kinds:
+            large += [value for value in inside if type(value) is bytes and len(value) >= LARGE]
         if not kinds <= _judged:
             watched |= _judge(kinds - _judged)
         if not watched:

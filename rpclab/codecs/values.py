@@ -26,7 +26,8 @@ from rpclab.core.targets import is_target
 from rpclab.errors import DataCloneError
 
 (TUPLE, SET, FROZENSET, INTEGER, DATETIME, DATE, TIME, TIMEDELTA, DECIMAL, UUID, PATTERN, ARRAY,
- NDARRAY, EXCEPTION, GRAPH, JOINT, NODE, INLINE, RECORD) = range(16, 35)  # fmt: skip
+ NDARRAY, EXCEPTION, GRAPH, JOINT, NODE, INLINE, RECORD,
+ BESIDE) = range(16, 36)  # fmt: skip
 
 
 def _zone(holder: dt.datetime | dt.time) -> Any:

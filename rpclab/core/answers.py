@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from rpclab.core.containers import DICT_TYPES, contents
+from rpclab.core.cascade import Cascade
+from rpclab.core.containers import DICT_TYPES, contents, replaced
 from rpclab.core.hooks import BrokenHook, ForwardHook, Hook, OnwardHook, TargetHook
 from rpclab.core.imports import PENDING, REJECTED, RESOLVED
+from rpclab.core.messages import SCALARS
 from rpclab.core.targets import is_target, no_such_step
 from rpclab.errors import (
     HOST_CONTEXT_ENDED,
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
     from rpclab.core.contexts import ExecutionContext
     from rpclab.core.handles import Handle
     from rpclab.core.imports import Pending
-    from rpclab.core.promised import Promised
-    from rpclab.core.session import Session
+    from rpclab.core.promise_arguments import PromisedArgument
+    from rpclab.core.session import Reply, Session
     from rpclab.core.streams import End
 
 Delivery = tuple["Answer", Any, Any, Any, Any]
@@ -44,18 +46,23 @@ class Answer:
         params: the handles among the arguments; disposed when the method has returned (rule O7).
         ends: the streams among the arguments; then they belong to the context of the method.
         size: of the message, in bytes, if it is a write to a stream.
+        quiet: whether nobody can ask for the result: it stays here, for what was made on it.
+        plain: whether the settlement holds no references; then it is released by itself.
+        pulled: whether the importer wants the result; False until it has asked for it, or the
+            packed settlement that waits for that.
         path: the whole path asked for, for the words of rule C7.
     """
 
     # What every call reads has a slot; it costs less than half of what a class's default does.
     __slots__ = (
-        "__dict__", "_after", "_hook", "_part", "context", "id", "params", "plain", "pulled",
+        "__dict__", "_hook", "_part", "context", "followers", "id", "params", "plain", "pulled",
         "queue", "serving", "session", "state", "value", "via",
     )  # fmt: skip
 
     # Defaults stand on the class: most answers need none of these of their own.
     running: Any = None
     remote = True
+    quiet = False
     path: tuple[str, ...] = ()
     deadline: Any = None
     ends: list[End] | None = None
@@ -81,7 +88,7 @@ class Answer:
         self.plain = True
         self.pulled: Any = True
         self.queue: deque[Delivery] | None = None
-        self._after: list[Callable[[], None]] | None = None
+        self.followers: deque[Callable[[], None]] | None = None
         # The first part of the result that has a hook, and the hook; `_others` are the others.
         # Nearly always there is one, and to spare it a dict spares the garbage collector work.
         self._part: Any = None
@@ -99,13 +106,8 @@ class Answer:
         """Make an answer that this one goes through; dropped when this one has finished."""
         inner = Answer(None, 0)
         inner.origin = self.origin or self
-        self.watch(inner.let_go)
+        self.watch(inner.end)
         return inner
-
-    def let_go(self) -> None:
-        """The answer that went through this one has finished."""
-        self.cancel()
-        self.drop()
 
     def follow(self, pending: Pending) -> None:
         """Settle as `pending` does: the call was forwarded, and what is pipelined on it follows."""
@@ -145,22 +147,16 @@ class Answer:
             return
         self.state = RESOLVED
         self.value = value
-        session = self.session
-        if session is not None:
-            if not session.send_result(self, value):
-                return
-        else:
+        session, reply = self.session, None
+        if session is None or (self.quiet and self._stays(value)):
             self._note_step()
-            if self.queue is not None:
-                self.flush()
-        if self.serving or self.params is not None or self._after is not None:
-            self._finish()
-
-    def _note_step(self) -> None:
-        """Tell the accounting that this has settled, before a message does, or where none does."""
-        owner = (self.origin or self).session or self.context
-        if owner is not None and owner.host.special:
-            owner.host.mark_result(self, [])
+        elif self.queue is None and type(value) in SCALARS and session.reply_at_once(self, value):
+            pass
+        else:
+            reply = session.pack_result(self, value)
+            if reply is None:
+                return
+        self._conclude(reply)
 
     def reject(self, error: BaseException, *, remote: bool = True) -> None:
         """The method raised. `remote` marks errors that were thrown here (rule Z2)."""
@@ -170,12 +166,42 @@ class Answer:
         self.value = error
         self.remote = remote
         self._note_step()
-        if self.queue is not None:
-            self.flush()
         session = self.session
-        if session is not None:
-            session.reply(self, session.encode_error(self, error, remote=remote))
-        self._finish()
+        self._conclude(
+            None
+            if session is None or self.quiet
+            else session.pack_error(self, error, remote=remote)
+        )
+
+    def _stays(self, value: Any) -> bool:
+        """Keep the result of a quiet call here. Only one that is surely sendable can be kept."""
+        kind = type(value)
+        if kind in SCALARS:
+            return True
+        handle = getattr(kind, "__rpc_handle__", None)
+        if (handle is not None and not hasattr(kind, "dispose")) or self.hook_for(value) is None:
+            return False
+        if handle is not None:
+            handle(value).dispose("returned")
+        return True
+
+    def _note_step(self) -> None:
+        """Tell the accounting that this has settled, before a message does, or where none does."""
+        owner = (self.origin or self).session or self.context
+        if owner is not None and owner.host.special:
+            owner.host.mark_result(self, [])
+
+    def _conclude(self, reply: Reply | None) -> None:
+        """Deliver what was pipelined on this, queue the settlement, and let go of the rest."""
+        if self.queue is None and self.followers is None:
+            if reply is not None:
+                self.session.reply(self, reply)  # type: ignore[union-attr]
+            if self.serving or self.params is not None:
+                self.finish()
+            return
+        session = (self.origin or self).session
+        cascade = session.cascade if session is not None else Cascade(_nothing)
+        cascade.conclude(_Conclusion(self, reply))
 
     def interrupt(self, error: BaseException) -> None:
         """The context of the method ended: stop it, and reject (rule W7)."""
@@ -192,11 +218,9 @@ class Answer:
         if self.state == PENDING:
             self.state = REJECTED
             self.value = CallCancelledError("The call was cancelled: the caller gave it up.")
-            if self.queue is not None:
-                self.flush()
             if self.context is not None:
                 self.context.cut_off = True
-            self._finish()
+            self._conclude(None)
         if running is not None:
             running.cancel("the caller gave it up")
 
@@ -214,7 +238,8 @@ class Answer:
         for end in ends or ():
             end.belong(self.context)
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
+        """The method is over: let go of its arguments, and of what it kept alive."""
         if self.params is not None:
             for handle in self.params:
                 handle.dispose("parameter")
@@ -226,13 +251,18 @@ class Answer:
             context.finished(self)
             via.returned()
             context.let_go()
-        if self._after is not None:
-            after, self._after = self._after, None
-            for follow_up in after:
-                follow_up()
+
+    def end(self) -> None:
+        """Nobody waits any more: the session is over, or the answer that went through this one."""
+        self.cancel()
+        self.drop()
 
     def drop(self) -> None:
         """The importer needs the result no more: let go of the targets in it."""
+        if self.state == PENDING:
+            # A quiet call: what was made on it still needs the result.
+            self.watch(self.drop)
+            return
         if self.onward is not None and self.onward.blocked:
             self.onward.dropped = True
             return
@@ -246,22 +276,27 @@ class Answer:
     def watch(self, watcher: Callable[[], None]) -> None:
         """Call `watcher()` when the answer settles; at once if it has."""
         if self.state == PENDING:
-            if self._after is None:
-                self._after = []
-            self._after.append(watcher)
+            if self.followers is None:
+                self.followers = deque()
+            self.followers.append(watcher)
         else:
             watcher()
 
     # Pipelining.
 
     def deliver(
-        self, answer: Answer, path: Any, args: Any, kwargs: Any, promised: list[Promised] | None
+        self,
+        answer: Answer,
+        path: Any,
+        args: Any,
+        kwargs: Any,
+        promised: list[PromisedArgument] | None,
     ) -> None:
         """Take a call that was made on this result, perhaps before it is there (rules L1 to L7)."""
         onward = self.onward
         if onward is not None and (self.state == PENDING or onward.blocked):
             onward.deliver(answer, path, args, kwargs, promised)
-        elif self.state == PENDING:
+        elif self.state == PENDING or self.queue:
             for argument in promised or ():
                 argument.keep()
             self.queue = self.queue or deque()
@@ -269,13 +304,13 @@ class Answer:
         else:
             self.route(answer, path, args, kwargs, promised)
 
-    def flush(self) -> None:
-        queue, self.queue = self.queue, None
-        for delivery in queue or ():
-            self.route(*delivery)
-
     def route(
-        self, answer: Answer, path: Any, args: Any, kwargs: Any, promised: list[Promised] | None
+        self,
+        answer: Answer,
+        path: Any,
+        args: Any,
+        kwargs: Any,
+        promised: list[PromisedArgument] | None,
     ) -> None:
         """Deliver a call to the part of this result that its path leads to."""
         if answer.state != PENDING:
@@ -354,6 +389,48 @@ class Answer:
         if self._others is None:
             self._others = {}
         self._others[id(value)] = (value, hook)
+
+
+class _Conclusion:
+    """What is left to do once an answer has settled, piece by piece (see `cascade`)."""
+
+    __slots__ = ("_answer", "_replied", "_reply")
+
+    def __init__(self, answer: Answer, reply: Reply | None) -> None:
+        self._answer = answer
+        self._reply = reply
+        self._replied = False
+
+    def step(self) -> bool:
+        answer = self._answer
+        # What was pipelined goes on before the result does, so that the order is kept.
+        if answer.queue:
+            answer.route(*answer.queue.popleft())
+        elif not self._replied:
+            self._replied = True
+            answer.queue = None
+            if self._reply is not None:
+                answer.session.reply(answer, self._reply)  # type: ignore[union-attr]
+            answer.finish()
+        elif answer.followers:
+            answer.followers.popleft()()
+        else:
+            return False
+        return True
+
+
+async def awaited_inside(value: Any) -> Any:
+    """Give a value with the awaitables in it awaited, at any depth."""
+    found = {
+        id(part): await part
+        for part in contents(value)
+        if type(part) not in SCALARS and hasattr(type(part), "__await__")
+    }
+    return replaced(value, found)
+
+
+def _nothing() -> None:
+    """A step without a session is concluded at once, and nothing interrupts it."""
 
 
 class DataHook(TargetHook):

@@ -183,7 +183,7 @@ class ExecutionContext:
         tell = self.host.undisposed(self) if self._owned else None
         for answer in list(self._running or ()):
             answer.interrupt(ContextEndedError(CALL_CONTEXT_ENDED))
-        for pending in list(self._pending or ()):
+        for pending in reversed(list(self._pending or ())):
             pending.cancel(f"the context of {self.worker} that made it ended")
         for end in list(self._streams or ()):
             end.lost()

@@ -19,6 +19,7 @@ class Dialect:
             released by that; else each is released by a message of its own.
         cancels: there is a cancel operation; else a cancelled call is released.
         keywords: keyword arguments can be sent.
+        quiet: a batch can say of which calls nobody can ask for the results.
     """
 
     name: str
@@ -26,7 +27,12 @@ class Dialect:
     acknowledges: bool
     cancels: bool
     keywords: bool
+    quiet: bool
 
 
-MSGPACK = Dialect("msgpack", call_pulls=True, acknowledges=True, cancels=True, keywords=True)
-CAPN_WEB = Dialect("capnweb", call_pulls=False, acknowledges=False, cancels=False, keywords=False)
+MSGPACK = Dialect(
+    "msgpack", call_pulls=True, acknowledges=True, cancels=True, keywords=True, quiet=True
+)
+CAPN_WEB = Dialect(
+    "capnweb", call_pulls=False, acknowledges=False, cancels=False, keywords=False, quiet=False
+)

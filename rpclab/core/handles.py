@@ -13,7 +13,8 @@ from rpclab.errors import STUB_DISPOSED, DisposedError
 
 if TYPE_CHECKING:
     from rpclab.core.imports import Pending
-    from rpclab.core.references import Outgoing, Reference
+    from rpclab.core.payload import Payload
+    from rpclab.core.references import Reference
 
 running_in = current.get
 WHY = {
@@ -72,17 +73,17 @@ class Handle:
         """Call the member at `path`, or read it where `args` is None."""
         context = running_in() or self.context
         entry = self.entry
-        if type(entry) is Import and entry.broken is None and context.recording is None:
-            # The common case, without further calls; what follows is the same with all its cases.
-            return entry.session.call(entry.id, path, args, kwargs, context)
+        if type(entry) is Import and context.recording is None:
+            # A plain import: what `entry.call` does, without that step.
+            return entry.session.call(entry, path, args, kwargs, context)
         if entry is None:
             return context.host.loopback(context).rejected(self.error(), context)
         if context.recording is not None:
             return context.recording.add(context.recording.capture(self), path, args, kwargs)  # type: ignore[no-any-return]
         return entry.call(path, args, kwargs, context)
 
-    def __rpc_refer__(self, outgoing: Outgoing) -> Reference:
-        return outgoing.refer_handle(self, self)
+    def __rpc_refer__(self, payload: Payload) -> Reference:
+        return payload.refer_handle(self, self)
 
     def dup(self) -> Handle:
         """Make an independent handle of the same stub (rule O5).

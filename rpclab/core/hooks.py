@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.core.containers import replaced
 from rpclab.core.contexts import ExecutionContext
-from rpclab.core.evaluate import evaluate
+from rpclab.core.dispatch import dispatch
 from rpclab.core.events import opened
 from rpclab.core.imports import PENDING
 from rpclab.core.targets import disposer_of, is_function, is_ordinary, method_of
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rpclab.core.answers import Answer, Delivery
     from rpclab.core.handles import Handle
     from rpclab.core.imports import Import, Pending
-    from rpclab.core.promised import Promised
+    from rpclab.core.promise_arguments import PromisedArgument
     from rpclab.core.session import Session
 
 _NONE_YET: dict[str, Any] = {}
@@ -56,6 +56,15 @@ class Hook:
     def unclaimed(self) -> None:
         """The last claim is gone."""
 
+    def unsent(self) -> None:
+        """The message that would have introduced it is not sent."""
+        self.retain()
+        self.release()
+
+    def end(self) -> None:
+        """The session that it was introduced in is over."""
+        self.release()
+
     def returned(self) -> None:
         """A call that was started has finished."""
 
@@ -75,7 +84,7 @@ class Hook:
         path: Any,
         args: Any,
         kwargs: Any,
-        promised: list[Promised] | None = None,
+        promised: list[PromisedArgument] | None = None,
     ) -> None:
         """Start a call, when all before it have started and its arguments are there."""
         if self.blocked is None:
@@ -113,7 +122,12 @@ class Hook:
             self.blocked = None
 
     def _start_with(
-        self, promised: list[Promised] | None, answer: Answer, path: Any, args: Any, kwargs: Any
+        self,
+        promised: list[PromisedArgument] | None,
+        answer: Answer,
+        path: Any,
+        args: Any,
+        kwargs: Any,
     ) -> None:
         failure = None
         if promised:
@@ -173,7 +187,7 @@ class TargetHook(Hook):
             args.insert(0, target)
             context.host.run(answer, function, args, kwargs, context)
         else:
-            evaluate(answer, target, path, args, kwargs, context)
+            dispatch(answer, target, path, args, kwargs, context)
         # A method that returned at once has kept nothing waiting, and nothing alive.
         if answer.state == PENDING:
             self.goes_on(answer)
@@ -301,19 +315,19 @@ class ServiceHook(Hook):
     Args:
         open_entrypoint: makes the instance and its context; what it raises rejects the call (E4).
         reserved: the names that are refused (rules C16, C17), each with its error.
-        evaluate: runs the call on the instance.
+        dispatch: runs the call on the instance.
     """
 
-    __slots__ = ("_evaluate", "_open", "_reserved")
+    __slots__ = ("_dispatch", "_open", "_reserved")
 
     def __init__(
         self,
         open_entrypoint: Callable[[], tuple[Any, ExecutionContext]],
         reserved: Callable[[str], BaseException | None],
-        evaluate: Callable[..., None] = evaluate,
+        dispatch: Callable[..., None] = dispatch,
     ) -> None:
         super().__init__(None)
-        self._evaluate = evaluate
+        self._dispatch = dispatch
         self._open = open_entrypoint
         self._reserved = reserved
 
@@ -336,7 +350,7 @@ class ServiceHook(Hook):
         context.hold()
         if context.host.observe is not None:
             context.host.observe(opened(context, answer))
-        self._evaluate(answer, instance, path, args, kwargs, context)
+        self._dispatch(answer, instance, path, args, kwargs, context)
         if answer.state == PENDING:
             answer.serving = True
         else:
@@ -446,16 +460,13 @@ class Filler:
     Args:
         answer: the call they are for; it owns the handles of what is copied.
         promised: the placeholders, all of them settled.
-        raw: give the values themselves, and no copies: they are packed next.
 
     Raises:
         Exception: one of the promises was rejected.
     """
 
-    def __init__(self, answer: Answer, promised: list[Promised], *, raw: bool = False) -> None:
-        self._values = {
-            id(argument): argument.peek() if raw else argument.take(answer) for argument in promised
-        }
+    def __init__(self, answer: Answer, promised: list[PromisedArgument]) -> None:
+        self._values = {id(argument): argument.take(answer) for argument in promised}
 
     def __call__(self, value: Any) -> Any:
         """Give `value` with the placeholders replaced, at any depth."""

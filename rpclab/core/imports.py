@@ -55,9 +55,7 @@ class Import:
         context: ExecutionContext,
     ) -> Pending:
         """Call the member at `path`, or read it where `args` is None."""
-        if self.broken is not None:
-            return self.session.rejected(self.broken, context)
-        return self.session.call(self.id, path, args, kwargs, context)
+        return self.session.call(self, path, args, kwargs, context)
 
     @property
     def direct(self) -> Import:
@@ -106,6 +104,10 @@ class Import:
                 except Exception as failure:  # the user's: others still wait
                     self.session.host.report(failure, "a callback given to on_broken")
 
+    def end(self, error: BaseException) -> None:
+        """The session is over."""
+        self.break_off(error)
+
     def watch(self, callback: Callable[[BaseException], None]) -> Callable[[], None]:
         """Call `callback(error)` once when the target is gone; at once if it is already.
 
@@ -153,7 +155,7 @@ class Pending(Import):
     uses = 0
     unanswered = 0
     disposed = False
-    detoured = False
+    embargoed = False
     size = 0
     arrival: list[int] | None = None
     target = 0
@@ -169,6 +171,14 @@ class Pending(Import):
         self.upstream: Pending | None = None
         self.waiters: tuple[Resumable, ...] | None = None
         self._followers: list[Callable[[], None]] | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing here waits for the result, or goes on with it."""
+        return not (self.waiters or self._followers or self.callbacks or self.disposed)
+
+    def end(self, error: BaseException) -> None:
+        self.settle(REJECTED, error)
 
     @property
     def site(self) -> str | None:
@@ -227,23 +237,25 @@ class Pending(Import):
         self.uses += 1
         if self.session.host.special:
             self.session.host.used(self, argument=False)
-        return self._made_on(self.session.call(self.id, path, args, kwargs, context))
+        return self._made_on(self.session.call(self, path, args, kwargs, context))
 
     def map(self, captures: list[Any], program: list[Any], context: ExecutionContext) -> Pending:
-        """Replay a recorded function on the value (see `remap`)."""
-        return self._made_on(self.session.map(self.id, [], captures, program, context))
+        """Replay a recorded function on the value (see `map`)."""
+        return self._made_on(self.session.map(self, captures, program, context))
 
     def _made_on(self, pending: Pending) -> Pending:
         if pending.state == PENDING:
             pending.upstream = self
             self.unanswered += 1
+            if self.state == PENDING:
+                self.session.pipelined_on(self)
         return pending
 
     def answered(self) -> None:
         """One call that was pipelined on this one has its answer."""
         self.unanswered -= 1
-        if self.detoured and self.unanswered == 0:
-            self.detoured = False
+        if self.embargoed and self.unanswered == 0:
+            self.embargoed = False
             self.session.give_back(self.id)
 
     def follow(self, follower: Callable[[], None]) -> None:

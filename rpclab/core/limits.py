@@ -16,6 +16,8 @@ class Limits:
         message_bytes: the size of one message, in bytes (rule V23: 32 MiB).
         nesting: how many containers may stand inside one another in one value.
         exports: how many live exports one session may hold; a peer that goes over it is cut off.
+        imports: how many stubs a peer may introduce that are held here; likewise.
+        map_steps: how many steps one `map()` may take: its calls and its result, for each item.
         stream_window: how many bytes of one stream may be on their way, at the most.
         stream_buffer: how many unread bytes of one stream are kept; one that goes over it breaks.
     """
@@ -23,6 +25,8 @@ class Limits:
     message_bytes: int = 32 * 1024 * 1024
     nesting: int = 256
     exports: int = 1_000_000
+    imports: int = 1_000_000
+    map_steps: int = 100_000
     stream_window: int = 16 * 1024 * 1024
     stream_buffer: int = 64 * 1024 * 1024
 

@@ -13,10 +13,15 @@ Floor: core. On the hot path a message is a plain list, its kind first:
     [STREAM, id, target, operation, args, options?]  write to a stream: "write", "close", "abort"
     [ABORT, error]                              the session ends, with this reason
     [MAP, id, target, path, captures, program, options?]  replay a recorded function at the callee
+    [QUIET, id, ...]                            calls that follow in this batch: nobody can ask for
+                                                their results, but what was made on them needs these
 
 Ids are positive where the importer chose them (calls) and negative where the exporter did; none
 is ever used twice. A `path` is one name, or a list of names; `args` is a list, or None to read a
 property. `options` is a dict with the keys below; an absent one costs nothing.
+
+A frame is a packed message. Large bytes ride beside it, so that nothing has to copy them: then it
+is a list, the packed message first, and the bytes it mentions after it.
 """
 
 from __future__ import annotations
@@ -25,7 +30,7 @@ from typing import Any
 
 from rpclab.errors import RemoteProtocolError
 
-CALL, PULL, RESOLVE, REJECT, RELEASE, CANCEL, STREAM, PIPE, ABORT, MAP = range(10)
+CALL, PULL, RESOLVE, REJECT, RELEASE, CANCEL, STREAM, PIPE, ABORT, MAP, QUIET = range(11)
 
 KEYWORDS = "k"  # options: keyword arguments, a dict
 DEADLINE = "d"  # options: seconds left to the caller, a float
@@ -34,42 +39,47 @@ NODE = "n"  # options: the point of the trace at which the call was sent, an int
 SCALARS = frozenset({type(None), bool, int, float, str, bytes})
 """The types that refer to nothing, hold nothing and cannot be refused: every codec writes them."""
 
+LARGE = 32 * 1024
+"""From so many bytes on, bytes ride beside the frame."""
+
 Message = list[Any]
 Path = str | list[str]
+Frame = bytes | list[bytes]
+
+_MOST = 2**62  # no honest peer counts so far
+_LONGEST_PATH = 1000
+_LONGEST_DEADLINE = 1e9  # seconds
+
+
+def size_of(frame: Frame) -> int:
+    """The size of a frame, in bytes, with what rides beside it."""
+    return len(frame) if type(frame) is bytes else sum(map(len, frame))
 
 
 def parse(message: object) -> Message:
-    """Check the shape of a message from a peer; everything behind this door trusts it.
+    """Check a message from a peer; everything behind this door trusts it.
 
     Raises:
         RemoteProtocolError: it is no message.
     """
-    if type(message) is not list or not message:
-        raise _broken(message)
-    kind = message[0]
-    size = len(message)
-    if kind == CALL:
-        if 5 <= size <= 6 and _is_call(message):
+    if type(message) is list and message and type(message[0]) is int:
+        kind = message[0]
+        # The most common messages are judged here, without a further call.
+        if kind == CALL and len(message) == 5:
+            _, call, target, path, args = message
+            if (
+                type(call) is int
+                and type(target) is int
+                and type(path) is str
+                and type(args) is list
+                and 0 < call < _MOST
+            ):
+                return message
+        elif kind == RESOLVE and len(message) == 3 and type(message[1]) is int:
             return message
-    elif kind == RESOLVE:
-        if 3 <= size <= 4 and type(message[1]) is int and (size == 3 or type(message[3]) is int):
+        if 0 <= kind < len(_READERS) and _READERS[kind](message):
             return message
-    elif kind == STREAM:
-        # The common shape, without a further call: a stream of small chunks has many.
-        if (
-            size == 5
-            and type(message[3]) is str
-            and type(message[4]) is list
-            and type(message[1]) is int
-            and type(message[2]) is int
-            and message[1] > 0
-        ):
-            return message
-        if 5 <= size <= 6 and type(message[4]) is list and _is_call(message):
-            return message
-    elif type(kind) is int and 0 <= kind < len(_SHAPES) and _SHAPES[kind](message):
-        return message
-    raise _broken(message)
+    raise RemoteProtocolError(f"the peer sent no message, but {_shape(message)}")
 
 
 def spell(kind: int, path: Path, reads: bool) -> str:  # noqa: FBT001 - as it stands in a tuple
@@ -80,48 +90,100 @@ def spell(kind: int, path: Path, reads: bool) -> str:  # noqa: FBT001 - as it st
     return name if reads else f"{name}()"
 
 
-def _is_call(message: Message) -> bool:
-    _, call, target, path, args = message[:5]
-    if type(call) is not int or call <= 0 or type(target) is not int:
-        return False
-    if type(path) is not str and not _is_names(path):
-        return False
-    if args is not None and type(args) is not list:
-        return False
-    return len(message) == 5 or _is_options(message[5])
+def is_id(value: object) -> bool:
+    """Whether a value is an id that an importer may choose."""
+    return type(value) is int and 0 < value < _MOST
 
 
-def _is_names(path: object) -> bool:
-    return type(path) is list and all(type(name) is str for name in path)
+def _is_path(path: object) -> bool:
+    if type(path) is str:
+        return True
+    return (
+        type(path) is list
+        and len(path) <= _LONGEST_PATH
+        and all(type(name) is str for name in path)
+    )
 
 
 def _is_options(options: object) -> bool:
     if type(options) is not dict:
         return False
     keywords = options.get(KEYWORDS)
+    deadline = options.get(DEADLINE, 0.0)
     return (
         (keywords is None or (type(keywords) is dict and all(type(k) is str for k in keywords)))
-        and type(options.get(DEADLINE, 0.0)) in (float, int)
-        and options.get(DEADLINE, 0.0) >= 0  # which nan is not, and no clock could wait for it
+        and type(deadline) in (float, int)
+        and 0 <= deadline <= _LONGEST_DEADLINE  # which nan is not, and no clock could wait for it
         and type(options.get(NODE, 0)) is int
     )
+
+
+def _is_call(message: Message) -> bool:
+    return (
+        5 <= len(message) <= 6
+        and is_id(message[1])
+        and type(message[2]) is int
+        and _is_path(message[3])
+        and (message[4] is None or type(message[4]) is list)
+        and (len(message) == 5 or _is_options(message[5]))
+    )
+
+
+def _is_write(message: Message) -> bool:
+    return _is_call(message) and message[4] is not None
 
 
 def _is_map(message: Message) -> bool:
     return (
         6 <= len(message) <= 7
-        and type(message[1]) is int
-        and message[1] > 0
+        and is_id(message[1])
         and type(message[2]) is int
-        and _is_names(message[3])
+        and type(message[3]) is list
+        and _is_path(message[3])
         and type(message[4]) is list
-        and type(message[5]) is list
+        and _is_program(message[5], len(message[4]))
         and (len(message) == 6 or _is_options(message[6]))
+    )
+
+
+def _is_program(program: object, captures: int) -> bool:
+    """Whether each step uses what is there, and the last item is the result."""
+    return (
+        type(program) is list
+        and len(program) > 0
+        and all(
+            type(step) is list
+            and len(step) == 3
+            and type(step[0]) is int
+            and -captures <= step[0] <= number
+            and type(step[1]) is list
+            and _is_path(step[1])
+            and (step[2] is None or _is_arguments(step[2]))
+            for number, step in enumerate(program[:-1])
+        )
+    )
+
+
+def _is_arguments(both: object) -> bool:
+    return (
+        type(both) is list
+        and len(both) == 2
+        and type(both[0]) is list
+        and type(both[1]) is dict
+        and all(type(name) is str for name in both[1])
     )
 
 
 def _is_one_id(message: Message) -> bool:
     return len(message) == 2 and type(message[1]) is int
+
+
+def _is_resolve(message: Message) -> bool:
+    return (
+        3 <= len(message) <= 4
+        and type(message[1]) is int
+        and (len(message) == 3 or type(message[3]) is int)
+    )
 
 
 def _is_reject(message: Message) -> bool:
@@ -135,7 +197,11 @@ def _is_reject(message: Message) -> bool:
 
 
 def _is_release(message: Message) -> bool:
-    return len(message) % 2 == 1 and {*map(type, message)} == {int}
+    return (
+        len(message) % 2 == 1
+        and {*map(type, message)} == {int}
+        and all(0 < count < _MOST for count in message[2::2])
+    )
 
 
 def _is_abort(message: Message) -> bool:
@@ -143,19 +209,21 @@ def _is_abort(message: Message) -> bool:
 
 
 def _is_pipe(message: Message) -> bool:
-    return 2 <= len(message) <= 3 and type(message[1]) is int and message[1] > 0
+    return 2 <= len(message) <= 3 and is_id(message[1])
 
 
-def _never(_message: Message) -> bool:
-    return False
+def _is_quiet(message: Message) -> bool:
+    return all(map(is_id, message[1:]))
 
 
-_SHAPES = (
-    _never, _is_one_id, _never, _is_reject, _is_release, _is_one_id, _never, _is_pipe, _is_abort,
-    _is_map,
+def _shape(message: object) -> str:
+    """What came instead of a message; nothing of its content is shown, which may be long."""
+    if type(message) is list and message and type(message[0]) is int and len(_READERS) > message[0]:
+        return f"a list of {len(message)} that is none of kind {message[0]}"
+    return f"a value of type {type(message).__name__}"
+
+
+_READERS = (
+    _is_call, _is_one_id, _is_resolve, _is_reject, _is_release, _is_one_id, _is_write, _is_pipe,
+    _is_abort, _is_map, _is_quiet,
 )  # fmt: skip
-
-
-def _broken(message: object) -> RemoteProtocolError:
-    text = repr(message)
-    return RemoteProtocolError(f"the peer sent no message, but {text[:80]}{'…' * (len(text) > 80)}")

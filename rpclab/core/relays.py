@@ -95,7 +95,7 @@ class PipeRelay:
     def _send(self, operation: str, args: list[Any]) -> Pending:
         session = self._session
         pending = Pending(session, 0, session.keeper)
-        return session.write(pending, self.id, operation, args, session.keeper)
+        return session.write(pending, self._entry, operation, args, session.keeper)
 
     def _unread(self, error: BaseException) -> None:
         """Nobody reads at the other side: nor does anybody here."""
@@ -147,7 +147,7 @@ class SinkRelay(Hook):
         if self._outlet.moved:
             self._outlet.abort()
 
-    def forget(self) -> None:
+    def unsent(self) -> None:
         """It was never sent: leave the sink to its owner."""
         self._outlet.moved = False
         self._unsent()

@@ -1,45 +1,788 @@
 """One session between two Workers: a symmetric state machine.
 
 Floor: core. Batches of frames go in through `receive`, and come out through `flush`; nothing here
-waits. Both ends are alike: each imports (`importer`) what the other exports (`exporter`).
+waits. Both ends are alike: each imports what the other exports, calls that, and answers the calls
+of the other end.
 """
 
 from __future__ import annotations
 
+import sys
+from collections import deque
+from functools import partial
 from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from rpclab.core.answers import Answer
-from rpclab.core.exporter import IN_TABLE, Exporter
-from rpclab.core.importer import Importer
-from rpclab.core.imports import REJECTED, RESOLVED, Pending
+from rpclab.core.answers import Answer, awaited_inside
+from rpclab.core.arrival import Arrival
+from rpclab.core.cascade import Cascade
+from rpclab.core.events import (
+    SMALL,
+    answered,
+    answering,
+    called,
+    failure,
+    introduced,
+    scalar,
+    scalars,
+    words,
+)
+from rpclab.core.hooks import Hook, TargetHook
+from rpclab.core.imports import PENDING, REJECTED, RESOLVED, Import, Pending
+from rpclab.core.limits import DEFAULT_LIMITS, Limits
+from rpclab.core.map import Program, replay
 from rpclab.core.messages import (
     ABORT,
     CALL,
     CANCEL,
+    DEADLINE,
+    KEYWORDS,
+    LARGE,
     MAP,
+    NODE,
     PIPE,
     PULL,
+    QUIET,
     REJECT,
     RELEASE,
     RESOLVE,
+    SCALARS,
     STREAM,
+    Frame,
     Message,
     parse,
+    size_of,
 )
-from rpclab.errors import DisconnectedError, RemoteProtocolError
+from rpclab.core.payload import Payload
+from rpclab.core.streams import Pipe, Unread, reason_of
+from rpclab.errors import (
+    DataCloneError,
+    DisconnectedError,
+    LocalProtocolError,
+    RemoteProtocolError,
+    RpcError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rpclab.core.contexts import ExecutionContext
+    from rpclab.core.dialects import Dialect
+    from rpclab.core.handles import Handle
+    from rpclab.core.host import Host
+    from rpclab.core.streams import End
+
+IN_TABLE: Any = object()
+"""Stands for the result of a call whose answer is in the export table."""
+
+call_answered = answering.get
 
 
-class Session(Importer, Exporter):
-    """One end of a session (see `Endpoint` for its arguments and attributes)."""
+class Codec(Protocol):
+    """Operations to bytes and back, for one session."""
 
-    def receive(self, seen: int, frames: list[bytes]) -> None:
+    dialect: Dialect
+
+    @property
+    def pack(self) -> Callable[[Message], bytes]:
+        """Packs a message in which the user gave small scalars only; quicker than `encode`.
+
+        To be asked for each time: the codec may change its mind.
+        """
+
+    def encode(
+        self, message: Message, values: list[Any], payload: Callable[[], Payload]
+    ) -> tuple[Frame, Payload | None]:
+        """Pack a message.
+
+        Args:
+            message: the message.
+            values: what of it the user gave.
+            payload: makes the payload; called once a value is met that passes by reference.
+
+        Returns:
+            The frame, and the payload if there is one. If it raises, the payload was discarded.
+
+        Raises:
+            Exception: a value cannot be sent.
+        """
+
+    def encode_part(self, value: Any, references: Any) -> Any:
+        """Pack a part of a program, in which `references` gives the references; packed in turn."""
+
+    def decode(self, frame: Frame) -> tuple[object, Arrival | None]:
+        """Unpack a message. Gives it, and what it mentions by reference, if anything.
+
+        Raises:
+            RemoteProtocolError: it is none.
+        """
+
+
+class Reply(NamedTuple):
+    """A settlement that is packed and not queued yet."""
+
+    frame: Frame
+    payload: Payload | None
+
+
+class Session:
+    """One end of a session.
+
+    Args:
+        name: for texts, such as "notebook→counter".
+        codec: makes the codec of this session.
+        host: the world around it.
+        keeper: the long context that owns what belongs to no event.
+        main: what the peer reaches as id 0; nothing unless given.
+        limits: what it accepts and sends at most.
+
+    Attributes:
+        imports: by id, what the other side introduced and is held here.
+        exports: by id, what was introduced to the other side, and the calls being answered.
+        last_export: the id that was introduced last.
+        peer: the other end, where it is in this process.
+        label: tells this end from every other one, in events (see `events.opposite`).
+        latest: while observed, the call that is being applied: if it runs now, it does so at once.
+        closed: why the session ended; None while it is open.
+        send: the transport: takes how many plain settlements were seen, and frames.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        codec: Callable[[Any], Codec],
+        host: Host,
+        keeper: ExecutionContext,
+        main: Hook | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        self.name = name
+        self.label = name
+        self.latest: Answer | None = None
+        self.host = host
+        self.keeper = keeper
+        self.limits = limits
+        self.closed: BaseException | None = None
+        self.imports: dict[int, Import] = {}
+        self.exports: dict[int, Hook | Answer] = {}
+        # To CPython -1 and -2 have one hash: a small table with both is slow to search, so no -1.
+        self.last_export = -1
+        self.send: Callable[[int, list[Frame]], None] = _unconnected
+        self.peer: Session | None = None
+        self.cascade = Cascade(self.awake)
+        self._codec = codec(self)
+        self._dialect = self._codec.dialect
+        self._acknowledges = self._dialect.acknowledges
+        self._outbox: list[Frame] = []
+        self._releases: list[int] = []
+        self._soon: deque[Callable[[], None]] = deque()
+        self._awake = False
+        # As an importer: the next id of a call, the first that has not left yet, and the promises
+        # that calls were made on meanwhile.
+        self._next_call = 1
+        self._first_unsent = 1
+        self._pipelined: list[Pending] = []
+        self._seen = 0
+        self._told = 0
+        # As an exporter: the last id of a call, and the results that the peer has not seen yet.
+        self._last_call = 0
+        self._quiet: set[int] = set()
+        self._acknowledged = 0
+        self._unacknowledged: dict[int, Any] = {}
+        if main is not None:
+            self.exports[0] = main
+            main.retain()
+
+    def __repr__(self) -> str:
+        state = "open" if self.closed is None else "closed"
+        imports, exports = len(self.imports), len(self.exports)
+        return f"<Session {self.name}, {state}, {imports} imports, {exports} exports>"
+
+    # The outbox.
+
+    def send_frame(self, frame: Frame) -> None:
+        """Put a frame in the outbox; it leaves with the next flush."""
+        if not self._awake:
+            self.awake()
+        self._outbox.append(frame)
+
+    def awake(self) -> None:
+        """Have the session flushed in the next turn."""
+        if not self._awake:
+            self._awake = True
+            try:
+                self.host.wake(self)
+            except BaseException:
+                self._awake = False
+                raise
+
+    def asleep(self) -> None:
+        """Nobody will flush the session yet: the next frame asks for it again."""
+        self._awake = False
+
+    def soon(self, function: Callable[[], None]) -> None:
+        """Go on with long work after others had their turn."""
+        self._soon.append(function)
+        self.awake()
+
+    def flush(self) -> int:
+        """Send what has gathered, as one batch. Gives how many messages these were."""
+        self._awake = False
+        if self.cascade.waits:
+            self.cascade.go_on()
+        for _ in range(len(self._soon)):
+            self._soon.popleft()()
+        if self._pipelined:
+            self._quieten()
+        if self._releases:
+            self._put_releases()
+        frames = self._outbox
+        count = len(frames)
+        if frames or self._told != self._seen:
+            if self.host.observe is not None:
+                self.host.observe(("left", self.label, count))
+            self._outbox = []
+            self._first_unsent = self._next_call
+            self._told = self._seen
+            self.send(self._seen, frames)
+        return count
+
+    def _quieten(self) -> None:
+        """Tell the peer which calls of this batch nobody can ask for the results of.
+
+        Calls were made on them, and nobody here holds their promise any more: all but the last of
+        `x.a().b().c()`. Their results stay at the callee, for what was made on them.
+        """
+        pipelined, self._pipelined = self._pipelined, []
+        if not self._dialect.quiet:
+            return
+        quiet = []
+        imports = self.imports
+        for pending in pipelined:
+            # The list, the table, the name here and the function's argument; and each call on it.
+            others = _COUNT(pending) - 4 - pending.unanswered - (not pending.context.long)
+            if others == 0 and pending.is_plain and imports.get(pending.id) is pending:
+                quiet.append(pending.id)
+                if pending.context.long:
+                    # In a context that ends, its end lets go of them (rule L8).
+                    del imports[pending.id]
+                    self._releases += (pending.id, 1)
+        if quiet:
+            self._outbox.insert(0, self._codec.pack([QUIET, *quiet]))
+            if self.host.observe is not None:
+                self.host.observe(("quiet", self.label, tuple(quiet), size_of(self._outbox[0])))
+
+    def _put_releases(self) -> None:
+        """Put what was given back in the outbox: before the next call, or with the next flush."""
+        releases, self._releases = self._releases, []
+        frame = self._codec.pack([RELEASE, *releases])
+        self._outbox.append(frame)
+        if self.host.observe is not None:
+            self.host.observe(("release", self.label, tuple(releases[::2]), len(frame)))
+
+    # The tables.
+
+    def introduce(self, hook: Hook) -> int:
+        """Enter a hook in the export table, under a number of its own."""
+        self.last_export -= 1
+        export_id = self.last_export
+        self.exports[export_id] = hook
+        hook.retain()
+        if self.host.observe is not None:
+            self.host.observe(introduced(self.label, export_id, hook))
+        hook.exported(self, export_id)
+        return export_id
+
+    def withdraw(self, export_id: int) -> None:
+        """Take back what the peer has never been told of."""
+        hook: Any = self.exports.pop(export_id, None)
+        if hook is not None:
+            if self.host.observe is not None:
+                self.host.observe(("withdrawn", self.label, export_id))
+            hook.unsent()
+            hook.release()
+
+    def enter(self, entry: Import) -> Import:
+        """Enter what the peer has introduced in the import table.
+
+        Raises:
+            RemoteProtocolError: it has used that number already.
+        """
+        number = entry.id
+        if number >= 0 or number in self.imports:
+            raise RemoteProtocolError(f"the peer introduced the id {number} twice")
+        if len(self.imports) > self.limits.imports:
+            raise RemoteProtocolError(
+                f"the peer introduced more than {self.limits.imports} stubs (Limits.imports)"
+            )
+        self.imports[number] = entry
+        if self.host.observe is not None:
+            self.host.observe(("imported", self.label, number))
+        return entry
+
+    def hosted(self) -> list[TargetHook]:
+        """The targets that live at this end and are held at the other."""
+        return [hook for hook in self.exports.values() if isinstance(hook, TargetHook)]
+
+    def live_exports(self) -> list[int]:
+        """The ids the peer can use; not the settled calls whose acknowledgement is on its way."""
+        return [
+            number
+            for number, hook in self.exports.items()
+            if not isinstance(hook, Answer) or hook.state == PENDING
+        ]
+
+    # Packing.
+
+    def pack(
+        self,
+        message: Message,
+        values: list[Any],
+        context: ExecutionContext,
+        source: Answer | None = None,
+        *,
+        copying: bool = False,
+        ahead: bool = True,
+    ) -> tuple[Frame, Payload | None]:
+        """Pack a message, and send what has to go ahead of it.
+
+        Args:
+            message: the message.
+            values: what of it the user gave.
+            context: the execution context in which they were made.
+            source: the call whose result it is.
+            copying: whether the values go on being used here.
+            ahead: whether anything can go ahead: not of an error.
+
+        Returns:
+            The frame, and the payload, which is to be committed when the frame is queued.
+
+        Raises:
+            Exception: a value cannot be sent. Targets in the values were disposed (rule V22).
+        """
+        frame, payload = self._codec.encode(
+            message, values, partial(Payload, self, context, source, copying=copying)
+        )
+        while payload is not None and not payload.complete and not payload.awaitables:
+            if not ahead and payload.first:
+                payload.discard([])
+                raise DataCloneError("streams and properties stand in arguments or a result")
+            payload.prepare()
+            if message[0] in _MAKES_A_CALL:
+                # What went ahead has taken the number.
+                message[1] = self._next_call
+            frame, _ = self._codec.encode(message, values, lambda: payload)
+        return frame, payload
+
+    def arrival(self) -> Arrival:
+        """Make what a message mentions by reference that is being unpacked."""
+        return Arrival(self)
+
+    def encode_part(self, value: Any, references: Any) -> Any:
+        """Pack a part of a program (see `map`)."""
+        return self._codec.encode_part(value, references)
+
+    # Calls on their way out.
+
+    def call(
+        self,
+        target: Import,
+        path: Any,
+        args: tuple[Any, ...] | None,
+        kwargs: dict[str, Any] | None,
+        context: ExecutionContext,
+    ) -> Pending:
+        """Call the member at `path` of what the peer exports; read it where `args` is None.
+
+        The arguments are packed now (rule V21); what cannot be sent rejects the promise (V22).
+        """
+        if self.closed is not None or context.ended or target.broken is not None:
+            return self._refused(target, context)
+        host = self.host
+        values: list[Any] = [] if args is None else [*args]
+        message: Message = [
+            CALL,
+            self._next_call,
+            target.id,
+            path,
+            None if args is None else values,
+        ]
+        pending = Pending(self, self._next_call, context)
+        if kwargs or host.special:
+            if host.holder is not None:
+                held = host.holder.call(self, target, path, (args, kwargs), context)
+                if held is not None:
+                    return held
+            options = self._options(pending, target, kwargs)
+            if options:
+                message.append(options)
+                values = [*values, *(kwargs or {}).values()]
+        return self._push(pending, message, values, context)
+
+    def map(
+        self,
+        target: Import,
+        captures: list[Any],
+        program: list[Any],
+        context: ExecutionContext,
+    ) -> Pending:
+        """Replay a recorded function on what the peer exports (see `map`)."""
+        if self.closed is not None or context.ended or target.broken is not None:
+            return self._refused(target, context)
+        if self.host.holder is not None:
+            held = self.host.holder.map(self, target, captures, program, context)
+            if held is not None:
+                return held
+        pending = Pending(self, self._next_call, context)
+        message = [MAP, self._next_call, target.id, [], captures, program]
+        if self.host.special:
+            message.append(self._options(pending, target, None))
+        return self._push(pending, message, captures, context)
+
+    def write(
+        self,
+        pending: Pending,
+        target: Import,
+        operation: str,
+        args: list[Any],
+        context: ExecutionContext,
+    ) -> Pending:
+        """Write to a sink that the peer has exported, or to a pipe there (see `streams`).
+
+        Args:
+            pending: settles when the sink, or the reader, has taken it. It belongs to a long
+                context, and outlives `context`: what was written counts.
+            target: the sink or pipe.
+            operation: "write", "close" or "abort".
+            args: the chunk, if any.
+            context: in which the chunk was made.
+
+        Returns:
+            That same promise.
+        """
+        if self.closed is not None:
+            pending.settle(REJECTED, self.closed)
+            return pending
+        message = [STREAM, self._next_call, target.id, operation, args]
+        if self.host.special:
+            message.append(self._options(pending, target, None))
+        return self._push(pending, message, args, context)
+
+    def _push(
+        self, pending: Pending, message: Message, values: list[Any], context: ExecutionContext
+    ) -> Pending:
+        """Pack a message that makes a promise, and queue it."""
+        if self._releases:
+            # A stub disposed before this call is gone before it.
+            self._put_releases()
+        payload = None
+        for value in values:
+            if type(value) not in SCALARS or (type(value) is bytes and len(value) >= LARGE):
+                try:
+                    frame, payload = self.pack(message, values, context)
+                except Exception as error:
+                    pending.settle(REJECTED, error)
+                    return pending
+                break
+        else:
+            # Small scalars cannot be refused but for the size of all.
+            frame = self._codec.pack(message)
+            if len(frame) > self.limits.message_bytes:
+                try:
+                    frame, _ = self.pack(message, values, context)
+                except Exception as error:
+                    pending.settle(REJECTED, error)
+                    return pending
+        # First of all, for it raises where the call comes from another thread.
+        if not self._awake:
+            self.awake()
+        call = pending.id = message[1]
+        if not pending.context.long:
+            try:
+                pending.context.started(pending)
+            except BaseException:
+                if payload is not None:
+                    payload.discard(values)
+                raise
+        self._next_call = call + 1
+        self.imports[call] = pending
+        if message[0] != CALL:
+            pending.size = size_of(frame)
+        if self.host.noting:
+            self._note(pending, message, size_of(frame), payload)
+        self._outbox.append(frame)
+        if payload is not None:
+            if self.host.special:
+                self.host.packs_again(pending)
+            payload.commit()
+            payload.sent()
+        if not self._dialect.call_pulls and message[0] != STREAM:
+            self._outbox.append(self._codec.pack([PULL, call]))
+        return pending
+
+    def _note(self, pending: Pending, message: Message, size: int, payload: Payload | None) -> None:
+        """Tell those who watch of a message that makes a promise, and where it was made."""
+        host = self.host
+        site = None
+        if host.ambient:
+            host.caused(self)
+        if host.calling_site is not None:
+            site = host.calling_site()
+            pending.noted = site, message[0], message[3], message[4] is None
+        keep = host.keep
+        if keep is None:
+            return
+        used = payload.used if payload is not None else ()
+        using = tuple([(other.session.label, other.id) for other in used])
+        by = call_answered() or host.active
+        if message[0] == CALL and len(message) == 5:
+            _, call, target, path, args = message
+            path = path if type(path) is str else tuple(path)
+            shown = None if args is None else scalars(args)
+            at = host.clock()
+            keep((at, "call", self.label, call, target, path, shown, size, site, by, using))
+        else:
+            keep((host.clock(), *called(self.label, message, size, site, by, using)))
+
+    def _options(
+        self, pending: Pending, target: Import, kwargs: dict[str, Any] | None
+    ) -> dict[str, Any]:
+        options: dict[str, Any] = {}
+        if self.host.special:
+            pending.target = target.id
+            options = self.host.call_options(pending)
+        if kwargs:
+            if not self._dialect.keywords:
+                raise TypeError("keyword arguments cannot be sent to a JavaScript peer")
+            options[KEYWORDS] = kwargs
+        return options
+
+    def _refused(self, target: Import, context: ExecutionContext) -> Pending:
+        """The promise of a call that cannot be made any more."""
+        if self.closed is not None:
+            return self.rejected(self.closed, context)
+        if context.ended:
+            error = LocalProtocolError(
+                f"the execution context of {context.worker} has ended; it can make no more calls"
+            )
+            return self.rejected(error, context)
+        assert target.broken is not None  # noqa: S101 - that is the third reason
+        return self.rejected(target.broken, context)
+
+    def rejected(self, error: BaseException, context: ExecutionContext) -> Pending:
+        """A promise that has failed already, without a message."""
+        pending = Pending(self, 0, context)
+        pending.settle(REJECTED, error)
+        return pending
+
+    def resolved(self, value: Any, context: ExecutionContext) -> Pending:
+        """A promise that has its value already, without a message."""
+        pending = Pending(self, 0, context)
+        pending.settle(RESOLVED, value)
+        return pending
+
+    def pipelined_on(self, pending: Pending) -> None:
+        """A call was made on a promise, perhaps before that has left."""
+        if pending.id >= self._first_unsent:
+            self._pipelined.append(pending)
+
+    def cancel(self, pending: Pending) -> None:
+        """Tell the peer that nobody waits for this call any more."""
+        if self.imports.pop(pending.id, None) is pending and self.closed is None:
+            if self._dialect.cancels:
+                frame = self._codec.pack([CANCEL, pending.id])
+                self.send_frame(frame)
+                if self.host.observe is not None:
+                    self.host.observe(("cancel", self.label, pending.id, len(frame)))
+            else:
+                self.give_back(pending.id)
+
+    def release(self, entry: Import) -> None:
+        """The last handle of an import is gone: give its introductions back."""
+        known = self.imports.pop(entry.id, None) is entry and entry.introductions
+        if known and self.closed is None:
+            if self.host.observe is not None:
+                self.host.observe(("let go", self.label, entry.id))
+            self.give_back(entry.id, entry.introductions)
+
+    def give_back(self, import_id: int, count: int = 1) -> None:
+        """Release an id of the peer, with the next flush."""
+        self._releases += (import_id, count)
+        if not self._awake:
+            self.awake()
+
+    # Pipes: what a stream flows through that is sent to the peer, or comes from there.
+
+    def open_pipe(self) -> Import:
+        """Take a number for a pipe at the peer, which `announce_pipe` opens at once."""
+        number = self._next_call
+        self._next_call = number + 1
+        entry = self.imports[number] = Import(self, number)
+        return entry
+
+    def announce_pipe(self, number: int) -> None:
+        """Open a pipe at the peer, ahead of the message that mentions it."""
+        frame = self._codec.pack([PIPE, number])
+        self.send_frame(frame)
+        if self.host.observe is not None:
+            self.host.observe(("pipe", self.label, number, len(frame)))
+
+    def cancel_pipe(self, pipe: Pipe, reason: BaseException) -> None:
+        """Tell the sender of a stream that nobody reads it any more."""
+        if self.closed is None and self.exports.get(pipe.number) is pipe:
+            frame = self._pack_error([PIPE, pipe.number, reason_of(reason)], 2).frame
+            self.send_frame(frame)
+            if self.host.observe is not None:
+                self.host.observe(("unread", self.label, pipe.number, size_of(frame)))
+
+    # Results on their way out.
+
+    def pack_result(self, answer: Answer, value: Any) -> Reply | None:
+        """Pack the result of a call; its stubs are moved (rule O10).
+
+        Returns:
+            None where it is not sent now: the answer has been rejected instead, or it is sent
+            later, when what the value holds was awaited.
+        """
+        message = [RESOLVE, answer.id, value]
+        if self.host.special:
+            self.host.mark_result(answer, message)
+        try:
+            frame, payload = self.pack(message, [value], answer.context or self.keeper, answer)
+        except Exception as error:
+            answer.state = PENDING
+            answer.reject(error)
+            answer.drop()
+            return None
+        if payload is not None:
+            if payload.awaitables and answer.context is not None:
+                answer.state = PENDING
+                payload.discard([])
+                self.host.drive(answer, awaited_inside(value), answer.context)
+                return None
+            answer.plain = not payload.references
+            payload.commit()
+        return Reply(frame, payload)
+
+    def pack_error(self, answer: Answer, error: BaseException, *, remote: bool) -> Reply:
+        """Pack the failure of a call."""
+        message = [REJECT, answer.id, error, remote]
+        if self.host.special:
+            self.host.mark_result(answer, message)
+        reply = self._pack_error(message, 2, answer.context)
+        answer.plain = reply.payload is None or not reply.payload.references
+        if reply.payload is not None:
+            reply.payload.commit()
+        return reply
+
+    def _pack_error(
+        self, message: Message, position: int, context: ExecutionContext | None = None
+    ) -> Reply:
+        """Pack a message with an error in it; one that cannot be sent is told of."""
+        error = message[position]
+        try:
+            frame, payload = self.pack(message, [error], context or self.keeper, ahead=False)
+        except Exception as failed:
+            message[position] = RpcError(f"{type(error).__name__} that could not be sent: {failed}")
+            frame, payload = self.pack(message, [], context or self.keeper)
+        return Reply(frame, payload)
+
+    def reply(self, answer: Answer, reply: Reply) -> None:
+        """Queue a settlement, unless the call was cancelled meanwhile."""
+        frame, payload = reply
+        if self.exports.get(answer.id) is not answer:
+            if payload is not None:
+                payload.take_back()
+            return
+        if not answer.pulled:
+            answer.pulled = reply
+            return
+        if self.host.observe is not None:
+            self.host.observe(answered(self.label, answer, size_of(frame)))
+        self._outbox.append(frame)
+        if not self._awake:
+            self.awake()
+        if answer.plain and self._acknowledges:
+            self._unacknowledged[answer.id] = IN_TABLE
+        if payload is not None:
+            payload.sent()
+
+    def _reply_scalar(self, call: int, value: Any) -> bool:
+        """Queue a result that is a small scalar. Says whether it is one."""
+        if type(value) is bytes and len(value) >= LARGE:
+            return False
+        frame = self._codec.pack([RESOLVE, call, value])
+        if len(frame) > self.limits.message_bytes:
+            return False
+        self._outbox.append(frame)
+        if not self._awake:
+            self.awake()
+        host = self.host
+        keep = host.keep
+        if keep is not None:
+            if type(value) not in SMALL:
+                value = scalar(value)
+            keep((host.clock(), "result", self.label, call, value, len(frame)))
+        return True
+
+    def reply_at_once(self, answer: Answer, value: Any) -> bool:
+        """Queue the result of a call on which nothing waits, if it is a small scalar."""
+        if (
+            answer.pulled is not True
+            or self.host.special
+            or not self._reply_scalar(answer.id, value)
+        ):
+            return False
+        if self._acknowledges:
+            self._unacknowledged[answer.id] = IN_TABLE
+        return True
+
+    def export_broken(self, export_id: int, error: BaseException) -> None:
+        """Tell the holder of an export that its target is gone."""
+        if self.closed is None and export_id in self.exports:
+            frame = self._pack_error([REJECT, export_id, error, False], 2).frame
+            self.send_frame(frame)
+            if self.host.observe is not None:
+                size = size_of(frame)
+                self.host.observe(("broke", self.label, export_id, failure(error), size))
+
+    def copy(self, source: Answer) -> tuple[Any, list[Handle], list[End]]:
+        """Copy the value of an answer for a call within this Worker (see `promise_arguments`).
+
+        Returns:
+            The copy, the handles inside it, and the streams.
+        """
+        importer = self.host.loopback(source.context or self.keeper)
+        exporter = importer.peer
+        assert exporter is not None  # noqa: S101 - it is in this process
+        message = [RESOLVE, 0, source.value]
+        frame, payload = exporter.pack(
+            message, [source.value], source.context or self.keeper, source, copying=True
+        )
+        if payload is None:
+            return importer._codec.decode(frame)[0][2], [], []  # type: ignore[index]
+        payload.commit()
+        for stream in payload.opened():
+            # No message tells of the pipe, so it comes before those that are on their way.
+            importer._enter_pipe(stream.id)
+        copied, arrival = importer._codec.decode(frame)
+        payload.sent()
+        if arrival is None:
+            return copied[2], [], []  # type: ignore[index]
+        return copied[2], arrival.handles or [], arrival.streams or []  # type: ignore[index]
+
+    # What comes in.
+
+    def receive(self, seen: int, frames: list[Frame]) -> None:
         """Apply a batch of the peer.
 
         Args:
             seen: how many plain settlements of ours the peer has seen.
             frames: its messages, in order. What is left of them when this raises was not applied.
 
-        A frame that is no message ends this session, with that reason, and raises nothing.
+        A frame that is no message ends this session, with that reason, and raises nothing; so does
+        any error of our own while a message is applied. Only what interrupts the program goes on.
         """
         if self.closed is not None:
             return
@@ -47,91 +790,64 @@ class Session(Importer, Exporter):
         if keep is not None:
             keep((self.host.clock(), "arrived", self.label, len(frames)))
         frames.reverse()
+        error: Exception | None = None
         try:
-            self._apply_all(frames)
-        except RemoteProtocolError as error:
-            frames.clear()
-            self.abort(error)
-            return
+            while frames and self.closed is None:
+                self._apply(frames.pop())
+        except RemoteProtocolError as fault:
+            error = fault
+        except Exception as fault:
+            error = RemoteProtocolError(
+                f"a message of the peer could not be applied: {failure(fault)}"
+            )
         finally:
             frames.reverse()
             if keep is not None:
                 self.latest = None
                 keep((self.host.clock(), "applied", self.label, len(frames)))
-            # What came in belongs to whoever took it; to remember it here would keep it alive.
-            if self.incoming.references:
-                self.incoming.begin()
+            self._quiet.clear()
+        if error is not None:
+            self.abort(error)
+        if self.closed is not None:
+            frames.clear()
+            return
         if seen > self._acknowledged:
             self._acknowledge(seen)
         if self._seen != self._told:
             self.awake()
 
-    def _apply_all(self, frames: list[bytes]) -> None:
-        incoming, decode, limit = self.incoming, self._decode, self.limits.message_bytes
-        plain_call, acknowledges = self._receive_plain_call, self._acknowledges
-        while frames:
-            if incoming.references:
-                incoming.begin()
-            frame = frames.pop()
-            if len(frame) > limit:
-                raise RemoteProtocolError(f"the peer sent a message of over {limit} bytes")
-            try:
-                message = decode(frame)
-            except RemoteProtocolError:
-                raise
-            except Exception as error:
-                text = f"the peer sent a frame that is no message: {error}"
-                raise RemoteProtocolError(text) from error
-            if type(message) is list and not incoming.references:
-                # The common messages, in fewer steps; what follows does the same for any.
-                size = len(message)
-                if size == 5:
-                    if message[0] == CALL and plain_call(message):
-                        continue
-                elif size == 3:
-                    kind, number, value = message
-                    if kind == RESOLVE and type(number) is int and number > 0 and acknowledges:
-                        entry = self.imports.get(number)
-                        if type(entry) is Pending:
-                            self._seen += 1
-                            del self.imports[number]
-                            entry.settle(RESOLVED, value)
-                            continue
-            message = parse(message)
+    def _apply(self, frame: Frame) -> None:
+        size = len(frame) if type(frame) is bytes else size_of(frame)
+        if size > self.limits.message_bytes:
+            raise RemoteProtocolError(
+                f"the peer sent a message of over {self.limits.message_bytes} bytes"
+                " (Limits.message_bytes)"
+            )
+        unpacked, arrival = self._codec.decode(frame)
+        try:
+            message = parse(unpacked)
             kind = message[0]
+            if arrival is not None:
+                arrival.check(kind)
             if kind == CALL:
-                self._receive_call(message)
+                self._receive_call(message, arrival)
             elif kind == RESOLVE:
-                self._receive_settlement(message, RESOLVED, message[2], 3)
+                self._receive_settlement(message, arrival, RESOLVED, 3)
             elif kind == STREAM:
-                self._receive_write(message, len(frame))
+                self._receive_write(message, arrival, size)
             else:
-                self._receive_other(kind, message)
-                if self.closed is not None:
-                    frames.clear()
+                self._receive_other(kind, message, arrival)
+        except Exception:
+            if arrival is not None:
+                arrival.give_back()
+            raise
 
-    def _acknowledge(self, seen: int) -> None:
-        unacknowledged = self._unacknowledged
-        count = seen - self._acknowledged
-        if count > len(unacknowledged):
-            self.abort(RemoteProtocolError("the peer acknowledges settlements that were not sent"))
-            return
-        self._acknowledged = seen
-        if count == len(unacknowledged):
-            self._unacknowledged = {}
-        else:
-            take = unacknowledged.pop
-            unacknowledged = {number: take(number) for number in [*islice(unacknowledged, count)]}
-        for number, value in unacknowledged.items():
-            if value is IN_TABLE:
-                self.exports.pop(number, None)
-
-    def _receive_other(self, kind: int, message: Message) -> None:
+    def _receive_other(self, kind: int, message: Message, arrival: Arrival | None) -> None:
         if kind == REJECT:
             error = message[2]
             if message[3]:
                 error.remote = True
-            self._receive_settlement(message, REJECTED, error, 4)
+            self._receive_settlement(message, arrival, REJECTED, 4)
         elif kind == RELEASE:
             for position in range(1, len(message), 2):
                 self._receive_release(message[position])
@@ -149,37 +865,324 @@ class Session(Importer, Exporter):
         elif kind == PULL:
             self._receive_pull(message[1])
         elif kind == MAP:
-            self._receive_map(message)
+            self._receive_map(message, arrival)
+        elif kind == QUIET:
+            if len(message) > self.limits.exports:
+                raise self._too_many()
+            self._quiet.update(message[1:])
         elif kind == ABORT:
-            self.close(DisconnectedError(f"the other side ended the session: {message[1]}"))
+            self.close(DisconnectedError(f"the other side ended the session: {words(message[1])}"))
+
+    # Calls of the peer.
+
+    def _accept(self, call: int, target: int) -> Hook | Answer:
+        """The preamble of every message that makes a call. Gives what it is made on."""
+        hook = self.exports.get(target) or self.export_of(target)
+        most = self.limits.exports
+        if call <= self._last_call:
+            raise RemoteProtocolError(f"the peer used the call id {call} twice")
+        if hook is None:
+            raise RemoteProtocolError(f"the peer called export {target}, which it does not hold")
+        if len(self.exports) > most or len(self._unacknowledged) > most:
+            raise self._too_many()
+        self._last_call = call
+        return hook
+
+    def _too_many(self) -> RemoteProtocolError:
+        return RemoteProtocolError(
+            f"the peer holds more than {self.limits.exports} exports (Limits.exports)"
+        )
+
+    def _answer(self, call: int, arrival: Arrival | None) -> Answer:
+        """Enter the answer to a call in the table, with what is among its arguments."""
+        answer = self.exports[call] = Answer(self, call)
+        if self.host.observe is not None:
+            self.latest = answer
+        if not self._dialect.call_pulls:
+            answer.pulled = False
+        if self._quiet and call in self._quiet:
+            answer.quiet = True
+        if arrival is not None:
+            answer.params = arrival.handles
+            if arrival.streams is not None:
+                answer.take_ends(arrival.streams)
+        return answer
+
+    def _receive_call(self, message: Message, arrival: Arrival | None) -> None:
+        call, target, path, args = message[1:5]
+        hook = self._accept(call, target)
+        if (
+            arrival is None
+            and type(hook) is TargetHook
+            and len(message) == 5
+            and hook.blocked is None
+            and args is not None
+            and type(path) is str
+            and self._answer_at_once(hook, call, path, args)
+        ):
+            return
+        answer = self._answer(call, arrival)
+        kwargs = None
+        if len(message) > 5:
+            kwargs = message[5].get(KEYWORDS)
+            self._apply_options(answer, message[5])
+        promised = None if arrival is None else arrival.promised
+        hook.deliver(answer, path, args, kwargs, promised)
+
+    def _answer_at_once(self, hook: TargetHook, call: int, path: str, args: list[Any]) -> bool:
+        """Run a plain method, and queue the scalar it returns, with no `Answer` for the call.
+
+        A call in flight costs two thirds of what it does without (benchmark `burst`). Only the
+        value is kept, for what may have been pipelined on it. What follows is `TargetHook.start`,
+        `Host.run` and `Answer.resolve` in one.
+
+        Returns:
+            Whether it was such a call; else nothing has been done.
+        """
+        context, host = hook.context, self.host
+        variables = context.variables
+        if (
+            variables is None
+            or context.ended
+            or host.special
+            or not self._acknowledges
+            or self._quiet
+            or (function := hook.method(path)) is None
+        ):
+            return False
+        variables = variables.copy()
+        if host.ambient:
+            host.carry(variables)
+        if host.noting:
+            host.active = (self.label, call)
+        try:
+            value = variables.run(function, hook.target, *args)
+        except BaseException as error:
+            host.raised(self._answer_of(call, hook), error)
+            return True
+        host.active = None
+        if (
+            type(value) in SCALARS
+            and self.closed is None
+            and not host.special  # which the method may have changed
+            and self._reply_scalar(call, value)
+        ):
+            self._unacknowledged[call] = value
+            return True
+        answer = self._answer_of(call, hook)
+        host.returned(answer, value, variables)
+        if answer.state == PENDING:
+            hook.goes_on(answer)
+        return True
+
+    def _answer_of(self, call: int, hook: TargetHook) -> Answer:
+        """Make the answer to a call that a method has returned from, or raised in."""
+        answer = Answer(self, call)
+        answer.via = hook
+        answer.context = hook.context
+        if self.closed is None:
+            self.exports[call] = answer
+        else:  # by that very method
+            answer.cancel()
+        return answer
+
+    def _receive_write(self, message: Message, arrival: Arrival | None, size: int) -> None:
+        hook = self._accept(message[1], message[2])
+        answer = self._answer(message[1], arrival)
+        answer.pulled = True
+        answer.size = size
+        if len(message) > 5:
+            self._apply_options(answer, message[5])
+        promised = None if arrival is None else arrival.promised
+        hook.deliver(answer, message[3], message[4], None, promised)
+
+    def _receive_map(self, message: Message, arrival: Arrival | None) -> None:
+        _, call, target, path, captures, program, *options = message
+        hook = self._accept(call, target)
+        answer = self._answer(call, arrival)
+        if options:
+            self._apply_options(answer, options[0])
+        parsed = Program(program, captures, arrival)
+        step = answer.step()
+        hook.deliver(step, path, None, None, None)
+        step.watch(lambda: replay(answer, step, parsed, self))
+
+    def _apply_options(self, answer: Answer, options: dict[str, Any]) -> None:
+        if DEADLINE in options:
+            self.host.bound(answer, options[DEADLINE])
+        answer.moment = options.get(NODE)
+
+    def export_of(self, number: int) -> Hook | Answer | None:
+        """What the peer means by a number, if there is anything."""
+        found = self.exports.get(number)
+        if found is None:
+            value = self._unacknowledged.get(number, IN_TABLE)
+            if value is not IN_TABLE:
+                found = self.exports[number] = Answer(self, number)
+                found.state = RESOLVED
+                found.value = value
+                self._unacknowledged[number] = IN_TABLE
+        return found
+
+    def _receive_pipe(self, number: int) -> None:
+        if number <= self._last_call:
+            raise RemoteProtocolError(f"the peer used the call id {number} twice")
+        if len(self.exports) > self.limits.exports:
+            raise self._too_many()
+        self._last_call = number
+        self._enter_pipe(number)
+
+    def _enter_pipe(self, number: int) -> None:
+        pipe = self.exports[number] = Pipe(self, number)
+        pipe.retain()
+
+    def _receive_release(self, number: int) -> None:
+        hook = self.exports.pop(number, None)
+        if number in self._unacknowledged:
+            self._unacknowledged[number] = IN_TABLE  # the value is not needed any more
+        if isinstance(hook, Answer):
+            if hook.state == PENDING and not hook.quiet:
+                hook.cancel()
+            hook.drop()
+        elif hook is not None:
+            hook.release()
+        elif not 0 < number <= self._last_call:
+            raise RemoteProtocolError(f"the peer released export {number}, which it does not hold")
+
+    def _call_of_peer(self, number: int, what: str) -> Answer | None:
+        """The call of that number; None if it is over."""
+        answer = self.exports.get(number)
+        if isinstance(answer, Answer):
+            return answer
+        if not 0 < number <= self._last_call:
+            raise RemoteProtocolError(f"the peer {what} id {number}, which is no call")
+        return None
+
+    def _receive_pull(self, number: int) -> None:
+        answer = self._call_of_peer(number, "pulled")
+        if answer is not None and answer.pulled is not True:
+            reply, answer.pulled = answer.pulled, True
+            if reply:
+                self.reply(answer, reply)
+
+    # Results of the peer.
+
+    def _receive_settlement(
+        self, message: Message, arrival: Arrival | None, state: int, size: int
+    ) -> None:
+        number, value = message[1], message[2]
+        entry = self.imports.get(number)
+        if number >= self._next_call:
+            raise RemoteProtocolError(f"the peer settled id {number}, which is no call")
+        references = arrival is not None and arrival.references
+        if arrival is not None and arrival.unreadable:
+            # What could not be read stands for the whole value.
+            state, value = REJECTED, arrival.unreadable[0].error
+        if number > 0 and self._acknowledges and not references:
+            self._seen += 1
+        elif number > 0 or references:
+            if (
+                arrival is not None
+                and isinstance(entry, Pending)
+                and entry.unanswered
+                and (arrival.own or self.host.holder is not None)
+                and arrival.embargo(entry, value)
+            ):
+                entry.embargoed = True
+            else:
+                self.give_back(number)
+        if isinstance(entry, Pending):
+            del self.imports[number]
+            if len(message) > size:
+                self.host.arrived(entry, message[size], failed=state == REJECTED)
+            if arrival is None:
+                entry.settle(state, value)
+                return
+            entry.ends = arrival.streams
+            entry.settle(state, value, arrival.handles)
+            for end in entry.take_ends():
+                end.belong(None if entry.disposed else entry.context)
+            return
+        if arrival is not None:
+            arrival.give_back()
+        if entry is not None and state == REJECTED:
+            entry.break_off(value)
+        elif entry is not None:
+            raise RemoteProtocolError(f"the peer resolved id {number}, which is no promise")
+
+    def _receive_pipe_end(self, number: int, reason: object) -> None:
+        """Nobody reads the stream any more that we send through a pipe."""
+        entry = self.imports.get(number)
+        if type(entry) is Import:
+            entry.break_off(reason if isinstance(reason, BaseException) else Unread(reason))
+        elif entry is not None or number >= self._next_call:
+            raise RemoteProtocolError(f"the peer cancelled the pipe {number}, which is none")
+
+    def _acknowledge(self, seen: int) -> None:
+        """The peer has seen so many of our plain settlements: let go of those."""
+        unacknowledged = self._unacknowledged
+        count = seen - self._acknowledged
+        if count > len(unacknowledged):
+            self.abort(RemoteProtocolError("the peer acknowledges settlements that were not sent"))
+            return
+        self._acknowledged = seen
+        if count == len(unacknowledged):
+            self._unacknowledged = {}
+        else:
+            take = unacknowledged.pop
+            unacknowledged = {number: take(number) for number in [*islice(unacknowledged, count)]}
+        for number, value in unacknowledged.items():
+            if value is IN_TABLE:
+                self.exports.pop(number, None)
 
     # The end.
 
     def abort(self, error: BaseException) -> None:
         """End the session because of the peer, and tell it why."""
         if self.closed is None:
-            self.outgoing.begin(self.keeper)
-            self.send_frame(self._encode([ABORT, error], []))
-            self.flush()
+            frame = self._pack_error([ABORT, error], 1).frame
+            self._mark_closed(error)  # whatever comes back meanwhile is too late
+            self._outbox.append(frame)
+            self._let_go(self.flush)
             self.close(error)
 
+    def _mark_closed(self, error: BaseException) -> None:
+        # A traceback would keep the message alive that ended the session.
+        error.__traceback__ = error.__context__ = None
+        self.closed = error
+
     def close(self, error: BaseException) -> None:
-        """End the session: every promise of it rejects with `error`, every export is let go."""
+        """End the session: every promise of it rejects with `error`, every export is let go.
+
+        It always comes to its end: what fails on the way is reported, and the rest goes on.
+        """
         if self.closed is None:
-            self.closed = error
+            self._mark_closed(error)
         imports, self.imports = self.imports, {}
         exports, self.exports = self.exports, {}
         self._unacknowledged = {}
+        self._pipelined = []
+        self._outbox = []
         for entry in imports.values():
-            if isinstance(entry, Pending):
-                entry.settle(REJECTED, error)
-            else:
-                entry.break_off(error)
+            self._let_go(partial(entry.end, error))
         for hook in exports.values():
-            if isinstance(hook, Answer):
-                hook.cancel()
-                hook.drop()
-            else:
-                hook.release()
+            self._let_go(hook.end)
         if self.host.observe is not None:
             self.host.observe(("parted", self.label))
+
+    def _let_go(self, end: Callable[[], Any]) -> None:
+        try:
+            end()
+        except Exception as failed:
+            self.host.report(failed, f"the end of the session {self.name}")
+
+
+_COUNT = getattr(sys, "getrefcount", lambda _: 1 << 60)
+if not getattr(sys, "_is_gil_enabled", lambda: True)():
+    _COUNT = lambda _: 1 << 60  # noqa: E731 - the count is no exact one there
+
+_MAKES_A_CALL = frozenset({CALL, STREAM, MAP})
+
+
+def _unconnected(_seen: int, _frames: list[Frame]) -> None:
+    raise LocalProtocolError("the session has no transport")

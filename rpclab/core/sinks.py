@@ -126,7 +126,7 @@ class SinkHook(Hook):
     def unclaimed(self) -> None:
         self._next()
 
-    def forget(self) -> None:
+    def unsent(self) -> None:
         """It was never sent: leave the sink to its owner."""
         self._told = True
         self.context.let_go()

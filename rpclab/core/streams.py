@@ -203,7 +203,7 @@ class Outlet(End):
         """
         session = self.session
         write = Write(session, self)
-        session.write(write, self.entry.id, WRITE, [chunk], self.context)
+        session.write(write, self.entry, WRITE, [chunk], self.context)
         if write.state == REJECTED:
             raise write.value
         write.token = self.flow.sent(write.size)
@@ -253,7 +253,7 @@ class Outlet(End):
     def tell(self, operation: str, *args: Any) -> Pending:
         """Send something that is no chunk."""
         pending = Pending(self.session, 0, self.session.keeper)
-        return self.session.write(pending, self.entry.id, operation, list(args), self.context)
+        return self.session.write(pending, self.entry, operation, list(args), self.context)
 
     def lost(self) -> None:
         if not self.moved:

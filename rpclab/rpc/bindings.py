@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from rpclab.core.handles import Handle
-    from rpclab.core.references import Outgoing, Reference
+    from rpclab.core.payload import Payload
+    from rpclab.core.references import Reference
 
 
 class ServiceBinding(Held):
@@ -64,8 +65,8 @@ class ServiceBinding(Held):
         """
         raise no_dup("a binding needs none: it is not disposed")
 
-    def __rpc_refer__(self, outgoing: Outgoing) -> Reference:
-        return outgoing.refer_handle(self, self.__handle__, binding=True)
+    def __rpc_refer__(self, payload: Payload) -> Reference:
+        return payload.refer_handle(self, self.__handle__, binding=True)
 
     def __dir__(self) -> list[str]:
         return ["fetch"]

@@ -15,7 +15,7 @@ from rpclab.core.containers import contents, replaced
 from rpclab.core.contexts import ExecutionContext, current
 from rpclab.core.events import answering, call_of, opposite
 from rpclab.core.hooks import ForwardHook
-from rpclab.core.imports import PENDING, Pending
+from rpclab.core.imports import PENDING, REJECTED, Pending
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.core.messages import DEADLINE, NODE
 from rpclab.core.session import Session
@@ -387,7 +387,10 @@ class Engine(RunQueue, Observed):
     def mark_result(self, answer: Answer, message: list[Any]) -> None:
         """What a settlement carries beside its value."""
         if self.ledger is not None:
-            message.append(self.ledger.reply(answer))
+            node = self.ledger.reply(answer)
+            if answer.quiet and answer.state != PENDING and not message:
+                self.ledger.stayed(answer, failed=answer.state == REJECTED)
+            message.append(node)
 
     def arrived(self, pending: Pending, node: int, *, failed: bool) -> None:
         """A marked settlement came in."""

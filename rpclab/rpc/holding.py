@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rpclab.core.containers import contents, replaced
 from rpclab.core.events import answering
 from rpclab.core.imports import PENDING, REJECTED, Import, Pending
-from rpclab.core.remap import Captured
+from rpclab.core.map import Captured
 from rpclab.errors import fresh_copy
 from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub, call_value
 
@@ -46,10 +46,10 @@ class Call:
         self.context = context
         self.program = program
 
-    def send(self, session: Session, target: int) -> Pending:
-        """Send it to an id of the peer."""
+    def send(self, session: Session, target: Any) -> Pending:
+        """Send it to what the peer exports."""
         if self.program is not None:
-            return session.map(target, self.path, self.values[0], self.program, self.context)
+            return session.map(target, self.values[0], self.program, self.context)
         args, kwargs = self.values
         return session.call(target, self.path, args, kwargs, self.context)
 
@@ -69,6 +69,10 @@ class Spot(NamedTuple):
 
     session: Session
     id: int
+
+    @property
+    def broken(self) -> None:
+        """It is not: a promise that has settled stays."""
 
     def claim(self) -> None:
         """It stays as long as a call on it is unanswered."""
@@ -234,7 +238,7 @@ class CallHolder:
     def call(
         self,
         session: Session,
-        target: int,
+        target: Import,
         path: Any,
         values: tuple[Any, ...],
         context: ExecutionContext,
@@ -244,17 +248,17 @@ class CallHolder:
     def map(
         self,
         session: Session,
-        target: int,
+        target: Import,
         captures: list[Any],
         program: list[Any],
         context: ExecutionContext,
     ) -> Pending | None:
         return self._take(session, target, Call([], (captures,), context, program))
 
-    def _take(self, session: Session, target: int, call: Call) -> Pending | None:
+    def _take(self, session: Session, target: Import, call: Call) -> Pending | None:
         if self._sending:
             return None
-        entry: Import | Spot = session.imports.get(target) or Spot(session, target)
+        entry: Import | Spot = session.imports.get(target.id) or Spot(session, target.id)
         waits = entry in self._lanes or (isinstance(entry, Pending) and entry.state == PENDING)
         if not waits and not any(map(_is_missing, contents(call.values))):
             return None
@@ -341,7 +345,7 @@ class CallHolder:
                 held.fail_as(entry)
             elif held.is_ready and not late and there is not None:
                 self._send(held, there, entry, lane)
-            elif there is not None and there.detoured:
+            elif there is not None and there.embargoed:
                 # The other side takes calls on the promise until all of these are answered.
                 late = True
                 held.entry = Spot(there.session, there.id)
@@ -391,7 +395,7 @@ class CallHolder:
         self._sending = True
         try:
             with self._at(held):
-                sent = held.call_made.send(target.session, target.id)
+                sent = held.call_made.send(target.session, target)
         finally:
             self._sending = False
         if self._engine.observe is not None and held.number and sent.id:

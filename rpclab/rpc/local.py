@@ -50,12 +50,12 @@ def local_handle(target: Any) -> Handle:
     importer = context.host.loopback(context)
     exporter: Any = importer.peer
     kind = DataHook if type(target) is dict else TargetHook
-    number = exporter.outgoing.export(kind(target, context))
-    entry = Import(importer, number)
-    importer.imports[number] = entry
+    entry = importer.enter(Import(importer, exporter.introduce(kind(target, context))))
     handle = Handle(entry, context)
     context.own(handle)
     handle.site = context.host.site()
     if context.host.observe is not None:
-        context.host.observe(("stub", id(handle), importer.label, number, "local", 0, handle.site))
+        context.host.observe(
+            ("stub", id(handle), importer.label, entry.id, "local", 0, handle.site)
+        )
     return handle

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from rpclab.core.contexts import current
 from rpclab.core.imports import PENDING, REJECTED, Pending
-from rpclab.core.remap import Placeholder, record
+from rpclab.core.map import Placeholder, record
 from rpclab.core.targets import is_target, no_such_step
 from rpclab.errors import PROMISE_DISPOSED, DisposedError, fresh_copy, not_callable
 from rpclab.rpc.unknown import Unknown
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from rpclab.core.handles import Handle
-    from rpclab.core.references import Outgoing, Reference
+    from rpclab.core.payload import Payload
+    from rpclab.core.references import Reference, Settled
 
 _ITEMS = (
     "paths enter dicts, functions and targets, never lists, strings or sets:"
@@ -115,8 +116,8 @@ class RpcProperty(Remote):
         of = repr(owner) if isinstance(owner, _Members) else describe(owner)
         return f"<RpcProperty {'.'.join(_names(self.__path__))} of {of}>"
 
-    def __rpc_refer__(self, outgoing: Outgoing) -> Reference:
-        return outgoing.refer_property(self, self.__read__)
+    def __rpc_refer__(self, payload: Payload) -> Reference | Settled:
+        return payload.refer_property(self, self.__read__)
 
     def map(self, function: Callable[[Any], Any]) -> RpcPromise:
         """Read the property, and map its value at the callee (see `RpcPromise.map`)."""
@@ -185,8 +186,8 @@ class RpcStub(Held):
         stub.__handle__ = handle
         return stub
 
-    def __rpc_refer__(self, outgoing: Outgoing) -> Reference:
-        return outgoing.refer_handle(self, self.__handle__)
+    def __rpc_refer__(self, payload: Payload) -> Reference:
+        return payload.refer_handle(self, self.__handle__)
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> RpcPromise:
         pending = self.__handle__.call([], args, kwargs)
@@ -275,8 +276,8 @@ class RpcPromise(Remote):
     def __rpc_entry__(self) -> Pending:
         return self.__pending__
 
-    def __rpc_refer__(self, outgoing: Outgoing) -> Reference:
-        return outgoing.refer_promise(self.__pending__)
+    def __rpc_refer__(self, payload: Payload) -> Reference | Settled:
+        return payload.refer_promise(self.__pending__)
 
     def map(self, function: Callable[[Any], Any]) -> RpcPromise:
         """Run a function at the callee, on each item of the list that this resolves to.

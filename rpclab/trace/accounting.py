@@ -77,7 +77,7 @@ class Ledger:
         self._last = 0
         # For calls on a promise that failed: had it been awaited, they would not have been made.
         self._calls: dict[int, int] = {}
-        self._kept: list[Arrival] = []
+        self._arrival_of: dict[int, Arrival] = {}
         self._call_of: dict[int, int] = {}
         self._failed: set[int] = set()
 
@@ -127,7 +127,7 @@ class Ledger:
         node = self._last = self._add([(self.here().reach(), 0)])
         pending.arrival = []
         self._calls[id(pending.arrival)] = node
-        self._kept.append(pending.arrival)
+        self._arrival_of[int(node)] = pending.arrival
         lane = self._lane_of[node] = (pending.session.label, pending.target)
         if lane in self._lanes:
             self._behind[node] = self._lanes[lane]
@@ -149,17 +149,20 @@ class Ledger:
 
     def arrived(self, pending: Pending, node: int, *, failed: bool) -> None:
         """The result, sent at `node`, has arrived."""
-        links = 0 if _is_loopback(pending.session) else 1
-        # A number in a message that was under way before the block began means nothing here.
-        arrival = self._add([(node if node < len(self._before) else 0, links)])
         if pending.arrival is None:
             pending.arrival = []
-        call = self._calls.get(id(pending.arrival))
+        # A number in a message that was under way before the block began means nothing here.
+        known = node if node < len(self._before) else 0
+        self._arrive(pending.arrival, known, pending.session, failed=failed)
+
+    def _arrive(self, arrival: Arrival, node: int, session: Any, *, failed: bool) -> None:
+        reached = self._add([(node, 0 if _is_loopback(session) else 1)])
+        call = self._calls.get(id(arrival))
         if call is not None:
-            self._call_of[arrival] = call
+            self._call_of[reached] = call
         if failed:
-            self._failed.add(arrival)
-        pending.arrival[:] = [arrival]
+            self._failed.add(reached)
+        arrival[:] = [reached]
 
     def passed_on(self, pending: Pending) -> int:
         """A promise has settled that another session waits for."""
@@ -204,6 +207,12 @@ class Ledger:
             node = self.node([(n, 0) for n in {reached, *map(self._own, answer.causes)}])
         answer.settled_at = node
         return int(node)
+
+    def stayed(self, answer: Answer, *, failed: bool) -> None:
+        """A result that nobody can ask for stays at the callee; had it been awaited, it came."""
+        arrival = self._arrival_of.get(answer.moment or 0)
+        if arrival is not None and answer.session is not None and answer.settled_at is not None:
+            self._arrive(arrival, answer.settled_at, answer.session, failed=failed)
 
     def _start(self, answer: Answer) -> int:
         before = [(node, 0) for node in set(map(self._own, answer.causes))]

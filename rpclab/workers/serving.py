@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rpclab.codecs.records import register_late
-from rpclab.core.evaluate import evaluate as evaluate_member
+from rpclab.core.dispatch import dispatch as dispatch_member
 from rpclab.core.targets import Exposed, read_member
 from rpclab.errors import NoSuchMemberError, RpcError
 from rpclab.rpc.stubs import MapValue
@@ -56,17 +56,17 @@ def fetch_from(
     return fetching.first if isinstance(fetching.first, MapValue) else fetching
 
 
-def evaluate(
+def dispatch(
     answer: Answer, instance: Any, path: Any, args: Any, kwargs: Any, context: ExecutionContext
 ) -> None:
     """Run a call on an entrypoint or a Durable Object: `fetch` as an HTTP call, others as they are.
 
-    The arguments are those of `rpclab.core.evaluate.evaluate`.
+    The arguments are those of `rpclab.core.dispatch.dispatch`.
     """
     if path in _FETCH and args is not None:
         context.host.run(answer, answer_fetch, [instance, *args], kwargs, context)
     else:
-        evaluate_member(answer, instance, path, args, kwargs, context)
+        dispatch_member(answer, instance, path, args, kwargs, context)
 
 
 def answer_fetch(instance: Any, /, *args: Any, **options: Any) -> Any:

@@ -21,7 +21,7 @@ from rpclab.workers.entrypoints import (
     refuse_reserved,
 )
 from rpclab.workers.objects.namespace import choose_objects, objects_of
-from rpclab.workers.serving import evaluate
+from rpclab.workers.serving import dispatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,4 +116,4 @@ def service(find: Callable[[], Worker], entrypoint: str, props: dict[str, Any]) 
         entrypoint: which of its entrypoints answers.
         props: what `ctx.props` is there.
     """
-    return ServiceHook(lambda: find().open(entrypoint, props), refuse_reserved, evaluate)
+    return ServiceHook(lambda: find().open(entrypoint, props), refuse_reserved, dispatch)

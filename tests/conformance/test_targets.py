@@ -286,7 +286,8 @@ async def test_C10_no_peer_calls_a_disposer_by_any_spelling(world):
     t, f = await env.CALLEE.make(), await env.CALLEE.fn()
     assert await is_missing(t["dispose"](), "dispose")
     assert await is_missing(f["dispose"](), "dispose")
-    assert await is_missing(env.CALLEE.make()["dispose"](), "dispose")
+    promise = env.CALLEE.make()
+    assert await is_missing(promise["dispose"](), "dispose")
     assert world.log == []
 
 

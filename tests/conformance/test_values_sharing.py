@@ -297,6 +297,6 @@ def test_V9_what_stands_twice_is_found_whoever_else_holds_it(held_elsewhere):
             lists[0].append(random.choice(lists))
         if not held_elsewhere:
             del spare, lists
-        found.append(is_shared(values, 100))
+        found.append(is_shared(values, 100, []))
         assert found[-1] == stands_twice(values), seed
     assert 300 < sum(found) < 2700

@@ -96,7 +96,12 @@ def test_an_error_crosses_and_is_marked_remote(pair):
 def test_L1_a_pipelined_call_leaves_in_the_same_batch(pair):
     total = pair.main.call("counter").call("increment", 5)
     assert pair.settle(total) == 5
-    assert len([1 for end, _, frames in pair.wire.sent if end is pair.client and frames]) == 2
+    calls, *releases = [
+        frames for end, _, frames in pair.wire.sent if end is pair.client and frames
+    ]
+    # The one that nobody can await is announced as such, and released, in the same batch.
+    quiet = pair.client._codec.dialect.quiet
+    assert (len(calls), len(releases)) == ((4, 0) if quiet else (4, 1))
 
 
 def test_O1_disposing_the_last_handle_runs_the_disposer_once(pair, main):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgpack
 import pytest
 from support.inline_host import InlineHost, Later, SessionPair
@@ -104,7 +106,7 @@ def test_frames_nested_beyond_all_measure_end_the_session(pair):
 def test_a_message_over_the_limit_ends_the_session_of_a_peer_that_sends_it(pair):
     pair.server.limits = Limits(message_bytes=100)
     pair.inject(packed([CALL, 1, 0, "greet", ["x" * 100]]))
-    assert "the peer sent a message of over 100 bytes" in ended(pair)
+    assert "the peer sent a message of over 100 bytes (Limits.message_bytes)" in ended(pair)
 
 
 BROKEN = [
@@ -255,7 +257,10 @@ REFERENCES = {
     ),
     "a reference without a number": (msgpack.ExtType(STUB, b""), "introduced the id 0 twice"),
     "a stub with an id of a call": (reference(STUB, 5), "introduced the id 5 twice"),
-    "a variable outside of a program": (reference(PLACEHOLDER, 0), "reference of unknown kind 7"),
+    "a variable outside of a program": (
+        reference(PLACEHOLDER, 0),
+        "mentions a variable outside of a program",
+    ),
 }
 
 
@@ -277,17 +282,27 @@ def test_an_introduction_under_an_id_in_use_ends_the_session(pair, kind):
 
 PROGRAMS = {
     "no result": [],
-    "a result that is no part": [7],
-    "an instruction that is none": [[0, "x"], b"\xc0"],
-    "a variable from the future": [[1, ["x"], None], b"\xc0"],
-    "a capture that is not there": [[-1, ["x"], None], b"\xc0"],
+    "a step that is none": [[0, "x"], None],
+    "a step with arguments that are none": [[0, ["x"], 7], None],
+    "a step on a step from the future": [[1, ["x"], None], None],
+    "a step on a capture that is not there": [[-1, ["x"], None], None],
+    "a step with a step from the future": [
+        [0, ["x"], [[reference(PLACEHOLDER, 1)], {}]],
+        None,
+    ],
+    "a step with a capture that is not there": [
+        [0, ["x"], [[reference(PLACEHOLDER, -1)], {}]],
+        None,
+    ],
+    "a result with a step that is not there": [reference(PLACEHOLDER, 1)],
 }
 
 
 @pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
 def test_broken_programs_end_the_session_with_a_reason(pair, program):
-    pair.inject([MAP, 1, 0, ["greet"], [], program])
-    assert "the peer sent a " in ended(pair)
+    pair.wire.hold(pair.server)  # as above
+    pair.inject(packed([MAP, 1, 0, ["greet"], [], program]))
+    assert re.match("the peer sent no message|the peer's program", ended(pair))
 
 
 def test_acknowledging_too_much_ends_the_session(pair):
@@ -308,23 +323,26 @@ def test_holding_too_many_exports_ends_the_session():
     for _ in range(7):
         pair.main.call("target")
     pair.host.turn()
-    assert ended(pair) == "the peer holds more than 5 exports"
+    assert ended(pair) == "the peer holds more than 5 exports (Limits.exports)"
 
 
 def test_results_that_a_peer_never_acknowledges_are_bounded_also_when_it_releases_them(pair):
-    pair.server._most_exports = 50
+    pair.server.limits = Limits(exports=50)
     pair.wire.hold(pair.server)
     for call in range(1, 200):
         pair.inject([CALL, call, 0, "greet", []])
         pair.inject([RELEASE, call, 1])
-    assert ended(pair) == "the peer holds more than 50 exports"
+    assert ended(pair) == "the peer holds more than 50 exports (Limits.exports)"
     assert pair.server._last_call == 51
     assert not pair.server._unacknowledged
 
 
 def test_nothing_behind_the_end_of_a_session_is_done(pair):
     call = packed([CALL, 1, 0, "greet", []])
-    end, on_it = pair.client._codec.encode([ABORT, ValueError()], []), [CALL, 2, 1, "greet", []]
+    end, on_it = (
+        pair.client.pack([ABORT, ValueError()], [], pair.client.keeper)[0],
+        [CALL, 2, 1, "greet", []],
+    )
     pair.server.receive(0, [call, end, packed(on_it), packed([CALL, 3, 0, "greet", []])])
     assert pair.server._last_call == 1
     assert not pair.server.exports
@@ -380,7 +398,7 @@ def test_recorded_functions_count_as_exports():
     pair.wire.hold(pair.server)  # its peer does not know what is said in its name here
     for call in range(1, 9):
         pair.inject([MAP, call, 0, ["later"], [], [packed(1)]])
-    assert ended(pair) == "the peer holds more than 5 exports"
+    assert ended(pair) == "the peer holds more than 5 exports (Limits.exports)"
 
 
 @pytest.mark.parametrize("seconds", [float("nan"), -1, "1", True])

@@ -18,6 +18,7 @@ from support.inline_host import (
 
 from rpclab import Limits, RpcTarget
 from rpclab.codecs.msgpack import MsgpackCodec
+from rpclab.core.limits import DEFAULT_LIMITS
 from rpclab.core.messages import CALL, PIPE, STREAM, parse
 from rpclab.core.references import READABLE, WRITABLE
 from rpclab.core.sinks import SinkHook
@@ -223,7 +224,16 @@ def test_a_stream_that_is_passed_on_goes_chunk_by_chunk_and_so_do_its_credits(pa
 def test_nothing_is_read_behind_a_chunk_that_could_not_be_handed_on(pair, main):
     source = Source()
     back = pair.settle(pair.main.call("same", source))
-    pair.server._codec._limits = Limits(message_bytes=500)
+    write = pair.server.write
+
+    def write_within_limits(*args):
+        pair.server.limits = Limits(message_bytes=500)
+        try:
+            return write(*args)
+        finally:
+            pair.server.limits = DEFAULT_LIMITS
+
+    pair.server.write = write_within_limits
     for size in (10, 1000, 20):
         source.outlet.write(bytes(size))
     pair.host.turn()
@@ -284,13 +294,13 @@ def test_a_message_that_is_not_sent_gives_its_streams_back(pair, main):
     promise = pair.main.call("take", source, sink, object())
     pair.host.turn()
     assert isinstance(promise.outcome, DataCloneError)
-    assert (source.sent, sink.sent, sink.got) == (False, False, [])
+    assert (source.outlet, sink.sent, sink.got) == (None, False, [])
     main._gives = [source, sink, object()]
     promise = pair.main.call("give")
     pair.host.turn()
     assert isinstance(promise.outcome, DataCloneError)
     assert pair.client.closed is pair.server.closed is None
-    assert (source.sent, sink.sent, sink.got) == (False, False, [])
+    assert (source.outlet, sink.sent, sink.got) == (None, False, [])
     assert pair.tables == EMPTY
 
 
@@ -442,7 +452,8 @@ def test_ids_out_of_place_end_the_session_with_a_reason(pair, messages, reason):
 def test_the_end_of_a_call_as_if_it_were_a_pipe_ends_the_session(pair):
     promise = pair.main.call("later")
     pair.host.turn()
-    frame = pair.server._codec.encode([PIPE, promise.pending.id, ValueError()], [])
+    message = [PIPE, promise.pending.id, ValueError()]
+    frame, _ = pair.server.pack(message, [], pair.server.keeper)
     pair.client.receive(0, [frame])
     assert str(pair.client.closed) == "the peer cancelled the pipe 1, which is none"
 
@@ -535,7 +546,7 @@ def test_pipes_count_as_exports():
     pair = SessionPair(Main(), limits=Limits(exports=5))
     for number in range(1, 9):
         pair.inject([PIPE, number])
-    assert ended(pair) == "the peer holds more than 5 exports"
+    assert ended(pair) == "the peer holds more than 5 exports (Limits.exports)"
 
 
 def test_a_call_on_a_pipe_is_no_way_around(pair, main):

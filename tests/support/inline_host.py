@@ -41,8 +41,8 @@ class Stub:
     def __rpc_handle__(self):
         return self.handle
 
-    def __rpc_refer__(self, outgoing):
-        return outgoing.refer_handle(self, self.handle)
+    def __rpc_refer__(self, payload):
+        return payload.refer_handle(self, self.handle)
 
 
 class Promise:
@@ -67,8 +67,8 @@ class Promise:
     def dispose(self):
         self.pending.dispose_stubs()
 
-    def __rpc_refer__(self, outgoing):
-        return outgoing.refer_promise(self.pending)
+    def __rpc_refer__(self, payload):
+        return payload.refer_promise(self.pending)
 
 
 class Later:
@@ -125,8 +125,8 @@ class Source:
         self.outlet = None
         self.sent = None
 
-    def __rpc_refer__(self, outgoing):
-        return outgoing.refer_readable(self, lambda session: self._open(session, outgoing.context))
+    def __rpc_refer__(self, payload):
+        return payload.refer_readable(self, lambda session: self._open(session, payload.context))
 
     def _open(self, session, context):
         self.outlet = Outlet(session.open_pipe(), context)
@@ -158,8 +158,8 @@ class Readable:
                 return [*got, error]
         return got
 
-    def __rpc_refer__(self, outgoing):
-        return outgoing.refer_readable(
+    def __rpc_refer__(self, payload):
+        return payload.refer_readable(
             self, lambda session: PipeRelay(self.inlet, session, [], self._unsent)
         )
 
@@ -191,8 +191,8 @@ class Sink:
     def abort(self, reason):
         self.got.append(reason)
 
-    def __rpc_refer__(self, outgoing):
-        return outgoing.refer_writable(SinkHook(self, outgoing.context, self._unsent))
+    def __rpc_refer__(self, payload):
+        return payload.refer_writable(SinkHook(self, payload.context, self._unsent))
 
     def _unsent(self):
         self.sent = False
@@ -204,8 +204,8 @@ class Writable:
     def __init__(self, outlet) -> None:
         self.outlet = outlet
 
-    def __rpc_refer__(self, outgoing):
-        return outgoing.refer_writable(SinkRelay(self.outlet, lambda: None))
+    def __rpc_refer__(self, payload):
+        return payload.refer_writable(SinkRelay(self.outlet, lambda: None))
 
 
 class InlineHost:
@@ -419,8 +419,9 @@ class SessionPair:
 
     def inject(self, message, *, seen=0):
         """Let the server receive what its peer would not send."""
-        codec = self.client._codec
-        frame = message if type(message) is bytes else codec.encode(message, [])
+        frame = message
+        if type(message) is not bytes:
+            frame, _ = self.client.pack(message, [], self.client.keeper)
         self.server.receive(seen, [frame])
         self.host.turn()
 

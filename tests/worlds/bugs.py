@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 
-from rpclab.core.answers import Answer
-from rpclab.core.contexts import ExecutionContext
 from rpclab.core.detour import Detour
 from rpclab.core.endpoint import Endpoint
 from rpclab.core.exporter import Exporter
+from rpclab.core.importer import Importer
+
+from rpclab.core.answers import Answer
+from rpclab.core.contexts import ExecutionContext
 from rpclab.core.handles import Handle
 from rpclab.core.hooks import ForwardHook, Hook, TargetHook
-from rpclab.core.importer import Importer
 from rpclab.core.imports import Import, Pending
 from rpclab.core.references import Incoming, Outgoing
 

@@ -27,7 +27,8 @@ from rpclab.rpc.stubs import bundle
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpclab.core.references import Outgoing, Reference
+    from rpclab.core.payload import Payload
+    from rpclab.core.references import Reference
     from rpclab.core.session import Session
     from rpclab.core.streams import Inlet
     from rpclab.rpc.streams.writable import WritableStream
@@ -279,8 +280,8 @@ class ReadableStream:
 
     # On the way to the other side.
 
-    def __rpc_refer__(self, outgoing: Outgoing) -> Reference:
-        context = outgoing.context
+    def __rpc_refer__(self, payload: Payload) -> Reference:
+        context = payload.context
 
         def open_pipe(session: Session) -> Pump | PipeRelay:
             self._take(sent_at(context.host.site()), READABLE_LOCKED)
@@ -288,12 +289,12 @@ class ReadableStream:
             if isinstance(source, InletSource) and not self._over and self._error is None:
                 rest = [] if self._rest is NOTHING else [self._rest]
                 return PipeRelay(source.inlet, session, rest, self.__not_sent__)
-            return Pump(self, session, context, returned=outgoing.is_result)
+            return Pump(self, session, context, returned=payload.is_result)
 
-        if id(self) not in outgoing.ahead:
-            with advice_for(outgoing):
+        if not payload.goes_ahead(self):
+            with advice_for(payload):
                 self._check(READABLE_LOCKED)
-        return outgoing.refer_readable(self, open_pipe)
+        return payload.refer_readable(self, open_pipe)
 
     def __not_sent__(self) -> None:
         """The message that it was to go with was not sent: it is its owner's again."""

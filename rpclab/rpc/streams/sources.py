@@ -20,7 +20,7 @@ from rpclab.rpc.waiter import StreamWaiter
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from rpclab.core.references import Outgoing
+    from rpclab.core.payload import Payload
     from rpclab.core.streams import Inlet
 
 PIECE = 64 * 1024
@@ -261,12 +261,12 @@ def sent_at(site: str | None) -> str:
 
 
 @contextmanager
-def advice_for(outgoing: Outgoing) -> Iterator[None]:
+def advice_for(payload: Payload) -> Iterator[None]:
     """Say what to do about a locked stream that is on its way to the caller of another call."""
     try:
         yield
     except StreamLockedError as error:
-        if outgoing.copying:
+        if payload.copying:
             error.add_note(
                 "it is in the result of a call, and on its way to whoever made that: await the"
                 " promise first, and pass on what it gives"

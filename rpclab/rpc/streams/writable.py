@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rpclab.core.hooks import Hook
-    from rpclab.core.references import Outgoing, Reference
+    from rpclab.core.payload import Payload
+    from rpclab.core.references import Reference
     from rpclab.core.streams import Outlet
 
 
@@ -127,16 +128,16 @@ class WritableStream:
         """It is its owner's again: it was not sent after all, or nothing is piped in any more."""
         self._lock = None
 
-    def __rpc_refer__(self, outgoing: Outgoing) -> Reference:
-        context = outgoing.context
-        with advice_for(outgoing):
+    def __rpc_refer__(self, payload: Payload) -> Reference:
+        context = payload.context
+        with advice_for(payload):
             sink = self._take(sent_at(context.host.site()))
         hook: Hook
         if isinstance(sink, RemoteSink):
             hook = SinkRelay(sink.outlet, self._let_go)
         else:
             hook = SinkHook(sink, context, self._let_go)
-        return outgoing.refer_writable(hook)
+        return payload.refer_writable(hook)
 
     def __repr__(self) -> str:
         if self._lock is not None:

@@ -129,8 +129,7 @@ class ObjectHome:
         exporter = importer.peer
         if exporter is None:
             raise UnknownBindingError(f"no session leads to {self.worker_name}")
-        entry = Import(importer, exporter.outgoing.export(ObjectHook(self, id)))
-        importer.imports[entry.id] = entry
+        entry = importer.enter(Import(importer, exporter.introduce(ObjectHook(self, id))))
         return DurableObjectStub(Handle(entry, importer.keeper), id)
 
     def wrap(self, handle: Handle, id: DurableObjectId) -> DurableObjectStub:

@@ -27,7 +27,7 @@ from rpclab.rpc.sites import note_place, place_parameters
 from rpclab.workers.entrypoints import refuse_reserved
 from rpclab.workers.objects.gates import InputGate
 from rpclab.workers.objects.state import DurableObjectState
-from rpclab.workers.serving import evaluate
+from rpclab.workers.serving import dispatch
 from rpclab.workers.storage.storage import DurableObjectStorage
 from rpclab.workers.storage.values import Slot
 
@@ -132,13 +132,7 @@ class ObjectContext(ExecutionContext):
 
     def started(self, pending: Pending) -> None:
         """A call leaves the object, and with it what it has written."""
-        try:
-            self._live.save()
-        except sqlite3.Error:  # it does not leave, and the object is gone
-            session = pending.session
-            session.imports.pop(pending.id, None)
-            session.outgoing.withdraw()
-            raise
+        self._live.save()
         super().started(pending)
 
     def end(self) -> None:
@@ -216,7 +210,7 @@ class LiveObject:
         Args:
             hook: the stub it was made on.
             answer: takes the result.
-            path: as for `evaluate`; so are the others.
+            path: as for `dispatch`; so are the others.
             args: see there.
             kwargs: see there.
         """
@@ -261,7 +255,7 @@ class LiveObject:
         answer.via = hook
         context.hold()
         if isinstance(self._instance, Exposed) or path in ("fetch", ["fetch"]):
-            evaluate(answer, self._instance, path, args, kwargs, context)
+            dispatch(answer, self._instance, path, args, kwargs, context)
         else:
             answer.reject(TypeError(_NO_BASE))
         if answer.state == PENDING:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rpclab.core.contexts import ExecutionContext
 
 
-def evaluate(
+def dispatch(
     answer: Answer, target: Any, path: Any, args: Any, kwargs: Any, context: ExecutionContext
 ) -> None:
     """Call (or read, where `args` is None) the member of `target` at `path`; settle `answer`.
@@ -36,7 +36,7 @@ def evaluate(
     """
     if type(path) is not str:
         if len(path) != 1:
-            _evaluate_long(answer, target, path, args, kwargs, context)
+            _dispatch_long(answer, target, path, args, kwargs, context)
             return
         path = path[0]
     if args is not None and isinstance(target, Exposed):
@@ -52,7 +52,7 @@ def evaluate(
     _through(answer, target, path, [], args, kwargs, context)
 
 
-def _evaluate_long(
+def _dispatch_long(
     answer: Answer, target: Any, path: list[str], args: Any, kwargs: Any, context: ExecutionContext
 ) -> None:
     if not path:

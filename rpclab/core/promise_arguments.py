@@ -1,6 +1,8 @@
 """Promises among the arguments of a call: they arrive as what they resolve to.
 
-Floor: core.
+Floor: core. A promise of the same session is mentioned by its number: the callee has the answer.
+One of another session is announced, and its value follows (`Announcement`); a property is read
+first (`ReadAhead`). At the callee each stands in the arguments as a place, until the call starts.
 """
 
 from __future__ import annotations
@@ -8,8 +10,10 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from rpclab.core.hooks import Hook
 from rpclab.core.imports import PENDING, REJECTED, RESOLVED
-from rpclab.errors import DataCloneError, fresh_copy
+from rpclab.core.messages import REJECT, RESOLVE, size_of
+from rpclab.errors import DataCloneError, LocalProtocolError, fresh_copy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +25,7 @@ if TYPE_CHECKING:
     from rpclab.core.streams import End
 
 
-class Promised:
+class PromisedArgument:
     """The place of an argument that may not be there yet."""
 
     __slots__ = ()
@@ -46,12 +50,8 @@ class Promised:
         """
         raise NotImplementedError
 
-    def peek(self) -> Any:
-        """Give the value itself, uncopied, or raise."""
-        raise NotImplementedError
 
-
-class PromisedAnswer(Promised):
+class PromisedAnswer(PromisedArgument):
     """The result of a call that is being answered here."""
 
     __slots__ = ("_copy", "_session", "source")
@@ -77,11 +77,6 @@ class PromisedAnswer(Promised):
     def watch(self, watcher: Callable[[], None]) -> None:
         self.source.watch(watcher)
 
-    def peek(self) -> Any:
-        if self.source.state == REJECTED:
-            raise fresh_copy(self.source.value)
-        return self.source.value
-
     def take(self, answer: Answer) -> Any:
         source = self.source
         if source.settled_at is not None:
@@ -94,7 +89,7 @@ class PromisedAnswer(Promised):
         return value
 
 
-class PromisedImport(Promised):
+class PromisedImport(PromisedArgument):
     """A value that the caller announced, and will send when it has it."""
 
     __slots__ = ("_pending",)
@@ -109,9 +104,6 @@ class PromisedImport(Promised):
     def watch(self, watcher: Callable[[], None]) -> None:
         self._pending.follow(watcher)
 
-    def peek(self) -> Any:
-        return self._pending.result()
-
     def take(self, answer: Answer) -> Any:
         if self._pending.arrival:
             answer.causes = (*answer.causes, self._pending.arrival[0])
@@ -121,7 +113,7 @@ class PromisedImport(Promised):
         return self._pending.result()
 
 
-class Unreadable(Promised):
+class Unreadable(PromisedArgument):
     """A value that arrived and cannot be made here: a time zone that is not installed, say."""
 
     __slots__ = ("error",)
@@ -137,21 +129,89 @@ class Unreadable(Promised):
     def settled(self) -> bool:
         return True
 
-    @property
-    def source(self) -> Answer:
-        """There is none.
-
-        Raises:
-            DataCloneError: always.
-        """
-        raise self.error
-
     def watch(self, watcher: Callable[[], None]) -> None:
         watcher()
-
-    def peek(self) -> Any:
-        raise self.error
 
     def take(self, answer: Answer) -> Any:
         del answer
         raise self.error
+
+
+class Variable(PromisedArgument):
+    """A variable of a mapped function, where its program mentions one (see `map`)."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+class ReadAhead:
+    """The call that reads a property among the arguments, before those are packed.
+
+    Args:
+        promise: its promise. Nobody else can dispose it: what was read is for the callee alone.
+    """
+
+    def __init__(self, promise: Any) -> None:
+        self.promise = promise
+
+    def packed(self, *, sent: bool) -> None:
+        """Let go of what was read."""
+        del sent
+        self.promise.dispose()
+
+
+class Announcement(Hook):
+    """The export of a promise that another session will settle.
+
+    Args:
+        session: to the Worker that waits for the value.
+        pending: the promise.
+    """
+
+    __slots__ = ("_pending", "_session", "id")
+
+    def __init__(self, session: Session, pending: Pending) -> None:
+        super().__init__(None)
+        self._session = session
+        self._pending = pending
+        self.id = 0
+
+    def exported(self, session: Session, export_id: int) -> None:
+        del session
+        self.id = export_id
+        self._pending.follow(self._settle)
+
+    def _settle(self) -> None:
+        """Send the value, as duplicates of its stubs, or the error."""
+        session, pending = self._session, self._pending
+        if session.closed is not None or self.id not in session.exports:
+            return
+        value = pending.value
+        if pending.state == REJECTED:
+            message = [REJECT, self.id, value, bool(getattr(value, "remote", False))]
+        else:
+            message = [RESOLVE, self.id, value]
+        if session.host.special:
+            session.host.mark_announced(pending, message)
+        try:
+            frame, payload = session.pack(message, [value], session.keeper)
+        except Exception as error:
+            frame, payload = session.pack([REJECT, self.id, error, False], [], session.keeper)
+        session.send_frame(frame)
+        plain = payload is None or not payload.references
+        if payload is not None:
+            payload.commit()
+            payload.sent()
+        if session.host.observe is not None:
+            kind = "resolved" if pending.state == RESOLVED else "rejected"
+            session.host.observe((kind, session.label, self.id, plain, size_of(frame)))
+        if plain:
+            del session.exports[self.id]
+            self.release()
+
+    def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+        """Nothing is ever called on it: the peer waits for the value."""
+        del path, args, kwargs
+        answer.reject(LocalProtocolError("a promise that was announced cannot be called"))

@@ -1,4 +1,4 @@
-"""The long way home: a result that turned out to be the caller's own object.
+"""Embargo: a result that turned out to be the caller's own object keeps the order of calls.
 
 Floor: core. Calls that were pipelined on the promise travel over the other side. Until the last of
 them is answered, later ones take the same way, so that all arrive in the order made (rule L5).
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rpclab.core.imports import Pending
 
 
-class Detour(Import):
+class Embargo(Import):
     """Stands in for an import of one's own target as long as the promise has calls on the way.
 
     Args:
@@ -35,7 +35,7 @@ class Detour(Import):
         self._path = path
 
     @classmethod
-    def take_over(cls, handle: Handle, far: Pending, value: Any) -> bool:
+    def place(cls, handle: Handle, far: Pending, value: Any) -> bool:
         """Make `handle` go the long way, if any call can have gone it. Says whether."""
         near = handle.entry
         path = find(value, handle)
@@ -78,15 +78,15 @@ class Detour(Import):
             self.eased()
 
 
-def find(value: Any, handle: Handle) -> list[str] | None:
+def find(root: Any, handle: Handle) -> list[str] | None:
     """Find the path through dicts at which the stub of `handle` stands in a value."""
-    owner = getattr(type(value), "__rpc_handle__", None)
-    if owner is not None and owner(value) is handle:
-        return []
-    if type(value) in DICT_TYPES:
-        for name, item in value.items():
-            if type(name) is str:
-                rest = find(item, handle)
-                if rest is not None:
-                    return [name, *rest]
+    found: list[tuple[Any, list[str]]] = [(root, [])]
+    seen: set[int] = set()
+    for value, path in found:  # it grows under way
+        owner = getattr(type(value), "__rpc_handle__", None)
+        if owner is not None and owner(value) is handle:
+            return path
+        if type(value) in DICT_TYPES and id(value) not in seen:
+            seen.add(id(value))
+            found += [(item, [*path, name]) for name, item in value.items() if type(name) is str]
     return None

@@ -1,0 +1,214 @@
+"""What one message of the peer mentions by reference, as it becomes stubs, bindings and streams.
+
+Floor: core. A codec meets a reference while it unpacks, and asks here for what it stands for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rpclab.core.embargo import Embargo
+from rpclab.core.handles import Handle
+from rpclab.core.hooks import ForwardHook, Hook
+from rpclab.core.imports import Import, Pending
+from rpclab.core.messages import MAP
+from rpclab.core.promise_arguments import (
+    PromisedAnswer,
+    PromisedArgument,
+    PromisedImport,
+    Unreadable,
+    Variable,
+)
+from rpclab.core.references import (
+    BINDING,
+    OWN_BINDING,
+    OWN_STUB,
+    PLACEHOLDER,
+    PROMISE,
+    READABLE,
+    RESULT,
+    STUB,
+    WRITABLE,
+    Reference,
+)
+from rpclab.core.streams import End, Inlet, Outlet, Pipe
+from rpclab.errors import RemoteProtocolError
+
+if TYPE_CHECKING:
+    from rpclab.core.session import Session
+
+E = TypeVar("E", bound=End)
+
+
+class Arrival:
+    """The references in one message; made for a message that has any.
+
+    Whoever takes the message disposes the handles, and has the streams belong somewhere.
+
+    Attributes:
+        handles: the handles made for it.
+        promised: the places of promised values in it.
+        variables: the places of a mapped function's variables in it.
+        unreadable: the places of values that cannot be made here.
+        own: the handles among them whose target lives in this Worker.
+        streams: the ends of streams in it.
+        references: whether the peer mentioned anything by reference.
+    """
+
+    __slots__ = (
+        "_known", "_session", "handles", "own", "promised", "references", "streams", "unreadable",
+        "variables",
+    )  # fmt: skip
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._known: dict[Reference, Any] = {}
+        self.handles: list[Handle] | None = None
+        self.promised: list[PromisedArgument] | None = None
+        self.variables: list[Variable] | None = None
+        self.unreadable: list[Unreadable] | None = None
+        self.own: list[Handle] | None = None
+        self.streams: list[End] | None = None
+        self.references = False
+
+    def take(self, kind: int, number: int) -> Any:
+        """Give the stub, binding, stream or place that a reference stands for.
+
+        Raises:
+            RemoteProtocolError: there is no such thing; that is the peer's fault.
+        """
+        self.references = True
+        value = self._known.get((kind, number))
+        if value is None:
+            value = self._known[kind, number] = self._make(kind, number)
+        return value
+
+    def check(self, kind: int) -> None:
+        """Check that a message of this kind may mention what it does.
+
+        Raises:
+            RemoteProtocolError: it mentions a variable, and is no program.
+        """
+        if self.variables and kind != MAP:
+            raise RemoteProtocolError("the peer mentions a variable outside of a program")
+
+    def _make(self, kind: int, number: int) -> Any:
+        session = self._session
+        if kind in (STUB, BINDING):
+            return self._wrap(self._introduced(number), binding=kind == BINDING)
+        if kind in (OWN_STUB, OWN_BINDING):
+            hook = session.exports.get(number)
+            if not isinstance(hook, Hook):
+                raise RemoteProtocolError(f"the peer sent export {number}, which it does not hold")
+            stub = self._wrap(self._home(hook), binding=kind == OWN_BINDING)
+            if kind == OWN_STUB and self.handles:
+                self.own = [*(self.own or ()), self.handles[-1]]
+            return stub
+        if kind == RESULT:
+            source = session.export_of(number)
+            if source is None or isinstance(source, Hook):
+                raise RemoteProtocolError(f"the peer sent the result of {number}, which is no call")
+            return self._promise(PromisedAnswer(source, session))
+        if kind == PROMISE:
+            pending = Pending(session, number, session.keeper)
+            session.enter(pending)
+            return self._promise(PromisedImport(pending))
+        if kind == READABLE:
+            return session.host.readable(self._end(Inlet(self._pipe(number), session.keeper)))
+        if kind == WRITABLE:
+            entry = Import(session, number)
+            session.enter(entry)
+            return session.host.writable(self._end(Outlet(entry, session.keeper)))
+        if kind == PLACEHOLDER:
+            variable = Variable(number)
+            self.variables = [*(self.variables or ()), variable]
+            return variable
+        raise RemoteProtocolError(f"the peer sent a reference of unknown kind {kind}")
+
+    def _pipe(self, number: int) -> Pipe:
+        pipe = self._session.exports.get(number)
+        if not isinstance(pipe, Pipe) or pipe.taken:
+            raise RemoteProtocolError(f"the peer sent the pipe {number}, which it did not open")
+        return pipe
+
+    def _end(self, end: E) -> E:
+        if self.streams is None:
+            self.streams = []
+        self.streams.append(end)
+        return end
+
+    def cannot_read(self, why: Exception) -> Unreadable:
+        """Give the place of a value that cannot be made here; the call that needs it rejects."""
+        place = Unreadable(why)
+        self.unreadable = [*(self.unreadable or ()), place]
+        self._promise(place)
+        return place
+
+    def _promise(self, place: PromisedArgument) -> PromisedArgument:
+        if self.promised is None:
+            self.promised = []
+        self.promised.append(place)
+        return place
+
+    def _introduced(self, number: int) -> Import:
+        session = self._session
+        peer = session.peer
+        if peer is not None and peer.keeper is session.keeper:
+            # Both ends are in one Worker: a stub that came home stands for what it stood for.
+            hook = peer.exports.get(number)
+            if isinstance(hook, ForwardHook):
+                entry = hook.entry
+                entry.claim()
+                peer.exports.pop(number)
+                if session.host.observe is not None:
+                    session.host.observe(("withdrawn", peer.label, number))
+                hook.release()
+                entry.handles -= 1
+                return entry
+        entry = Import(session, number)
+        session.enter(entry)
+        return entry
+
+    def _home(self, hook: Hook) -> Import:
+        if isinstance(hook, ForwardHook):
+            return hook.entry
+        importer = self._session.host.loopback(self._session.keeper)
+        if importer.peer is None:
+            raise RemoteProtocolError("a stub came home to a Worker without a loopback")
+        return importer.enter(Import(importer, importer.peer.introduce(hook)))
+
+    def _wrap(self, entry: Import, *, binding: bool) -> Any:
+        session = self._session
+        handle = Handle(entry, session.keeper)
+        if session.host.observe is not None:
+            how = "binding" if binding else "came"
+            at, number = entry.direct.session.label, entry.direct.id
+            session.host.observe(("stub", id(handle), at, number, how, 0, None))
+        if binding:
+            # Nobody disposes a binding (rule O18): it goes when Python forgets it.
+            return session.host.binding(handle)
+        if self.handles is None:
+            self.handles = []
+        self.handles.append(handle)
+        return session.host.stub(handle)
+
+    def embargo(self, pending: Pending, value: Any) -> bool:
+        """Let stubs in `value` that came home go the long way while calls are still on it.
+
+        Returns:
+            Whether any does.
+        """
+        # Where calls are held back at this side, any stub may have some behind it.
+        held = self._session.host.holder is not None
+        placed = [
+            Embargo.place(handle, pending, value)
+            for handle in (self.handles if held else self.own) or ()
+        ]
+        return any(placed)
+
+    def give_back(self) -> None:
+        """Nobody takes the message: let go of what it mentioned."""
+        for handle in self.handles or ():
+            handle.dispose()
+        for end in self.streams or ():
+            end.belong(None)

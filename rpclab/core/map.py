@@ -1,0 +1,403 @@
+"""`promise.map(f)`: a function recorded once here, and replayed at the callee on each item.
+
+Floor: core. After the `remap` expression of Cap'n Web: the function runs once with a placeholder,
+each call in it becomes an instruction, and the program travels with what it captured, in one
+message. Variable 0 is the item, variable n the result of instruction n; below zero are captures.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections import deque
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rpclab.core.answers import Answer
+from rpclab.core.containers import CONTAINER_TYPES, contents, replaced
+from rpclab.core.contexts import ExecutionContext, current
+from rpclab.core.imports import PENDING, REJECTED, Pending
+from rpclab.core.promise_arguments import PromisedAnswer, PromisedArgument, Variable
+from rpclab.core.references import PLACEHOLDER, Reference
+from rpclab.errors import RemoteProtocolError, RpcError, fresh_copy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rpclab.core.arrival import Arrival
+    from rpclab.core.handles import Handle
+    from rpclab.core.payload import Payload
+    from rpclab.core.session import Session
+
+_SLICE = 500  # steps that are replayed before others have their turn
+
+
+class Placeholder(Pending):
+    """A variable of a program that is being recorded; it never has a value."""
+
+    def __init__(self, recorder: Recorder, index: int) -> None:
+        super().__init__(recorder.session, index, recorder)
+        self.recorder = recorder
+
+    def pipeline(
+        self,
+        path: Any,
+        args: tuple[Any, ...] | None,
+        kwargs: dict[str, Any] | None,
+        context: ExecutionContext,
+    ) -> Pending:
+        del context
+        return self.recorder.add(self.id, path, args, kwargs)
+
+
+class Captured:
+    """A stub or promise from outside that a recorded function uses.
+
+    Args:
+        value: what it is; kept, so that nothing else gets its identity meanwhile.
+        refer: refers to it in the message that takes the program along.
+    """
+
+    def __init__(self, value: Any, refer: Callable[[Payload], Any]) -> None:
+        self.value = value
+        self._refer = refer
+
+    def __rpc_refer__(self, payload: Payload) -> Any:
+        return self._refer(payload)
+
+
+class Recorder(ExecutionContext):
+    """The context in which a mapped function runs, once."""
+
+    __slots__ = ("_known", "captures", "instructions", "session")
+
+    def __init__(self, session: Session, context: ExecutionContext) -> None:
+        super().__init__(context.host, context.worker, long=True)
+        self.recording = self
+        self.session = session
+        self.captures: list[Any] = []
+        self.instructions: list[Any] = []
+        self._known: dict[int, int] = {}
+
+    def capture(self, value: Any, refer: Callable[[Payload], Any] | None = None) -> int:
+        """Give the variable of something from outside."""
+        known = self._known.get(id(value))
+        if known is None:
+            self.captures.append(Captured(value, refer or value.__rpc_refer__))
+            known = self._known[id(value)] = -len(self.captures)
+        return known
+
+    def add(
+        self, subject: int, path: Any, args: tuple[Any, ...] | None, kwargs: dict[str, Any] | None
+    ) -> Pending:
+        """Record a call (or a property, where `args` is None) on a variable."""
+        names = [path] if type(path) is str else list(path)
+        part = None if args is None else self.session.encode_part([list(args), kwargs or {}], self)
+        self.instructions.append([subject, names, part])
+        return Placeholder(self, len(self.instructions))
+
+    # What a value in a recorded call asks for: `Payload` gives numbers, this gives variables.
+
+    def refer(self, value: Any) -> Reference | None:
+        """The reference of a value inside a recorded call; None if it is sent as a copy."""
+        refer = getattr(type(value), "__rpc_refer__", None)
+        return None if refer is None else refer(value, self)
+
+    def refer_handle(self, value: Any, handle: Handle, *, binding: bool = False) -> Reference:
+        """Refer to a stub or binding from outside."""
+
+        def refer(payload: Payload) -> Reference:
+            return payload.refer_handle(value, handle, binding=binding)
+
+        return (PLACEHOLDER, self.capture(value, refer))
+
+    def refer_promise(self, pending: Pending) -> Reference:
+        """Refer to the item, a step, or a promise from outside."""
+        if isinstance(pending, Placeholder):
+            return (PLACEHOLDER, pending.id)
+        return (PLACEHOLDER, self.capture(pending, lambda payload: payload.refer_promise(pending)))
+
+    def refer_property(self, _value: Any, read: Callable[[], Any]) -> Reference:
+        """Refer to a property: reading it is a step of its own."""
+        return self.refer_promise(read().__rpc_entry__)
+
+
+def record(
+    session: Session,
+    context: ExecutionContext,
+    function: Callable[[Any], Any],
+    wrap: Callable[[Pending], Any],
+) -> tuple[list[Any], list[Any]]:
+    """Run `function` once with a placeholder, and write down what it does.
+
+    Args:
+        session: where the program will be sent.
+        context: who maps.
+        function: the mapped function; it must be a plain one, and only call and return.
+        wrap: makes what the application sees of a placeholder.
+
+    Returns:
+        The captures and the program, for `Session.map`.
+    """
+    recorder = Recorder(session, context)
+    token = current.set(recorder)
+    try:
+        result = function(wrap(Placeholder(recorder, 0)))
+        if inspect.iscoroutine(result):
+            result.close()
+            raise TypeError("the function given to map() runs once, here, and cannot be async")
+        returned = session.encode_part(result, recorder)
+    finally:
+        current.reset(token)
+    return recorder.captures, [*recorder.instructions, returned]
+
+
+class _Step(NamedTuple):
+    """One call of a program, or the reading of a property.
+
+    Attributes:
+        subject: the variable that it is made on.
+        path: of the member.
+        call: the arguments and keyword arguments, with places for variables; None to read.
+        places: what is replaced in `call` each time.
+    """
+
+    subject: int
+    path: list[str]
+    call: Any
+    places: list[Any]
+
+
+class Program:
+    """A program of the peer.
+
+    Args:
+        program: its steps and its result, checked by `messages`.
+        captures: what it captured, in order.
+        arrival: what the message mentioned by reference.
+
+    Raises:
+        RemoteProtocolError: it mentions a variable that is not there.
+    """
+
+    def __init__(self, program: list[Any], captures: list[Any], arrival: Arrival | None) -> None:
+        count = len(program) - 1
+        for variable in (arrival.variables if arrival is not None else None) or ():
+            if not -len(captures) <= variable.number <= count:
+                raise RemoteProtocolError(f"the peer's program has no variable {variable.number}")
+        self.captures = captures
+        self.steps = [
+            _Step(subject, path, call, _places(call, number))
+            for number, (subject, path, call) in enumerate(program[:-1])
+        ]
+        self.result = program[-1]
+        self.places = _places(self.result, count)
+
+
+def _places(call: Any, known: int) -> list[Any]:
+    """What must be replaced in a part of a program for each replay of it.
+
+    Raises:
+        RemoteProtocolError: it uses a step that comes after it.
+    """
+    found = []
+    for part in contents(call):
+        kind = type(part)
+        if kind is Variable and part.number > known:
+            raise RemoteProtocolError(
+                f"the peer's program uses step {part.number} before it is made"
+            )
+        # A method may change what it is given; so each replay gets copies of its own.
+        if isinstance(part, PromisedArgument) or (
+            kind not in CONTAINER_TYPES and _can_change(part)
+        ):
+            found.append(part)
+    return found
+
+
+def _can_change(value: object) -> bool:
+    """Whether a value that is no container may be changed by who gets it."""
+    return type(value).__hash__ is None or isinstance(value, BaseException)
+
+
+def replay(answer: Answer, source: Answer, program: Program, session: Session) -> None:
+    """Run a program on the value of `source`: on each item of a list, once on another, not on None.
+
+    Args:
+        answer: takes the list of results, or the one, or the first error.
+        source: the value, settled.
+        program: the program.
+        session: where it came from.
+    """
+    if answer.state != PENDING:
+        return
+    if source.state == REJECTED:
+        answer.reject(source.value)
+        return
+    value = source.value
+    if value is None:
+        answer.resolve(None)
+        return
+    items = value if type(value) is list else [value]
+    steps = len(items) * (len(program.steps) + 1)
+    if steps > session.limits.map_steps:
+        answer.reject(
+            RpcError(
+                f"map() over {len(items)} items takes {steps} steps, which is over the limit of"
+                f" {session.limits.map_steps} (Limits.map_steps)"
+            )
+        )
+        return
+    if answer.context is None:
+        answer.context = source.context or session.keeper
+    if session.host.observe is not None:
+        session.host.observe(("mapped", session.label, answer.id, steps))
+    _Replay(answer, source, program, session).go_on()
+
+
+class _Replay:
+    """The replay of a program on each of some items, in slices."""
+
+    def __init__(self, answer: Answer, source: Answer, program: Program, session: Session) -> None:
+        self._answer = answer
+        self._source = source
+        self._program = program
+        self._session = session
+        self._is_list = type(source.value) is list
+        self._items = iter([*source.value] if self._is_list else [source.value])
+        self._captures = [self._captured(capture) for capture in program.captures]
+        self._runs: deque[_Run] = deque()
+        self._results: list[Any] = []
+        self._all_made = False
+
+    def _captured(self, value: Any) -> Answer:
+        """The variable of a capture; where that is a promise, it settles when the promise does."""
+        answer = self._answer
+        step = answer.step()
+        step.context = answer.context
+
+        def settled() -> None:
+            try:
+                step.resolve(value.take(answer))
+            except Exception as error:
+                step.reject(error)
+
+        if isinstance(value, PromisedArgument):
+            value.watch(settled)
+        else:
+            step.resolve(value)
+        return step
+
+    def go_on(self) -> None:
+        """Replay the next slice."""
+        left = _SLICE
+        while left > 0 and self._answer.state == PENDING:
+            try:
+                item = next(self._items)
+            except StopIteration:
+                self._all_made = True
+                self._collect()
+                return
+            self._runs.append(
+                _Run(self._answer, self._source, item, self._captures, self._program, self._session)
+            )
+            self._collect()
+            left -= len(self._program.steps) + 1
+        if self._answer.state == PENDING:
+            self._session.soon(self.go_on)
+
+    def _collect(self) -> None:
+        """Take the results that are there, in order; the first failure rejects the call."""
+        runs, answer = self._runs, self._answer
+        while runs and answer.state == PENDING:
+            for source in runs[0].sources:
+                if source.state == PENDING:
+                    if not runs[0].watched:
+                        runs[0].watched = True
+                        source.watch(self._settled)
+                    return
+            try:
+                self._results.append(runs.popleft().value())
+            except Exception as error:
+                answer.reject(error)
+        if self._all_made and not runs:
+            answer.resolve(self._results if self._is_list else self._results[0])
+
+    def _settled(self) -> None:
+        if self._runs:
+            self._runs[0].watched = False
+        self._collect()
+
+
+class _Run:
+    """One replay of a program, on one item.
+
+    Attributes:
+        sources: the variables that the result is made of.
+        watched: whether the replay waits for one of them.
+    """
+
+    def __init__(
+        self,
+        answer: Answer,
+        source: Answer,
+        item: Any,
+        captures: list[Answer],
+        program: Program,
+        session: Session,
+    ) -> None:
+        first = answer.step()
+        first.context = answer.context
+        first.adopt(source, item)
+        if source.settled_at is not None:
+            first.causes = (source.settled_at,)
+        first.resolve(item)
+        self._answer = answer
+        self._program = program
+        self._variables = [first]
+        self._captures = captures
+        self.watched = False
+        for made in program.steps:
+            step = answer.step()
+            step.context = answer.context
+            args = kwargs = None
+            promised: list[PromisedArgument] = []
+            if made.call is not None:
+                filled: dict[int, Any] = {}
+                for place in made.places:
+                    if not isinstance(place, PromisedArgument):
+                        filled[id(place)] = copy.deepcopy(place)
+                        continue
+                    if type(place) is Variable:
+                        place_here = PromisedAnswer(self._variable(place.number), session)
+                        filled[id(place)] = place_here
+                        promised.append(place_here)
+                    else:
+                        promised.append(place)
+                args, kwargs = replaced(made.call, filled)
+            self._variable(made.subject).deliver(step, made.path, args, kwargs, promised or None)
+            self._variables.append(step)
+        self.sources = [
+            self._variable(place.number) for place in program.places if type(place) is Variable
+        ]
+
+    def _variable(self, number: int) -> Answer:
+        return self._variables[number] if number >= 0 else self._captures[-number - 1]
+
+    def value(self) -> Any:
+        """The result, with the variables in place; it may hold targets of this Worker."""
+        answer = self._answer
+        filled: dict[int, Any] = {}
+        for place in self._program.places:
+            if type(place) is Variable:
+                source = self._variable(place.number)
+                answer.adopt(source, source.value)
+                if source.settled_at is not None:
+                    answer.causes = (*answer.causes, source.settled_at)
+                if source.state == REJECTED:
+                    raise fresh_copy(source.value)
+                filled[id(place)] = source.value
+            elif isinstance(place, PromisedArgument):
+                place.take(answer)
+            else:
+                filled[id(place)] = copy.deepcopy(place)
+        return replaced(self._program.result, filled)
