@@ -409,6 +409,37 @@ async def test_C16_dup_on_a_binding_or_promise_is_refused_with_advice(world):
     assert error.remote is True
 
 
+@pytest.mark.xfail(strict=True, reason="dup() on a property calls a remote method of that name")
+@pytest.mark.parametrize(
+    "property_of",
+    [
+        lambda env, stub: stub.member,
+        lambda env, stub: stub.member.deeper,
+        lambda env, stub: stub["member"],
+        lambda env, stub: env.CALLEE.target().member,
+        lambda env, stub: env.CALLEE.target,
+    ],
+    ids=["stub", "property", "item", "promise", "binding"],
+)
+async def test_dup_on_a_property_is_refused_with_advice(world, property_of):
+    env = world.deploy(DUP)
+    stub = await env.CALLEE.target()
+    remote = property_of(env, stub)
+    messages = world.sandbox.tables()
+    with pytest.raises(TypeError) as caught:
+        remote.dup()
+    assert str(caught.value) == "'dup' is a reserved method and cannot be called over RPC."
+    assert caught.value.__notes__ == ["await the property, and dup() the stub it gives"]
+    assert world.sandbox.tables() == messages
+
+
+@pytest.mark.xfail(strict=True, reason="dup() on a property calls a remote method of that name")
+async def test_dup_on_a_property_is_refused_inside_map(world):
+    promise = world.deploy(DUP).CALLEE.target()
+    with pytest.raises(TypeError, match="'dup' is a reserved method"):
+        promise.map(lambda target: target.member.dup())
+
+
 NAMES = """
     names = [{names}]
     class T(RpcTarget):

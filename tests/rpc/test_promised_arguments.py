@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from support.links import Links
 from support.world import failure
 
 import rpclab
@@ -205,3 +206,140 @@ async def test_V15_other_awaitables_are_refused_with_advice(callee):
     assert isinstance(error, rpclab.DataCloneError)
     assert "await it first" in error.__notes__
     assert error.path == 'args[0]["f"]'
+
+
+# Promises given away: a method returns the promise of another call, awaited or not.
+
+PASSED_ON = pytest.mark.xfail(
+    strict=True, reason="a call that waits at a forwarded promise is overtaken when that settles"
+)
+AT_HOME = pytest.mark.xfail(
+    strict=True, reason="a stub that came home is called past those on their way to it"
+)
+
+THROUGH = """
+    class Note(Logged):
+        async def note(self, number, argument=None, seconds=0):
+            log(number)
+            await sleep(seconds)
+            return argument
+
+    async def turns(count):
+        for _ in range(count):
+            await sleep(0)
+
+    class Default(WorkerEntrypoint):
+        def make(self):
+            return Note()
+        def same(self, stub):
+            return stub
+        async def number(self, after):
+            await turns(after)
+        async def through(self, hops, stub, counts, awaited):
+            await turns(counts[0])
+            if not hops:
+                return stub
+            promise = self.env[hops[0]].through(hops[1:], stub, counts[1:], awaited)
+            return await promise if awaited else promise
+        def first(self, stub):
+            return self.env.W0.last(self.env.W0.same(stub))
+        async def last(self, stub):
+            return stub
+        async def by_itself(self, before, between):
+            promise = self.env.W0.first(Note())
+            await turns(before)
+            calls = [promise.note(0, self.env.W0.number(0))]
+            await turns(between)
+            await gather(*calls, promise.note(1))
+"""
+
+
+@pytest.fixture
+def passing(world):
+    """The environment with two Workers that pass stubs on to W0, or to each other."""
+    world.deploy(THROUGH, "w0", W0="w0")
+    world.deploy(THROUGH, "w1", W0="w0", W1="w1")
+    world.deploy(THROUGH, "w0", W0="w0", W1="w1")
+    return world.env
+
+
+async def turns(count):
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("awaited", [pytest.param(False, marks=PASSED_ON), True])
+@pytest.mark.parametrize("hops", [["W0"], ["W1"], ["W1", "W0"]], ids="-".join)
+async def test_calls_on_a_promise_given_away_keep_their_order(world, passing, hops, awaited):
+    promise = passing.W0.through(hops, passing.W0.make(), [0, 0, 0], awaited)
+    calls = [promise.note(0), promise.note(1), promise.note(2, passing.W1.number(9))]
+    await turns(2)
+    calls.append(promise.note(3))
+    stub = await promise
+    calls += [stub.note(4), promise.note(5), stub.dup().note(6)]
+    await rpclab.gather(*calls)
+    assert world.log == [0, 1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("awaited", [pytest.param(False, marks=PASSED_ON), True])
+async def test_a_rejected_argument_on_a_promise_given_away_frees_the_place(world, passing, awaited):
+    promise = passing.W0.through(["W0"], passing.W0.make(), [0, 0], awaited)
+    missing = passing.W1.through([], passing.W1.number(9), [], awaited)
+    calls = [promise.note(0), promise.note("never", missing), promise.note(1, passing.W1.number(9))]
+    await turns(3)
+    calls += [promise.note(2), (await promise).note(3)]
+    results = await rpclab.gather(*calls, return_exceptions=True)
+    assert isinstance(results[1], IndexError)
+    assert world.log == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+async def test_a_cancelled_call_on_a_promise_given_away_frees_the_place(world, passing, awaited):
+    promise = passing.W0.through(["W0"], passing.W0.make(), [0, 0], awaited)
+    cancelled = asyncio.create_task(_await(promise.note("never", passing.W1.number(99))))
+    await turns(1)
+    calls = [promise.note(0, passing.W1.number(9)), promise.note(1)]
+    await turns(3)
+    cancelled.cancel()
+    await promise
+    calls.append(promise.note(2))
+    await rpclab.gather(*calls)
+    assert world.log == [0, 1, 2]
+    await asyncio.gather(cancelled, return_exceptions=True)
+
+
+@AT_HOME
+async def test_a_stub_that_came_home_behind_a_call_that_waits_keeps_its_order(world, passing):
+    """The result of a Worker's call to itself is what calls made before go through."""
+    del passing
+    env = world.deploy(
+        THROUGH
+        + """
+        async def at_home(self):
+            note = Note()
+            promise = self.env.SELF.through(["SELF"], note, [3, 0], False)
+            calls = [promise.note(0, None, 5), promise.note(1, self.env.SELF.number(30))]
+            stub = await promise
+            await gather(*calls, stub.note(2))
+        """,
+        "self",
+        SELF="self",
+    )
+    await env.SELF.at_home()
+    await asyncio.sleep(1)
+    assert world.log == [0, 1, 2, "T disposed"]
+
+
+@AT_HOME
+async def test_a_call_on_its_way_home_is_not_overtaken(world):
+    """One turn for each batch: the result comes home while a call on it is on its way there."""
+    world.sandbox.engine.connect = Links(float).connect
+    env = world.deploy(THROUGH, "w0", W0="w0")
+    orders = []
+    for before in range(8):
+        for between in range(4):
+            await env.W0.by_itself(before, between)
+            orders.append(world.log[:2])
+            await asyncio.sleep(1)
+            world.log.clear()
+    assert orders == [[0, 1]] * len(orders)

@@ -93,6 +93,16 @@ class Model:
                 slots[new] = broken[0] if broken else self.play(number, refs)
             case ("leave", _worker, _number, args, _after):
                 self.send([slots[arg] for arg in args])
+            case ("through", new, uid, source, hops, _form):
+                slots[new] = self.through(uid, self.source(uid, source, slots), hops)
+            case ("ask", slot, uid, worker, _pause, fails, None):
+                asked = f"{uid} asks"
+                result = Broken(asked) if fails else asked
+                value = self.call(asked, worker, [], lambda: result)
+                self.note(uid, self.call(uid, slots[slot], [value], lambda value: value))
+            case ("label", slot, uid, of):
+                label = slots[of]
+                self.note(uid, self.call(uid, slots[slot], [label], lambda label: label))
 
     def send(self, values):
         """One message with these values: what the other side gets."""
@@ -107,6 +117,21 @@ class Model:
                 return ref
         self.reached[uid] = receiver
         return method(*refs)
+
+    def source(self, uid, source, slots):
+        """What is sent through Workers: a slot as it is, or what a call or property gives."""
+        what, slot, name = source
+        if what == "child":
+            return self.call(f"{uid} child", slots[slot], [], lambda: Own(name))
+        return slots[slot]
+
+    def through(self, uid, value, hops):
+        """Send a value through Workers and back: the same stub comes out."""
+        hop, *rest = hops
+        if hop.via is not None:
+            value = self.through(f"{uid} via", value, hop.detour())
+        onward = (lambda ref: self.through(f"{uid}.", ref, rest)) if rest else (lambda ref: ref)
+        return self.call(uid, hop.worker, [value], onward)
 
     def relay(self, uid, ref, times):
         for turn in range(times):

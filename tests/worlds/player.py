@@ -18,7 +18,7 @@ from rpclab.core.contexts import EventContext, current
 from rpclab.core.imports import REJECTED
 from rpclab.workers.modules import run_source
 from worlds.model import Model
-from worlds.programs import DRIVER, LONG
+from worlds.programs import DRIVER, LONG, Hop
 
 NODE = """
 from workers import WorkerEntrypoint
@@ -26,6 +26,12 @@ from workers import WorkerEntrypoint
 class Default(WorkerEntrypoint):
     async def play(self, number, args):
         return await stage.play(number, args, self.env)
+
+    def through(self, uid, hops, ref, form):
+        return stage.through(name, self.env, uid, hops, ref, form)
+
+    def number(self, uid, pause, fails):
+        return stage.number(name, uid, pause, fails)
 """
 
 
@@ -85,8 +91,31 @@ class Cell(RpcTarget):
         self._stage.delivered.append((uid, self._name))
         return shaped(self._stage.own("make", name, message=True), form)
 
+    @property
+    def label(self):
+        return self._name
+
+    @property
+    def twin(self):
+        self._stage.twins[self._name] += 1
+        return self
+
     def dispose(self):
         self._stage.disposed[self._name] += 1
+
+
+async def pause(how):
+    """Wait: an int is turns of the loop, a float seconds."""
+    if isinstance(how, float):
+        await asyncio.sleep(how)
+    else:
+        for _ in range(how):
+            await asyncio.sleep(0)
+
+
+def hops_of(hops):
+    """Hops as they can be sent: a named tuple cannot."""
+    return [tuple(hop) for hop in hops]
 
 
 def shaped(ref, form):
@@ -105,6 +134,7 @@ class Stage:
         delivered: (call, target) in the order in which methods started.
         results: by call, what it gave; the text of the error if it failed.
         sent: how many messages each target was in.
+        twins: how often each was read as a property; it is in a message each time.
         disposed: how often the disposer of each ran.
         given_up: the calls that were cancelled.
         outlasted: the calls with a long nap that went on to their end.
@@ -117,6 +147,7 @@ class Stage:
         self.delivered = []
         self.results = {}
         self.sent = Counter()
+        self.twins = Counter()
         self.disposed = Counter()
         self.mortal = set()
         self.given_up = set()
@@ -149,6 +180,37 @@ class Stage:
         self.delivered.append((f"script {number}", "a Worker"))
         return await Play(self, self.program.scripts[number], env).run(args)
 
+    def through(self, here, env, uid, hops, ref, form):
+        """Pass a stub on, or give it back, in that Worker."""
+        self.delivered.append((uid, here))
+        hop, rest = Hop(*hops[0]), hops[1:]
+
+        def onward():
+            return self.send(here, env, f"{uid}.", rest, ref, form) if rest else shaped(ref, form)
+
+        async def later():
+            await pause(hop.pause)
+            # A promise that is returned is not awaited here: calls on it need not wait for it.
+            return await onward() if hop.awaits and rest else onward()
+
+        return later() if hop.pause or hop.awaits else onward()
+
+    def send(self, here, env, uid, hops, ref, form="alone"):
+        """Send a stub from one Worker through others."""
+        first = Hop(*hops[0])
+        if first.via is not None:
+            ref = self.send(here, env, f"{uid} via", hops_of(first.detour()), ref)
+        family = here, first.worker
+        return self.made(family, uid, env[first.worker].through, hops_of(hops), ref, form)
+
+    async def number(self, here, uid, how, fails):
+        """Give a value or fail, after a pause."""
+        self.delivered.append((uid, here))
+        await pause(how)
+        if fails:
+            raise OnPurposeError(uid)
+        return uid
+
 
 class Play:
     """One script being played."""
@@ -175,8 +237,15 @@ class Play:
             except Exception as error:
                 self.stage.results[uid] = str(error)
         for promise in self.promises:
-            await attempt(promise)
+            if promise is not self.given_away():
+                await attempt(promise)
         return await self.result()
+
+    def given_away(self):
+        """The promise that is returned, where it need not have settled."""
+        if not self.stage.program.gives_away or self.script.returns is None:
+            return None
+        return self.slots[self.script.returns[0]]
 
     async def result(self):
         returned, form = self.script.returns or (None, None)
@@ -293,6 +362,39 @@ class Play:
         self.count(args, promise)
         return promise
 
+    async def through(self, new, uid, source, hops, form):
+        arg = self.source(uid, *source)
+        here = self.script.worker
+        self.opened(new, self.stage.send(here, self.env, uid, hops, arg, form), form)
+        if source[0] == "slot":
+            self.count([source[1]], self.slots[new])
+        elif source[0] == "child":
+            # The Workers have a stub of their own; this one could keep its own context alive.
+            arg.dispose()
+
+    def source(self, uid, what, slot, name):
+        if what == "child":
+            return self.call(slot, f"{uid} child", "child", name, "alone")
+        return self.ref(slot).twin if what == "twin" else self.ref(slot)
+
+    async def ask(self, slot, uid, worker, how, fails, after):
+        family, number = (self.script.worker, worker), self.env[worker].number
+        asked = self.stage.made(family, f"{uid} asks", number, how, fails)
+        call = self.call(slot, uid, "tell", asked)
+        if after is None:
+            self.calls[uid] = call
+            return
+        task = asyncio.ensure_future(attempt(call))
+        await pause(after)
+        task.cancel()
+        self.stage.given_up.add(uid)
+
+    async def label(self, slot, uid, of):
+        self.calls[uid] = self.call(slot, uid, "tell", self.ref(of).label)
+
+    async def turns(self, count):
+        await pause(count)
+
     async def settle(self, slot):
         try:
             value = await self.slots[slot]
@@ -351,7 +453,7 @@ async def _run(program, complaints, options):
     bind = {name: name for name in program.workers}
     for name in program.workers:
         module, env = sandbox.prepare(name, bind=bind)
-        module.stage = stage
+        module.stage, module.name = stage, name
         run_source(module, NODE, f"<worker {name}>")
         sandbox.publish(name, module, env, bind)
     sandbox.bind(**bind)
@@ -406,10 +508,11 @@ def judge(stage, model):
     for name, count in model.stubs.items():
         if stage.sent[name] != count:
             yield f"{name} was sent in {stage.sent[name]} messages, not {count}"
-    for name in stage.sent | stage.disposed:
-        spared = stage.sent[name] - stage.disposed[name]
+    stubs = stage.sent + stage.twins
+    for name in stubs | stage.disposed:
+        spared = stubs[name] - stage.disposed[name]
         if spared < 0 or (spared > 0 and name not in stage.mortal):
-            yield f"{stage.sent[name]} stubs of {name}, disposed {stage.disposed[name]} times"
+            yield f"{stubs[name]} stubs of {name}, disposed {stage.disposed[name]} times"
 
 
 def named(kind):

@@ -17,12 +17,23 @@ or a promise of one. `Program.text()` shows what a seed makes.
     ("play", new, worker, script, args)      let a Worker play a script; what it returns
     ("leave", worker, script, args, after)   … and cancel that after a while
     ("settle", slot), ("dup", new, slot), ("drop", slot), ("nap", seconds)
+
+A program that gives promises away has these as well. A pause is a number of turns of the loop if it
+is an int, and of seconds if it is a float.
+
+    ("through", new, uid, source, hops, form) send a stub through Workers and back; see `Hop`
+    ("ask", slot, uid, worker, pause, fails, after)
+                                              give it the promise of what a Worker gives after a
+                                              pause; cancel the await after another, unless None
+    ("label", slot, uid, of)                  give it a property of something
+    ("turns", n)                              let the loop go round
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from random import Random
+from typing import NamedTuple
 
 DRIVER = "notebook"
 DEEPEST = 3  # scripts within scripts
@@ -48,6 +59,27 @@ class Ref:
     form: str = "alone"
     needs: set = field(default_factory=set)
     broken: bool = False
+
+
+class Hop(NamedTuple):
+    """One Worker that a stub goes through.
+
+    Attributes:
+        worker: its name.
+        pause: before it passes the stub on; the last one, before it gives the stub back.
+        awaits: whether it awaits what comes back, or returns the promise.
+        via: the Worker that it sends the stub to first, to pass on the promise of what that gives;
+            None to pass on the stub.
+    """
+
+    worker: str
+    pause: float
+    awaits: bool
+    via: str | None = None
+
+    def detour(self):
+        """The hops of the stub, before this one takes the promise of it."""
+        return [Hop(self.via, 0, awaits=False)]
 
 
 @dataclass
@@ -78,6 +110,7 @@ class Program:
         scripts: by number; the driver plays number 0.
         in_event: whether the driver plays it in a short execution context.
         slow: the longest that a batch takes from one Worker to another.
+        gives_away: whether promises are returned before they have settled.
     """
 
     seed: int
@@ -85,6 +118,7 @@ class Program:
     scripts: list
     in_event: bool
     slow: float
+    gives_away: bool
 
     def text(self):
         """The program, to be read."""
@@ -96,16 +130,23 @@ class Program:
         return "\n".join(lines)
 
 
-def write(seed):
-    """Write the program of a seed."""
-    return Writer(seed).program()
+def write(seed, *, gives_away=False):
+    """Write the program of a seed.
+
+    Args:
+        seed: of the random choices.
+        gives_away: whether promises are given away: sent through other Workers and back, with calls
+            on them that wait for arguments. Without, a seed gives the program it always gave.
+    """
+    return Writer(seed, gives_away=gives_away).program()
 
 
 class Writer:
     """Writes one program."""
 
-    def __init__(self, seed) -> None:
+    def __init__(self, seed, *, gives_away=False) -> None:
         self.seed = seed
+        self.gives_away = gives_away
         self.random = Random(seed)  # noqa: S311 - no secrets here
         self.scripts = []
         self.count = 0
@@ -118,7 +159,8 @@ class Writer:
         self.workers = workers
         self.script(DRIVER, [], depth=0, calm=True)
         slow = self.random.choice([0.0, 0.001, 0.02, 0.1])
-        return Program(self.seed, workers, self.scripts, self.random.random() < 0.4, slow)
+        in_event = self.random.random() < 0.4
+        return Program(self.seed, workers, self.scripts, in_event, slow, self.gives_away)
 
     def number(self, letter):
         self.count += 1
@@ -173,6 +215,8 @@ class _Page:
             chances |= {self.play: 5, self.leave: 1}
         if self.calm:
             chances |= {self.keep: 2, self.local: 1}
+        if self.writer.gives_away:
+            chances |= {self.through: 5, self.ask: 4, self.rush: 4, self.label: 5, self.turns: 2}
         self.make()
         for _ in range(random.randint(3, 14 - 3 * self.depth)):
             [write_step] = random.choices(list(chances), list(chances.values()))
@@ -257,8 +301,8 @@ class _Page:
         ref = self.refs[slot]
         self.steps.append(("local", self.add(Ref(ref.target, ref.kind, "stub")), slot))
 
-    def poke(self):
-        slot = self.receiver()
+    def poke(self, slot=None):
+        slot = self.receiver() if slot is None else slot
         if slot is not None:
             self.touch(slot)
             fails = self.chance(0.1)
@@ -450,3 +494,113 @@ class _Page:
 
     def nap(self):
         self.steps.append(("nap", self.random.choice([0, 0.001, 0.02, 0.1])))
+
+    # Steps of programs that give promises away.
+
+    def pause(self):
+        return self.random.choice([0, 0, 1, 2, 3, 5, 8, 0.001, 0.02])
+
+    def binding_to(self, worker):
+        """The receiver that a Worker's binding is, here."""
+        return f"{self.script.worker}→{worker}"
+
+    def through(self):
+        random, workers = self.random, self.writer.workers
+        first = random.choice(workers)
+        receiver = self.binding_to(first)
+        source = self.source(receiver)
+        if source is None:
+            return
+        _, slot, name = source
+        given = self.refs[slot]
+        target = given.target if name is None else name
+        needs = given.needs | {given.target, target, receiver}
+        hops = [Hop(first, self.pause(), self.chance(0.3))]
+        for _ in range(random.randint(0, 2)):
+            here, there = hops[-1].worker, random.choice(workers)
+            via = random.choice([None, None, *workers])
+            receiver = f"{here}→{there}"
+            needs.add(receiver)
+            if via is not None:
+                other = f"{here}→{via}"
+                # The same binding delivers the call that is waited for before the one that waits.
+                if other == receiver or self.writer.may_wait(receiver, {other}):
+                    needs.add(other)
+                else:
+                    via = None
+            hops.append(Hop(there, self.pause(), self.chance(0.3), via))
+        self.needs |= needs
+        form = self.form()
+        new = self.add(Ref(target, given.kind, "promise", form, needs, given.broken))
+        self.steps.append(("through", new, self.uid(), source, hops, form))
+        if self.chance(0.7) and not given.broken:
+            self.rush(new)
+
+    def source(self, receiver):
+        """Choose what is sent: ("slot" | "child" | "twin", slot, name of the new target, if any).
+
+        A child is the promise of a call that is made for this alone, a twin a property that is.
+        """
+        what = self.random.choice(["slot", "slot", "child", "twin"])
+        if what == "slot":
+            slot = self.argument(receiver)
+            # In a context that is cut off, its own target would hold it for ever by coming home.
+            if slot is None or (not self.calm and self.refs[slot].state == "own"):
+                return None
+            self.touch(slot)
+            return (what, slot, None)
+        slot = self.receiver("cell")
+        if slot is None:
+            return None
+        ref = self.refs[slot]
+        if not self.writer.may_wait(receiver, ref.needs | {ref.target}):
+            return None
+        self.touch(slot)
+        return (what, slot, self.writer.number("t") if what == "child" else None)
+
+    def rush(self, slot=None):
+        """Calls in quick succession on one promise, with and without promised arguments."""
+        slot = self.pick("promise") if slot is None else slot
+        if slot is None or self.refs[slot].broken:
+            return
+        asks = self.refs[slot].kind == "cell"
+        for _ in range(self.random.randint(2, 7)):
+            if asks and self.chance(0.4):
+                self.ask(slot)
+            elif self.chance(0.4):
+                self.turns()
+            else:
+                self.poke(slot)
+        if self.chance(0.3):
+            self.settle(slot)
+            if self.chance(0.3):
+                ref = self.refs[slot]
+                self.steps.append(("dup", self.add(Ref(ref.target, ref.kind, "stub")), slot))
+        self.poke(slot)
+
+    def ask(self, slot=None):
+        slot = self.receiver("cell") if slot is None else slot
+        if slot is None:
+            return
+        worker = self.random.choice(self.writer.workers)
+        if not self.writer.may_wait(self.refs[slot].target, {self.binding_to(worker)}):
+            return
+        self.touch(slot)
+        self.needs.add(self.binding_to(worker))
+        after = self.pause() if self.chance(0.15) else None
+        fails = self.chance(0.15)
+        self.steps.append(("ask", slot, self.uid(), worker, self.pause(), fails, after))
+
+    def label(self):
+        slot, of = self.receiver("cell"), self.receiver("cell")
+        if slot is None or of is None:
+            return
+        read = self.refs[of]
+        if not self.writer.may_wait(self.refs[slot].target, read.needs | {read.target}):
+            return
+        self.touch(slot)
+        self.touch(of)
+        self.steps.append(("label", slot, self.uid(), of))
+
+    def turns(self):
+        self.steps.append(("turns", self.random.randint(1, 6)))

@@ -12,7 +12,12 @@ from worlds.programs import write
 PROGRAMS = 600
 BLOCKS = 10
 ENOUGH = 300  # programs, to catch a bug
+GIVING_AWAY = 600  # programs in which promises are given away
 RARE = [894, 1920, 1996, 2072, 2912, 2940, 2998, 3237, 3697, 3934, 4075]  # these once found one
+RARE_GIVING_AWAY = [49, 57, 129, 716]  # likewise, of those
+OUT_OF_ORDER = pytest.mark.xfail(
+    strict=True, reason="calls on a promise given away lose their order behind one that waits"
+)
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
@@ -29,6 +34,21 @@ def test_L5_W1_O5_T6_programs_that_found_a_bug_find_it_no_more(seed):
     assert not run(program), program.text()
 
 
+@OUT_OF_ORDER
+def test_random_programs_that_give_promises_away_do_what_the_model_says():
+    for seed in range(GIVING_AWAY):
+        program = write(seed, gives_away=True)
+        complaints = run(program)
+        assert not complaints, "\n".join([*complaints, program.text()])
+
+
+@OUT_OF_ORDER
+@pytest.mark.parametrize("seed", RARE_GIVING_AWAY)
+def test_programs_that_give_promises_away_and_found_a_bug_find_it_no_more(seed):
+    program = write(seed, gives_away=True)
+    assert not run(program), program.text()
+
+
 @pytest.mark.parametrize("bug", bugs.ALL, ids=lambda bug: bug.__name__)
 def test_random_programs_find_the_bug(bug, monkeypatch):
     bug(monkeypatch)
@@ -38,16 +58,18 @@ def test_random_programs_find_the_bug(bug, monkeypatch):
 def test_the_programs_are_the_same_on_every_run():
     assert write(7).text() == write(7).text()
     assert write(7).text() != write(8).text()
+    assert write(7, gives_away=True).text() == write(7, gives_away=True).text()
 
 
-def test_the_programs_do_what_they_are_there_for():
+@pytest.mark.parametrize(("gives_away", "kinds"), [(False, 18), (True, 22)])
+def test_the_programs_do_what_they_are_there_for(gives_away, kinds):
     steps = {}
     for seed in range(PROGRAMS):
-        for script in write(seed).scripts:
+        for script in write(seed, gives_away=gives_away).scripts:
             for step in script.steps:
                 steps[step[0]] = steps.get(step[0], 0) + 1
     rare = {what: count for what, count in steps.items() if count < 50}
-    assert len(steps) == 18
+    assert len(steps) == kinds
     assert not rare
 
 

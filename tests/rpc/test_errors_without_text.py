@@ -1,0 +1,132 @@
+"""Exceptions that cannot say what they are: each is answered, recorded or not."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from support.world import World, failure
+
+import rpclab
+
+CALLEE = """
+    from workers import ReadableStream
+
+    class NoText(ValueError):
+        def __str__(self):
+            raise RuntimeError("no text")
+        __repr__ = __str__
+
+    class NoString(ValueError):
+        def __str__(self):
+            return 5
+        __repr__ = __str__
+
+    class Leaves(SystemExit):
+        def __str__(self):
+            raise RuntimeError("no text")
+        __repr__ = __str__
+
+    class Ends(GeneratorExit):
+        def __str__(self):
+            raise RuntimeError("no text")
+        __repr__ = __str__
+
+    class T(RpcTarget):
+        def fail(self, kind):
+            raise globals()[kind]("x")
+        async def fail_later(self, kind):
+            await sleep(1)
+            raise globals()[kind]("x")
+        async def fail_at_once(self, kind):
+            raise globals()[kind]("x")
+        def stream(self, kind):
+            return ReadableStream(self._chunks(kind))
+        def _chunks(self, kind):
+            yield b"first"
+            raise globals()[kind]("x")
+        def give(self, kind):
+            return globals()[kind]("x")
+
+    class Failing(RpcTarget):
+        def dispose(self):
+            raise NoText("x")
+
+    class Default(WorkerEntrypoint):
+        def target(self):
+            return T()
+        def failing(self):
+            return Failing()
+        def number(self):
+            return 1
+    for name in "fail", "fail_later", "fail_at_once", "give":
+        setattr(Default, name, getattr(T, name))
+"""
+
+NOT_YET = pytest.mark.xfail(strict=True, reason="the text of an error is asked for unguarded")
+RECORDED = [pytest.param(False, id="plain"), pytest.param(True, id="recorded", marks=NOT_YET)]
+CASES = [
+    pytest.param(False, "NoText"),
+    pytest.param(False, "NoString"),
+    pytest.param(False, "Leaves", marks=NOT_YET),
+    pytest.param(False, "Ends", marks=NOT_YET),
+    *[pytest.param(True, kind, marks=NOT_YET) for kind in ("NoText", "NoString", "Leaves", "Ends")],
+]
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "recorded"])
+def recorded(request):
+    """Whether the sandbox records."""
+    return request.param
+
+
+@pytest.fixture
+def callee(recorded):
+    """A binding to the Worker above."""
+    sandbox = rpclab.Sandbox(record=recorded)
+    yield World(sandbox).deploy(CALLEE).CALLEE
+    sandbox.close()
+
+
+async def answered(promise):
+    """The error of a call, which must have an answer within a minute."""
+    return await asyncio.wait_for(failure(promise), 60)
+
+
+@pytest.mark.parametrize(("recorded", "kind"), CASES)
+@pytest.mark.parametrize("method", ["fail", "fail_at_once", "fail_later"])
+@pytest.mark.parametrize("on", ["binding", "target"])
+async def test_an_error_that_cannot_give_its_text_is_an_answer(callee, on, method, kind):
+    receiver = callee if on == "binding" else await callee.target()
+    assert isinstance(await answered(receiver[method](kind)), Exception)
+    assert await callee.number() == 1
+
+
+@pytest.mark.parametrize("recorded", RECORDED)
+async def test_an_error_that_cannot_give_its_text_rejects_what_is_pipelined_on_it(callee):
+    assert isinstance(await answered(callee.fail_later("NoText").number()), Exception)
+    assert await callee.number() == 1
+
+
+async def test_an_error_that_cannot_give_its_text_crosses_as_a_value(callee):
+    value = await asyncio.wait_for(callee.give("NoText"), 60)
+    assert isinstance(value, Exception)
+
+
+@NOT_YET
+@pytest.mark.expects_reports
+async def test_an_error_that_cannot_give_its_text_ends_a_stream(callee, caplog):
+    stream = await (await callee.target()).stream("NoText")
+    assert await stream.read() == b"first"
+    assert isinstance(await answered(stream.read()), Exception)
+    assert await callee.number() == 1
+    assert not caplog.records
+
+
+@NOT_YET
+@pytest.mark.expects_reports
+async def test_a_disposer_that_fails_without_text_is_reported(callee, caplog):
+    (await callee.failing()).dispose()
+    await asyncio.sleep(1)
+    assert "the disposer of Failing failed: NoText" in caplog.text
+    assert await callee.number() == 1
