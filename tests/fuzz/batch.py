@@ -9,6 +9,7 @@ import os
 import re
 import resource
 import selectors
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,9 +22,9 @@ from fuzz import corpus, play
 from fuzz.verdict import Finding
 
 MEMORY = 4 * 1024**3  # bytes of addresses that a child may have
-PATIENCE = 20.0  # seconds for one session, before it is said to hang
+PATIENCE = 20.0  # seconds of work for one session, before it is said to hang
 SESSIONS = 2000  # of one child; then a fresh one goes on
-EXAMPLES = 1  # of one signature, that are kept with their steps
+_WATCH = signal.SIGPROF
 
 
 @dataclass
@@ -35,7 +36,7 @@ class Summary:
         seconds: how long they took.
         longest: the longest single step, in seconds.
         growth: by how many bytes one session has raised the peak at most.
-        drift: by how many bytes a process had grown between its first tenth and its end.
+        drift: by how many bytes a process has grown at most since its fiftieth session.
         counts: how often each signature was found.
         examples: one finding of each.
     """
@@ -73,7 +74,7 @@ def child(job):
         out.write(json.dumps(what) + "\n")
 
     if job.get("entries"):
-        todo = [(f"{e.name} {e.dialect}", lambda e=e: play.again(e.finding())) for e in _entries(job)]
+        todo = [(e.title, lambda e=e: play.again(e.finding())) for e in _entries(job)]
     else:
         todo = list(_sessions(job))
     todo = todo[job.get("skip", 0) :]
@@ -82,19 +83,18 @@ def child(job):
     known = set()
     for number, (name, run) in enumerate(todo):
         tell(begin=name)
-        faulthandler.dump_traceback_later(job["patience"], exit=True)
+        _watch(job["patience"])
         before = play.peak()
         world, found = run()
-        faulthandler.cancel_dump_traceback_later()
         fresh = [finding for finding in found if finding.signature not in known]
         known.update(finding.signature for finding in fresh)
         if job.get("shrink"):
-            faulthandler.dump_traceback_later(10 * job["patience"], exit=True)
+            _watch(10 * job["patience"])
             fresh = [play.shrunk(finding, lambda f: play.again(f)[1]) for finding in fresh]
-            faulthandler.cancel_dump_traceback_later()
+        _watch(0)
         tell(
             done=name, frames=world.frames, longest=world.longest, growth=play.peak() - before,
-            rss=_resident() if number in (len(todo) // 10, len(todo) - 1) else 0,
+            rss=_resident() if number % 100 == 50 else 0,
             found=[finding.signature for finding in found],
             examples=[asdict(finding) for finding in fresh],
         )  # fmt: skip
@@ -102,8 +102,17 @@ def child(job):
     tell(end=True)
 
 
+def _watch(seconds):
+    """End this process, with a traceback, once it has worked so long; 0 ends the watch.
+
+    The time is that of the processor, for others may use the machine as well.
+    """
+    faulthandler.register(_WATCH, chain=True)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
 def _entries(job):
-    return [entry for entry in corpus.load() if f"{entry.name} {entry.dialect}" in job["entries"]]
+    return [entry for entry in corpus.load() if entry.title in job["entries"]]
 
 
 def _sessions(job):
@@ -147,7 +156,7 @@ def run(job, summary, *, enough=None, progress=None):
 
 
 def _child(job, summary, enough, progress):
-    """Run one child to its end. Gives how many sessions it began, its exit code, and what it said."""
+    """Run one child. Gives how many sessions it began, its exit code, and its last words."""
     script = Path(__file__).with_name("__main__.py")
     command = [sys.executable, "-X", "faulthandler", str(script), "--child", json.dumps(job)]
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
@@ -157,7 +166,7 @@ def _child(job, summary, enough, progress):
             command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
         )
         try:
-            for line in _lines(process, 12 * job["patience"]):
+            for line in _lines(process, max(60, 12 * job["patience"])):
                 said = json.loads(line)
                 if "begin" in said:
                     begun, name = begun + 1, said["begin"]
@@ -222,9 +231,9 @@ def _note(said, summary, first):
 
 def _epitaph(code, words):
     """A signature for the end of a child: how, and in which function of ours."""
-    how = "hangs" if "Timeout (" in words else f"ends the process (exit {code})"
-    if code < 0:
-        how = f"ends the process (signal {-code})"
+    how = f"ends the process (signal {-code})" if code < 0 else f"ends the process (exit {code})"
+    if code in (-_WATCH, -signal.SIGKILL):
+        how = "hangs"
     # The innermost frame comes first there.
     frames = re.findall(r'File "[^"]*/rpclab/([\w/]+\.py)", line \d+ in (\S+)', words)
     if not frames:
@@ -244,7 +253,7 @@ def replay(entries, patience):
     def note(said):
         found[said["done"]] = said["found"]
 
-    names = [f"{entry.name} {entry.dialect}" for entry in entries]
+    names = [entry.title for entry in entries]
     run({"entries": names, "patience": patience}, Summary(), progress=note)
     return [(entry, found[name]) for entry, name in zip(entries, names, strict=True)]
 

@@ -11,7 +11,7 @@ Each file in corpus/ is one entry, in JSON:
         "steps": [...]          as in `worlds`
     }
 
-corpus/recipes.json says the same of the frames in `recipes`: a name, and what happened.
+What `recipes` makes is in the corpus too: its docstring says what happened.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from __future__ import annotations
 import json
 import tomllib
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
+from fuzz import recipes
 from fuzz.verdict import Finding
 
 FOLDER = Path(__file__).with_name("corpus")
@@ -29,7 +31,7 @@ _KNOWN = Path(__file__).with_name("known.toml")
 
 @dataclass
 class Entry:
-    """One past finding, in one dialect."""
+    """One past finding, at one level and in one dialect."""
 
     name: str
     happened: str
@@ -38,28 +40,31 @@ class Entry:
     steps: list
     ends: int = 1
 
+    @property
+    def title(self):
+        """Tells it from every other one."""
+        return f"{self.name}, {self.level}, {self.dialect}"
+
     def finding(self):
         """As `play.again` takes it."""
         return Finding("", "", self.level, self.dialect, self.name, self.ends, self.steps)
 
 
 def load():
-    """Read the corpus."""
+    """Read the corpus: the recipes, and what is kept in files."""
     entries = []
+    for name, recipe in recipes.ALL.items():
+        happened = " ".join((recipe.__doc__ or "").split())
+        steps = [["recipe", 0, name], ["turn"]]
+        levels = ("core", "engine") if name in recipes.AWAITED else ("core",)
+        entries += [Entry(name, happened, level, "msgpack", steps) for level in levels]
     for path in sorted(FOLDER.glob("*.json")):
         kept = json.loads(path.read_text())
-        if path.name == "recipes.json":
-            for name, happened in kept.items():
-                steps = [["recipe", 0, name], ["turn"]]
-                entries.append(Entry(name, happened, "core", "msgpack", steps))
-            continue
-        for dialect in kept["dialects"]:
-            entries.append(
-                Entry(
-                    kept["name"], kept["happened"], kept["level"], dialect, kept["steps"],
-                    kept.get("ends", 1),
-                )  # fmt: skip
-            )
+        ends = kept.get("ends", 1)
+        entries += [
+            Entry(kept["name"], kept["happened"], kept["level"], dialect, kept["steps"], ends)
+            for dialect in kept["dialects"]
+        ]
     return entries
 
 
@@ -69,11 +74,15 @@ class Known:
 
     Attributes:
         entries: of the corpus, by name.
-        signatures: of findings of random sessions.
+        signatures: of findings of random sessions, as patterns with `*`.
     """
 
     entries: dict
     signatures: dict
+
+    def pattern(self, signature):
+        """The pattern that a signature fits, if any."""
+        return next((p for p in self.signatures if fnmatchcase(signature, p)), None)
 
 
 def known():

@@ -289,7 +289,6 @@ class Hand:
     def _pipe(self):
         # It is mentioned next, or never.
         self._readable()
-        return None
 
     def _pipe_end(self):
         known = self._outlets if self.honest else [*self._outlets, *self._ids(1)]

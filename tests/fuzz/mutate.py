@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from fuzz.values import INTS, Values
 from fuzz.wire import Ext, pack
 
@@ -101,5 +100,3 @@ def spoilt(chance, messages, rate):
     if chance.random() < rate:
         frames = batch(chance, frames)
     return frames
-
-

@@ -21,7 +21,7 @@ def world_of(level, dialect, ends=1):
     if level == "engine":
         from fuzz.sandboxes import EngineWorld  # noqa: PLC0415 - the core needs no engine
 
-        return EngineWorld()
+        return EngineWorld(dialect)
     return CoreWorld(dialect, ends)
 
 
@@ -96,7 +96,9 @@ def shrunk(finding, judge, tries=400):
                 tries -= 1
                 old = least.steps[place]
                 new = [*old[:3], old[3][:kept] + old[3][kept + 1 :]]
-                smaller = _same(least, [*least.steps[:place], new, *least.steps[place + 1 :]], judge)
+                smaller = _same(
+                    least, [*least.steps[:place], new, *least.steps[place + 1 :]], judge
+                )
                 if smaller is None:
                     kept += 1
                 else:
@@ -210,4 +212,3 @@ class _Session:
                     count = mutate.seen(chance, seen)
                 world.do(["receive", 1 - end, count, frames])
                 world.do(["turn"])
-

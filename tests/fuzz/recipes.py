@@ -12,12 +12,19 @@ from fuzz import wire
 from fuzz.wire import Ext, Pairs, Raw, error, extension, head, node, pack, reference
 
 ALL = {}
+AWAITED = set()
 
 
 def recipe(function):
     """Take note of a recipe, under its name."""
     ALL[function.__name__] = function
     return function
+
+
+def awaited(function):
+    """The same of one that also meets code which awaits: it is tried in a sandbox, too."""
+    AWAITED.add(function.__name__)
+    return recipe(function)
 
 
 def call(number, path, *args, target=0, options=None):
@@ -79,7 +86,7 @@ def nested_lists_in_a_graph():
     return _echo(Ext(wire.GRAPH, [*nodes, [wire.LIST_NODE, []]]))
 
 
-@recipe
+@awaited
 def a_graph_that_comes_back():
     """Deep lists that the method gives back: packing them takes the stack."""
     nodes = [[wire.LIST_NODE, [node(number + 1)]] for number in range(50_000)]
@@ -94,7 +101,7 @@ def nested_tuples_around_a_promise():
     yield [call(1, "greet"), call(2, "echo", Ext(wire.GRAPH, nodes))]
 
 
-@recipe
+@awaited
 def deep_causes():
     """Errors, each the cause of the one before: rejecting walks them."""
     nodes = [
@@ -104,7 +111,7 @@ def deep_causes():
     yield [call(1, "echo", Ext(wire.GRAPH, [*nodes, [wire.LEAF_NODE, None]]))]
 
 
-@recipe
+@awaited
 def nested_exception_groups():
     """Exception groups, one in another."""
     nodes = [
@@ -204,7 +211,7 @@ def _steering(name):
 
     make.__name__ = f"rejected_with_{name}"
     make.__doc__ = f"Whoever awaits the call gets a {name}."
-    recipe(make)
+    awaited(make)
 
 
 for _name in ("SystemExit", "KeyboardInterrupt", "GeneratorExit", "CancelledError",
@@ -212,7 +219,7 @@ for _name in ("SystemExit", "KeyboardInterrupt", "GeneratorExit", "CancelledErro
     _steering(_name)
 
 
-@recipe
+@awaited
 def rejected_with_a_group_of_exits():
     """A SystemExit in a BaseExceptionGroup."""
     nodes = [
@@ -222,7 +229,7 @@ def rejected_with_a_group_of_exits():
     return _rejection(Ext(wire.GRAPH, nodes))
 
 
-@recipe
+@awaited
 def rejected_with_a_cause_that_exits():
     """A SystemExit as the cause of an honest error."""
     nodes = [
@@ -232,27 +239,27 @@ def rejected_with_a_cause_that_exits():
     return _rejection(Ext(wire.GRAPH, nodes))
 
 
-@recipe
-def rejected_with_a_BaseException():  # noqa: N802 - so it is called
+@awaited
+def rejected_with_a_BaseException():
     """No `except Exception` catches it."""
     return _rejection(error("BaseException", ["x"]))
 
 
-@recipe
-def announced_and_rejected_with_SystemExit():  # noqa: N802 - as above
+@awaited
+def announced_and_rejected_with_SystemExit():
     """A promised argument that is rejected so, while a method waits for it."""
     yield [call(1, "waits", reference(wire.PROMISE, -2))]
     yield [pack([wire.REJECT, -2, error("SystemExit", [1]), True])]
 
 
-@recipe
-def an_abort_with_SystemExit():  # noqa: N802 - as above
+@awaited
+def an_abort_with_SystemExit():
     """The reason of an abort."""
     yield [pack([wire.ABORT, error("SystemExit", [1])])]
 
 
-@recipe
-def a_pipe_end_with_SystemExit():  # noqa: N802 - as above
+@awaited
+def a_pipe_end_with_SystemExit():
     """The reason why nobody reads any more."""
     yield [call(1, "source")]
     yield [pack([wire.PIPE, 1, error("SystemExit", [1])])]
@@ -262,61 +269,61 @@ def _attribute(name, value):
     return _rejection(Ext(wire.EXCEPTION, ["ValueError", ["x"], Pairs([(name, value)]), []]))
 
 
-@recipe
+@awaited
 def notes_that_are_no_list():
     """An attribute called __notes__."""
     return _attribute("__notes__", 7)
 
 
-@recipe
+@awaited
 def notes_that_are_no_texts():
     """A note that is a number: add_note refuses it."""
     return _rejection(error("ValueError", ["x"], {}, [7]))
 
 
-@recipe
+@awaited
 def args_by_attribute():
     """An attribute called args."""
     return _attribute("args", 7)
 
 
-@recipe
+@awaited
 def a_class_by_attribute():
     """An attribute called __class__, and what copying asks for."""
     yield from _attribute("__class__", 7)
 
 
-@recipe
+@awaited
 def a_reduce_by_attribute():
     """An attribute called __reduce__: copying the error for an await calls it."""
     yield from _attribute("__reduce__", reference(wire.STUB, -9))
 
 
-@recipe
+@awaited
 def a_setstate_by_attribute():
     """An attribute called __setstate__."""
     yield from _attribute("__setstate__", reference(wire.STUB, -9))
 
 
-@recipe
+@awaited
 def an_error_with_odd_keys():
     """Attributes whose names are numbers."""
     yield from _rejection(Ext(wire.EXCEPTION, ["ValueError", ["x"], Pairs([(7, 7)]), []]))
 
 
-@recipe
+@awaited
 def an_os_error_with_odd_arguments():
     """OSError makes itself anew from its arguments."""
     yield from _rejection(error("OSError", [1, "x", 3, 4, 5]))
 
 
-@recipe
+@awaited
 def a_unicode_error_that_lies():
     """Its text looks into its object at places that are not there."""
     yield from _rejection(error("UnicodeDecodeError", ["utf8", b"x", 10**9, 2 * 10**9, "why"]))
 
 
-@recipe
+@awaited
 def a_syntax_error_that_lies():
     """Its text looks into its file."""
     yield from _rejection(error("SyntaxError", ["x", ["/etc/passwd", 1, 2, "text", 3, 4]]))
@@ -382,8 +389,8 @@ def a_name_of_a_megabyte():
 @recipe
 def colliding_keys():
     """Integer keys with one hash: each looks at all the others."""
-    keys = b"".join(pack(Ext(wire.INTEGER, _colliding(n))) + b"\xc0" for n in range(16_000))
-    return _echo(Raw(head(0x80, 16_000) + keys))
+    keys = b"".join(pack(Ext(wire.INTEGER, _colliding(n))) + b"\xc0" for n in range(24_000))
+    return _echo(Raw(head(0x80, 24_000) + keys))
 
 
 def _colliding(number):
@@ -394,21 +401,21 @@ def _colliding(number):
 @recipe
 def colliding_members():
     """The same in a set."""
-    keys = b"".join(pack(Ext(wire.INTEGER, _colliding(n))) for n in range(16_000))
-    return _echo(Ext(wire.SET, head(0x90, 16_000) + keys))
+    keys = b"".join(pack(Ext(wire.INTEGER, _colliding(n))) for n in range(24_000))
+    return _echo(Ext(wire.SET, head(0x90, 24_000) + keys))
 
 
 @recipe
 def colliding_floats():
     """Whole floats have the hashes of integers."""
-    keys = b"".join(b"\xcb" + struct.pack(">d", 2.0**61 * (n + 1)) for n in range(16_000))
-    return _echo(Ext(wire.SET, head(0x90, 16_000) + keys))
+    keys = b"".join(b"\xcb" + struct.pack(">d", 2.0**61 * (n + 1)) for n in range(24_000))
+    return _echo(Ext(wire.SET, head(0x90, 24_000) + keys))
 
 
 @recipe
 def colliding_keywords():
     """In a graph's dict."""
-    pairs = [[Ext(wire.INTEGER, _colliding(n)), None] for n in range(16_000)]
+    pairs = [[Ext(wire.INTEGER, _colliding(n)), None] for n in range(24_000)]
     return _echo(Ext(wire.GRAPH, [[wire.DICT_NODE, pairs]]))
 
 
@@ -498,7 +505,7 @@ def a_map_with_a_large_result():
     yield [call(1, "same", _list_of(4000)), _map(2, [], program, path=(), target=1)]
 
 
-@recipe
+@awaited
 def a_map_whose_parts_are_nested():
     """A part is decoded when the program runs, not when it arrives."""
     value = b"\xc0"
@@ -507,7 +514,7 @@ def a_map_whose_parts_are_nested():
     yield [_map(1, [], [[0, ["greet"], b"\x92\x91" + value + b"\x80"], pack(None)])]
 
 
-@recipe
+@awaited
 def a_map_whose_part_is_broken():
     """The part of an instruction is no value."""
     yield [_map(1, [], [[0, ["greet"], b"\xc1"], pack(None)])]
@@ -537,14 +544,14 @@ def a_map_whose_keywords_are_numbers():
     yield [_map(1, [], [[0, ["greet"], pack([[], {1: 2}])], pack(None)])]
 
 
-@recipe
+@awaited
 def a_map_that_introduces():
     """A part introduces a stub, once for each item."""
     part = pack([[reference(wire.STUB, -2)], {}])
     yield [_map(1, [], [[0, ["greet"], part], pack(None)])]
 
 
-@recipe
+@awaited
 def a_map_of_what_comes_later():
     """The source settles after the session is closed."""
     yield [_map(1, [], [[0, ["greet"], b"\xc1"], pack(None)], path=("later",))]
@@ -559,7 +566,7 @@ def a_map_whose_variable_is_true():
 # Chains, and storms.
 
 
-@recipe
+@awaited
 def a_chain_of_promised_arguments():
     """Each call has the result of the one before, twice."""
     frames = [call(1, "later")]
@@ -579,7 +586,7 @@ def a_doubling_chain_of_results():
     yield frames
 
 
-@recipe
+@awaited
 def a_long_pipeline():
     """20,000 calls, each on the result of the one before, which waits."""
     frames = [call(1, "later")]
@@ -607,12 +614,14 @@ def a_long_chain_of_arguments():
 def a_storm_of_cancels():
     """Calls behind a blocked one, cancelled from the last to the first."""
     frames = [call(1, "waits", reference(wire.PROMISE, -2))]
-    frames += [call(number, "waits", reference(wire.PROMISE, -1 - number)) for number in range(2, 15_000)]
+    frames += [
+        call(number, "waits", reference(wire.PROMISE, -1 - number)) for number in range(2, 15_000)
+    ]
     frames += [pack([wire.CANCEL, number]) for number in range(14_999, 0, -1)]
     yield frames
 
 
-@recipe
+@awaited
 def a_storm_of_settlements():
     """Calls that all wait for one promise."""
     frames = [call(1, "waits", reference(wire.PROMISE, -2))]
@@ -641,7 +650,7 @@ def a_long_path():
     yield [call(1, ["a"] * 100_000), call(2, [""] * 100_000)]
 
 
-@recipe
+@awaited
 def acknowledged_by_and_by():
     """Ten thousand results, acknowledged one by one."""
     yield [plain_call(number) for number in range(1, 10_001)]
@@ -650,25 +659,25 @@ def acknowledged_by_and_by():
 # Names.
 
 
-@recipe
+@awaited
 def an_empty_name():
     """A method without a name."""
     yield [call(1, ""), call(2, [""]), call(3, ["", ""]), call(4, ["greet", ""])]
 
 
-@recipe
+@awaited
 def an_empty_name_that_is_read():
     """A property without a name."""
     yield [pack([wire.CALL, 1, 0, "", None]), pack([wire.CALL, 2, 0, [""], None])]
 
 
-@recipe
+@awaited
 def an_empty_name_in_a_dict():
     """An empty key of a result."""
     yield [call(1, "same", {"": {"": 1}}), pack([wire.CALL, 2, 1, ["", ""], None])]
 
 
-@recipe
+@awaited
 def lone_surrogates():
     """Names that no UTF-8 can show."""
     yield [call(1, "\ud800"), call(2, "same", "\udfff"), call(3, ["\ud800", "\ud800"])]
@@ -677,14 +686,14 @@ def lone_surrogates():
 # After the end, and out of place.
 
 
-@recipe
+@awaited
 def messages_after_an_abort():
     """Nothing of it counts."""
     yield [pack([wire.ABORT, error("ValueError")]), plain_call(1), plain_call(1)]
     yield [plain_call(5)]
 
 
-@recipe
+@awaited
 def a_pipe_that_is_called():
     """A pipe takes no call, and a call is no pipe."""
     yield [pack([wire.PIPE, 1]), call(2, "write", target=1), call(3, [], target=1)]
@@ -697,7 +706,7 @@ def a_pipe_that_is_mapped():
     yield [pack([wire.PIPE, 1]), _map(2, [], [pack(None)], path=(), target=1)]
 
 
-@recipe
+@awaited
 def a_stream_that_ends_twice():
     """Closed, aborted, written, closed."""
     yield [
@@ -723,13 +732,16 @@ def a_release_of_minus_one_call():
     yield [pack([wire.RELEASE, -2, -5, -2, 0, -2, 2**70])]
 
 
-@recipe
+@awaited
 def a_main_object_that_comes_home():
     """The root of the session, sent back as the peer's."""
-    yield [call(1, "hold", reference(wire.OWN_STUB, 0)), call(2, "same", reference(wire.OWN_STUB, 0))]
+    yield [
+        call(1, "hold", reference(wire.OWN_STUB, 0)),
+        call(2, "same", reference(wire.OWN_STUB, 0)),
+    ]
 
 
-@recipe
+@awaited
 def an_error_that_was_raised_here():
     """A rejection of an export, and of nothing."""
     yield [call(1, "hold", reference(wire.STUB, -2))]

@@ -11,8 +11,8 @@ INTS = (
 )  # fmt: skip
 FLOATS = (0.0, -0.0, 1.5, -1.0, float("nan"), float("inf"), float("-inf"), 1e308, 5e-324)
 TEXTS = (
-    "", "a", "name", "k", "d", "n", "args", "value", "\x00", "\ud800", "é", "𝒳", "%s", "{0}",
-    "a.b", "write", "close", "abort", "__class__", "__dict__", "dispose", "x" * 300,
+    "", "a", "name", "k", "d", "n", "args", "value", "\x00", "\ud800", "é", "\U0001d4b3", "%s",
+    "{0}", "a.b", "write", "close", "abort", "__class__", "__dict__", "dispose", "x" * 300,
 )  # fmt: skip
 STEERING = (
     "SystemExit", "KeyboardInterrupt", "GeneratorExit", "CancelledError", "StopIteration",
@@ -220,7 +220,9 @@ class Values:
         for _ in range(count):
             kind = chance.choice((0, 0, 1, 2, 3, 4, 5, 6, 7, -1, "x") if chance.random() < 0.2
                                  else (0, 1, 2, 3, 4, 5, 6))  # fmt: skip
-            parts = [self._part(count + (chance.random() < 0.1)) for _ in range(chance.choice((0, 1, 2)))]
+            parts = [
+                self._part(count + (chance.random() < 0.1)) for _ in range(chance.choice((0, 1, 2)))
+            ]
             if kind == wire.DICT_NODE:
                 parts = [[self._part(count), part] for part in parts]
             elif kind == wire.ERROR_NODE:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from fuzz.values import STEERING
 from fuzz.worlds import LONG
-
 from rpclab.errors import RpcError
 
 MUCH = 64 * 1024 * 1024  # bytes that one session may take, beside a few for each that came in
@@ -106,7 +105,9 @@ def _check_reason(reason, find):
 def _check_error(error, find):
     name = next((kind.__name__ for kind in type(error).__mro__ if kind.__name__ in STEERING), None)
     if name is not None or not isinstance(error, Exception):
-        find(f"an await raises {name or type(error).__name__}, as the peer wants", repr(error)[:200])
+        find(
+            f"an await raises {name or type(error).__name__}, as the peer wants", repr(error)[:200]
+        )
     if type(error.__dict__.get("__notes__", [])) is not list:
         find("an error's __notes__ are the peer's", type(error.__dict__["__notes__"]))
 

@@ -15,9 +15,9 @@ import gc
 import time
 from contextvars import Context
 
-from fuzz import recipes
 from support.inline_host import CapnWebFlags, InlineHost, Later, Promise, Sink, Source, Stub
 
+from fuzz import recipes
 from rpclab import RpcTarget
 from rpclab.codecs.msgpack import MsgpackCodec
 from rpclab.core.contexts import ExecutionContext, current
@@ -31,7 +31,7 @@ from rpclab.errors import DisconnectedError
 DIALECTS = {"msgpack": MsgpackCodec, "capnweb": CapnWebFlags}
 LIMITS = Limits(message_bytes=4 * 1024 * 1024, exports=20_000)
 ENDLESS = 10_000  # turns after which a drain is said to have no end
-LONG = 1.0  # seconds that one step may take
+LONG = 1.0  # seconds of work that one step may take; others may use the machine as well
 
 
 class Odd(Exception):
@@ -219,6 +219,7 @@ class CoreWorld:
         promises: those of the calls that the honest side has made.
         longest: the step that took longest, in seconds.
         frames: how many frames have arrived.
+        came: these frames.
     """
 
     roots = (0,)
@@ -228,7 +229,7 @@ class CoreWorld:
         self.things, self.promises, self.laters = [], [], []
         self.sources, self.outlets, self.readables = [], [], []
         self.trouble = []
-        self.longest, self.frames, self.bytes = 0.0, 0, 0
+        self.longest, self.frames, self.bytes, self.came = 0.0, 0, 0, []
         codec = DIALECTS[dialect]
         self.host = Host(codec)
         names = ("victim→hand", "other→hand")[:ends]
@@ -259,16 +260,17 @@ class CoreWorld:
     def do(self, step):
         """Do one step; what goes wrong is in `trouble`."""
         what, *rest = step
-        began = time.perf_counter()
+        began = time.thread_time()
         try:
             getattr(self, f"_{what}")(*rest)
         except (Exception, SystemExit, KeyboardInterrupt, GeneratorExit) as error:
             self.trouble.append((f"{what} raised", error))
-        self.longest = max(self.longest, time.perf_counter() - began)
+        self.longest = max(self.longest, time.thread_time() - began)
 
     def _receive(self, end, seen, frames):
         self.frames += len(frames)
         self.bytes += sum(map(len, frames))
+        self.came += frames
         self.ends[end].receive(seen, list(frames))
 
     def _recipe(self, end, name):
@@ -351,12 +353,12 @@ class CoreWorld:
         """Close what is open, twice, and let everything settle."""
         for session in self.ends:
             for _ in range(2):
-                began = time.perf_counter()
+                began = time.thread_time()
                 try:
                     session.close(session.closed or DisconnectedError("the fuzzer closes"))
                 except (Exception, SystemExit, KeyboardInterrupt, GeneratorExit) as error:
                     self.trouble.append(("close raised", error))
-                self.longest = max(self.longest, time.perf_counter() - began)
+                self.longest = max(self.longest, time.thread_time() - began)
         self.do(["let_go"])
 
     def _let_go(self):
@@ -384,12 +386,8 @@ class CoreWorld:
 
     def tables(self):
         """What the closed sessions still keep, in words."""
-        found = []
-        for session in self.ends:
-            for name in ("imports", "exports", "_unacknowledged"):
-                if getattr(session, name, None):
-                    found.append(name)
-        return found
+        names = ("imports", "exports", "_unacknowledged")
+        return [name for session in self.ends for name in names if getattr(session, name, None)]
 
     def reports(self):
         """What the host was told of, and nobody waited for."""
