@@ -7,7 +7,7 @@ Each file in corpus/ is one entry, in JSON:
         "happened": "what happened once",
         "level": "core" or "engine",
         "dialects": ["msgpack", "capnweb"],
-        "ends": 1,
+        "variant": "",
         "steps": [...]          as in `worlds`
     }
 
@@ -38,7 +38,7 @@ class Entry:
     level: str
     dialect: str
     steps: list
-    ends: int = 1
+    variant: str = ""
 
     @property
     def title(self):
@@ -47,7 +47,7 @@ class Entry:
 
     def finding(self):
         """As `play.again` takes it."""
-        return Finding("", "", self.level, self.dialect, self.name, self.ends, self.steps)
+        return Finding("", "", self.level, self.dialect, self.name, self.variant, self.steps)
 
 
 def load():
@@ -55,14 +55,15 @@ def load():
     entries = []
     for name, recipe in recipes.ALL.items():
         happened = " ".join((recipe.__doc__ or "").split())
-        steps = [["recipe", 0, name], ["turn"]]
-        levels = ("core", "engine") if name in recipes.AWAITED else ("core",)
+        steps = [*recipes.BEFORE.get(name, ()), ["recipe", 0, name], ["turn"]]
+        levels = ("core",)
+        if name in recipes.AWAITED or name in recipes.SANDBOXED:
+            levels = ("core", "engine")[name in recipes.SANDBOXED :]
         entries += [Entry(name, happened, level, "msgpack", steps) for level in levels]
     for path in sorted(FOLDER.glob("*.json")):
         kept = json.loads(path.read_text())
-        ends = kept.get("ends", 1)
         entries += [
-            Entry(kept["name"], kept["happened"], kept["level"], dialect, kept["steps"], ends)
+            Entry(**{key: kept[key] for key in kept if key != "dialects"}, dialect=dialect)
             for dialect in kept["dialects"]
         ]
     return entries

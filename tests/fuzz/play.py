@@ -16,13 +16,13 @@ ROUNDS = (3, 8, 8, 20)  # how many batches of each kind a session has
 RATES = (0.0, 0.02, 0.1, 0.4)  # how much of what the hand writes is spoilt
 
 
-def world_of(level, dialect, ends=1):
+def world_of(level, dialect, variant=""):
     """Make the sessions that are attacked."""
     if level == "engine":
         from fuzz.sandboxes import EngineWorld  # noqa: PLC0415 - the core needs no engine
 
-        return EngineWorld(dialect)
-    return CoreWorld(dialect, ends)
+        return EngineWorld(dialect, recorded=variant == "recorded")
+    return CoreWorld(dialect, 2 if variant == "two ends" else 1)
 
 
 def peak():
@@ -43,11 +43,13 @@ def at_random(level, dialect, seed, *, honest=False):
         The world, closed, and what was found.
     """
     chance = random.Random(f"{level} {dialect} {seed}")  # noqa: S311 - no secret
-    ends = 2 if level == "core" and not honest and chance.random() < 0.3 else 1
+    variant = ""
+    if chance.random() < 0.3:
+        variant = "recorded" if level == "engine" else "" if honest else "two ends"
     return _judged(
         level,
         dialect,
-        ends,
+        variant,
         lambda world: _Session(world, chance, pulls=dialect == "capnweb", honest=honest).play(),
         seed,
     )
@@ -57,7 +59,7 @@ def again(finding):
     """Do the steps of a finding once more.
 
     Args:
-        finding: with its level, dialect, ends and steps.
+        finding: with its level, dialect, variant and steps.
 
     Returns:
         The world, closed, and what was found.
@@ -67,7 +69,7 @@ def again(finding):
         for step in finding.steps:
             world.do(decoded(step))
 
-    return _judged(finding.level, finding.dialect, finding.ends, play, finding.seed)
+    return _judged(finding.level, finding.dialect, finding.variant, play, finding.seed)
 
 
 def shrunk(finding, judge, tries=400):
@@ -113,12 +115,12 @@ def _same(finding, steps, judge):
     return None if found is None else replace(trial, detail=found.detail)
 
 
-def _judged(level, dialect, ends, play, seed):
+def _judged(level, dialect, variant, play, seed):
     before = peak()
     steps = []
 
     def run():
-        world = world_of(level, dialect, ends)
+        world = world_of(level, dialect, variant)
         do = world.do
 
         def noted(step):
@@ -136,7 +138,7 @@ def _judged(level, dialect, ends, play, seed):
     found = check(world, peak() - before)
     for finding in found:
         finding.level, finding.dialect, finding.seed = level, dialect, seed
-        finding.ends, finding.steps = ends, steps
+        finding.variant, finding.steps = variant, steps
     return world, found
 
 

@@ -13,12 +13,19 @@ from fuzz.wire import Ext, Pairs, Raw, error, extension, head, node, pack, refer
 
 ALL = {}
 AWAITED = set()
+SANDBOXED = set()
 
 
 def recipe(function):
     """Take note of a recipe, under its name."""
     ALL[function.__name__] = function
     return function
+
+
+def in_a_sandbox(function):
+    """The same of one that needs a sandbox."""
+    SANDBOXED.add(function.__name__)
+    return recipe(function)
 
 
 def awaited(function):
@@ -344,8 +351,8 @@ def a_repr_without_end():
 def an_error_name_of_many_lists():
     """An error of no known class: its arguments become its text."""
     nodes = [[wire.ERROR_NODE, ["NoSuch", [node(1)], [], None, []]]]
-    nodes += [[wire.LIST_NODE, [node(n + 1), node(n + 1)]] for n in range(1, 22)]
-    yield [call(1, "echo", Ext(wire.GRAPH, [*nodes, [wire.LIST_NODE, []]]))]
+    nodes += [[wire.TUPLE_NODE, [node(n + 1), node(n + 1)]] for n in range(1, 25)]
+    yield [call(1, "echo", Ext(wire.GRAPH, [*nodes, [wire.TUPLE_NODE, []]]))]
 
 
 @recipe
@@ -746,3 +753,164 @@ def an_error_that_was_raised_here():
     """A rejection of an export, and of nothing."""
     yield [call(1, "hold", reference(wire.STUB, -2))]
     yield [pack([wire.REJECT, -2, error("SystemExit"), True])]
+
+
+# Found by hand, after those above.
+
+
+@recipe
+def a_method_that_gets_its_own_arguments():
+    """Arguments that hold their own list: the target itself was put into it, for its method."""
+    joint = [
+        [wire.LIST_NODE, [node(1), node(2)]],
+        [wire.LIST_NODE, [node(2), 1]],
+        [wire.DICT_NODE, [["name", node(1)]]],
+    ]
+    yield [call(1, "target")]
+    yield [pack([wire.CALL, 2, -2, "echo", Ext(wire.JOINT, joint), {}])]
+    yield [pack([wire.RELEASE, 1, 1, 2, 1])]
+
+
+@recipe
+def many_promises_in_one_argument():
+    """One call that waits for 30,000 promises: each that settles looked at all of them."""
+    count = 30_000
+    yield [call(1, "waits", [reference(wire.PROMISE, -2 - number) for number in range(count)])]
+    yield [pack([wire.RESOLVE, -2 - number, 1]) for number in range(count)]
+
+
+@recipe
+def a_long_name_near_a_long_key():
+    """A step that is not there, of 50,000 characters, in a dict that has another such."""
+    yield [call(1, "same", {"ab" * 25_000: 1}), call(2, ["ba" * 25_000, "x"], target=1)]
+
+
+@recipe
+def a_pattern_of_wide_sets():
+    """Nine kilobytes of sets that reach from one end of Unicode to the other, in any case."""
+    return _echo(Ext(wire.PATTERN, ["[\x00-\U0010ffff]" * 900, 2]))
+
+
+@recipe
+def an_array_of_things_without_size():
+    """2**62 items that take no bytes."""
+    return _echo(Ext(wire.NDARRAY, ["|V0", [2**62], b""]))
+
+
+@awaited
+def a_deadline_beyond_every_clock():
+    """An integer that is no float."""
+    yield [call(1, "later", options={"d": 10**400})]
+
+
+@awaited
+def a_deadline_without_end():
+    """Infinity."""
+    yield [call(1, "later", options={"d": float("inf")}), call(2, "later", options={"d": 1e308})]
+
+
+@awaited
+def a_point_of_a_trace_that_is_none():
+    """An option that only somebody who traces reads."""
+    yield [call(1, "greet", options={"n": 10**400}), call(2, "waits", options={"n": -5})]
+
+
+@awaited
+def an_abort_with_a_huge_number():
+    """The reason cannot be shown: an integer of over 4,300 digits."""
+    yield [pack([wire.ABORT, error("KeyError", [Ext(wire.INTEGER, b"\x7f" * 4000)])])]
+
+
+@awaited
+def an_abort_with_a_deep_list():
+    """The reason cannot be shown: it nests too deeply for `repr`."""
+    nodes = [[wire.ERROR_NODE, ["KeyError", [node(1)], [], None, []]]]
+    nodes += [[wire.LIST_NODE, [node(n + 1)]] for n in range(1, 5000)]
+    yield [pack([wire.ABORT, Ext(wire.GRAPH, [*nodes, [wire.LIST_NODE, []]])])]
+
+
+@awaited
+def rejected_with_an_exit_that_cannot_be_shown():
+    """SystemExit(10**9600): the engine shows what left a method."""
+    yield from _rejection(error("SystemExit", [Ext(wire.INTEGER, b"\x7f" * 4000)]))
+
+
+@awaited
+def an_add_note_by_attribute():
+    """An attribute that hides a method which is called on the error."""
+    yield from _attribute("add_note", 7)
+
+
+@awaited
+def a_with_traceback_by_attribute():
+    """The same of another one."""
+    yield from _attribute("with_traceback", 7)
+
+
+@awaited
+def a_remote_by_attribute():
+    """An attribute that says where the error was raised."""
+    yield from _attribute("remote", "no")
+
+
+@recipe
+def a_kind_that_is_a_float():
+    """0.0 is equal to 0, and False is too."""
+    yield [pack([0.0, 1, 0, "later", []])]
+    yield [pack([2.0, 1, 1])]
+
+
+@recipe
+def own_stubs_deep_in_a_result():
+    """A result with one's own stub below 900 dicts, while a call is pipelined on it."""
+    value = pack(reference(wire.OWN_STUB, 0))
+    yield [pack([wire.RESOLVE, 1, Raw(b"\x81\xa1k" * 990 + value)])]
+
+
+@recipe
+def own_stubs_in_a_result_that_holds_itself():
+    """A dict that is its own member, with one's own stub in it."""
+    pairs = [["self", node(0)], ["stub", reference(wire.OWN_STUB, 0)]]
+    yield [pack([wire.RESOLVE, 1, Ext(wire.GRAPH, [[wire.DICT_NODE, pairs]])])]
+
+
+@recipe
+def many_own_stubs_in_a_result():
+    """6,000 stubs of one's own in a dict: for each the whole dict was searched."""
+    yield [call(number, "target") for number in range(1, 6001)]
+    pairs = Pairs((f"k{n}", reference(wire.OWN_STUB, -2 - n)) for n in range(6000))
+    yield [pack([wire.RESOLVE, 1, pairs])]
+
+
+@in_a_sandbox
+def forwarded_with_SystemExit():
+    """A call that is forwarded to the peer: who made it awaits in another Worker."""
+    yield [pack([wire.RESOLVE, 1, reference(wire.STUB, -2)])]
+    yield [pack([wire.REJECT, 2, error("SystemExit", [1]), True])]
+
+
+@in_a_sandbox
+def forwarded_with_KeyboardInterrupt():
+    """The same with another one."""
+    yield [pack([wire.RESOLVE, 1, reference(wire.STUB, -2)])]
+    yield [pack([wire.REJECT, 2, error("KeyboardInterrupt"), True])]
+
+
+@in_a_sandbox
+def forwarded_with_CancelledError():
+    """The same with another one, which ends a task without a word."""
+    yield [pack([wire.RESOLVE, 1, reference(wire.STUB, -2)])]
+    yield [pack([wire.REJECT, 2, error("CancelledError"), True])]
+
+
+_PIPELINED = [["act", 0, "call", 0], ["act", 0, "pipeline", 0], ["turn"]]
+_TASK = [["act", 0, "call", 8], ["turn"]]
+BEFORE = {
+    "own_stubs_deep_in_a_result": _PIPELINED,
+    "own_stubs_in_a_result_that_holds_itself": _PIPELINED,
+    "many_own_stubs_in_a_result": _PIPELINED,
+    "forwarded_with_SystemExit": _TASK,
+    "forwarded_with_KeyboardInterrupt": _TASK,
+    "forwarded_with_CancelledError": _TASK,
+}
+"""What the honest side does before the frames come."""

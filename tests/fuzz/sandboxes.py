@@ -12,6 +12,7 @@ import asyncio
 import gc
 import logging
 import time
+from contextlib import ExitStack
 
 from support.virtual_time import VirtualTimeLoop
 
@@ -30,7 +31,7 @@ STEERING = (Exception, SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.Can
 
 _SOURCE = """
 import asyncio
-from workers import ReadableStream, RpcTarget, WorkerEntrypoint, WritableStream
+from workers import ReadableStream, Response, RpcTarget, WorkerEntrypoint, WritableStream
 
 class Odd(Exception):
     def __str__(self):
@@ -77,6 +78,11 @@ class Methods:
                 await writable.write(chunk)
     async def read_from(self, readable):
         return [type(chunk).__name__ async for chunk in readable]
+    async def fetch(self, request):
+        return Response(await request.text())
+    async def ask_fetch(self):
+        response = await HAND.fetch("/there", method="POST", body="text")
+        return await response.text()
     async def waits(self, *args):
         await asyncio.sleep(0.1)
         return len(args)
@@ -143,10 +149,13 @@ class EngineWorld:
 
     Args:
         dialect: one of `DIALECTS`.
+        recorded: watch all that happens, and trace it.
     """
 
-    def __init__(self, dialect) -> None:
+    def __init__(self, dialect, *, recorded=False) -> None:
         self.dialect = dialect
+        self._recorded = recorded
+        self._stack = ExitStack()
         self.things, self.held, self._tasks, self._armed = [], [], [], []
         self.trouble, self._errors = [], []
         self.sent = [[]]
@@ -154,7 +163,7 @@ class EngineWorld:
         self._heard = _Heard(self.trouble)
         self._loop = VirtualTimeLoop()
         self._loop.set_exception_handler(self._complain)
-        self._futures = []
+        self._futures, self._cancelled = [], set()
         self.ends = []
         self._run(self._begin())
 
@@ -162,7 +171,9 @@ class EngineWorld:
         return self._loop.run_until_complete(work)
 
     async def _begin(self):
-        self.sandbox = rpclab.Sandbox(limits=LIMITS)
+        self.sandbox = rpclab.Sandbox(limits=LIMITS, record=self._recorded)
+        if self._recorded:
+            self._stack.enter_context(self.sandbox.trace())
         worker, env = self.sandbox.prepare("victim")
         worker.world = self
         exec(_CODE, worker.__dict__)  # noqa: S102 - test code
@@ -256,10 +267,10 @@ class EngineWorld:
     async def _attempt(self, awaitable):
         try:
             await awaitable
-        except Exception as error:
-            self._errors.append(error)
         except BaseException as error:
-            self._errors.append(error)
+            # A task that we have cancelled ourselves is nobody's fault.
+            if asyncio.current_task() not in self._cancelled:
+                self._errors.append(error)
 
     def _act_call(self, number):
         victim = self.env.VICTIM
@@ -272,14 +283,23 @@ class EngineWorld:
             lambda: victim.ask_and_leave("greet"),
             victim.map_there,
             lambda: victim.ask("source"),
-        )[number % 8]())  # fmt: skip
+            lambda: self._task(victim),
+            victim.ask_fetch,
+        )[number % 10]())  # fmt: skip
+
+    async def _task(self, victim):
+        # A task of its own awaits the stub itself, with nothing of ours in between.
+        stub = await victim.ask("target")
+        await asyncio.ensure_future(_awaited(stub.greet()))
 
     def _act_pipeline(self, number):
         self._start(self.env.VICTIM.ask("target").greet(number))
 
     def _act_cancel(self, number):
         if self._tasks:
-            self._tasks[number % len(self._tasks)].cancel()
+            task = self._tasks[number % len(self._tasks)]
+            self._cancelled.add(task)
+            task.cancel()
 
     def _act_resolve(self, number):
         waits = [future for future in self._futures if not future.done()]
@@ -332,6 +352,7 @@ class EngineWorld:
         await asyncio.sleep(1)
 
     async def _shut(self):
+        self._stack.close()
         self.sandbox.close()
         gc.collect()
         await asyncio.sleep(1)
@@ -344,7 +365,7 @@ class EngineWorld:
 
     def outcomes(self):
         """What the calls of the honest side have failed with."""
-        return [error for error in self._errors if not isinstance(error, asyncio.CancelledError)]
+        return self._errors
 
     def tables(self):
         """What the closed session still keeps, in words."""
@@ -357,6 +378,10 @@ class EngineWorld:
     def bystander(self):
         """Whether another session in the same world was answered."""
         return self._answers
+
+
+async def _awaited(awaitable):
+    return await awaitable
 
 
 class _Heard(logging.Handler):

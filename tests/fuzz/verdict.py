@@ -23,7 +23,8 @@ class Finding:
     Attributes:
         signature: the same for each finding of one cause, as far as one can tell.
         detail: for a reader; a traceback, where there is one.
-        level, dialect, seed, ends: which session it was.
+        level, dialect, seed: which session it was.
+        variant: "two ends" of the core, or "recorded" in a sandbox; else nothing special.
         steps: what was done, so that it can be done again.
     """
 
@@ -32,7 +33,7 @@ class Finding:
     level: str = ""
     dialect: str = ""
     seed: str = ""
-    ends: int = 1
+    variant: str = ""
     steps: list = field(default_factory=list)
 
 
@@ -105,11 +106,14 @@ def _check_reason(reason, find):
 def _check_error(error, find):
     name = next((kind.__name__ for kind in type(error).__mro__ if kind.__name__ in STEERING), None)
     if name is not None or not isinstance(error, Exception):
-        find(
-            f"an await raises {name or type(error).__name__}, as the peer wants", repr(error)[:200]
-        )
+        find(f"an await raises {name or type(error).__name__}, as the peer wants")
     if type(error.__dict__.get("__notes__", [])) is not list:
-        find("an error's __notes__ are the peer's", type(error.__dict__["__notes__"]))
+        find("an error's __notes__ are the peer's")
+    if type(getattr(error, "remote", False)) is not bool:
+        find("an error's `remote` is the peer's")
+    hidden = [name for name in error.__dict__ if hasattr(BaseException, name)]
+    if any(name not in ("__notes__", "__doc__") for name in hidden):
+        find("an error's own methods are hidden by the peer", hidden)
 
 
 def quietly(function):

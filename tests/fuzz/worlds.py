@@ -195,9 +195,9 @@ class Host(InlineHost):
     def turn(self):
         """Send what is to be sent; what arrives is the player's business."""
         for _ in range(ENDLESS):
-            if self._forgotten:
+            while self._forgotten:
                 self._forgotten.popleft().drop()
-            elif self._woken:
+            if self._woken:
                 self._woken.popleft().flush()
             else:
                 return
