@@ -161,7 +161,7 @@ class Hand:
             }.get(path, self.mention)()
             return [first] if path != "call" else [first, chance.choice(METHODS)]
         if path in ("items", "odd") and chance.random() < 0.9:
-            return [chance.randrange(8)]
+            return [chance.randrange(20)]
         if not self.honest and chance.random() < 0.02:
             return [deep(chance)]
         if not self.honest and chance.random() < 0.01:

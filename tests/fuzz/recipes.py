@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 
-from fuzz import wire
+from fuzz import oddities, wire
 from fuzz.wire import Ext, Pairs, Raw, error, extension, head, node, pack, reference
 
 ALL = {}
@@ -880,6 +880,49 @@ def many_own_stubs_in_a_result():
     yield [call(number, "target") for number in range(1, 6001)]
     pairs = Pairs((f"k{n}", reference(wire.OWN_STUB, -2 - n)) for n in range(6000))
     yield [pack([wire.RESOLVE, 1, pairs])]
+
+
+def _huge_ids():
+    huge = Ext(wire.INTEGER, b"\x7f" * 4000)
+    stub = wire.extension(wire.OWN_STUB, b"\x80" * 4000)
+    return {
+        "release": [wire.RELEASE, huge, 1],
+        "cancel": [wire.CANCEL, huge],
+        "pull": [wire.PULL, huge],
+        "resolve": [wire.RESOLVE, huge, 1],
+        "reject": [wire.REJECT, huge, error("ValueError"), True],
+        "pipe_end": [wire.PIPE, huge, error("ValueError")],
+        "stream": [wire.STREAM, 1, huge, "write", [1]],
+        "map": [wire.MAP, 1, huge, [], [], [pack(None)]],
+        "reference": [wire.CALL, 1, 0, "waits", [stub]],
+    }
+
+
+def _each(title, texts, make):
+    for name, value in texts.items():
+
+        def frames(value=value):
+            return make(value)
+
+        frames.__name__ = f"{title}_{name}"
+        frames.__doc__ = f"{title.replace('_', ' ').capitalize()}: {name.replace('_', ' ')}."
+        yield frames
+
+
+for _function in _each("a_huge_number_in", _huge_ids(), lambda message: iter([[pack(message)]])):
+    recipe(_function)
+for _function in _each(
+    "a_method_with",
+    {name: name for name in oddities.ALL},
+    lambda name: iter([[call(1, "odd", name)]]),
+):
+    awaited(_function)
+for _function in _each(
+    "a_method_with",
+    {name: name for name in oddities.IN_A_SANDBOX},
+    lambda name: iter([[call(1, "odd", name)]]),
+):
+    in_a_sandbox(_function)
 
 
 @in_a_sandbox

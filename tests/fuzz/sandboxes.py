@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from support.virtual_time import VirtualTimeLoop
 
 import rpclab
-from fuzz import recipes
+from fuzz import oddities, recipes
 from fuzz.worlds import DIALECTS, LIMITS
 from rpclab.core.handles import Handle
 from rpclab.core.imports import Import
@@ -32,10 +32,6 @@ STEERING = (Exception, SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.Can
 _SOURCE = """
 import asyncio
 from workers import ReadableStream, Response, RpcTarget, WorkerEntrypoint, WritableStream
-
-class Odd(Exception):
-    def __str__(self):
-        raise RuntimeError("shown")
 
 class Methods:
     def greet(self, name="nobody", **_rest):
@@ -99,25 +95,10 @@ class Methods:
     async def map_there(self):
         return await HAND.items().map(lambda item: item.greet(HAND.target()))
     def odd(self, which=0):
-        if which == 1:
-            return {"t": Thing("odd"), "bad": object()}
-        if which == 2:
-            raise Odd
-        if which == 3:
-            raise SystemExit(3)
-        if which == 4:
-            value = []
-            value.append(value)
-            return value
-        if which == 5:
-            error = ValueError("itself")
-            error.args = (error,)
-            raise error
-        if which == 6:
-            return "x" * (5 * 1024 * 1024)
-        if which == 7:
-            return asyncio.sleep(10)
-        return object()
+        names = list(ODDITIES)
+        return ODDITIES[which if type(which) is str else names[which % len(names)]](
+            lambda: Thing("odd")
+        )
     def reenter(self):
         world.reenter()
         return Thing("reenter")
@@ -175,7 +156,7 @@ class EngineWorld:
         if self._recorded:
             self._stack.enter_context(self.sandbox.trace())
         worker, env = self.sandbox.prepare("victim")
-        worker.world = self
+        worker.world, worker.ODDITIES = self, {**oddities.ALL, **oddities.IN_A_SANDBOX}
         exec(_CODE, worker.__dict__)  # noqa: S102 - test code
         self.sandbox.publish("victim", worker, env)
         self.env = self.sandbox.bind(VICTIM="victim")

@@ -17,7 +17,7 @@ from contextvars import Context
 
 from support.inline_host import CapnWebFlags, InlineHost, Later, Promise, Sink, Source, Stub
 
-from fuzz import recipes
+from fuzz import oddities, recipes
 from rpclab import RpcTarget
 from rpclab.codecs.msgpack import MsgpackCodec
 from rpclab.core.contexts import ExecutionContext, current
@@ -32,13 +32,6 @@ DIALECTS = {"msgpack": MsgpackCodec, "capnweb": CapnWebFlags}
 LIMITS = Limits(message_bytes=4 * 1024 * 1024, exports=20_000)
 ENDLESS = 10_000  # turns after which a drain is said to have no end
 LONG = 1.0  # seconds of work that one step may take; others may use the machine as well
-
-
-class Odd(Exception):
-    """Cannot even be shown."""
-
-    def __str__(self) -> str:
-        raise RuntimeError("shown")
 
 
 class Thing(RpcTarget):
@@ -121,25 +114,9 @@ class Thing(RpcTarget):
         return len(args)
 
     def odd(self, which=0):
-        if which == 1:
-            return {"t": Thing(self._world, "odd"), "bad": object()}
-        if which == 2:
-            raise Odd
-        if which == 3:
-            error = ValueError("odd")
-            error.extra, error.unsendable = [1], object()
-            raise error
-        if which == 4:
-            value = []
-            value.append(value)
-            return value
-        if which == 5:
-            error = ValueError("itself")
-            error.args = (error,)
-            raise error
-        if which == 6:
-            return "x" * (LIMITS.message_bytes + 1)
-        return object()
+        methods = list(oddities.ALL.values())
+        chosen = oddities.ALL[which] if type(which) is str else methods[which % len(methods)]
+        return chosen(lambda: Thing(self._world, "odd"))
 
     def reenter(self):
         self._world.reenter()
