@@ -145,7 +145,9 @@ class Hand:
 
     def _path(self):
         chance = self._chance
-        if self.honest or chance.random() < 0.8:
+        if self.honest:
+            return chance.choice([name for name in METHODS if name != "odd"])
+        if chance.random() < 0.8:
             return chance.choice(METHODS)
         names = (*METHODS, *ODD_NAMES)
         return [chance.choice(names) for _ in range(chance.choice((0, 1, 2, 3)))] if (
