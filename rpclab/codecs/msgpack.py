@@ -141,9 +141,14 @@ class MsgpackCodec:
             # The payload also disposes the targets that packing did not come to.
             (self._payload or payload()).discard(values)
             raise self._failure(error, message) from None
-        if self._apart and (self._payload is None or self._payload.complete):
-            self._apart = {}
-        return frame, self._payload
+        else:
+            made = self._payload
+            if self._apart and (made is None or made.complete):
+                self._apart = {}
+            return frame, made
+        finally:
+            # To remember them here would keep alive what the message was about.
+            self._new_payload, self._payload = _no_payload, None
 
     def _with_large_beside(self, message: Message, large: list[bytes]) -> Message:
         """The same message, with the large bytes in its values beside the frame."""

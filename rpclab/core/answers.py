@@ -114,16 +114,24 @@ class Answer:
         if pending.session.host.special:
             pending.session.host.mark_result(self, [])
         self.running = pending
-        self.onward = OnwardHook(self, pending)
-        queue, self.queue = self.queue, None
-        for delivery in queue or ():
-            self.onward.deliver(*delivery)
+        if pending.state == PENDING:
+            self.onward = OnwardHook(self, pending)
+            if self.queue:
+                self._cascade().conclude(_HandingOn(self))
 
         def settled() -> None:
             self.running = None
+            if self.onward is not None:
+                # Later calls go to the result. Those that still wait for arguments must go there
+                # before it leaves, and wait there.
+                blocked, self.onward = self.onward.hand_over(), None
+                if blocked:
+                    self.queue = deque([*blocked, *(self.queue or ())])
             if pending.arrival:
                 self.causes = (*self.causes, *pending.arrival)
-            if pending.state == RESOLVED:
+            if self.state != PENDING:
+                self._conclude(None)
+            elif pending.state == RESOLVED:
                 if self.session is None:
                     self._take_over(pending)
                 self.resolve(pending.value)
@@ -172,6 +180,9 @@ class Answer:
             if session is None or self.quiet
             else session.pack_error(self, error, remote=remote)
         )
+        if self._hook is not None:
+            # Nothing can be reached any more of what would have been the result.
+            self.drop()
 
     def _stays(self, value: Any) -> bool:
         """Keep the result of a quiet call here. Only one that is surely sendable can be kept."""
@@ -199,9 +210,11 @@ class Answer:
             if self.serving or self.params is not None:
                 self.finish()
             return
+        self._cascade().conclude(_Conclusion(self, reply))
+
+    def _cascade(self) -> Cascade:
         session = (self.origin or self).session
-        cascade = session.cascade if session is not None else Cascade(_nothing)
-        cascade.conclude(_Conclusion(self, reply))
+        return session.cascade if session is not None else Cascade(_nothing)
 
     def interrupt(self, error: BaseException) -> None:
         """The context of the method ended: stop it, and reject (rule W7)."""
@@ -263,9 +276,6 @@ class Answer:
             # A quiet call: what was made on it still needs the result.
             self.watch(self.drop)
             return
-        if self.onward is not None and self.onward.blocked:
-            self.onward.dropped = True
-            return
         first, self._hook, self._part = self._hook, None, None
         if first is not None:
             others, self._others = self._others, None
@@ -293,9 +303,8 @@ class Answer:
         promised: list[PromisedArgument] | None,
     ) -> None:
         """Take a call that was made on this result, perhaps before it is there (rules L1 to L7)."""
-        onward = self.onward
-        if onward is not None and (self.state == PENDING or onward.blocked):
-            onward.deliver(answer, path, args, kwargs, promised)
+        if self.onward is not None and not self.queue:
+            self.onward.deliver(answer, path, args, kwargs, promised)
         elif self.state == PENDING or self.queue:
             for argument in promised or ():
                 argument.keep()
@@ -416,6 +425,23 @@ class _Conclusion:
             answer.followers.popleft()()
         else:
             return False
+        return True
+
+
+class _HandingOn:
+    """The calls that were pipelined on an answer go on to where that was forwarded."""
+
+    __slots__ = ("_answer",)
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    def step(self) -> bool:
+        answer = self._answer
+        if answer.onward is None or not answer.queue:
+            return False
+        delivery = answer.queue.popleft()
+        answer.onward.deliver(*delivery)
         return True
 
 

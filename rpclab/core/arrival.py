@@ -95,15 +95,15 @@ class Arrival:
     def _make(self, kind: int, number: int) -> Any:
         session = self._session
         if kind in (STUB, BINDING):
-            return self._wrap(self._introduced(number), binding=kind == BINDING)
+            # Between a Worker and itself any stub is at home, and may be called or passed on past
+            # those on their way here.
+            home = session.peer is not None and session.peer.keeper is session.keeper
+            return self._wrap(self._introduced(number), binding=kind == BINDING, home=home)
         if kind in (OWN_STUB, OWN_BINDING):
             hook = session.exports.get(number)
             if not isinstance(hook, Hook):
                 raise RemoteProtocolError(f"the peer sent export {number}, which it does not hold")
-            stub = self._wrap(self._home(hook), binding=kind == OWN_BINDING)
-            if kind == OWN_STUB and self.handles:
-                self.own = [*(self.own or ()), self.handles[-1]]
-            return stub
+            return self._wrap(self._home(hook), binding=kind == OWN_BINDING, home=True)
         if kind == RESULT:
             source = session.export_of(number)
             if source is None or isinstance(source, Hook):
@@ -177,7 +177,7 @@ class Arrival:
             raise RemoteProtocolError("a stub came home to a Worker without a loopback")
         return importer.enter(Import(importer, importer.peer.introduce(hook)))
 
-    def _wrap(self, entry: Import, *, binding: bool) -> Any:
+    def _wrap(self, entry: Import, *, binding: bool, home: bool) -> Any:
         session = self._session
         handle = Handle(entry, session.keeper)
         if session.host.observe is not None:
@@ -190,6 +190,8 @@ class Arrival:
         if self.handles is None:
             self.handles = []
         self.handles.append(handle)
+        if home:
+            self.own = [*(self.own or ()), handle]
         return session.host.stub(handle)
 
     def embargo(self, pending: Pending, value: Any) -> bool:

@@ -6,7 +6,7 @@ Floor: core.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 D = TypeVar("D", bound=dict[Any, Any])
@@ -25,18 +25,26 @@ def arrives_as_dict(kind: type[D]) -> type[D]:
     return kind
 
 
-def contents(root: Any) -> Iterator[Any]:
-    """Give each thing inside a value once, at any depth; the value itself too."""
+def contents(root: Any, *, errors: bool = False) -> Iterator[Any]:
+    """Give each thing inside a value once, at any depth; the value itself too.
+
+    Args:
+        root: the value.
+        errors: give also what exceptions hold.
+    """
     found, seen = [root], {id(root)}
     for value in found:  # it grows under way
         yield value
         kind = type(value)
+        inside: Iterable[Any] = ()
         if kind in CONTAINER_TYPES:
             inside = [*value, *value.values()] if kind in DICT_TYPES else value
-            for item in inside:
-                if id(item) not in seen:
-                    seen.add(id(item))
-                    found.append(item)
+        elif errors and isinstance(value, BaseException):
+            inside = [*value.args, *vars(value).values(), value.__cause__]
+        for item in inside:
+            if id(item) not in seen:
+                seen.add(id(item))
+                found.append(item)
 
 
 def replaced(root: Any, values: dict[int, Any]) -> Any:

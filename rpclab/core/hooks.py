@@ -394,34 +394,28 @@ class OnwardHook(Hook):
     Args:
         source: the answer that waits for the result.
         pending: the forwarded call.
-
-    Attributes:
-        dropped: whether the importer needs the result no more, but for the calls held back here.
     """
 
-    __slots__ = ("_pending", "_source", "dropped")
+    __slots__ = ("_pending", "_source")
 
     def __init__(self, source: Answer, pending: Pending) -> None:
         super().__init__(None)
         self._source = source
         self._pending = pending
-        self.dropped = False
 
     def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
-        """Pipeline the call on the forwarded one; or make it on the result, if that is there."""
-        pending = self._pending
+        """Pipeline the call on the forwarded one."""
         if answer.state != PENDING:
             return  # it was cancelled while it was queued
-        if pending.state == PENDING:
-            if self._source.settled_at is not None:
-                answer.causes = (*answer.causes, self._source.settled_at)
-            _call_on(answer, pending.session, pending.pipeline, path, args, kwargs)
-        else:
-            self._source.route(answer, path, args, kwargs, None)
+        if self._source.settled_at is not None:
+            answer.causes = (*answer.causes, self._source.settled_at)
+        pending = self._pending
+        _call_on(answer, pending.session, pending.pipeline, path, args, kwargs)
 
-    def unclaimed(self) -> None:
-        if self.dropped:
-            self._source.drop()
+    def hand_over(self) -> deque[Delivery] | None:
+        """Give up the calls that wait for arguments, in order: the result is there."""
+        blocked, self.blocked = self.blocked, None
+        return blocked
 
 
 def _call_on(

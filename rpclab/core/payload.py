@@ -305,7 +305,7 @@ class Payload:
         Args:
             values: what the user gave; packing may have stopped before it met them all.
         """
-        for value in contents(values):
+        for value in contents(values, errors=True):
             if is_target(value) and id(value) not in self._known:
                 self._export(self._hook_of(value))
         for hook in self._hooks:

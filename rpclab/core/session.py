@@ -652,8 +652,8 @@ class Session:
             frame, payload = self.pack(message, [value], answer.context or self.keeper, answer)
         except Exception as error:
             answer.state = PENDING
-            answer.reject(error)
-            answer.drop()
+            # How packing failed tells nobody anything, and would keep the value alive.
+            answer.reject(error.with_traceback(None))
             return None
         if payload is not None:
             if payload.awaitables and answer.context is not None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from rpclab.core.containers import contents, replaced
 from rpclab.core.contexts import ExecutionContext, current
-from rpclab.core.events import answering, call_of, opposite
+from rpclab.core.events import answering, call_of, opposite, words
 from rpclab.core.hooks import ForwardHook
 from rpclab.core.imports import PENDING, REJECTED, Pending
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
@@ -312,7 +312,8 @@ class Engine(RunQueue, Observed):
     def _failed(self, answer: Answer, error: BaseException) -> None:
         steering = [kind.__name__ for kind in type(error).__mro__ if kind.__name__ in STEERING]
         if steering:
-            text = f"{steering[0]}: {error}" if str(error) else steering[0]
+            said = words(error)
+            text = f"{steering[0]}: {said}" if said else steering[0]
             error = RpcError(f"the method was left by {text}").with_traceback(error.__traceback__)
         if self.debug:
             trim(error)
@@ -343,15 +344,15 @@ class Engine(RunQueue, Observed):
             if hasattr(type(result), "__await__"):
                 await result
 
-        loop = self.loop
-        if loop is None:
-            return
-
         def start() -> None:
-            Activity(loop, work(), variables, settled).start()
+            if self.loop is not None:
+                Activity(self.loop, work(), variables, settled).start()
 
         # Whoever let go may be in the middle of a step, where no other can begin.
-        if loop.is_running() and (not self._draining or asyncio.current_task(loop) is not None):
+        loop = self.loop
+        if loop is None or (
+            loop.is_running() and (not self._draining or asyncio.current_task(loop) is not None)
+        ):
             self.again(start)
         else:
             start()
@@ -463,7 +464,7 @@ class Engine(RunQueue, Observed):
 
     def report(self, error: BaseException, what: str) -> None:
         """Tell of a failure that nobody waits for."""
-        log.error("%s failed: %s: %s", what, type(error).__name__, error, exc_info=error)
+        log.error("%s failed: %s: %s", what, type(error).__name__, words(error), exc_info=error)
 
     def close(self) -> None:
         """End every session and context. What was exported breaks; no disposer runs (rule W6)."""

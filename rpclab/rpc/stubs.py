@@ -123,6 +123,14 @@ class RpcProperty(Remote):
         """Read the property, and map its value at the callee (see `RpcPromise.map`)."""
         return self.__read__().map(function)
 
+    def dup(self) -> NoReturn:
+        """Refuse: a property has no handle (rule C16).
+
+        Raises:
+            TypeError: always. A remote member of that name is `property["dup"]`.
+        """
+        raise no_dup("await the property, and dup() the stub it gives")
+
     def add_done_callback(self, *_: object, **__: object) -> NoReturn:
         """Refuse: a property is no Future (see `RpcPromise.add_done_callback`)."""
         raise _no_future(self)

@@ -409,7 +409,6 @@ async def test_C16_dup_on_a_binding_or_promise_is_refused_with_advice(world):
     assert error.remote is True
 
 
-@pytest.mark.xfail(strict=True, reason="dup() on a property calls a remote method of that name")
 @pytest.mark.parametrize(
     "property_of",
     [
@@ -433,7 +432,6 @@ async def test_dup_on_a_property_is_refused_with_advice(world, property_of):
     assert world.sandbox.tables() == messages
 
 
-@pytest.mark.xfail(strict=True, reason="dup() on a property calls a remote method of that name")
 async def test_dup_on_a_property_is_refused_inside_map(world):
     promise = world.deploy(DUP).CALLEE.target()
     with pytest.raises(TypeError, match="'dup' is a reserved method"):

@@ -247,7 +247,7 @@ async def test_V22_what_was_introduced_by_it_is_withdrawn(world, callee):
     assert error.path == "args[0][2]"
     await asyncio.sleep(1)
     assert world.sandbox.tables() == before
-    assert disposed == []
+    assert disposed == [1, 1]
 
 
 async def test_V22_what_a_values_own_code_raises_rejects_that_promise_alone(callee):

@@ -63,14 +63,13 @@ CALLEE = """
         setattr(Default, name, getattr(T, name))
 """
 
-NOT_YET = pytest.mark.xfail(strict=True, reason="the text of an error is asked for unguarded")
-RECORDED = [pytest.param(False, id="plain"), pytest.param(True, id="recorded", marks=NOT_YET)]
+RECORDED = [pytest.param(False, id="plain"), pytest.param(True, id="recorded")]
 CASES = [
     pytest.param(False, "NoText"),
     pytest.param(False, "NoString"),
-    pytest.param(False, "Leaves", marks=NOT_YET),
-    pytest.param(False, "Ends", marks=NOT_YET),
-    *[pytest.param(True, kind, marks=NOT_YET) for kind in ("NoText", "NoString", "Leaves", "Ends")],
+    pytest.param(False, "Leaves"),
+    pytest.param(False, "Ends"),
+    *[pytest.param(True, kind) for kind in ("NoText", "NoString", "Leaves", "Ends")],
 ]
 
 
@@ -113,7 +112,6 @@ async def test_an_error_that_cannot_give_its_text_crosses_as_a_value(callee):
     assert isinstance(value, Exception)
 
 
-@NOT_YET
 @pytest.mark.expects_reports
 async def test_an_error_that_cannot_give_its_text_ends_a_stream(callee, caplog):
     stream = await (await callee.target()).stream("NoText")
@@ -123,7 +121,6 @@ async def test_an_error_that_cannot_give_its_text_ends_a_stream(callee, caplog):
     assert not caplog.records
 
 
-@NOT_YET
 @pytest.mark.expects_reports
 async def test_a_disposer_that_fails_without_text_is_reported(callee, caplog):
     (await callee.failing()).dispose()

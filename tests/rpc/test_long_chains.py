@@ -9,8 +9,6 @@ from support.world import failure
 
 import rpclab
 
-RECURSES = pytest.mark.xfail(strict=True, reason="one answer settles the next by recursion")
-
 NODES = """
     class Node(RpcTarget):
         def __init__(self):
@@ -64,7 +62,7 @@ async def answer(promise):
     return await asyncio.wait_for(promise, 60)
 
 
-@pytest.mark.parametrize("length", [50, *[pytest.param(n, marks=RECURSES) for n in (110, 100_000)]])
+@pytest.mark.parametrize("length", [50, *[pytest.param(n) for n in (110, 100_000)]])
 @pytest.mark.parametrize("method", ["later", "forwarded"])
 async def test_calls_pipelined_behind_an_async_method_are_answered(env, method, length):
     assert await answer(chain(env.CALLEE[method](), length).steps()) == length
@@ -75,13 +73,13 @@ async def test_calls_pipelined_behind_a_method_that_returned_are_answered(env, l
     assert await answer(chain(env.CALLEE.at_once(), length).steps()) == length
 
 
-@pytest.mark.parametrize("length", [50, pytest.param(1000, marks=RECURSES)])
+@pytest.mark.parametrize("length", [50, pytest.param(1000)])
 async def test_a_chain_behind_a_method_that_fails_is_rejected(env, length):
     error = await answer(failure(chain(env.CALLEE.fail_later(), length).steps()))
     assert (type(error), str(error)) == (ValueError, "no")
 
 
-@pytest.mark.parametrize("length", [50, pytest.param(1000, marks=RECURSES)])
+@pytest.mark.parametrize("length", [50, pytest.param(1000)])
 async def test_a_chain_behind_a_call_that_is_cancelled_is_rejected(env, length):
     async with asyncio.timeout(60):
         with pytest.raises(TimeoutError):
@@ -127,10 +125,8 @@ CYCLIC = """
 @pytest.mark.parametrize(
     "method",
     [
-        pytest.param("cycle", marks=pytest.mark.xfail(strict=True, reason="Detour.find recurses")),
-        pytest.param(
-            "cycle_later", marks=pytest.mark.xfail(strict=True, reason="Detour.find recurses")
-        ),
+        pytest.param("cycle"),
+        pytest.param("cycle_later"),
         "without",
     ],
 )

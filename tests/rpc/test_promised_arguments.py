@@ -210,12 +210,6 @@ async def test_V15_other_awaitables_are_refused_with_advice(callee):
 
 # Promises given away: a method returns the promise of another call, awaited or not.
 
-PASSED_ON = pytest.mark.xfail(
-    strict=True, reason="a call that waits at a forwarded promise is overtaken when that settles"
-)
-AT_HOME = pytest.mark.xfail(
-    strict=True, reason="a stub that came home is called past those on their way to it"
-)
 
 THROUGH = """
     class Note(Logged):
@@ -268,7 +262,7 @@ async def turns(count):
         await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize("awaited", [pytest.param(False, marks=PASSED_ON), True])
+@pytest.mark.parametrize("awaited", [pytest.param(False), True])
 @pytest.mark.parametrize("hops", [["W0"], ["W1"], ["W1", "W0"]], ids="-".join)
 async def test_calls_on_a_promise_given_away_keep_their_order(world, passing, hops, awaited):
     promise = passing.W0.through(hops, passing.W0.make(), [0, 0, 0], awaited)
@@ -281,7 +275,7 @@ async def test_calls_on_a_promise_given_away_keep_their_order(world, passing, ho
     assert world.log == [0, 1, 2, 3, 4, 5, 6]
 
 
-@pytest.mark.parametrize("awaited", [pytest.param(False, marks=PASSED_ON), True])
+@pytest.mark.parametrize("awaited", [pytest.param(False), True])
 async def test_a_rejected_argument_on_a_promise_given_away_frees_the_place(world, passing, awaited):
     promise = passing.W0.through(["W0"], passing.W0.make(), [0, 0], awaited)
     missing = passing.W1.through([], passing.W1.number(9), [], awaited)
@@ -308,7 +302,6 @@ async def test_a_cancelled_call_on_a_promise_given_away_frees_the_place(world, p
     await asyncio.gather(cancelled, return_exceptions=True)
 
 
-@AT_HOME
 async def test_a_stub_that_came_home_behind_a_call_that_waits_keeps_its_order(world, passing):
     """The result of a Worker's call to itself is what calls made before go through."""
     del passing
@@ -330,7 +323,6 @@ async def test_a_stub_that_came_home_behind_a_call_that_waits_keeps_its_order(wo
     assert world.log == [0, 1, 2, "T disposed"]
 
 
-@AT_HOME
 async def test_a_call_on_its_way_home_is_not_overtaken(world):
     """One turn for each batch: the result comes home while a call on it is on its way there."""
     world.sandbox.engine.connect = Links(float).connect

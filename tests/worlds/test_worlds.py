@@ -15,9 +15,6 @@ ENOUGH = 300  # programs, to catch a bug
 GIVING_AWAY = 600  # programs in which promises are given away
 RARE = [894, 1920, 1996, 2072, 2912, 2940, 2998, 3237, 3697, 3934, 4075]  # these once found one
 RARE_GIVING_AWAY = [49, 57, 129, 716]  # likewise, of those
-OUT_OF_ORDER = pytest.mark.xfail(
-    strict=True, reason="calls on a promise given away lose their order behind one that waits"
-)
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
@@ -34,7 +31,6 @@ def test_L5_W1_O5_T6_programs_that_found_a_bug_find_it_no_more(seed):
     assert not run(program), program.text()
 
 
-@OUT_OF_ORDER
 def test_random_programs_that_give_promises_away_do_what_the_model_says():
     for seed in range(GIVING_AWAY):
         program = write(seed, gives_away=True)
@@ -42,7 +38,6 @@ def test_random_programs_that_give_promises_away_do_what_the_model_says():
         assert not complaints, "\n".join([*complaints, program.text()])
 
 
-@OUT_OF_ORDER
 @pytest.mark.parametrize("seed", RARE_GIVING_AWAY)
 def test_programs_that_give_promises_away_and_found_a_bug_find_it_no_more(seed):
     program = write(seed, gives_away=True)
