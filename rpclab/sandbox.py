@@ -286,7 +286,8 @@ class Sandbox(Distances, Namespaces, Viewed):
         if exporter is None:
             raise UnknownBindingError(f"no session leads to {target.worker}")
         hook = service(lambda: self.worker(target.worker), target.entrypoint, dict(target.props))
-        entry = importer.enter(Import(importer, exporter.introduce(hook)))
+        entry = Import(importer, exporter.introduce(hook))
+        importer.imports[entry.id] = entry
         key = (importer.label, entry.id)
         self._note(("bound", holder, variable, target.worker, target.entrypoint, *key))
         return ServiceBinding(Handle(entry, importer.keeper))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.core.cascade import Cascade
 from rpclab.core.containers import DICT_TYPES, contents, replaced
+from rpclab.core.events import answered
 from rpclab.core.hooks import BrokenHook, ForwardHook, Hook, OnwardHook, TargetHook
 from rpclab.core.imports import PENDING, REJECTED, RESOLVED
 from rpclab.core.messages import SCALARS
@@ -156,8 +157,9 @@ class Answer:
         self.state = RESOLVED
         self.value = value
         session, reply = self.session, None
-        if session is None or (self.quiet and self._stays(value)):
+        if session is None or (self.quiet and session.stays(self, value)):
             self._note_step()
+            self._note_quiet()
         elif self.queue is None and type(value) in SCALARS and session.reply_at_once(self, value):
             pass
         else:
@@ -175,6 +177,8 @@ class Answer:
         self.remote = remote
         self._note_step()
         session = self.session
+        if self.quiet:
+            self._note_quiet()
         self._conclude(
             None
             if session is None or self.quiet
@@ -184,17 +188,11 @@ class Answer:
             # Nothing can be reached any more of what would have been the result.
             self.drop()
 
-    def _stays(self, value: Any) -> bool:
-        """Keep the result of a quiet call here. Only one that is surely sendable can be kept."""
-        kind = type(value)
-        if kind in SCALARS:
-            return True
-        handle = getattr(kind, "__rpc_handle__", None)
-        if (handle is not None and not hasattr(kind, "dispose")) or self.hook_for(value) is None:
-            return False
-        if handle is not None:
-            handle(value).dispose("returned")
-        return True
+    def _note_quiet(self) -> None:
+        """Tell those who watch that this has settled, and no message does."""
+        session = self.session
+        if session is not None and session.host.observe is not None:
+            session.host.observe(answered(session.label, self, 0))
 
     def _note_step(self) -> None:
         """Tell the accounting that this has settled, before a message does, or where none does."""

@@ -13,8 +13,8 @@ Floor: core. On the hot path a message is a plain list, its kind first:
     [STREAM, id, target, operation, args, options?]  write to a stream: "write", "close", "abort"
     [ABORT, error]                              the session ends, with this reason
     [MAP, id, target, path, captures, program, options?]  replay a recorded function at the callee
-    [QUIET, id, ...]                            calls that follow in this batch: nobody can ask for
-                                                their results, but what was made on them needs these
+    [QUIET, id, ...]                            calls that follow: nobody can ask for their results,
+                                                but what was made on them needs these
 
 Ids are positive where the importer chose them (calls) and negative where the exporter did; none
 is ever used twice. A `path` is one name, or a list of names; `args` is a list, or None to read a

@@ -55,6 +55,7 @@ from rpclab.core.messages import (
 )
 from rpclab.core.payload import Payload
 from rpclab.core.streams import Pipe, Unread, reason_of
+from rpclab.core.targets import is_target
 from rpclab.errors import (
     DataCloneError,
     DisconnectedError,
@@ -228,7 +229,7 @@ class Session:
 
     def flush(self) -> int:
         """Send what has gathered, as one batch. Gives how many messages these were."""
-        self._awake = False
+        self._awake = True  # what follows need not ask for a turn of its own
         if self.cascade.waits:
             self.cascade.go_on()
         for _ in range(len(self._soon)):
@@ -239,6 +240,9 @@ class Session:
             self._put_releases()
         frames = self._outbox
         count = len(frames)
+        self._awake = False
+        if self._soon:
+            self.awake()
         if frames or self._told != self._seen:
             if self.host.observe is not None:
                 self.host.observe(("left", self.label, count))
@@ -266,12 +270,12 @@ class Session:
                 quiet.append(pending.id)
                 if pending.context.long:
                     # In a context that ends, its end lets go of them (rule L8).
-                    del imports[pending.id]
-                    self._releases += (pending.id, 1)
+                    self.release(pending)
         if quiet:
-            self._outbox.insert(0, self._codec.pack([QUIET, *quiet]))
+            frame = self._codec.pack([QUIET, *quiet])
+            self._outbox.insert(0, frame)
             if self.host.observe is not None:
-                self.host.observe(("quiet", self.label, tuple(quiet), size_of(self._outbox[0])))
+                self.host.observe(("quiet", self.label, tuple(quiet), len(frame)))
 
     def _put_releases(self) -> None:
         """Put what was given back in the outbox: before the next call, or with the next flush."""
@@ -473,7 +477,7 @@ class Session:
         self, pending: Pending, message: Message, values: list[Any], context: ExecutionContext
     ) -> Pending:
         """Pack a message that makes a promise, and queue it."""
-        if self._releases:
+        if self._releases and message[0] == CALL:
             # A stub disposed before this call is gone before it.
             self._put_releases()
         payload = None
@@ -665,6 +669,31 @@ class Session:
             payload.commit()
         return Reply(frame, payload)
 
+    def stays(self, answer: Answer, value: Any) -> bool:
+        """Keep the result of a quiet call here, for what was made on it.
+
+        Returns:
+            Whether it does: what cannot be sent is an error all the same (rule V22), and streams
+            and awaitables go the way of any result.
+        """
+        kind = type(value)
+        if kind in SCALARS:
+            return True
+        if is_target(value) and answer.hook_for(value) is not None:
+            return True
+        context = answer.context or self.keeper
+        try:
+            _, payload = self._codec.encode(
+                [RESOLVE, answer.id, value], [value], partial(Payload, self, context, answer)
+            )
+        except Exception:
+            return False  # what it says is found out again
+        if payload is not None:
+            if payload.first or payload.awaitables:
+                return False
+            payload.sent()
+        return True
+
     def pack_error(self, answer: Answer, error: BaseException, *, remote: bool) -> Reply:
         """Pack the failure of a call."""
         message = [REJECT, answer.id, error, remote]
@@ -805,7 +834,6 @@ class Session:
             if keep is not None:
                 self.latest = None
                 keep((self.host.clock(), "applied", self.label, len(frames)))
-            self._quiet.clear()
         if error is not None:
             self.abort(error)
         if self.closed is not None:
@@ -867,9 +895,9 @@ class Session:
         elif kind == MAP:
             self._receive_map(message, arrival)
         elif kind == QUIET:
-            if len(message) > self.limits.exports:
+            self._quiet.update(call for call in message[1:] if call > self._last_call)
+            if len(self._quiet) > self.limits.exports:
                 raise self._too_many()
-            self._quiet.update(message[1:])
         elif kind == ABORT:
             self.close(DisconnectedError(f"the other side ended the session: {words(message[1])}"))
 
@@ -901,6 +929,7 @@ class Session:
         if not self._dialect.call_pulls:
             answer.pulled = False
         if self._quiet and call in self._quiet:
+            self._quiet.discard(call)
             answer.quiet = True
         if arrival is not None:
             answer.params = arrival.handles

@@ -50,7 +50,8 @@ def local_handle(target: Any) -> Handle:
     importer = context.host.loopback(context)
     exporter: Any = importer.peer
     kind = DataHook if type(target) is dict else TargetHook
-    entry = importer.enter(Import(importer, exporter.introduce(kind(target, context))))
+    entry = Import(importer, exporter.introduce(kind(target, context)))
+    importer.imports[entry.id] = entry
     handle = Handle(entry, context)
     context.own(handle)
     handle.site = context.host.site()

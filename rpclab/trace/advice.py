@@ -129,7 +129,7 @@ def _passed_with(events: list[Any]) -> dict[int, list[int]]:
     for moment, event in enumerate(events):
         if type(event) is ev.StubPassed:
             waiting.setdefault(event.session, []).append(event.number)
-        elif type(event) in ev.MESSAGES:
+        elif ev.crosses(event):
             found[moment] = waiting.pop(event.session, [])
     return found
 

@@ -126,10 +126,11 @@ class CallWentOn(NamedTuple):
 
 
 class CallReturned(NamedTuple):
-    """A method returned, and its result was sent.
+    """A method returned, and its result was sent; or it stays, for nobody can ask for it.
 
     Attributes:
         value: a small scalar as it is, another value in a few characters.
+        size: of the message, in bytes; 0 where there is none.
         members: the scalars in it by name, where it is a small dict.
     """
 
@@ -142,12 +143,38 @@ class CallReturned(NamedTuple):
 
 
 class CallRaised(NamedTuple):
-    """A method raised, or the call was refused; the error, as a text, was sent."""
+    """A method raised, or the call was refused; the error, as a text, was sent, or stays.
+
+    Attributes:
+        size: of the message, in bytes; 0 where there is none.
+    """
 
     at: float
     session: str
     id: int
     error: str
+    size: int
+
+
+class Mapped(NamedTuple):
+    """A recorded function begins to be replayed at the callee.
+
+    Attributes:
+        steps: how many there are, for all items (see `Limits.map_steps`).
+    """
+
+    at: float
+    session: str
+    id: int
+    steps: int
+
+
+class CallsQuieted(NamedTuple):
+    """A batch says of which calls nobody can ask for the results: these stay at the callee."""
+
+    at: float
+    session: str
+    ids: tuple[int, ...]
     size: int
 
 
@@ -459,6 +486,8 @@ KINDS: dict[str, Any] = {
     "goes on": CallWentOn,
     "result": CallReturned,
     "error": CallRaised,
+    "mapped": Mapped,
+    "quiet": CallsQuieted,
     "cancel": CallCancelled,
     "settled": Settled,
     "awaited": Awaited,
@@ -494,6 +523,12 @@ KINDS: dict[str, Any] = {
 
 MESSAGES = frozenset({
     CallSent, MapSent, CallReturned, CallRaised, CallCancelled, PromiseResolved, PromiseRejected,
-    Released, ExportBroken, ChunkSent, StreamOpened, StreamUnread,
+    CallsQuieted, Released, ExportBroken, ChunkSent, StreamOpened, StreamUnread,
 })  # fmt: skip
-"""The events that are messages: each is one frame, sent by the end that is its `session`."""
+"""The events that are messages: each is one frame, sent by the end that is its `session`. (A result
+of size 0 is none: it stays at the callee. See `crosses`.)"""
+
+
+def crosses(event: object) -> bool:
+    """Whether an event is a message."""
+    return type(event) in MESSAGES and event.size > 0  # type: ignore[attr-defined]

@@ -59,7 +59,7 @@ def messages(events: Iterable[Any]) -> list[Sent]:
 
 def _sent(event: Any, numbers: dict[tuple[str, int], int]) -> Sent | None:
     """The message that an event is, if it is one that is shown."""
-    if type(event) not in _SHOWN:
+    if type(event) not in _SHOWN or not event.size:
         return None
     sender, receiver = ends(event.session)
     kind, number, text, pipelined = "", 0, "", False

@@ -101,7 +101,7 @@ class Replay:
             rule = rules.get(type(event))
             if rule is not None:
                 rule(event)
-            if type(event) in ev.MESSAGES:
+            if ev.crosses(event):
                 self._message(event)
             self.moment += 1
 
@@ -197,6 +197,9 @@ class Replay:
         if call.outcome == RUNNING:
             call.ended = event.at
             call.outcome = RETURNED if type(event) is ev.CallReturned else RAISED
+        if not event.size:
+            # Its caller goes on without it.
+            call.settled, call.settled_at = event.at, self.moment
 
     def _cancelled(self, event: ev.CallCancelled) -> None:
         self.end(event.session).imports.pop(event.id, None)
@@ -235,7 +238,8 @@ class Replay:
             # The numbers mean these calls now; a session that is opened anew counts again.
             calls = (self._call_of.get((event.session, id_)) for id_ in event.ids)
             message.released = tuple(None if other is None else other.number for other in calls)
-        self.messages.append(message)
+        if type(event) is not ev.CallsQuieted:  # a mark on the calls of the batch, and no more
+            self.messages.append(message)
         end.outbox.append(message)
         for export in end.fresh:
             export.message = message

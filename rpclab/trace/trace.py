@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from rpclab.trace.accounting import Ledger
 from rpclab.trace.advice import advice
+from rpclab.trace.events import Mapped
 from rpclab.trace.messages import Sent, messages
 from rpclab.trace.model import Advice
 from rpclab.trace.pictures.scale import duration
@@ -73,6 +74,11 @@ class Trace:
     def bytes(self) -> int:
         """Their size in all, in bytes."""
         return sum(event.size for event in self.events)
+
+    @property
+    def map_steps(self) -> int:
+        """Steps of functions that were mapped; for each `map()`, `Limits.map_steps` bounds them."""
+        return sum(event.steps for event in self.recording if isinstance(event, Mapped))
 
     @property
     def round_trips(self) -> float:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rpclab.core.messages import Frame
     from rpclab.core.session import Session
 
 
@@ -33,9 +34,9 @@ class Lane:
     def __init__(self, to: Session, again: Callable[[Callable[[], None]], None]) -> None:
         self._to = to
         self._again = again
-        self._batches: deque[tuple[int, list[bytes]]] = deque()
+        self._batches: deque[tuple[int, list[Frame]]] = deque()
 
-    def send(self, seen: int, frames: list[bytes]) -> None:
+    def send(self, seen: int, frames: list[Frame]) -> None:
         if self._batches:
             self._batches.append((seen, frames))
             return

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from random import Random
 from typing import Protocol
 
+from rpclab.core.messages import Frame, size_of
 from rpclab.transports.units import bytes_per_second, rate_text, seconds, time_text
 
-Deliver = Callable[[int, list[bytes]], None]
+Deliver = Callable[[int, list[Frame]], None]
 """Takes a batch, as `Session.receive` does."""
 
 
@@ -211,10 +212,10 @@ class _Flight:
 
     __slots__ = ("departed", "frame", "left", "luck", "seen", "since")
 
-    def __init__(self, frame: bytes | None, seen: int, since: float, luck: float) -> None:
+    def __init__(self, frame: Frame | None, seen: int, since: float, luck: float) -> None:
         self.frame = frame
         self.seen = seen
-        self.left: float = len(frame) if frame is not None else 0
+        self.left: float = size_of(frame) if frame is not None else 0
         self.since = since
         self.luck = luck
         self.departed = 0.0
@@ -249,7 +250,7 @@ class Lane:
         """Begin the row of delays that the seed of the link gives."""
         self._random = Random(f"{self._link.seed} {self._name}")  # noqa: S311 - no secrets
 
-    def send(self, seen: int, frames: list[bytes]) -> None:
+    def send(self, seen: int, frames: list[Frame]) -> None:
         """Send a batch; to be a session's `send`."""
         link = self._link
         if not self._sending and not self._flying and link.is_nothing:
@@ -339,7 +340,7 @@ class Lane:
         # A timer may be a hair early.
         now = max(self._link.time(), due)
         self._let_depart(now)
-        frames: list[bytes] = []
+        frames: list[Frame] = []
         seen = 0
         while (arrival := self._next_arrival()) is not None and arrival <= now:
             flight = self._flying.popleft()

@@ -92,6 +92,15 @@ class Default(WorkerEntrypoint):
     async def peek(self, stream):
         await stream.read()
         await stream.cancel()
+
+    async def itself(self, function):
+        return await self.ctx.exports.Default.call(function)
+
+    async def call(self, function):
+        return await function()
+
+    def numbers(self):
+        return [1, 2]
 """
 
 

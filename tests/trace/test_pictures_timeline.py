@@ -94,7 +94,7 @@ async def test_the_text_has_a_line_for_each_call_inside_the_one_that_made_it(san
     assert timeline_text(timeline(trace.recording), times=True).splitlines()[1:4] == [
         "  notebook → a: 1 relay('far') = 'far-3'  [0 s to 110 ms]",
         "    a → b: 2 token('far') = 'far-3'  [40 ms to 70 ms]",
-        "  notebook → a: 3 node_of_next() = a stub  [110 ms to 220 ms]",
+        "  notebook → a: 3 node_of_next() = a stub  [110 ms to 180 ms]",
     ]
 
 

@@ -129,7 +129,8 @@ class ObjectHome:
         exporter = importer.peer
         if exporter is None:
             raise UnknownBindingError(f"no session leads to {self.worker_name}")
-        entry = importer.enter(Import(importer, exporter.introduce(ObjectHook(self, id))))
+        entry = Import(importer, exporter.introduce(ObjectHook(self, id)))
+        importer.imports[entry.id] = entry
         return DurableObjectStub(Handle(entry, importer.keeper), id)
 
     def wrap(self, handle: Handle, id: DurableObjectId) -> DurableObjectStub:
