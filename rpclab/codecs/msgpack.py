@@ -46,7 +46,7 @@ from rpclab.core.messages import (
     Message,
     size_of,
 )
-from rpclab.core.references import WRITABLE, Reference
+from rpclab.core.references import WRITABLE
 from rpclab.core.targets import Exposed
 from rpclab.errors import DataCloneError, MessageTooLargeError, RemoteProtocolError
 
@@ -224,10 +224,14 @@ class MsgpackCodec:
             references = self._payload = self._new_payload()
         reference = references.refer(value)
         if type(reference) is tuple:
-            return _reference(reference)
+            return self.reference(*reference)
         if reference is not None:
             return self._settled(reference.value)
         return self._uncommon(value, kind)
+
+    def reference(self, kind: int, number: int) -> Any:
+        """What stands in a message for a reference, to be packed by `pack`."""
+        return _extension_type((kind, number.to_bytes(8, "big", signed=True)))
 
     def _record(self, value: Any, record: Record) -> Any:
         copied = self._references is not None or (self._payload or self._new_payload()).copying
@@ -249,7 +253,7 @@ class MsgpackCodec:
             return ExtType(NDARRAY, self._nested(encode_ndarray(value)))
         payload = self._payload
         if payload is not None and payload.is_result and hasattr(kind, "__await__"):
-            return _reference(payload.await_first())
+            return self.reference(*payload.await_first())
         raise unsendable(value)
 
     def _exception(self, error: BaseException) -> Any:
@@ -408,10 +412,6 @@ class _Joint:
 
     def __init__(self, parts: list[Any]) -> None:
         self.parts = parts
-
-
-def _reference(reference: Reference) -> Any:
-    return _extension_type((reference[0], reference[1].to_bytes(8, "big", signed=True)))
 
 
 def _no_payload() -> NoReturn:

@@ -160,7 +160,7 @@ class Answer:
         if session is None or (self.quiet and session.stays(self, value)):
             self._note_step()
             self._note_quiet()
-        elif self.queue is None and type(value) in SCALARS and session.reply_at_once(self, value):
+        elif self.queue is None and session.reply_at_once(self, value):
             pass
         else:
             reply = session.pack_result(self, value)
@@ -291,6 +291,13 @@ class Answer:
             watcher()
 
     # Pipelining.
+
+    @property
+    def target(self) -> Hook | None:
+        """What calls on this result are made on, if it is just that and they need not queue."""
+        if self.state == RESOLVED and self.queue is None and self.onward is None:
+            return self._hook if self._part is self.value else None
+        return None
 
     def deliver(
         self,

@@ -55,21 +55,18 @@ class Arrival:
         references: whether the peer mentioned anything by reference.
     """
 
-    __slots__ = (
-        "_known", "_session", "handles", "own", "promised", "references", "streams", "unreadable",
-        "variables",
-    )  # fmt: skip
+    # Defaults stand on the class: most messages need none of these of their own.
+    handles: list[Handle] | None = None
+    promised: list[PromisedArgument] | None = None
+    variables: list[Variable] | None = None
+    unreadable: list[Unreadable] | None = None
+    own: list[Handle] | None = None
+    streams: list[End] | None = None
+    references = False
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._known: dict[Reference, Any] = {}
-        self.handles: list[Handle] | None = None
-        self.promised: list[PromisedArgument] | None = None
-        self.variables: list[Variable] | None = None
-        self.unreadable: list[Unreadable] | None = None
-        self.own: list[Handle] | None = None
-        self.streams: list[End] | None = None
-        self.references = False
 
     def take(self, kind: int, number: int) -> Any:
         """Give the stub, binding, stream or place that a reference stands for.

@@ -25,6 +25,9 @@ current: ContextVar[ExecutionContext | None] = ContextVar("rpclab_context", defa
 """The execution context that the running code belongs to; None outside every Worker."""
 
 
+_NONE_YET: dict[tuple[type, str], Any] = {}
+
+
 class ExecutionContext:
     """The owner of the stubs, calls and exports of one event.
 
@@ -37,6 +40,7 @@ class ExecutionContext:
         platform: the `ctx` object that the application sees, if there is one.
         ended: whether it is over.
         tasks: what the code of the context has started by itself; cancelled at the end (rule X8).
+        methods: those of its targets that were called before, by class and name.
         cut_off: set where a call in it was cancelled, so that its code could not tidy up.
     """
 
@@ -44,7 +48,7 @@ class ExecutionContext:
 
     __slots__ = (
         "_holds", "_owned", "_pending", "_running", "_streams", "_targets", "cut_off", "ended",
-        "host", "long", "platform", "recording", "tasks", "variables", "worker",
+        "host", "long", "methods", "platform", "recording", "tasks", "variables", "worker",
     )  # fmt: skip
 
     def __init__(self, host: Host, worker: str, *, long: bool = False) -> None:
@@ -56,6 +60,7 @@ class ExecutionContext:
         self.platform: Any = None
         self.recording: Any = None
         self.variables: Any = None
+        self.methods = _NONE_YET
         self.tasks: set[Any] | None = None
         self._holds = 0
         self._owned: dict[Handle, None] | None = None

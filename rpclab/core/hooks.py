@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from rpclab.core.promise_arguments import PromisedArgument
     from rpclab.core.session import Session
 
-_NONE_YET: dict[str, Any] = {}
 _SPARE = 16  # how many places that are released a target may remember
 
 
@@ -154,7 +153,7 @@ class TargetHook(Hook):
     """One stub made of a target or function; its disposer runs when the last claim is gone (T6)."""
 
     __slots__ = (
-        "_active", "_kind", "_methods", "_number", "_places", "_session", "broken", "target",
+        "_active", "_number", "_places", "_session", "broken", "target",
     )  # fmt: skip
 
     context: ExecutionContext
@@ -165,8 +164,6 @@ class TargetHook(Hook):
         self.blocked = None
         self.target = target
         self.broken = False
-        self._kind: type | None = None
-        self._methods = _NONE_YET
         self._active = 0
         self._session: Session | None = None
         self._number = 0
@@ -202,9 +199,10 @@ class TargetHook(Hook):
         """Give the plain function that is this method of the target, or None (see `method_of`)."""
         target = self.target
         kind = type(target)
-        function = self._methods.get(name)
+        known = self.context.methods
+        function = known.get((kind, name))
         # One that was found before is found again with fewer questions.
-        if function is not None and kind is self._kind and name not in target.__dict__:
+        if function is not None and name not in target.__dict__:
             try:
                 if getattr(kind, name) is function:
                     return function
@@ -212,9 +210,9 @@ class TargetHook(Hook):
                 pass
         function = method_of(target, name)
         if function is not None and is_ordinary(kind):  # a peer may invent names without end
-            if kind is not self._kind:
-                self._kind, self._methods = kind, {}
-            self._methods[name] = function
+            if not known:
+                known = self.context.methods = {}
+            known[kind, name] = function
         return function
 
     def returned(self) -> None:

@@ -8,6 +8,8 @@ one that is refused leaves no trace there (`discard`).
 from __future__ import annotations
 
 import types
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rpclab.core.containers import contents
@@ -68,10 +70,14 @@ class Payload:
         references: whether the peer sees any; else the message is plain data.
     """
 
-    __slots__ = (
-        "_ahead", "_base", "_hooks", "_known", "_streams", "awaitables", "context", "copying",
-        "first", "moved", "references", "session", "source", "used",
-    )  # fmt: skip
+    # Defaults stand on the class: most messages need none of these of their own.
+    used: Sequence[Pending] = ()
+    moved: Sequence[Handle] = ()
+    first: Sequence[tuple[Any, Callable[[], Any]]] = ()
+    references = False
+    awaitables = False
+    _ahead: Mapping[int, Any] = MappingProxyType({})
+    _streams: Mapping[int, Any] = MappingProxyType({})
 
     def __init__(
         self,
@@ -85,16 +91,9 @@ class Payload:
         self.context = context
         self.source = source
         self.copying = copying
-        self.references = False
-        self.awaitables = False
-        self.used: list[Pending] = []
-        self.moved: list[Handle] = []
         self._base = session.last_export
         self._hooks: list[Hook] = []
         self._known: dict[int, tuple[Any, Reference | Settled]] = {}
-        self.first: list[tuple[Any, Callable[[], Any]]] = []
-        self._ahead: dict[int, Any] = {}
-        self._streams: dict[int, Any] = {}
 
     # While it is packed.
 
@@ -132,7 +131,8 @@ class Payload:
         """A generator that a method returned is sent as a stream; as one, if it stands twice."""
         stream = self._streams.get(id(generator))
         if stream is None:
-            stream = self._streams[id(generator)] = self.session.host.readable_of(generator)
+            stream = self.session.host.readable_of(generator)
+            self._streams = {**self._streams, id(generator): stream}
         return stream
 
     def _hook_of(self, value: Any) -> Hook:
@@ -163,7 +163,7 @@ class Payload:
             return (OWN_BINDING if binding else OWN_STUB, entry.id)
         hook = kept or (self._at_home(entry) if present is entry else None) or ForwardHook(handle)
         if source is not None:
-            self.moved.append(handle)
+            self.moved = [*self.moved, handle]
             if kept is None:
                 source.keep(value, hook)
         if own:
@@ -193,7 +193,7 @@ class Payload:
             return self.await_first()
         ahead = self._ahead.get(id(value))
         if ahead is None:
-            self.first.append((value, lambda: ReadAhead(read())))
+            self.first = [*self.first, (value, lambda: ReadAhead(read()))]
             return (RESULT, 0)
         return ahead.promise.__rpc_refer__(self)  # type: ignore[no-any-return]
 
@@ -214,7 +214,7 @@ class Payload:
                 self.session.announce_pipe(opened.id)
             return opened
 
-        self.first.append((value, send))
+        self.first = [*self.first, (value, send)]
         return (READABLE, 0)
 
     def goes_ahead(self, value: object) -> bool:
@@ -235,7 +235,7 @@ class Payload:
             return self.await_first()
         if pending.state != PENDING:
             return Settled(pending.result())
-        self.used.append(pending)
+        self.used = [*self.used, pending]
         if pending.session is self.session:
             return (RESULT, pending.id)
         return (PROMISE, self._export(Announcement(self.session, pending)))
@@ -259,10 +259,10 @@ class Payload:
 
     def prepare(self) -> None:
         """Send what has to go ahead, and be ready to be packed again."""
-        first, self.first = self.first, []
+        first, self.first = self.first, ()
         for value, send in first:
             del self._known[id(value)]
-            self._ahead[id(value)] = send()
+            self._ahead = {**self._ahead, id(value): send()}
         # Whatever went ahead, or ran meanwhile, may have taken numbers.
         shift = self.session.last_export - self._base
         self._base += shift

@@ -54,6 +54,7 @@ from rpclab.core.messages import (
     size_of,
 )
 from rpclab.core.payload import Payload
+from rpclab.core.references import STUB
 from rpclab.core.streams import Pipe, Unread, reason_of
 from rpclab.core.targets import is_target
 from rpclab.errors import (
@@ -107,6 +108,9 @@ class Codec(Protocol):
         Raises:
             Exception: a value cannot be sent.
         """
+
+    def reference(self, kind: int, number: int) -> Any:
+        """What stands in a message for a reference, to be packed by `pack`."""
 
     def encode_part(self, value: Any, references: Any) -> Any:
         """Pack a part of a program, in which `references` gives the references; packed in turn."""
@@ -265,10 +269,14 @@ class Session:
         imports = self.imports
         for pending in pipelined:
             # The list, the table, the name here and the function's argument; and each call on it.
-            others = _COUNT(pending) - 4 - pending.unanswered - (not pending.context.long)
-            if others == 0 and pending.is_plain and imports.get(pending.id) is pending:
-                quiet.append(pending.id)
-                if pending.context.long:
+            long, call = pending.context.long, pending.id
+            if (
+                _COUNT(pending) == 5 + pending.unanswered - long
+                and pending.is_plain
+                and imports.get(call) is pending
+            ):
+                quiet.append(call)
+                if long:
                     # In a context that ends, its end lets go of them (rule L8).
                     self.release(pending)
         if quiet:
@@ -756,15 +764,25 @@ class Session:
         return True
 
     def reply_at_once(self, answer: Answer, value: Any) -> bool:
-        """Queue the result of a call on which nothing waits, if it is a small scalar."""
-        if (
-            answer.pulled is not True
-            or self.host.special
-            or not self._reply_scalar(answer.id, value)
-        ):
+        """Queue the result of a call on which nothing waits, if it is a small scalar or a target.
+
+        Most results are one of these, and a reference costs a third less so (benchmarks
+        `sequential`, `references`). The rest goes through `pack_result`.
+        """
+        if answer.pulled is not True or self.host.special:
             return False
-        if self._acknowledges:
-            self._unacknowledged[answer.id] = IN_TABLE
+        if type(value) in SCALARS:
+            if not self._reply_scalar(answer.id, value):
+                return False
+            if self._acknowledges:
+                self._unacknowledged[answer.id] = IN_TABLE
+            return True
+        hook = answer.hook_for(value) if is_target(value) else None
+        if hook is None or self.exports.get(answer.id) is not answer:
+            return False
+        answer.plain = False
+        stub = self._codec.reference(STUB, self.introduce(hook))
+        self.reply(answer, Reply(self._codec.pack([RESOLVE, answer.id, stub]), None))
         return True
 
     def export_broken(self, export_id: int, error: BaseException) -> None:
@@ -940,16 +958,15 @@ class Session:
     def _receive_call(self, message: Message, arrival: Arrival | None) -> None:
         call, target, path, args = message[1:5]
         hook = self._accept(call, target)
-        if (
-            arrival is None
-            and type(hook) is TargetHook
-            and len(message) == 5
-            and hook.blocked is None
-            and args is not None
-            and type(path) is str
-            and self._answer_at_once(hook, call, path, args)
-        ):
-            return
+        if arrival is None and len(message) == 5 and args is not None and type(path) is str:
+            if type(hook) is Answer:
+                hook = hook.target or hook
+            if (
+                type(hook) is TargetHook
+                and hook.blocked is None
+                and self._answer_at_once(hook, call, path, args)
+            ):
+                return
         answer = self._answer(call, arrival)
         kwargs = None
         if len(message) > 5:
@@ -961,9 +978,9 @@ class Session:
     def _answer_at_once(self, hook: TargetHook, call: int, path: str, args: list[Any]) -> bool:
         """Run a plain method, and queue the scalar it returns, with no `Answer` for the call.
 
-        A call in flight costs two thirds of what it does without (benchmark `burst`). Only the
-        value is kept, for what may have been pipelined on it. What follows is `TargetHook.start`,
-        `Host.run` and `Answer.resolve` in one.
+        A call in flight costs two thirds of what it does without (benchmark `burst`), and so does
+        one in a chain. Only the value is kept, for what may have been pipelined on it. What follows
+        is `TargetHook.start`, `Host.run` and `Answer.resolve` in one.
 
         Returns:
             Whether it was such a call; else nothing has been done.
@@ -975,7 +992,6 @@ class Session:
             or context.ended
             or host.special
             or not self._acknowledges
-            or self._quiet
             or (function := hook.method(path)) is None
         ):
             return False
@@ -994,6 +1010,7 @@ class Session:
             type(value) in SCALARS
             and self.closed is None
             and not host.special  # which the method may have changed
+            and (not self._quiet or call not in self._quiet)
             and self._reply_scalar(call, value)
         ):
             self._unacknowledged[call] = value
@@ -1009,6 +1026,9 @@ class Session:
         answer = Answer(self, call)
         answer.via = hook
         answer.context = hook.context
+        if self._quiet and call in self._quiet:
+            self._quiet.discard(call)
+            answer.quiet = True
         if self.closed is None:
             self.exports[call] = answer
         else:  # by that very method

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.interactiveshell import InteractiveShell
 
 from rpclab.core.contexts import current
-from rpclab.core.exporter import Exporter
 from rpclab.errors import RpcError
 from rpclab.rpc import sync
 from rpclab.rpc.activity import Activity, StepInterrupted
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 _RETRY = 0.01  # seconds
 _TRIES = 50
 _RUN_CODE = InteractiveShell.run_code.__code__
-_STEPS = (Engine.run.__code__, Exporter._receive_plain_call.__code__, Activity._step.__code__)
+_STEPS = (Engine.run.__code__, Session._answer_at_once.__code__, Activity._step.__code__)
 _STOPPED = (asyncio.CancelledError, KeyboardInterrupt)
 
 

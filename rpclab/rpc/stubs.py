@@ -274,6 +274,11 @@ class RpcPromise(Remote):
             raise fresh_copy(pending.value)
         return pending.value
 
+    def __getattr__(self, name: str) -> Any:
+        if name[:1] == "_" and name[-1] == "_":
+            raise AttributeError(name)
+        return RpcProperty(_Members(self), name)
+
     def __member__(self, name: str) -> RpcProperty:
         return RpcProperty(_Members(self), name)
 
@@ -379,6 +384,8 @@ class MapValue(Unknown, RpcPromise):
     __slots__ = ()
 
     dispose = map = on_broken = Unknown.__refuse__
+
+    __getattr__ = Remote.__getattr__
 
     def __member__(self, name: str) -> MapProperty:
         return MapProperty(_Members(self), name)
