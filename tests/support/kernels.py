@@ -133,9 +133,23 @@ class Kernel:
         self.manager.shutdown_kernel(now=True)
         self.manager.cleanup_resources()
 
-    def start(self, code):
-        """Send a cell; gives the request's id."""
-        return self.client.execute(code)
+    def start(self, code, subshell=None):
+        """Send a cell, to a subshell if one is given; gives the request's id."""
+        content = {"code": code, "silent": False, "store_history": True, "allow_stdin": False}
+        return self._send("execute_request", content, subshell)
+
+    def _send(self, kind, content, subshell):
+        message = self.client.session.msg(kind, content)
+        if subshell is not None:
+            message["header"]["subshell_id"] = subshell
+        self.client.session.send(self.client.shell_channel.socket, message)
+        return message["header"]["msg_id"]
+
+    def new_subshell(self):
+        """Have the kernel make a subshell; gives its id."""
+        request = self.client.session.msg("create_subshell_request")
+        self.client.control_channel.send(request)
+        return self.client.get_control_msg(timeout=PATIENCE)["content"]["subshell_id"]
 
     def output(self, request):
         return Output(self._messages.setdefault(request, []))
@@ -193,11 +207,9 @@ class Kernel:
             self._replies[message["parent_header"]["msg_id"]] = message["content"]
         return self._replies[request]
 
-    def comm(self, comm_id, data):
-        """Send a widget message; gives the request's id."""
-        message = self.client.session.msg("comm_msg", {"comm_id": comm_id, "data": data})
-        self.client.session.send(self.client.shell_channel.socket, message)
-        return message["header"]["msg_id"]
+    def comm(self, comm_id, data, subshell=None):
+        """Send a widget message, to a subshell if one is given; gives the request's id."""
+        return self._send("comm_msg", {"comm_id": comm_id, "data": data}, subshell)
 
     def interrupt(self, request):
         """Interrupt a running cell; gives its output."""
