@@ -32,6 +32,13 @@ VIEWPORT = {"width": 1200, "height": 900}
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 SETTINGS = {"apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False}}
 
+# ipykernel 7.0 to 7.3 lose requests from their start on, also those of Lab as it opens a notebook;
+# the extension mends that only when a cell has loaded it. 6.29 has nothing to mend.
+HEAR_ALL = (
+    "import rpclab.notebook.shims as _shims; "
+    "_shims.reply_through_the_stream(get_ipython().kernel); del _shims"
+)
+
 CHROMIUM = [
     "--no-sandbox",  # root has none, and the pages are our own
     "--disable-gpu",
@@ -156,6 +163,7 @@ class Lab:
         folder = self._folder.parent / "jupyter_data_dir" / "kernels" / name
         folder.mkdir(parents=True, exist_ok=True)
         command = [python, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        command.append(f"--IPKernelApp.exec_lines={HEAR_ALL}")
         (folder / "kernel.json").write_text(json.dumps({"argv": command, **spec}))
         return spec
 

@@ -174,7 +174,8 @@ class Kernel:
     def finish(self, request):
         """Wait for the end of a cell.
 
-        Also for the reply: ipykernel 7.0 to 7.3 lose a request that comes while they send one.
+        Also for the reply: ipykernel 7.0 to 7.3 lose a request that comes while they send one, as
+        long as the extension is not loaded.
         """
         output = self.wait(request, lambda output: output.idle)
         self.reply_to(request)
