@@ -55,8 +55,9 @@ def end_requests_under_their_headers(kernel: Any) -> Callable[[], None]:
         try:
             await dispatch(frames, subshell_id=subshell_id, concurrent=concurrent)
         finally:
-            if concurrent:
-                kernel._publish_status("idle", "shell", parent=_request.get())
+            message = _request.get()
+            if concurrent and message is not None:  # it could be read
+                kernel._publish_status("idle", "shell", parent=message)
             _request.reset(before)  # the next one may not come through here
 
     def set_parent(ident: Any, parent: Any, channel: str = "shell") -> None:

@@ -83,3 +83,15 @@ def test_a_request_that_comes_while_a_reply_is_sent_is_not_lost(fresh_kernel):
     replies = kernel.start(REPLIES_WHEN_A_REQUEST_COMES)
     kernel.wait(replies, lambda output: output.idle)
     assert kernel.value("1 + 1") == "2"
+
+
+def test_a_message_that_cannot_be_read_does_not_end_the_cell_that_runs(hearing_kernel):
+    kernel = hearing_kernel
+    kernel.run(HANDLES_LATE + "go.set()")
+    cell = kernel.start(WAITS_FOR_A_MESSAGE)
+    kernel.wait(cell, lambda output: "waits" in output.stdout)
+    kernel.send_unreadable("comm_open")
+    kernel.comm("any", {})
+    kernel.finish(cell)
+    assert kernel.value("1 + 1") == "2"
+    assert kernel.output(cell).count("status") == 2  # busy, idle

@@ -10,6 +10,7 @@ import time
 
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
+from jupyter_client.session import DELIM
 
 PATIENCE = 30  # seconds; a bound for messages that must come, never a wait
 
@@ -144,6 +145,14 @@ class Kernel:
             message["header"]["subshell_id"] = subshell
         self.client.session.send(self.client.shell_channel.socket, message)
         return message["header"]["msg_id"]
+
+    def send_unreadable(self, kind):
+        """Send a message whose header and signature are right, and whose content is no JSON."""
+        session = self.client.session
+        message = session.msg(kind)
+        parts = [session.pack(message[part]) for part in ("header", "parent_header", "metadata")]
+        parts.append(b"{")
+        self.client.shell_channel.socket.send_multipart([DELIM, session.sign(parts), *parts])
 
     def new_subshell(self):
         """Have the kernel make a subshell; gives its id."""
