@@ -5,6 +5,14 @@
 OLDER_KERNELS := 6.29.5 7.3.0
 
 RUN := .venv/bin/python -m
+OLDER := $(OLDER_KERNELS:%=$(CURDIR)/.venv-ik%/bin/python)
+
+# Where there is no Chromium, `tools/setup` prints nothing, and these tests skip themselves.
+BROWSER_TESTS = \
+    RPCLAB_CHROMIUM=$$(tools/setup program "the browser tests" \
+    chromium chromium chromium-browser google-chrome) && export RPCLAB_CHROMIUM && \
+    RPCLAB_KERNELS=$$(echo $(OLDER) | tr " " :) $(RUN) pytest tests/browser
+NOTEBOOK_TESTS = $(RUN) pytest --nbval --nbval-current-env --nbval-cell-timeout=60 notebooks
 
 .PHONY: help lab test bench check docs lock clean
 
@@ -24,25 +32,16 @@ lab: .venv/.lab  ## open the notebooks in JupyterLab
 
 test: export IPYTHONDIR = $(CURDIR)/.venv/ipython
 test: .venv/.dev $(OLDER_KERNELS:%=.venv-ik%/.ready)  ## run the tests, the notebooks, and the extension on each kernel
-	@echo "== tests"
-	@chromium=$$(tools/setup program "the browser tests" chromium \
-	    chromium chromium-browser google-chrome) || exit 1; \
-	[ -n "$$chromium" ] || set -- --ignore=tests/browser; \
-	RPCLAB_CHROMIUM=$$chromium \
-	RPCLAB_KERNELS=$$(echo $(OLDER_KERNELS:%=$(CURDIR)/.venv-ik%/bin/python) | tr " " :) \
-	$(RUN) pytest --ignore=tests/notebook "$$@"
-	@echo "== the extension on ipykernel $(OLDER_KERNELS) and the pinned one"
-	@$(RUN) pytest tests/notebook --kernel-python=$(CURDIR)/.venv/bin/python \
-	    $(OLDER_KERNELS:%=--kernel-python=$(CURDIR)/.venv-ik%/bin/python)
-	@for run in first second; do \
-	    echo "== notebooks, $$run run: each output must be the stored one"; \
-	    $(RUN) pytest --nbval --nbval-current-env --nbval-cell-timeout=60 notebooks || exit 1; \
-	done
+	@tools/stages \
+	    "tests" "$(RUN) pytest --ignore=tests/notebook --ignore=tests/browser" \
+	    "pages in a browser, on each kernel" '$(BROWSER_TESTS)' \
+	    "the extension on ipykernel $(OLDER_KERNELS) and the pinned one" \
+	    "$(RUN) pytest tests/notebook $(patsubst %,--kernel-python=%,$(CURDIR)/.venv/bin/python $(OLDER))" \
+	    "notebooks, first run: each output must be the stored one" "$(NOTEBOOK_TESTS)" \
+	    "notebooks, second run" "$(NOTEBOOK_TESTS)"
 
 check: .venv/.dev  ## check format, lint and types
-	$(RUN) ruff format --check .
-	$(RUN) ruff check .
-	$(RUN) mypy
+	@tools/stages format "$(RUN) ruff format --check ." lint "$(RUN) ruff check ." types "$(RUN) mypy"
 
 bench: .venv/.dev  ## measure speed, beside JavaScript peers where npm is to be had
 	@tools/setup program "the JavaScript peers" npm npm >/dev/null

@@ -20,7 +20,8 @@ from rpclab.notebook.displays import Displays
 from rpclab.notebook.interrupts import Interrupts
 from rpclab.notebook.magics import RpcLab
 from rpclab.notebook.output import Reports, output_variables, report_lost_tasks
-from rpclab.notebook.shims import hide_our_frames, keep_awake, send_idle_for_concurrent_comms
+from rpclab.notebook.parents import end_requests_under_their_headers
+from rpclab.notebook.shims import hide_our_frames, keep_awake, reply_through_the_stream
 from rpclab.notebook.widgets import close_live
 from rpclab.notebook.widgets.hearing import hear_controls
 from rpclab.notebook.wrangler import Wrangler
@@ -92,7 +93,8 @@ class Extension:
             sync.remember(loop)
             self.sandbox.engine.attend(loop)
             self._undo += [sync.forget, keep_awake(loop), report_lost_tasks(loop, self.sandbox)]
-        self._undo.append(send_idle_for_concurrent_comms(getattr(shell, "kernel", None)))
+        kernel = getattr(shell, "kernel", None)
+        self._undo += [end_requests_under_their_headers(kernel), reply_through_the_stream(kernel)]
         self.sandbox.engine.carry_with_calls(output_variables(shell))
         self._add(logging.getLogger("rpclab").handlers, Reports())
         interrupts = Interrupts(shell, self.sandbox, loop)

@@ -6,7 +6,6 @@ Floor: notebook. What is mended here was measured with ipykernel 6.29 to 7.4.
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Callable
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
@@ -19,32 +18,26 @@ if TYPE_CHECKING:
 _BEAT = 0.2  # seconds
 
 
-def send_idle_for_concurrent_comms(kernel: Any) -> Callable[[], None]:
-    """Have ipykernel 7.4 say "idle" after a widget message that it handled while a cell awaits.
+def reply_through_the_stream(kernel: Any) -> Callable[[], None]:
+    """Have ipykernel 7.0 to 7.3 lose no request that comes while they send a reply.
 
-    It forgets to, and the front end then holds back every later change of that widget, for good.
+    They read requests with a stream, and send replies on its socket without the stream's knowledge.
+    A socket tells only once that something has come, and sending uses that up: if a request came
+    just then, the stream does not hear of it, and reads nothing until a new connection wakes it.
+    The last cells of a notebook then wait for ever.
 
     Returns:
         A function that takes this back.
     """
-    original = getattr(kernel, "dispatch_shell", None)
-    if original is None or "concurrent" not in inspect.signature(original).parameters:
-        return lambda: None
-
-    async def dispatch_shell(
-        msg: Any, /, subshell_id: str | None = None, *, concurrent: bool = False
-    ) -> None:
-        try:
-            await original(msg, subshell_id=subshell_id, concurrent=concurrent)
-        finally:
-            if concurrent:  # the context of this task still has the message as its parent
-                kernel._publish_status("idle", "shell")
-
-    kernel.dispatch_shell = dispatch_shell
+    manager: Any = getattr(getattr(kernel, "shell_channel_thread", None), "manager", None)
+    socket, stream = getattr(manager, "_shell_socket", None), getattr(kernel, "shell_stream", None)
+    if socket is None or getattr(stream, "socket", None) is not socket:
+        return lambda: None  # ipykernel 6, or 7.4, which sends through the stream itself
+    manager._shell_socket = stream
 
     def undo() -> None:
-        if vars(kernel).get("dispatch_shell") is dispatch_shell:
-            del kernel.dispatch_shell
+        if manager._shell_socket is stream:
+            manager._shell_socket = socket
 
     return undo
 

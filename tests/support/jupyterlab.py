@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import secrets
 import socket
@@ -17,15 +18,26 @@ import nbformat
 from playwright.sync_api import TimeoutError as StillWaiting
 from playwright.sync_api import sync_playwright
 
+log = logging.getLogger(__name__)
+
 DEMOS = Path(__file__).parents[2] / "demos"
 
 START = 60  # seconds for the server, and for a page to show its notebook
 RUN = 60  # seconds for all cells of a notebook
 STOP = 10  # seconds for an interrupt
 
+HEARD = 400  # messages that a page remembers, to be shown when a cell hangs
+
 VIEWPORT = {"width": 1200, "height": 900}
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 SETTINGS = {"apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False}}
+
+# ipykernel 7.0 to 7.3 lose requests from their start on, also those of Lab as it opens a notebook;
+# the extension mends that only when a cell has loaded it. 6.29 has nothing to mend.
+HEAR_ALL = (
+    "import rpclab.notebook.shims as _shims; "
+    "_shims.reply_through_the_stream(get_ipython().kernel); del _shims"
+)
 
 CHROMIUM = [
     "--no-sandbox",  # root has none, and the pages are our own
@@ -57,6 +69,31 @@ KERNEL_IS_READY = """() => {
     const context = window.jupyterapp?.shell.currentWidget?.sessionContext;
     return context?.isReady && context.session?.kernel?.status === 'idle';
 }"""
+# What page and kernel say to each other, a line each: the last of them tell why a cell hangs.
+LISTEN = f"""() => {{
+    const {{ sessionContext }} = window.jupyterapp.shell.currentWidget;
+    const lines = window.rpclabHeard = [];
+    const note = (...words) => {{
+        lines.push([(performance.now() / 1000).toFixed(3), ...words].join(' '));
+        lines.splice(0, lines.length - {HEARD});
+    }};
+    const short = id => (id ?? '').slice(-8) || '-';
+    const listen = kernel => {{
+        note('kernel', short(kernel?.id), kernel?.connectionStatus, kernel?.status);
+        kernel?.connectionStatusChanged.connect((_, status) => note('connection', status));
+        kernel?.anyMessage.connect((_, {{ msg, direction }}) => {{
+            const {{ header, parent_header, content, channel }} = msg;
+            note(
+                direction, channel, header.msg_type, short(header.msg_id),
+                'of', short(parent_header.msg_id), short(header.subshell_id),
+                content.execution_state ?? content.status ?? content.data?.method ?? '',
+                JSON.stringify(content.code ?? '').slice(0, 40),
+            );
+        }});
+    }};
+    listen(sessionContext.session?.kernel);
+    sessionContext.kernelChanged.connect((_, {{ newValue }}) => listen(newValue));
+}}"""
 CODE_CELLS = """() => window.jupyterapp.shell.currentWidget.content.widgets
     .map(cell => cell.model.toJSON()).filter(cell => cell.cell_type === 'code')"""
 # Lab's own command may end before the cells do, and the kernel is idle between two cells.
@@ -126,6 +163,7 @@ class Lab:
         folder = self._folder.parent / "jupyter_data_dir" / "kernels" / name
         folder.mkdir(parents=True, exist_ok=True)
         command = [python, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        command.append(f"--IPKernelApp.exec_lines={HEAR_ALL}")
         (folder / "kernel.json").write_text(json.dumps({"argv": command, **spec}))
         return spec
 
@@ -202,7 +240,9 @@ class Page:
     def open(self, name):
         """Open a notebook, and wait for its kernel."""
         self._page.evaluate(OPEN, name)
-        self._page.wait_for_function(KERNEL_IS_READY, timeout=1000 * START)
+        self._page.evaluate(LISTEN)
+        with self._telling():
+            self._page.wait_for_function(KERNEL_IS_READY, timeout=1000 * START)
 
     def closed(self):
         """Shut the kernel down, and close the notebook without keeping what changed.
@@ -287,8 +327,18 @@ class Page:
         self._page.evaluate("name => { window.jupyterapp.commands.execute(name); }", name)
 
     def _wait_for(self, numbers, seconds, condition=HAVE_RUN):
-        with suppress(StillWaiting):  # what the cells say then tells more
+        with suppress(StillWaiting), self._telling():  # what the cells say then tells more
             self._page.wait_for_function(condition, arg=numbers, timeout=1000 * seconds)
+
+    @contextmanager
+    def _telling(self):
+        """Tell what was said last if something does not come; pytest shows it when a test fails."""
+        try:
+            yield
+        except StillWaiting:
+            heard = "\n".join(self.evaluate("() => rpclabHeard"))
+            log.warning("page and kernel said last:\n%s", heard)
+            raise
 
 
 @contextmanager

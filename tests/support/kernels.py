@@ -10,6 +10,7 @@ import time
 
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
+from jupyter_client.session import DELIM
 
 PATIENCE = 30  # seconds; a bound for messages that must come, never a wait
 
@@ -133,9 +134,31 @@ class Kernel:
         self.manager.shutdown_kernel(now=True)
         self.manager.cleanup_resources()
 
-    def start(self, code):
-        """Send a cell; gives the request's id."""
-        return self.client.execute(code)
+    def start(self, code, subshell=None):
+        """Send a cell, to a subshell if one is given; gives the request's id."""
+        content = {"code": code, "silent": False, "store_history": True, "allow_stdin": False}
+        return self._send("execute_request", content, subshell)
+
+    def _send(self, kind, content, subshell):
+        message = self.client.session.msg(kind, content)
+        if subshell is not None:
+            message["header"]["subshell_id"] = subshell
+        self.client.session.send(self.client.shell_channel.socket, message)
+        return message["header"]["msg_id"]
+
+    def send_unreadable(self, kind):
+        """Send a message whose header and signature are right, and whose content is no JSON."""
+        session = self.client.session
+        message = session.msg(kind)
+        parts = [session.pack(message[part]) for part in ("header", "parent_header", "metadata")]
+        parts.append(b"{")
+        self.client.shell_channel.socket.send_multipart([DELIM, session.sign(parts), *parts])
+
+    def new_subshell(self):
+        """Have the kernel make a subshell; gives its id."""
+        request = self.client.session.msg("create_subshell_request")
+        self.client.control_channel.send(request)
+        return self.client.get_control_msg(timeout=PATIENCE)["content"]["subshell_id"]
 
     def output(self, request):
         return Output(self._messages.setdefault(request, []))
@@ -160,7 +183,8 @@ class Kernel:
     def finish(self, request):
         """Wait for the end of a cell.
 
-        Also for the reply: ipykernel 7.0 to 7.3 lose a request that comes while they send one.
+        Also for the reply: ipykernel 7.0 to 7.3 lose a request that comes while they send one, as
+        long as the extension is not loaded.
         """
         output = self.wait(request, lambda output: output.idle)
         self.reply_to(request)
@@ -193,11 +217,9 @@ class Kernel:
             self._replies[message["parent_header"]["msg_id"]] = message["content"]
         return self._replies[request]
 
-    def comm(self, comm_id, data):
-        """Send a widget message; gives the request's id."""
-        message = self.client.session.msg("comm_msg", {"comm_id": comm_id, "data": data})
-        self.client.session.send(self.client.shell_channel.socket, message)
-        return message["header"]["msg_id"]
+    def comm(self, comm_id, data, subshell=None):
+        """Send a widget message, to a subshell if one is given; gives the request's id."""
+        return self._send("comm_msg", {"comm_id": comm_id, "data": data}, subshell)
 
     def interrupt(self, request):
         """Interrupt a running cell; gives its output."""
