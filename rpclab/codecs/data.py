@@ -28,6 +28,7 @@ class _Nothing:
     references = False
     handles = None
     promised = None
+    variables = ()  # as in a program: what is read is no message
 
     def refer(self, value: Any) -> Reference | None:
         """Refuse what passes by reference; None says that the value is none of that."""

@@ -1,6 +1,7 @@
 """The msgpack codec, for Python peers: C walks the data, and asks here for what it does not know.
 
-Floor: codecs. One for each end of a session. Dialect: `MSGPACK`.
+Floor: codecs. One for each end of a session. Dialect: `MSGPACK`. What comes in is unpacked by a
+`Reader` (`reading.py`).
 """
 
 from __future__ import annotations
@@ -9,35 +10,43 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgpack
-from msgpack import unpackb
 
-from rpclab.codecs import exceptions
-from rpclab.codecs.graphs import Node, flatten, unflatten
+from rpclab.codecs import counting, exceptions
+from rpclab.codecs.arrays import encode_ndarray
+from rpclab.codecs.graphs import Node, flatten
 from rpclab.codecs.paths import largest, path_of
-from rpclab.codecs.records import RECORDS, Record, named
+from rpclab.codecs.patterns import work_of
+from rpclab.codecs.reading import RAW, Reader
+from rpclab.codecs.records import RECORDS, Record
 from rpclab.codecs.refusals import too_deep, unsendable
 from rpclab.codecs.sharing import is_ndarray, is_shared
 from rpclab.codecs.values import (
-    DECODERS,
     ENCODERS,
     EXCEPTION,
     GRAPH,
     INLINE,
-    INTEGER,
     JOINT,
     NDARRAY,
     NODE,
+    PATTERN,
     RECORD,
-    UUID,
-    encode_ndarray,
 )
 from rpclab.core.containers import DICT_TYPES
 from rpclab.core.dialects import MSGPACK
-from rpclab.core.messages import CALL, KEYWORDS, REJECT, RESOLVE, SCALARS, STREAM, Message
-from rpclab.core.promised import Unreadable
-from rpclab.core.references import WRITABLE, Here
+from rpclab.core.messages import (
+    ABORT,
+    CALL,
+    KEYWORDS,
+    PIPE,
+    REJECT,
+    RESOLVE,
+    SCALARS,
+    STREAM,
+    Message,
+)
+from rpclab.core.references import Here
 from rpclab.core.targets import Exposed
-from rpclab.errors import DataCloneError, MessageTooLargeError, RemoteProtocolError
+from rpclab.errors import DataCloneError, MessageTooLargeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +65,7 @@ class MsgpackCodec:
 
     Attributes:
         pack: C's own way to bytes; enough where the user gave scalars only.
+        decode: unpacks a message (see `Reader`).
     """
 
     dialect = MSGPACK
@@ -67,15 +77,10 @@ class MsgpackCodec:
         self._level = 0
         self._recording: Any = None
         self._undo: list[Callable[[], None]] = []
-        self._depth = 0
-        self._unfinished = False
+        self._patterns = 0
+        self._raised = False
         self.pack = self._packers[0].pack
-        self._take = self._extension
-        self._unpacking: dict[str, Any] = {
-            "ext_hook": self._extension,
-            "strict_map_key": False,
-            "unicode_errors": "surrogatepass",
-        }
+        self.decode = Reader(session).decode
 
     def _new_packer(self) -> msgpack.Packer:
         return msgpack.Packer(
@@ -96,6 +101,8 @@ class MsgpackCodec:
             MessageTooLargeError: it is over the limit.
             Exception: whatever the values' own code raises.
         """
+        if not values and message[0] in _REASONS:
+            return self._encode_reason(message)
         for value in values:
             if type(value) not in SCALARS and not isinstance(value, Exposed):
                 return self._encode_containers(message, values)
@@ -119,9 +126,19 @@ class MsgpackCodec:
             raise self._failure(error, message) from None
         if len(frame) > self._limits.message_bytes:
             raise self._too_large(message, len(frame))
-        if self._undo:
-            self._undo = []
+        if len(frame) > self._limits.message_objects:
+            self._count(frame)
+        if self._undo or self._patterns:
+            self._undo, self._patterns = [], 0
         return frame
+
+    def _encode_reason(self, message: Message) -> bytes:
+        """Pack a message that tells why something failed."""
+        self._raised = True
+        try:
+            return self._encode_containers(message, [])
+        finally:
+            self._raised = False
 
     def _numbered(self, message: Message) -> Message:
         """The same message, with the containers of its values numbered."""
@@ -135,7 +152,8 @@ class MsgpackCodec:
         return message
 
     def _graph(self, value: Any) -> Any:
-        return ExtType(GRAPH, self._nested(flatten(value, self._limits.nesting)))
+        nodes = flatten(value, self._limits.nesting, raised=self._raised)
+        return ExtType(GRAPH, self._nested(nodes))
 
     def encode_part(self, value: Any, recording: Any) -> bytes:
         """Pack a part of a program, in which `recording` gives the references."""
@@ -146,6 +164,7 @@ class MsgpackCodec:
             raise self._failure(error, [RESOLVE, 0, value]) from None
         finally:
             self._recording = None
+            self._patterns = 0
 
     def _nested(self, value: Any) -> bytes:
         """Pack a part of the message that is being packed."""
@@ -171,6 +190,8 @@ class MsgpackCodec:
         if known is not None:
             code, parts = known
             written = parts(value)
+            if code == PATTERN:
+                self._add_pattern(work_of(written))
             return ExtType(code, written if type(written) is bytes else self._nested(written))
         if kind in DICT_TYPES:
             return dict(value)
@@ -209,11 +230,33 @@ class MsgpackCodec:
         raise unsendable(value)
 
     def _exception(self, error: BaseException) -> Any:
-        name, arguments, attributes, cause, notes = exceptions.parts(error, self._limits.nesting)
+        apart = exceptions.Apart(self._limits.nesting, raised=self._raised)
+        name, arguments, attributes, cause, notes = apart.parts(error)
         for value in (*arguments, *attributes.values(), cause):
             if type(value) not in SCALARS:
                 return self._graph(error)
         return ExtType(EXCEPTION, self._nested([name, arguments, attributes, notes]))
+
+    def _add_pattern(self, work: int) -> None:
+        self._patterns += work
+        most = self._limits.patterns
+        if self._patterns > most:
+            raise MessageTooLargeError(
+                f"the regular expressions in a message are limited to {most:,} characters, where a"
+                " set of wide characters counts as a thousand: send their sources as texts"
+            )
+
+    def _count(self, frame: bytes) -> None:
+        """Refuse a frame of more values than the peer will take."""
+        most = self._limits.message_objects
+        try:
+            counting.check(frame, most, RAW)
+        except counting.TooMany:
+            self._take_back()
+            raise MessageTooLargeError(
+                f"a message is limited to {most:,} values, with the items of all lists and dicts in"
+                " it: send it in parts, or numbers as an array.array"
+            ) from None
 
     def _renew(self) -> None:
         # A packer that failed keeps what it had written; it is not used again.
@@ -223,6 +266,7 @@ class MsgpackCodec:
     def _take_back(self) -> None:
         """Give back what the values of a message have lost by being packed: it is not sent."""
         undo, self._undo = self._undo, []
+        self._patterns = 0
         for give_back in undo:
             give_back()
 
@@ -250,103 +294,5 @@ class MsgpackCodec:
             f" this value was: {size} bytes. The largest member is {largest(message)}."
         )
 
-    # In.
 
-    def decode(self, frame: bytes) -> object:
-        """Unpack a message.
-
-        Raises:
-            Exception: it is none; the session ends.
-        """
-        # Written out, for every message comes through here; `_unpacking` are the same.
-        message = unpackb(
-            frame, ext_hook=self._take, strict_map_key=False, unicode_errors="surrogatepass"
-        )
-        return self._finish(message) if self._unfinished else message
-
-    def _finish(self, message: Any) -> object:
-        """Do what no extension type can do alone."""
-        self._unfinished = False
-        if type(message) is list and len(message) == 6 and type(message[4]) is _Joint:
-            message[4], keywords = message[4].parts
-            if keywords is not None:
-                message[5][KEYWORDS] = keywords
-        incoming = self._session.incoming
-        if incoming.promised and type(message) is list and message[:1] in ([RESOLVE], [REJECT]):
-            # In what settles a call, only what could not be read stands for a value.
-            (unreadable, *_), incoming.promised = incoming.promised, None
-            if message[0] == RESOLVE and isinstance(unreadable, Unreadable):
-                return [REJECT, message[1], unreadable.error, False, *message[3:]]
-        elif incoming.promised:
-            incoming.references = True
-        return message
-
-    def _part(self, data: bytes) -> Any:
-        """Unpack a part of the message that is being unpacked."""
-        self._depth += 1
-        try:
-            if self._depth < _ON_THE_STACK:
-                return msgpack.unpackb(data, **self._unpacking)
-            return self._deep_part(data)
-        finally:
-            self._depth -= 1
-
-    def _deep_part(self, data: bytes) -> Any:
-        # unpackb takes 45 KB of the C stack, so that 180 levels end the process; an Unpacker none.
-        if self._depth > _TOO_DEEP:
-            raise RemoteProtocolError(f"the peer nests extension types over {_TOO_DEEP} deep")
-        unpacker = msgpack.Unpacker(**self._unpacking, max_buffer_size=max(len(data), 1))
-        unpacker.feed(data)
-        value = unpacker.unpack()
-        if unpacker.read_bytes(1):
-            raise RemoteProtocolError("the peer sent an extension type with something behind it")
-        return value
-
-    def _extension(self, code: int, data: bytes) -> Any:
-        """What msgpack asks for each extension type."""
-        if code <= WRITABLE:
-            return self._session.incoming.take(code, int.from_bytes(data, "big", signed=True))
-        read = DECODERS.get(code)
-        if read is not None:
-            parts = data if code in _RAW else self._part(data)
-            try:
-                return read(parts)
-            except Exception as why:  # a zone or type that is unknown here, say
-                self._unfinished = True
-                return self._session.incoming.unreadable(why)
-        if code == NODE:
-            return Node(int.from_bytes(data, "big"))
-        if code == GRAPH:
-            return unflatten(self._part(data))
-        if code == JOINT:
-            self._unfinished = True
-            return _Joint(unflatten(self._part(data)))
-        if code == INLINE:
-            return self._part(data)
-        if code == RECORD:
-            return self._read_record(*self._part(data))
-        if code == EXCEPTION:
-            name, arguments, attributes, notes = self._part(data)
-            error = exceptions.rebuild(name, arguments)
-            exceptions.complete(error, attributes, None, notes)
-            return error
-        raise RemoteProtocolError(f"the peer sent an extension type of unknown code {code}")
-
-    def _read_record(self, name: str, parts: list[Any]) -> Any:
-        try:
-            return named(name).build(parts)
-        except Exception as why:  # of a name that is unknown here, say
-            self._unfinished = True
-            return self._session.incoming.unreadable(why)
-
-
-class _Joint:
-    """Arguments and keyword arguments that share objects."""
-
-    def __init__(self, parts: list[Any]) -> None:
-        self.parts = parts
-
-
-_RAW = frozenset({INTEGER, UUID})
-_ON_THE_STACK = 4  # up to here a part is unpacked in the quickest way
-_TOO_DEEP = 400
+_REASONS = frozenset({REJECT, PIPE, ABORT})
