@@ -295,13 +295,15 @@ def fresh_copy(error: BaseException) -> BaseException:
     reduce: Any = type(error).__reduce__
     try:
         kind, arguments, *state = reduce(error)[:3]
-        copy = kind(*arguments)
+        copy: object = kind(*arguments)
     except Exception:
         return error
     if not isinstance(copy, BaseException):
         return error
     if state and state[0]:
         kind.__setstate__(copy, dict(state[0]))
+    if isinstance(error, (NameError, AttributeError)) and isinstance(copy, type(error)):
+        copy.name = error.name  # which they do not tell everywhere
     notes = copy.__dict__.get("__notes__")
     if type(notes) is list:
         copy.__dict__["__notes__"] = list(notes)

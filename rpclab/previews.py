@@ -22,8 +22,8 @@ _BITS = 256  # of an int that is written out
 _SMALL_BITS = 8_192  # of an int that `str` of an error may write out
 _TEXT = 200  # characters of an error's message
 
-_BRACKETS: dict[type, str] = {
-    list: "[]", tuple: "()", dict: "{}", set: "{}", frozenset: "{}",
+_BRACKETS: dict[type, tuple[str, str]] = {
+    list: ("[", "]"), tuple: ("(", ")"), dict: ("{", "}"), set: ("{", "}"), frozenset: ("{", "}"),
 }  # fmt: skip
 _SCALARS = (str, bytes, int, float, bool, type(None))
 # A class, or its metaclass, may have an idea of its own of these.

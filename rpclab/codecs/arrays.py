@@ -17,7 +17,9 @@ _CODES = frozenset("bBhHiIlLqQfd")
 _TEXT_CODES = frozenset("uw")  # their items have 2 bytes on some machines, and 4 on others
 
 # The types of NumPy that stand for bytes, as NumPy writes them; "O" stands for a pointer.
-_SIMPLE = re.compile(r"[<>|](?:[biufc][0-9]{1,2}|[SUV][0-9]{1,9}|[mM]8(?:\[[0-9]{0,9}[a-zA-Z]{1,2}\])?)")
+_SIMPLE = re.compile(
+    r"[<>|](?:[biufc][0-9]{1,2}|[SUV][0-9]{1,9}|[mM]8(?:\[[0-9]{0,9}[a-zA-Z]{1,2}\])?)"
+)
 _KINDS = frozenset("biufcSUVmM")
 _DIMENSIONS = 64
 _LEVELS = 16  # of a type of several fields

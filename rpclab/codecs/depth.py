@@ -63,13 +63,14 @@ def _values(message: Any) -> list[Any]:
     """What of a message the user gave."""
     if type(message) is not list:
         return [message]
+    values: list[Any] = message
     if message[:1] == [MAP]:
-        message = message[4:5]
+        values = message[4:5]
     elif message[:1] in ([CALL], [STREAM]) and len(message) > 4:
         options = message[5] if len(message) > 5 else None
         named = options.get(KEYWORDS) if type(options) is dict else None
-        message = [*_listed(message[4]), *(named.values() if type(named) is dict else ())]
-    return message
+        values = [*_listed(message[4]), *(named.values() if type(named) is dict else ())]
+    return values
 
 
 def _listed(value: Any) -> list[Any]:

@@ -32,9 +32,11 @@ _FIELDS: dict[type[BaseException], tuple[str, ...]] = {
 }
 # Python trusts what it has checked when one of these was made, and reads memory by it.
 _MADE_WHOLE = (UnicodeError, SyntaxError, BaseExceptionGroup)
-# The file, line, column and text of a syntax error, and where it ends: what a traceback prints.
-_SYNTAX = (str, int, int, str, int, int)
-_MOST = (0, 2**31, 10_000, 0, 2**31, 10_000)  # as many marks are printed as there are columns
+# The file, line, column and text of a syntax error, and where it ends; and how large a number may
+# be. A traceback prints as many marks as there are columns.
+_SYNTAX: tuple[tuple[Any, int | None], ...] = (
+    (str, None), (int, 2**31), (int, 10_000), (str, None), (int, 2**31), (int, 10_000),
+)  # fmt: skip
 
 Parts = tuple[str, list[Any], dict[str, Any], BaseException | None, list[str]]
 
@@ -78,9 +80,7 @@ class Apart:
         for field in _fields(kind):
             value = getattr(error, field)
             found[field] = value if type(value) is str else None
-        attributes = {
-            key: value for key, value in found.items() if self._harmless.all([value])
-        }
+        attributes = {key: value for key, value in found.items() if self._harmless.all([value])}
         if len(attributes) < len(found) and not self._sendable.all(found.values()):
             attributes = {}
         if error.__dict__.get("remote") is True:
@@ -130,8 +130,8 @@ def _are_sound(kind: type[BaseException], arguments: list[Any]) -> bool:
             return False
         details = arguments[1]
         return len(details) <= len(_SYNTAX) and all(
-            each is None or (type(each) is expected and (expected is str or -1 <= each <= most))
-            for each, expected, most in zip(details, _SYNTAX, _MOST, strict=False)
+            each is None or (type(each) is expected and (most is None or -1 <= each <= most))
+            for each, (expected, most) in zip(details, _SYNTAX, strict=False)
         )
     return True
 

@@ -154,7 +154,7 @@ def _held(node: list[Any]) -> list[Any]:
         return [value for pair in parts for value in pair]
     if kind == ERROR:
         return [*parts[1], *[value for _, value in parts[2]], parts[3]]
-    return [] if kind == LEAF else parts  # type: ignore[no-any-return]
+    return [] if kind == LEAF else parts
 
 
 def _has_longer_chain(kinds: list[int], held: list[list[Any]], most: int) -> bool:
@@ -315,7 +315,7 @@ def _is_node(node: Any) -> bool:
         )
     if kind == DICT:
         return all(map(_is_pair, parts))
-    return 0 <= kind < LEAF
+    return kind in (LIST, SET, TUPLE, FROZENSET)
 
 
 def _is_pair(pair: Any) -> bool:

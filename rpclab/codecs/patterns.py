@@ -13,7 +13,9 @@ from typing import Any
 from rpclab.codecs.refusals import malformed
 
 # All but DEBUG, which prints; as a number, for the complement of flags is only what `re` knows.
-_FLAGS = int(re.A | re.I | re.L | re.M | re.S | re.X | re.U)
+_FLAGS = int(
+    re.ASCII | re.IGNORECASE | re.LOCALE | re.MULTILINE | re.DOTALL | re.VERBOSE | re.UNICODE
+)
 _WIDE_SET = 1000  # characters of a plain pattern that compile in the time of one wide set
 _ESCAPED = re.compile(r"\\[uUN]")
 
@@ -40,7 +42,7 @@ def work_of(parts: Any) -> int:
         raise malformed("regular expression", parts)
     source = parts[0]
     wide = type(source) is str and (
-        not source.isascii() and max(source) > "\xff" or _ESCAPED.search(source) is not None
+        (not source.isascii() and max(source) > "\xff") or _ESCAPED.search(source) is not None
     )
     # Alternatives of one character are made a set, too.
     return len(source) + (wide and _WIDE_SET * (source.count("[") + source.count("|")))

@@ -124,18 +124,18 @@ class Reader:
             except msgpack.exceptions.StackError:
                 # What the message introduced is known, and is found again.
                 message = self._unpack(frame, lists_around(frame, nesting, surely=True))
-                self._holds = True
-            if self._holds and is_deeper(message, nesting):
-                raise self._too_deep()
-            return self._finish(message) if self._unfinished else message
+                self._holds = self._unfinished = True
+            if not self._unfinished:
+                return message
+            if self._holds:
+                self._check_depth(message)
+            return self._finish(message)
         except msgpack.exceptions.StackError:
             self._begin()
             raise self._too_deep() from None
         except TooMany:
             self._begin()
-            raise RemoteProtocolError(
-                f"the peer sent a message of over {most:,} values"
-            ) from None
+            raise RemoteProtocolError(f"the peer sent a message of over {most:,} values") from None
         except BaseException:
             self._begin()
             raise
@@ -156,6 +156,10 @@ class Reader:
         for _ in range(outer):
             (message,) = message
         return message
+
+    def _check_depth(self, message: Any) -> None:
+        if is_deeper(message, self._limits.nesting):
+            raise self._too_deep()
 
     def _too_deep(self) -> RemoteProtocolError:
         return RemoteProtocolError(
@@ -193,11 +197,11 @@ class Reader:
         if incoming.variables is None and kind in (RESOLVE, REJECT):
             # In what settles a call, only what could not be read stands for a value.
             incoming.promised = None
-            for place in promised:
-                if not isinstance(place, Unreadable):
-                    raise RemoteProtocolError("the peer settled a call with a promise inside")
+            missing = [place for place in promised if isinstance(place, Unreadable)]
+            if len(missing) < len(promised):
+                raise RemoteProtocolError("the peer settled a call with a promise inside")
             if kind == RESOLVE and len(message) > 2:
-                return [REJECT, message[1], promised[0].error, False, *message[3:]]
+                return [REJECT, message[1], missing[0].error, False, *message[3:]]
         else:
             incoming.references = True
         return message

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from rpclab.codecs.arrays import encode_array, encode_ndarray, read_array, read_ndarray
+from rpclab.codecs.arrays import encode_array, read_array, read_ndarray
 from rpclab.codecs.patterns import encode_pattern, read_pattern
 from rpclab.codecs.refusals import malformed, unsendable
 from rpclab.codecs.sharing import ignore
@@ -109,10 +109,13 @@ def _clock(value: dt.datetime | dt.time) -> list[Any]:
 
 
 def _read_datetime(parts: Any) -> dt.datetime:
-    *clock, fold, zone = _listed(parts, 9, "datetime")
+    year, month, day, *clock, fold, zone = _listed(parts, 9, "datetime")
     tzinfo = _read_zone(zone)
     try:
-        return dt.datetime(*clock, tzinfo, fold=fold)
+        hour, minute, second, microsecond = clock
+        return dt.datetime(
+            year, month, day, hour, minute, second, microsecond, tzinfo=tzinfo, fold=fold
+        )
     except (TypeError, ValueError, OverflowError) as error:
         raise malformed("datetime", parts) from error
 
@@ -125,10 +128,10 @@ def _read_date(ordinal: Any) -> dt.date:
 
 
 def _read_time(parts: Any) -> dt.time:
-    *clock, fold, zone = _listed(parts, 6, "time")
+    hour, minute, second, microsecond, fold, zone = _listed(parts, 6, "time")
     tzinfo = _read_zone(zone)
     try:
-        return dt.time(*clock, tzinfo, fold=fold)
+        return dt.time(hour, minute, second, microsecond, tzinfo=tzinfo, fold=fold)
     except (TypeError, ValueError, OverflowError) as error:
         raise malformed("time", parts) from error
 

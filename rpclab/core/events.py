@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.core.imports import RESOLVED
 from rpclab.core.messages import KEYWORDS, MAP, STREAM, Message
+from rpclab.previews import described, shown
 
 if TYPE_CHECKING:
     from rpclab.core.answers import Answer
@@ -128,8 +129,7 @@ def _cut(value: Any) -> str:
 
 def failure(error: BaseException) -> str:
     """Write an error down in a line."""
-    text = f"{type(error).__name__}: {error}"
-    return text if len(text) <= _LINE else f"{text[: _LINE - 1]}…"
+    return shown(described(error, _LINE), _LINE)
 
 
 def called(

@@ -19,7 +19,7 @@ class Limits:
             container counts twice, for it takes more memory.
         nesting: how many containers may stand inside one another in one value.
         patterns: how many characters of regular expressions one message may hold; a set of wide
-            characters, such as [α-ω], counts as a thousand, for it takes as long to compile.
+            characters, such as Greek ones, counts as a thousand, for it takes as long to compile.
         exports: how many live exports one session may hold; a peer that goes over it is cut off.
         stream_window: how many bytes of one stream may be on their way, at the most.
         stream_buffer: how many unread bytes of one stream are kept; one that goes over it breaks.

@@ -24,6 +24,7 @@ from __future__ import annotations
 from typing import Any
 
 from rpclab.errors import RemoteProtocolError
+from rpclab.previews import preview
 
 CALL, PULL, RESOLVE, REJECT, RELEASE, CANCEL, STREAM, PIPE, ABORT, MAP = range(10)
 
@@ -157,5 +158,4 @@ _SHAPES = (
 
 
 def _broken(message: object) -> RemoteProtocolError:
-    text = repr(message)
-    return RemoteProtocolError(f"the peer sent no message, but {text[:80]}{'…' * (len(text) > 80)}")
+    return RemoteProtocolError(f"the peer sent no message, but {preview(message)}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.core.imports import PENDING, REJECTED, RESOLVED
 from rpclab.errors import DataCloneError, fresh_copy
+from rpclab.previews import described
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,7 +129,7 @@ class Unreadable(Promised):
 
     def __init__(self, why: Exception) -> None:
         self.error = DataCloneError("Unable to deserialize cloned data.")
-        self.error.add_note(f"{type(why).__name__}: {why}")
+        self.error.add_note(described(why))
 
     def __repr__(self) -> str:
         return "<a value that could not be read here>"

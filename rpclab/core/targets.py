@@ -4,7 +4,8 @@ Floor: core. Nothing that could have a side effect is read in order to decide.
 
 Visible are the names that do not begin with an underscore, and are not empty, and whose value, in
 the first class of the MRO that has the name, is a descriptor (a function, a property, a cached
-property, a wrapped function), if that class itself derives from an exposed base. Rules C9 to C17, E5, T1 to T3, F4.
+property, a wrapped function), if that class itself derives from an exposed base. Rules C9 to
+C17, E5, T1 to T3, F4.
 """
 
 from __future__ import annotations

@@ -68,7 +68,8 @@ def number(value):
 DTYPES = [
     "|O", "O", "<O8", "object", [8, ["a", "|O", 0]], [16, ["a", [8, ["b", "|O", 0]], 0]],
     ["|O", [1]], [8, ["a", ["|O", [1]], 0]], [["a", "|O"]], "i4,O", "int", "<i4,<i4", "", "<", "V",
-    "<i4" * 1000, "|T16", "datetime64[D]//7", "<M8[D]//7", "float", "<f2147483647", "<i-4", "<i４",
+    "<i4" * 1000, "|T16", "datetime64[D]//7", "<M8[D]//7", "float", "<f2147483647", "<i-4",
+    "<i\uff14",
     7, None, [], [8, 5], [8, ["a"]], [8, ["a", "<i4"]], [8, ["a", "<i4", "0"]], [8, ["", "<i4", 0]],
     [8, [5, "<i4", 0]], [8, ["a", 5, 0]], ["<i4", "2"], ["<i4", [-1]], ["<i4", [2, 2], 3],
 ]  # fmt: skip
@@ -160,7 +161,8 @@ MALFORMED = {
     values.ARRAY: [
         ["i"], ["i", 4, "little"], ["i", 4, "little", b"\0"], ["i", 4, "middle", b"\0" * 4],
         ["O", 8, "little", b"\0" * 8], ["ii", 4, "little", b"\0" * 4], ["u", 5], ["u", b"x"],
-        ["i", "4", "little", b"\0" * 4], ["", 4, "little", b""], 5, None, ["u", 4, "little", b"\xff" * 4],
+        ["i", "4", "little", b"\0" * 4], ["", 4, "little", b""], 5, None,
+        ["u", 4, "little", b"\xff" * 4],
         ["i", 4, "little", "text"],
     ],
     values.DATETIME: [
@@ -175,7 +177,8 @@ MALFORMED = {
     values.DATE: [0, -1, number(10**30), 1.5, "1", None, [1]],
     values.TIME: [[], [24, 0, 0, 0, 0, None], [0, 0, 0, 0, 9, None], [0, 0, 0, 0, 0, True], {}],
     values.TIMEDELTA: [
-        [], [1, 2], [10**9, 0, 0], [number(10**40), 0, 0], [1.5, 0, 0], ["1", 0, 0], [0, 0, 0, 0], "abc",
+        [], [1, 2], [10**9, 0, 0], [number(10**40), 0, 0], [1.5, 0, 0], ["1", 0, 0], [0, 0, 0, 0],
+        "abc",
     ],
     values.DECIMAL: [5, 1.5, [0, [1], 0], None, b"1", "one", "1E1E1", "1e" + "9" * 30, ""],
     values.UUID: [b"", b"\0" * 15, b"\0" * 17],
@@ -227,9 +230,7 @@ KEYS = [
 
 
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: repr(key)[:20])
-def test_a_time_zone_is_no_path_and_no_file_is_opened_for_one_that_looks_so(
-    pair, key, monkeypatch
-):
+def test_a_time_zone_is_no_path_and_no_file_is_opened_for_one_that_looks_so(pair, key, monkeypatch):
     monkeypatch.setattr(zoneinfo, "ZoneInfo", lambda key: pytest.fail(f"looked for {key!r}"))
     parts = [2024, 1, 1, 0, 0, 0, 0, 0, key]
     assert "no time zone is made" in refusal(pair, calls(ext(values.DATETIME, parts)))
@@ -286,15 +287,20 @@ WIDE = [
 
 
 @pytest.mark.parametrize("source", WIDE, ids=ascii)
-def test_sets_of_wide_characters_count_for_what_they_take_to_compile(
-    pair, source, monkeypatch
-):
+def test_sets_of_wide_characters_count_for_what_they_take_to_compile(pair, source, monkeypatch):
     monkeypatch.setitem(values.DECODERS, values.PATTERN, lambda _: pytest.fail("compiled"))
-    assert "regular expressions of over" in refusal(pair, calls(pattern(source, int(re.IGNORECASE))))
+    assert "regular expressions of over" in refusal(
+        pair, calls(pattern(source, int(re.IGNORECASE)))
+    )
 
 
 def test_patterns_of_honest_use_come_through(pair):
-    sources = [r"[A-Za-z0-9_.+-]+@[\w-]+\.\w{2,}", "[α-ωΑ-Ω]+|é", r"(?x) a # b" * 50, "[[x]--y]"]
+    sources = [
+        r"[A-Za-z0-9_.+-]+@[\w-]+\.\w{2,}",
+        "[\u03b1-\u03c9]+|\xe9",
+        r"(?x) a # b" * 50,
+        "[[x]--y]",
+    ]
     got = taken(pair, *[pattern(source, 34) for source in sources])
     assert [each.pattern for each in got] == sources
 
@@ -361,7 +367,9 @@ def shared_keys(crowd):
     return [[LIST, [node(crowd + 1 + n) for n in range(3)]], *tuples, *dicts]
 
 
-@pytest.mark.parametrize(("crowd", "fits"), [(SAME_HASH - 1, 1), (SAME_HASH, 1), (SAME_HASH + 1, 0)])
+@pytest.mark.parametrize(
+    ("crowd", "fits"), [(SAME_HASH - 1, 1), (SAME_HASH, 1), (SAME_HASH + 1, 0)]
+)
 def test_keys_that_share_a_hash_are_counted_in_graphs_from_the_first_one(pair, crowd, fits):
     frame = calls(ext(values.GRAPH, shared_keys(crowd)))
     if fits:
@@ -549,7 +557,11 @@ def test_the_limit_of_nesting_holds_wherever_a_value_stands(where, depth, fits):
         pair.wire.hold(pair.client)
         end, frame = pair.client, packed([RESOLVE, 1, value])
     else:
-        kind, last = (LIST, [LIST, [1]]) if where == "a graph" else (6, [6, ["ValueError", [], [], None, []]])
+        kind, last = (
+            (LIST, [LIST, [1]])
+            if where == "a graph"
+            else (6, [6, ["ValueError", [], [], None, []]])
+        )
         nodes = []
         for n in range(depth - 1):
             parts = [node(n + 1)]
@@ -628,7 +640,9 @@ def test_ten_megabytes_do_not_become_many_times_as_much(pair, unit):
 def test_values_of_much_data_are_few():
     pair = SessionPair(Main())
     blob = b"\x90" * 12_000_000
-    assert pair.settle(pair.main.call("greet", blob, [blob], array.array("b", blob[:9]))) == "greeted"
+    assert (
+        pair.settle(pair.main.call("greet", blob, [blob], array.array("b", blob[:9]))) == "greeted"
+    )
     assert pair.server.exports[0].target.got[1] == [blob]
 
 

@@ -9,9 +9,7 @@ from rpclab.core.messages import CALL, REJECT, RESOLVE
 
 def packed(value):
     """A value, and nothing that is not in it."""
-    return msgpack.packb(
-        value, strict_types=True, unicode_errors="surrogatepass", default=_refused
-    )
+    return msgpack.packb(value, strict_types=True, unicode_errors="surrogatepass", default=_refused)
 
 
 def _refused(value):
