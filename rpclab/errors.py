@@ -1,6 +1,6 @@
 """Every error rpclab raises, and whose fault each one is.
 
-Floor: errors, the lowest. Imports nothing of rpclab.
+Floor: errors, the lowest.
 
     RpcError
     ├── ProtocolError
@@ -36,7 +36,10 @@ Errors derived from RpcError keep their class between Python peers.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
+
+from rpclab.previews import listed, message_of, shown
 
 
 class RpcError(Exception):
@@ -199,6 +202,9 @@ STEERING = ("StopIteration", "StopAsyncIteration", "GeneratorExit", "CancelledEr
             "KeyboardInterrupt")  # fmt: skip
 """What steers Python at the other side arrives there as an RpcError when it is raised."""
 
+_MOST_NAMES = 256  # that are looked through for a near one
+_LONGEST_NAME = 64  # of those, in characters
+
 STUB_DISPOSED = "RPC stub used after being disposed."
 PROMISE_DISPOSED = "RPC promise used after being disposed."
 HOST_CONTEXT_ENDED = "The execution context which hosts this callback is no longer running."
@@ -215,14 +221,35 @@ WRITER_GONE = (
 CALL_CONTEXT_ENDED = "The execution context responding to this call was canceled."
 
 
+def steers(kind: type[BaseException]) -> bool:
+    """Whether an error of this class steers Python where it is raised, and reports no failure.
+
+    All but `Exception` do: nothing that expects a failure catches them. So do the two that end an
+    iteration.
+    """
+    return not issubclass(kind, Exception) or issubclass(kind, (StopIteration, StopAsyncIteration))
+
+
+def steered(name: str, error: BaseException) -> RpcError:
+    """Build the error that stands for one which steers Python (rule Z1).
+
+    Args:
+        name: of its class.
+        error: whose message is told.
+    """
+    message = message_of(error)
+    text = f"{name}: {message}" if message else name
+    return RpcError(f"the other side raised {text}")
+
+
 def no_such_member(name: str, known: Iterable[str] = ()) -> NoSuchMemberError:
     """Build the error of rule C6, with the near names as a note.
 
     Args:
         name: the first step of the path that failed.
-        known: the names that a peer could have meant.
+        known: the names that a peer could have meant; of very many, only the first are looked at.
     """
-    error = NoSuchMemberError(f'The RPC receiver does not implement the method "{name}".')
+    error = NoSuchMemberError(f'The RPC receiver does not implement the method "{shown(name)}".')
     hint = near(name, known)
     if hint:
         error.add_note(hint)
@@ -231,37 +258,55 @@ def no_such_member(name: str, known: Iterable[str] = ()) -> NoSuchMemberError:
 
 def not_callable(path: tuple[str, ...]) -> NotCallableError:
     """Build the error of rules C7 and C8."""
-    return NotCallableError(f'"{".".join(path) or "(this)"}" is not a function.')
+    return NotCallableError(f'"{spelled(path) or "(this)"}" is not a function.')
 
 
 def reserved_method(name: str) -> TypeError:
     """Build the error of rules C16 and C17."""
-    return TypeError(f"'{name}' is a reserved method and cannot be called over RPC.")
+    return TypeError(f"'{shown(name)}' is a reserved method and cannot be called over RPC.")
+
+
+def spelled(path: Iterable[str]) -> str:
+    """Write a path down as a user does, "user.api"; a very long one in part."""
+    return shown(".".join([step[: _LONGEST_NAME + 1] for step in islice(path, _LONGEST_NAME)]))
 
 
 def near(name: str, known: Iterable[str]) -> str:
     """Say which of the known names are meant, or which there are; "" if there are none."""
     import difflib  # noqa: PLC0415 - only for those who have misspelt something
 
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
-    if close:
-        return f"did you mean {' or '.join(repr(match) for match in close)}?"
-    return f"there are: {', '.join(names)}" if names else ""
+    names = sorted(islice(known, _MOST_NAMES))
+    # To compare two texts takes time as the product of their lengths.
+    short = [each for each in names if len(each) <= _LONGEST_NAME]
+    if len(name) <= _LONGEST_NAME:
+        close = difflib.get_close_matches(name, short, n=3, cutoff=0.6)
+        if close:
+            return f"did you mean {' or '.join(repr(match) for match in close)}?"
+    return f"there are: {listed(names)}" if names else ""
 
 
 def fresh_copy(error: BaseException) -> BaseException:
     """Copy an error, so that each await raises one with a traceback of its own.
 
     The copy has the class, args, attributes, cause and notes of the original, and no traceback.
+    An error whose class cannot be made of its arguments is its own copy.
     """
-    reduced: Any = error.__reduce__()
-    kind, arguments, *state = reduced[:3]
-    copy: BaseException = kind(*arguments)
+    # What stands in the instance's dict may come from a peer; so methods are the class's.
+    reduce: Any = type(error).__reduce__
+    try:
+        kind, arguments, *state = reduce(error)[:3]
+        copy: object = kind(*arguments)
+    except Exception:
+        return error
+    if not isinstance(copy, BaseException):
+        return error
     if state and state[0]:
-        copy.__setstate__(dict(state[0]))
-    if "__notes__" in copy.__dict__:
-        copy.__dict__["__notes__"] = list(copy.__dict__["__notes__"])
+        kind.__setstate__(copy, dict(state[0]))
+    if isinstance(error, (NameError, AttributeError)) and isinstance(copy, type(error)):
+        copy.name = error.name  # which they do not tell everywhere
+    notes = copy.__dict__.get("__notes__")
+    if type(notes) is list:
+        copy.__dict__["__notes__"] = list(notes)
     copy.__cause__ = error.__cause__
     copy.__suppress_context__ = error.__suppress_context__
     return copy

@@ -17,15 +17,15 @@ class Floor(NamedTuple):
     outside: frozenset[str] | set[str] = frozenset()
 
 
-SESSIONS = {"errors", "core"}
+SESSIONS = {"errors", "previews", "core"}
 SHELL = SESSIONS | {"codecs", "transports", "trace"}
 SCRIPTS = SHELL | {"rpc", "workers"}
 TOP = {"sandbox", "leaks", "configured", "distances", "views", "viewing"}
 
 # Lowest first. The modules of one floor may import one another.
 FLOORS = [
-    Floor({"errors"}, set()),
-    Floor({"core"}, {"errors"}),
+    Floor({"errors", "previews"}, set()),
+    Floor({"core"}, {"errors", "previews"}),
     Floor({"codecs"}, SESSIONS, {"msgpack", "numpy"}),
     Floor({"transports"}, SESSIONS),
     Floor({"trace"}, SESSIONS, {"opentelemetry"}),
@@ -34,7 +34,7 @@ FLOORS = [
     # httpx makes the requests of `fetch` over the network, and is loaded by the first of those.
     Floor({"workers"}, SHELL | {"rpc"}, {"httpx", "multidict", "python_multipart", "yarl"}),
     # python-dotenv reads .dev.vars, and only for those who have such a file.
-    Floor({"config"}, {"errors"}, {"dotenv"}),
+    Floor({"config"}, {"errors", "previews"}, {"dotenv"}),
     Floor(TOP, SCRIPTS | {"config"}),
     # What type checkers see of stubs and promises.
     Floor({"typed"}, SCRIPTS),

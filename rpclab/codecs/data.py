@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rpclab.codecs.msgpack import MsgpackCodec
+from rpclab.codecs.reading import Reader
 from rpclab.codecs.refusals import unsendable
 from rpclab.core.limits import DEFAULT_LIMITS
 from rpclab.core.targets import is_target
@@ -23,6 +24,8 @@ _WHY = "a reference ends with its session: store the data that is needed to make
 
 class _Nothing:
     """Stands where a session would number references: there are none."""
+
+    promised = unreadable = None
 
     def refer(self, value: Any) -> Reference | None:
         """Refuse what passes by reference; None says that the value is none of that."""
@@ -40,6 +43,7 @@ class _Nothing:
 _nothing = _Nothing()
 _place: Any = SimpleNamespace(arrival=lambda: _nothing, limits=DEFAULT_LIMITS)
 _codec = MsgpackCodec(_place)
+_reader = Reader(_place, messages=False)
 
 
 def pack(value: Any) -> bytes:
@@ -59,4 +63,4 @@ def pack(value: Any) -> bytes:
 
 def unpack(data: bytes) -> Any:
     """Make the value anew from what `pack` gave."""
-    return _codec.decode_value(data)
+    return _reader.decode(data)[0]

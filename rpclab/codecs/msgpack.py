@@ -9,36 +9,37 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgpack
-from msgpack import unpackb
 
-from rpclab.codecs import exceptions
-from rpclab.codecs.graphs import Node, flatten, unflatten
+from rpclab.codecs import counting, exceptions
+from rpclab.codecs.arrays import encode_ndarray
+from rpclab.codecs.graphs import Node, flatten
 from rpclab.codecs.paths import largest, path_of
-from rpclab.codecs.records import RECORDS, Record, named
+from rpclab.codecs.patterns import work_of
+from rpclab.codecs.reading import RAW, Reader
+from rpclab.codecs.records import RECORDS, Record
 from rpclab.codecs.refusals import too_deep, unsendable
 from rpclab.codecs.sharing import is_ndarray, is_shared
 from rpclab.codecs.values import (
     BESIDE,
-    DECODERS,
     ENCODERS,
     EXCEPTION,
     GRAPH,
     INLINE,
-    INTEGER,
     JOINT,
     NDARRAY,
     NODE,
+    PATTERN,
     RECORD,
-    UUID,
-    encode_ndarray,
 )
 from rpclab.core.containers import DICT_TYPES, replaced
 from rpclab.core.dialects import MSGPACK
-from rpclab.core.events import failure
 from rpclab.core.messages import (
+    ABORT,
     CALL,
     KEYWORDS,
     LARGE,
+    PIPE,
+    REJECT,
     RESOLVE,
     SCALARS,
     STREAM,
@@ -46,14 +47,12 @@ from rpclab.core.messages import (
     Message,
     size_of,
 )
-from rpclab.core.references import WRITABLE
 from rpclab.core.targets import Exposed
-from rpclab.errors import DataCloneError, MessageTooLargeError, RemoteProtocolError
+from rpclab.errors import DataCloneError, MessageTooLargeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpclab.core.arrival import Arrival
     from rpclab.core.payload import Payload
     from rpclab.core.session import Session
 
@@ -69,6 +68,7 @@ class MsgpackCodec:
 
     Attributes:
         pack: C's own way to bytes; enough where the user gave scalars only.
+        decode: unpacks a message (see `Reader`).
     """
 
     dialect = MSGPACK
@@ -80,17 +80,12 @@ class MsgpackCodec:
         self._references: Any = None
         self._payload: Payload | None = None
         self._new_payload: Callable[[], Payload] = _no_payload
-        self._arrival: Arrival | None = None
         self._beside: list[bytes] = []
         self._apart: dict[int, tuple[Any, Any, Callable[[], None] | None]] = {}
-        self._depth = 0
+        self._patterns = 0
+        self._raised = False
         self.pack = self._packers[0].pack
-        self._take = self._extension
-        self._unpacking: dict[str, Any] = {
-            "ext_hook": self._extension,
-            "strict_map_key": False,
-            "unicode_errors": "surrogatepass",
-        }
+        self.decode = Reader(session).decode
 
     def _new_packer(self) -> msgpack.Packer:
         return msgpack.Packer(
@@ -118,6 +113,7 @@ class MsgpackCodec:
             Exception: whatever the values' own code raises.
         """
         self._new_payload, self._payload = payload, None
+        self._raised, self._patterns = message[0] in _REASONS, 0
         frame: Frame
         try:
             written, large = message, []
@@ -133,6 +129,8 @@ class MsgpackCodec:
                 written = self._with_large_beside(written, large)
             frame = self.pack(written)
             size = len(frame)
+            if size > self._session.limits.message_objects:
+                self._count(frame)
             if self._beside:
                 frame, self._beside = [frame, *self._beside], []
                 size = size_of(frame)
@@ -171,7 +169,8 @@ class MsgpackCodec:
         return message
 
     def _graph(self, value: Any) -> Any:
-        return ExtType(GRAPH, self._nested(flatten(value, self._session.limits.nesting)))
+        nodes = flatten(value, self._session.limits.nesting, raised=self._raised)
+        return ExtType(GRAPH, self._nested(nodes))
 
     def encode_part(self, value: Any, references: Any) -> Any:
         """Pack a part of a program, in which `references` gives the references."""
@@ -186,6 +185,7 @@ class MsgpackCodec:
             raise self._failure(error, [RESOLVE, 0, value]) from None
         finally:
             self._references = None
+            self._patterns = 0
 
     def _nested(self, value: Any) -> bytes:
         """Pack a part of the message that is being packed."""
@@ -211,6 +211,8 @@ class MsgpackCodec:
         if known is not None:
             code, parts = known
             written = parts(value)
+            if code == PATTERN:
+                self._add_pattern(work_of(written))
             return ExtType(code, written if type(written) is bytes else self._nested(written))
         if kind in DICT_TYPES:
             return dict(value)
@@ -257,13 +259,32 @@ class MsgpackCodec:
         raise unsendable(value)
 
     def _exception(self, error: BaseException) -> Any:
-        name, arguments, attributes, cause, notes = exceptions.parts(
-            error, self._session.limits.nesting
-        )
+        apart = exceptions.Apart(self._session.limits.nesting, raised=self._raised)
+        name, arguments, attributes, cause, notes = apart.parts(error)
         for value in (*arguments, *attributes.values(), cause):
             if type(value) not in SCALARS:
                 return self._graph(error)
         return ExtType(EXCEPTION, self._nested([name, arguments, attributes, notes]))
+
+    def _add_pattern(self, work: int) -> None:
+        self._patterns += work
+        most = self._session.limits.patterns
+        if self._patterns > most:
+            raise MessageTooLargeError(
+                f"the regular expressions in a message are limited to {most:,} characters, where a"
+                " set of wide characters counts as a thousand: send their sources as texts"
+            )
+
+    def _count(self, frame: bytes) -> None:
+        """Refuse a frame of more values than the peer will take."""
+        most = self._session.limits.message_objects
+        try:
+            counting.check(frame, most, RAW)
+        except counting.TooMany:
+            raise MessageTooLargeError(
+                f"a message is limited to {most:,} values, with the items of all lists and dicts in"
+                " it: send it in parts, or numbers as an array.array"
+            ) from None
 
     def _renew(self) -> None:
         # A packer that failed keeps what it had written; it is not used again.
@@ -302,122 +323,9 @@ class MsgpackCodec:
             f" this value was: {size} bytes. The largest member is {largest(message)}."
         )
 
-    # In.
-
-    def decode(self, frame: Frame) -> tuple[object, Arrival | None]:
-        """Unpack a message. Gives it, and what it mentions by reference, if anything.
-
-        Raises:
-            RemoteProtocolError: it is none.
-        """
-        if type(frame) is not bytes:
-            frame, *self._beside = frame
-        # Written out, for every message comes through here; `_unpacking` are the same.
-        try:
-            message = unpackb(
-                frame, ext_hook=self._take, strict_map_key=False, unicode_errors="surrogatepass"
-            )
-        except Exception as error:
-            arrival, self._arrival, self._beside = self._arrival, None, []
-            if arrival is not None:
-                arrival.give_back()
-            if isinstance(error, RemoteProtocolError):
-                raise
-            text = f"the peer sent a frame that is no message: {failure(error)}"
-            raise RemoteProtocolError(text) from None
-        arrival = self._arrival
-        if arrival is not None:
-            self._arrival = None
-            if type(message) is list and len(message) == 6 and type(message[4]) is _Joint:
-                message[4], keywords = message[4].parts
-                if keywords is not None:
-                    message[5][KEYWORDS] = keywords
-        if self._beside:
-            self._beside = []
-        return message, arrival
-
-    def decode_value(self, data: bytes) -> Any:
-        """Unpack a value by itself, or a part of the message that is being unpacked."""
-        self._depth += 1
-        try:
-            if self._depth < _ON_THE_STACK:
-                return msgpack.unpackb(data, **self._unpacking)
-            return self._deep_part(data)
-        finally:
-            self._depth -= 1
-
-    def _deep_part(self, data: bytes) -> Any:
-        # unpackb takes 45 KB of the C stack, so that 180 levels end the process; an Unpacker none.
-        if self._depth > _TOO_DEEP:
-            raise RemoteProtocolError(f"the peer nests extension types over {_TOO_DEEP} deep")
-        unpacker = msgpack.Unpacker(**self._unpacking, max_buffer_size=max(len(data), 1))
-        unpacker.feed(data)
-        value = unpacker.unpack()
-        if unpacker.read_bytes(1):
-            raise RemoteProtocolError("the peer sent an extension type with something behind it")
-        return value
-
-    def _extension(self, code: int, data: bytes) -> Any:
-        """What msgpack asks for each extension type."""
-        if code <= WRITABLE:
-            arrival = self._arrival or self._arrive()
-            return arrival.take(code, int.from_bytes(data, "big", signed=True))
-        read = DECODERS.get(code)
-        if read is not None:
-            parts = data if code in _RAW else self.decode_value(data)
-            try:
-                return read(parts)
-            except Exception as why:  # a zone or type that is unknown here, say
-                return self._arrive().cannot_read(why)
-        if code == NODE:
-            return Node(int.from_bytes(data, "big"))
-        if code == GRAPH:
-            return unflatten(self.decode_value(data))
-        if code == JOINT:
-            self._arrive()
-            return _Joint(unflatten(self.decode_value(data)))
-        if code == INLINE:
-            return self.decode_value(data)
-        if code == RECORD:
-            return self._read_record(*self.decode_value(data))
-        if code == EXCEPTION:
-            name, arguments, attributes, notes = self.decode_value(data)
-            error = exceptions.rebuild(name, arguments)
-            exceptions.complete(error, attributes, None, notes)
-            return error
-        if code == BESIDE:
-            return self._from_beside(int.from_bytes(data, "big"))
-        raise RemoteProtocolError(f"the peer sent an extension type of unknown code {code}")
-
-    def _arrive(self) -> Arrival:
-        """What the message at hand mentions by reference."""
-        if self._arrival is None:
-            self._arrival = self._session.arrival()
-        return self._arrival
-
-    def _from_beside(self, number: int) -> bytes:
-        if number >= len(self._beside):
-            raise RemoteProtocolError(f"the peer mentions bytes no. {number} that did not come")
-        return self._beside[number]
-
-    def _read_record(self, name: str, parts: list[Any]) -> Any:
-        try:
-            return named(name).build(parts)
-        except Exception as why:  # of a name that is unknown here, say
-            return self._arrive().cannot_read(why)
-
-
-class _Joint:
-    """Arguments and keyword arguments that share objects."""
-
-    def __init__(self, parts: list[Any]) -> None:
-        self.parts = parts
-
 
 def _no_payload() -> NoReturn:
     raise DataCloneError("there is no message that could hold a reference")
 
 
-_RAW = frozenset({INTEGER, UUID})
-_ON_THE_STACK = 4  # up to here a part is unpacked in the quickest way
-_TOO_DEEP = 400
+_REASONS = frozenset({REJECT, PIPE, ABORT})

@@ -12,6 +12,7 @@ import msgpack
 
 from rpclab.core.containers import CONTAINER_TYPES, DICT_TYPES, contents
 from rpclab.core.messages import CALL, KEYWORDS, RESOLVE, STREAM, Message
+from rpclab.previews import preview, shown
 
 
 def places(message: Message) -> list[tuple[str, Any]]:
@@ -46,7 +47,8 @@ def _inside(path: str, value: Any) -> Iterator[tuple[str, Any]]:
     kind = type(value)
     if kind in DICT_TYPES:
         for key, item in value.items():
-            yield path + (f'["{key}"]' if type(key) is str else f"[{key!r}]"), item
+            step = f'["{shown(key)}"]' if type(key) is str else f"[{preview(key)}]"
+            yield path + step, item
             yield f"{path} (a key)", key
     elif kind in (list, tuple):
         for number, item in enumerate(value):

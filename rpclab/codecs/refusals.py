@@ -1,4 +1,4 @@
-"""What cannot be sent, in words: the class, and what to send instead (rules V14, V15).
+"""What cannot be sent, or was no value when it came, in words (rules V14, V15).
 
 Floor: codecs.
 """
@@ -16,7 +16,8 @@ from decimal import Decimal
 from typing import Any
 
 from rpclab.codecs.records import advice as record_advice
-from rpclab.errors import DataCloneError
+from rpclab.errors import DataCloneError, RemoteProtocolError
+from rpclab.previews import preview
 
 _BY_NAME: dict[str, str] = {
     "generator": "wrap it in ReadableStream, or send a list of what it yields",
@@ -83,6 +84,13 @@ def unsendable(value: Any, why: str = "") -> DataCloneError:
     error.add_note(why or _advice(value, kind))
     error.culprit = value  # type: ignore[attr-defined]
     return error
+
+
+def malformed(what: str, parts: object) -> RemoteProtocolError:
+    """Build the error about parts of which no peer makes a value: `what` names the value."""
+    return RemoteProtocolError(
+        f"the peer sent a frame that is no message: no {what} is made of {preview(parts)}"
+    )
 
 
 def too_deep(nesting: int) -> DataCloneError:

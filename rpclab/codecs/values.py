@@ -1,33 +1,33 @@
 """The extension types: how each value that msgpack lacks is written and read.
 
 Floor: codecs. `ENCODERS` maps a type to (code, parts); `DECODERS` a code to a reader of the parts,
-which C packs in their turn.
+which C packs in their turn. A reader trusts nothing: what no peer of ours writes, it refuses with a
+`RemoteProtocolError`; any other error says that the value cannot be made here.
 """
 
 from __future__ import annotations
 
 import array
 import datetime as dt
+import functools
 import re
-import sys
 import uuid
 import zoneinfo
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from rpclab.codecs.records import RECORDS
-from rpclab.codecs.refusals import unsendable
-from rpclab.codecs.sharing import FORBIDDEN, ignore, is_ndarray
-from rpclab.core.containers import CONTAINER_TYPES, DICT_TYPES
-from rpclab.core.hooks import Hook
-from rpclab.core.messages import SCALARS
-from rpclab.core.targets import is_target
-from rpclab.errors import DataCloneError
+from rpclab.codecs.arrays import encode_array, read_array, read_ndarray
+from rpclab.codecs.patterns import encode_pattern, read_pattern
+from rpclab.codecs.refusals import malformed, unsendable
+from rpclab.codecs.sharing import ignore
 
 (TUPLE, SET, FROZENSET, INTEGER, DATETIME, DATE, TIME, TIMEDELTA, DECIMAL, UUID, PATTERN, ARRAY,
  NDARRAY, EXCEPTION, GRAPH, JOINT, NODE, INLINE, RECORD,
  BESIDE) = range(16, 36)  # fmt: skip
+
+# A key is no path: it has no dots, is not absolute, and leads to no file but a zone's.
+_ZONE_KEY = re.compile(r"[A-Za-z0-9_+-]{1,32}(/[A-Za-z0-9_+-]{1,32}){0,3}")
 
 
 def _zone(holder: dt.datetime | dt.time) -> Any:
@@ -37,22 +37,62 @@ def _zone(holder: dt.datetime | dt.time) -> Any:
     if type(zone) is dt.timezone:
         offset, *name = zone.__getinitargs__()  # type: ignore[attr-defined]
         return [_span(offset), *name]
-    if type(zone) is zoneinfo.ZoneInfo and zone.key is not None:
+    if type(zone) is zoneinfo.ZoneInfo and _is_zone_key(zone.key):
         return zone.key
     error = unsendable(zone, "send the time in UTC, or with a zoneinfo.ZoneInfo that has a key")
     error.culprit = holder  # type: ignore[attr-defined]
     raise error
 
 
+def _is_zone_key(key: object) -> bool:
+    return type(key) is str and _ZONE_KEY.fullmatch(key) is not None
+
+
 def _read_zone(parts: Any) -> dt.tzinfo | None:
     if parts is None:
         return None
     if type(parts) is str:
-        return zoneinfo.ZoneInfo(parts)
+        if not _is_zone_key(parts):
+            raise malformed("time zone", parts)
+        return _Zones.named(parts)
+    if type(parts) is not list or not 1 <= len(parts) <= 2 or type(parts[-1]) not in (str, list):
+        raise malformed("time zone", parts)
     offset, *name = parts
-    if not offset[0] and not offset[1] and not offset[2] and not name:
+    span = _read_timedelta(offset)
+    if not span and not name:
         return dt.UTC
-    return dt.timezone(dt.timedelta(*offset), *name)
+    try:
+        return dt.timezone(span, *name)
+    except (TypeError, ValueError) as error:
+        raise malformed("time zone", parts) from error
+
+
+class _Zones:
+    """The time zones that are installed here."""
+
+    some_missing = False
+
+    @classmethod
+    def named(cls, key: str) -> zoneinfo.ZoneInfo:
+        """Give a zone.
+
+        Raises:
+            zoneinfo.ZoneInfoNotFoundError: there is none of that key.
+        """
+        # To look for a zone in vain takes long; so that is done once, and then there is a list.
+        if cls.some_missing and key not in cls.installed():
+            raise zoneinfo.ZoneInfoNotFoundError(f"No time zone found with key {key}")
+        try:
+            return zoneinfo.ZoneInfo(key)
+        except Exception:
+            cls.some_missing = True
+            raise
+
+    @staticmethod
+    @functools.cache
+    def installed() -> set[str]:
+        """The keys of all zones."""
+        return zoneinfo.available_timezones()
 
 
 def _span(value: dt.timedelta) -> list[int]:
@@ -69,57 +109,91 @@ def _clock(value: dt.datetime | dt.time) -> list[Any]:
     ]  # fmt: skip
 
 
-def _read_datetime(parts: list[Any]) -> dt.datetime:
-    year, month, day, *clock = parts
-    return dt.datetime.combine(dt.date(year, month, day), _read_time(clock))
+def _read_datetime(parts: Any) -> dt.datetime:
+    year, month, day, *clock, fold, zone = _listed(parts, 9, "datetime")
+    tzinfo = _read_zone(zone)
+    try:
+        hour, minute, second, microsecond = clock
+        return dt.datetime(
+            year, month, day, hour, minute, second, microsecond, tzinfo=tzinfo, fold=fold
+        )
+    except (TypeError, ValueError, OverflowError) as error:
+        raise malformed("datetime", parts) from error
 
 
-def _read_time(parts: list[Any]) -> dt.time:
-    hour, minute, second, microsecond, fold, zone = parts
-    return dt.time(hour, minute, second, microsecond, _read_zone(zone), fold=fold)
+def _read_date(ordinal: Any) -> dt.date:
+    try:
+        return dt.date.fromordinal(ordinal)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise malformed("date", ordinal) from error
 
 
-def _array(value: array.array[Any]) -> list[Any]:
-    if value.typecode == "u":  # its items have 2 bytes on some machines, and 4 on others
-        return ["u", value.tounicode()]
-    return [value.typecode, value.itemsize, sys.byteorder, value.tobytes()]
+def _read_time(parts: Any) -> dt.time:
+    hour, minute, second, microsecond, fold, zone = _listed(parts, 6, "time")
+    tzinfo = _read_zone(zone)
+    try:
+        return dt.time(hour, minute, second, microsecond, tzinfo=tzinfo, fold=fold)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise malformed("time", parts) from error
 
 
-def _read_array(parts: list[Any]) -> array.array[Any]:
-    if parts[0] == "u":
-        return array.array(*parts)
-    code, size, order, data = parts
-    value = array.array(code)
-    if value.itemsize != size:
-        raise ValueError(f"items of {code!r} have {value.itemsize} bytes here, not {size}")
-    value.frombytes(data)
-    if order != sys.byteorder:
-        value.byteswap()
-    return value
+def _read_timedelta(parts: Any) -> dt.timedelta:
+    try:
+        # As an offset, which takes no fractions, and is no number of a peer's own type.
+        days, seconds, microseconds = map(int.__index__, _listed(parts, 3, "timedelta"))
+        return dt.timedelta(days, seconds, microseconds)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise malformed("timedelta", parts) from error
 
 
-def _ndarray(value: Any) -> list[Any]:
-    import numpy  # noqa: PLC0415, ICN001 - only there if somebody else imported it
-
-    if value.dtype.hasobject:
-        raise unsendable(value, "an array of objects cannot be sent: send value.tolist()")
-    description = numpy.lib.format.dtype_to_descr(value.dtype)
-    return [description, list(value.shape), value.tobytes()]
+def _listed(parts: Any, length: int, what: str) -> list[Any]:
+    if type(parts) is not list or len(parts) != length:
+        raise malformed(what, parts)
+    return parts
 
 
-def _read_ndarray(parts: list[Any]) -> Any:
-    import numpy  # noqa: PLC0415, ICN001 - heavy, and only needed for what was sent as one
+def _read_decimal(text: Any) -> Decimal:
+    if type(text) is not str:
+        raise malformed("Decimal", text)
+    try:
+        return Decimal(text)
+    except ArithmeticError as error:
+        raise malformed("Decimal", text) from error
 
-    description, shape, data = parts
-    kind = numpy.lib.format.descr_to_dtype(description)
-    value = numpy.empty(shape, kind)
-    if value.nbytes:
-        value[...] = numpy.ndarray(shape, kind, data)
-    return value
+
+def _read_uuid(data: bytes) -> uuid.UUID:
+    if len(data) != 16:
+        raise malformed("UUID", data)
+    return uuid.UUID(bytes=data)
 
 
 def _integer(value: int) -> bytes:
     return value.to_bytes((value.bit_length() + 8) // 8, "big", signed=True)
+
+
+def _read_tuple(parts: Any) -> tuple[Any, ...]:
+    if type(parts) is not list:
+        raise malformed("tuple", parts)
+    return tuple(parts)
+
+
+def _read_set(parts: Any) -> set[Any]:
+    return set(_hashable(parts))
+
+
+def _read_frozenset(parts: Any) -> frozenset[Any]:
+    return frozenset(_hashable(parts))
+
+
+def _hashable(parts: Any) -> list[Any]:
+    if type(parts) is not list:
+        raise malformed("set", parts)
+    try:
+        for part in parts:
+            hash(part)
+    except TypeError as error:
+        raise malformed("set", parts) from error
+    return parts
 
 
 ENCODERS: dict[type, tuple[int, Callable[[Any], Any]]] = {
@@ -133,64 +207,24 @@ ENCODERS: dict[type, tuple[int, Callable[[Any], Any]]] = {
     dt.timedelta: (TIMEDELTA, _span),
     Decimal: (DECIMAL, str),
     uuid.UUID: (UUID, lambda value: value.bytes),
-    re.Pattern: (PATTERN, lambda value: [value.pattern, int(value.flags & ~re.DEBUG)]),
-    array.array: (ARRAY, _array),
+    re.Pattern: (PATTERN, encode_pattern),
+    array.array: (ARRAY, encode_array),
 }
 
 DECODERS: dict[int, Callable[[Any], Any]] = {
-    TUPLE: tuple,
-    SET: set,
-    FROZENSET: frozenset,
+    TUPLE: _read_tuple,
+    SET: _read_set,
+    FROZENSET: _read_frozenset,
     INTEGER: lambda data: int.from_bytes(data, "big", signed=True),
     DATETIME: _read_datetime,
-    DATE: dt.date.fromordinal,
+    DATE: _read_date,
     TIME: _read_time,
-    TIMEDELTA: lambda parts: dt.timedelta(*parts),
-    DECIMAL: Decimal,
-    UUID: lambda data: uuid.UUID(bytes=data),
-    PATTERN: lambda parts: re.compile(*parts),
-    ARRAY: _read_array,
-    NDARRAY: _read_ndarray,
+    TIMEDELTA: _read_timedelta,
+    DECIMAL: _read_decimal,
+    UUID: _read_uuid,
+    PATTERN: read_pattern,
+    ARRAY: read_array,
+    NDARRAY: read_ndarray,
 }
 
-encode_ndarray = _ndarray
-
 ignore(ENCODERS)
-
-
-def can_be_sent(root: Any, nesting: int) -> bool:
-    """Whether a value can be sent; exceptions always can. Nothing is packed or introduced."""
-    level, seen = [root], {id(root)}
-    for _ in range(nesting + 1):
-        inside: list[Any] = []
-        for value in level:
-            kind = type(value)
-            if kind in DICT_TYPES:
-                inside += [*value.keys(), *value.values()]
-            elif kind in CONTAINER_TYPES:
-                inside += value
-            elif not _is_sendable_leaf(value, kind):
-                return False
-        level = list({id(value): value for value in inside if id(value) not in seen}.values())
-        seen.update(map(id, level))
-        if not level:
-            return True
-    return False
-
-
-def _is_sendable_leaf(value: Any, kind: type) -> bool:
-    if kind in SCALARS or kind in (bytearray, memoryview) or isinstance(value, BaseException):
-        return True
-    if kind in ENCODERS:
-        try:
-            ENCODERS[kind][1](value)
-        except DataCloneError:
-            return False
-        return True
-    if is_ndarray(kind):
-        return not value.dtype.hasobject
-    if kind in RECORDS:
-        return not getattr(value, "body_used", False)
-    # A promise may still fail, so it is not taken along in an error.
-    refers = is_target(value) or isinstance(value, Hook) or hasattr(kind, "__rpc_handle__")
-    return refers and kind not in FORBIDDEN

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.core.imports import RESOLVED
 from rpclab.core.messages import KEYWORDS, MAP, STREAM, Message
+from rpclab.previews import described, shown
 
 if TYPE_CHECKING:
     from rpclab.core.answers import Answer
@@ -33,7 +34,6 @@ SMALL = frozenset({int, float, bool, type(None)})
 
 _BRIEF = 24  # characters that a value is written in
 _LINE = 60  # characters that an error is written in
-_WORDS = 300  # or, where there is room, its message
 _MEMBERS = 8  # a dict of more members is only counted
 
 Scalar = int | float | bool | str | tuple[str] | None
@@ -127,19 +127,9 @@ def _cut(value: Any) -> str:
     return text if whole and len(text) <= _BRIEF else f"{text[: _BRIEF - 4]}…{text[-1]}"
 
 
-def words(error: BaseException) -> str:
-    """What an error says, in a line; its class may be anybody's."""
-    try:
-        text = str(error)
-    except Exception as failed:
-        text = f"<its str() raised {type(failed).__name__}>"
-    return text if len(text) <= _WORDS else f"{text[: _WORDS - 1]}…"
-
-
 def failure(error: BaseException) -> str:
     """Write an error down in a few words."""
-    text = f"{type(error).__name__}: {words(error)}"
-    return text if len(text) <= _LINE else f"{text[: _LINE - 1]}…"
+    return shown(described(error, _LINE), _LINE)
 
 
 def called(

@@ -14,7 +14,12 @@ class Limits:
 
     Attributes:
         message_bytes: the size of one message, in bytes (rule V23: 32 MiB).
+        message_objects: how many values one message may hold: the items of lists and sets, keys and
+            values of dicts, at any depth, and the few that each message consists of itself; each
+            container counts twice, for it takes more memory.
         nesting: how many containers may stand inside one another in one value.
+        patterns: how many characters of regular expressions one message may hold; a set of wide
+            characters, such as Greek ones, counts as a thousand, for it takes as long to compile.
         exports: how many live exports one session may hold; a peer that goes over it is cut off.
         imports: how many stubs a peer may introduce that are held here; likewise.
         map_steps: how many steps one `map()` may take: its calls and its result, for each item.
@@ -23,7 +28,9 @@ class Limits:
     """
 
     message_bytes: int = 32 * 1024 * 1024
+    message_objects: int = 4 * 1024 * 1024
     nesting: int = 256
+    patterns: int = 20_000
     exports: int = 1_000_000
     imports: int = 1_000_000
     map_steps: int = 100_000

@@ -29,6 +29,7 @@ from __future__ import annotations
 from typing import Any
 
 from rpclab.errors import RemoteProtocolError
+from rpclab.previews import preview
 
 CALL, PULL, RESOLVE, REJECT, RELEASE, CANCEL, STREAM, PIPE, ABORT, MAP, QUIET = range(11)
 
@@ -79,7 +80,7 @@ def parse(message: object) -> Message:
             return message
         if 0 <= kind < len(_READERS) and _READERS[kind](message):
             return message
-    raise RemoteProtocolError(f"the peer sent no message, but {_shape(message)}")
+    raise RemoteProtocolError(f"the peer sent no message, but {preview(message)}")
 
 
 def spell(kind: int, path: Path, reads: bool) -> str:  # noqa: FBT001 - as it stands in a tuple
@@ -214,13 +215,6 @@ def _is_pipe(message: Message) -> bool:
 
 def _is_quiet(message: Message) -> bool:
     return all(map(is_id, message[1:]))
-
-
-def _shape(message: object) -> str:
-    """What came instead of a message; nothing of its content is shown, which may be long."""
-    if type(message) is list and message and type(message[0]) is int and len(_READERS) > message[0]:
-        return f"a list of {len(message)} that is none of kind {message[0]}"
-    return f"a value of type {type(message).__name__}"
 
 
 _READERS = (

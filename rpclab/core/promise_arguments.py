@@ -14,6 +14,7 @@ from rpclab.core.hooks import Hook
 from rpclab.core.imports import PENDING, REJECTED, RESOLVED
 from rpclab.core.messages import REJECT, RESOLVE, size_of
 from rpclab.errors import DataCloneError, LocalProtocolError, fresh_copy
+from rpclab.previews import described
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,7 +121,7 @@ class Unreadable(PromisedArgument):
 
     def __init__(self, why: Exception) -> None:
         self.error = DataCloneError("Unable to deserialize cloned data.")
-        self.error.add_note(f"{type(why).__name__}: {why}")
+        self.error.add_note(described(why))
 
     def __repr__(self) -> str:
         return "<a value that could not be read here>"

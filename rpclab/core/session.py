@@ -25,7 +25,6 @@ from rpclab.core.events import (
     introduced,
     scalar,
     scalars,
-    words,
 )
 from rpclab.core.hooks import Hook, TargetHook
 from rpclab.core.imports import PENDING, REJECTED, RESOLVED, Import, Pending
@@ -64,6 +63,7 @@ from rpclab.errors import (
     RemoteProtocolError,
     RpcError,
 )
+from rpclab.previews import message_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -721,7 +721,9 @@ class Session:
         try:
             frame, payload = self.pack(message, [error], context or self.keeper, ahead=False)
         except Exception as failed:
-            message[position] = RpcError(f"{type(error).__name__} that could not be sent: {failed}")
+            message[position] = RpcError(
+                f"{type(error).__name__} that could not be sent: {message_of(failed)}"
+            )
             frame, payload = self.pack(message, [], context or self.keeper)
         return Reply(frame, payload)
 
@@ -869,7 +871,13 @@ class Session:
                 f"the peer sent a message of over {self.limits.message_bytes} bytes"
                 " (Limits.message_bytes)"
             )
-        unpacked, arrival = self._codec.decode(frame)
+        try:
+            unpacked, arrival = self._codec.decode(frame)
+        except RemoteProtocolError:
+            raise
+        except Exception as error:
+            text = f"the peer sent a frame that is no message: {failure(error)}"
+            raise RemoteProtocolError(text) from None
         try:
             message = parse(unpacked)
             kind = message[0]
@@ -917,7 +925,9 @@ class Session:
             if len(self._quiet) > self.limits.exports:
                 raise self._too_many()
         elif kind == ABORT:
-            self.close(DisconnectedError(f"the other side ended the session: {words(message[1])}"))
+            self.close(
+                DisconnectedError(f"the other side ended the session: {message_of(message[1])}")
+            )
 
     # Calls of the peer.
 
@@ -1124,7 +1134,7 @@ class Session:
         if number >= self._next_call:
             raise RemoteProtocolError(f"the peer settled id {number}, which is no call")
         references = arrival is not None and arrival.references
-        if arrival is not None and arrival.unreadable:
+        if arrival is not None and arrival.unreadable and state == RESOLVED:
             # What could not be read stands for the whole value.
             state, value = REJECTED, arrival.unreadable[0].error
         if number > 0 and self._acknowledges and not references:

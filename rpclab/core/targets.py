@@ -2,9 +2,10 @@
 
 Floor: core. Nothing that could have a side effect is read in order to decide.
 
-Visible are the names that do not begin with an underscore and whose value, in the first class of
-the MRO that has the name, is a descriptor (a function, a property, a cached property, a wrapped
-function), if that class itself derives from an exposed base. Rules C9 to C17, E5, T1 to T3, F4.
+Visible are the names that do not begin with an underscore, and are not empty, and whose value, in
+the first class of the MRO that has the name, is a descriptor (a function, a property, a cached
+property, a wrapped function), if that class itself derives from an exposed base. Rules C9 to
+C17, E5, T1 to T3, F4.
 """
 
 from __future__ import annotations
@@ -74,8 +75,7 @@ def method_of(target: Any, name: str) -> Any:
             function = members[name]
             if (
                 type(function) is types.FunctionType
-                and name[0] != "_"
-                and name != "dispose"
+                and _may_be_seen(name)
                 and issubclass(kind, Exposed)
             ):
                 return None if name in instance_attributes(target) else function
@@ -120,7 +120,7 @@ def no_such_step(path: Sequence[str], position: int, value: object) -> NoSuchMem
     It names the member that a dict lacks, and else the one that cannot be entered (rules P2, P4).
     """
     if isinstance(value, dict) and type(value) in DICT_TYPES:
-        return no_such_member(path[position], [key for key in value if type(key) is str])
+        return no_such_member(path[position], (key for key in value if type(key) is str))
     return no_such_member(path[max(position - 1, 0)])
 
 
@@ -137,11 +137,31 @@ def read_function_attribute(function: object, name: str) -> Any:
 
 
 def function_attributes(function: object) -> dict[str, Any]:
-    """The attributes of a function that a peer can see."""
+    """The attributes of a function that a peer can see.
+
+    What a decorator of `functools` hangs there (`register`, `cache_parameters` …) is none of them.
+    """
     while type(function) is types.MethodType:
         function = function.__func__
     found = getattr(function, "__dict__", {})
-    return {name: found[name] for name in found if not name.startswith("_") and name != "dispose"}
+    return {
+        name: value
+        for name, value in found.items()
+        if type(name) is str and _may_be_seen(name) and not _is_of_a_decorator(value)
+    }
+
+
+def _is_of_a_decorator(value: object) -> bool:
+    """Whether `functools` has made this attribute of a function; `wraps` copies those, too."""
+    if type(value) is types.MappingProxyType:  # the registry of a singledispatch function
+        return True
+    while type(value) is types.MethodType:
+        value = value.__func__
+    return (
+        type(value) is types.FunctionType
+        and value.__globals__ is vars(functools)
+        and "__wrapped__" not in value.__dict__  # a user's function that is decorated itself
+    )
 
 
 def disposer_of(target: Any) -> Any:
@@ -196,9 +216,14 @@ def surface(value: object) -> list[str]:
     )
 
 
+def _may_be_seen(name: str) -> bool:
+    """Whether a peer may ask for this name at all."""
+    return name != "" and name[0] != "_" and name != "dispose"
+
+
 def _visible(kind: type, name: str) -> Any:
     """The class attribute of that name if a peer may see it, else _MISSING."""
-    if not name or name[0] == "_" or name == "dispose":
+    if not _may_be_seen(name):
         return _MISSING
     for base in kind.__mro__:
         if name in base.__dict__:

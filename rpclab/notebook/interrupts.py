@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.interactiveshell import InteractiveShell
 
 from rpclab.core.contexts import current
+from rpclab.core.session import Session
 from rpclab.errors import RpcError
 from rpclab.rpc import sync
 from rpclab.rpc.activity import Activity, StepInterrupted

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from rpclab.core.containers import contents, replaced
 from rpclab.core.contexts import ExecutionContext, current
-from rpclab.core.events import answering, call_of, opposite, words
+from rpclab.core.events import answering, call_of, opposite
 from rpclab.core.hooks import ForwardHook
 from rpclab.core.imports import PENDING, REJECTED, Pending
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.core.messages import DEADLINE, NODE
 from rpclab.core.session import Session
 from rpclab.errors import STEERING, DisconnectedError, RpcError
+from rpclab.previews import described, message_of
 from rpclab.rpc import deadlines
 from rpclab.rpc.activity import Activity, StepInterrupted
 from rpclab.rpc.bindings import ServiceBinding
@@ -312,7 +313,7 @@ class Engine(RunQueue, Observed):
     def _failed(self, answer: Answer, error: BaseException) -> None:
         steering = [kind.__name__ for kind in type(error).__mro__ if kind.__name__ in STEERING]
         if steering:
-            said = words(error)
+            said = message_of(error)
             text = f"{steering[0]}: {said}" if said else steering[0]
             error = RpcError(f"the method was left by {text}").with_traceback(error.__traceback__)
         if self.debug:
@@ -464,7 +465,7 @@ class Engine(RunQueue, Observed):
 
     def report(self, error: BaseException, what: str) -> None:
         """Tell of a failure that nobody waits for."""
-        log.error("%s failed: %s: %s", what, type(error).__name__, words(error), exc_info=error)
+        log.error("%s failed: %s", what, described(error), exc_info=error)
 
     def close(self) -> None:
         """End every session and context. What was exported breaks; no disposer runs (rule W6)."""

@@ -38,7 +38,7 @@ class Remote:
 
     def __getattr__(self, name: str) -> Any:
         # Names like __len__ and _repr_html_ are questions of Python and IPython, not remote ones.
-        if name[0] == "_" and name[-1] == "_":
+        if name and name[0] == "_" and name[-1] == "_":
             raise AttributeError(name)
         return self.__member__(name)
 
@@ -147,7 +147,7 @@ class Held(Remote):
         return self.__handle__
 
     def __getattr__(self, name: str) -> Any:
-        if name[0] == "_" and name[-1] == "_":
+        if name and name[0] == "_" and name[-1] == "_":
             raise AttributeError(name)
         # Kept, for a program uses the same few methods again and again.
         member = self.__dict__[name] = RpcProperty(self.__handle__, name)

@@ -12,8 +12,8 @@ from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.contexts import current
-from rpclab.core.events import words
 from rpclab.core.streams import Outlet, reason_of
+from rpclab.previews import message_of
 from rpclab.rpc.activity import Activity
 from rpclab.rpc.streams.sources import NOTHING, PIECE, pieces_of, size_of
 from rpclab.rpc.waiter import StreamWaiter
@@ -104,7 +104,7 @@ class Pump:
         except _ReaderLeft:
             await self._cancel_source(outlet.error)
         except Exception as error:
-            note = f"its source raised {type(error).__name__}: {words(error)}"
+            note = f"its source raised {type(error).__name__}: {message_of(error)}"
             outlet.abort(note if self._session.host.debug else None)  # type: ignore[attr-defined]
             with suppress(Exception):  # it is broken already, and the reader is told
                 await self._cancel_source(error)

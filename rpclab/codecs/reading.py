@@ -1,0 +1,406 @@
+"""Bytes to messages: C unpacks the data, and asks here for what it does not know.
+
+Floor: codecs. What a peer sends is checked while it is unpacked: how deep it nests, how many values
+it holds, and what each value that is not plain is made of.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgpack
+from msgpack import unpackb
+
+from rpclab.codecs import exceptions
+from rpclab.codecs.counting import Count, TooMany
+from rpclab.codecs.depth import is_deeper, lists_around
+from rpclab.codecs.graphs import Heavy, Node, unflatten
+from rpclab.codecs.keys import Keys
+from rpclab.codecs.patterns import work_of
+from rpclab.codecs.records import named
+from rpclab.codecs.refusals import malformed
+from rpclab.codecs.values import (
+    BESIDE,
+    DATETIME,
+    DECIMAL,
+    DECODERS,
+    EXCEPTION,
+    FROZENSET,
+    GRAPH,
+    INLINE,
+    INTEGER,
+    JOINT,
+    NODE,
+    PATTERN,
+    RECORD,
+    SET,
+    TIME,
+    TIMEDELTA,
+    TUPLE,
+    UUID,
+)
+from rpclab.core.messages import (
+    ABORT,
+    CALL,
+    KEYWORDS,
+    PIPE,
+    REJECT,
+    RESOLVE,
+    STREAM,
+    Frame,
+)
+from rpclab.core.references import PROMISE, RESULT, WRITABLE
+from rpclab.errors import RemoteProtocolError
+
+if TYPE_CHECKING:
+    from rpclab.core.arrival import Arrival
+    from rpclab.core.session import Session
+
+RAW = frozenset({*range(WRITABLE + 1), INTEGER, UUID, NODE, BESIDE})
+"""The extension types that are not packed in their turn, and hold no values."""
+
+_HOLDERS = frozenset({TUPLE, SET, FROZENSET, INLINE, GRAPH, JOINT})
+"""Those that hold values of any kind."""
+
+_KEYS = frozenset({TUPLE, FROZENSET, INTEGER, DATETIME, TIME, TIMEDELTA, DECIMAL, UUID})
+"""Those whose values may be keys, and have a hash that whoever sends them can choose."""
+
+_REASONS = (REJECT, PIPE, ABORT)
+_SETTLES = (RESOLVE, REJECT)
+_PROMISES = frozenset({RESULT, PROMISE})
+
+_ON_THE_STACK = 4  # up to here a part is unpacked in the quickest way
+_SHORT = 256  # bytes of a frame that need no look, whatever the limits are
+_LONG = 32 * 1024  # bytes of a frame for which a list around it is cheaper than to count its own
+_NOT_CONTAINERS = bytes(byte for byte in range(256) if byte >> 5 != 4 and byte >> 2 != 55)
+"""All bytes with which no list or dict begins."""
+
+
+class Reader:
+    """Unpacks the messages of one end of a session.
+
+    Args:
+        session: it knows what passes by reference, and its `limits` hold.
+        messages: whether these are messages; else values by themselves.
+    """
+
+    def __init__(self, session: Session, *, messages: bool = True) -> None:
+        self._session = session
+        self._messages = messages
+        limits = self._limits = session.limits
+        self._arrival: Arrival | None = None
+        self._beside: list[bytes] = []
+        self._short = min(_SHORT, limits.nesting, limits.message_objects)
+        self._take = self._extension
+        self._begin()
+
+    def _begin(self) -> None:
+        """Forget the message at hand."""
+        self._unfinished = False
+        self._start = b""
+        self._hooks: dict[str, Any] = {}
+        self._depth = 0
+        self._holds = False
+        self._plain = 0
+        self._names: int | None = None
+        self._aside = 0
+        self._patterns = 0
+        self._keys: Keys | None = None
+        self._reason: bool | None = None
+        self._beside = []
+
+    def decode(self, frame: Frame) -> tuple[object, Arrival | None]:
+        """Unpack a message. Gives it, and what it mentions by reference, if anything.
+
+        Raises:
+            Exception: it is none; the session ends.
+        """
+        if type(frame) is not bytes:
+            frame, *self._beside = frame
+        try:
+            if len(frame) > self._short:
+                message = self._decode_long(frame)
+            else:
+                self._start = frame
+                message = unpackb(
+                    frame, ext_hook=self._take, strict_map_key=False, unicode_errors="surrogatepass"
+                )
+                if self._unfinished:
+                    message = self._finish(message)
+        except BaseException:
+            self._begin()
+            arrival, self._arrival = self._arrival, None
+            if arrival is not None:
+                arrival.give_back()
+            raise
+        arrival = self._arrival
+        if arrival is not None:
+            self._arrival = None
+        return message, arrival
+
+    def _decode_long(self, frame: bytes) -> object:
+        """Unpack a message that may be more than it looks like."""
+        nesting, most = self._limits.nesting, self._limits.message_objects
+        self._start = frame[:16]
+        outer = 0
+        if len(frame) > _LONG or len(frame.translate(None, _NOT_CONTAINERS)) > nesting:
+            outer = lists_around(frame, nesting, surely=False)
+        try:
+            try:
+                message = self._unpack(frame, outer)
+            except msgpack.exceptions.StackError:
+                # What the message introduced is known, and is found again.
+                message = self._unpack(frame, lists_around(frame, nesting, surely=True))
+                self._holds = self._unfinished = True
+            if not self._unfinished:
+                return message
+            if self._holds:
+                self._check_depth(message)
+            return self._finish(message)
+        except msgpack.exceptions.StackError:
+            raise self._too_deep() from None
+        except TooMany:
+            raise RemoteProtocolError(f"the peer sent a message of over {most:,} values") from None
+
+    def _unpack(self, frame: bytes, outer: int) -> Any:
+        """Unpack a frame that is put inside so many lists."""
+        most = self._limits.message_objects
+        self._hooks = Count(most, outer=outer).hooks if len(frame) > most else {}
+        self._aside = 0
+        message = unpackb(
+            b"\x91" * outer + frame if outer else frame,
+            ext_hook=self._take,
+            strict_map_key=False,
+            unicode_errors="surrogatepass",
+            timestamp=1,  # a number: its own type takes long to hash
+            **self._hooks,
+        )
+        for _ in range(outer):
+            (message,) = message
+        return message
+
+    def _check_depth(self, message: Any) -> None:
+        if is_deeper(message, self._limits.nesting):
+            raise self._too_deep()
+
+    def _too_deep(self) -> RemoteProtocolError:
+        return RemoteProtocolError(
+            "the peer sent a frame that is no message: it nests deeper than"
+            f" {self._limits.nesting} containers"
+        )
+
+    def _finish(self, message: Any) -> object:
+        """Do what no extension type can do alone."""
+        kind = message[0] if type(message) is list and message else None
+        if kind in (CALL, STREAM) and len(message) == 6 and type(message[4]) is _Joint:
+            parts = message[4].parts
+            if type(parts) is not list or len(parts) != 2 or type(message[5]) is not dict:
+                raise malformed("call", parts)
+            self._aside -= 1
+            message[4], keywords = parts
+            if keywords is not None:
+                message[5][KEYWORDS] = keywords
+        elif kind == RESOLVE and len(message) > 2 and type(message[2]) is Heavy:
+            self._aside -= 1
+            message[2] = message[2].value
+        elif type(message) is Heavy:
+            self._aside -= 1
+            message = message.value
+        if kind == REJECT and len(message) > 2 and isinstance(message[2], BaseException):
+            # Where an error was raised, the message says, and not the error.
+            message[2].__dict__.pop("remote", None)
+        if self._aside:
+            raise malformed("message", message)
+        self._begin()
+        arrival = self._arrival
+        # In what settles a call, only what could not be read stands for a value.
+        if (
+            arrival is not None
+            and self._messages
+            and kind in _SETTLES
+            and len(arrival.unreadable or ()) < len(arrival.promised or ())
+        ):
+            raise RemoteProtocolError("the peer settled a call with a promise inside")
+        return message
+
+    # Extension types.
+
+    def _extension(self, code: int, data: bytes) -> Any:
+        """What msgpack asks for each extension type."""
+        if code <= WRITABLE:
+            if len(data) > 8:
+                raise malformed("reference", data)
+            if code in _PROMISES:
+                self._unfinished = True
+            arrival = self._arrival or self._arrive()
+            return arrival.take(code, int.from_bytes(data, "big", signed=True))
+        self._unfinished = True
+        read = DECODERS.get(code)
+        if read is not None:
+            return self._value(code, data, read)
+        if code == NODE:
+            return self._name(data)
+        if code in (GRAPH, JOINT):
+            return self._graph(code, data)
+        if code == INLINE:
+            return self._part(code, data)
+        if code == RECORD:
+            return self._record(data)
+        if code == EXCEPTION:
+            return self._exception(data)
+        if code == BESIDE:
+            return self._from_beside(int.from_bytes(data, "big"))
+        raise RemoteProtocolError(f"the peer sent an extension type of unknown code {code}")
+
+    def _arrive(self) -> Arrival:
+        """What the message at hand mentions by reference."""
+        if self._arrival is None:
+            self._arrival = self._session.arrival()
+        return self._arrival
+
+    def _from_beside(self, number: int) -> bytes:
+        if number >= len(self._beside):
+            raise RemoteProtocolError(f"the peer mentions bytes no. {number} that did not come")
+        return self._beside[number]
+
+    def _value(self, code: int, data: bytes, read: Any) -> Any:
+        parts = data if code in RAW else self._part(code, data)
+        if code == PATTERN:
+            self._patterns += work_of(parts)
+            if self._patterns > self._limits.patterns:
+                raise RemoteProtocolError(
+                    "the peer sent a message with regular expressions of over"
+                    f" {self._limits.patterns} characters"
+                )
+        try:
+            value = read(parts)
+        except RemoteProtocolError:
+            raise
+        except Exception as why:  # a zone or type that is unknown here, say
+            return self._arrive().cannot_read(why)
+        if code in _KEYS:
+            self._look_up().note(value)
+        return value
+
+    def _part(self, code: int, data: bytes) -> Any:
+        """Unpack the parts of a value of the message that is being unpacked."""
+        hook, names = self._take, self._names
+        if code not in _HOLDERS:
+            hook = self._in_record if code == RECORD else self._in_leaf
+        self._holds = self._holds or code in _HOLDERS
+        self._names = 0 if code in (GRAPH, JOINT) else None
+        self._depth += 1
+        try:
+            if self._depth < _ON_THE_STACK:
+                return unpackb(
+                    data,
+                    ext_hook=hook,
+                    strict_map_key=False,
+                    unicode_errors="surrogatepass",
+                    timestamp=1,
+                    **self._hooks,
+                )
+            # unpackb takes 45 KB of the C stack, so that 180 levels end the process; this none.
+            if self._depth > self._limits.nesting + 2:
+                raise self._too_deep()
+            unpacker = msgpack.Unpacker(
+                ext_hook=hook,
+                strict_map_key=False,
+                unicode_errors="surrogatepass",
+                timestamp=1,
+                max_buffer_size=max(len(data), 1),
+                **self._hooks,
+            )
+            unpacker.feed(data)
+            value = unpacker.unpack()
+            if unpacker.read_bytes(1):
+                raise malformed("value", data)
+            return value
+        finally:
+            self._depth -= 1
+            if code not in (GRAPH, JOINT):
+                self._names = names
+
+    def _in_leaf(self, code: int, data: bytes) -> Any:
+        """Of the extension types, what holds only scalars may hold large integers."""
+        if code != INTEGER:
+            raise malformed("value", data)
+        value = int.from_bytes(data, "big", signed=True)
+        self._look_up().note(value)
+        return value
+
+    def _in_record(self, code: int, data: bytes) -> Any:
+        """What is sent as a copy of its parts holds no part twice."""
+        if code in (GRAPH, JOINT, NODE, INLINE):
+            raise malformed("value", data)
+        return self._extension(code, data)
+
+    def _look_up(self) -> Keys:
+        if self._keys is None:
+            self._keys = Keys(self._limits.message_objects)
+        return self._keys
+
+    def _name(self, data: bytes) -> Node:
+        if self._names is None or len(data) != 4:
+            raise malformed("value", data)
+        self._names += 1
+        return Node(int.from_bytes(data, "big"))
+
+    def _graph(self, code: int, data: bytes) -> Any:
+        names = self._names
+        nodes = self._part(code, data)
+        named, self._names = self._names, names
+        value = unflatten(
+            nodes,
+            self._limits.nesting,
+            keys=self._look_up(),
+            named=named,
+            raised=self._is_reason(),
+        )
+        if code == JOINT:
+            value = _Joint(value)
+        if type(value) in (Heavy, _Joint):
+            self._aside += 1  # `_finish` finds it at its place, or refuses the message
+        return value
+
+    def _record(self, data: bytes) -> Any:
+        parts = self._part(RECORD, data)
+        if type(parts) is not list or [*map(type, parts)] != [str, list]:
+            raise malformed("value", parts)
+        try:
+            return named(parts[0]).build(parts[1])
+        except Exception as why:  # of a name that is unknown here, say
+            return self._arrive().cannot_read(why)
+
+    def _exception(self, data: bytes) -> BaseException:
+        parts = self._part(EXCEPTION, data)
+        if type(parts) is not list or [*map(type, parts)] != [str, list, dict, list]:
+            raise malformed("error", parts)
+        name, arguments, attributes, notes = parts
+        error = exceptions.rebuild(name, arguments, raised=self._is_reason())
+        exceptions.complete(error, attributes, None, notes)
+        return error
+
+    def _is_reason(self) -> bool:
+        """Whether the message tells why something failed, so that its errors will be raised."""
+        if self._reason is None:
+            self._reason = self._messages and self._kind() in _REASONS
+        return self._reason
+
+    def _kind(self) -> Any:
+        unpacker = msgpack.Unpacker(max_buffer_size=max(len(self._start), 1))
+        unpacker.feed(self._start)
+        try:
+            unpacker.read_array_header()
+            return unpacker.unpack()
+        except Exception:
+            return None
+
+
+class _Joint:
+    """Arguments and keyword arguments that share objects."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, parts: Any) -> None:
+        self.parts = parts
