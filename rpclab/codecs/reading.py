@@ -153,7 +153,7 @@ class Reader:
                 self._holds = True
             if self._holds or not outer:
                 self._check_depth(message)
-            return self._finish(message) if self._unfinished else message
+            return self._finish(message)
         except msgpack.exceptions.StackError:
             self._begin()
             raise self._too_deep() from None
