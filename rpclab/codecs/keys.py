@@ -14,8 +14,6 @@ from rpclab.errors import RemoteProtocolError
 SAME_HASH = 128
 """How many keys may share a hash; -1 and -2 do, so that tuples of seven of these reach it."""
 
-_FEW = 1024  # keys that may collide as they like
-
 
 class Keys:
     """Looks at the values of a message that may be keys, and of which a peer chose the hash.
@@ -29,15 +27,8 @@ class Keys:
 
     def __init__(self, steps: int) -> None:
         self.spare = steps
-        self._count = 0
         self._first: dict[int, Any] = {}
         self._crowds: dict[int, set[Any]] = {}
-
-    def note(self, value: Any) -> None:
-        """Take a value into account. The first ones cost nothing but the counting."""
-        self._count += 1
-        if self._count > _FEW:
-            self.crowd(value)
 
     def spend(self, steps: int) -> None:
         """Take some of the steps.

@@ -13,7 +13,7 @@ from msgpack import unpackb
 
 from rpclab.codecs import exceptions
 from rpclab.codecs.counting import Count, TooMany
-from rpclab.codecs.depth import is_deeper, lists_around
+from rpclab.codecs.depth import NOT_CONTAINERS, is_deeper, is_flat, lists_around, may_nest
 from rpclab.codecs.graphs import Heavy, Node, unflatten
 from rpclab.codecs.keys import Keys
 from rpclab.codecs.patterns import work_of
@@ -53,6 +53,8 @@ from rpclab.core.references import PROMISE, RESULT, WRITABLE
 from rpclab.errors import RemoteProtocolError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rpclab.core.arrival import Arrival
     from rpclab.core.session import Session
 
@@ -61,6 +63,8 @@ RAW = frozenset({*range(WRITABLE + 1), INTEGER, UUID, NODE, BESIDE})
 
 _HOLDERS = frozenset({TUPLE, SET, FROZENSET, INLINE, GRAPH, JOINT})
 """Those that hold values of any kind."""
+
+_NUMBERED = frozenset({GRAPH, JOINT})
 
 _KEYS = frozenset({TUPLE, FROZENSET, INTEGER, DATETIME, TIME, TIMEDELTA, DECIMAL, UUID})
 """Those whose values may be keys, and have a hash that whoever sends them can choose."""
@@ -71,9 +75,8 @@ _PROMISES = frozenset({RESULT, PROMISE})
 
 _ON_THE_STACK = 4  # up to here a part is unpacked in the quickest way
 _SHORT = 256  # bytes of a frame that need no look, whatever the limits are
-_LONG = 32 * 1024  # bytes of a frame for which a list around it is cheaper than to count its own
-_NOT_CONTAINERS = bytes(byte for byte in range(256) if byte >> 5 != 4 and byte >> 2 != 55)
-"""All bytes with which no list or dict begins."""
+_MIDDLE = 4 * 1024  # bytes of a frame for which a list around it is cheaper than a walk through it
+_FEW_KEYS = 1024  # that may collide as they like
 
 
 class Reader:
@@ -82,94 +85,130 @@ class Reader:
     Args:
         session: it knows what passes by reference, and its `limits` hold.
         messages: whether these are messages; else values by themselves.
+
+    Attributes:
+        decode: unpacks a message. Gives it, and what it mentions by reference, if anything.
     """
 
     def __init__(self, session: Session, *, messages: bool = True) -> None:
         self._session = session
         self._messages = messages
-        limits = self._limits = session.limits
+        self._limits = session.limits
         self._arrival: Arrival | None = None
         self._beside: list[bytes] = []
-        self._short = min(_SHORT, limits.nesting, limits.message_objects)
-        self._take = self._extension
         self._begin()
+        self.decode = self._decoder()
 
     def _begin(self) -> None:
         """Forget the message at hand."""
         self._unfinished = False
-        self._start = b""
+        self._start: bytes | None = None
         self._hooks: dict[str, Any] = {}
         self._depth = 0
         self._holds = False
-        self._plain = 0
         self._names: int | None = None
         self._aside = 0
         self._patterns = 0
+        self._made = 0
         self._keys: Keys | None = None
         self._reason: bool | None = None
-        self._beside = []
 
-    def decode(self, frame: Frame) -> tuple[object, Arrival | None]:
-        """Unpack a message. Gives it, and what it mentions by reference, if anything.
+    def _decoder(self) -> Callable[[Frame], tuple[object, Arrival | None]]:
+        """Make `decode`; each message goes through it, and a closure asks for no attributes."""
+        nesting = self._limits.nesting
+        short = min(_SHORT, nesting, self._limits.message_objects)
+        middle = min(_MIDDLE, self._limits.message_objects)
+        take, decode_long = self._extension, self._decode_long
 
-        Raises:
-            Exception: it is none; the session ends.
-        """
-        if type(frame) is not bytes:
-            frame, *self._beside = frame
-        try:
-            if len(frame) > self._short:
-                message = self._decode_long(frame)
-            else:
-                self._start = frame
-                message = unpackb(
-                    frame, ext_hook=self._take, strict_map_key=False, unicode_errors="surrogatepass"
-                )
+        def decode(frame: Frame) -> tuple[object, Arrival | None]:
+            """Unpack a message.
+
+            Raises:
+                Exception: it is none; the session ends.
+            """
+            if type(frame) is not bytes:
+                frame, *self._beside = frame
+            try:
+                if len(frame) <= short:
+                    message = unpackb(
+                        frame, ext_hook=take, strict_map_key=False, unicode_errors="surrogatepass"
+                    )
+                elif len(frame) <= middle:
+                    message = unpackb(
+                        frame,
+                        ext_hook=take,
+                        strict_map_key=False,
+                        unicode_errors="surrogatepass",
+                        timestamp=1,  # a number: its own type takes long to hash
+                    )
+                    if (self._unfinished or may_nest(message)) and (
+                        len(frame.translate(None, NOT_CONTAINERS)) > nesting
+                    ):
+                        self._check_depth(message)
+                else:
+                    message = decode_long(frame)
                 if self._unfinished:
                     message = self._finish(message)
-        except BaseException:
-            self._begin()
-            arrival, self._arrival = self._arrival, None
+            except _NeedsStart:
+                message = decode_long(frame)
+            except BaseException:
+                self._give_up()
+                raise
+            arrival = self._arrival
             if arrival is not None:
-                arrival.give_back()
-            raise
-        arrival = self._arrival
+                self._arrival = None
+            if self._beside:
+                self._beside = []
+            return message, arrival
+
+        return decode
+
+    def _give_up(self) -> None:
+        """The message at hand is none: let go of what it mentioned."""
+        self._begin()
+        self._beside = []
+        arrival, self._arrival = self._arrival, None
         if arrival is not None:
-            self._arrival = None
-        return message, arrival
+            arrival.give_back()
 
     def _decode_long(self, frame: bytes) -> object:
-        """Unpack a message that may be more than it looks like."""
-        nesting, most = self._limits.nesting, self._limits.message_objects
-        self._start = frame[:16]
-        outer = 0
-        if len(frame) > _LONG or len(frame.translate(None, _NOT_CONTAINERS)) > nesting:
-            outer = lists_around(frame, nesting, surely=False)
+        """Unpack a message that may be more than it looks like, or holds errors."""
+        nesting = self._limits.nesting
         try:
+            outer = 0
+            if len(frame) > _MIDDLE and not is_flat(frame):
+                outer = lists_around(frame, nesting, surely=False)
             try:
                 message = self._unpack(frame, outer)
             except msgpack.exceptions.StackError:
-                # What the message introduced is known, and is found again.
                 message = self._unpack(frame, lists_around(frame, nesting, surely=True))
-                self._holds = self._unfinished = True
-            if not self._unfinished:
-                return message
-            if self._holds:
+                self._holds = True
+            if self._holds or not outer:
                 self._check_depth(message)
             return self._finish(message)
         except msgpack.exceptions.StackError:
             raise self._too_deep() from None
         except TooMany:
+            most = self._limits.message_objects
             raise RemoteProtocolError(f"the peer sent a message of over {most:,} values") from None
+        except BaseException:
+            self._give_up()
+            raise
 
     def _unpack(self, frame: bytes, outer: int) -> Any:
-        """Unpack a frame that is put inside so many lists."""
+        """Unpack a frame that is put inside so many lists.
+
+        It may be done anew: what the message has introduced is found again.
+        """
+        self._begin()
+        self._start = frame[:16]
         most = self._limits.message_objects
-        self._hooks = Count(most, outer=outer).hooks if len(frame) > most else {}
-        self._aside = 0
+        if outer or len(frame) > most:
+            self._hooks = Count(most, outer=outer).hooks if len(frame) > most else {}
+            frame = b"\x91" * outer + frame
         message = unpackb(
-            b"\x91" * outer + frame if outer else frame,
-            ext_hook=self._take,
+            frame,
+            ext_hook=self._extension,
             strict_map_key=False,
             unicode_errors="surrogatepass",
             timestamp=1,  # a number: its own type takes long to hash
@@ -180,7 +219,7 @@ class Reader:
         return message
 
     def _check_depth(self, message: Any) -> None:
-        if is_deeper(message, self._limits.nesting):
+        if is_deeper(message, self._limits.nesting, is_tree=not self._holds):
             raise self._too_deep()
 
     def _too_deep(self) -> RemoteProtocolError:
@@ -237,10 +276,24 @@ class Reader:
         self._unfinished = True
         read = DECODERS.get(code)
         if read is not None:
-            return self._value(code, data, read)
+            if code in _HOLDERS:
+                parts = self._part(code, data)
+            else:
+                parts = data if code in RAW else self._leaf(code, data)
+            try:
+                value = read(parts)
+            except RemoteProtocolError:
+                raise
+            except Exception as why:  # a zone or type that is unknown here, say
+                return self._arrive().cannot_read(why)
+            if code in _KEYS:
+                self._made += 1
+                if self._made > _FEW_KEYS:
+                    self._look_up().crowd(value)
+            return value
         if code == NODE:
             return self._name(data)
-        if code in (GRAPH, JOINT):
+        if code in _NUMBERED:
             return self._graph(code, data)
         if code == INLINE:
             return self._part(code, data)
@@ -263,8 +316,16 @@ class Reader:
             raise RemoteProtocolError(f"the peer mentions bytes no. {number} that did not come")
         return self._beside[number]
 
-    def _value(self, code: int, data: bytes, read: Any) -> Any:
-        parts = data if code in RAW else self._part(code, data)
+    def _leaf(self, code: int, data: bytes) -> Any:
+        """Unpack the parts of a value that holds no others."""
+        parts = unpackb(
+            data,
+            ext_hook=self._in_leaf,
+            strict_map_key=False,
+            unicode_errors="surrogatepass",
+            timestamp=1,
+            **self._hooks,
+        )
         if code == PATTERN:
             self._patterns += work_of(parts)
             if self._patterns > self._limits.patterns:
@@ -272,61 +333,59 @@ class Reader:
                     "the peer sent a message with regular expressions of over"
                     f" {self._limits.patterns} characters"
                 )
-        try:
-            value = read(parts)
-        except RemoteProtocolError:
-            raise
-        except Exception as why:  # a zone or type that is unknown here, say
-            return self._arrive().cannot_read(why)
-        if code in _KEYS:
-            self._look_up().note(value)
-        return value
+        return parts
 
     def _part(self, code: int, data: bytes) -> Any:
         """Unpack the parts of a value of the message that is being unpacked."""
-        hook, names = self._take, self._names
-        if code not in _HOLDERS:
-            hook = self._in_record if code == RECORD else self._in_leaf
-        self._holds = self._holds or code in _HOLDERS
-        self._names = 0 if code in (GRAPH, JOINT) else None
+        hook, names = self._extension, self._names
+        self._names = None
+        if code == RECORD:
+            hook = self._in_record
+        else:
+            self._holds = True
+            if code in _NUMBERED:
+                self._names = 0
         self._depth += 1
-        try:
-            if self._depth < _ON_THE_STACK:
-                return unpackb(
-                    data,
-                    ext_hook=hook,
-                    strict_map_key=False,
-                    unicode_errors="surrogatepass",
-                    timestamp=1,
-                    **self._hooks,
-                )
-            # unpackb takes 45 KB of the C stack, so that 180 levels end the process; this none.
-            if self._depth > self._limits.nesting + 2:
-                raise self._too_deep()
-            unpacker = msgpack.Unpacker(
+        if self._depth < _ON_THE_STACK:
+            value = unpackb(
+                data,
                 ext_hook=hook,
                 strict_map_key=False,
                 unicode_errors="surrogatepass",
                 timestamp=1,
-                max_buffer_size=max(len(data), 1),
                 **self._hooks,
             )
-            unpacker.feed(data)
-            value = unpacker.unpack()
-            if unpacker.read_bytes(1):
-                raise malformed("value", data)
-            return value
-        finally:
-            self._depth -= 1
-            if code not in (GRAPH, JOINT):
-                self._names = names
+        else:
+            value = self._deep_part(data, hook)
+        self._depth -= 1
+        if code not in _NUMBERED:
+            self._names = names
+        return value
+
+    def _deep_part(self, data: bytes, hook: Any) -> Any:
+        # unpackb takes 45 KB of the C stack, so that 180 levels end the process; an Unpacker none.
+        if self._depth > self._limits.nesting + 2:
+            raise self._too_deep()
+        unpacker = msgpack.Unpacker(
+            ext_hook=hook,
+            strict_map_key=False,
+            unicode_errors="surrogatepass",
+            timestamp=1,
+            max_buffer_size=max(len(data), 1),
+            **self._hooks,
+        )
+        unpacker.feed(data)
+        value = unpacker.unpack()
+        if unpacker.read_bytes(1):
+            raise malformed("value", data)
+        return value
 
     def _in_leaf(self, code: int, data: bytes) -> Any:
         """Of the extension types, what holds only scalars may hold large integers."""
         if code != INTEGER:
             raise malformed("value", data)
         value = int.from_bytes(data, "big", signed=True)
-        self._look_up().note(value)
+        self._look_up().crowd(value)
         return value
 
     def _in_record(self, code: int, data: bytes) -> Any:
@@ -347,7 +406,7 @@ class Reader:
         return Node(int.from_bytes(data, "big"))
 
     def _graph(self, code: int, data: bytes) -> Any:
-        names = self._names
+        names, raised = self._names, self._is_reason()
         nodes = self._part(code, data)
         named, self._names = self._names, names
         value = unflatten(
@@ -355,7 +414,7 @@ class Reader:
             self._limits.nesting,
             keys=self._look_up(),
             named=named,
-            raised=self._is_reason(),
+            raised=raised,
         )
         if code == JOINT:
             value = _Joint(value)
@@ -373,28 +432,36 @@ class Reader:
             return self._arrive().cannot_read(why)
 
     def _exception(self, data: bytes) -> BaseException:
-        parts = self._part(EXCEPTION, data)
+        raised = self._is_reason()
+        parts = self._leaf(EXCEPTION, data)
         if type(parts) is not list or [*map(type, parts)] != [str, list, dict, list]:
             raise malformed("error", parts)
         name, arguments, attributes, notes = parts
-        error = exceptions.rebuild(name, arguments, raised=self._is_reason())
+        error = exceptions.rebuild(name, arguments, raised=raised)
         exceptions.complete(error, attributes, None, notes)
         return error
 
     def _is_reason(self) -> bool:
         """Whether the message tells why something failed, so that its errors will be raised."""
+        if self._start is None:
+            raise _NeedsStart
         if self._reason is None:
             self._reason = self._messages and self._kind() in _REASONS
         return self._reason
 
     def _kind(self) -> Any:
-        unpacker = msgpack.Unpacker(max_buffer_size=max(len(self._start), 1))
-        unpacker.feed(self._start)
+        start = self._start or b"\xc0"
+        unpacker = msgpack.Unpacker(max_buffer_size=len(start))
+        unpacker.feed(start)
         try:
             unpacker.read_array_header()
             return unpacker.unpack()
         except Exception:
             return None
+
+
+class _NeedsStart(Exception):  # noqa: N818 - the message is read again, with an eye on its kind
+    """An error was met in a message of a kind that is not known."""
 
 
 class _Joint:

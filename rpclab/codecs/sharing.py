@@ -80,6 +80,11 @@ def is_shared(values: list[Any], nesting: int, large: list[bytes]) -> bool:
     seen: set[int] = set()
     depth = 0
     inside = values
+    if len(values) == 1 and nesting and type(values[0]) in CONTAINER_TYPES:
+        # As below, for what is most common.
+        seen.add(id(values[0]))
+        depth = 1
+        inside = gc.get_referents(values[0])
     while True:
         kinds = {*map(type, inside)}
         watched = kinds & _watched

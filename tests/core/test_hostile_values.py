@@ -18,7 +18,7 @@ from rpclab.codecs import values
 from rpclab.codecs.graphs import DICT, FROZENSET, LEAF, LIST, TUPLE
 from rpclab.codecs.graphs import SET as SET_NODE
 from rpclab.codecs.keys import SAME_HASH
-from rpclab.core.messages import CALL, RESOLVE
+from rpclab.core.messages import CALL, REJECT, RESOLVE
 from rpclab.errors import DataCloneError, MessageTooLargeError, RemoteProtocolError
 
 PRIME = 2**61 - 1  # hash(n) is n % PRIME
@@ -189,7 +189,10 @@ MALFORMED = {
     values.TUPLE: [5, "abc", {"a": 1}, b"abc", None],
     values.SET: [5, "abc", {"a": 1}, [[1]], [{}], None],
     values.FROZENSET: ["abc", [[1]], [ext(values.SET, [])]],
-    values.RECORD: [5, [], ["Headers"], ["Headers", 5], [5, []], ["Headers", [], []], [["x"], []]],
+    values.RECORD: [
+        5, [], ["Headers"], ["Headers", 5], [5, []], ["Headers", [], []], [["x"], []],
+        ["Headers", [ext(values.GRAPH, [[0, []]])]], ["Headers", [ext(values.INLINE, [])]],
+    ],
     values.EXCEPTION: [
         5, [], ["ValueError"], [5, [], {}, []], ["ValueError", {}, {}, []],
         ["ValueError", [], [], []], ["ValueError", [], {}, {}], ["ValueError", [], {}, [5]],
@@ -202,7 +205,8 @@ MALFORMED = {
         [[SET_NODE, [node(1)]], [LIST, []]], [[DICT, [[node(1), 1]]], [LIST, []]],
         [[6, []]], [[6, ["E", [], [], None]]], [[6, [5, [], [], None, []]]],
         [[6, ["ValueError", [], [[1, 2, 3]], None, []]]], [[6, ["ValueError", [], [], 5, []]]],
-        [[6, ["ValueError", [], [], None, [5]]]], [[6, ["ValueError", [], [[node(0), 1]], None, []]]],
+        [[6, ["ValueError", [], [], None, [5]]]],
+        [[6, ["ValueError", [], [[node(0), 1]], None, []]]],
     ],
     values.JOINT: [[[LIST, []]], [[LIST, [1, 2]]]],
     values.NODE: [b"\0\0\0\0"],
@@ -676,3 +680,21 @@ def test_nothing_of_a_refused_frame_is_left_for_the_next_one():
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="arrays of that type are new there")
 def test_an_array_of_characters_holds_characters(pair):
     refusal(pair, calls(ext(values.ARRAY, ["w", 4, "little", b"\xff" * 4])))
+
+
+def test_what_one_message_was_is_forgotten_when_the_next_one_comes():
+    pair = SessionPair(Main(), limits=Limits(message_objects=5000))
+    promises = [pair.main.call("greet") for _ in range(3)]
+    pair.wire.hold(pair.client)
+    error = ext(values.EXCEPTION, ["SystemExit", [1], {}, []])
+    long = "x" * 9000
+    for frame in (
+        packed([RESOLVE, 1, [long] * 2]),  # of more bytes than values may be in it
+        packed([REJECT, 2, error, True]),
+        packed([RESOLVE, 3, [error, ext(values.TUPLE, [1] * 4000)]]),
+    ):
+        pair.client.receive(0, [frame])
+    assert pair.client.closed is None
+    assert promises[0].outcome == [long, long]
+    assert type(promises[1].outcome).__name__ == "RpcError"
+    assert type(promises[2].outcome[0]) is SystemExit
