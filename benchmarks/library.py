@@ -7,18 +7,22 @@ import sys
 import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import fields
 from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeAlias
 
 import rpclab
 from benchmarks.child import Figures, Step, answer, rates
+from rpclab.core.limits import DEFAULT_LIMITS, Limits
 
 GROUP = 1000
 REFERENCES = 100_000
 HELD = 20_000
 CHAIN = 10
 EVENTS = 10_000
+ROWS = 10_000
+MEBIBYTE = 2**20
 
 SOURCE = """
 import tracemalloc
@@ -48,9 +52,11 @@ Stub: TypeAlias = Any  # a stub has whatever members its Worker has
 
 
 @asynccontextmanager
-async def deployed(*, record: bool = False) -> AsyncIterator[tuple[rpclab.Sandbox, Stub]]:
+async def deployed(
+    *, record: bool = False, limits: Limits = DEFAULT_LIMITS
+) -> AsyncIterator[tuple[rpclab.Sandbox, Stub]]:
     """A sandbox with the Worker above, and the binding to it."""
-    async with rpclab.Sandbox(record=record) as sandbox:
+    async with rpclab.Sandbox(record=record, limits=limits) as sandbox:
         sandbox.deploy("api", source=SOURCE)
         yield sandbox, sandbox.bind(API="api").API
 
@@ -90,9 +96,37 @@ async def binding(seconds: float) -> Figures:
 
 async def dict1k(seconds: float) -> Figures:
     value = json.loads(Path(__file__).with_name("payload.json").read_text())
+    return await echoes(value, seconds)
+
+
+async def rows(seconds: float) -> Figures:
+    value = [
+        {"id": n, "name": f"user-{n}", "score": n * 0.25, "active": n % 3 == 0, "tags": ["a", "b"]}
+        for n in range(ROWS)
+    ]
+    return await echoes(value, seconds)
+
+
+async def echoes(value: object, seconds: float) -> Figures:
+    """There and back, each awaited before the next."""
     async with deployed() as (_, api):
         target = await api.target()
+        assert await target.echo(value) == value
         return await rates({"rpclab": lambda: target.echo(value)}, operations=1, seconds=seconds)
+
+
+async def large_bytes(seconds: float) -> Figures:
+    value = bytes(range(256)) * (MEBIBYTE // 256)
+    figures = await echoes(value, seconds)
+    async with deployed() as (_, api):
+        target = await api.target()
+        await target.echo(value)
+        tracemalloc.start()
+        start = tracemalloc.get_traced_memory()[0]
+        await target.echo(value)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    return {**figures, "most at a time": (most - start) / MEBIBYTE}
 
 
 async def chain(seconds: float) -> Figures:
@@ -214,6 +248,17 @@ async def recording(seconds: float) -> Figures:
         return await rates(steps, operations=GROUP, seconds=seconds)
 
 
+async def limits(seconds: float) -> Figures:
+    """Calls in flight in a sandbox as everyone has it, and in one whose limits nobody can reach."""
+    out_of_reach = Limits(**{limit.name: sys.maxsize for limit in fields(Limits)})
+    async with deployed() as (_, on), deployed(limits=out_of_reach) as (_, off):
+        steps = {
+            "limits on": calls_in_flight(await on.target()),
+            "out of reach": calls_in_flight(await off.target()),
+        }
+        return await rates(steps, operations=GROUP, seconds=seconds)
+
+
 async def timeline(_: float) -> Figures:
     """Ask for the first picture that this process draws; what it imports for that is included."""
     async with deployed(record=True) as (sandbox, api):
@@ -235,6 +280,8 @@ if __name__ == "__main__":
             "sequential": sequential,
             "binding": binding,
             "dict1k": dict1k,
+            "rows": rows,
+            "bytes": large_bytes,
             "chain": chain,
             "upload": upload,
             "beside": beside,
@@ -242,6 +289,7 @@ if __name__ == "__main__":
             "references": references,
             "memory": memory,
             "recording": recording,
+            "limits": limits,
             "timeline": timeline,
         }
     )

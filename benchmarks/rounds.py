@@ -20,7 +20,7 @@ CHILD_SECONDS = 120
 
 CHILDREN = {
     "library": (sys.executable, "-m", "benchmarks.library"),
-    "limits": (sys.executable, "-m", "benchmarks.limits"),
+    "loop": (sys.executable, "-m", "benchmarks.loop"),
     "startup": (sys.executable, "-m", "benchmarks.startup"),
     "capnweb": ("node", str(PEERS / "capnweb.mjs")),
     "workerd": ("node", str(PEERS / "workerd.mjs")),

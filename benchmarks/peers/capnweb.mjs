@@ -1,4 +1,5 @@
 // Cap'n Web between the two ports of one MessageChannel: node capnweb.mjs WORKLOAD SECONDS
+import { deepEqual } from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { newMessagePortRpcSession, RpcTarget } from "capnweb";
 import { answer, GROUP, now, rate, REFERENCES } from "./measure.mjs";
@@ -53,6 +54,16 @@ async function upload() {
   if (count !== UPLOAD * piece.length) throw new Error(`${count} bytes arrived`);
 }
 
+const ROWS = 10_000, MEBIBYTE = 2 ** 20;
+const rows = times(ROWS, (_, n) => (
+  { id: n, name: `user-${n}`, score: n * 0.25, active: n % 3 === 0, tags: ["a", "b"] }));
+
+// There and back, each awaited before the next.
+async function echoes(value) {
+  deepEqual(await target.echo(value), value);
+  return { capnweb: await rate(1, () => target.echo(value)) };
+}
+
 async function references(count) {
   const held = [];
   while (held.length < count) held.push(...await Promise.all(times(GROUP, () => target.node())));
@@ -69,10 +80,9 @@ await answer({
     "capnweb, released": await rate(1, () => chain({ release: true })),
     "capnweb, left there": await rate(1, () => chain({ release: false })),
   }),
-  async dict1k() {
-    const value = JSON.parse(readFileSync(new URL("../payload.json", import.meta.url)));
-    return { capnweb: await rate(1, () => target.echo(value)) };
-  },
+  dict1k: () => echoes(JSON.parse(readFileSync(new URL("../payload.json", import.meta.url)))),
+  rows: () => echoes(rows),
+  bytes: () => echoes(Uint8Array.from({ length: MEBIBYTE }, (_, n) => n % 256)),
   upload: async () => ({ capnweb: await rate(UPLOAD, upload) }),
   async references() {
     await references(GROUP);

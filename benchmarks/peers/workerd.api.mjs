@@ -3,6 +3,7 @@ import { RpcTarget, WorkerEntrypoint } from "cloudflare:workers";
 
 class Target extends RpcTarget {
   add(a, b) { return a + b; }
+  echo(value) { return value; }
 }
 
 export default class extends WorkerEntrypoint {

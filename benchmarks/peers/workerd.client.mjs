@@ -6,6 +6,13 @@ const loops = {
   async burst(stub, count) {
     await Promise.all(Array.from({ length: count }, () => stub.add(1, 2)));
   },
+  async bytes(stub, count) {
+    const value = Uint8Array.from({ length: 2 ** 20 }, (_, n) => n % 256);
+    for (let i = 0; i < count; i++) {
+      const { length } = await stub.echo(value);
+      if (length !== value.length) throw new Error(`${length} bytes came back`);
+    }
+  },
 };
 
 export default {

@@ -8,7 +8,7 @@ import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { answer, GROUP, rate } from "./measure.mjs";
 
-const SEQUENTIAL = 3000;
+const SEQUENTIAL = 3000, ECHOES = 100;
 const config = fileURLToPath(new URL("workerd.capnp", import.meta.url));
 const binary = createRequire(import.meta.url)("workerd").default;
 
@@ -27,6 +27,7 @@ try {
   };
   await answer({
     burst: async () => ({ workerd: await rate(GROUP, () => ask("target/burst", GROUP)) }),
+    bytes: async () => ({ workerd: await rate(ECHOES, () => ask("target/bytes", ECHOES)) }),
     binding: async () => ({
       "workerd, sequential": await rate(SEQUENTIAL, () => ask("binding/sequential", SEQUENTIAL)),
       "workerd, burst": await rate(GROUP, () => ask("binding/burst", GROUP)),
