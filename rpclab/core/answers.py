@@ -47,6 +47,7 @@ class Answer:
         params: the handles among the arguments; disposed when the method has returned (rule O7).
         ends: the streams among the arguments; then they belong to the context of the method.
         size: of the message, in bytes, if it is a write to a stream.
+        weight: how many bytes it keeps until it has settled (see `holdings`).
         quiet: whether nobody can ask for the result: it stays here, for what was made on it.
         plain: whether the settlement holds no references; then it is released by itself.
         pulled: whether the importer wants the result; False until it has asked for it, or the
@@ -68,6 +69,7 @@ class Answer:
     deadline: Any = None
     ends: list[End] | None = None
     size = 0
+    weight = 0
     onward: OnwardHook | None = None
     _others: dict[int, tuple[Any, Hook]] | None = None
     # For the accounting of a trace: see trace/accounting.py.

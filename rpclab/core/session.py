@@ -26,6 +26,7 @@ from rpclab.core.events import (
     scalar,
     scalars,
 )
+from rpclab.core.holdings import EMPTY_PIPE, ENTRY, Holdings, weight_of
 from rpclab.core.hooks import Hook, TargetHook
 from rpclab.core.imports import PENDING, REJECTED, RESOLVED, Import, Pending
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
@@ -66,7 +67,7 @@ from rpclab.errors import (
 from rpclab.previews import message_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from rpclab.core.contexts import ExecutionContext
     from rpclab.core.dialects import Dialect
@@ -176,6 +177,7 @@ class Session:
         self.send: Callable[[int, list[Frame]], None] = _unconnected
         self.peer: Session | None = None
         self.cascade = Cascade(self.awake)
+        self.holdings = Holdings(self)
         self._codec = codec(self)
         self._dialect = self._codec.dialect
         self._acknowledges = self._dialect.acknowledges
@@ -301,6 +303,7 @@ class Session:
         export_id = self.last_export
         self.exports[export_id] = hook
         hook.retain()
+        self.holdings.most += ENTRY
         if self.host.observe is not None:
             self.host.observe(introduced(self.label, export_id, hook))
         hook.exported(self, export_id)
@@ -328,10 +331,15 @@ class Session:
             raise RemoteProtocolError(
                 f"the peer introduced more than {self.limits.imports} stubs (Limits.imports)"
             )
+        self.holdings.most += ENTRY
         self.imports[number] = entry
         if self.host.observe is not None:
             self.host.observe(("imported", self.label, number))
         return entry
+
+    def unseen_results(self) -> Iterable[Any]:
+        """The results that are kept by themselves until the peer has seen them."""
+        return self._unacknowledged.values()
 
     def hosted(self) -> list[TargetHook]:
         """The targets that live at this end and are held at the other."""
@@ -755,6 +763,7 @@ class Session:
         if len(frame) > self.limits.message_bytes:
             return False
         self._outbox.append(frame)
+        self.holdings.most += ENTRY + len(frame)
         if not self._awake:
             self.awake()
         host = self.host
@@ -871,6 +880,8 @@ class Session:
                 f"the peer sent a message of over {self.limits.message_bytes} bytes"
                 " (Limits.message_bytes)"
             )
+        if self.holdings.most > self.holdings.enough:
+            self.holdings.weigh()
         try:
             unpacked, arrival = self._codec.decode(frame)
         except RemoteProtocolError:
@@ -884,19 +895,21 @@ class Session:
             if arrival is not None:
                 arrival.check(kind)
             if kind == CALL:
-                self._receive_call(message, arrival)
+                self._receive_call(message, arrival, frame)
             elif kind == RESOLVE:
                 self._receive_settlement(message, arrival, RESOLVED, 3)
             elif kind == STREAM:
-                self._receive_write(message, arrival, size)
+                self._receive_write(message, arrival, frame)
             else:
-                self._receive_other(kind, message, arrival)
+                self._receive_other(kind, message, arrival, frame)
         except Exception:
             if arrival is not None:
                 arrival.give_back()
             raise
 
-    def _receive_other(self, kind: int, message: Message, arrival: Arrival | None) -> None:
+    def _receive_other(
+        self, kind: int, message: Message, arrival: Arrival | None, frame: Frame
+    ) -> None:
         if kind == REJECT:
             error = message[2]
             if message[3]:
@@ -919,7 +932,7 @@ class Session:
         elif kind == PULL:
             self._receive_pull(message[1])
         elif kind == MAP:
-            self._receive_map(message, arrival)
+            self._receive_map(message, arrival, frame)
         elif kind == QUIET:
             self._quiet.update(call for call in message[1:] if call > self._last_call)
             if len(self._quiet) > self.limits.exports:
@@ -949,9 +962,11 @@ class Session:
             f"the peer holds more than {self.limits.exports} exports (Limits.exports)"
         )
 
-    def _answer(self, call: int, arrival: Arrival | None) -> Answer:
+    def _answer(self, call: int, arrival: Arrival | None, frame: Frame) -> Answer:
         """Enter the answer to a call in the table, with what is among its arguments."""
         answer = self.exports[call] = Answer(self, call)
+        answer.weight = weight_of(frame)
+        self.holdings.most += ENTRY + answer.weight
         if self.host.observe is not None:
             self.latest = answer
         if not self._dialect.call_pulls:
@@ -965,7 +980,7 @@ class Session:
                 answer.take_ends(arrival.streams)
         return answer
 
-    def _receive_call(self, message: Message, arrival: Arrival | None) -> None:
+    def _receive_call(self, message: Message, arrival: Arrival | None, frame: Frame) -> None:
         call, target, path, args = message[1:5]
         hook = self._accept(call, target)
         if arrival is None and len(message) == 5 and args is not None and type(path) is str:
@@ -974,10 +989,10 @@ class Session:
             if (
                 type(hook) is TargetHook
                 and hook.blocked is None
-                and self._answer_at_once(hook, call, path, args)
+                and self._answer_at_once(hook, call, path, args, frame)
             ):
                 return
-        answer = self._answer(call, arrival)
+        answer = self._answer(call, arrival, frame)
         kwargs = None
         if len(message) > 5:
             kwargs = message[5].get(KEYWORDS)
@@ -985,7 +1000,9 @@ class Session:
         promised = None if arrival is None else arrival.promised
         hook.deliver(answer, path, args, kwargs, promised)
 
-    def _answer_at_once(self, hook: TargetHook, call: int, path: str, args: list[Any]) -> bool:
+    def _answer_at_once(
+        self, hook: TargetHook, call: int, path: str, args: list[Any], frame: Frame
+    ) -> bool:
         """Run a plain method, and queue the scalar it returns, with no `Answer` for the call.
 
         A call in flight costs two thirds of what it does without (benchmark `burst`), and so does
@@ -1013,7 +1030,7 @@ class Session:
         try:
             value = variables.run(function, hook.target, *args)
         except BaseException as error:
-            host.raised(self._answer_of(call, hook), error)
+            host.raised(self._answer_of(call, hook, frame), error)
             return True
         host.active = None
         if (
@@ -1025,15 +1042,17 @@ class Session:
         ):
             self._unacknowledged[call] = value
             return True
-        answer = self._answer_of(call, hook)
+        answer = self._answer_of(call, hook, frame)
         host.returned(answer, value, variables)
         if answer.state == PENDING:
             hook.goes_on(answer)
         return True
 
-    def _answer_of(self, call: int, hook: TargetHook) -> Answer:
+    def _answer_of(self, call: int, hook: TargetHook, frame: Frame) -> Answer:
         """Make the answer to a call that a method has returned from, or raised in."""
         answer = Answer(self, call)
+        answer.weight = weight_of(frame)
+        self.holdings.most += ENTRY + answer.weight
         answer.via = hook
         answer.context = hook.context
         if self._quiet and call in self._quiet:
@@ -1045,20 +1064,20 @@ class Session:
             answer.cancel()
         return answer
 
-    def _receive_write(self, message: Message, arrival: Arrival | None, size: int) -> None:
+    def _receive_write(self, message: Message, arrival: Arrival | None, frame: Frame) -> None:
         hook = self._accept(message[1], message[2])
-        answer = self._answer(message[1], arrival)
+        answer = self._answer(message[1], arrival, frame)
         answer.pulled = True
-        answer.size = size
+        answer.size = size_of(frame)
         if len(message) > 5:
             self._apply_options(answer, message[5])
         promised = None if arrival is None else arrival.promised
         hook.deliver(answer, message[3], message[4], None, promised)
 
-    def _receive_map(self, message: Message, arrival: Arrival | None) -> None:
+    def _receive_map(self, message: Message, arrival: Arrival | None, frame: Frame) -> None:
         _, call, target, path, captures, program, *options = message
         hook = self._accept(call, target)
-        answer = self._answer(call, arrival)
+        answer = self._answer(call, arrival, frame)
         if options:
             self._apply_options(answer, options[0])
         parsed = Program(program, captures, arrival)
@@ -1089,6 +1108,7 @@ class Session:
         if len(self.exports) > self.limits.exports:
             raise self._too_many()
         self._last_call = number
+        self.holdings.most += ENTRY + EMPTY_PIPE
         self._enter_pipe(number)
 
     def _enter_pipe(self, number: int) -> None:
