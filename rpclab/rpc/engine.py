@@ -21,7 +21,7 @@ from rpclab.core.messages import DEADLINE, NODE
 from rpclab.core.session import Session
 from rpclab.errors import STEERING, DisconnectedError, RpcError
 from rpclab.rpc import deadlines
-from rpclab.rpc.activity import Activity, StepInterrupted
+from rpclab.rpc.activity import Activity, StepInterrupted, is_interrupt
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.deadlines import Deadline, current_deadline
 from rpclab.rpc.observing import Observed, no_clock
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 log = logging.getLogger("rpclab")
+
+_INTERRUPTED = "the method was left by KeyboardInterrupt"
 
 _DATA = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple, set})
 
@@ -311,7 +313,9 @@ class Engine(RunQueue, Observed):
 
     def _failed(self, answer: Answer, error: BaseException) -> None:
         steering = [kind.__name__ for kind in type(error).__mro__ if kind.__name__ in STEERING]
-        if steering:
+        if is_interrupt(error):
+            error = RpcError(_INTERRUPTED).with_traceback(error.__traceback__)
+        elif steering:
             text = f"{steering[0]}: {error}" if str(error) else steering[0]
             error = RpcError(f"the method was left by {text}").with_traceback(error.__traceback__)
         if self.debug:
@@ -460,6 +464,9 @@ class Engine(RunQueue, Observed):
 
     def report(self, error: BaseException, what: str) -> None:
         """Tell of a failure that nobody waits for."""
+        if is_interrupt(error):
+            log.error("%s was interrupted", what, exc_info=error)
+            return
         log.error("%s failed: %s: %s", what, type(error).__name__, error, exc_info=error)
 
     def close(self) -> None:

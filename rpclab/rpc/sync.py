@@ -79,12 +79,16 @@ def _run_nested(loop: asyncio.AbstractEventLoop, awaitable: Awaitable[Any]) -> A
     task = loop.create_task(_await(awaitable))
     _running.append(task)
     try:
-        return loop.run_until_complete(task)
+        value = loop.run_until_complete(task)
     except BaseException:
         task.cancel()
         if task in _interrupted:
             raise KeyboardInterrupt from None
         raise
+    else:
+        if task in _interrupted:  # a Worker in between has caught what stopped another
+            raise KeyboardInterrupt
+        return value
     finally:
         _running.remove(task)
         _interrupted.discard(task)

@@ -139,6 +139,12 @@ def known(module: types.ModuleType) -> Iterator[None]:
             sys.modules.pop(name, None)
 
 
+def is_code_of_a_worker(frame: types.FrameType) -> bool:
+    """Whether a frame runs the code of a Worker: its main file, a cell, a module beside it."""
+    imports = getattr(frame.f_builtins.get("__import__"), "__self__", None)
+    return type(imports) is Imports
+
+
 def _package(globals_: Any) -> str:
     """The package that a relative import starts from."""
     package = (globals_ or {}).get("__package__")

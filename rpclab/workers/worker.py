@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.core.contexts import ExecutionContext, current
 from rpclab.core.hooks import ServiceHook
+from rpclab.errors import RpcError
+from rpclab.rpc.activity import StepInterrupted
 from rpclab.workers.context import Context, Exports
 from rpclab.workers.entrypoints import (
     DEFAULT,
@@ -100,6 +102,12 @@ class Worker:
         context.variables.run(current.set, context)
         try:
             return context.variables.copy().run(kind, platform, self.env), context
+        except StepInterrupted as error:
+            context.end()
+            # Whoever delivers the call expects an ordinary error.
+            raise RpcError("the constructor was left by KeyboardInterrupt").with_traceback(
+                error.__traceback__
+            ) from None
         except BaseException:
             context.end()
             raise
