@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import weakref
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeGuard
 
@@ -39,7 +40,7 @@ from rpclab.workers.objects.namespace import ObjectsTarget
 from rpclab.workers.objects.namespace import objects as objects_target
 from rpclab.workers.objects.namespaces import Namespaces
 from rpclab.workers.serving import fetch_from
-from rpclab.workers.worker import Worker, service
+from rpclab.workers.worker import EntrypointHook, Worker
 
 if TYPE_CHECKING:
     import types
@@ -285,7 +286,8 @@ class Sandbox(Distances, Namespaces, Viewed):
         exporter = importer.peer
         if exporter is None:
             raise UnknownBindingError(f"no session leads to {target.worker}")
-        hook = service(lambda: self.worker(target.worker), target.entrypoint, dict(target.props))
+        find = partial(self.worker, target.worker)
+        hook = EntrypointHook(find, target.entrypoint, dict(target.props))
         entry = Import(importer, exporter.outgoing.export(hook))
         importer.imports[entry.id] = entry
         key = (importer.label, entry.id)

@@ -13,11 +13,11 @@ from rpclab.core.imports import Import
 from rpclab.core.targets import surface
 from rpclab.leaks import Leaks
 from rpclab.rpc.bindings import ServiceBinding
+from rpclab.rpc.looking import RESERVED
 from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub
 from rpclab.sandbox import NOTEBOOK, Sandbox
 from rpclab.trace.trace import Trace
 from rpclab.views import traced
-from rpclab.workers.entrypoints import RESERVED
 from rpclab.workers.env import Env
 from rpclab.workers.objects.namespace import DurableObjectNamespace
 from rpclab.workers.worker import Worker

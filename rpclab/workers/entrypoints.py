@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.core.targets import Exposed
 from rpclab.errors import UnknownEntrypointError, near, reserved_method
+from rpclab.rpc.looking import RESERVED
 
 if TYPE_CHECKING:
     from rpclab.workers.context import Context
@@ -17,12 +18,6 @@ if TYPE_CHECKING:
     from rpclab.workers.objects.state import DurableObjectState
 
 DEFAULT = "Default"
-
-RESERVED = frozenset(
-    {"dup", "alarm", "web_socket_message", "web_socket_close", "web_socket_error",
-     "webSocketMessage", "webSocketClose", "webSocketError"}
-)  # fmt: skip
-"""Event handlers of the platform, which cannot be called over RPC (rules C16, C17)."""
 
 
 class WorkerEntrypoint(Exposed):

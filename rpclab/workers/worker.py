@@ -116,12 +116,26 @@ class Worker:
         return f"<Worker {self.name}: {', '.join(self.exports) or 'no entrypoints'}>"
 
 
-def service(find: Callable[[], Worker], entrypoint: str, props: dict[str, Any]) -> ServiceHook:
-    """Make what stands behind a binding.
+class EntrypointHook(ServiceHook):
+    """What stands behind a binding to an entrypoint.
 
     Args:
         find: gives the present version of the Worker, or raises that there is none.
         entrypoint: which of its entrypoints answers.
         props: what `ctx.props` is there.
     """
-    return ServiceHook(lambda: find().open(entrypoint, props), refuse_reserved, evaluate)
+
+    __slots__ = ("_entrypoint", "_find")
+
+    def __init__(self, find: Callable[[], Worker], entrypoint: str, props: dict[str, Any]) -> None:
+        super().__init__(lambda: find().open(entrypoint, props), refuse_reserved, evaluate)
+        self._find = find
+        self._entrypoint = entrypoint
+
+    def kind(self) -> type:
+        """The class that answers, of the present version.
+
+        Raises:
+            RpcError: there is no such Worker, or no such entrypoint.
+        """
+        return self._find().entrypoint(self._entrypoint)

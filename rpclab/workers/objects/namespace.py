@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rpclab.errors import UnknownEntrypointError, near
 from rpclab.rpc.bindings import ServiceBinding
+from rpclab.rpc.remote import Uncopied
 from rpclab.workers.entrypoints import DurableObject, WorkerEntrypoint
 from rpclab.workers.spellings import also_in_javascript
 
@@ -49,7 +50,7 @@ def objects(target: str, *, worker: str = "") -> ObjectsTarget:
 
 
 @also_in_javascript
-class DurableObjectNamespace:
+class DurableObjectNamespace(Uncopied):
     """All objects of one class, for one Worker that may call them.
 
     It stays with that Worker: it cannot be sent, the stubs it gives can.
@@ -112,11 +113,11 @@ class DurableObjectStub(ServiceBinding):
 
     def __init__(self, handle: Handle, id: DurableObjectId) -> None:
         super().__init__(handle)
-        self.id = id
-        self.name = id.name
+        object.__setattr__(self, "id", id)
+        object.__setattr__(self, "name", id.name)
 
-    def __dir__(self) -> list[str]:
-        return ["id", "name"]
+    def __local__(self) -> list[str]:
+        return ["fetch", "id", "name"]
 
     def __repr__(self) -> str:
         of = f"{str(self.id)[:8]}…" if self.name is None else repr(self.name)
