@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 from rpclab.notebook.cells import Cells, await_our_magics
 from rpclab.notebook.completion import completer
 from rpclab.notebook.displays import Displays
+from rpclab.notebook.help import help_of_the_remote
 from rpclab.notebook.interrupts import Interrupts
 from rpclab.notebook.magics import RpcLab
 from rpclab.notebook.output import Reports, output_variables, report_lost_tasks
@@ -78,11 +79,11 @@ class Extension:
             shell.register_magics(each)
             self._undo.append(partial(_remove_magics, shell, each))
         self._add(shell.input_transformers_post, await_our_magics)
-        self._add(shell.Completer.custom_matchers, completer(self.sandbox, RpcLab))
+        self._add(shell.Completer.custom_matchers, completer(shell, self.sandbox, RpcLab))
         self._listen("pre_run_cell", cells.about_to_run)
         displays = Displays(shell, self.sandbox, lambda: bool(magics.show_html))
         displays.install()
-        self._undo += [displays.uninstall, hide_our_frames(shell)]
+        self._undo += [displays.uninstall, hide_our_frames(shell), help_of_the_remote(shell)]
         self._undo += [close_live, hear_controls(shell)]
 
     def _attend_to_the_loop(self) -> None:
