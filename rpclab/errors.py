@@ -35,7 +35,8 @@ Errors derived from RpcError keep their class between Python peers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -199,6 +200,8 @@ STEERING = ("StopIteration", "StopAsyncIteration", "GeneratorExit", "CancelledEr
             "KeyboardInterrupt")  # fmt: skip
 """What steers Python at the other side arrives there as an RpcError when it is raised."""
 
+_COPIED = (str, bytes, list, tuple, dict, set, int, float)
+
 STUB_DISPOSED = "RPC stub used after being disposed."
 PROMISE_DISPOSED = "RPC promise used after being disposed."
 HOST_CONTEXT_ENDED = "The execution context which hosts this callback is no longer running."
@@ -223,6 +226,15 @@ def no_such_member(name: str, known: Iterable[str] = ()) -> NoSuchMemberError:
         known: the names that a peer could have meant.
     """
     error = NoSuchMemberError(f'The RPC receiver does not implement the method "{name}".')
+    known = list(known)
+    if name.startswith("_"):
+        error.add_note("names that begin with _ are private: no caller reaches them")
+    owners = [kind.__name__ for kind in _COPIED if hasattr(kind, name)] if not known else []
+    if owners:
+        error.add_note(
+            f"{name} is a method of {' and '.join(owners)}: a result that is copied has it when it"
+            f" has arrived, so await it first: (await …).{name}"
+        )
     hint = near(name, known)
     if hint:
         error.add_note(hint)
@@ -237,6 +249,22 @@ def not_callable(path: tuple[str, ...]) -> NotCallableError:
 def reserved_method(name: str) -> TypeError:
     """Build the error of rules C16 and C17."""
     return TypeError(f"'{name}' is a reserved method and cannot be called over RPC.")
+
+
+def add_note(error: BaseException, note: str) -> None:
+    """Add a note to an error, if there is one to add, and it is not there yet."""
+    if note and note not in getattr(error, "__notes__", ()):
+        error.add_note(note)
+
+
+@contextmanager
+def noted(note: str) -> Iterator[None]:
+    """Add a note to an error that leaves the block."""
+    try:
+        yield
+    except Exception as error:
+        add_note(error, note)
+        raise
 
 
 def near(name: str, known: Iterable[str]) -> str:

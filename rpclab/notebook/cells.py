@@ -13,7 +13,9 @@ import re
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
+from rpclab.errors import add_note
 from rpclab.rpc import sites
+from rpclab.rpc.advice import advise
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionInfo, InteractiveShell
@@ -61,28 +63,34 @@ class Cells:
     def _name_it(self, filename: str) -> None:
         sites.names[filename] = f"Cell In[{self._number}]"
 
-    async def run(self, magic: str, body: str, namespace: MutableMapping[str, Any]) -> Any:
+    async def run(
+        self, magic: str, body: str, namespace: MutableMapping[str, Any], note: str = ""
+    ) -> Any:
         """Run the body of a cell magic and give its last expression, as a cell would.
 
         Args:
             magic: the line of the magic.
             body: the lines below it.
             namespace: what they run in; its `__file__` is set when it belongs to a Worker.
+            note: what an error also says.
 
         Raises:
             Exception: whatever the body raises, with a traceback that begins there.
         """
         __tracebackhide__ = True
         filename, source = self._register(magic, body)
-        if namespace is not self._shell.user_ns:
+        of_a_worker = namespace is not self._shell.user_ns
+        if of_a_worker:
             namespace["__file__"] = filename
         try:
             return await self._evaluate(source, filename, namespace)
         except SyntaxError as error:
             if error.__traceback__ is not None and error.filename == filename:
-                raise self._syntax_error(error) from None
+                raise self._syntax_error(error, note) from None
             raise
         except BaseException as error:
+            advise(error, worker=of_a_worker)
+            add_note(error, note)
             self._show_from_the_body_on(error)
             raise
 
@@ -90,12 +98,15 @@ class Cells:
         """Whether code of that file name came from a cell."""
         return filename in sites.names
 
-    async def run_again(self, filename: str, namespace: MutableMapping[str, Any]) -> None:
+    async def run_again(
+        self, filename: str, namespace: MutableMapping[str, Any], note: str = ""
+    ) -> None:
         """Run the body of a cell that has run before, in another namespace.
 
         Args:
             filename: the file name of its code.
             namespace: what it runs in; its `__file__` is set.
+            note: what an error also says.
 
         Raises:
             Exception: whatever the body raises; its traceback shows the cell it stands in.
@@ -106,6 +117,8 @@ class Cells:
         try:
             await self._evaluate(source, filename, namespace)
         except BaseException as error:
+            advise(error, worker=True)
+            add_note(error, note)
             self._show_from_the_body_on(error)
             raise
 
@@ -152,9 +165,10 @@ class Cells:
             # IPython would show the line of the magic as well, rewritten as we did.
             vars(error)["_render_traceback_"] = lambda: lines
 
-    def _syntax_error(self, error: SyntaxError) -> CellSyntaxError:
+    def _syntax_error(self, error: SyntaxError, note: str) -> CellSyntaxError:
         shown = CellSyntaxError(str(error))
         lines = self._shell.SyntaxTB.structured_traceback(type(error), error, [])
+        lines += [note] * bool(note)
         vars(shown)["_render_traceback_"] = lambda: lines
         return shown
 

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from rpclab.notebook.blocking import watch_for_blocking
 from rpclab.notebook.cells import Cells, await_our_magics
 from rpclab.notebook.completion import completer
 from rpclab.notebook.displays import Displays
@@ -21,7 +22,7 @@ from rpclab.notebook.help import help_of_the_remote
 from rpclab.notebook.interrupts import Interrupts
 from rpclab.notebook.magics import RpcLab
 from rpclab.notebook.output import Reports, output_variables, report_lost_tasks
-from rpclab.notebook.shims import hide_our_frames, keep_awake, send_idle_for_concurrent_comms
+from rpclab.notebook.shims import Heart, hide_our_frames, send_idle_for_concurrent_comms
 from rpclab.notebook.widgets import close_live
 from rpclab.notebook.widgets.hearing import hear_controls
 from rpclab.notebook.wrangler import Wrangler
@@ -92,7 +93,9 @@ class Extension:
         if loop is not None:
             sync.remember(loop)
             self.sandbox.engine.attend(loop)
-            self._undo += [sync.forget, keep_awake(loop), report_lost_tasks(loop, self.sandbox)]
+            heart = Heart(loop)
+            self._undo += [sync.forget, heart.stop, report_lost_tasks(loop, self.sandbox)]
+            self._undo.append(watch_for_blocking(lambda: heart.beats))
         self._undo.append(send_idle_for_concurrent_comms(getattr(shell, "kernel", None)))
         self.sandbox.engine.carry_with_calls(output_variables(shell))
         self._add(logging.getLogger("rpclab").handlers, Reports())

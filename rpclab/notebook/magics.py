@@ -14,11 +14,12 @@ from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_
 from IPython.display import display
 from traitlets import TraitType, observe
 
-from rpclab.errors import RpcError, near
+from rpclab.errors import RpcError, add_note, near
 from rpclab.notebook import distances
 from rpclab.notebook.cards import trace_text
 from rpclab.notebook.lines import parse_bindings, parse_trace, parse_worker, words
 from rpclab.workers.imports import known
+from rpclab.workers.worker import serves_on
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -145,6 +146,7 @@ class RpcLab(Magics):
     async def _deploy(self, options: WorkerLine, line: str, cell: str) -> Worker:
         __tracebackhide__ = True
         sandbox = self._sandbox
+        note = serves_on(sandbox.workers.get(options.name))
         try:
             sandbox.check_city(options.at)
             module, env = sandbox.prepare(
@@ -156,12 +158,16 @@ class RpcLab(Magics):
                 objects=options.objects,
             )
         except (RpcError, OSError, TypeError, ValueError) as error:
-            raise _usage(error) from None
+            raise _usage(error, note) from None
         with known(module):
-            await self._cells.run(f"%%worker {line}", cell, vars(module))
+            await self._cells.run(f"%%worker {line}", cell, vars(module), note)
+        try:
+            worker = sandbox.publish(options.name, module, env, options.bind)
+        except RpcError as error:
+            raise _usage(error, note) from None
         if options.at is not None:
             sandbox.locate(options.name, options.at)
-        return sandbox.publish(options.name, module, env, options.bind)
+        return worker
 
     @no_var_expand
     @line_magic
@@ -290,5 +296,6 @@ def _show(trace: Trace, *, text_only: bool) -> None:
         display(trace)
 
 
-def _usage(error: Exception) -> UsageError:
+def _usage(error: Exception, note: str = "") -> UsageError:
+    add_note(error, note)
     return UsageError("; ".join([str(error), *getattr(error, "__notes__", ())]))

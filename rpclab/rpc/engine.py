@@ -22,6 +22,7 @@ from rpclab.core.session import Session
 from rpclab.errors import STEERING, DisconnectedError, RpcError
 from rpclab.rpc import deadlines
 from rpclab.rpc.activity import Activity, StepInterrupted, is_interrupt
+from rpclab.rpc.advice import advise
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.deadlines import Deadline, current_deadline
 from rpclab.rpc.observing import Observed, no_clock
@@ -70,6 +71,7 @@ class Engine(RunQueue, Observed):
         connect: joins the two ends of a session.
         http_call: makes the HTTP calls of bindings.
         holder: holds calls back, where there is no pipelining.
+        closing: whether all contexts are being ended, so that nothing is told of what they cut off.
         paces: how many bytes of streams a second Workers read, where that is bounded.
     """
 
@@ -92,6 +94,7 @@ class Engine(RunQueue, Observed):
         self.connect: Connect = memory.connect
         self._keepers: dict[str, ExecutionContext] = {}
         self._sessions: dict[tuple[str, str], Session] = {}
+        self.closing = False
         self.paces: dict[str, float] = {}
         self.holder: Holder | None = None
         if not pipelining:
@@ -318,6 +321,7 @@ class Engine(RunQueue, Observed):
         elif steering:
             text = f"{steering[0]}: {error}" if str(error) else steering[0]
             error = RpcError(f"the method was left by {text}").with_traceback(error.__traceback__)
+        advise(error, worker=True)
         if self.debug:
             trim(error)
             note_place(error)
@@ -474,12 +478,14 @@ class Engine(RunQueue, Observed):
         error = DisconnectedError("the sandbox was closed")
         sessions = list(self.sessions())
         contexts = {hook.context for session in sessions for hook in session.hosted()}
+        self.closing = True
         for session in sessions:
             session.closed = session.closed or error
         for context in [*contexts, *self._keepers.values()]:
             context.end()
         for session in sessions:
             session.close(error)
+        self.closing = False
         self._sessions.clear()
         self._keepers.clear()
         others = (engine for engine in deadlines.engines if engine is not self)

@@ -35,7 +35,7 @@ class Members:
         pending = promise.__pending__
         context = current.get() or pending.context
         if promise.__gone__:
-            return pending.session.rejected(DisposedError(PROMISE_DISPOSED), context)
+            return pending.session.rejected(disposed(promise), context)
         if type(pending) is Placeholder:
             return pending.pipeline(path, args, kwargs, context)
         if context.recording is not None:
@@ -46,6 +46,19 @@ class Members:
         if pending.state == REJECTED:
             return pending.session.rejected(fresh_copy(pending.value), context)
         return call_value(pending, names_in(path), args, kwargs, context)
+
+
+def disposed(promise: RpcPromise) -> DisposedError:
+    """Build the error of whoever calls on a promise that was disposed (rule P6)."""
+    error = DisposedError(PROMISE_DISPOSED)
+    error.add_note("dispose() or the end of its `with` block gave back what the result holds")
+    pending, site = promise.__pending__, promise.__gone__
+    if pending.site:
+        error.add_note(f"{pending.what} was called at {pending.site}")
+    if type(site) is str:
+        error.add_note(f"disposed at {site}")
+    error.add_note("call again, or await the promise first and keep stub.dup() of what it gives")
+    return error
 
 
 def call_value(

@@ -64,6 +64,21 @@ class AskedByMappings:
         return remote.__keys__((id(frame), frame.f_lasti))
 
 
+_told: set[str] = set()
+_MANY = 1000
+
+
+def _tell_of_a_missing_await(value: object, what: str) -> None:
+    """Say that somebody looks at a promise as if it were its value; once for each place."""
+    site = calling_site(2)
+    if site is None or site in _told:
+        return
+    if len(_told) > _MANY:  # each run of a cell is a place of its own
+        _told.clear()
+    _told.add(site)
+    log.warning("%s: %s %s; await it for its value", site, article(value), what)
+
+
 class Uncopied:
     """A base of what stands for something that is there once: it is neither copied nor pickled."""
 
@@ -142,6 +157,31 @@ class Remote(Uncopied):
         """The docstring of what it leads to, if that runs here."""
         found = seen(self)
         return None if found is None or type(found) is dict else doc_of(found)
+
+
+class Awaited(Remote):
+    """What has a value only when it is awaited: a promise, or a property that was named."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        _tell_of_a_missing_await(self, "is true whatever it resolves to")
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, Remote):
+            _tell_of_a_missing_await(self, f"equals no {type(other).__name__}")
+        return NotImplemented
+
+    __hash__ = object.__hash__
+
+    def __aiter__(self) -> NoReturn:
+        raise TypeError(
+            f"{article(self)} is not what it resolves to: await it first, as in"
+            " `async for chunk in await …`"
+        )
 
 
 def article(value: object) -> str:

@@ -18,7 +18,7 @@ from rpclab.core.targets import is_target
 from rpclab.errors import fresh_copy
 from rpclab.rpc.looking import doc_of, led_to, seen, signature_of, step
 from rpclab.rpc.members import Members, names_in
-from rpclab.rpc.remote import Remote, article, no_mapping, set_here
+from rpclab.rpc.remote import Awaited, Remote, article, no_mapping, set_here
 from rpclab.rpc.unknown import Unknown
 from rpclab.rpc.waiter import Waiter
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rpclab.core.references import Outgoing, Reference
 
 
-class RpcProperty(Remote):
+class RpcProperty(Awaited):
     """A member that was named, on a stub, promise or binding; nothing is sent (rule P1).
 
     Calling it calls the method; awaiting it reads the property, anew each time.
@@ -91,7 +91,7 @@ class RpcProperty(Remote):
     def __repr__(self) -> str:
         owner = self.__owner__
         of = repr(owner) if isinstance(owner, Members) else describe(owner)
-        return f"<RpcProperty {'.'.join(names_in(self.__path__))} of {of}>"
+        return f"<RpcProperty {'.'.join(names_in(self.__path__))} of {of}: call or await it>"
 
     def __rpc_refer__(self, outgoing: Outgoing) -> Reference:
         return outgoing.refer_property(self, self.__read__)
@@ -251,7 +251,7 @@ class RpcStub(Held):
         return bundle(self)
 
 
-class RpcPromise(Remote):
+class RpcPromise(Awaited):
     """The result of a call that was made: await it, or go on calling on it (rules C2, L1).
 
     Awaiting it twice gives the same value (L4); each await of a failed one raises a fresh error.
@@ -261,7 +261,7 @@ class RpcPromise(Remote):
 
     def __init__(self, pending: Pending) -> None:
         self.__pending__ = pending
-        self.__gone__ = False
+        self.__gone__: bool | str = False  # or where it was disposed
 
     def __await__(self) -> Generator[Any, None, Any]:
         pending = self.__pending__
@@ -323,8 +323,9 @@ class RpcPromise(Remote):
 
     def dispose(self) -> None:
         """Dispose what the result holds: now, or when it arrives. The call is not cancelled."""
-        self.__gone__ = True
-        self.__pending__.dispose_stubs()
+        pending = self.__pending__
+        self.__gone__ = self.__gone__ or pending.session.host.site() or True
+        pending.dispose_stubs()
 
     def dup(self) -> NoReturn:
         """Refuse: a promise has no second handle (rule C16).
@@ -370,11 +371,11 @@ class RpcPromise(Remote):
         if self.__gone__:
             state = "disposed"
         elif pending.state == PENDING:
-            state = "pending"
+            state = "pending: await it"
         elif pending.state == REJECTED:
-            state = f"rejected with {type(pending.value).__name__}"
+            state = f"rejected with {type(pending.value).__name__}: await it"
         else:
-            state = "resolved"
+            state = "resolved: await it"
         return f"<RpcPromise of {_far_side(pending.session)}, {state}>"
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:

@@ -158,6 +158,7 @@ def keep_until(context: ExecutionContext, work: Any) -> None:
     task = asyncio.get_running_loop().create_task(coroutine)
     if context.tasks is None:
         context.tasks = set()
+    context.tasks.discard(task)  # it was noted as one that nobody keeps
     context.tasks.add(task)
     task.add_done_callback(done)
 

@@ -116,6 +116,13 @@ class Worker:
         return f"<Worker {self.name}: {', '.join(self.exports) or 'no entrypoints'}>"
 
 
+def serves_on(present: Worker | None) -> str:
+    """Say that the present version of a Worker goes on, whose next one failed; "" if none does."""
+    if present is None:
+        return ""
+    return f'version {present.version} of "{present.name}" serves on'
+
+
 class EntrypointHook(ServiceHook):
     """What stands behind a binding to an entrypoint.
 

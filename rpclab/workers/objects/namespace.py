@@ -36,13 +36,16 @@ def objects(target: str, *, worker: str = "") -> ObjectsTarget:
     """Describe a namespace of Durable Objects, for `sandbox.bind`.
 
     Args:
-        target: "worker#Class".
+        target: "worker#Class"; "Class@worker" says the same.
         worker: whose class it is where the target is a class alone.
 
     Raises:
         ValueError: the text is no such thing.
     """
     before, hash_, after = target.partition("#")
+    if not hash_ and "@" in target:
+        after, _, before = target.partition("@")
+        hash_ = "#"
     of, name = (before, after) if hash_ else (worker, before)
     if not of or not name:
         raise ValueError(f'Durable Objects are named "worker#Class", not {target!r}')
@@ -149,8 +152,8 @@ def choose_objects(
         return value
     if isinstance(value, type):
         raise UnknownEntrypointError(
-            f'the class "{name}" of Worker "{worker}" is an entrypoint: to have one object for each'
-            " id, derive it from DurableObject"
+            f'the class "{name}" of Worker "{worker}" is an entrypoint: bind it with'
+            f" VAR={worker}#{name}; to have one object for each id, derive it from DurableObject"
         )
     error = UnknownEntrypointError(f'the Worker "{worker}" has no Durable Objects "{name}"')
     error.add_note(near(name, found) or "it has none: define a class that derives DurableObject")
