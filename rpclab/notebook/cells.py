@@ -10,15 +10,21 @@ import ast
 import inspect
 import linecache
 import re
-from collections.abc import MutableMapping
+import sys
+from collections.abc import Coroutine, MutableMapping
 from typing import TYPE_CHECKING, Any
 
+from IPython.core.inputtransformer2 import TransformerManager
+from IPython.core.interactiveshell import InteractiveShell
+
 from rpclab.errors import add_note
-from rpclab.rpc import sites
+from rpclab.rpc import sites, sync
 from rpclab.rpc.advice import advise
 
 if TYPE_CHECKING:
-    from IPython.core.interactiveshell import ExecutionInfo, InteractiveShell
+    from types import FrameType
+
+    from IPython.core.interactiveshell import ExecutionInfo
 
 AWAITED = ("worker", "trace", "wrangler")
 """The cell magics whose result is to be awaited."""
@@ -27,10 +33,55 @@ _CALL = re.compile(rf"get_ipython\(\)\.run_cell_magic\('(?:{'|'.join(AWAITED)})'
 
 
 def await_our_magics(lines: list[str]) -> list[str]:
-    """Rewrite the call of a cell magic of ours so that its result is awaited (IPython does not)."""
-    if lines and _CALL.match(lines[0]):
+    """Rewrite the call of a cell magic of ours so that its result is awaited (IPython does not).
+
+    Below another cell magic, such as %%time, nothing can be awaited: there it is run to its end.
+    """
+    if not lines or not _CALL.match(lines[0]):
+        return lines
+    if not _a_cell_runs():
         return ["await " + lines[0], *lines[1:]]
-    return lines
+    call = lines[0].rstrip()
+    body = ast.unparse(ast.parse(call, mode="eval").body.args[-1])  # type: ignore[attr-defined]
+    return [f"__import__('{__name__}', fromlist=['']).settle({call}, {body})\n", *lines[1:]]
+
+
+def _a_cell_runs() -> bool:
+    """Whether the code of a cell has called this: it runs another magic, which has called this."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code is InteractiveShell.run_code.__code__:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def settle(coroutine: Coroutine[Any, Any, Any], body: str) -> Any:
+    """Run one of our cell magics to its end, where it cannot be awaited.
+
+    Args:
+        coroutine: what the magic gave.
+        body: what it runs. Where that awaits something, the event loop goes on inside this call.
+    """
+    __tracebackhide__ = True
+    if _awaits(body):
+        return sync.run(coroutine)
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value
+    coroutine.close()
+    raise RuntimeError("the body of a cell was to be run to its end, and waits for something")
+
+
+def _awaits(body: str) -> bool:
+    """Whether the code of a cell awaits something, outside the functions that it defines."""
+    text = TransformerManager().transform_cell(body)
+    try:
+        code = _compile(ast.parse(text), "<cell>", "exec")
+    except (SyntaxError, ValueError):
+        return False  # it will be told where it runs
+    return bool(code.co_flags & inspect.CO_COROUTINE)
 
 
 class CellSyntaxError(Exception):
@@ -128,8 +179,9 @@ class Cells:
         text = self._text
         if not text.rstrip().endswith(body.rstrip()):
             text = f"{magic}\n{body}"  # a magic inside another one
-        # IPython drops blank lines at the beginning, of cells and of what it transforms.
-        above = _blank_lines(text) + 1
+        # Above the body stand this magic, and perhaps blank lines and other magics.
+        above = text.rstrip().removesuffix(body.rstrip()).count("\n")
+        # IPython drops blank lines at the beginning of what it transforms.
         source = "\n" * (above + _blank_lines(body)) + shell.transform_cell(body)
         # From the whole text ipykernel makes the file name that the debugger uses too.
         filename = shell.compile.cache(source, self._number, raw_code=text)

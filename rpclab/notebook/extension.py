@@ -21,7 +21,8 @@ from rpclab.notebook.displays import Displays
 from rpclab.notebook.help import help_of_the_remote
 from rpclab.notebook.interrupts import Interrupts
 from rpclab.notebook.magics import RpcLab
-from rpclab.notebook.output import Reports, output_variables, report_lost_tasks
+from rpclab.notebook.names import Names
+from rpclab.notebook.output import Reports, label_prints, output_variables, report_lost_tasks
 from rpclab.notebook.shims import Heart, hide_our_frames, send_idle_for_concurrent_comms
 from rpclab.notebook.widgets import close_live
 from rpclab.notebook.widgets.hearing import hear_controls
@@ -63,6 +64,7 @@ class Extension:
         self.sandbox = Sandbox(record=True)
         self._shell = shell
         self._undo: list[Callable[[], None]] = [self.sandbox.close, sites.names.clear]
+        self._names = Names(shell, {"env": self.sandbox.env, "sandbox": self.sandbox})
         self._put_magics_in()
         self._attend_to_the_loop()
         self._put_names_in()
@@ -75,7 +77,7 @@ class Extension:
     def _put_magics_in(self) -> None:
         shell = self._shell
         cells = Cells(shell)
-        magics = RpcLab(shell, self.sandbox, cells)
+        magics = RpcLab(shell, self.sandbox, cells, self._names)
         for each in (magics, Wrangler(shell, self.sandbox, cells)):
             shell.register_magics(each)
             self._undo.append(partial(_remove_magics, shell, each))
@@ -86,6 +88,7 @@ class Extension:
         displays.install()
         self._undo += [displays.uninstall, hide_our_frames(shell), help_of_the_remote(shell)]
         self._undo += [close_live, hear_controls(shell)]
+        self._undo.append(label_prints(lambda: bool(magics.label_prints)))
 
     def _attend_to_the_loop(self) -> None:
         shell = self._shell
@@ -114,11 +117,9 @@ class Extension:
             guest.rest(now)
 
     def _put_names_in(self) -> None:
-        shell = self._shell
-        names = {"env": self.sandbox.env, "sandbox": self.sandbox}
-        ours = {name: value for name, value in names.items() if name not in shell.user_ns}
-        shell.push(ours, interactive=False)
-        self._undo.append(lambda: shell.drop_by_id(ours))
+        self._names.put_in()
+        self._listen("post_run_cell", lambda _result: self._names.put_in())
+        self._undo.append(self._names.take_out)
 
     def _add(self, where: list[Any], item: object) -> None:
         where.append(item)

@@ -468,10 +468,8 @@ class Engine(RunQueue, Observed):
 
     def report(self, error: BaseException, what: str) -> None:
         """Tell of a failure that nobody waits for."""
-        if is_interrupt(error):
-            log.error("%s was interrupted", what, exc_info=error)
-            return
-        log.error("%s failed: %s: %s", what, type(error).__name__, error, exc_info=error)
+        said = f"failed: {type(error).__name__}: {error}"
+        log.error("%s %s", what, "was interrupted" if is_interrupt(error) else said, exc_info=error)
 
     def close(self) -> None:
         """End every session and context. What was exported breaks; no disposer runs (rule W6)."""
