@@ -193,8 +193,10 @@ def trace_html(trace: Trace, sandbox: Sandbox) -> str:
     diagram, _, _ = trace_text(trace).partition(f"\n{trace.summary()}")
     # JupyterLab would break long lines anywhere; those of a diagram must stay as they are.
     pre = f"{_PRE} white-space: pre; line-height: 1.25;"
+    forgotten = html.escape(without_cells(trace.unawaited))
+    said = f"<div>{forgotten}</div>" if forgotten else ""
     return (
-        f'<div style="{FRAME}">{picture}<details><summary>As text: {figures}</summary>'
+        f'<div style="{FRAME}">{picture}{said}<details><summary>As text: {figures}</summary>'
         f'<pre role="img" aria-label="{figures}" style="{pre}">{html.escape(diagram)}</pre>'
         "</details></div>"
     )

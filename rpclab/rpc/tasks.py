@@ -99,7 +99,7 @@ class _Begun:
         code = getattr(self._coroutine, "cr_code", None)
         is_told = code is not None and not is_machinery(code.co_filename)
         is_told = is_told and not self.task.done() and context.gate is None
-        if is_told and not context.cut_off and not host.closing:
+        if is_told and code is not None and not context.cut_off and not host.closing:
             self._variables.run(_tell, context.worker, code)
         return bool(self.task.cancel(msg))
 
