@@ -13,7 +13,7 @@ from rpclab.core.imports import Import
 from rpclab.core.targets import surface
 from rpclab.leaks import Leaks
 from rpclab.rpc.bindings import ServiceBinding
-from rpclab.rpc.looking import RESERVED
+from rpclab.rpc.looking import RESERVED, names_of, seen
 from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub
 from rpclab.sandbox import NOTEBOOK, Sandbox
 from rpclab.trace.trace import Trace
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rpclab.sandbox import BindingTarget
 
 _LONGEST = 60  # characters of a variable's value
+_MEMBERS = 20  # that a card names
 
 # Colours of JupyterLab's theme; elsewhere those of the page, so that dark pages stay readable.
 FRAME = (
@@ -171,6 +172,9 @@ def stub_card(stub: Any) -> Card:
         rows = (("made at", stub.__handle__.site),)
     elif isinstance(stub, RpcPromise) and stub.__pending__.site:
         rows = ((stub.__pending__.what or "called", f"made at {stub.__pending__.site}"),)
+    names = names_of(seen(stub))
+    if names:
+        rows = (*rows, ("members", ", ".join(names[:_MEMBERS]) + ", …" * (len(names) > _MEMBERS)))
     return Card(repr(stub).strip("<>"), "", rows)
 
 

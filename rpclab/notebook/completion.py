@@ -67,7 +67,7 @@ def _members(
     if thing is None:
         return {"completions": []}
     hits = [
-        SimpleCompletion(name, type="function")
+        SimpleCompletion(name, type=thing.kind_of(name))
         for name in thing.names()
         if name.startswith(fragment)
     ]

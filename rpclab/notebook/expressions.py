@@ -12,7 +12,7 @@ import linecache
 import re
 import tokenize
 from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import FunctionType
 from typing import Any, NamedTuple
@@ -64,6 +64,13 @@ class Thing(NamedTuple):
             found.update(member.name for member in self.text[0].members(self.text[1]))
             found.update(_fields(*self.text))
         return sorted(found)
+
+    def kind_of(self, name: str) -> str:
+        """Whether a name on it is a "function" or a "property", for the list that Tab shows."""
+        found, text = self.member(name)
+        is_property = isinstance(found, property | cached_property)
+        is_property = is_property or (found is None and text is not None and text.is_property)
+        return "property" if is_property else "function"
 
     def called(self) -> str:
         """The name of the class that it is of."""
