@@ -33,6 +33,9 @@ def unawaited(recording: Iterable[Any]) -> str:
                 made.pop(call, None)
             if event.by is None:
                 made[event.session, event.id] = event
+        elif isinstance(event, ev.HeldCallSent):  # it was held back until these had settled
+            for call in event.after:
+                made.pop(call, None)
         elif isinstance(event, ev.Awaited):
             for number in event.ids:
                 made.pop((event.session, number), None)

@@ -66,3 +66,12 @@ async def test_what_is_awaited_or_used_is_not_named(sandbox, env):
         await env.W.calls_another()
     assert trace.unawaited == ""
     assert "not awaited" not in trace.text()
+
+
+async def test_what_is_used_by_a_call_that_is_held_back_is_not_named():
+    async with rpclab.Sandbox(pipelining=False, record=True) as sandbox:
+        sandbox.deploy("w", source=SOURCE, bind={"OTHER": "w"})
+        env = sandbox.bind(W="w")
+        with sandbox.trace() as trace:
+            await env.W.node(env.W.node()).next().depth
+        assert trace.unawaited == ""
