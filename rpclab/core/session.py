@@ -1084,9 +1084,7 @@ class Session:
                     self._unacknowledged[call] = value
                     return True
             elif (
-                host.observe is None
-                and is_target(value)
-                and not hasattr(type(value), "__await__")
+                host.observe is None and is_target(value) and not hasattr(type(value), "__await__")
             ):
                 self._reply_target(call, TargetHook(value, context), is_quiet=is_quiet)
                 return True
