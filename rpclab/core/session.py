@@ -154,6 +154,15 @@ class Session:
         send: the transport: takes how many plain settlements were seen, and frames.
     """
 
+    # The interpreter finds the attributes of an instance slowly where it has more than thirty.
+    __slots__ = (
+        "__weakref__", "_acknowledged", "_acknowledges", "_awake", "_codec", "_decode", "_dialect",
+        "_first_unsent", "_last_call", "_next_call", "_outbox", "_pipelined", "_quiet", "_releases",
+        "_seen", "_soon", "_told", "_unacknowledged", "cascade", "closed", "exports", "holdings",
+        "host", "imports", "keeper", "label", "last_export", "latest", "limits", "name", "peer",
+        "send",
+    )  # fmt: skip
+
     def __init__(
         self,
         name: str,
@@ -180,6 +189,7 @@ class Session:
         self.cascade = Cascade(self.awake)
         self.holdings = Holdings(self)
         self._codec = codec(self)
+        self._decode = self._codec.decode
         self._dialect = self._codec.dialect
         self._acknowledges = self._dialect.acknowledges
         self._outbox: list[Frame] = []
@@ -426,15 +436,14 @@ class Session:
         if self.closed is not None or context.ended or target.broken is not None:
             return self._refused(target, context)
         host = self.host
-        values: list[Any] = [] if args is None else [*args]
-        message: Message = [
-            CALL,
-            self._next_call,
-            target.id,
-            path,
-            None if args is None else values,
-        ]
-        pending = Pending(self, self._next_call, context)
+        call = self._next_call
+        if args is None:
+            values: list[Any] = []
+            message: Message = [CALL, call, target.id, path, None]
+        else:
+            values = [*args]
+            message = [CALL, call, target.id, path, values]
+        pending = Pending(self, call, context)
         if kwargs or host.special:
             if host.holder is not None:
                 held = host.holder.call(self, target, path, (args, kwargs), context)
@@ -504,7 +513,7 @@ class Session:
             self._put_releases()
         payload = None
         for value in values:
-            if type(value) not in SCALARS or (type(value) is bytes and len(value) >= LARGE):
+            if type(value) not in _SMALL and (type(value) is not bytes or len(value) >= LARGE):
                 try:
                     frame, payload = self.pack(message, values, context)
                 except Exception as error:
@@ -766,18 +775,18 @@ class Session:
         if type(value) is bytes and len(value) >= LARGE:
             return False
         frame = self._codec.pack([RESOLVE, call, value])
-        if len(frame) > self.limits.message_bytes:
+        size = len(frame)
+        if size > self.limits.message_bytes:
             return False
         self._outbox.append(frame)
-        self.holdings.most += ENTRY + len(frame)
+        self.holdings.most += ENTRY + size
         if not self._awake:
             self.awake()
-        host = self.host
-        keep = host.keep
+        keep = self.host.keep
         if keep is not None:
             if type(value) not in SMALL:
                 value = scalar(value)
-            keep((host.clock(), "result", self.label, call, value, len(frame)))
+            keep((self.host.clock(), "result", self.label, call, value, size))
         return True
 
     def _reply_target(self, call: int, hook: TargetHook, *, is_quiet: bool) -> None:
@@ -902,7 +911,7 @@ class Session:
         if self.holdings.most > self.holdings.enough:
             self.holdings.weigh()
         try:
-            unpacked, arrival = self._codec.decode(frame)
+            unpacked, arrival = self._decode(frame)
         except RemoteProtocolError:
             raise
         except Exception as error:
@@ -924,8 +933,15 @@ class Session:
                 ):
                     self._receive_plain_call(call, target, path, args, frame)
                     return
-            elif len(unpacked) == 3 and unpacked[0] == RESOLVE and self._take_plain(*unpacked):
-                return
+            elif len(unpacked) == 3:
+                kind, number, value = unpacked
+                if (
+                    type(kind) is int
+                    and kind == RESOLVE
+                    and type(number) is int
+                    and self._take_plain(number, value)
+                ):
+                    return
         try:
             message = parse(unpacked)
             kind = message[0]
@@ -1210,17 +1226,15 @@ class Session:
 
     # Results of the peer.
 
-    def _take_plain(self, kind: Any, number: Any, value: Any) -> bool:
+    def _take_plain(self, number: int, value: Any) -> bool:
         """Take a value that refers to nothing, if a call of this end waits for it."""
-        if type(kind) is not int or type(number) is not int or not self._acknowledges:
-            return False
         entry = self.imports.get(number)
-        if type(entry) is not Pending or number < 0:
-            return False
-        self._seen += 1
-        del self.imports[number]
-        entry.settle(RESOLVED, value)
-        return True
+        if type(entry) is Pending and number > 0 and self._acknowledges:
+            self._seen += 1
+            del self.imports[number]
+            entry.settle(RESOLVED, value)
+            return True
+        return False
 
     def _receive_settlement(
         self, message: Message, arrival: Arrival | None, state: int, size: int
@@ -1337,6 +1351,7 @@ if not getattr(sys, "_is_gil_enabled", lambda: True)():
     _COUNT = lambda _: 1 << 60  # noqa: E731 - the count is no exact one there
 
 _MAKES_A_CALL = frozenset({CALL, STREAM, MAP})
+_SMALL = SCALARS - {bytes}
 
 
 def _unconnected(_seen: int, _frames: list[Frame]) -> None:
