@@ -171,7 +171,10 @@ def disposer_of(target: Any) -> Any:
             target = target.__func__
         dispose = getattr(target, "__dict__", {}).get("dispose")
         return dispose if callable(dispose) else None
-    for kind in type(target).__mro__:
+    kind = type(target)
+    if type(kind) is type and not hasattr(kind, "dispose"):
+        return None
+    for kind in kind.__mro__:
         if "dispose" in kind.__dict__:
             attribute = kind.__dict__["dispose"]
             visible = issubclass(kind, Exposed) and hasattr(type(attribute), "__get__")

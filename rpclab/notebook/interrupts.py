@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _RETRY = 0.01  # seconds
 _TRIES = 50
 _RUN_CODE = InteractiveShell.run_code.__code__
-_STEPS = (Engine.run.__code__, Session._answer_at_once.__code__, Activity._step.__code__)
+_STEPS = (Engine.run.__code__, Session._receive_plain_call.__code__, Activity._step.__code__)
 _STOPPED = (asyncio.CancelledError, KeyboardInterrupt)
 
 
