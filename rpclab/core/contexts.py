@@ -194,6 +194,15 @@ class ExecutionContext:
         self.ended = True
         if self.host.observe is not None:
             self.host.observe(("context ended", id(self), self.worker))
+        if not (
+            self._running
+            or self._pending
+            or self._streams
+            or self._owned
+            or self._targets
+            or self.tasks
+        ):
+            return  # as after nearly every call on a binding (benchmark `binding`)
         tell = self.host.undisposed(self) if self._owned else None
         for answer in list(self._running or ()):
             answer.interrupt(ContextEndedError(CALL_CONTEXT_ENDED))

@@ -316,17 +316,21 @@ class ServiceHook(Hook):
         open_entrypoint: makes the instance and its context; what it raises rejects the call (E4).
         reserved: the names that are refused (rules C16, C17), each with its error.
         dispatch: runs the call on the instance.
+        apart: the names whose calls run as only `dispatch` knows; None if all do.
     """
 
-    __slots__ = ("_dispatch", "_open", "_reserved")
+    __slots__ = ("_apart", "_dispatch", "_open", "_reserved")
 
     def __init__(
         self,
         open_entrypoint: Callable[[], tuple[Any, ExecutionContext]],
         reserved: Callable[[str], BaseException | None],
         dispatch: Callable[..., None] = dispatch,
+        *,
+        apart: frozenset[str] | None = None,
     ) -> None:
         super().__init__(None)
+        self._apart = apart
         self._dispatch = dispatch
         self._open = open_entrypoint
         self._reserved = reserved
@@ -334,10 +338,9 @@ class ServiceHook(Hook):
     def identity(self) -> tuple[str, str, tuple[str, int] | None, bool]:
         return ("binding", "", None, True)
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether calls run on the instance as on any target."""
-        return self._dispatch is dispatch
+    def runs_plainly(self, name: str) -> bool:
+        """Whether a method of that name runs on the instance as on any target."""
+        return self._apart is not None and name not in self._apart
 
     def open(self, path: Any) -> tuple[Any, ExecutionContext]:
         """Make the instance and its context, for one call.

@@ -156,11 +156,11 @@ class Session:
 
     # The interpreter finds the attributes of an instance slowly where it has more than thirty.
     __slots__ = (
-        "__dict__", "__weakref__", "_acknowledged", "_acknowledges", "_awake", "_codec", "_decode", "_dialect",
-        "_first_unsent", "_last_call", "_next_call", "_outbox", "_pipelined", "_quiet", "_releases",
-        "_seen", "_soon", "_told", "_unacknowledged", "cascade", "closed", "exports", "holdings",
-        "host", "imports", "keeper", "label", "last_export", "latest", "limits", "name", "peer",
-        "send",
+        "__dict__", "__weakref__", "_acknowledged", "_acknowledges", "_awake", "_codec", "_decode",
+        "_dialect", "_first_unsent", "_last_call", "_next_call", "_outbox", "_pipelined", "_quiet",
+        "_releases", "_seen", "_soon", "_told", "_unacknowledged", "cascade", "closed", "exports",
+        "holdings", "host", "imports", "keeper", "label", "last_export", "latest", "limits", "name",
+        "peer", "send",
     )  # fmt: skip
 
     def __init__(
@@ -1061,7 +1061,7 @@ class Session:
         elif (
             type(hook) is ServiceHook
             and hook.blocked is None
-            and hook.is_plain
+            and hook.runs_plainly(path)
             and not host.noting
             and not host.special
             and self._acknowledges

@@ -171,10 +171,9 @@ def disposer_of(target: Any) -> Any:
             target = target.__func__
         dispose = getattr(target, "__dict__", {}).get("dispose")
         return dispose if callable(dispose) else None
-    kind = type(target)
-    if type(kind) is type and not hasattr(kind, "dispose"):
+    if type(type(target)) is type and not hasattr(type(target), "dispose"):
         return None
-    for kind in kind.__mro__:
+    for kind in type(target).__mro__:
         if "dispose" in kind.__dict__:
             attribute = kind.__dict__["dispose"]
             visible = issubclass(kind, Exposed) and hasattr(type(attribute), "__get__")

@@ -116,4 +116,9 @@ def service(find: Callable[[], Worker], entrypoint: str, props: dict[str, Any]) 
         entrypoint: which of its entrypoints answers.
         props: what `ctx.props` is there.
     """
-    return ServiceHook(lambda: find().open(entrypoint, props), refuse_reserved, dispatch)
+    return ServiceHook(
+        lambda: find().open(entrypoint, props), refuse_reserved, dispatch, apart=_HTTP
+    )
+
+
+_HTTP = frozenset({"fetch"})  # what `dispatch` runs as an HTTP call
