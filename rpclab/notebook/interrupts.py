@@ -40,7 +40,7 @@ _RETRY = 0.01  # seconds
 _TRIES = 50
 _RUN_CODE = InteractiveShell.run_code.__code__
 _RUN_CELL = InteractiveShell.run_cell_async.__code__
-_PLAIN = Session._answer_at_once.__code__
+_PLAIN = Session._receive_plain_call.__code__
 # What runs the code of Workers and takes a StepInterrupted that leaves it.
 _STEPS = (Engine.run.__code__, Activity._step.__code__, Worker.open.__code__, _PLAIN)
 _STOPPED = (asyncio.CancelledError, KeyboardInterrupt)

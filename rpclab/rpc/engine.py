@@ -199,10 +199,10 @@ class Engine(RunQueue, Observed):
         context: ExecutionContext,
     ) -> None:
         """Call a member in a fresh context; settle `answer` with what it returns or raises."""
-        if self.special or self.ambient or context.variables is None:
+        if self.special or self.ambient:
             variables = self._variables(answer, context)
         else:
-            variables = context.variables.copy()
+            variables = context.fresh_variables()
         if self.noting:
             if answer.params is not None and self.sites:
                 place_parameters(answer.params, function)
@@ -296,11 +296,7 @@ class Engine(RunQueue, Observed):
             self._drive(answer, _await(promise), variables.copy())
 
     def _variables(self, answer: Answer, context: ExecutionContext) -> Context:
-        variables: Context | None = context.variables
-        if variables is None:
-            variables = context.variables = Context()
-            variables.run(current.set, context)
-        variables = variables.copy()
+        variables = context.fresh_variables()
         self.carry(variables)
         if answer.deadline is not None:
             variables.run(current_deadline.set, answer.deadline)

@@ -135,7 +135,9 @@ class EntrypointHook(ServiceHook):
     __slots__ = ("_entrypoint", "_find")
 
     def __init__(self, find: Callable[[], Worker], entrypoint: str, props: dict[str, Any]) -> None:
-        super().__init__(lambda: find().open(entrypoint, props), refuse_reserved, dispatch)
+        super().__init__(
+            lambda: find().open(entrypoint, props), refuse_reserved, dispatch, apart=_HTTP
+        )
         self._find = find
         self._entrypoint = entrypoint
 
@@ -146,3 +148,6 @@ class EntrypointHook(ServiceHook):
             RpcError: there is no such Worker, or no such entrypoint.
         """
         return self._find().entrypoint(self._entrypoint)
+
+
+_HTTP = frozenset({"fetch"})  # what `dispatch` runs as an HTTP call
