@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rpclab.core.contexts import ExecutionContext
     from rpclab.core.handles import Handle
     from rpclab.core.imports import Pending
-    from rpclab.core.promise_arguments import PromisedArgument
+    from rpclab.core.promise_arguments import Places
     from rpclab.core.session import Reply, Session
     from rpclab.core.streams import End
 
@@ -305,7 +305,7 @@ class Answer:
         path: Any,
         args: Any,
         kwargs: Any,
-        promised: list[PromisedArgument] | None,
+        promised: Places | None,
     ) -> None:
         """Take a call that was made on this result, perhaps before it is there (rules L1 to L7)."""
         if self.onward is not None and not self.queue:
@@ -324,7 +324,7 @@ class Answer:
         path: Any,
         args: Any,
         kwargs: Any,
-        promised: list[PromisedArgument] | None,
+        promised: Places | None,
     ) -> None:
         """Deliver a call to the part of this result that its path leads to."""
         if answer.state != PENDING:

@@ -1222,18 +1222,23 @@ class Session:
         self._unacknowledged = {}
         self._pipelined = []
         self._outbox = []
-        for entry in imports.values():
-            self._let_go(partial(entry.end, error))
-        for hook in exports.values():
-            self._let_go(hook.end)
+        ends = [*(partial(entry.end, error) for entry in imports.values())]
+        interrupts = [self._let_go(end) for end in ends]
+        interrupts += [self._let_go(hook.end) for hook in exports.values()]
         if self.host.observe is not None:
             self.host.observe(("parted", self.label))
+        for interrupt in filter(None, interrupts):
+            raise interrupt
 
-    def _let_go(self, end: Callable[[], Any]) -> None:
+    def _let_go(self, end: Callable[[], Any]) -> BaseException | None:
+        """Do a part of the end. Gives what interrupted it, to be raised when all is done."""
         try:
             end()
         except Exception as failed:
             self.host.report(failed, f"the end of the session {self.name}")
+        except BaseException as interrupt:
+            return interrupt
+        return None
 
 
 _COUNT = getattr(sys, "getrefcount", lambda _: 1 << 60)
