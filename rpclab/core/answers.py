@@ -6,6 +6,7 @@ Floor: core.
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.cascade import Cascade
@@ -235,6 +236,23 @@ class Answer:
         if running is not None:
             running.cancel("the caller gave it up")
 
+    def served_by(self, via: Hook, context: ExecutionContext) -> None:
+        """What `via` has started goes on: keep that, and the hold on its context, until it is over.
+
+        The way to a member leads through others: each of them stays as well.
+        """
+        if self.via is via and not self.serving:
+            self.serving = True
+        else:
+            self.watch(partial(_over, via, context))
+
+    def moves_on(self) -> None:
+        """The call goes on at another hook, while what has led there is kept."""
+        via, context = self.via, self.context
+        if self.serving and via is not None and context is not None:
+            self.serving = False
+            self.watch(partial(_over, via, context))
+
     def take_ends(self, ends: Sequence[End]) -> None:
         """Take streams among the arguments: during the call they are the message's."""
         if not ends:
@@ -458,6 +476,11 @@ async def awaited_inside(value: Any) -> Any:
         if type(part) not in SCALARS and hasattr(type(part), "__await__")
     }
     return replaced(value, found)
+
+
+def _over(via: Hook, context: ExecutionContext) -> None:
+    via.returned()
+    context.let_go()
 
 
 def _nothing() -> None:

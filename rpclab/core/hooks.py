@@ -174,6 +174,8 @@ class TargetHook(Hook):
         if context.ended:
             answer.reject(ContextEndedError(HOST_CONTEXT_ENDED), remote=False)
             return
+        if answer.serving:
+            answer.moves_on()
         answer.via = self
         answer.context = context
         target = self.target
@@ -189,9 +191,9 @@ class TargetHook(Hook):
 
     def goes_on(self, answer: Answer) -> None:
         """The method has not returned yet; until `returned` it keeps the target and its context."""
-        answer.serving = True
         self.context.hold()
         self._active += 1
+        answer.served_by(self, self.context)
 
     def method(self, name: str) -> Any:
         """Give the plain function that is this method of the target, or None (see `method_of`)."""
@@ -348,7 +350,7 @@ class ServiceHook(Hook):
             context.host.observe(opened(context, answer))
         self._dispatch(answer, instance, path, args, kwargs, context)
         if answer.state == PENDING:
-            answer.serving = True
+            answer.served_by(self, context)
         else:
             context.let_go()
 

@@ -1206,8 +1206,8 @@ class Session:
             self.close(error)
 
     def _mark_closed(self, error: BaseException) -> None:
-        # A traceback would keep the message alive that ended the session.
-        error.__traceback__ = error.__context__ = None
+        # A traceback would keep the message alive that ended the session; so would that of a cause.
+        error.__traceback__ = error.__context__ = error.__cause__ = None
         self.closed = error
 
     def close(self, error: BaseException) -> None:
