@@ -154,11 +154,14 @@ class Answer:
     def resolve(self, value: Any) -> None:
         """The method returned `value`: send it, moving the stubs inside (rule O10)."""
         if self.state != PENDING:
+            self._come_too_late(value)
             return
         self.state = RESOLVED
         self.value = value
         session, reply = self.session, None
         if session is None or (self.quiet and session.stays(self, value)):
+            if self.origin is not None and type(value) not in SCALARS:
+                self._hold_targets(value)
             self._note_step()
             self._note_quiet()
         elif self.queue is None and session.reply_at_once(self, value):
@@ -188,6 +191,20 @@ class Answer:
         if self._hook is not None:
             # Nothing can be reached any more of what would have been the result.
             self.drop()
+
+    def _hold_targets(self, value: Any) -> None:
+        """No message takes the result of a step along: when that is dropped, so are its targets."""
+        for part in contents(value):
+            if is_target(part):
+                self.hook_for(part)
+
+    def _come_too_late(self, value: Any) -> None:
+        """The call was cancelled before its method returned: no message takes that (rule O7)."""
+        context = self.context
+        if context is not None and not context.ended and self.state == REJECTED:
+            for part in contents(value):
+                if is_target(part) and self.kept(part) is None:
+                    TargetHook(part, context).unsent()
 
     def _note_quiet(self) -> None:
         """Tell those who watch that this has settled, and no message does."""

@@ -55,12 +55,13 @@ class PromisedArgument:
 class Places(list[PromisedArgument]):
     """The places among the arguments of one call. Each is waited for once, one after the other."""
 
-    __slots__ = ("_there", "_watched")
+    __slots__ = ("_there", "_watched", "_watcher")
 
     def __init__(self, places: Iterable[PromisedArgument] = ()) -> None:
         super().__init__(places)
         self._there = 0
         self._watched = -1
+        self._watcher: Callable[[], None] | None = None
 
     def wait(self, answer: Answer, watcher: Callable[[], None]) -> bool:
         """Have `watcher()` called when there is news, if the call that `answer` stands for waits.
@@ -74,7 +75,9 @@ class Places(list[PromisedArgument]):
             self._there += 1
         if self._there == len(self):
             return False
-        if self._watched < 0:
+        if self._watcher != watcher:  # the first, or the call has moved on to another hook
+            self._watcher = watcher
+            self._watched = -1
             answer.watch(watcher)  # it may be cancelled first
         if self._watched < self._there:
             self._watched = self._there
