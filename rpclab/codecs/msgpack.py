@@ -129,7 +129,7 @@ class MsgpackCodec:
                 written = self._with_large_beside(written, large)
             frame = self.pack(written)
             size = len(frame)
-            if size > self._session.limits.message_objects:
+            if 2 * size > self._session.limits.message_objects:
                 self._count(frame)
             if self._beside:
                 frame, self._beside = [frame, *self._beside], []

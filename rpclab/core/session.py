@@ -1091,7 +1091,7 @@ class Session:
             try:
                 host.raised(answer, error)
             finally:
-                hook.has_run(answer)
+                hook.has_run(answer, context)
             return
         host.active = None
         if self.closed is None and not host.special:  # which the method may have changed
@@ -1111,7 +1111,7 @@ class Session:
                 return
         answer = self._answer_of(call, hook, context, frame)
         host.returned(answer, value, variables)
-        hook.has_run(answer)
+        hook.has_run(answer, context)
 
     def _answer_of(self, call: int, hook: Hook, context: ExecutionContext, frame: Frame) -> Answer:
         """Make the answer to a call that a method has returned from, or raised in."""
@@ -1328,8 +1328,8 @@ class Session:
             self.close(error)
 
     def _mark_closed(self, error: BaseException) -> None:
-        # A traceback would keep the message alive that ended the session.
-        error.__traceback__ = error.__context__ = None
+        # A traceback would keep the message alive that ended the session; so would that of a cause.
+        error.__traceback__ = error.__context__ = error.__cause__ = None
         self.closed = error
 
     def close(self, error: BaseException) -> None:
@@ -1344,18 +1344,23 @@ class Session:
         self._unacknowledged = {}
         self._pipelined = []
         self._outbox = []
-        for entry in imports.values():
-            self._let_go(partial(entry.end, error))
-        for hook in exports.values():
-            self._let_go(hook.end)
+        ends = [*(partial(entry.end, error) for entry in imports.values())]
+        interrupts = [self._let_go(end) for end in ends]
+        interrupts += [self._let_go(hook.end) for hook in exports.values()]
         if self.host.observe is not None:
             self.host.observe(("parted", self.label))
+        for interrupt in filter(None, interrupts):
+            raise interrupt
 
-    def _let_go(self, end: Callable[[], Any]) -> None:
+    def _let_go(self, end: Callable[[], Any]) -> BaseException | None:
+        """Do a part of the end. Gives what interrupted it, to be raised when all is done."""
         try:
             end()
         except Exception as failed:
             self.host.report(failed, f"the end of the session {self.name}")
+        except BaseException as interrupt:
+            return interrupt
+        return None
 
 
 _COUNT = getattr(sys, "getrefcount", lambda _: 1 << 60)

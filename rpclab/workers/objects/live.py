@@ -267,7 +267,7 @@ class LiveObject:
         else:
             answer.reject(TypeError(_NO_BASE))
         if answer.state == PENDING:
-            answer.serving = True
+            answer.served_by(hook, context)
         else:
             context.let_go()
 
