@@ -76,9 +76,9 @@ return rows.one()
         ("BEGIN", "use storage.transaction()"),
         ("SAVEPOINT s", "use storage.transaction()"),
         ("COMMIT", "use storage.transaction()"),
-        ("ATTACH 'x.sqlite' AS x", "has one database"),
-        ("PRAGMA journal_mode = DELETE", "the platform keeps its database"),
-        ("SELECT * FROM _cf_KV", "the table _cf_KV is not for SQL"),
+        ("ATTACH 'x.sqlite' AS x", "there is one database here"),
+        ("PRAGMA journal_mode = DELETE", "of PRAGMA the platform has these: case_sensitive_like"),
+        ("SELECT * FROM _cf_KV", "the name _cf_KV is not for SQL"),
         ("DROP TABLE _CF_METADATA", "is not for SQL"),
         ("CREATE INDEX i ON _cf_KV (value)", "is not for SQL"),
         ("ALTER TABLE _cf_KV RENAME TO x", "is not for SQL"),
@@ -186,7 +186,7 @@ def namespace_file(folder=None):
 def test_of_many_open_files_one_is_closed_that_has_nothing_to_save(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "OPEN_FILES", 2)
     file = namespace_file(tmp_path)
-    busy, idle = file.own(b"1"), file.own(b"2")
+    busy, idle = file.own(b"1").connection, file.own(b"2").connection
     busy.execute("BEGIN")
     file.own(b"3")
     assert busy.in_transaction

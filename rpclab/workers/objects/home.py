@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import time
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING
 
 from rpclab.core.answers import Answer
@@ -18,7 +19,8 @@ from rpclab.errors import RpcError, UnknownBindingError
 from rpclab.workers.objects.live import LiveObject, ObjectHook
 from rpclab.workers.objects.namespace import DurableObjectStub
 from rpclab.workers.objects.state import AlarmInfo, Ids
-from rpclab.workers.storage.files import NamespaceFile
+from rpclab.workers.storage.files import NamespaceFile, file_name
+from rpclab.workers.storage.limits import OBJECT_LIMITS
 
 if TYPE_CHECKING:
     import asyncio
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from rpclab.workers.context import Exports
     from rpclab.workers.env import Env
     from rpclab.workers.objects.state import DurableObjectId
+    from rpclab.workers.storage.limits import ObjectLimits
     from rpclab.workers.worker import Worker
 
 RETRIES = 6
@@ -47,6 +50,7 @@ class ObjectHome:
         class_name: the class.
         find: gives the present version of the Worker, or raises that there is none.
         folder: where it is stored; None keeps all in memory.
+        limits: bounds of its objects.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class ObjectHome:
         class_name: str,
         find: Callable[[], Worker],
         folder: Path | None,
+        limits: ObjectLimits = OBJECT_LIMITS,
     ) -> None:
         self.engine = engine
         self.worker_name = worker_name
@@ -63,13 +68,18 @@ class ObjectHome:
         self.ids = Ids(f"{worker_name}#{class_name}")
         self.file = NamespaceFile(
             folder,
-            f"{worker_name}.{class_name}",
+            file_name(worker_name, class_name),
             soon=engine.again,
             failed=self._lost,
             alarm_changed=self._alarm_changed,
+            limits=limits,
         )
         self._find = find
+        self._idle_seconds = limits.idle_seconds
         self._live: dict[bytes, LiveObject] = {}
+        # Those that were answering calls and are no more, since when; the longest first.
+        self._resting: dict[LiveObject, float] = {}
+        self._looks_on: asyncio.AbstractEventLoop | None = None
         self._timers: dict[bytes, asyncio.TimerHandle] = {}
         self._failures: dict[bytes, int] = {}
 
@@ -99,10 +109,13 @@ class ObjectHome:
     @property
     def in_memory(self) -> list[LiveObject]:
         """The objects that are in memory."""
+        self._let_idle_leave()
         return list(self._live.values())
 
     def live(self, id: DurableObjectId) -> LiveObject:
         """Give the one object of an id (rule D1); it is made with its first call."""
+        if self._resting:
+            self._let_idle_leave()
         key = id._key
         found = self._live.get(key)
         if found is None:
@@ -112,10 +125,53 @@ class ObjectHome:
             found.id.name = id.name
         return found
 
+    def has(self, live: LiveObject) -> bool:
+        """Whether an object is in memory."""
+        return self._live.get(live.id._key) is live
+
     def forget(self, live: LiveObject) -> None:
         """An object leaves memory."""
-        if self._live.get(live.id._key) is live:
+        if self.has(live):
             del self._live[live.id._key]
+        self._resting.pop(live, None)
+
+    def rests(self, live: LiveObject) -> None:
+        """An object has answered all its calls; it leaves memory when it stays like that.
+
+        A virtual clock does not run on for that: there it leaves once time has passed by itself.
+        """
+        loop = self.engine.loop
+        if loop is None or self._idle_seconds == inf:
+            return
+        self._resting.pop(live, None)
+        self._resting[live] = loop.time()
+        if self._looks_on is not loop and self.engine.guest is None:
+            self._look_in(loop, self._idle_seconds)
+
+    def _look_in(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        self._looks_on = loop
+        loop.call_later(seconds, partial(self.engine.again, self._look))
+
+    def _look(self) -> None:
+        loop, self._looks_on = self._looks_on, None
+        self._let_idle_leave()
+        if loop is not None and self._resting:
+            since = next(iter(self._resting.values()))
+            self._look_in(loop, max(0.0, since + self._idle_seconds - loop.time()))
+
+    def _let_idle_leave(self) -> None:
+        """Let those leave memory that have had nothing to do for long enough."""
+        loop = self.engine.loop
+        while loop is not None and self._resting:
+            live, since = next(iter(self._resting.items()))
+            now = loop.time()
+            if since + self._idle_seconds > now:
+                break
+            del self._resting[live]
+            if live.idle:
+                live.leave()
+            elif not live.busy:  # what keeps it may be over the next time
+                self._resting[live] = now
 
     def stub(self, holder: str, id: DurableObjectId) -> DurableObjectStub:
         """Introduce an object to a Worker.
@@ -210,7 +266,8 @@ class ObjectHome:
         answer = Answer(None, 0)
         args = [AlarmInfo(failures)] if _takes_argument(kind) else []
         live.deliver(ObjectHook(self, live.id), answer, "alarm", args, None)
-        answer.watch(lambda: self._rung(live, answer, failures))
+        # A transaction that the handler has left open would take this for its own.
+        answer.watch(lambda: live.undisturbed(lambda: self._rung(live, answer, failures)))
 
     def _rung(self, live: LiveObject, answer: Answer, failures: int) -> None:
         """The handler is over; where it failed, it runs again, up to six times (rule D17)."""
@@ -224,7 +281,7 @@ class ObjectHome:
                 self._ring_in(key, FIRST_RETRY * 2**failures)
                 return
         if not again:
-            slot = live.slot if not live.context.ended else self.live(live.id).slot
+            slot = live.slot if self.has(live) else self.live(live.id).slot
             slot.rows.set_alarm(None)
 
 
