@@ -104,7 +104,7 @@ def _apply_file(store: Store, file: Path, table: str) -> None:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text("utf-8-sig")
+        return file.read_bytes().decode("utf-8-sig")  # each line end as it is written
     except UnicodeDecodeError as error:
         raise d1_error(
             f"D1_ERROR: migration {file.name} is no UTF-8, from byte {error.start} on",

@@ -314,8 +314,8 @@ class NamespaceFile:
         self.unsaved.pop(rows, None)
         reason = RpcError(
             "Durable Object reset because SQLite took back all that it had written and not saved"
-            f" yet: {str(error) or type(error).__name__}. So do OR ROLLBACK, RAISE(ROLLBACK), a full"
-            " disk and a write that is interrupted; OR ABORT takes back one statement, and"
+            f" yet: {str(error) or type(error).__name__}. So do OR ROLLBACK, RAISE(ROLLBACK), a"
+            " full disk and an interrupted write; OR ABORT takes back one statement, and"
             " storage.transaction_sync() a function"
         )
         self._lose(rows, reason)

@@ -5,6 +5,7 @@ Floor: workers. For D1 and for the tables of Durable Objects.
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import sqlite3
 import sys
@@ -14,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rpclab.rpc.activity import StepInterrupted
+from rpclab.rpc.sites import is_machinery
 from rpclab.workers.d1.sql_text import bound
 from rpclab.workers.storage.authorizer import SWITCHES, Authorizer
 
@@ -204,11 +206,15 @@ class _Watch:
                 if callable(handler):
                     signal.signal(signal.SIGINT, self._handle)
                     self._handler = handler
+                    self._signalled = _has_cancelled(handler)
         self.late = time.monotonic() > self._deadline
         return self.late or self._signalled or self._abandoned()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self._signalled = True
+        # A handler that spares the library's own work may raise: here nothing is left half done.
+        while frame is not None and is_machinery(frame.f_code.co_filename):
+            frame = frame.f_back
         try:
             self._handler(number, frame)
         except BaseException as error:
@@ -223,3 +229,9 @@ class _Watch:
             signal.signal(signal.SIGINT, self._handler)
         if self._signalled:
             raise self._raised or StepInterrupted from None
+
+
+def _has_cancelled(handler: Any) -> bool:
+    """Whether SIGINT has come already: `asyncio.run` gives its handler the task it cancels."""
+    task = getattr(handler, "keywords", {}).get("main_task")
+    return isinstance(task, asyncio.Task) and task.cancelling() > 0
