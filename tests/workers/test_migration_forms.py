@@ -229,7 +229,7 @@ async def test_what_is_no_file_in_the_folder_is_passed_over(sandbox, tmp_path):
 
 
 async def test_each_statement_of_a_file_has_the_limit_and_not_the_file(sandbox, tmp_path):
-    insert = "INSERT INTO t VALUES " + ", ".join(["('" + "x" * 900 + "')"] * 100) + ";\n"
+    insert = "INSERT INTO t VALUES …;\n".replace("…", ", ".join(["('" + "x" * 900 + "')"] * 100))
     (tmp_path / "1.sql").write_text("CREATE TABLE t (a);\n" + insert * 3)
     db = sandbox.d1(":memory:")
     assert await apply_migrations(db, tmp_path) == ["1.sql"]

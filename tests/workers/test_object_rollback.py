@@ -204,6 +204,15 @@ async def test_an_interrupt_while_writing_loses_nothing(world, monkeypatch):
     file.close()
 
 
+async def test_an_object_whose_name_is_no_text_of_sqlite_is_stored_like_any(world):
+    world.deploy(WRITER)
+    ns = world.bind(OBJ=rpclab.objects("callee#Obj")).OBJ
+    odd, other = ns.get_by_name("\ud800"), ns.get_by_name("a")
+    await rpclab.gather(odd.put(1), other.put(2))
+    world.sandbox.evict("callee#Obj")
+    assert [await odd.get(), await other.get()] == [1, 2]
+
+
 # Files.
 
 

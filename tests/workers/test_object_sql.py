@@ -135,6 +135,34 @@ return [await s.list(), left, str(await attempt(s.transaction(wrong)))]
     ]  # fmt: skip
 
 
+async def test_delete_all_leaves_nothing_whatever_has_made_it(run):
+    assert await run("""
+for sql in ("CREATE VIRTUAL TABLE docs USING fts5(a)", "INSERT INTO docs VALUES ('x')",
+            "CREATE VIRTUAL TABLE boxes USING rtree(id, a, b)", "INSERT INTO boxes VALUES (1,2,3)",
+            "CREATE TABLE n (id INTEGER PRIMARY KEY AUTOINCREMENT)", "INSERT INTO n VALUES (5)",
+            'CREATE TABLE "a ""quoted"" name" (a)', "CREATE VIEW v AS SELECT * FROM nowhere",
+            "CREATE TRIGGER g INSERT ON n BEGIN DELETE FROM docs; END", "ANALYZE",
+            "PRAGMA ignore_check_constraints = on"):
+    s.sql.exec(sql)
+await s.delete_all()
+await s.sync()
+names = s.sql.exec("SELECT name FROM sqlite_master WHERE name NOT LIKE '%cf_%'").raw().toArray()
+return [names, s.sql.exec("SELECT * FROM sqlite_sequence").to_array(),
+        s.sql.exec("PRAGMA ignore_check_constraints").raw().to_array()]
+""") == [[["sqlite_sequence"]], [], [[0]]]
+
+
+async def test_raw_rows_are_lists_one_by_one_or_all_that_are_left(run):
+    assert await run(
+        PEOPLE,
+        """
+cursor = sql.exec("SELECT id, id FROM people ORDER BY id")
+raw = cursor.raw()
+return [next(raw), next(cursor), raw.toArray(), raw.to_array(), list(raw), repr(raw)]
+""",
+    ) == [[1, 1], {"id": 2}, [[3, 3]], [], [], "<rows of <SqlCursor of 3 rows: id, id> as lists>"]
+
+
 async def test_two_objects_have_tables_of_their_own_and_a_bounded_number_is_open(tmp_path):
     source = """
 from workers import DurableObject

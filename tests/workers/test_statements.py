@@ -30,6 +30,10 @@ class Obj(DurableObject):
         return cursor.raw().to_array()
     async def put(self, *pair):
         await self.ctx.storage.put(*pair)
+    async def get(self, keys):
+        return await self.ctx.storage.get(keys)
+    async def delete(self, keys):
+        return await self.ctx.storage.delete(keys)
     async def keys(self):
         return list(await self.ctx.storage.list())
     def size(self, sql, *values):
@@ -416,18 +420,60 @@ def test_an_error_is_told_by_the_limit_that_it_is_about():
         assert f"D1Limits({name}=…)" in advice
 
 
+@pytest.mark.parametrize("depth", [9, 10])
+async def test_triggers_set_off_one_another_so_often(where, depth):
+    await where(
+        ["CREATE TABLE t (n)"],
+        ["CREATE TRIGGER g INSERT ON t WHEN new.n > 0 BEGIN INSERT INTO t VALUES (new.n - 1); END"],
+    )
+    insert = [["PRAGMA recursive_triggers = on"], ["INSERT INTO t VALUES (?)", depth]]
+    if isinstance(where, InD1):
+        prepared = [where.db.prepare(sql).bind(*values) for sql, *values in insert]
+        done = where.db.batch(prepared)
+    else:
+        done = where(*insert)
+    if depth < 10:
+        await done
+    else:
+        assert "too many levels of trigger recursion" in str(await failure(done))
+
+
+async def test_a_database_can_be_full():
+    sandbox = rpclab.Sandbox(d1_limits=D1Limits(database_bytes=100_000))
+    where = InD1(sandbox)
+    await where(["CREATE TABLE t (n)"])
+    error = await failure(where(["INSERT INTO t VALUES (zeroblob(200000))"]))
+    assert error.code == "SQLITE_FULL"
+    assert "D1Limits(database_bytes=…)" in error.__notes__[-1]
+    sandbox.close()
+
+
 # Keys and values.
 
 
 async def test_an_object_without_sql_has_the_limits_of_keys_and_values(sandbox):
     stub = InObject(sandbox).objects.get_by_name("x")
-    await stub.put("k" * 2048, b"x" * 131_000)
+    await stub.put("k" * 2048, b"x" * 131_072)
     assert "at most 2048 bytes" in str(await failure(stub.put("k" * 2049, 1)))
     error = await failure(stub.put("large", "é" * 70_000))
-    assert "at most 131072 bytes, and that of 'large' 140" in str(error)
+    assert "at most 131072 bytes, and that of 'large' 139" in str(error)
     assert "may store 2000000 bytes in one" in error.__notes__[0]
-    assert "at most 131072" in str(await failure(stub.put({"a": 1, "b": b"x" * 131_072})))
+    assert "at most 131072" in str(await failure(stub.put({"a": 1, "b": b"x" * 131_200})))
     assert await stub.keys() == ["k" * 2048]
+
+
+async def test_several_keys_are_at_most_128(sandbox):
+    stub = InObject(sandbox).objects.get_by_name("x")
+    pairs = {str(n): n for n in range(129)}
+    for error in (
+        await failure(stub.put(pairs)), await failure(stub.get(list(pairs))),
+        await failure(stub.delete(list(pairs))),
+    ):  # fmt: skip
+        assert "at most 128 keys at once" in str(error)
+    del pairs["128"]
+    await stub.put(pairs)
+    assert await stub.get(list(pairs)) == pairs
+    assert await stub.delete(list(pairs)) == 128
 
 
 async def test_an_object_with_sql_has_two_megabytes_for_a_key_and_its_value(sandbox):
@@ -445,7 +491,7 @@ async def test_the_limits_of_keys_and_values_can_be_set():
     sandbox = rpclab.Sandbox(object_limits=limits)
     stub = InObject(sandbox).objects.get_by_name("x")
     await stub.put("k" * 4000, b"x" * 900_000)
-    assert "at most 1000000 bytes" in str(await failure(stub.put("k", b"x" * 1_000_001)))
+    assert "at most 1000000 bytes" in str(await failure(stub.put("k", b"x" * 1_000_100)))
     sandbox.close()
 
 

@@ -68,12 +68,14 @@ class ObjectLimits(SqlLimits):
         key_bytes: a key of an object that uses no SQL. In one that does, key and value have
             `value_bytes` together.
         kv_value_bytes: a value of an object that uses no SQL.
+        keys_at_once: how many keys one get, put or delete takes.
         idle_seconds: how long an object with nothing to do stays in memory, in the sandbox's time.
     """
 
     result_bytes: int = 128 * 1024 * 1024
     key_bytes: int = 2048
     kv_value_bytes: int = 128 * 1024
+    keys_at_once: int = 128
     idle_seconds: float = 10.0
 
 

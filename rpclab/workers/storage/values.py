@@ -5,7 +5,7 @@ Floor: workers. Rules D5, D6.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from typing import TYPE_CHECKING, Any
 
 from rpclab.codecs.data import pack, unpack
@@ -14,6 +14,7 @@ from rpclab.workers.storage.rows import OwnRows, SharedRows
 if TYPE_CHECKING:
     from rpclab.workers.storage.files import NamespaceFile, Written
 
+_TAGS = 32  # bytes around a value that do not count, on the platform, where 128 KiB of bytes fit
 _RECORD = 16  # bytes at most that SQLite puts before a key and a value
 
 MISSING: Any = object()
@@ -37,7 +38,7 @@ class Values:
         if isinstance(key, str | int):
             data = rows.get(self._key(key))
             return None if data is None else unpack(data)
-        found = {one: rows.get(one) for one in sorted({self._key(one) for one in _keys(key)})}
+        found = {one: rows.get(one) for one in sorted(self._several(key))}
         return {_text(one): unpack(data) for one, data in found.items() if data is not None}
 
     def put(self, key: Any, value: Any) -> None:
@@ -45,6 +46,7 @@ class Values:
         if not isinstance(pairs, Mapping):
             raise TypeError("put() takes a key and a value, or a dict of them")
         # All are copied before the first is written, so that one that cannot be leaves no half.
+        self._check_count(pairs)
         packed = [self._pair(one, value) for one, value in pairs.items()]
         for one, data in packed:
             self._slot.rows.set(one, data)
@@ -52,7 +54,7 @@ class Values:
     def delete(self, key: Any) -> Any:
         rows = self._slot.rows
         single = isinstance(key, str | int)
-        keys = {self._key(one) for one in ([key] if single else _keys(key))}
+        keys = {self._key(key)} if single else self._several(key)
         there = [one for one in keys if rows.get(one) is not None]
         for one in there:
             rows.set(one, None)
@@ -82,6 +84,19 @@ class Values:
         found = self._slot.rows.scan(first, last, limit, reverse=reverse)
         return {_text(key): unpack(data) for key, data in found}
 
+    def _several(self, keys: Any) -> set[bytes]:
+        if isinstance(keys, bytes | Mapping) or not isinstance(keys, Iterable):
+            kind = type(keys).__name__
+            raise TypeError(f"a key is a text, or there is a list of them, not {kind}")
+        taken = list(keys)
+        self._check_count(taken)
+        return {self._key(one) for one in taken}
+
+    def _check_count(self, keys: Sized) -> None:
+        most = self._slot.limits.keys_at_once
+        if len(keys) > most:
+            raise ValueError(f"storage takes at most {most} keys at once, and not {len(keys)}")
+
     def _key(self, key: Any) -> bytes:
         if type(key) is int:
             key = str(key)
@@ -99,7 +114,7 @@ class Values:
         name, data = self._key(key), pack(value)
         limits = self._slot.limits
         if not self._slot.uses_sql:
-            size, longest, what = len(data), limits.kv_value_bytes, "a value"
+            size, longest, what = len(data) - _TAGS, limits.kv_value_bytes, "a value"
         else:
             size, longest = len(name) + len(data) + _RECORD, limits.value_bytes
             what = "a key and its value"
@@ -168,12 +183,6 @@ class SyncKeyValues:
     def list(self, **options: Any) -> dict[str, Any]:
         """The pairs in the order of their keys; see `storage.list`."""
         return self._values.list(**options)
-
-
-def _keys(keys: Any) -> Iterable[Any]:
-    if isinstance(keys, bytes | Mapping) or not isinstance(keys, Iterable):
-        raise TypeError(f"a key is a text, or there is a list of them, not {type(keys).__name__}")
-    return keys
 
 
 def _bytes(text: str) -> bytes:
