@@ -88,5 +88,5 @@ def test_an_endless_statement_of_an_object_is_interrupted_and_loses_that_call_on
     kernel.run("%bind --object OBJ=Obj@endless")
     request = kernel.start("await env.OBJ.get_by_name('x').count()")
     kernel.wait(request, lambda output: "runs" in output.stdout)
-    assert "left by StepInterrupted" in kernel.interrupt(request).error
+    assert "left by KeyboardInterrupt" in kernel.interrupt(request).error
     assert kernel.value("await env.OBJ.get_by_name('x').one()") == "{'one': 1}"
