@@ -372,6 +372,63 @@ async def test_a_transaction_that_outlives_the_handler_takes_no_alarm_back(world
 
 
 @pytest.mark.parametrize("sql", [False, True], ids=["keys", "sql"])
+async def test_an_alarm_that_is_due_in_a_transaction_rings_once_after_its_rollback(world, sql):
+    world.deploy(f"""
+    import time
+    class Obj(DurableObject):
+        async def run(self):
+            s = self.ctx.storage
+            if {sql}:
+                s.sql.exec("SELECT 1")
+            await s.set_alarm(time.time() * 1000 + 1000)
+            async def work(t):
+                await t.put("k", 1)
+                await sleep(5)
+                log(await t.get_alarm() is not None)
+                raise ValueError
+            try:
+                await s.transaction(work)
+            except ValueError:
+                pass
+        async def due(self):
+            return await self.ctx.storage.get_alarm()
+        async def alarm(self):
+            log(["rung", await self.due()])
+    """)
+    stub = world.bind(OBJ=rpclab.objects("callee#Obj")).OBJ.get_by_name("x")
+    await stub.run()
+    await asyncio.sleep(1000)
+    assert world.log == [True, ["rung", None]]
+    assert await stub.due() is None
+
+
+@pytest.mark.parametrize("changed", ["kept", "deleted"])
+async def test_an_alarm_waits_for_the_handler_that_runs(world, changed):
+    world.deploy(f"""
+    import time
+    class Obj(DurableObject):
+        _first = True
+        async def start(self):
+            await self.ctx.storage.set_alarm(1)
+        async def alarm(self):
+            log("begins")
+            s = self.ctx.storage
+            if self._first:
+                self._first = False
+                await s.set_alarm(time.time() * 1000 + 10)
+                await sleep(5)
+                log(await s.get_alarm() is not None)
+                if {changed == "deleted"}:
+                    await s.delete_alarm()
+            log("ends")
+    """)
+    await world.bind(OBJ=rpclab.objects("callee#Obj")).OBJ.get_by_name("x").start()
+    await asyncio.sleep(1000)
+    again = ["begins", "ends"] if changed == "kept" else []
+    assert world.log == ["begins", True, "ends", *again]
+
+
+@pytest.mark.parametrize("sql", [False, True], ids=["keys", "sql"])
 async def test_an_alarm_that_is_past_is_due_now(world, sql):
     world.deploy(f"""
     import time

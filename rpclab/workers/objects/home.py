@@ -82,6 +82,8 @@ class ObjectHome:
         self._looks_on: asyncio.AbstractEventLoop | None = None
         self._timers: dict[bytes, asyncio.TimerHandle] = {}
         self._failures: dict[bytes, int] = {}
+        self._ringing: set[bytes] = set()
+        self._overdue: set[bytes] = set()  # to ring again once the handler that runs is over
 
     def __repr__(self) -> str:
         return f"<ObjectHome {self.ids.namespace}, {len(self._live)} in memory>"
@@ -246,6 +248,7 @@ class ObjectHome:
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()
+        self._overdue.discard(key)
 
     def _ring_in(self, key: bytes, seconds: float) -> None:
         loop = self.engine.loop
@@ -256,15 +259,20 @@ class ObjectHome:
     def _ring(self, key: bytes) -> None:
         if self._timers.pop(key, None) is None:
             return  # it was deleted, or set anew, in the meantime
+        if key in self._ringing:
+            self._overdue.add(key)
+            return
         try:
             kind = self.kind()
         except RpcError:
             return  # it waits for a version that has the class
         failures = self._failures.get(key, 0)
         live = self.live(self.ids.from_key(key, None))
-        live.slot.ringing = True
+        self._ringing.add(key)
         answer = Answer(None, 0)
         args = [AlarmInfo(failures)] if _takes_argument(kind) else []
+        # As late as the handler begins: a transaction that runs now may still be taken back.
+        live.undisturbed(live.slot.ring)
         live.deliver(ObjectHook(self, live.id), answer, "alarm", args, None)
         # A transaction that the handler has left open would take this for its own.
         answer.watch(lambda: live.undisturbed(lambda: self._rung(live, answer, failures)))
@@ -272,6 +280,10 @@ class ObjectHome:
     def _rung(self, live: LiveObject, answer: Answer, failures: int) -> None:
         """The handler is over; where it failed, it runs again, up to six times (rule D17)."""
         key = live.id._key
+        self._ringing.discard(key)
+        if key in self._overdue:
+            self._overdue.discard(key)
+            self._ring_in(key, 0)
         again = not live.slot.ringing  # the handler has set or deleted it
         live.slot.ringing = False
         if answer.state != RESOLVED:

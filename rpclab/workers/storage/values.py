@@ -148,6 +148,10 @@ class Slot:
         self.ringing = False
         self.rows: Written = rows
 
+    def ring(self) -> None:
+        """The alarm runs from now on."""
+        self.ringing = True
+
     @property
     def uses_sql(self) -> bool:
         """Whether the rows are in a database of their own."""
