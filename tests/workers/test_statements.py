@@ -236,6 +236,16 @@ async def test_search_of_whole_texts_works(where):
     assert await where(["SELECT name FROM sqlite_master WHERE name LIKE 'docs%'"]) == []
 
 
+async def test_a_search_over_what_the_platform_keeps_finds_nothing(sandbox):
+    where = InObject(sandbox)
+    await where.objects.get_by_name("x").put("secret", "value")
+    await where(
+        ["CREATE VIRTUAL TABLE f USING fts5(key, content = '_cf_KV', content_rowid = 'value')"]
+    )
+    for sql in ("SELECT * FROM f", "INSERT INTO f(f) VALUES ('rebuild')"):
+        assert "the name _cf_KV is not for SQL" in str(await failure(where([sql])))
+
+
 async def test_triggers_and_views_do_what_their_author_may(sandbox):
     where = InObject(sandbox)
     await where(*TABLES[:1], ["CREATE VIEW v AS SELECT * FROM _cf_KV"])
@@ -622,6 +632,12 @@ async def test_text_that_is_no_utf8_blocks_nothing_around_it(where):
         ["INSERT INTO t VALUES (CAST(x'61ff62' AS TEXT), 'fine'), ('next', 2)"],
         ["SELECT a, b FROM t"],
     ) == [["a\ufffdb", "fine"], ["next", 2]]
+
+
+@pytest.mark.parametrize("number", ["0", "101", "9" * 30, "9" * 5000])
+async def test_a_parameter_has_no_such_number(where, number):
+    error = str(await failure(where([f"SELECT ?{number}", 1])))
+    assert "variable number must be" in error or "Wrong number of parameter bindings" in error
 
 
 @pytest.mark.parametrize("sql", ["SELECT 1\0", "SELECT '\ud800'"])

@@ -30,6 +30,7 @@ _TOKENS = re.compile(
 )
 # These take `?1` for a name (gh-117995); what they warn of will never be an error.
 _WARNS_OF_NUMBERS = (3, 12) <= sys.version_info < (3, 12, 4)
+_DIGITS = 12  # of the number of a parameter, as far as that counts: SQLite takes no such numbers
 _WIDTH = 80  # characters of a line that an error shows
 
 
@@ -165,7 +166,7 @@ def _numbered(sql: str) -> list[tuple[Token, int]]:
             if token.text == "?":
                 number = last + 1
             elif token.text[0] == "?":
-                number = int(token.text[1:])
+                number = int(token.text[1:].lstrip("0")[:_DIGITS] or 0)
             else:
                 number = names.setdefault(token.text, last + 1)
             last = max(last, number)

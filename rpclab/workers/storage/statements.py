@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.rpc.activity import StepInterrupted
 from rpclab.rpc.sites import is_machinery
-from rpclab.workers.d1.sql_text import bound
+from rpclab.workers.d1.sql_text import bound, tokens
 from rpclab.workers.storage.authorizer import SWITCHES, Authorizer
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class Statements:
     def failure(self, sql: str) -> str:
         """Say how a statement fails to compile, without running it; "" if it does not."""
         self._guard.text, self._guard.why = sql, ""
-        explained = sql.lstrip()[:7].upper() == "EXPLAIN"
+        explained = next(tokens(sql)).text.upper() == "EXPLAIN"
         try:
             self.connection.execute(sql if explained else f"EXPLAIN {sql}").close()
         except sqlite3.Error as error:
