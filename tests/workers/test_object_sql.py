@@ -9,6 +9,7 @@ from support.world import failure, world
 
 import rpclab
 from rpclab.workers.storage import files
+from rpclab.workers.storage import rows as rows_module
 from rpclab.workers.storage.files import NamespaceFile
 from rpclab.workers.storage.rows import OwnRows
 
@@ -152,6 +153,17 @@ return [names, s.sql.exec("SELECT * FROM sqlite_sequence").to_array(),
 """) == [[["sqlite_sequence"]], [], [[0]]]
 
 
+async def test_the_size_of_a_database_counts_no_free_pages(run):
+    assert await run("""
+sql.exec("CREATE TABLE t (a)")
+before = sql.database_size
+sql.exec("INSERT INTO t VALUES (zeroblob(500000))")
+full = sql.databaseSize
+sql.exec("DELETE FROM t")
+return [full - before > 400_000, sql.database_size == before]
+""") == [True, True]
+
+
 async def test_raw_rows_are_lists_one_by_one_or_all_that_are_left(run):
     assert await run(
         PEOPLE,
@@ -228,5 +240,19 @@ def test_foreign_keys_are_on_again_where_deleting_all_could_not_be_saved():
     rows = OwnRows(file, b"key", 1)
     rows.clear()
     rows.lost()
+    assert rows.connection.execute("PRAGMA foreign_keys").fetchone() == (1,)
+    file.close()
+
+
+def test_deleting_all_that_fails_half_way_has_deleted_nothing(monkeypatch):
+    file = namespace_file()
+    rows = OwnRows(file, b"key", 1)
+    rows.set(b"k", b"v")
+    rows.connection.execute("CREATE VIEW v AS SELECT 1")
+    monkeypatch.setitem(rows_module._MADE_BY_SQL, "TABLE", "SELECT 'sqlite_schema'")
+    with pytest.raises(sqlite3.OperationalError, match="may not be dropped"):
+        rows.clear()
+    assert rows.get(b"k") == b"v"
+    assert rows.connection.execute("SELECT * FROM v").fetchone() == (1,)
     assert rows.connection.execute("PRAGMA foreign_keys").fetchone() == (1,)
     file.close()

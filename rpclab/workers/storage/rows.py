@@ -338,14 +338,21 @@ class OwnRows:
         self._cleared = True
         # Tables may refer to one another in a circle, and can then be dropped in no order.
         self.connection.execute("PRAGMA foreign_keys = OFF")
-        with self.using() as statements:
-            connection = statements.connection
-            for kind, made in _MADE_BY_SQL.items():
-                for (name,) in connection.execute(made).fetchall():
-                    quoted = name.replace('"', '""')
-                    connection.execute(f'DROP {kind} IF EXISTS "{quoted}"')
-            connection.execute("DELETE FROM _cf_KV")
-            self.set_alarm(None)
+        try:
+            with self.using() as statements:
+                self._drop_all(statements.connection)
+                self.set_alarm(None)
+        except BaseException:
+            self.lost()
+            raise
+
+    @staticmethod
+    def _drop_all(connection: sqlite3.Connection) -> None:
+        for kind, made in _MADE_BY_SQL.items():
+            for (name,) in connection.execute(made).fetchall():
+                quoted = name.replace('"', '""')
+                connection.execute(f'DROP {kind} IF EXISTS "{quoted}"')
+        connection.execute("DELETE FROM _cf_KV")
 
     def alarm(self) -> int | None:
         return self._stored_alarm(self.connection)

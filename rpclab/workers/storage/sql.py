@@ -145,11 +145,13 @@ class SqlStorage:
 
     @property
     def database_size(self) -> int:
-        """How many bytes the database of the object has."""
+        """How many bytes the database of the object has, without pages that are free."""
         connection = self._own().connection
-        (pages,) = connection.execute("PRAGMA page_count").fetchone()
-        (size,) = connection.execute("PRAGMA page_size").fetchone()
-        return int(pages * size)
+        figures = [
+            connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
+        ]
+        return int((figures[0] - figures[1]) * figures[2])
 
     def __repr__(self) -> str:
         return "<SqlStorage>"
