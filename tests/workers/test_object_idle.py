@@ -175,6 +175,22 @@ async def test_how_long_an_object_stays_can_be_set(idle, calls):
         assert await env.OBJ.get_by_name("x").call() == calls
 
 
+async def test_an_object_that_is_to_leave_at_once_and_has_work_holds_nobody_up():
+    limits = rpclab.ObjectLimits(idle_seconds=0)
+    async with rpclab.Sandbox(object_limits=limits) as sandbox:
+        source = PLAIN + (
+            "    def begin(self):\n"
+            "        import asyncio\n"
+            "        self._task = asyncio.create_task(asyncio.sleep(50))\n"
+        )
+        sandbox.deploy("callee", source=source)
+        stub = sandbox.bind(OBJ=rpclab.objects("callee#Obj")).OBJ.get_by_name("x")
+        await stub.begin()
+        assert [await stub.call() for _ in range(3)] == [1, 2, 3]
+        await asyncio.sleep(60)
+        assert await stub.call() == 1
+
+
 def test_a_sandbox_that_is_used_on_one_loop_after_the_other_lets_objects_leave_on_both():
     sandbox = rpclab.Sandbox(object_limits=rpclab.ObjectLimits(idle_seconds=0))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import time
 from functools import partial
+from itertools import takewhile
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,8 @@ RETRIES = 6
 
 FIRST_RETRY = 2.0
 """Seconds until it does; each time twice as many."""
+
+_BETWEEN_LOOKS = 1.0  # seconds at least, at the objects that are idle
 
 
 class ObjectHome:
@@ -80,6 +83,7 @@ class ObjectHome:
         # Those that were answering calls and are no more, since when; the longest first.
         self._resting: dict[LiveObject, float] = {}
         self._looks_on: asyncio.AbstractEventLoop | None = None
+        self._next_look: asyncio.TimerHandle | None = None
         self._timers: dict[bytes, asyncio.TimerHandle] = {}
         self._failures: dict[bytes, int] = {}
         self._ringing: set[bytes] = set()
@@ -152,23 +156,23 @@ class ObjectHome:
 
     def _look_in(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
         self._looks_on = loop
-        loop.call_later(seconds, partial(self.engine.again, self._look))
+        self._next_look = loop.call_later(seconds, partial(self.engine.again, self._look))
 
     def _look(self) -> None:
         loop, self._looks_on = self._looks_on, None
         self._let_idle_leave()
         if loop is not None and self._resting:
             since = next(iter(self._resting.values()))
-            self._look_in(loop, max(0.0, since + self._idle_seconds - loop.time()))
+            self._look_in(loop, max(_BETWEEN_LOOKS, since + self._idle_seconds - loop.time()))
 
     def _let_idle_leave(self) -> None:
         """Let those leave memory that have had nothing to do for long enough."""
         loop = self.engine.loop
-        while loop is not None and self._resting:
-            live, since = next(iter(self._resting.items()))
-            now = loop.time()
-            if since + self._idle_seconds > now:
-                break
+        if loop is None:
+            return
+        now = loop.time()
+        until = now - self._idle_seconds
+        for live, _ in list(takewhile(lambda item: item[1] <= until, self._resting.items())):
             del self._resting[live]
             if live.idle:
                 live.leave()
@@ -214,7 +218,7 @@ class ObjectHome:
 
     def close(self) -> None:
         """Let every object leave, and close the files."""
-        for timer in self._timers.values():
+        for timer in filter(None, (*self._timers.values(), self._next_look)):
             timer.cancel()
         self._timers.clear()
         for live in self.in_memory:
