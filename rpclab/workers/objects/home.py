@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import time
+from contextvars import Context
 from functools import partial
 from itertools import takewhile
 from math import inf
@@ -42,6 +43,9 @@ FIRST_RETRY = 2.0
 """Seconds until it does; each time twice as many."""
 
 _BETWEEN_LOOKS = 1.0  # seconds at least, at the objects that are idle
+
+# For timers, which else would keep the object in memory whose code sets them.
+_NOBODYS = Context()
 
 
 class ObjectHome:
@@ -156,7 +160,8 @@ class ObjectHome:
 
     def _look_in(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
         self._looks_on = loop
-        self._next_look = loop.call_later(seconds, partial(self.engine.again, self._look))
+        look = partial(self.engine.again, self._look)
+        self._next_look = loop.call_later(seconds, look, context=_NOBODYS)
 
     def _look(self) -> None:
         loop, self._looks_on = self._looks_on, None
@@ -258,7 +263,7 @@ class ObjectHome:
         loop = self.engine.loop
         if loop is not None and not loop.is_closed():
             ring = partial(self.engine.again, partial(self._ring, key))
-            self._timers[key] = loop.call_later(seconds, ring)
+            self._timers[key] = loop.call_later(seconds, ring, context=_NOBODYS)
 
     def _ring(self, key: bytes) -> None:
         if self._timers.pop(key, None) is None:
