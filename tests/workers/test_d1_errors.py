@@ -140,15 +140,26 @@ def test_what_is_no_statement_of_d1_is_refused_when_it_is_prepared(sandbox, sql,
         ("SAVEPOINT a", "not authorized", "when they are given to batch([…])"),
         ("EXPLAIN BEGIN", "not authorized", "when they are given to batch([…])"),
         ("ATTACH 'x.db' AS x", "not authorized", "there is one database here"),
-        ("VACUUM INTO 'x.db'", "not authorized", "there is one database here"),
         ("PRAGMA journal_mode = delete", "not authorized", "these: case_sensitive_like"),
     ],
 )
-async def test_what_d1_does_not_run_is_refused_when_it_runs(sandbox, sql, message, advice):
-    error = await failure(sandbox.d1(":memory:").prepare(sql).run())
-    assert (error.code, message in str(error)) == ("SQLITE_AUTH", True)
-    assert error.line == 1
-    assert advice in error.__notes__[-1]
+def test_what_d1_does_not_run_is_refused_when_it_is_prepared(sandbox, sql, message, advice):
+    with pytest.raises(D1Error) as caught:
+        sandbox.d1(":memory:").prepare(sql)
+    assert (caught.value.code, message in str(caught.value)) == ("SQLITE_AUTH", True)
+    assert caught.value.line == 1
+    assert advice in caught.value.__notes__[-1]
+
+
+async def test_what_shows_only_then_is_refused_when_it_runs(sandbox):
+    db = sandbox.d1(":memory:")
+    error = await failure(db.prepare("VACUUM INTO 'x.db'").run())
+    assert (error.code, error.column) == ("SQLITE_AUTH", 1)
+    assert "there is one database here" in error.__notes__[-1]
+    await db.exec("CREATE TABLE t (a); CREATE VIEW v AS SELECT * FROM t;")
+    assert await db.prepare("SELECT * FROM v").raw() == []
+    await db.exec("DROP VIEW v; CREATE VIEW v AS SELECT sqlite_version() AS a FROM t;")
+    assert (await failure(db.prepare("SELECT a FROM v").run())).code == "SQLITE_AUTH"
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,22 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
 from rpclab.errors import D1Error
 from rpclab.rpc.offload import Offload
-from rpclab.workers.d1.sql_errors import Source, cannot_open, d1_error, explained
+from rpclab.workers.d1.sql_errors import (
+    Source,
+    cannot_open,
+    d1_error,
+    explained,
+    single_statement,
+)
 from rpclab.workers.d1.sql_text import statements
 from rpclab.workers.storage.limits import D1_LIMITS, D1Limits
-from rpclab.workers.storage.statements import REFUSED, Statements
+from rpclab.workers.storage.statements import Statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -141,13 +148,7 @@ class Store:
             if self.path != MEMORY:
                 connection.execute("PRAGMA journal_mode = wal")
             (self._page_size,) = connection.execute("PRAGMA page_size").fetchone()
-            self._statements = Statements(
-                connection,
-                self.limits,
-                transactions=_ONE_TRANSACTION,
-                fixed_foreign_keys=True,
-                abandoned=self._interrupted,
-            )
+            self._statements = _judged(connection, self.limits, self._interrupted)
         except sqlite3.Error as error:
             if connection is not None:
                 connection.close()
@@ -257,8 +258,39 @@ class Store:
             D1Error: a statement is refused, and none has run; or one failed.
         """
         found = statements(sql)
-        refused = [one for one in found if self.statements.failure(one.text) == REFUSED]
+        refused = [one for one in found if self.statements.refusal(one.text)]
         self.statements.reset_switches()
         return [
             self.run(text, (), Source(sql, offset), prefix) for text, offset in refused[:1] or found
         ]
+
+
+def _judged(
+    connection: sqlite3.Connection, limits: D1Limits, abandoned: Callable[[], bool] = bool
+) -> Statements:
+    return Statements(
+        connection,
+        limits,
+        transactions=_ONE_TRANSACTION,
+        fixed_foreign_keys=True,
+        abandoned=abandoned,
+    )
+
+
+@lru_cache(512)
+def check_prepared(sql: str) -> None:
+    """Refuse a text that cannot be prepared: it is no single statement, or none that D1 runs.
+
+    What a statement does is judged here on a database without tables, so that it is refused where
+    it is written; and again where it runs.
+
+    Raises:
+        D1Error: as said, or it has named parameters.
+    """
+    statement = single_statement(sql)
+    with closing(sqlite3.connect(":memory:", cached_statements=0)) as connection:
+        judged = _judged(connection, D1_LIMITS)
+        refusal = judged.refusal(statement.text)
+        if refusal is not None:
+            source = Source(sql, statement.offset)
+            raise explained(judged, refusal, statement.text, source, "D1_ERROR")

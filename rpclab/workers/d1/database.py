@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from rpclab.core.containers import arrives_as_dict
 from rpclab.errors import near
-from rpclab.workers.d1.connection import Store
-from rpclab.workers.d1.sql_errors import check_prepared, d1_error
+from rpclab.workers.d1.connection import Store, check_prepared
+from rpclab.workers.d1.sql_errors import d1_error
 from rpclab.workers.d1.sql_text import parameters
 from rpclab.workers.spellings import also_in_javascript
 from rpclab.workers.storage.limits import D1_LIMITS
@@ -243,7 +243,8 @@ class D1Database:
             sql: one statement, with `?` or `?NNN` where values go.
 
         Raises:
-            D1Error: it is none, or more than one; it is too long, or has named parameters.
+            D1Error: it is none, or more than one; it is too long, or has named parameters; it is
+                one that D1 does not run, such as BEGIN.
             TypeError: it is no text.
         """
         return _prepared(self, sql)

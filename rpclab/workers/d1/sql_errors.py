@@ -10,11 +10,12 @@ from __future__ import annotations
 import difflib
 import re
 from bisect import bisect_left
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from rpclab.errors import D1Error, near
 from rpclab.workers.d1.sql_text import (
+    Statement,
+    Token,
     named_parameter,
     place,
     pointed_at,
@@ -105,12 +106,11 @@ def d1_error(
     return error
 
 
-@lru_cache(512)
-def check_prepared(sql: str) -> None:
-    """Refuse a text that is no single statement, or has named parameters.
+def single_statement(sql: str) -> Statement:
+    """Give the statement that a text holds.
 
     Raises:
-        D1Error: as said.
+        D1Error: it holds none, or more than one, or one with named parameters.
     """
     found = statements(sql)
     if not found:
@@ -131,6 +131,7 @@ def check_prepared(sql: str) -> None:
             at=(named.offset, len(named.text)),
             advice="write ?1, ?2 … and bind the values in that order",
         )
+    return found[0]
 
 
 def explained(
@@ -217,8 +218,12 @@ def _syntax_error(judged: Statements, text: str, sql: str, culprit: str) -> tupl
     A beginning of the text fails in the same words if that token is in it.
     """
     found = [token for token in tokens(sql) if token.text == culprit]
-    place = bisect_left(found, True, key=lambda token: judged.failure(sql[: token.end]) == text)  # noqa: FBT003
-    return (found[place].offset, len(culprit)) if place < len(found) else None
+
+    def fails_alike(token: Token) -> bool:
+        return str(judged.failure(sql[: token.end])) == text
+
+    first = bisect_left(found, 1, key=fails_alike)
+    return (found[first].offset, len(culprit)) if first < len(found) else None
 
 
 def _named(sql: str, name: str) -> tuple[int, int] | None:

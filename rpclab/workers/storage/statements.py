@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
     from rpclab.workers.storage.limits import SqlLimits
 
-REFUSED = "not authorized"
-"""What SQLite says of a statement that the guard refuses."""
-
 _STEPS = 1000  # of SQLite's machine, between two looks at the time and at signals
 
 _KNOWN_TO_SQLITE = {
@@ -94,7 +91,7 @@ class Statements:
             cursor = connection.execute(*bound(sql, values))
             rows = self._rows(cursor)
         except (sqlite3.Error, OverflowError, MemoryError) as error:
-            raise self._explained(error, watch) from None
+            raise self._explained(error, late=watch.late) from None
         finally:
             guard.text = None
             connection.set_progress_handler(None, 0)
@@ -114,14 +111,14 @@ class Statements:
                 )
         return rows
 
-    def _explained(self, error: Exception, watch: _Watch) -> sqlite3.Error:
+    def _explained(self, error: Exception, *, late: bool = False) -> sqlite3.Error:
         if not isinstance(error, sqlite3.Error):
             error = sqlite3.DataError(str(error) or "out of memory")
         if self._guard.why:
-            refused = sqlite3.DatabaseError(f"{REFUSED}: {self._guard.why}")
+            refused = sqlite3.DatabaseError(f"not authorized: {self._guard.why}")
             refused.sqlite_errorcode, refused.sqlite_errorname = sqlite3.SQLITE_AUTH, "SQLITE_AUTH"
             return refused
-        if watch.late:
+        if late:
             seconds = self._limits.query_seconds
             stopped = sqlite3.OperationalError(f"the statement ran for more than {seconds:g} s")
             stopped.sqlite_errorcode = sqlite3.SQLITE_INTERRUPT
@@ -132,17 +129,22 @@ class Statements:
             error.add_note(advice)
         return error
 
-    def failure(self, sql: str) -> str:
-        """Say how a statement fails to compile, without running it; "" if it does not."""
+    def failure(self, sql: str) -> sqlite3.Error | None:
+        """Give the error with which a statement fails to compile; it does not run."""
         self._guard.text, self._guard.why = sql, ""
         explained = next(tokens(sql)).text.upper() == "EXPLAIN"
         try:
             self.connection.execute(sql if explained else f"EXPLAIN {sql}").close()
         except sqlite3.Error as error:
-            return REFUSED if self._guard.why else str(error)
+            return self._explained(error)
         finally:
             self._guard.text = None
-        return ""
+        return None
+
+    def refusal(self, sql: str) -> sqlite3.Error | None:
+        """Give the error of a statement that the guard refuses, before any of its text runs."""
+        error = self.failure(sql)
+        return error if error is not None and _code(error) == "SQLITE_AUTH" else None
 
     def reset_switches(self) -> None:
         """Take back what PRAGMAs of a Worker have set."""
@@ -154,6 +156,10 @@ class Statements:
         for name, value in SWITCHES.items():
             self.connection.execute(f"PRAGMA {name} = {value}")
         self._guard.switched = False
+
+
+def _code(error: sqlite3.Error) -> str | None:
+    return getattr(error, "sqlite_errorname", None)  # those that Python raises have none
 
 
 def _bound(connection: sqlite3.Connection, limits: SqlLimits) -> None:
