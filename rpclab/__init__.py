@@ -44,6 +44,7 @@ from rpclab.workers import LATER
 from rpclab.workers.context import wait_until
 from rpclab.workers.entrypoints import DurableObject, WorkerEntrypoint
 from rpclab.workers.objects.namespace import objects
+from rpclab.workers.storage.limits import D1Limits, ObjectLimits
 
 if TYPE_CHECKING:
     from rpclab.rpc.streams import ReadableStream, WritableStream
@@ -56,6 +57,7 @@ __all__ = [
     "ConfigWarning",
     "ContextEndedError",
     "D1Error",
+    "D1Limits",
     "DataCloneError",
     "DisconnectedError",
     "DisposedError",
@@ -66,6 +68,7 @@ __all__ = [
     "MessageTooLargeError",
     "NoSuchMemberError",
     "NotCallableError",
+    "ObjectLimits",
     "ProtocolError",
     "ReadableStream",
     "RecordingError",

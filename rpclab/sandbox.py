@@ -39,6 +39,7 @@ from rpclab.workers.objects.namespace import ObjectsTarget
 from rpclab.workers.objects.namespace import objects as objects_target
 from rpclab.workers.objects.namespaces import Namespaces
 from rpclab.workers.serving import fetch_from
+from rpclab.workers.storage.limits import D1_LIMITS, OBJECT_LIMITS, D1Limits, ObjectLimits
 from rpclab.workers.worker import Worker, service
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ class Sandbox(Distances, Namespaces, Viewed):
         clock: "virtual" lets simulated time jump, so that waiting in Workers and on links costs
             no real time and takes the same on every run.
         storage: the folder where Durable Objects keep what they store; in memory unless given.
+        d1_limits: bounds of D1 databases; the platform's unless given.
+        object_limits: bounds of Durable Objects; likewise.
         pipelining: False holds each call on or with a promise back until that has settled.
     """
 
@@ -89,12 +92,14 @@ class Sandbox(Distances, Namespaces, Viewed):
         warn_undisposed: bool = False,
         debug: bool = True,
         limits: Limits = DEFAULT_LIMITS,
+        d1_limits: D1Limits = D1_LIMITS,
+        object_limits: ObjectLimits = OBJECT_LIMITS,
     ) -> None:
         self.engine = Engine(
             limits=limits, debug=debug, virtual=is_virtual(clock), pipelining=pipelining
         )
         self._begin()
-        self._store_in(storage)
+        self._store_in(storage, object_limits)
         self.engine.sites = record or warn_undisposed
         self.recording = recording_of(self.engine) if record else None
         self.engine.warn_undisposed = warn_undisposed
@@ -103,6 +108,7 @@ class Sandbox(Distances, Namespaces, Viewed):
         self._workers: dict[str, Worker] = {}
         self._bindings: dict[str, dict[str, BindingTarget]] = {}
         self._d1: Databases | None = None
+        self._d1_limits = d1_limits
         local.latest.append(weakref.ref(self.engine))
 
     @classmethod
@@ -359,7 +365,7 @@ class Sandbox(Distances, Namespaces, Viewed):
         if self._d1 is None:
             from rpclab.workers.d1.databases import Databases  # noqa: PLC0415 - SQLite, where wanted
 
-            self._d1 = Databases()
+            self._d1 = Databases(self._d1_limits)
         return self._d1
 
     def fetch(self, worker: str, resource: Any = "/", /, **options: Any) -> Awaitable[Response]:

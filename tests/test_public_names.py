@@ -8,10 +8,12 @@ import pytest
 import rpclab
 
 NAMES = [
+    "D1Limits",
     "DurableObject",
     "Blob",
     "Headers",
     "Limits",
+    "ObjectLimits",
     "ReadableStream",
     "Request",
     "Response",
