@@ -17,14 +17,15 @@ class Floor(NamedTuple):
     outside: frozenset[str] | set[str] = frozenset()
 
 
-SESSIONS = {"errors", "core"}
+LOWEST = {"errors", "printable"}
+SESSIONS = LOWEST | {"core"}
 SHELL = SESSIONS | {"codecs", "transports", "trace"}
 SCRIPTS = SHELL | {"rpc", "workers"}
 TOP = {"sandbox", "leaks", "configured", "distances", "views", "viewing"}
 
 # Lowest first. The modules of one floor may import one another.
 FLOORS = [
-    Floor({"errors"}, set()),
+    Floor(LOWEST, set()),
     Floor({"core"}, {"errors"}),
     Floor({"codecs"}, SESSIONS, {"msgpack", "numpy"}),
     Floor({"transports"}, SESSIONS),
@@ -32,9 +33,8 @@ FLOORS = [
     # `rpclab.run` applies it, and only there, where a loop is running already.
     Floor({"rpc"}, SHELL, {"nest_asyncio2"}),
     # httpx makes the requests of `fetch` over the network, and is loaded by the first of those.
-    Floor({"workers"}, SHELL | {"rpc"}, {"httpx", "multidict", "python_multipart", "yarl"}),
-    # python-dotenv reads .dev.vars, and only for those who have such a file.
-    Floor({"config"}, {"errors"}, {"dotenv"}),
+    Floor({"workers"}, SHELL | {"rpc"}, {"ada_url", "httpx", "multidict", "python_multipart"}),
+    Floor({"config"}, LOWEST),
     Floor(TOP, SCRIPTS | {"config"}),
     # What type checkers see of stubs and promises.
     Floor({"typed"}, SCRIPTS),

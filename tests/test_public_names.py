@@ -61,7 +61,6 @@ NOT_YET = [
     "serve",
 ]
 NOT_LOADED = [
-    "dotenv",
     "rpclab.config",
     "rpclab.typegen",
     "IPython",
@@ -74,7 +73,7 @@ NOT_LOADED = [
     "numpy",
     "python_multipart",
     "sqlite3",
-    "yarl",
+    "ada_url",
 ]
 
 

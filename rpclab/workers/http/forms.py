@@ -125,7 +125,7 @@ def parse_form(data: bytes, content_type: str | None) -> FormData:
     """
     kind = (content_type or "").partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":
-        return FormData(parse_qsl(decoded(data), keep_blank_values=True, errors="replace"))
+        return FormData(_urlencoded_pairs(data))
     if kind != "multipart/form-data":
         raise TypeError(
             f"a form is multipart/form-data or application/x-www-form-urlencoded, not {kind}"
@@ -134,12 +134,22 @@ def parse_form(data: bytes, content_type: str | None) -> FormData:
         )
     form = FormData()
     for part in decode_parts(data, content_type or ""):
-        if part.filename is None:
-            form.append(part.name, decoded(part.data))
+        if part.filename:
+            form.append(part.name, File(part.data, part.filename, part.content_type))
         else:
-            kind = part.content_type or "text/plain"
-            form.append(part.name, File(part.data, part.filename, kind))
+            form.append(part.name, decoded(part.data))
     return form
+
+
+def _urlencoded_pairs(data: bytes) -> list[tuple[str, str]]:
+    """Read application/x-www-form-urlencoded, as the URL standard says."""
+    # Latin-1 carries each byte through, for a character may be written half with escapes.
+    pairs = parse_qsl(data.decode("latin-1"), keep_blank_values=True, encoding="latin-1")
+    return [(_from_latin_1(name), _from_latin_1(value)) for name, value in pairs]
+
+
+def _from_latin_1(text: str) -> str:
+    return text.encode("latin-1").decode(errors="replace")
 
 
 def _checked(name: Any, value: Any, filename: str | None = None) -> FormValue:

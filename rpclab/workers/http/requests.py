@@ -18,11 +18,9 @@ from rpclab.workers.spellings import also_in_javascript
 if TYPE_CHECKING:
     from http import HTTPMethod
 
-    from yarl import URL
-
 FOLLOW, MANUAL = "follow", "manual"
 
-_METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_METHOD = re.compile(r"(?!(?i:connect)$)[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _UPPER = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
 
@@ -32,7 +30,8 @@ class Request(Body):
     """An HTTP request.
 
     Args:
-        resource: the URL, a whole one; or another Request, whose body moves to this one.
+        resource: the URL, a whole one, which is written as the URL standard says; or another
+            Request, whose body moves to this one.
         method: "GET" where nothing is said, and no other Request.
         headers: a Headers, a mapping, or pairs.
         body: a text, bytes, a Blob, FormData, a ReadableStream, or something that gives chunks.
@@ -51,7 +50,7 @@ class Request(Body):
 
     def __init__(
         self,
-        resource: str | URL | Request,
+        resource: str | Request | Any,
         *,
         method: str | HTTPMethod | None = None,
         headers: HeadersInit = None,
@@ -61,7 +60,7 @@ class Request(Body):
     ) -> None:
         other = resource if isinstance(resource, Request) else None
         if other is None:
-            self._url = parsed(resource)  # type: ignore[arg-type]
+            self._url = parsed(resource)
             self._method, self._redirect, self._cf = "GET", FOLLOW, None
         else:
             self._url, self._method = other._url, other._method
@@ -96,7 +95,7 @@ class Request(Body):
     @property
     def url(self) -> str:
         """The whole URL, with its fragment."""
-        return str(self._url)
+        return self._url
 
     @property
     def redirect(self) -> str:

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rpclab.workers.http.bodies import BODY_USED, Body, BodyInit, Extracted, extract
 from rpclab.workers.http.headers import Headers, HeadersInit
 from rpclab.workers.http.text import encoded
 from rpclab.workers.http.urls import parsed
 from rpclab.workers.spellings import also_in_javascript
-
-if TYPE_CHECKING:
-    from yarl import URL
 
 NULL_BODY_STATUS = frozenset({101, 204, 205, 304})
 REDIRECT_STATUS = frozenset({301, 302, 303, 307, 308})
@@ -129,7 +126,7 @@ class Response(Body):
         return made
 
     @staticmethod
-    def redirect(url: str | URL, status: int = 302) -> Response:
+    def redirect(url: str | Any, status: int = 302) -> Response:
         """Make a redirect.
 
         Args:
@@ -142,7 +139,7 @@ class Response(Body):
         """
         if status not in REDIRECT_STATUS:
             raise ValueError(f"{int(status)} is not a redirect status code.")
-        response = Response(None, status, headers={"location": str(parsed(url))})
+        response = Response(None, status, headers={"location": parsed(url)})
         response.headers.freeze()
         return response
 
