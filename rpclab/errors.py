@@ -1,6 +1,6 @@
 """Every error rpclab raises, and whose fault each one is.
 
-Floor: errors, the lowest. Imports nothing of rpclab.
+Floor: errors, the lowest.
 
     RpcError
     ├── ProtocolError
@@ -37,6 +37,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+
+from rpclab.printable import excerpt
+
+_MOST_SHOWN = 1000  # characters of a text from a file that an error quotes
 
 
 class RpcError(Exception):
@@ -160,7 +164,9 @@ class ConfigError(RpcError, ValueError):
     """
 
     def __init__(self, message: str, *, filename: str = "", line: int = 0, column: int = 0) -> None:
-        place = ":".join(str(part) for part in (filename, line, column) if part)
+        # What a file says, or is called, may be of any length and hold anything.
+        message, shown = excerpt(message, _MOST_SHOWN), excerpt(filename, _MOST_SHOWN)
+        place = ":".join(str(part) for part in (shown, line, column) if part)
         super().__init__(f"{place}: {message}" if place else message)
         self.filename = filename
         self.line = line
