@@ -73,27 +73,37 @@ def load_config(path: str | PathLike[str], *, environment: str | None = None) ->
     return read_config(Document.from_file(file), folder=file.parent, environment=environment)
 
 
-def load_configs(
+def load_all(
     paths: Iterable[str | PathLike[str]], *, environment: str | None = None
-) -> list[WorkerConfig]:
+) -> dict[Path, WorkerConfig]:
     """Read the configurations that some paths mean: files, or folders of them.
 
     A file that has not the named environment is taken as its top says, with a warning; at least one
     of them has it.
 
     Raises:
+        ConfigError: as `load_config`.
+    """
+    documents = {path: Document.from_file(path) for path in find_configs(paths)}
+    elsewhere = any(has_environment(each, environment) for each in documents.values())
+    return {
+        path: read_config(
+            document, folder=path.parent, environment=environment, may_lack_it=elsewhere
+        )
+        for path, document in documents.items()
+    }
+
+
+def load_configs(
+    paths: Iterable[str | PathLike[str]], *, environment: str | None = None
+) -> list[WorkerConfig]:
+    """Read the configurations of Workers that are to live together, as `load_all` does.
+
+    Raises:
         ConfigError: as `load_config`; or two of them have the same name.
     """
-    documents = [Document.from_file(path) for path in find_configs(paths)]
-    elsewhere = any(has_environment(document, environment) for document in documents)
     configs: dict[str, WorkerConfig] = {}
-    for document in documents:
-        config = read_config(
-            document,
-            folder=Path(document.name).parent,
-            environment=environment,
-            may_lack_it=elsewhere,
-        )
+    for config in load_all(paths, environment=environment).values():
         other = configs.get(config.name)
         if other is not None:
             raise ConfigError(
