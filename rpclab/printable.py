@@ -15,6 +15,7 @@ _UNSEEN = re.compile(
     "\u200b\u2060-\u2064\ufeff"  # what has no width
     "\ud800-\udfff"  # half a surrogate pair, which cannot be written at all
     "\ufff9-\ufffb\U000e0000-\U000e007f"  # annotations and tags
+    "\ufffe\uffff"  # no characters, which no XML may hold
     "]"
 )
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}

@@ -51,7 +51,7 @@ def types_of_configs(
     sources: dict[str, Source] = {}
     names: dict[str, str] = {}  # of Workers that are another in some environment
     for configs in variants.values():
-        mains = {}
+        mains: dict[Path, str] = {}
         for config in configs:
             names[config.name] = mains.setdefault(config.main_file, config.name)
             if names[config.name] == config.name:

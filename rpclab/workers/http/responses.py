@@ -9,6 +9,7 @@ import json
 import re
 from typing import Any
 
+from rpclab.printable import excerpt
 from rpclab.workers.http.bodies import BODY_USED, Body, BodyInit, Extracted, extract
 from rpclab.workers.http.headers import Headers, HeadersInit
 from rpclab.workers.http.text import encoded
@@ -19,6 +20,7 @@ NULL_BODY_STATUS = frozenset({101, 204, 205, 304})
 REDIRECT_STATUS = frozenset({301, 302, 303, 307, 308})
 
 _FIRST, _LAST = 200, 599
+_SHOWN = 100  # characters of a text that `repr` quotes
 _OK = range(200, 300)
 _STATUS_TEXT = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
@@ -172,9 +174,10 @@ class Response(Body):
         return Response.from_json(self, *args, **options)
 
     def __repr__(self) -> str:
-        words = [f"<Response {self._status}", self._status_text, self._url]
-        kind = [self.headers["content-type"]] if "content-type" in self.headers else []
-        return ", ".join([" ".join(filter(None, words)), *kind, self._told()]) + ">"
+        words = [f"<Response {self._status}", excerpt(self._status_text, _SHOWN), self._url]
+        kind = excerpt(self.headers.get("content-type", ""), _SHOWN)
+        parts = [" ".join(filter(None, words)), kind, self._told()]
+        return ", ".join(filter(None, parts)) + ">"
 
 
 def _checked_text(text: Any) -> str:
