@@ -25,7 +25,7 @@ class Network(NamedTuple):
         reach: "public": addresses of the internet alone, as on the platform; "local": those of this
             machine and the networks around it, too; "none": nothing at all.
         seconds: how long one request may take, redirects apart; of real time.
-        body_bytes: how large the body of a response may be, when it is decoded.
+        body_bytes: how large a body may be: of a request, and of a response when it is decoded.
     """
 
     reach: str = PUBLIC

@@ -525,3 +525,28 @@ async def test_a_location_in_utf_8_is_followed_as_its_bytes_are():
     async with serving(answer) as server:
         response = await rpclab.fetch(server.url)
         assert (response.url, await response.text()) == (f"{server.url}/%C3%A9", "there")
+
+
+@on_real_time
+async def test_a_body_that_is_sent_is_bounded_too():
+    ended = []
+
+    def endless():
+        try:
+            while True:
+                yield bytes(1000)
+        finally:
+            ended.append(True)
+
+    async with serving(lambda _head, body: reply(b"%d" % len(body))) as server:
+        request = Request(server.url, method="POST", body=endless())
+        with pytest.raises(MessageTooLargeError, match="is larger than 50000 bytes"):
+            await outside.send(request, Network(LOCAL, body_bytes=50_000))
+        assert ended == [True]
+        assert server.heads == []
+        request = Request(server.url, method="POST", body=iter([b"ab", b"c"]))
+        response = await outside.send(request, Network(LOCAL, body_bytes=3))
+        assert await response.text() == "3"
+        assert request.body_used
+        with pytest.raises(TypeError, match="already been used"):
+            await outside.send(request, Network(LOCAL))

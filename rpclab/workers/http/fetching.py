@@ -205,7 +205,7 @@ async def fetch(resource: Any, /, **options: Any) -> Response:
         PermissionError: the sandbox does not let its Workers reach there.
         ConnectionError: nobody answers there.
         TimeoutError: the answer was not there in time.
-        MessageTooLargeError: the body of the answer is larger than allowed.
+        MessageTooLargeError: the body, or that of the answer, is larger than allowed.
     """
     from rpclab.workers.http.outside import send  # noqa: PLC0415 - needs the extra
 

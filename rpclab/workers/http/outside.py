@@ -59,7 +59,7 @@ async def send(request: Request, network: Network) -> Response:
         PermissionError: the network does not reach there.
         ConnectionError: nobody answers there, or not in HTTP.
         TimeoutError: the answer was not there in time.
-        MessageTooLargeError: the body of the answer is larger than the network allows.
+        MessageTooLargeError: the body of one of them is larger than the network allows.
         TypeError: a header holds what HTTP cannot carry.
     """
     shown = _told(request.url)
@@ -67,7 +67,7 @@ async def send(request: Request, network: Network) -> Response:
         raise _refused(f"{shown}: this sandbox lets its Workers reach no network")
     try:
         async with asyncio.timeout(network.seconds) as timeout:
-            body = await request._read()
+            body = await _sent(request, network.body_bytes)
             try:
                 return await _exchanged(request, body, network)
             except PermissionError:
@@ -80,6 +80,30 @@ async def send(request: Request, network: Network) -> Response:
         if timeout.expired():
             raise TimeoutError(f"no answer from {shown} within {network.seconds:g} s") from None
         raise
+
+
+async def _sent(request: Request, most: int) -> bytes:
+    """Read the body that is sent: it goes out with its length, so it has to be there whole.
+
+    Raises:
+        MessageTooLargeError: it is larger than `most` bytes.
+    """
+    stream = request._stream
+    if stream is None or request.body_used:
+        return await request._read()
+    pieces: list[bytes] = []
+    size = 0
+    async for chunk in stream:
+        if type(chunk) is not bytes:
+            raise TypeError(f"a body is made of bytes, not of {type(chunk).__name__}")
+        size += len(chunk)
+        if size > most:
+            await stream.cancel()
+            raise MessageTooLargeError(
+                f"the body for {_told(request.url)} is larger than {most} bytes"
+            )
+        pieces.append(chunk)
+    return b"".join(pieces)
 
 
 async def _exchanged(request: Request, body: bytes, network: Network) -> Response:
