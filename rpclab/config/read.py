@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -236,6 +237,12 @@ class _Reader:
         if "secrets" in self._own:
             # What is said here is all there is; other names in the file are other programs'.
             secrets = {name: secrets[name] for name in secrets if name in required or name in known}
+        for bound, key in self._bindings():
+            name = bound.data.get(key)  # whether it is a name at all, is looked at with the binding
+            if isinstance(name, str) and name in secrets:
+                del secrets[name]
+                text = f"env.{name} is this binding, and not the secret of that name"
+                self._note(bound, key, text)
         for name in required:
             if name not in secrets and name not in known:
                 self._note(table, "required", f"the secret {name} stands in no .dev.vars or .env")
@@ -319,6 +326,14 @@ class _Reader:
     def _refuse_twice(self) -> None:
         """Refuse a variable that two keys give."""
         given: dict[str, str] = dict.fromkeys(self._own.table("vars").data, "vars")
+        for table, key in self._bindings():
+            name = table.needed(key)
+            if name in given:
+                table.fail(key, f"env.{name} is given twice: here and in {given[name]}")
+            given[name] = dotted(table.path)
+
+    def _bindings(self) -> Iterator[tuple[Table, str]]:
+        """Give the table of each binding, and the key that names its variable."""
         arrays = [
             (self._own.tables("services"), "binding"),
             (self._own.tables("d1_databases"), "binding"),
@@ -326,10 +341,7 @@ class _Reader:
         ]
         for tables, key in arrays:
             for table in tables:
-                name = table.needed(key)
-                if name in given:
-                    table.fail(key, f"env.{name} is given twice: here and in {given[name]}")
-                given[name] = dotted(table.path)
+                yield table, key
 
 
 __all__ = ["BEHAVIOUR", "NOT_INHERITED", "read_config"]

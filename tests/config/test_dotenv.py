@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from rpclab import Sandbox
 from rpclab.config import dotenv, load_config
-from rpclab.errors import ConfigError
+from rpclab.errors import ConfigError, ConfigWarning
 
 RECORDED = json.loads(Path(__file__).with_name("dotenv").joinpath("recorded.json").read_text())
 
@@ -120,3 +121,19 @@ def test_a_file_that_is_no_text_is_named_at_once(file, name):
     file.with_name(name).write_bytes(b"A=1\nB=\xff\n")
     with pytest.raises(ConfigError, match=rf"\{name}:2: is no text in UTF-8"):
         load_config(file)
+
+
+async def test_a_binding_hides_a_secret_of_its_name(file):
+    with file.open("a") as stream:
+        stream.write('vars = { X = 1 }\n[[services]]\nbinding = "MAIL"\nservice = "a"\n')
+        stream.write('[[d1_databases]]\nbinding = "DB"\n')
+    file.write_text(file.read_text().replace("[env.live]\nvars = { X = 1 }\n", ""))
+    write(file, _env="MAIL=m\nDB=d\nKEY=k\n")
+    file.with_name("b.py").write_text("def word(env): return 1")
+    config = load_config(file)
+    assert config.secrets == {"KEY": "k"}
+    assert "env.MAIL is this binding, and not the secret of that name" in config.warning()
+    with pytest.warns(ConfigWarning, match="env.DB is this binding"):
+        sandbox = Sandbox.from_config(file)
+    assert type(sandbox.worker("a").env.DB).__name__ == "D1Database"
+    sandbox.close()

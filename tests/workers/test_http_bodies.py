@@ -268,3 +268,8 @@ async def test_blobs_are_made_of_parts_and_slices():
     assert await Blob("a\r\nb\rc", endings="native").text() == "a\nb\nc"
     with pytest.raises(TypeError, match="not of int"):
         Blob([1])
+
+
+async def test_json_of_any_depth_is_read_or_refused():
+    with pytest.raises(ValueError, match="JSON of too great a depth"):
+        await Response("[" * 100_000 + "]" * 100_000).json()

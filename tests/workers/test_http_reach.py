@@ -550,3 +550,10 @@ async def test_a_body_that_is_sent_is_bounded_too():
         assert request.body_used
         with pytest.raises(TypeError, match="already been used"):
             await outside.send(request, Network(LOCAL))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "shop.example"])
+@on_real_time
+async def test_a_worker_on_a_virtual_clock_is_told_that_it_has_no_network(host, asking):
+    with pytest.raises(rpclab.RpcError, match="waits for nothing real"):
+        await asking(network="local", clock="virtual").ask(f"http://{host}:9/")

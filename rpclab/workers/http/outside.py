@@ -74,6 +74,9 @@ async def send(request: Request, network: Network) -> Response:
                 raise
             except httpx.LocalProtocolError as error:
                 raise TypeError(f"{shown} cannot be sent: {_words(error)}") from error
+            except ExceptionGroup as group:
+                # anyio's, around what the event loop said: a virtual clock has no sockets.
+                raise group.exceptions[0] from None
             except _FAILURES as error:
                 raise ConnectionError(f"no answer from {shown}: {_words(error)}") from error
     except TimeoutError:
