@@ -14,7 +14,7 @@ from rpclab.workers.http.bodies import Extracted
 from rpclab.workers.http.headers import Headers
 from rpclab.workers.http.requests import FOLLOW, MANUAL, Request
 from rpclab.workers.http.responses import REDIRECT_STATUS, Response
-from rpclab.workers.http.urls import is_http, origin, parsed, without_fragment
+from rpclab.workers.http.urls import is_http, origin, parsed, shown, without_fragment
 from rpclab.workers.network import network_here
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def request_for(resource: Any, options: dict[str, Any], base: str | None = None)
         resource = parsed(resource, base)
     request = Request(resource, **options)
     if not is_http(request.url):
-        raise TypeError(f"Fetch API cannot load: {request.url}")
+        raise TypeError(f"Fetch API cannot load: {shown(request.url)}")
     return request
 
 
@@ -134,7 +134,9 @@ class Fetching:
             if not location:
                 break
             if redirects == MOST_REDIRECTS:
-                raise TypeError(f"Too many redirects: {MOST_REDIRECTS}, the last to {location}")
+                raise TypeError(
+                    f"Too many redirects: {MOST_REDIRECTS}, the last to {shown(location)}"
+                )
             redirects += 1
             if response.body is not None:
                 await response.body.cancel()
@@ -146,7 +148,7 @@ class Fetching:
         """The request that a redirect asks for."""
         url = parsed(_read_as_utf8(location), request.url, failure=_BAD_LOCATION)
         if not is_http(url):
-            raise TypeError(f"{_BAD_LOCATION}: {url}")
+            raise TypeError(f"{_BAD_LOCATION}: {shown(url)}")
         if "#" not in url:
             url += request.url[len(without_fragment(request.url)) :]
         headers, method = Headers(request.headers), request.method
@@ -168,7 +170,7 @@ class Fetching:
         return request._with(Extracted(self._body), headers=headers, _url=url, _method=method)
 
     def __repr__(self) -> str:
-        return f"<fetch of {self._request.method} {self._request.url}>"
+        return f"<fetch of {self._request.method} {shown(self._request.url)}>"
 
 
 def _read_as_utf8(location: str) -> str:

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 
 from multidict import MultiDict
 
+from rpclab.printable import excerpt
 from rpclab.workers.http.blobs import Blob, File
 from rpclab.workers.http.multipart import decode_parts
 from rpclab.workers.http.text import decoded
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import ItemsView, ValuesView
 
 FormValue = str | Blob
+
+_SHOWN = 100  # characters of a text that an error quotes
 
 
 @also_in_javascript
@@ -125,10 +128,10 @@ def parse_form(data: bytes, content_type: str | None) -> FormData:
     """
     kind = (content_type or "").partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":
-        return FormData(_urlencoded_pairs(data))
+        return FormData(urlencoded_pairs(data))
     if kind != "multipart/form-data":
         raise TypeError(
-            f"a form is multipart/form-data or application/x-www-form-urlencoded, not {kind}"
+            f"a form is multipart/form-data or application/x-www-form-urlencoded, not {excerpt(kind, _SHOWN)}"
             if kind
             else "the headers do not say what the body is: a form has a Content-Type"
         )
@@ -141,7 +144,7 @@ def parse_form(data: bytes, content_type: str | None) -> FormData:
     return form
 
 
-def _urlencoded_pairs(data: bytes) -> list[tuple[str, str]]:
+def urlencoded_pairs(data: bytes) -> list[tuple[str, str]]:
     """Read application/x-www-form-urlencoded, as the URL standard says."""
     # Latin-1 carries each byte through, for a character may be written half with escapes.
     pairs = parse_qsl(data.decode("latin-1"), keep_blank_values=True, encoding="latin-1")
@@ -167,5 +170,6 @@ def _checked(name: Any, value: Any, filename: str | None = None) -> FormValue:
     if isinstance(value, (str, int, float)):
         return str(value)
     raise TypeError(
-        f"the value of the field {name} is a text or a Blob, not {type(value).__name__}"
+        f"the value of the field {excerpt(name, _SHOWN)} is a text or a Blob,"
+        f" not {type(value).__name__}"
     )

@@ -17,6 +17,7 @@ from python_multipart.multipart import MultipartParser
 from rpclab.workers.http.blobs import Blob, File
 from rpclab.workers.http.text import decoded, encoded
 
+_SHOWN = 100  # characters of a header that an error quotes
 _BOUNDARY = re.compile(r';\s*boundary=("?)([^";]+)\1', re.IGNORECASE)
 _PARAMETER = re.compile(r';\s*([\w*-]+)\s*=\s*"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -68,7 +69,7 @@ def decode_parts(data: bytes, content_type: str) -> list[Part]:
     """
     boundary = _BOUNDARY.search(content_type)
     if boundary is None:
-        raise TypeError(f"no boundary in the Content-Type {content_type!r}")
+        raise TypeError(f"no boundary in the Content-Type {content_type[:_SHOWN]!r}")
     reading = _Reading()
     try:
         parser = MultipartParser(boundary[2].strip(), reading.callbacks())

@@ -9,10 +9,11 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from rpclab.errors import near
+from rpclab.printable import excerpt
 from rpclab.workers.declarations import json_copy
 from rpclab.workers.http.bodies import BODY_USED, Body, BodyInit, Extracted, extract
 from rpclab.workers.http.headers import Headers, HeadersInit
-from rpclab.workers.http.urls import parsed
+from rpclab.workers.http.urls import parsed, shown
 from rpclab.workers.spellings import also_in_javascript
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 FOLLOW, MANUAL = "follow", "manual"
 
+_MOST_SHOWN = 40  # characters of a method that an error quotes
 _METHOD = re.compile(r"(?!(?i:connect)$)[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _UPPER = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
@@ -127,7 +129,7 @@ class Request(Body):
         return made
 
     def __repr__(self) -> str:
-        return f"<Request {self._method} {self._url}, {self._told()}>"
+        return f"<Request {excerpt(self._method, _MOST_SHOWN)} {shown(self._url)}, {self._told()}>"
 
 
 def checked_method(method: Any) -> str:
@@ -137,7 +139,7 @@ def checked_method(method: Any) -> str:
         TypeError: it is none.
     """
     if not isinstance(method, str) or not _METHOD.fullmatch(method):
-        raise TypeError(f"Invalid HTTP method string: {method}")
+        raise TypeError(f"Invalid HTTP method string: {excerpt(str(method), _MOST_SHOWN)}")
     # A subclass of str, such as HTTPMethod, could not be sent.
     upper = str.__str__(method).upper()
     return upper if upper in _UPPER else str.__str__(method)

@@ -13,7 +13,7 @@ from rpclab.printable import excerpt
 from rpclab.workers.http.bodies import BODY_USED, Body, BodyInit, Extracted, extract
 from rpclab.workers.http.headers import Headers, HeadersInit
 from rpclab.workers.http.text import encoded
-from rpclab.workers.http.urls import parsed
+from rpclab.workers.http.urls import parsed, shown
 from rpclab.workers.spellings import also_in_javascript
 
 NULL_BODY_STATUS = frozenset({101, 204, 205, 304})
@@ -174,7 +174,7 @@ class Response(Body):
         return Response.from_json(self, *args, **options)
 
     def __repr__(self) -> str:
-        words = [f"<Response {self._status}", excerpt(self._status_text, _SHOWN), self._url]
+        words = [f"<Response {self._status}", excerpt(self._status_text, _SHOWN), shown(self._url)]
         kind = excerpt(self.headers.get("content-type", ""), _SHOWN)
         parts = [" ".join(filter(None, words)), kind, self._told()]
         return ", ".join(filter(None, parts)) + ">"

@@ -13,7 +13,7 @@ from ada_url import URL, HostType
 from rpclab.printable import excerpt
 from rpclab.workers.http.text import encoded
 
-_MOST_SHOWN = 200  # characters of a URL that an error quotes
+MOST_SHOWN = 200  # characters of a URL that an error or a `repr` quotes
 _ANY_HOST = "worker"
 
 
@@ -36,7 +36,7 @@ def parsed(given: Any, base: str | None = None, *, failure: str = "Invalid URL")
     try:
         return URL(text, base).href
     except ValueError:
-        error = TypeError(f"{failure}: {excerpt(text, _MOST_SHOWN)}")
+        error = TypeError(f"{failure}: {shown(text)}")
         error.add_note('a whole one is wanted, such as "http://host/path"')
         raise error from None
 
@@ -52,6 +52,11 @@ def _text_of(given: Any) -> str:
     if hasattr(given, "scheme") and hasattr(given, "host"):
         return str(given)
     raise TypeError(f"a URL is a text, not {type(given).__name__}")
+
+
+def shown(url: str) -> str:
+    """Give a URL, or what was to be one, for an error or a `repr`."""
+    return excerpt(url, MOST_SHOWN)
 
 
 def without_fragment(url: str) -> str:
