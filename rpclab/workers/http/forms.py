@@ -131,7 +131,8 @@ def parse_form(data: bytes, content_type: str | None) -> FormData:
         return FormData(urlencoded_pairs(data))
     if kind != "multipart/form-data":
         raise TypeError(
-            f"a form is multipart/form-data or application/x-www-form-urlencoded, not {excerpt(kind, _SHOWN)}"
+            "a form is multipart/form-data or application/x-www-form-urlencoded,"
+            f" not {excerpt(kind, _SHOWN)}"
             if kind
             else "the headers do not say what the body is: a form has a Content-Type"
         )

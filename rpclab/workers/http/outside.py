@@ -11,7 +11,6 @@ import zlib
 from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
-from urllib.request import getproxies
 
 try:
     import httpx
@@ -111,11 +110,7 @@ async def _sent(request: Request, most: int) -> bytes:
 
 async def _exchanged(request: Request, body: bytes, network: Network) -> Response:
     url = URL(request.url)
-    target = url.pathname + url.search
     reach_all = network.reach == LOCAL
-    # What a proxy is told, httpx has to write; else the target goes out as the URL has it.
-    proxied = reach_all and bool(getproxies())
-    exactly = {"target": target.encode(), "sni_hostname": url.hostname.strip("[]")}
     client = httpx.AsyncClient(
         verify=_certificates(),
         # A proxy of the environment would connect to addresses that nobody here has looked at.
@@ -128,10 +123,11 @@ async def _exchanged(request: Request, body: bytes, network: Network) -> Respons
         for host in hosts:
             made = client.build_request(
                 request.method,
-                f"{url.protocol}//{host}:{_port(url)}{target if proxied else '/'}",
+                f"{url.protocol}//{host}:{_port(url)}{url.pathname}{url.search}",
                 headers=_headers(request, url),
                 content=body or None,
-                extensions=None if proxied else exactly,
+                # Also where an address is asked, a certificate is for the name.
+                extensions={"sni_hostname": url.hostname.strip("[]").rstrip(".")},
             )
             try:
                 answer = await client.send(made, stream=True)
@@ -139,7 +135,7 @@ async def _exchanged(request: Request, body: bytes, network: Network) -> Respons
                 if host == hosts[-1]:
                     raise
             else:
-                return await _response(answer, network.body_bytes)
+                return await _response(answer, network.body_bytes, _told(url.href))
     raise httpx.ConnectError(f"{url.hostname} has no address")
 
 
@@ -181,10 +177,10 @@ def _headers(request: Request, url: URL) -> list[tuple[bytes, bytes]]:
     return [(b"host", url.host.encode()), *headers]
 
 
-async def _response(answer: httpx.Response, most: int) -> Response:
+async def _response(answer: httpx.Response, most: int, shown: str) -> Response:
     try:
         encoding = answer.headers.get("content-encoding", "")
-        body = b"".join([piece async for piece in _body(answer, encoding, most)])
+        body = b"".join([piece async for piece in _body(answer, encoding, most, shown)])
     finally:
         await answer.aclose()
     done = _DONE | {"content-encoding"} if unpacking(encoding) else _DONE
@@ -197,7 +193,9 @@ async def _response(answer: httpx.Response, most: int) -> Response:
         raise httpx.RemoteProtocolError(f"{answer.status_code} is no status") from None
 
 
-async def _body(answer: httpx.Response, encoding: str, most: int) -> AsyncIterator[bytes]:
+async def _body(
+    answer: httpx.Response, encoding: str, most: int, shown: str
+) -> AsyncIterator[bytes]:
     """Read a body, decoded.
 
     Raises:
@@ -209,9 +207,7 @@ async def _body(answer: httpx.Response, encoding: str, most: int) -> AsyncIterat
         for piece in unpack.feed(data) if unpack else (data,):
             size += len(piece)
             if size > most:
-                raise MessageTooLargeError(
-                    f"the body of {_told(str(answer.url))} is larger than {most} bytes"
-                )
+                raise MessageTooLargeError(f"the body of {shown} is larger than {most} bytes")
             yield piece
     if unpack and not unpack.finished:
         raise httpx.RemoteProtocolError("the body ends too early")

@@ -13,7 +13,7 @@ from rpclab.printable import excerpt
 from rpclab.workers.declarations import json_copy
 from rpclab.workers.http.bodies import BODY_USED, Body, BodyInit, Extracted, extract
 from rpclab.workers.http.headers import Headers, HeadersInit
-from rpclab.workers.http.urls import parsed, shown
+from rpclab.workers.http.urls import URLLike, parsed, shown
 from rpclab.workers.spellings import also_in_javascript
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Request(Body):
 
     def __init__(
         self,
-        resource: str | Request | Any,
+        resource: URLLike | Request,
         *,
         method: str | HTTPMethod | None = None,
         headers: HeadersInit = None,
@@ -61,12 +61,12 @@ class Request(Body):
         cf: Any = None,
     ) -> None:
         other = resource if isinstance(resource, Request) else None
-        if other is None:
+        if not isinstance(resource, Request):
             self._url = parsed(resource)
             self._method, self._redirect, self._cf = "GET", FOLLOW, None
         else:
-            self._url, self._method = other._url, other._method
-            self._redirect, self._cf = other._redirect, other._cf
+            self._url, self._method = resource._url, resource._method
+            self._redirect, self._cf = resource._redirect, resource._cf
         if method is not None:
             self._method = checked_method(method)
         if redirect is not None:

@@ -13,7 +13,7 @@ from rpclab.printable import excerpt
 from rpclab.workers.http.bodies import BODY_USED, Body, BodyInit, Extracted, extract
 from rpclab.workers.http.headers import Headers, HeadersInit
 from rpclab.workers.http.text import encoded
-from rpclab.workers.http.urls import parsed, shown
+from rpclab.workers.http.urls import URLLike, parsed, shown
 from rpclab.workers.spellings import also_in_javascript
 
 NULL_BODY_STATUS = frozenset({101, 204, 205, 304})
@@ -128,7 +128,7 @@ class Response(Body):
         return made
 
     @staticmethod
-    def redirect(url: str | Any, status: int = 302) -> Response:
+    def redirect(url: URLLike, status: int = 302) -> Response:
         """Make a redirect.
 
         Args:

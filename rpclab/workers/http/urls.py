@@ -6,7 +6,7 @@ the platform's runtime uses as well. A URL is kept as the text that the standard
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Protocol
 
 from ada_url import URL, HostType
 
@@ -17,11 +17,38 @@ MOST_SHOWN = 200  # characters of a URL that an error or a `repr` quotes
 _ANY_HOST = "worker"
 
 
-def parsed(given: Any, base: str | None = None, *, failure: str = "Invalid URL") -> str:
+class _WithHref(Protocol):
+    """A URL of Ada, or of `url_objects`."""
+
+    @property
+    def href(self) -> str: ...
+
+
+class _WithGeturl(Protocol):
+    """What `urllib.parse.urlsplit` gives."""
+
+    def geturl(self) -> str: ...
+
+
+class _WithParts(Protocol):
+    """A URL of httpx or yarl, whose text is the URL."""
+
+    @property
+    def scheme(self) -> str: ...
+
+    @property
+    def host(self) -> str | None: ...
+
+
+URLLike = str | _WithHref | _WithGeturl | _WithParts
+"""A text, or an object of a library that stands for a URL."""
+
+
+def parsed(given: URLLike, base: str | None = None, *, failure: str = "Invalid URL") -> str:
     """Read a URL.
 
     Args:
-        given: the URL: a text, or an object of a library that stands for one.
+        given: the URL.
         base: what a relative one starts from.
         failure: what the error begins with.
 
@@ -41,8 +68,7 @@ def parsed(given: Any, base: str | None = None, *, failure: str = "Invalid URL")
         raise error from None
 
 
-def _text_of(given: Any) -> str:
-    """Give the text of a URL; Ada, httpx, urllib, yarl and the browsers' URL have objects of it."""
+def _text_of(given: URLLike) -> str:
     if isinstance(given, str):
         return str.__str__(given)
     if hasattr(given, "href"):
