@@ -41,6 +41,8 @@ from typing import Any
 
 from rpclab.previews import listed, message_of, shown
 
+_MOST_SHOWN = 1000  # characters of a text from a file that an error quotes
+
 
 class RpcError(Exception):
     """The family of everything rpclab raises by itself."""
@@ -163,7 +165,9 @@ class ConfigError(RpcError, ValueError):
     """
 
     def __init__(self, message: str, *, filename: str = "", line: int = 0, column: int = 0) -> None:
-        place = ":".join(str(part) for part in (filename, line, column) if part)
+        # What a file says, or is called, may be of any length and hold anything.
+        message = shown(message, _MOST_SHOWN)
+        place = ":".join(str(part) for part in (shown(filename, _MOST_SHOWN), line, column) if part)
         super().__init__(f"{place}: {message}" if place else message)
         self.filename = filename
         self.line = line

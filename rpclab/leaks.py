@@ -17,6 +17,7 @@ from rpclab.core.answers import Answer
 from rpclab.core.handles import Handle
 from rpclab.core.hooks import TargetHook
 from rpclab.core.imports import PENDING
+from rpclab.printable import printable
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.holders import Holders
 from rpclab.rpc.stubs import RpcProperty, RpcStub
@@ -109,7 +110,8 @@ class Leaks(list[Leak]):
         if not self:
             return "every stub is disposed"
         count = "1 stub is" if len(self) == 1 else f"{len(self)} stubs are"
-        return "\n".join([f"{count} alive and not disposed:", *map(str, self)])
+        leaks = [printable(str(leak), keep="\n") for leak in self]
+        return "\n".join([f"{count} alive and not disposed:", *leaks])
 
     __repr__ = __str__
 

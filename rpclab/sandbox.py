@@ -35,10 +35,10 @@ from rpclab.workers.declarations import (
 )
 from rpclab.workers.env import Env
 from rpclab.workers.modules import make_module, run_source
+from rpclab.workers.network import PUBLIC, Network, Networked
 from rpclab.workers.objects.namespace import ObjectsTarget
 from rpclab.workers.objects.namespace import objects as objects_target
 from rpclab.workers.objects.namespaces import Namespaces
-from rpclab.workers.serving import fetch_from
 from rpclab.workers.storage.limits import D1_LIMITS, OBJECT_LIMITS, D1Limits, ObjectLimits
 from rpclab.workers.worker import Worker, service
 
@@ -63,7 +63,7 @@ class Tables(NamedTuple):
     exports: frozenset[tuple[str, int]]
 
 
-class Sandbox(Distances, Namespaces, Viewed):
+class Sandbox(Distances, Namespaces, Networked, Viewed):
     """Virtual Workers in this process, and the sessions between them.
 
     Use it as `async with Sandbox() as sandbox`, or close it with `close()`.
@@ -80,6 +80,8 @@ class Sandbox(Distances, Namespaces, Viewed):
         d1_limits: bounds of D1 databases; the platform's unless given.
         object_limits: bounds of Durable Objects; likewise.
         pipelining: False holds each call on or with a promise back until that has settled.
+        network: what its Workers may fetch: from "public" addresses, from "local" ones (of this
+            machine and around it) too, or "none"; or a `rpclab.workers.network.Network`.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Sandbox(Distances, Namespaces, Viewed):
         clock: str = "real",
         pipelining: bool = True,
         storage: str | PathLike[str] | None = None,
+        network: str | Network = PUBLIC,
         record: bool = False,
         warn_undisposed: bool = False,
         debug: bool = True,
@@ -103,7 +106,7 @@ class Sandbox(Distances, Namespaces, Viewed):
         self.engine.sites = record or warn_undisposed
         self.recording = recording_of(self.engine) if record else None
         self.engine.warn_undisposed = warn_undisposed
-        self.engine.http_call = fetch_from
+        self.network = network
         self.env = Env(NOTEBOOK, "this program's env")
         self._workers: dict[str, Worker] = {}
         self._bindings: dict[str, dict[str, BindingTarget]] = {}

@@ -63,7 +63,6 @@ NOT_YET = [
     "serve",
 ]
 NOT_LOADED = [
-    "dotenv",
     "rpclab.config",
     "rpclab.typegen",
     "IPython",
@@ -76,7 +75,7 @@ NOT_LOADED = [
     "numpy",
     "python_multipart",
     "sqlite3",
-    "yarl",
+    "ada_url",
 ]
 
 

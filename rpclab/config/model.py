@@ -102,7 +102,8 @@ class WorkerConfig:
         environment: which one was chosen; "" for the top of the file.
         environments: the names of all there are.
         vars: its variables; a text, or any JSON value.
-        secrets: what `.dev.vars` beside the file gives; they hide `vars` of the same name.
+        secrets: what `.dev.vars` or `.env` beside the file gives; they hide `vars` of that name.
+        required_secrets: the names of those that it says it needs.
         notes: what has no effect here.
     """
 
@@ -114,6 +115,7 @@ class WorkerConfig:
     environments: tuple[str, ...] = ()
     vars: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    required_secrets: tuple[str, ...] = ()
     services: tuple[Service, ...] = ()
     d1_databases: tuple[Database, ...] = ()
     durable_objects: tuple[ObjectNamespace, ...] = ()
@@ -125,7 +127,11 @@ class WorkerConfig:
     @property
     def main_file(self) -> Path:
         """The file of its code."""
-        return (self.folder / self.main).resolve()
+        path = self.folder / self.main
+        try:
+            return path.resolve()
+        except (OSError, RuntimeError):  # links that lead in a circle, as whoever reads it will say
+            return path
 
     @property
     def texts(self) -> dict[str, str]:

@@ -6,7 +6,6 @@ Rules C19, E12, R7.
 
 from __future__ import annotations
 
-import re
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +22,30 @@ if TYPE_CHECKING:
     from rpclab.core.contexts import ExecutionContext
     from rpclab.rpc.bindings import ServiceBinding
     from rpclab.workers.http.responses import Response
+    from rpclab.workers.network import Network
 
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
-_ANY_HOST = "worker"
 _FETCH = ("fetch", ["fetch"])
 
 # A Worker may be sent a message before its process has made one.
 register_late(lambda: import_module("rpclab.workers.http"))
+
+
+class HttpCalls:
+    """Makes the HTTP calls of the bindings of one sandbox.
+
+    Args:
+        network: what its Workers may reach over the network.
+    """
+
+    __slots__ = ("network",)
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+
+    def __call__(
+        self, binding: ServiceBinding, resource: Any, options: dict[str, Any]
+    ) -> Awaitable[Response]:
+        return fetch_from(binding, resource, options)
 
 
 def fetch_from(
@@ -49,8 +65,9 @@ def fetch_from(
         TypeError: they make no request.
     """
     from rpclab.workers.http.fetching import Fetching, request_for  # noqa: PLC0415 - as said above
+    from rpclab.workers.http.urls import base_of  # noqa: PLC0415
 
-    request = request_for(resource, options, f"http://{_host_of(binding)}/")
+    request = request_for(resource, options, base_of(_callee_of(binding)))
     fetching = Fetching(request, binding["fetch"])
     # In a function that is recorded for `map` there is nothing to wait for.
     return fetching.first if isinstance(fetching.first, MapValue) else fetching
@@ -99,8 +116,7 @@ def answer_fetch(instance: Any, /, *args: Any, **options: Any) -> Any:
     return checked_response(handler(incoming(*args, **options)))
 
 
-def _host_of(binding: ServiceBinding) -> str:
-    """The host of a URL that is given without one: the name of the Worker, if it can be one."""
+def _callee_of(binding: ServiceBinding) -> str:
+    """The name of the Worker that a binding leads to; "" where it leads nowhere any more."""
     entry = binding.__handle__.entry
-    name = entry.session.name.partition("→")[2] if entry is not None else ""
-    return name if _HOST.fullmatch(name) else _ANY_HOST
+    return entry.session.name.partition("→")[2] if entry is not None else ""

@@ -33,7 +33,11 @@ PYTHON_NAMES = {
     "getSetCookie": "get_set_cookie",
     "lastModified": "last_modified",
     "passThroughOnException": "pass_through_on_exception",
+    "canParse": "can_parse",
+    "searchParams": "search_params",
     "statusText": "status_text",
+    "toJSON": "to_json",
+    "toString": "to_string",
     "waitUntil": "wait_until",
     "withSession": "with_session",
 }

@@ -165,6 +165,8 @@ class Body:
         text = decoded(await self._read())
         try:
             return json.loads(text, **options)
+        except RecursionError:
+            raise ValueError(f"the body of {self!r} is JSON of too great a depth") from None
         except json.JSONDecodeError as error:
             shown = text[:_SHOWN] + "…" * (len(text) > _SHOWN)
             error.add_note(f"the body of {self!r} is no JSON: {shown!r}")
