@@ -8,7 +8,7 @@ from __future__ import annotations
 import weakref
 from contextlib import asynccontextmanager, contextmanager
 from os import PathLike
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeGuard
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from rpclab import workers
 from rpclab.core.contexts import EventContext, current
@@ -27,6 +27,7 @@ from rpclab.views import Viewed
 from rpclab.workers.declarations import (
     NOTEBOOK,
     BindingTarget,
+    Resource,
     binding,
     binding_target,
     check_name,
@@ -34,6 +35,7 @@ from rpclab.workers.declarations import (
     refuse_twice,
 )
 from rpclab.workers.env import Env
+from rpclab.workers.kv.namespaces import KVNamespaces
 from rpclab.workers.modules import make_module, run_source
 from rpclab.workers.objects.namespace import ObjectsTarget
 from rpclab.workers.objects.namespace import objects as objects_target
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from rpclab.workers.d1.database import D1Database
     from rpclab.workers.d1.databases import Databases
     from rpclab.workers.http import Response
+    from rpclab.workers.kv.namespace import KVNamespace
     from rpclab.workers.objects.namespace import DurableObjectNamespace
 
 __all__ = ["NOTEBOOK", "BindingTarget", "Sandbox", "Tables", "binding"]
@@ -62,7 +65,7 @@ class Tables(NamedTuple):
     exports: frozenset[tuple[str, int]]
 
 
-class Sandbox(Distances, Namespaces, Viewed):
+class Sandbox(Distances, Namespaces, KVNamespaces, Viewed):
     """Virtual Workers in this process, and the sessions between them.
 
     Use it as `async with Sandbox() as sandbox`, or close it with `close()`.
@@ -75,7 +78,7 @@ class Sandbox(Distances, Namespaces, Viewed):
         limits: bounds of every session.
         clock: "virtual" lets simulated time jump, so that waiting in Workers and on links costs
             no real time and takes the same on every run.
-        storage: the folder where Durable Objects keep what they store; in memory unless given.
+        storage: the folder where Durable Objects and KV keep what they store; else in memory.
         pipelining: False holds each call on or with a promise back until that has settled.
     """
 
@@ -149,6 +152,7 @@ class Sandbox(Distances, Namespaces, Viewed):
         bind: Mapping[str, str | BindingTarget] | None = None,
         d1: Mapping[str, str | PathLike[str] | D1Database] | None = None,
         objects: Mapping[str, str] | None = None,
+        kv: Mapping[str, str | KVNamespace] | None = None,
         filename: str | None = None,
         at: str | None = None,
         folder: str | PathLike[str] | None = None,
@@ -167,6 +171,7 @@ class Sandbox(Distances, Namespaces, Viewed):
                 The Worker may be one that is deployed later.
             d1: databases of its `env`: a file, ":memory:" or what `d1()` gives; see there.
             objects: namespaces of its `env`: its own "Class", or "worker#Class".
+            kv: KV namespaces of its `env`, by id; see `kv()`.
             filename: where the text comes from, for tracebacks.
             at: the city it stands in (see `locate`).
             folder: where the modules stand that the Worker brings along; `import` in its code
@@ -187,7 +192,7 @@ class Sandbox(Distances, Namespaces, Viewed):
             raise TypeError(f"source is the text of the module, not {type(source).__name__}")
         self.check_city(at)
         module, env = self.prepare(
-            name, vars=vars, json=json, bind=bind, d1=d1, objects=objects, folder=folder
+            name, vars=vars, json=json, bind=bind, d1=d1, objects=objects, kv=kv, folder=folder
         )
         run_source(module, source, filename or f"<worker {name}>")
         if at is not None:
@@ -203,11 +208,12 @@ class Sandbox(Distances, Namespaces, Viewed):
         bind: Mapping[str, str | BindingTarget] | None = None,
         d1: Mapping[str, str | PathLike[str] | D1Database] | None = None,
         objects: Mapping[str, str] | None = None,
+        kv: Mapping[str, str | KVNamespace] | None = None,
         folder: str | PathLike[str] | None = None,
     ) -> tuple[types.ModuleType, Env]:
         """Make the module and environment of a Worker, whose code the caller then runs there."""
         check_name(name)
-        refuse_twice(vars=vars, json=json, bind=bind, d1=d1, objects=objects)
+        refuse_twice(vars=vars, json=json, bind=bind, d1=d1, objects=objects, kv=kv)
         env = Env(name)
         for variable, text in (vars or {}).items():
             if type(text) is not str:
@@ -223,6 +229,8 @@ class Sandbox(Distances, Namespaces, Viewed):
             env[variable] = self._databases().get(where, variable)
         for variable, text in (objects or {}).items():
             env[variable] = self.namespace(name, objects_target(text, worker=name))
+        for variable, id_ in (kv or {}).items():
+            env[variable] = self.kv(id_)
         return make_module(name, env, workers.namespace(), folder), env
 
     def publish(
@@ -249,12 +257,12 @@ class Sandbox(Distances, Namespaces, Viewed):
         self._objects_deployed(worker)
         return worker
 
-    def bind(self, **bindings: str | BindingTarget | ObjectsTarget | D1Database) -> Env:
+    def bind(self, **bindings: str | BindingTarget | ObjectsTarget | Resource) -> Env:
         """Give the program around the Workers bindings of its own.
 
         Args:
             bindings: by name, "worker", "worker#Entrypoint", a `binding(…)`, `objects(…)` or a
-                database.
+                database or KV namespace.
 
         Returns:
             Its environment, `sandbox.env`, with these and the earlier ones.
@@ -262,17 +270,17 @@ class Sandbox(Distances, Namespaces, Viewed):
         Raises:
             UnknownEntrypointError: the Worker is there and has no such entrypoint.
         """
-        databases: dict[str, D1Database | DurableObjectNamespace] = {}
+        resources: dict[str, Resource | DurableObjectNamespace] = {}
         targets: dict[str, BindingTarget] = {}
         for name, value in bindings.items():
             if isinstance(value, ObjectsTarget):
-                databases[name] = self.namespace(NOTEBOOK, value)
-            elif _is_database(value):
-                databases[name] = value
+                resources[name] = self.namespace(NOTEBOOK, value)
+            elif isinstance(value, Resource):
+                resources[name] = value
             else:
                 targets[name] = binding_target(value)
         made = {name: self._bind(NOTEBOOK, target, name) for name, target in targets.items()}
-        for name, service_binding in {**made, **databases}.items():
+        for name, service_binding in {**made, **resources}.items():
             self.env[name] = service_binding
         self._bindings.setdefault(NOTEBOOK, {}).update(targets)
         return self.env
@@ -348,10 +356,11 @@ class Sandbox(Distances, Namespaces, Viewed):
             D1Error: a statement failed; the files before it stay applied.
             TypeError: the variable is no database.
         """
-        from rpclab.workers.d1.migrations import apply_migrations  # noqa: PLC0415 - as in _databases
+        from rpclab.workers.d1.database import D1Database  # noqa: PLC0415 - as in _databases
+        from rpclab.workers.d1.migrations import apply_migrations  # noqa: PLC0415
 
         env = self.env if worker == NOTEBOOK else self.worker(worker).env
-        if not _is_database(env[variable]):
+        if not isinstance(env[variable], D1Database):
             raise TypeError(f"{variable} of {worker} is no D1 database")
         return await apply_migrations(env[variable], folder)
 
@@ -463,6 +472,7 @@ class Sandbox(Distances, Namespaces, Viewed):
         self._forget_links()
         if self._d1 is not None:
             self._d1.close()
+        self._forget_kv()
         self._workers.clear()
         self._bindings.clear()
         for name in list(self.env):
@@ -484,11 +494,3 @@ class Sandbox(Distances, Namespaces, Viewed):
     def __repr__(self) -> str:
         count = f"{len(self._workers)} Worker{'s' * (len(self._workers) != 1)}"
         return f"<Sandbox of {count}: {', '.join(self._workers) or 'none'}>"
-
-
-def _is_database(value: object) -> TypeGuard[D1Database]:
-    if isinstance(value, (str, BindingTarget, ServiceBinding)):
-        return False
-    from rpclab.workers.d1.database import D1Database  # noqa: PLC0415 - as in _databases
-
-    return isinstance(value, D1Database)

@@ -40,6 +40,7 @@ ERRORS = [
     "DataCloneError",
     "DisconnectedError",
     "DisposedError",
+    "KVError",
     "LocalProtocolError",
     "MessageTooLargeError",
     "NoSuchMemberError",

@@ -84,6 +84,7 @@ def _described(config: WorkerConfig, path: Path, environment: str | None) -> Des
             for each in config.durable_objects
         },
         databases=[each.binding for each in config.d1_databases],
+        namespaces=[each.binding for each in config.kv_namespaces],
     )
 
 
@@ -104,6 +105,8 @@ def types_of_sandbox(sandbox: Sandbox, worker: str = NOTEBOOK) -> Written:
             described.objects[name] = Leads(*value._home.ids.namespace.split("#"))
         elif type(value).__name__ == "D1Database":
             described.databases.append(name)
+        elif type(value).__name__ == "KVNamespace":
+            described.namespaces.append(name)
         elif isinstance(value, str):
             described.texts[name] = () if name in env.__secret__ else (value,)
         else:

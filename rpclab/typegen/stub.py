@@ -40,6 +40,7 @@ class Described:
         services: service bindings.
         objects: Durable Object namespaces; the entrypoint is the class.
         databases: variables that are D1 databases.
+        namespaces: variables that are KV namespaces.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Described:
     services: dict[str, Leads] = field(default_factory=dict)
     objects: dict[str, Leads] = field(default_factory=dict)
     databases: list[str] = field(default_factory=list)
+    namespaces: list[str] = field(default_factory=list)
 
 
 class Written(NamedTuple):
@@ -130,6 +132,9 @@ class _Writer:
         for name in described.databases:
             found[name] = "rpclab.workers.d1.database.D1Database"
             self._views.modules.add("rpclab.workers.d1.database")
+        for name in described.namespaces:
+            found[name] = "rpclab.workers.kv.namespace.KVNamespace"
+            self._views.modules.add("rpclab.workers.kv.namespace")
         for name, texts in described.texts.items():
             short = all(len(text) <= _LONGEST for text in texts)
             literals = ", ".join(json.dumps(text) for text in dict.fromkeys(texts))

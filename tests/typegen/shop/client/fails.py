@@ -48,6 +48,7 @@ async def arguments(env: Env) -> None:
 async def results(env: Env) -> None:
     counter = env.COUNTER.new_counter()
     counter.value + 1  # error: operator, reportOperatorIssue
+    len(await env.CACHE.get("a"))  # error: arg-type, reportArgumentType
     text: str = await counter.increment()  # error: assignment, reportAssignmentType
     (await counter.maybe()).increment()  # error: union-attr, reportOptionalMemberAccess
     counter.list()[0]  # error: index, reportIndexIssue
