@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from importlib import import_module
+from inspect import CO_VARARGS
 from typing import TYPE_CHECKING, Any
 
 from rpclab.codecs.records import register_late
@@ -96,7 +97,14 @@ def answer_fetch(instance: Any, /, *args: Any, **options: Any) -> Any:
             f"{type(instance).__name__} answers HTTP once it has `async def fetch(self, request)`"
         )
         raise error from None
-    return checked_response(handler(incoming(*args, **options)))
+    request = incoming(*args, **options)
+    # As the platform calls it: a handler that wants no request is given none.
+    return checked_response(handler(request) if _takes_one(handler) else handler())
+
+
+def _takes_one(handler: Any) -> bool:
+    code = getattr(getattr(handler, "__func__", None), "__code__", None)
+    return code is None or code.co_argcount > 1 or bool(code.co_flags & CO_VARARGS)
 
 
 def _host_of(binding: ServiceBinding) -> str:
