@@ -177,7 +177,7 @@ def _import_by_name(name: str, package: Any = None, level: int = 0) -> types.Mod
 
 
 # What `importlib.import_module` calls, whoever holds that function already.
-_bootstrap: Any = importlib._bootstrap  # type: ignore[attr-defined]
+_bootstrap: Any = importlib._bootstrap
 _python_imports = _bootstrap._gcd_import
 _bootstrap._gcd_import = _import_by_name
 sys.meta_path.insert(0, _FinderOfParts())
