@@ -40,6 +40,8 @@ async def arguments(env: Env) -> None:
     counter.join(5)  # error: arg-type, reportArgumentType
     counter.join()  # error: call-arg, reportCallIssue
     counter.watch("x")  # error: arg-type, reportArgumentType
+    counter.keep(lambda: "x")  # error: arg-type, reportArgumentType
+    counter.keep(lambda total: total)  # error: arg-type, reportArgumentType
     counter.watch(lambda: None)  # error: arg-type, reportArgumentType
     counter.ask(lambda asking: 5)  # error: arg-type, reportArgumentType
     counter.anything(1, options="x")  # error: arg-type, reportArgumentType

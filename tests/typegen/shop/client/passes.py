@@ -71,6 +71,12 @@ async def functions(counter: CounterStub) -> None:
         return str(await asking.value)
 
     assert_type(await counter.ask(answer), str)
+
+    async def seen(total: int) -> str:
+        return str(total)
+
+    assert_type(await counter.keep(seen), str)
+    assert_type(await counter.keep(lambda total: str(total + 1)), str)
     assert_type(await counter.ask(lambda asking: "yes"), str)
 
 
