@@ -17,6 +17,7 @@ is checked, `Sandbox.from_config(…)` among them.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import sys
 from collections.abc import Iterator
@@ -32,6 +33,11 @@ except ModuleNotFoundError as error:
     raise ImportError("rpclab.testing needs pytest: install the extra rpclab[pytest]") from error
 
 
+ASYNCIO = "asyncio"
+
+_PASSES = 3  # of the loop, in which what was disposed last becomes known everywhere
+
+
 class _Watch:
     """The sandboxes that a test makes, and the stubs that it has left in them."""
 
@@ -45,11 +51,17 @@ class _Watch:
         """Look after one more."""
         self._open.append(sandbox)
 
-    def closing(self, sandbox: Sandbox) -> None:
-        """The test itself closes it. What only its own variables hold is gone when it is over."""
+    def closing(self, sandbox: Sandbox, *, settled: bool = False) -> None:
+        """The test itself closes it. What only its own variables hold is gone when it is over.
+
+        Args:
+            sandbox: which.
+            settled: whether all messages have come, so that it is known what Workers hold.
+        """
         if sandbox in self._open:
             self._open.remove(sandbox)
-            self._left += sandbox.leaks()
+            leaks = sandbox.leaks()
+            self._left += [leak for leak in leaks if settled or leak.owner.worker == NOTEBOOK]
 
     def end(self) -> Leaks:
         """Give what is left of all of them, and close those that are open."""
@@ -66,7 +78,7 @@ class _Watch:
 
 
 @contextmanager
-def _checked() -> Iterator[None]:
+def _checked(backend: str) -> Iterator[None]:
     """Watch the sandboxes that are made in a block; at its end the test fails if stubs are left."""
     if _Watch.running is not None:
         yield
@@ -75,6 +87,10 @@ def _checked() -> Iterator[None]:
     make, close = Sandbox.__init__, Sandbox.close
 
     def noting_init(self: Sandbox, **options: Any) -> None:
+        if backend != ASYNCIO:
+            error = RuntimeError(f"rpclab runs on asyncio, and not on {backend}")
+            error.add_note("let the test have a fixture anyio_backend that returns 'asyncio'")
+            raise error
         make(self, **{"record": True, **options})
         watch.made(self)
 
@@ -82,7 +98,14 @@ def _checked() -> Iterator[None]:
         watch.closing(self)
         close(self)
 
+    async def noting_exit(self: Sandbox, *_: object) -> None:
+        for _ in range(_PASSES):
+            await asyncio.sleep(0)
+        watch.closing(self, settled=True)
+        self.close()
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Sandbox, "__aexit__", noting_exit)
         patch.setattr(Sandbox, "__init__", noting_init)
         patch.setattr(Sandbox, "close", noting_close)
         try:
@@ -106,8 +129,10 @@ def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
     tests of any kind, sync or async, under any runner on asyncio, for nothing here awaits. A test
     that failed by itself is not blamed for stubs too: its traceback keeps every variable alive.
     """
-    _skip_trio(request)
-    with _checked():
+    backend = _backend(request)
+    if backend != ASYNCIO:
+        pytest.skip(f"rpclab runs on asyncio, and not on {backend}")
+    with _checked(backend):
         yield Sandbox()
 
 
@@ -117,17 +142,16 @@ def every_sandbox(request: pytest.FixtureRequest) -> Iterator[None]:
 
     Where it is imported, it comes with every test of that module or folder.
     """
-    del request
-    with _checked():
+    with _checked(_backend(request)):
         yield
 
 
-def _skip_trio(request: pytest.FixtureRequest) -> None:
-    """Leave out what anyio runs again on another loop than asyncio's."""
-    if "anyio_backend_name" in request.fixturenames or "anyio_backend" in request.fixturenames:
-        name = request.getfixturevalue("anyio_backend_name")
-        if name != "asyncio":
-            pytest.skip(f"rpclab runs on asyncio, and not on {name}")
+def _backend(request: pytest.FixtureRequest) -> str:
+    """What the test runs on: anyio runs each on asyncio, and again on trio if that is there."""
+    if "anyio_backend" not in request.fixturenames:
+        return ASYNCIO
+    name: str = request.getfixturevalue("anyio_backend_name")
+    return name
 
 
 __all__ = ["every_sandbox", "sandbox"]

@@ -33,6 +33,8 @@ from workers import RpcTarget, WorkerEntrypoint
 class Counter(RpcTarget):
     def increment(self, amount=1):
         return amount
+    def watch(self, listener):
+        self.listener = listener.dup()
 class Default(WorkerEntrypoint):
     async def new_counter(self):
         return Counter()
@@ -102,6 +104,11 @@ async def test_config_tidy(sandbox, folder):
     async with rpclab.Sandbox.from_config(folder) as other:
         counter = await other.bind(COUNTER="counter").COUNTER.new_counter()
         assert await counter.increment(2) == 2
+
+async def test_config_disposed_at_last_tidy(sandbox, folder):
+    async with rpclab.Sandbox.from_config(folder) as other:
+        with other.bind(COUNTER="counter").COUNTER.new_counter() as counter:
+            await counter.watch(lambda: None)
 
 async def test_config_open_tidy(sandbox, folder):
     other = rpclab.Sandbox.from_config(folder)
@@ -210,7 +217,12 @@ def outcomes(report, name):
 
 TIDY = [
     *("test_sync_tidy", "test_async_tidy", "test_async_disposed", "test_without_a_loop"),
-    *("test_config_tidy", "test_config_open_tidy", "test_every_tidy"),
+    *(
+        "test_config_tidy",
+        "test_config_open_tidy",
+        "test_every_tidy",
+        "test_config_disposed_at_last_tidy",
+    ),
     *("test_sandboxes_of_a_test_are_closed", "test_which_sandboxes_are_open"),
     *["test_anyio_tidy"] * HAS_ANYIO,
     *["test_pytest_asyncio_tidy"] * HAS_PYTEST_ASYNCIO,
