@@ -280,6 +280,15 @@ def test_without_pytest_the_error_names_the_extra():
     )
 
 
+def test_the_fixtures_load_nothing_of_jupyter():
+    heavy = {"IPython", "anywidget", "httpx", "ipykernel", "numpy"}
+    program = f"import sys, rpclab.testing; print(*sorted(sys.modules.keys() & {heavy}))"
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.split() == []
+
+
 def test_import_rpclab_loads_nothing_that_only_reports_need():
     names = ["html", "pytest", "rpclab.leaks", "rpclab.rpc.holders", "rpclab.testing"]
     program = f"import sys, rpclab; print(*sorted(sys.modules.keys() & {set(names)}))"

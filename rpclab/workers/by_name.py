@@ -170,7 +170,9 @@ def _import_by_name(name: str, package: Any = None, level: int = 0) -> types.Mod
     modules = _running()
     if modules is not None:
         full = importlib.util.resolve_name("." * level + name, package) if level else name
-        if modules.has(full):
+        loaded = sys.modules.get(full.partition(".")[0])
+        # As beside a script: what is loaded comes first, and what is installed last.
+        if (loaded is None or modules_of(loaded) is not None) and modules.has(full):
             return modules.load(full)
     imported: types.ModuleType = _python_imports(name, package, level)
     return imported

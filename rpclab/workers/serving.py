@@ -93,9 +93,11 @@ def answer_fetch(instance: Any, /, *args: Any, **options: Any) -> Any:
         handler = instance.fetch if plain else read_member(instance, "fetch")
     except (AttributeError, NoSuchMemberError):
         error = RpcError("Handler does not export a fetch() function.")
-        error.add_note(
-            f"{type(instance).__name__} answers HTTP once it has `async def fetch(self, request)`"
-        )
+        name = type(instance).__name__
+        if hasattr(instance, "on_fetch"):
+            error.add_note("on_fetch is its name before compatibility date 2025-08-14: say fetch")
+        else:
+            error.add_note(f"{name} answers HTTP once it has `async def fetch(self, request)`")
         raise error from None
     request = incoming(*args, **options)
     # As the platform calls it: a handler that wants no request is given none.

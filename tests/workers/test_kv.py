@@ -419,7 +419,7 @@ async def test_a_time_is_a_whole_number_of_32_bits(kv):
     await kv.put("a", "1", expiration_ttl="60")
     await kv.put("b", "1", expiration_ttl=60.9)
     for ttl in (2**31, 10**400, 1e300):
-        with pytest.raises((TypeError, OverflowError), match=r"(?i)out of range|too large"):
+        with pytest.raises(TypeError, match=r"^Value out of range. Must be between -2147483648 "):
             await kv.put("c", "1", expiration_ttl=ttl)
     with pytest.raises(TypeError, match="expiration_ttl is a number of seconds, not dict"):
         await kv.put("c", "1", expiration_ttl={})

@@ -382,6 +382,20 @@ async def test_a_handler_is_given_as_much_as_it_takes(sandbox, form):
         assert await (await answering.fetch("/")).text() == "well"
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "class Default(WorkerEntrypoint):\n    async def on_fetch(self, request): pass",
+        "async def on_fetch(request, env): pass",
+    ],
+)
+async def test_the_name_that_a_handler_had_before_is_told(sandbox, source):
+    sandbox.deploy("w", source=f"from workers import WorkerEntrypoint\n{source}")
+    error = await failure(sandbox.fetch("w", "/"))
+    assert str(error) == "Handler does not export a fetch() function."
+    assert "say fetch" in error.__notes__[0]
+
+
 async def test_a_handler_of_a_module_is_given_as_much_as_before(sandbox):
     source = "from workers import Response\ndef fetch(request, env, ctx): return Response(env.A)"
     sandbox.deploy("w", source=source, vars={"A": "well"})
@@ -420,6 +434,19 @@ async def test_two_workers_each_have_the_module_of_a_name(sandbox, tmp_path):
         assert await env.TWO.in_a_thread("pack.part") == "two"
         assert await env.ONE.in_a_task("pack.part") == "one"
     assert not {"pack", "pack.part"} & sys.modules.keys()
+
+
+async def test_what_is_loaded_already_comes_first_and_what_is_installed_last(sandbox, tmp_path):
+    (tmp_path / "json.py").write_text("VALUE = 'own'")
+    (tmp_path / "rpclab").mkdir()
+    (tmp_path / "rpclab" / "__init__.py").write_text("1 / 0")
+    (tmp_path / "this.py").write_text("VALUE = 'own'")  # Python has one, which nobody loads
+    source = BY_NAME.replace("name).VALUE", "name).__dict__.get('VALUE')")
+    sandbox.deploy("w", source=source, folder=tmp_path)
+    env = sandbox.bind(W="w")
+    assert await env.W.load("json") == ("json", None)
+    assert await env.W.load("rpclab.workers.http") == ("rpclab.workers.http", None)
+    assert await env.W.load("this") == ("this", "own")
 
 
 async def test_it_is_the_module_that_its_own_import_gives(sandbox, tmp_path):

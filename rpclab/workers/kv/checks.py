@@ -183,7 +183,7 @@ def whole(value: Any, option: str) -> int:
             value = 0
     if not isinstance(value, (int, float)):
         raise TypeError(f"{option} is a number of seconds, not {type(value).__name__}")
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         return 0
     if int(value) not in _INT32:
         raise TypeError(_RANGE)
