@@ -98,7 +98,7 @@ def _checked(backend: str) -> Iterator[None]:
         watch.closing(self)
         close(self)
 
-    async def noting_exit(self: Sandbox, *_: object) -> None:
+    async def noting_exit(self: Sandbox, *_error: object) -> None:
         for _ in range(_PASSES):
             await asyncio.sleep(0)
         watch.closing(self, settled=True)

@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 
     from rpclab.workers.kv.limits import KVLimits
 
-TYPES = ("text", "json", "arrayBuffer", "stream")
-BYTES = "bytes"
-"""Our own name of "arrayBuffer"."""
+TYPES = ("text", "json", "arrayBuffer", "stream", "bytes")
+"""What a value can be read as; "bytes" is our own word."""
 
 BODY_TYPES = (
     "KV put() accepts only strings, ArrayBuffers, ArrayBufferViews, and ReadableStreams as values."
@@ -260,8 +259,6 @@ def type_name(value: Any) -> str:
     Raises:
         TypeError: there is none of that name.
     """
-    if value == BYTES:
-        return "arrayBuffer"
     if value not in TYPES:
         raise TypeError(UNKNOWN_TYPE)
     return str(value)

@@ -34,7 +34,8 @@ _SHOWN = 40  # characters of a value that an error quotes
 Keys: TypeAlias = list[str] | tuple[str, ...] | set[str] | frozenset[str]
 Text: TypeAlias = Literal["text"]
 Json: TypeAlias = Literal["json"]
-Bytes: TypeAlias = Literal["arrayBuffer", "bytes"]
+Buffer: TypeAlias = Literal["arrayBuffer"]
+Bytes: TypeAlias = Literal["bytes"]
 Stream: TypeAlias = Literal["stream"]
 
 
@@ -114,6 +115,10 @@ class KVNamespace(Resource):
     @overload
     async def get(self, key: str, type: Json, *, cache_ttl: int | None = None) -> Any: ...
     @overload
+    async def get(
+        self, key: str, type: Buffer, *, cache_ttl: int | None = None
+    ) -> memoryview | None: ...
+    @overload
     async def get(self, key: str, type: Bytes, *, cache_ttl: int | None = None) -> bytes | None: ...
     @overload
     async def get(
@@ -140,13 +145,13 @@ class KVNamespace(Resource):
 
         Args:
             key: a key, or up to 100 of them.
-            type: "text", "json", "arrayBuffer" or "stream"; the first two only of several keys.
+            type: "text", "json", "arrayBuffer", "bytes" or "stream"; of several keys the first two.
             options: `type`, `cacheTtl`, as a dict.
             named: `cache_ttl`, in seconds; here nothing is cached, and each read sees every write.
 
         Returns:
-            A text, what the JSON says, bytes or a ReadableStream; None if the key is not there. Of
-            several keys a dict of these.
+            A text, what the JSON says, a memoryview, bytes or a ReadableStream; None if the key is
+            not there. Of several keys a dict of these.
 
         Raises:
             TypeError: it can be no key; or there is no such type or option.
@@ -372,12 +377,12 @@ def _listed(entry: Entry) -> Record:
     if entry.expiration is not None:
         key["expiration"] = entry.expiration
     if entry.metadata is not None:
-        key["metadata"] = json.loads(entry.metadata)
+        key["metadata"] = json.loads(entry.metadata, object_hook=Record)
     return key
 
 
 def _metadata(entry: Entry) -> Any:
-    return None if entry.metadata is None else json.loads(entry.metadata)
+    return None if entry.metadata is None else json.loads(entry.metadata, object_hook=Record)
 
 
 def _several(entry: Entry | None, wanted: str) -> tuple[Any, Any] | None:
@@ -392,8 +397,10 @@ def _several(entry: Entry | None, wanted: str) -> tuple[Any, Any] | None:
 
 def _value(entry: Entry, wanted: str) -> Any:
     data = entry.value or b""
-    if wanted == "arrayBuffer":
+    if wanted == "bytes":
         return data
+    if wanted == "arrayBuffer":
+        return memoryview(data)
     if wanted == "stream":
         return ReadableStream(_pieces(data))
     text = data.decode("utf-8", "replace")
@@ -402,7 +409,7 @@ def _value(entry: Entry, wanted: str) -> Any:
 
 def _from_json(text: str, key: bytes) -> Any:
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return json.loads(text, object_hook=Record, parse_constant=_no_constant)
     except RecursionError:
         error = ValueError("the JSON is nested too deeply")
     except ValueError as raised:
