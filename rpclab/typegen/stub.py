@@ -118,6 +118,7 @@ class _Writer:
                 f"{name} as _{name}" for name in _WITH_ENV if name in workers.__all__
             ]
             lines += ["from rpclab.workers import (", *(f"    {name}," for name in given), ")"]
+            lines.append("from rpclab.workers.platform import asgi as asgi, wsgi as wsgi")
         return lines
 
     # The environment.

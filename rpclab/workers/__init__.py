@@ -38,6 +38,10 @@ NOT_HERE = {
     "import_from_javascript": "there is no JavaScript here; workers has what can be imported",
     "patch_env": "give the variables when the Worker is deployed",
     **dict.fromkeys(
+        ("Body", "Context", "FetchKwargs", "FetchResponse", "FormDataValue", "JSBody"),
+        "it is for annotations: import it only where typing.TYPE_CHECKING is true",
+    ),
+    **dict.fromkeys(
         ("python_from_rpc", "python_to_rpc"), "leave the call out: values cross as Python has them"
     ),
 }

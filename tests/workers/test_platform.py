@@ -302,6 +302,7 @@ async def test_bytes_for_javascript_are_stored_as_bytes(sandbox):
         ("from pyodide.code import run_js", "No module named 'pyodide.code'", ""),
         ("from pyodide import code", "rpclab has no pyodide.code", "there is no JavaScript here"),
         ("from workers import WorkflowEntrypoint", "no name 'WorkflowEntrypoint'", "no workflows"),
+        ("from workers import Context", "no name 'Context'", "it is for annotations"),
         ("from workers import handler", "no name 'handler'", "write class Default"),
         ("from workers import Respons", "no name 'Respons'", "did you mean 'Response'?"),
         ("from asgi import websocket", "no workers.asgi.websocket", "rpclab has no WebSockets"),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import TYPE_CHECKING, Any
 
-from workers import WorkerEntrypoint, env
+from workers import Request, Response, WorkerEntrypoint, asgi, env, wsgi
 
 if TYPE_CHECKING:
     from rpclab.typed import Stub
@@ -26,3 +27,20 @@ class Default(WorkerEntrypoint):
             text: str = await kept(1)
             await kept()  # error: call-arg, reportCallIssue
         return text + await listener(2)
+
+    async def fetch(self, request: Request) -> Response:
+        if request.method == "POST":
+            return await asgi.fetch(self.answer, request.js_object, self.env, self.ctx)
+        return await wsgi.fetch(self.site, request)
+
+    def site(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        start_response("200 OK", [])
+        return [environ["PATH_INFO"].encode()]
+
+    async def answer(
+        self,
+        scope: MutableMapping[str, Any],
+        receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
+        send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
+    ) -> None:
+        await send({"type": "http.response.start", "status": scope["status"]})
