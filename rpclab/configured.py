@@ -85,6 +85,8 @@ def options_of(config: WorkerConfig, sandbox: Sandbox) -> dict[str, Any]:
     }
     if config.d1_databases:
         options["d1"] = {each.binding: _database(each, sandbox) for each in config.d1_databases}
+    if config.kv_namespaces:
+        options["kv"] = {each.binding: sandbox.kv(each.id) for each in config.kv_namespaces}
     if config.durable_objects:
         options["objects"] = {each.binding: each.target for each in config.durable_objects}
     return options

@@ -19,6 +19,7 @@ Floor: errors, the lowest.
     ├── StreamClosedError           (a TypeError) the stream takes no more chunks
     ├── UnknownBindingError         the binding's Worker is not deployed
     ├── D1Error                     a database refused an SQL statement, or failed in it
+    ├── KVError                     a KV namespace refused a value, an option or a key
     ├── UnknownEntrypointError      the Worker exports no such entrypoint
     ├── ConfigError                 (a ValueError) a configuration file says something wrong
     └── RecordingError              (a ValueError) a file is no recording, or damaged
@@ -152,6 +153,17 @@ class D1Error(RpcError):
     offset: int | None = None
     line: int | None = None
     column: int | None = None
+
+
+class KVError(RpcError):
+    """A KV namespace refused a key, a value or an option, or could not do what was asked.
+
+    Attributes:
+        status: the platform's HTTP status for it: 400 for an option, 413 for what is too large, 414
+            for a key that is too long, 500 where what keeps the entries failed.
+    """
+
+    status: int = 500
 
 
 class ConfigError(RpcError, ValueError):

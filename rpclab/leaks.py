@@ -8,8 +8,9 @@ from __future__ import annotations
 import gc
 import os
 import re
+import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,11 @@ class Leak:
     target: Target
     holders: tuple[str, ...]
     keeps: tuple[str, ...]
+    _handle: weakref.ref[Handle] | None = field(default=None, repr=False, compare=False)
+
+    def is_alive(self) -> bool:
+        """Whether something in this program still holds it, though it may be broken."""
+        return self._handle is not None and self._handle() is not None
 
     @property
     def site(self) -> str:
@@ -212,6 +218,7 @@ def _leak(handle: Handle, owner: Owner, holders: tuple[str, ...]) -> Leak:
         target=target_of(entry),
         holders=holders,
         keeps=_kept_alive(entry),
+        _handle=weakref.ref(handle),
     )
 
 

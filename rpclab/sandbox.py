@@ -8,7 +8,7 @@ from __future__ import annotations
 import weakref
 from contextlib import asynccontextmanager, contextmanager
 from os import PathLike
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeGuard
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from rpclab import workers
 from rpclab.core.contexts import EventContext, current
@@ -27,6 +27,7 @@ from rpclab.views import Viewed
 from rpclab.workers.declarations import (
     NOTEBOOK,
     BindingTarget,
+    Resource,
     binding,
     binding_target,
     check_name,
@@ -34,6 +35,7 @@ from rpclab.workers.declarations import (
     refuse_twice,
 )
 from rpclab.workers.env import Env
+from rpclab.workers.kv.namespaces import KVNamespaces
 from rpclab.workers.modules import make_module, run_source
 from rpclab.workers.network import PUBLIC, Network, Networked
 from rpclab.workers.objects.namespace import ObjectsTarget
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from rpclab.workers.d1.database import D1Database
     from rpclab.workers.d1.databases import Databases
     from rpclab.workers.http import Response
+    from rpclab.workers.kv.namespace import KVNamespace
     from rpclab.workers.objects.namespace import DurableObjectNamespace
 
 __all__ = ["NOTEBOOK", "BindingTarget", "Sandbox", "Tables", "binding"]
@@ -63,7 +66,7 @@ class Tables(NamedTuple):
     exports: frozenset[tuple[str, int]]
 
 
-class Sandbox(Distances, Namespaces, Networked, Viewed):
+class Sandbox(Distances, Namespaces, KVNamespaces, Networked, Viewed):
     """Virtual Workers in this process, and the sessions between them.
 
     Use it as `async with Sandbox() as sandbox`, or close it with `close()`.
@@ -76,7 +79,7 @@ class Sandbox(Distances, Namespaces, Networked, Viewed):
         limits: bounds of every session.
         clock: "virtual" lets simulated time jump, so that waiting in Workers and on links costs
             no real time and takes the same on every run.
-        storage: the folder where Durable Objects keep what they store; in memory unless given.
+        storage: the folder where Durable Objects and KV keep what they store; else in memory.
         d1_limits: bounds of D1 databases; the platform's unless given.
         object_limits: bounds of Durable Objects; likewise.
         pipelining: False holds each call on or with a promise back until that has settled.
@@ -158,6 +161,7 @@ class Sandbox(Distances, Namespaces, Networked, Viewed):
         bind: Mapping[str, str | BindingTarget] | None = None,
         d1: Mapping[str, str | PathLike[str] | D1Database] | None = None,
         objects: Mapping[str, str] | None = None,
+        kv: Mapping[str, str | KVNamespace] | None = None,
         filename: str | None = None,
         at: str | None = None,
         folder: str | PathLike[str] | None = None,
@@ -176,6 +180,7 @@ class Sandbox(Distances, Namespaces, Networked, Viewed):
                 The Worker may be one that is deployed later.
             d1: databases of its `env`: a file, ":memory:" or what `d1()` gives; see there.
             objects: namespaces of its `env`: its own "Class", or "worker#Class".
+            kv: KV namespaces of its `env`, by id; see `kv()`.
             filename: where the text comes from, for tracebacks.
             at: the city it stands in (see `locate`).
             folder: where the modules stand that the Worker brings along; `import` in its code
@@ -196,7 +201,7 @@ class Sandbox(Distances, Namespaces, Networked, Viewed):
             raise TypeError(f"source is the text of the module, not {type(source).__name__}")
         self.check_city(at)
         module, env = self.prepare(
-            name, vars=vars, json=json, bind=bind, d1=d1, objects=objects, folder=folder
+            name, vars=vars, json=json, bind=bind, d1=d1, objects=objects, kv=kv, folder=folder
         )
         run_source(module, source, filename or f"<worker {name}>")
         if at is not None:
@@ -212,11 +217,12 @@ class Sandbox(Distances, Namespaces, Networked, Viewed):
         bind: Mapping[str, str | BindingTarget] | None = None,
         d1: Mapping[str, str | PathLike[str] | D1Database] | None = None,
         objects: Mapping[str, str] | None = None,
+        kv: Mapping[str, str | KVNamespace] | None = None,
         folder: str | PathLike[str] | None = None,
     ) -> tuple[types.ModuleType, Env]:
         """Make the module and environment of a Worker, whose code the caller then runs there."""
         check_name(name)
-        refuse_twice(vars=vars, json=json, bind=bind, d1=d1, objects=objects)
+        refuse_twice(vars=vars, json=json, bind=bind, d1=d1, objects=objects, kv=kv)
         env = Env(name)
         for variable, text in (vars or {}).items():
             if type(text) is not str:
@@ -232,6 +238,8 @@ class Sandbox(Distances, Namespaces, Networked, Viewed):
             env[variable] = self._databases().get(where, variable)
         for variable, text in (objects or {}).items():
             env[variable] = self.namespace(name, objects_target(text, worker=name))
+        for variable, id_ in (kv or {}).items():
+            env[variable] = self.kv(id_)
         return make_module(name, env, workers.namespace(), folder), env
 
     def publish(
@@ -258,12 +266,12 @@ class Sandbox(Distances, Namespaces, Networked, Viewed):
         self._objects_deployed(worker)
         return worker
 
-    def bind(self, **bindings: str | BindingTarget | ObjectsTarget | D1Database) -> Env:
+    def bind(self, **bindings: str | BindingTarget | ObjectsTarget | Resource) -> Env:
         """Give the program around the Workers bindings of its own.
 
         Args:
             bindings: by name, "worker", "worker#Entrypoint", a `binding(…)`, `objects(…)` or a
-                database.
+                database or KV namespace.
 
         Returns:
             Its environment, `sandbox.env`, with these and the earlier ones.
@@ -271,17 +279,17 @@ class Sandbox(Distances, Namespaces, Networked, Viewed):
         Raises:
             UnknownEntrypointError: the Worker is there and has no such entrypoint.
         """
-        databases: dict[str, D1Database | DurableObjectNamespace] = {}
+        resources: dict[str, Resource | DurableObjectNamespace] = {}
         targets: dict[str, BindingTarget] = {}
         for name, value in bindings.items():
             if isinstance(value, ObjectsTarget):
-                databases[name] = self.namespace(NOTEBOOK, value)
-            elif _is_database(value):
-                databases[name] = value
+                resources[name] = self.namespace(NOTEBOOK, value)
+            elif isinstance(value, Resource):
+                resources[name] = value
             else:
                 targets[name] = binding_target(value)
         made = {name: self._bind(NOTEBOOK, target, name) for name, target in targets.items()}
-        for name, service_binding in {**made, **databases}.items():
+        for name, service_binding in {**made, **resources}.items():
             self.env[name] = service_binding
         self._bindings.setdefault(NOTEBOOK, {}).update(targets)
         return self.env
@@ -357,10 +365,11 @@ class Sandbox(Distances, Namespaces, Networked, Viewed):
             D1Error: a statement failed; the files before it stay applied.
             TypeError: the variable is no database.
         """
-        from rpclab.workers.d1.migrations import apply_migrations  # noqa: PLC0415 - as in _databases
+        from rpclab.workers.d1.database import D1Database  # noqa: PLC0415 - as in _databases
+        from rpclab.workers.d1.migrations import apply_migrations  # noqa: PLC0415
 
         env = self.env if worker == NOTEBOOK else self.worker(worker).env
-        if not _is_database(env[variable]):
+        if not isinstance(env[variable], D1Database):
             raise TypeError(f"{variable} of {worker} is no D1 database")
         return await apply_migrations(env[variable], folder)
 
@@ -472,6 +481,7 @@ class Sandbox(Distances, Namespaces, Networked, Viewed):
         self._forget_links()
         if self._d1 is not None:
             self._d1.close()
+        self._forget_kv()
         self._workers.clear()
         self._bindings.clear()
         for name in list(self.env):
@@ -493,11 +503,3 @@ class Sandbox(Distances, Namespaces, Networked, Viewed):
     def __repr__(self) -> str:
         count = f"{len(self._workers)} Worker{'s' * (len(self._workers) != 1)}"
         return f"<Sandbox of {count}: {', '.join(self._workers) or 'none'}>"
-
-
-def _is_database(value: object) -> TypeGuard[D1Database]:
-    if isinstance(value, (str, BindingTarget, ServiceBinding)):
-        return False
-    from rpclab.workers.d1.database import D1Database  # noqa: PLC0415 - as in _databases
-
-    return isinstance(value, D1Database)

@@ -42,6 +42,7 @@ ERRORS = [
     "DataCloneError",
     "DisconnectedError",
     "DisposedError",
+    "KVError",
     "LocalProtocolError",
     "MessageTooLargeError",
     "NoSuchMemberError",

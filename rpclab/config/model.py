@@ -50,6 +50,19 @@ class Database:
 
 
 @dataclass(frozen=True)
+class KeyValueNamespace:
+    """A KV namespace that is bound to a variable.
+
+    Attributes:
+        id: what makes it the same namespace in several files.
+    """
+
+    binding: str
+    id: str
+    line: int = 0
+
+
+@dataclass(frozen=True)
 class ObjectNamespace:
     """A namespace of Durable Objects that is bound to a variable."""
 
@@ -118,6 +131,7 @@ class WorkerConfig:
     required_secrets: tuple[str, ...] = ()
     services: tuple[Service, ...] = ()
     d1_databases: tuple[Database, ...] = ()
+    kv_namespaces: tuple[KeyValueNamespace, ...] = ()
     durable_objects: tuple[ObjectNamespace, ...] = ()
     migrations: tuple[Migration, ...] = ()
     compatibility_date: str = ""

@@ -26,6 +26,7 @@ from rpclab.config.keys import (
 )
 from rpclab.config.model import (
     Database,
+    KeyValueNamespace,
     Migration,
     Note,
     ObjectNamespace,
@@ -45,6 +46,7 @@ _DATABASE_KEYS = (
     "binding", "database_name", "database_id", "preview_database_id", "migrations_dir",
     "migrations_table", "migrations_pattern", "database_internal_env", "jurisdiction", "remote",
 )  # fmt: skip
+_NAMESPACE_KEYS = ("binding", "id", "preview_id", "remote", "experimental_remote")
 _MIGRATION_KEYS = (
     "tag", "new_classes", "new_sqlite_classes", "renamed_classes", "deleted_classes",
     "transferred_classes",
@@ -132,6 +134,7 @@ class _Reader:
             required_secrets=self._own.table("secrets").texts("required"),
             services=tuple(map(self._service, self._own.tables("services"))),
             d1_databases=tuple(map(self._database, self._own.tables("d1_databases"))),
+            kv_namespaces=tuple(map(self._namespace, self._own.tables("kv_namespaces"))),
             durable_objects=self._objects(),
             migrations=tuple(map(self._migration, self._holder("migrations").tables("migrations"))),
             compatibility_date=self._compatibility_date(),
@@ -285,6 +288,16 @@ class _Reader:
             line=self._document.line(table.path),
         )
 
+    def _namespace(self, table: Table) -> KeyValueNamespace:
+        table.allow(_NAMESPACE_KEYS)
+        for key in ("remote", "experimental_remote"):
+            if table.value(key, bool):
+                self._note(table, key, _REMOTE)
+        variable = table.needed("binding")
+        # Without an id Wrangler makes a namespace for this Worker, which it names like this.
+        id_ = table.text("id") or f"{self._name()}-{variable}"
+        return KeyValueNamespace(variable, id_, self._document.line(table.path))
+
     def _objects(self) -> tuple[ObjectNamespace, ...]:
         table = self._own.table("durable_objects")
         table.allow(["bindings"])
@@ -337,6 +350,7 @@ class _Reader:
         arrays = [
             (self._own.tables("services"), "binding"),
             (self._own.tables("d1_databases"), "binding"),
+            (self._own.tables("kv_namespaces"), "binding"),
             (self._own.table("durable_objects").tables("bindings"), "name"),
         ]
         for tables, key in arrays:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.config import WorkerConfig, load_all, load_config
 from rpclab.configured import read_source
-from rpclab.errors import ConfigError
+from rpclab.errors import ConfigError, near
 from rpclab.rpc.bindings import ServiceBinding
-from rpclab.sandbox import NOTEBOOK
+from rpclab.sandbox import NOTEBOOK, BindingTarget, binding
 from rpclab.typegen.sources import Source
 from rpclab.typegen.stub import Described, Leads, Written, write_stub
 from rpclab.workers.objects.namespace import DurableObjectNamespace
@@ -68,6 +68,55 @@ def _in_environments(config: WorkerConfig, path: Path) -> list[WorkerConfig]:
     return [load_config(path, environment=name) for name in config.environments]
 
 
+def types_of_program(
+    paths: Iterable[str | PathLike[str]],
+    bindings: Mapping[str, str],
+    environment: str | None = None,
+) -> Written:
+    """Write the types of a program that binds Workers of some configuration files, as a test does.
+
+    Args:
+        paths: files, or folders of them.
+        bindings: by variable, "worker" or "worker#Class": an entrypoint, or a class of Durable
+            Objects, of which the variable is the namespace.
+        environment: the named environment that is meant.
+
+    Raises:
+        ConfigError: as `types_of_configs`; or there is no such Worker, or no such class in it.
+    """
+    configs = load_all(paths, environment=environment).values()
+    sources = {config.name: _source_of(config) for config in configs}
+    described = Described(NOTEBOOK)
+    for variable, text in bindings.items():
+        target = _target(variable, text)
+        if target.worker not in sources:
+            raise _unknown(f'there is no Worker "{target.worker}"', target.worker, sources)
+        exports = sources[target.worker].entrypoints()
+        if target.entrypoint not in exports:
+            what = f'the Worker "{target.worker}" has no class "{target.entrypoint}"'
+            raise _unknown(what, target.entrypoint, exports)
+        leads = Leads(target.worker, target.entrypoint)
+        is_object = exports[target.entrypoint] == "object"
+        (described.objects if is_object else described.services)[variable] = leads
+    return write_stub(described, sources, command=f"{COMMAND} --bind …")
+
+
+def _target(variable: str, text: str) -> BindingTarget:
+    try:
+        target = binding(text)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    if not variable.isidentifier():
+        raise ConfigError(f"{variable!r} cannot be the name of a variable")
+    return target
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> ConfigError:
+    error = ConfigError(what)
+    error.add_note(near(name, known) or "it has none")
+    return error
+
+
 def _source_of(config: WorkerConfig) -> Source:
     file = config.main_file
     try:
@@ -98,6 +147,7 @@ def _described(config: WorkerConfig, names: Mapping[str, str]) -> Described:
             for each in config.durable_objects
         },
         databases=[each.binding for each in config.d1_databases],
+        namespaces=[each.binding for each in config.kv_namespaces],
     )
 
 
@@ -118,6 +168,8 @@ def types_of_sandbox(sandbox: Sandbox, worker: str = NOTEBOOK) -> Written:
             described.objects[name] = Leads(*value._home.ids.namespace.split("#"))
         elif type(value).__name__ == "D1Database":
             described.databases.append(name)
+        elif type(value).__name__ == "KVNamespace":
+            described.namespaces.append(name)
         elif isinstance(value, str):
             described.texts[name] = () if name in env.__secret__ else (value,)
         else:

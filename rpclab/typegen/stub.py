@@ -40,6 +40,7 @@ class Described:
         services: service bindings.
         objects: Durable Object namespaces; the entrypoint is the class.
         databases: variables that are D1 databases.
+        namespaces: variables that are KV namespaces.
         elsewhere: what is known of it in other environments.
     """
 
@@ -49,6 +50,7 @@ class Described:
     services: dict[str, Leads] = field(default_factory=dict)
     objects: dict[str, Leads] = field(default_factory=dict)
     databases: list[str] = field(default_factory=list)
+    namespaces: list[str] = field(default_factory=list)
     elsewhere: list[Described] = field(default_factory=list)
 
 
@@ -120,6 +122,7 @@ class _Writer:
                 f"{name} as _{name}" for name in _WITH_ENV if name in workers.__all__
             ]
             lines += ["from rpclab.workers import (", *(f"    {name}," for name in given), ")"]
+            lines.append("from rpclab.workers.platform import asgi as asgi, wsgi as wsgi")
         return lines
 
     # The environment.
@@ -141,6 +144,9 @@ class _Writer:
         for name in described.databases:
             found[name] = "rpclab.workers.d1.database.D1Database"
             self._views.modules.add("rpclab.workers.d1.database")
+        for name in described.namespaces:
+            found[name] = "rpclab.workers.kv.namespace.KVNamespace"
+            self._views.modules.add("rpclab.workers.kv.namespace")
         for name in described.texts:
             found[name] = self._text(name)
         for name, value in described.values.items():

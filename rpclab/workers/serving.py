@@ -7,6 +7,7 @@ Rules C19, E12, R7.
 from __future__ import annotations
 
 from importlib import import_module
+from inspect import CO_VARARGS
 from typing import TYPE_CHECKING, Any
 
 from rpclab.codecs.records import register_late
@@ -109,11 +110,20 @@ def answer_fetch(instance: Any, /, *args: Any, **options: Any) -> Any:
         handler = instance.fetch if plain else read_member(instance, "fetch")
     except (AttributeError, NoSuchMemberError):
         error = RpcError("Handler does not export a fetch() function.")
-        error.add_note(
-            f"{type(instance).__name__} answers HTTP once it has `async def fetch(self, request)`"
-        )
+        name = type(instance).__name__
+        if hasattr(instance, "on_fetch"):
+            error.add_note("on_fetch is its name before compatibility date 2025-08-14: say fetch")
+        else:
+            error.add_note(f"{name} answers HTTP once it has `async def fetch(self, request)`")
         raise error from None
-    return checked_response(handler(incoming(*args, **options)))
+    request = incoming(*args, **options)
+    # As the platform calls it: a handler that wants no request is given none.
+    return checked_response(handler(request) if _takes_one(handler) else handler())
+
+
+def _takes_one(handler: Any) -> bool:
+    code = getattr(getattr(handler, "__func__", None), "__code__", None)
+    return code is None or code.co_argcount > 1 or bool(code.co_flags & CO_VARARGS)
 
 
 def _callee_of(binding: ServiceBinding) -> str:

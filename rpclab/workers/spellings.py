@@ -11,12 +11,15 @@ T = TypeVar("T", bound=type)
 
 PYTHON_NAMES = {
     "blockConcurrencyWhile": "block_concurrency_while",
+    "cacheTtl": "cache_ttl",
     "columnNames": "column_names",
     "databaseSize": "database_size",
     "deleteAlarm": "delete_alarm",
     "deleteAll": "delete_all",
+    "expirationTtl": "expiration_ttl",
     "getAlarm": "get_alarm",
     "getByName": "get_by_name",
+    "getWithMetadata": "get_with_metadata",
     "idFromName": "id_from_name",
     "idFromString": "id_from_string",
     "newUniqueId": "new_unique_id",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.core.contexts import ExecutionContext, current
 from rpclab.core.hooks import ServiceHook
+from rpclab.workers.by_name import modules_of, serve
 from rpclab.workers.context import Context, Exports
 from rpclab.workers.entrypoints import (
     DEFAULT,
@@ -66,6 +67,7 @@ class Worker:
         self.version = 1
         self._engine = engine
         self.objects = objects_of(module)
+        serve(engine, name, modules_of(module))
         self.loopback = Exports(list(self.exports), bind_self, list(self.objects), own_objects)
 
     def entrypoint(self, name: str = DEFAULT) -> type[WorkerEntrypoint]:

@@ -11,7 +11,7 @@ name = "shop"
 main = "main.py"
 compatibility_date = "2026-06-01"
 compatibility_flags = ["python_workers"]
-kv_namespaces = [{ binding = "KV" }]
+r2_buckets = [{ binding = "FILES" }]
 
 [vars]
 GREETING = "Hello"
@@ -74,7 +74,7 @@ def test_what_is_not_taken_over_is_named_with_its_line(file):
 
 
 def test_a_binding_that_is_not_supported_counts_only_where_it_would_be_used(file):
-    with pytest.raises(ConfigError, match="rpclab has no kv_namespaces"):
+    with pytest.raises(ConfigError, match="rpclab has no r2_buckets"):
         load_config(file)
     load_config(file, environment="staging")
 

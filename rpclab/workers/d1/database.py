@@ -19,6 +19,8 @@ from rpclab.errors import near
 from rpclab.workers.d1.connection import Store, check_prepared
 from rpclab.workers.d1.sql_errors import d1_error
 from rpclab.workers.d1.sql_text import parameters
+from rpclab.workers.declarations import Resource
+from rpclab.workers.records import Record
 from rpclab.workers.spellings import also_in_javascript
 from rpclab.workers.storage.limits import D1_LIMITS
 from rpclab.workers.storage.sql_values import is_unicode, not_storable, sqlite_value
@@ -31,20 +33,6 @@ if TYPE_CHECKING:
     from rpclab.workers.storage.sql_values import Value
 
 _CONSTRAINTS = ("first-primary", "first-unconstrained")
-
-
-class Record(dict[str, Any]):
-    """A dict whose items are attributes, too. Sent to another Worker, it arrives as a dict."""
-
-    __slots__ = ()
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self[name]
-        except KeyError:
-            error = AttributeError(f"a {type(self).__name__} has no {name}")
-        error.add_note(near(name, self))
-        raise error
 
 
 @arrives_as_dict
@@ -222,7 +210,7 @@ class D1PreparedStatement:
 
 
 @also_in_javascript
-class D1Database:
+class D1Database(Resource):
     """A database, as `env.DB` of the Workers that are bound to it.
 
     Args:

@@ -113,6 +113,11 @@ class Body:
             self.headers["content-type"] = extracted.content_type
 
     @property
+    def js_object(self) -> Self:
+        """The message itself: on the platform it is one of JavaScript inside one of Python."""
+        return self
+
+    @property
     def body(self) -> ReadableStream | None:
         """The body as a stream, which it shares with the message; None where there is none."""
         if self._stream is None and self._spent:
