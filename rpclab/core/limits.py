@@ -23,6 +23,9 @@ class Limits:
         exports: how many live exports one session may hold; a peer that goes over it is cut off.
         imports: how many stubs a peer may introduce that are held here; likewise.
         map_steps: how many steps one `map()` may take: its calls and its result, for each item.
+        session_bytes: how many bytes a peer may make one end of a session hold in all: calls in
+            flight with their arguments, results it has not seen, stubs, and chunks that were not
+            read yet (see `core/holdings.py`). A 64th more may be held for a moment.
         stream_window: how many bytes of one stream may be on their way, at the most.
         stream_buffer: how many unread bytes of one stream are kept; one that goes over it breaks.
     """
@@ -34,6 +37,7 @@ class Limits:
     exports: int = 1_000_000
     imports: int = 1_000_000
     map_steps: int = 100_000
+    session_bytes: int = 1024 * 1024 * 1024
     stream_window: int = 16 * 1024 * 1024
     stream_buffer: int = 64 * 1024 * 1024
 

@@ -17,6 +17,7 @@ from rpclab.core.targets import is_target, no_such_step
 from rpclab.errors import PROMISE_DISPOSED, DisposedError, fresh_copy, not_callable
 from rpclab.rpc.unknown import Unknown
 from rpclab.rpc.waiter import Waiter
+from rpclab.rpc.waiting import KNOT, waits_for_itself
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -367,7 +368,7 @@ class RpcPromise(Remote):
         if self.__gone__:
             state = "disposed"
         elif pending.state == PENDING:
-            state = "pending"
+            state = f"pending; it is one {KNOT}" if waits_for_itself(pending) else "pending"
         elif pending.state == REJECTED:
             state = f"rejected with {type(pending.value).__name__}"
         else:
