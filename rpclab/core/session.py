@@ -279,8 +279,7 @@ class Session:
                 and imports.get(call) is pending
             ):
                 quiet.append(call)
-                if long:
-                    # In a context that ends, its end lets go of them (rule L8).
+                if pending.context.unwanted(pending):
                     self.release(pending)
         if quiet:
             frame = self._codec.pack([QUIET, *quiet])
@@ -1084,9 +1083,7 @@ class Session:
                     self._unacknowledged[call] = value
                     return True
             elif (
-                host.observe is None
-                and is_target(value)
-                and not hasattr(type(value), "__await__")
+                host.observe is None and is_target(value) and not hasattr(type(value), "__await__")
             ):
                 self._reply_target(call, TargetHook(value, context), is_quiet=is_quiet)
                 return True

@@ -115,6 +115,36 @@ async def test_an_object_that_streams_stays(world, objects):
     assert in_memory(world) == []
 
 
+async def test_what_an_object_has_called_in_a_chain_keeps_nothing_in_memory(world):
+    world.deploy(
+        """
+    class Node(RpcTarget):
+        def next(self):
+            return Node()
+        def name(self):
+            return "node"
+    class Default(WorkerEntrypoint):
+        def node(self):
+            return Node()
+    """,
+        "nodes",
+    )
+    source = """
+    class Obj(DurableObject):
+        async def walk(self):
+            return await self.env.NODES.node().next().next().name()
+    """
+    world.deploy(source, NODES="nodes")
+    stub = world.bind(OBJ=rpclab.objects("callee#Obj")).OBJ.get_by_name("x")
+    for _ in range(3):
+        assert await stub.walk() == "node"
+    await asyncio.sleep(1)
+    assert len(world.sandbox.tables("callee").imports) == 1  # the binding
+    assert world.sandbox.tables("nodes").exports == {("callee", -2), ("notebook", -2)}
+    await asyncio.sleep(10)
+    assert in_memory(world) == []
+
+
 async def test_a_call_that_failed_keeps_nothing_in_memory(world, objects):
     with pytest.raises(ValueError):  # noqa: PT011 - its text is of no matter
         await objects.get_by_name("x").fail()

@@ -139,6 +139,10 @@ class ObjectContext(ExecutionContext):
         self._live.save()
         super().started(pending)
 
+    def unwanted(self, pending: Pending) -> bool:
+        self.arrived(pending)
+        return True
+
     def end(self) -> None:
         if not self.ended:
             super().end()

@@ -210,9 +210,9 @@ class _Watch:
             if threading.current_thread() is threading.main_thread():
                 handler = signal.getsignal(signal.SIGINT)
                 if callable(handler):
-                    signal.signal(signal.SIGINT, self._handle)
                     self._handler = handler
-                    self._signalled = _has_cancelled(handler)
+                    signal.signal(signal.SIGINT, self._handle)
+                    self._signalled = self._signalled or _has_cancelled(handler)
         self.late = time.monotonic() > self._deadline
         return self.late or self._signalled or self._abandoned()
 
