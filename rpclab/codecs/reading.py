@@ -191,7 +191,9 @@ class Reader:
             raise self._too_deep() from None
         except TooMany:
             most = self._limits.message_objects
-            raise RemoteProtocolError(f"the peer sent a message of over {most:,} values") from None
+            raise RemoteProtocolError(
+                f"the peer sent a message of over {most:,} values (Limits.message_objects)"
+            ) from None
         except BaseException:
             self._give_up()
             raise
@@ -227,7 +229,7 @@ class Reader:
     def _too_deep(self) -> RemoteProtocolError:
         return RemoteProtocolError(
             "the peer sent a frame that is no message: it nests deeper than"
-            f" {self._limits.nesting} containers"
+            f" {self._limits.nesting} containers (Limits.nesting)"
         )
 
     def _finish(self, message: Any) -> object:
@@ -333,7 +335,7 @@ class Reader:
             if self._patterns > self._limits.patterns:
                 raise RemoteProtocolError(
                     "the peer sent a message with regular expressions of over"
-                    f" {self._limits.patterns} characters"
+                    f" {self._limits.patterns} characters (Limits.patterns)"
                 )
         return parts
 

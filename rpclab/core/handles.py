@@ -5,6 +5,7 @@ Floor: core.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.contexts import ExecutionContext, current
@@ -12,6 +13,8 @@ from rpclab.core.imports import Import
 from rpclab.errors import STUB_DISPOSED, DisposedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rpclab.core.imports import Pending
     from rpclab.core.payload import Payload
     from rpclab.core.references import Reference
@@ -51,9 +54,10 @@ class Handle:
         self.gone_site: str | None = None
         self.site: str | None = None
 
-    def __del__(self) -> None:
+    def __del__(self, at_exit: Callable[[], bool] = sys.is_finalizing) -> None:
         entry = self.entry
-        if entry is not None:
+        # When the interpreter ends, the modules are emptied before the last objects go.
+        if entry is not None and not at_exit():
             host = entry.session.host
             if host.observe is not None:
                 host.observe(("forgotten", id(self)))

@@ -289,8 +289,7 @@ class Session:
                 and imports.get(call) is pending
             ):
                 quiet.append(call)
-                if long:
-                    # In a context that ends, its end lets go of them (rule L8).
+                if pending.context.unwanted(pending):
                     self.release(pending)
         if quiet:
             frame = self._codec.pack([QUIET, *quiet])
