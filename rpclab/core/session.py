@@ -66,7 +66,7 @@ from rpclab.errors import (
 from rpclab.previews import message_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rpclab.core.contexts import ExecutionContext
     from rpclab.core.dialects import Dialect
@@ -410,7 +410,7 @@ class Session:
         The arguments are packed now (rule V21); what cannot be sent rejects the promise (V22).
         """
         if self.closed is not None or context.ended or target.broken is not None:
-            return self._refused(target, context)
+            return self._refused(target, context, [*(args or ()), *(kwargs or {}).values()])
         host = self.host
         values: list[Any] = [] if args is None else [*args]
         message: Message = [
@@ -441,7 +441,7 @@ class Session:
     ) -> Pending:
         """Replay a recorded function on what the peer exports (see `map`)."""
         if self.closed is not None or context.ended or target.broken is not None:
-            return self._refused(target, context)
+            return self._refused(target, context, captures)
         if self.host.holder is not None:
             held = self.host.holder.map(self, target, captures, program, context)
             if held is not None:
@@ -474,6 +474,7 @@ class Session:
             That same promise.
         """
         if self.closed is not None:
+            Payload(self, self.keeper).discard(args)
             pending.settle(REJECTED, self.closed)
             return pending
         message = [STREAM, self._next_call, target.id, operation, args]
@@ -570,20 +571,31 @@ class Session:
             options[KEYWORDS] = kwargs
         return options
 
-    def _refused(self, target: Import, context: ExecutionContext) -> Pending:
-        """The promise of a call that cannot be made any more."""
+    def _refused(self, target: Import, context: ExecutionContext, values: list[Any]) -> Pending:
+        """The promise of a call that cannot be made any more, with those values."""
         if self.closed is not None:
-            return self.rejected(self.closed, context)
+            return self.rejected(self.closed, context, values)
         if context.ended:
             error = LocalProtocolError(
                 f"the execution context of {context.worker} has ended; it can make no more calls"
             )
-            return self.rejected(error, context)
+            return self.rejected(error, context, values)
         assert target.broken is not None  # noqa: S101 - that is the third reason
-        return self.rejected(target.broken, context)
+        return self.rejected(target.broken, context, values)
 
-    def rejected(self, error: BaseException, context: ExecutionContext) -> Pending:
-        """A promise that has failed already, without a message."""
+    def rejected(
+        self, error: BaseException, context: ExecutionContext, values: Sequence[Any] = ()
+    ) -> Pending:
+        """A promise that has failed already, without a message.
+
+        Args:
+            error: why.
+            context: who has made the call.
+            values: its arguments; the targets in them are disposed, as in any message that is not
+                sent (rule V22).
+        """
+        if values:
+            Payload(self, self.keeper).discard([*values])
         pending = Pending(self, 0, context)
         pending.settle(REJECTED, error)
         return pending
@@ -1192,7 +1204,9 @@ class Session:
             unacknowledged = {number: take(number) for number in [*islice(unacknowledged, count)]}
         for number, value in unacknowledged.items():
             if value is IN_TABLE:
-                self.exports.pop(number, None)
+                answer: Any = self.exports.pop(number, None)
+                if answer is not None:
+                    answer.drop()
 
     # The end.
 
