@@ -8,6 +8,7 @@ from support.inline_host import Later, SessionPair
 
 from rpclab import Limits, RpcTarget
 from rpclab.core import embargo
+from rpclab.core.hooks import TargetHook
 from rpclab.core.messages import (
     CALL,
     CANCEL,
@@ -18,7 +19,7 @@ from rpclab.core.messages import (
     RESOLVE,
     parse,
 )
-from rpclab.core.references import PLACEHOLDER
+from rpclab.core.references import OWN_BINDING, PLACEHOLDER
 from rpclab.errors import DisconnectedError, RemoteProtocolError
 
 
@@ -200,6 +201,13 @@ def test_all_that_follows_a_call_goes_on_whatever_one_of_them_raises(pair):
     with pytest.raises(LookupError):
         call.settle(1, 5)
     assert done == [1]
+
+
+def test_a_target_cannot_come_home_as_a_binding_which_nobody_would_dispose(pair):
+    export = pair.server.introduce(TargetHook(Target(), pair.server.keeper))
+    place = ext(OWN_BINDING, export.to_bytes(8, "big", signed=True))
+    pair.inject(packed([CALL, 1, 0, "same", [place]]))
+    assert str(pair.server.closed) == f"the peer sent export {export} as a binding"
 
 
 def test_why_a_session_ended_keeps_no_other_error(pair):
