@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rpclab.core.embargo import place_all
 from rpclab.core.handles import Handle
-from rpclab.core.hooks import ForwardHook, Hook
+from rpclab.core.hooks import ForwardHook, Hook, TargetHook
 from rpclab.core.imports import Import, Pending
 from rpclab.core.messages import MAP
 from rpclab.core.promise_arguments import (
@@ -101,6 +101,9 @@ class Arrival:
             hook = session.exports.get(number)
             if not isinstance(hook, Hook):
                 raise RemoteProtocolError(f"the peer sent export {number}, which it does not hold")
+            if kind == OWN_BINDING and isinstance(hook, TargetHook):
+                # As a binding, nobody would dispose it.
+                raise RemoteProtocolError(f"the peer sent export {number} as a binding")
             return self._wrap(self._home(hook), binding=kind == OWN_BINDING, home=True)
         if kind == RESULT:
             source = session.answer_to(number)

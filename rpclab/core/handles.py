@@ -81,7 +81,8 @@ class Handle:
             # A plain import: what `entry.call` does, without that step.
             return entry.session.call(entry, path, args, kwargs, context)
         if entry is None:
-            return context.host.loopback(context).rejected(self.error(), context)
+            values = [*(args or ()), *(kwargs or {}).values()]
+            return context.host.loopback(context).rejected(self.error(), context, values)
         if context.recording is not None:
             return context.recording.add(context.recording.capture(self), path, args, kwargs)  # type: ignore[no-any-return]
         return entry.call(path, args, kwargs, context)

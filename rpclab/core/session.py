@@ -68,7 +68,7 @@ from rpclab.errors import (
 from rpclab.previews import message_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from rpclab.core.contexts import ExecutionContext
     from rpclab.core.dialects import Dialect
@@ -433,7 +433,7 @@ class Session:
         The arguments are packed now (rule V21); what cannot be sent rejects the promise (V22).
         """
         if self.closed is not None or context.ended or target.broken is not None:
-            return self._refused(target, context)
+            return self._refused(target, context, [*(args or ()), *(kwargs or {}).values()])
         host = self.host
         call = self._next_call
         if args is None:
@@ -463,7 +463,7 @@ class Session:
     ) -> Pending:
         """Replay a recorded function on what the peer exports (see `map`)."""
         if self.closed is not None or context.ended or target.broken is not None:
-            return self._refused(target, context)
+            return self._refused(target, context, captures)
         if self.host.holder is not None:
             held = self.host.holder.map(self, target, captures, program, context)
             if held is not None:
@@ -496,6 +496,7 @@ class Session:
             That same promise.
         """
         if self.closed is not None:
+            Payload(self, self.keeper).discard(args)
             pending.settle(REJECTED, self.closed)
             return pending
         message = [STREAM, self._next_call, target.id, operation, args]
@@ -592,20 +593,31 @@ class Session:
             options[KEYWORDS] = kwargs
         return options
 
-    def _refused(self, target: Import, context: ExecutionContext) -> Pending:
-        """The promise of a call that cannot be made any more."""
+    def _refused(self, target: Import, context: ExecutionContext, values: list[Any]) -> Pending:
+        """The promise of a call that cannot be made any more, with those values."""
         if self.closed is not None:
-            return self.rejected(self.closed, context)
+            return self.rejected(self.closed, context, values)
         if context.ended:
             error = LocalProtocolError(
                 f"the execution context of {context.worker} has ended; it can make no more calls"
             )
-            return self.rejected(error, context)
+            return self.rejected(error, context, values)
         assert target.broken is not None  # noqa: S101 - that is the third reason
-        return self.rejected(target.broken, context)
+        return self.rejected(target.broken, context, values)
 
-    def rejected(self, error: BaseException, context: ExecutionContext) -> Pending:
-        """A promise that has failed already, without a message."""
+    def rejected(
+        self, error: BaseException, context: ExecutionContext, values: Sequence[Any] = ()
+    ) -> Pending:
+        """A promise that has failed already, without a message.
+
+        Args:
+            error: why.
+            context: who has made the call.
+            values: its arguments; the targets in them are disposed, as in any message that is not
+                sent (rule V22).
+        """
+        if values:
+            Payload(self, self.keeper).discard([*values])
         pending = Pending(self, 0, context)
         pending.settle(REJECTED, error)
         return pending
@@ -929,6 +941,7 @@ class Session:
                     and type(path) is str
                     and type(args) is list
                     and 0 < call < MOST
+                    and -MOST < target < MOST
                 ):
                     self._receive_plain_call(call, target, path, args, frame)
                     return
@@ -1313,7 +1326,9 @@ class Session:
             unacknowledged = {number: take(number) for number in [*islice(unacknowledged, count)]}
         for number, value in unacknowledged.items():
             if value is IN_TABLE:
-                self.exports.pop(number, None)
+                answer: Any = self.exports.pop(number, None)
+                if answer is not None:
+                    answer.drop()
 
     # The end.
 
