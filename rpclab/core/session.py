@@ -552,7 +552,8 @@ class Session:
         if message[0] != CALL:
             pending.size = size_of(frame)
         if self.host.noting:
-            self._note(pending, message, size_of(frame), payload)
+            size = len(frame) if type(frame) is bytes else size_of(frame)
+            self._note(pending, message, size, payload)
         self._outbox.append(frame)
         if payload is not None:
             if self.host.special:
@@ -575,8 +576,9 @@ class Session:
         keep = host.keep
         if keep is None:
             return
-        used = payload.used if payload is not None else ()
-        using = tuple([(other.session.label, other.id) for other in used])
+        using: tuple[tuple[str, int], ...] = ()
+        if payload is not None:
+            using = tuple([(other.session.label, other.id) for other in payload.used])
         by = call_answered() or host.active
         if message[0] == CALL and len(message) == 5:
             _, call, target, path, args = message
@@ -1047,7 +1049,7 @@ class Session:
         is kept, or the hook of a target, for what may have been pipelined on it. What follows is
         `Hook.start`, `Host.run` and `Answer.resolve` in one.
         """
-        hook = self._accept(call, target)
+        hook: Any = self._accept(call, target)
         if type(hook) is Answer:
             hook = hook.target or hook
         host = self.host
