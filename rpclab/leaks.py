@@ -128,7 +128,7 @@ class _Scan:
             if kind is Handle:
                 if _is_live(thing, engine):
                     self.handles.append(thing)
-            elif kind is RpcProperty:
+            elif issubclass(kind, RpcProperty):
                 owner = getattr(thing, "__owner__", None)
                 if type(owner) is Handle:
                     self.members.setdefault(id(owner), []).append(thing)

@@ -129,7 +129,7 @@ class MsgpackCodec:
                 written = self._with_large_beside(written, large)
             frame = self.pack(written)
             size = len(frame)
-            if size > self._session.limits.message_objects:
+            if 2 * size > self._session.limits.message_objects:
                 self._count(frame)
             if self._beside:
                 frame, self._beside = [frame, *self._beside], []
@@ -324,10 +324,15 @@ class MsgpackCodec:
         if size <= limit:
             return
         words = f"{limit // 2**20}MiB" if limit % 2**20 == 0 else f"{limit} bytes"
-        raise MessageTooLargeError(
+        error = MessageTooLargeError(
             f"Serialized RPC arguments or return values are limited to {words}, but the size of"
             f" this value was: {size} bytes. The largest member is {largest(message)}."
         )
+        error.add_note(
+            "send it as a stream, ReadableStream(…) of its bytes or of a generator, which is read"
+            " piece by piece; or in parts"
+        )
+        raise error
 
 
 def _no_payload() -> NoReturn:

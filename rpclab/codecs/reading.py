@@ -116,8 +116,9 @@ class Reader:
     def _decoder(self) -> Callable[[Frame], tuple[object, Arrival | None]]:
         """Make `decode`; each message goes through it, and a closure asks for no attributes."""
         nesting = self._limits.nesting
-        short = min(_SHORT, nesting, self._limits.message_objects)
-        middle = min(_MIDDLE, self._limits.message_objects)
+        most = self._limits.message_objects // 2  # each container counts twice
+        short = min(_SHORT, nesting, most)
+        middle = min(_MIDDLE, most)
         take, decode_long = self._extension, self._decode_long
 
         def decode(frame: Frame) -> tuple[object, Arrival | None]:
@@ -203,8 +204,9 @@ class Reader:
         self._begin()
         self._start = frame[:16]
         most = self._limits.message_objects
-        if outer or len(frame) > most:
-            self._hooks = Count(most, outer=outer).hooks if len(frame) > most else {}
+        many = 2 * len(frame) > most  # a byte may be a container, which counts twice
+        if outer or many:
+            self._hooks = Count(most, outer=outer).hooks if many else {}
             frame = b"\x91" * outer + frame
         message = unpackb(
             frame,

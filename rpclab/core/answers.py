@@ -6,6 +6,7 @@ Floor: core.
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.cascade import Cascade
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from rpclab.core.contexts import ExecutionContext
     from rpclab.core.handles import Handle
     from rpclab.core.imports import Pending
-    from rpclab.core.promise_arguments import PromisedArgument
+    from rpclab.core.promise_arguments import Places
     from rpclab.core.session import Reply, Session
     from rpclab.core.streams import End
 
@@ -47,6 +48,8 @@ class Answer:
         params: the handles among the arguments; disposed when the method has returned (rule O7).
         ends: the streams among the arguments; then they belong to the context of the method.
         size: of the message, in bytes, if it is a write to a stream.
+        held_at: where it was held back, if it was: at a result that is not there yet, or behind a
+            call whose promised arguments are not.
         weight: how many bytes it keeps until it has settled (see `holdings`).
         quiet: whether nobody can ask for the result: it stays here, for what was made on it.
         plain: whether the settlement holds no references; then it is released by itself.
@@ -70,6 +73,7 @@ class Answer:
     ends: list[End] | None = None
     size = 0
     weight = 0
+    held_at: Answer | Hook | None = None
     onward: OnwardHook | None = None
     _others: dict[int, tuple[Any, Hook]] | None = None
     # For the accounting of a trace: see trace/accounting.py.
@@ -155,11 +159,14 @@ class Answer:
     def resolve(self, value: Any) -> None:
         """The method returned `value`: send it, moving the stubs inside (rule O10)."""
         if self.state != PENDING:
+            self._come_too_late(value)
             return
         self.state = RESOLVED
         self.value = value
         session, reply = self.session, None
         if session is None or (self.quiet and session.stays(self, value)):
+            if self.origin is not None and type(value) not in SCALARS:
+                self._hold_targets(value)
             self._note_step()
             self._note_quiet()
         elif self.queue is None and session.reply_at_once(self, value):
@@ -189,6 +196,20 @@ class Answer:
         if self._hook is not None:
             # Nothing can be reached any more of what would have been the result.
             self.drop()
+
+    def _hold_targets(self, value: Any) -> None:
+        """No message takes the result of a step along: when that is dropped, so are its targets."""
+        for part in contents(value):
+            if is_target(part):
+                self.hook_for(part)
+
+    def _come_too_late(self, value: Any) -> None:
+        """The call was cancelled before its method returned: no message takes that (rule O7)."""
+        context = self.context
+        if context is not None and not context.ended and self.state == REJECTED:
+            for part in contents(value):
+                if is_target(part) and self.kept(part) is None:
+                    TargetHook(part, context).unsent()
 
     def _note_quiet(self) -> None:
         """Tell those who watch that this has settled, and no message does."""
@@ -236,6 +257,23 @@ class Answer:
             self._conclude(None)
         if running is not None:
             running.cancel("the caller gave it up")
+
+    def served_by(self, via: Hook, context: ExecutionContext) -> None:
+        """What `via` has started goes on: keep that, and the hold on its context, until it is over.
+
+        The way to a member leads through others: each of them stays as well.
+        """
+        if self.via is via and not self.serving:
+            self.serving = True
+        else:
+            self.watch(partial(_over, via, context))
+
+    def moves_on(self) -> None:
+        """The call goes on at another hook, while what has led there is kept."""
+        via, context = self.via, self.context
+        if self.serving and via is not None and context is not None:
+            self.serving = False
+            self.watch(partial(_over, via, context))
 
     def take_ends(self, ends: Sequence[End]) -> None:
         """Take streams among the arguments: during the call they are the message's."""
@@ -307,7 +345,7 @@ class Answer:
         path: Any,
         args: Any,
         kwargs: Any,
-        promised: list[PromisedArgument] | None,
+        promised: Places | None,
     ) -> None:
         """Take a call that was made on this result, perhaps before it is there (rules L1 to L7)."""
         if self.onward is not None and not self.queue:
@@ -317,6 +355,7 @@ class Answer:
                 argument.keep()
             self.queue = self.queue or deque()
             self.queue.append((answer, path, args, kwargs, promised))
+            answer.held_at = self
         else:
             self.route(answer, path, args, kwargs, promised)
 
@@ -326,7 +365,7 @@ class Answer:
         path: Any,
         args: Any,
         kwargs: Any,
-        promised: list[PromisedArgument] | None,
+        promised: Places | None,
     ) -> None:
         """Deliver a call to the part of this result that its path leads to."""
         if answer.state != PENDING:
@@ -460,6 +499,11 @@ async def awaited_inside(value: Any) -> Any:
         if type(part) not in SCALARS and hasattr(type(part), "__await__")
     }
     return replaced(value, found)
+
+
+def _over(via: Hook, context: ExecutionContext) -> None:
+    via.returned()
+    context.let_go()
 
 
 def _nothing() -> None:

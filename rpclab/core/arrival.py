@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rpclab.core.embargo import Embargo
+from rpclab.core.embargo import place_all
 from rpclab.core.handles import Handle
 from rpclab.core.hooks import ForwardHook, Hook
 from rpclab.core.imports import Import, Pending
 from rpclab.core.messages import MAP
 from rpclab.core.promise_arguments import (
+    Places,
     PromisedAnswer,
     PromisedArgument,
     PromisedImport,
@@ -57,7 +58,7 @@ class Arrival:
 
     # Defaults stand on the class: most messages need none of these of their own.
     handles: list[Handle] | None = None
-    promised: list[PromisedArgument] | None = None
+    promised: Places | None = None
     variables: list[Variable] | None = None
     unreadable: list[Unreadable] | None = None
     own: list[Handle] | None = None
@@ -143,7 +144,7 @@ class Arrival:
 
     def _promise(self, place: PromisedArgument) -> PromisedArgument:
         if self.promised is None:
-            self.promised = []
+            self.promised = Places()
         self.promised.append(place)
         return place
 
@@ -199,11 +200,7 @@ class Arrival:
         """
         # Where calls are held back at this side, any stub may have some behind it.
         held = self._session.host.holder is not None
-        placed = [
-            Embargo.place(handle, pending, value)
-            for handle in (self.handles if held else self.own) or ()
-        ]
-        return any(placed)
+        return place_all((self.handles if held else self.own) or (), pending, value)
 
     def give_back(self) -> None:
         """Nobody takes the message: let go of what it mentioned."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rpclab.core.answers import Answer, Delivery
     from rpclab.core.handles import Handle
     from rpclab.core.imports import Import, Pending
-    from rpclab.core.promise_arguments import PromisedArgument
+    from rpclab.core.promise_arguments import Places
     from rpclab.core.session import Session
 
 _SPARE = 16  # how many places that are released a target may remember
@@ -64,7 +64,7 @@ class Hook:
         """The session that it was introduced in is over."""
         self.release()
 
-    def has_run(self, answer: Answer) -> None:
+    def has_run(self, answer: Answer, context: ExecutionContext) -> None:
         """A method was called for `answer`; where it goes on, what it needs is kept meanwhile."""
 
     def returned(self) -> None:
@@ -86,7 +86,7 @@ class Hook:
         path: Any,
         args: Any,
         kwargs: Any,
-        promised: list[PromisedArgument] | None = None,
+        promised: Places | None = None,
     ) -> None:
         """Start a call, when all before it have started and its arguments are there."""
         if self.blocked is None:
@@ -99,23 +99,22 @@ class Hook:
         else:
             self._hold_back(answer, path, args, kwargs, promised)
 
-    def _hold_back(self, answer: Answer, path: Any, args: Any, kwargs: Any, promised: Any) -> None:
+    def _hold_back(
+        self, answer: Answer, path: Any, args: Any, kwargs: Any, promised: Places | None
+    ) -> None:
         # A call that was made keeps what it was made on, also when its maker has let go of that.
         self.retain()
         for argument in promised or ():
             argument.keep()
         self.blocked.append((answer, path, args, kwargs, promised))  # type: ignore[union-attr]
+        answer.held_at = self
 
     def _advance(self) -> None:
         blocked = self.blocked
         while blocked:
             answer, path, args, kwargs, promised = blocked[0]
-            if answer.state == PENDING:
-                for argument in promised or ():
-                    if not argument.settled:
-                        argument.watch(self._advance)
-                        answer.watch(self._advance)  # it may be cancelled first
-                        return
+            if promised is not None and promised.wait(answer, self._advance):
+                return
             del blocked[0]
             if answer.state == PENDING:
                 self._start_with(promised, answer, path, args, kwargs)
@@ -125,7 +124,7 @@ class Hook:
 
     def _start_with(
         self,
-        promised: list[PromisedArgument] | None,
+        promised: Places | None,
         answer: Answer,
         path: Any,
         args: Any,
@@ -179,23 +178,25 @@ class TargetHook(Hook):
         if context.ended:
             answer.reject(ContextEndedError(HOST_CONTEXT_ENDED), remote=False)
             return
+        if answer.serving:
+            answer.moves_on()
         answer.via = self
         answer.context = context
         target = self.target
         function = self.method(path) if args is not None and type(path) is str else None
         if function is not None:
-            args.insert(0, target)
-            context.host.run(answer, function, args, kwargs, context)
+            # The list is the peer's, and may stand among its own arguments.
+            context.host.run(answer, function, [target, *args], kwargs, context)
         else:
             dispatch(answer, target, path, args, kwargs, context)
-        self.has_run(answer)
+        self.has_run(answer, context)
 
-    def has_run(self, answer: Answer) -> None:
+    def has_run(self, answer: Answer, context: ExecutionContext) -> None:
         # A method that returned at once has kept nothing waiting, and nothing alive.
         if answer.state == PENDING:
-            answer.serving = True
             self.context.hold()
             self._active += 1
+            answer.served_by(self, context)
 
     def method(self, name: str) -> Any:
         """Give the plain function that is this method of the target, or None (see `method_of`)."""
@@ -374,13 +375,13 @@ class ServiceHook(Hook):
         if context.host.observe is not None:
             context.host.observe(opened(context, answer))
         self._dispatch(answer, instance, path, args, kwargs, context)
-        self.has_run(answer)
+        self.has_run(answer, context)
 
-    def has_run(self, answer: Answer) -> None:
+    def has_run(self, answer: Answer, context: ExecutionContext) -> None:
         if answer.state == PENDING:
-            answer.serving = True
-        elif answer.context is not None:
-            answer.context.let_go()
+            answer.served_by(self, context)
+        else:
+            context.let_go()
 
 
 class ForwardHook(Hook):
@@ -485,7 +486,7 @@ class Filler:
         Exception: one of the promises was rejected.
     """
 
-    def __init__(self, answer: Answer, promised: list[PromisedArgument]) -> None:
+    def __init__(self, answer: Answer, promised: Places) -> None:
         self._values = {id(argument): argument.take(answer) for argument in promised}
 
     def __call__(self, value: Any) -> Any:

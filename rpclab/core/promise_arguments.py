@@ -17,7 +17,7 @@ from rpclab.errors import DataCloneError, LocalProtocolError, fresh_copy
 from rpclab.previews import described
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from rpclab.core.answers import Answer
     from rpclab.core.handles import Handle
@@ -50,6 +50,39 @@ class PromisedArgument:
             Exception: the promise was rejected; so is the call.
         """
         raise NotImplementedError
+
+
+class Places(list[PromisedArgument]):
+    """The places among the arguments of one call. Each is waited for once, one after the other."""
+
+    __slots__ = ("_there", "_watched", "_watcher")
+
+    def __init__(self, places: Iterable[PromisedArgument] = ()) -> None:
+        super().__init__(places)
+        self._there = 0
+        self._watched = -1
+        self._watcher: Callable[[], None] | None = None
+
+    def wait(self, answer: Answer, watcher: Callable[[], None]) -> bool:
+        """Have `watcher()` called when there is news, if the call that `answer` stands for waits.
+
+        Returns:
+            Whether it does: it is not over, and a value is not there yet.
+        """
+        if answer.state != PENDING:
+            return False
+        while self._there < len(self) and self[self._there].settled:
+            self._there += 1
+        if self._there == len(self):
+            return False
+        if self._watcher != watcher:  # the first, or the call has moved on to another hook
+            self._watcher = watcher
+            self._watched = -1
+            answer.watch(watcher)  # it may be cancelled first
+        if self._watched < self._there:
+            self._watched = self._there
+            self[self._there].watch(watcher)
+        return True
 
 
 class PromisedAnswer(PromisedArgument):
@@ -93,25 +126,25 @@ class PromisedAnswer(PromisedArgument):
 class PromisedImport(PromisedArgument):
     """A value that the caller announced, and will send when it has it."""
 
-    __slots__ = ("_pending",)
+    __slots__ = ("pending",)
 
     def __init__(self, pending: Pending) -> None:
-        self._pending = pending
+        self.pending = pending
 
     @property
     def settled(self) -> bool:
-        return self._pending.state != PENDING
+        return self.pending.state != PENDING
 
     def watch(self, watcher: Callable[[], None]) -> None:
-        self._pending.follow(watcher)
+        self.pending.follow(watcher)
 
     def take(self, answer: Answer) -> Any:
-        if self._pending.arrival:
-            answer.causes = (*answer.causes, self._pending.arrival[0])
-        if self._pending.stubs:
-            answer.params = [*(answer.params or ()), *self._pending.stubs]
-        answer.take_ends(self._pending.take_ends())
-        return self._pending.result()
+        if self.pending.arrival:
+            answer.causes = (*answer.causes, self.pending.arrival[0])
+        if self.pending.stubs:
+            answer.params = [*(answer.params or ()), *self.pending.stubs]
+        answer.take_ends(self.pending.take_ends())
+        return self.pending.result()
 
 
 class Unreadable(PromisedArgument):
@@ -171,22 +204,22 @@ class Announcement(Hook):
         pending: the promise.
     """
 
-    __slots__ = ("_pending", "_session", "id")
+    __slots__ = ("_session", "id", "pending")
 
     def __init__(self, session: Session, pending: Pending) -> None:
         super().__init__(None)
         self._session = session
-        self._pending = pending
+        self.pending = pending
         self.id = 0
 
     def exported(self, session: Session, export_id: int) -> None:
         del session
         self.id = export_id
-        self._pending.follow(self._settle)
+        self.pending.follow(self._settle)
 
     def _settle(self) -> None:
         """Send the value, as duplicates of its stubs, or the error."""
-        session, pending = self._session, self._pending
+        session, pending = self._session, self.pending
         if session.closed is not None or self.id not in session.exports:
             return
         value = pending.value

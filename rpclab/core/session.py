@@ -1064,7 +1064,7 @@ class Session:
             ):
                 function, instance, context = hook.method(path), hook.target, hook.context
         elif (
-            type(hook) is ServiceHook
+            isinstance(hook, ServiceHook)
             and hook.blocked is None
             and hook.runs_plainly(path)
             and not host.noting
@@ -1096,7 +1096,7 @@ class Session:
             try:
                 host.raised(answer, error)
             finally:
-                hook.has_run(answer)
+                hook.has_run(answer, context)
             return
         host.active = None
         if self.closed is None and not host.special:  # which the method may have changed
@@ -1104,19 +1104,19 @@ class Session:
             if type(value) in SCALARS:
                 if not is_quiet and self._reply_scalar(call, value):
                     self._unacknowledged[call] = value
-                    if type(hook) is ServiceHook:
+                    if type(hook) is not TargetHook:
                         context.let_go()
                     return
             elif (
                 host.observe is None and is_target(value) and not hasattr(type(value), "__await__")
             ):
                 self._reply_target(call, TargetHook(value, context), is_quiet=is_quiet)
-                if type(hook) is ServiceHook:
+                if type(hook) is not TargetHook:
                     context.let_go()
                 return
         answer = self._answer_of(call, hook, context, frame)
         host.returned(answer, value, variables)
-        hook.has_run(answer)
+        hook.has_run(answer, context)
 
     def _answer_of(self, call: int, hook: Hook, context: ExecutionContext, frame: Frame) -> Answer:
         """Make the answer to a call that a method has returned from, or raised in."""
@@ -1333,8 +1333,8 @@ class Session:
             self.close(error)
 
     def _mark_closed(self, error: BaseException) -> None:
-        # A traceback would keep the message alive that ended the session.
-        error.__traceback__ = error.__context__ = None
+        # A traceback would keep the message alive that ended the session; so would that of a cause.
+        error.__traceback__ = error.__context__ = error.__cause__ = None
         self.closed = error
 
     def close(self, error: BaseException) -> None:
@@ -1349,18 +1349,23 @@ class Session:
         self._unacknowledged = {}
         self.pipelined = []
         self._outbox = []
-        for entry in imports.values():
-            self._let_go(partial(entry.end, error))
-        for hook in exports.values():
-            self._let_go(hook.end)
+        ends = [*(partial(entry.end, error) for entry in imports.values())]
+        interrupts = [self._let_go(end) for end in ends]
+        interrupts += [self._let_go(hook.end) for hook in exports.values()]
         if self.host.observe is not None:
             self.host.observe(("parted", self.label))
+        for interrupt in filter(None, interrupts):
+            raise interrupt
 
-    def _let_go(self, end: Callable[[], Any]) -> None:
+    def _let_go(self, end: Callable[[], Any]) -> BaseException | None:
+        """Do a part of the end. Gives what interrupted it, to be raised when all is done."""
         try:
             end()
         except Exception as failed:
             self.host.report(failed, f"the end of the session {self.name}")
+        except BaseException as interrupt:
+            return interrupt
+        return None
 
 
 _COUNT = getattr(sys, "getrefcount", lambda _: 1 << 60)

@@ -195,6 +195,7 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 _EMPTY = Context()
 OTHER_THREAD = (
-    "this sandbox lives on the event loop of another thread;"
-    " call it in a coroutine, and give that to rpclab.run(), which runs it there"
+    "this sandbox lives on the event loop of another thread: call it in a coroutine, and give that"
+    " to rpclab.run() in a thread without a loop of its own, or to"
+    " asyncio.run_coroutine_threadsafe(coroutine, loop) with the sandbox's loop"
 )

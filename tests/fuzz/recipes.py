@@ -480,6 +480,13 @@ def a_near_name_among_many():
 
 
 def _map(number, captures, program, path=("items",), target=0):
+    # What is packed already stands for a value that is packed by itself.
+    *steps, result = (Ext(wire.INLINE, each) if type(each) is bytes else each for each in program)
+    steps = [
+        [*step[:2], Ext(wire.INLINE, step[2]) if type(step[2]) is bytes else step[2]]
+        for step in steps
+    ]
+    program = [*steps, result]
     return pack([wire.MAP, number, target, list(path), captures, program])
 
 
@@ -606,7 +613,9 @@ def a_long_pipeline_that_is_cancelled():
     """The same, and then the first is given up."""
     frames = [call(1, "later")]
     frames += [call(number, "same", target=number - 1) for number in range(2, 19_000)]
-    yield [*frames, pack([wire.CANCEL, 1])]
+    for first in range(0, len(frames), 5000):
+        yield frames[first : first + 5000]
+    yield [pack([wire.CANCEL, 1])]
 
 
 @recipe
@@ -893,7 +902,7 @@ def _huge_ids():
         "reject": [wire.REJECT, huge, error("ValueError"), True],
         "pipe_end": [wire.PIPE, huge, error("ValueError")],
         "stream": [wire.STREAM, 1, huge, "write", [1]],
-        "map": [wire.MAP, 1, huge, [], [], [pack(None)]],
+        "map": [wire.MAP, 1, huge, [], [], [None]],
         "reference": [wire.CALL, 1, 0, "waits", [stub]],
     }
 

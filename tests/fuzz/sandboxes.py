@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from support.virtual_time import VirtualTimeLoop
 
 import rpclab
-from fuzz import oddities, recipes
+from fuzz import oddities, recipes, wire
 from fuzz.worlds import DIALECTS, LIMITS
 from rpclab.core.handles import Handle
 from rpclab.core.imports import Import
@@ -208,6 +208,13 @@ class EngineWorld:
     def do(self, step):
         """Do one step; what goes wrong is in `trouble`."""
         what, *rest = step
+        if what == "recipe":
+            for frames in recipes.ALL[rest[1]]():
+                self._timed("receive", rest[0], 0, frames)
+        else:
+            self._timed(*step)
+
+    def _timed(self, what, *rest):
         began = time.thread_time()
         try:
             self._run(getattr(self, f"_{what}")(*rest))
@@ -221,13 +228,9 @@ class EngineWorld:
 
     def _arrive(self, seen, frames):
         self.frames += len(frames)
-        self.bytes += sum(map(len, frames))
+        self.bytes += sum(map(wire.size_of, frames))
         self.came += frames
         self.ends[0].receive(seen, list(frames))
-
-    async def _recipe(self, end, name):
-        for frames in recipes.ALL[name]():
-            await self._receive(end, 0, frames)
 
     async def _arm(self, *rest):
         self._armed.append(rest)

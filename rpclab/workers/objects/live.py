@@ -91,6 +91,14 @@ class ObjectHook(ServiceHook):
             else:
                 live.deliver(self, answer, path, args, kwargs)
 
+    def kind(self) -> type:
+        """The class of the object, of the present version.
+
+        Raises:
+            RpcError: there is no such Worker, or no such class.
+        """
+        return self.home.kind()
+
     def wrap(self, handle: Handle) -> object:
         """Make the stub that a Worker sees to which a stub of the object was sent."""
         return self.home.wrap(handle, self.id)
@@ -259,7 +267,7 @@ class LiveObject:
         else:
             answer.reject(TypeError(_NO_BASE))
         if answer.state == PENDING:
-            answer.serving = True
+            answer.served_by(hook, context)
         else:
             context.let_go()
 
