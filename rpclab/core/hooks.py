@@ -225,10 +225,11 @@ class TargetHook(Hook):
 
     def release(self) -> None:
         self.claims -= 1
-        if self.claims == 0:
-            self.unclaimed()
-        else:
+        if self.claims > 0:
             self.context.part_with_itself()
+        elif self._active == 0 and self.claims == 0:
+            # The disposer waits until the calls already made have finished.
+            self._dispose()
 
     def held_only_by(self, handles: Iterable[Handle]) -> bool:
         """Whether the target came home, and those handles in its own Worker are all there are."""
@@ -262,11 +263,6 @@ class TargetHook(Hook):
     def _all_places(self) -> list[tuple[Session, int]]:
         first = [] if self._session is None else [(self._session, self._number)]
         return first + (self._places or [])
-
-    def unclaimed(self) -> None:
-        # The disposer waits until the calls already made have finished.
-        if self._active == 0:
-            self._dispose()
 
     def forget(self) -> None:
         """It was never sent: let it go without running the disposer."""

@@ -259,8 +259,8 @@ class Pending(Import):
         if pending.state == PENDING:
             pending.upstream = self
             self.unanswered += 1
-            if self.state == PENDING:
-                self.session.pipelined_on(self)
+            if self.state == PENDING and self.id >= self.session.first_unsent:
+                self.session.pipelined.append(self)
         return pending
 
     def answered(self) -> None:

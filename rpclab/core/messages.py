@@ -190,11 +190,7 @@ def _is_reject(message: Message) -> bool:
 
 
 def _is_release(message: Message) -> bool:
-    return (
-        len(message) % 2 == 1
-        and all(map(_is_number, message))
-        and all(0 < count < MOST for count in message[2::2])
-    )
+    return len(message) % 2 == 1 and _are_integers(message) and _are_positive(message[2::2])
 
 
 def _is_abort(message: Message) -> bool:
@@ -206,7 +202,16 @@ def _is_pipe(message: Message) -> bool:
 
 
 def _is_quiet(message: Message) -> bool:
-    return all(map(is_id, message[1:]))
+    return _are_integers(message) and _are_positive(message[1:])
+
+
+def _are_integers(message: Message) -> bool:
+    return {*map(type, message)} == {int} and min(message) > -MOST and max(message) < MOST
+
+
+def _are_positive(numbers: list[int]) -> bool:
+    # C looks for the extremes; a message may hold thousands.
+    return not numbers or (min(numbers) > 0 and max(numbers) < MOST)
 
 
 _READERS = (
