@@ -218,6 +218,10 @@ WRITER_GONE = (
     "WritableStream received over RPC was disconnected because the remote execution context has"
     " ended."
 )
+OTHER_THREAD = (
+    "this sandbox lives on the event loop of another thread;"
+    " call it in a coroutine, and give that to rpclab.run(), which runs it there"
+)
 CALL_CONTEXT_ENDED = "The execution context responding to this call was canceled."
 
 

@@ -17,12 +17,11 @@ from rpclab.core.targets import (
 from rpclab.errors import not_callable
 
 if TYPE_CHECKING:
-    from rpclab.core.answers import Answer
-    from rpclab.core.contexts import ExecutionContext
+    from rpclab.core.protocols import AnswerLike, ContextLike
 
 
 def dispatch(
-    answer: Answer, target: Any, path: Any, args: Any, kwargs: Any, context: ExecutionContext
+    answer: AnswerLike, target: Any, path: Any, args: Any, kwargs: Any, context: ContextLike
 ) -> None:
     """Call (or read, where `args` is None) the member of `target` at `path`; settle `answer`.
 
@@ -53,7 +52,7 @@ def dispatch(
 
 
 def _dispatch_long(
-    answer: Answer, target: Any, path: list[str], args: Any, kwargs: Any, context: ExecutionContext
+    answer: AnswerLike, target: Any, path: list[str], args: Any, kwargs: Any, context: ContextLike
 ) -> None:
     if not path:
         if args is None:
@@ -69,13 +68,13 @@ def _dispatch_long(
 
 
 def _through(
-    answer: Answer,
+    answer: AnswerLike,
     target: Any,
     name: str,
     rest: list[str],
     args: Any,
     kwargs: Any,
-    context: ExecutionContext,
+    context: ContextLike,
 ) -> None:
     """Read a member as a step of its own, and deliver the call to what comes out."""
     if not answer.path:

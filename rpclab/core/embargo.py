@@ -12,9 +12,8 @@ from rpclab.core.containers import DICT_TYPES
 from rpclab.core.imports import Import
 
 if TYPE_CHECKING:
-    from rpclab.core.contexts import ExecutionContext
     from rpclab.core.handles import Handle
-    from rpclab.core.imports import Pending
+    from rpclab.core.protocols import ContextLike, ImportLike, PendingLike
 
 
 class Embargo(Import):
@@ -28,14 +27,14 @@ class Embargo(Import):
 
     __slots__ = ("_far", "_near", "_path")
 
-    def __init__(self, near: Import, far: Pending, path: list[str]) -> None:
+    def __init__(self, near: ImportLike, far: PendingLike, path: list[str]) -> None:
         super().__init__(near.session, near.id)
         self._near = near
         self._far = far
         self._path = path
 
     @classmethod
-    def place(cls, handle: Handle, far: Pending, value: Any) -> bool:
+    def place(cls, handle: Handle, far: PendingLike, value: Any) -> bool:
         """Make `handle` go the long way, if any call can have gone it. Says whether."""
         near = handle.entry
         path = find(value, handle)
@@ -46,15 +45,15 @@ class Embargo(Import):
         return True
 
     @property
-    def direct(self) -> Import:
+    def direct(self) -> ImportLike:
         return self._near.direct
 
     @property
-    def present(self) -> Import:
+    def present(self) -> ImportLike:
         return self if self._far.unanswered else self._near.present
 
     @property
-    def behind(self) -> Import | None:
+    def behind(self) -> ImportLike | None:
         return self._near
 
     def call(
@@ -62,8 +61,8 @@ class Embargo(Import):
         path: Any,
         args: tuple[Any, ...] | None,
         kwargs: dict[str, Any] | None,
-        context: ExecutionContext,
-    ) -> Pending:
+        context: ContextLike,
+    ) -> PendingLike:
         far = self._far
         if far.unanswered == 0:
             return self._near.call(path, args, kwargs, context)

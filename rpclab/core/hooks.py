@@ -9,7 +9,6 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.containers import replaced
-from rpclab.core.contexts import ExecutionContext
 from rpclab.core.dispatch import dispatch
 from rpclab.core.events import opened
 from rpclab.core.imports import PENDING
@@ -17,13 +16,19 @@ from rpclab.core.targets import disposer_of, is_function, is_ordinary, method_of
 from rpclab.errors import HOST_CONTEXT_ENDED, ContextEndedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
-    from rpclab.core.answers import Answer, Delivery
-    from rpclab.core.handles import Handle
-    from rpclab.core.imports import Import, Pending
-    from rpclab.core.promise_arguments import PromisedArgument
-    from rpclab.core.session import Session
+    from rpclab.core.protocols import (
+        AnswerLike,
+        ContextLike,
+        Delivery,
+        HandleLike,
+        ImportLike,
+        PendingLike,
+        PromisedLike,
+        SessionLike,
+    )
+
 
 _SPARE = 16  # how many places that are released a target may remember
 
@@ -37,7 +42,7 @@ class Hook:
 
     __slots__ = ("blocked", "claims", "context")
 
-    def __init__(self, context: ExecutionContext | None) -> None:
+    def __init__(self, context: ContextLike | None) -> None:
         self.context = context
         self.claims = 0
         self.blocked: deque[Delivery] | None = None
@@ -67,7 +72,7 @@ class Hook:
     def returned(self) -> None:
         """A call that was started has finished."""
 
-    def exported(self, session: Session, export_id: int) -> None:
+    def exported(self, session: SessionLike, export_id: int) -> None:
         """The hook was introduced to a peer under this id."""
 
     def identity(self) -> tuple[str, str, tuple[str, int] | None, bool]:
@@ -79,11 +84,11 @@ class Hook:
 
     def deliver(
         self,
-        answer: Answer,
+        answer: AnswerLike,
         path: Any,
         args: Any,
         kwargs: Any,
-        promised: list[PromisedArgument] | None = None,
+        promised: Sequence[PromisedLike] | None = None,
     ) -> None:
         """Start a call, when all before it have started and its arguments are there."""
         if self.blocked is None:
@@ -96,7 +101,9 @@ class Hook:
         else:
             self._hold_back(answer, path, args, kwargs, promised)
 
-    def _hold_back(self, answer: Answer, path: Any, args: Any, kwargs: Any, promised: Any) -> None:
+    def _hold_back(
+        self, answer: AnswerLike, path: Any, args: Any, kwargs: Any, promised: Any
+    ) -> None:
         # A call that was made keeps what it was made on, also when its maker has let go of that.
         self.retain()
         for argument in promised or ():
@@ -122,8 +129,8 @@ class Hook:
 
     def _start_with(
         self,
-        promised: list[PromisedArgument] | None,
-        answer: Answer,
+        promised: Sequence[PromisedLike] | None,
+        answer: AnswerLike,
         path: Any,
         args: Any,
         kwargs: Any,
@@ -144,7 +151,7 @@ class Hook:
         else:
             self.start(answer, path, args, kwargs)
 
-    def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+    def start(self, answer: AnswerLike, path: Any, args: Any, kwargs: Any) -> None:
         """Run the call now."""
         raise NotImplementedError
 
@@ -156,21 +163,21 @@ class TargetHook(Hook):
         "_active", "_number", "_places", "_session", "broken", "target",
     )  # fmt: skip
 
-    context: ExecutionContext
+    context: ContextLike
 
-    def __init__(self, target: Any, context: ExecutionContext) -> None:
+    def __init__(self, target: Any, context: ContextLike) -> None:
         self.context = context
         self.claims = 0
         self.blocked = None
         self.target = target
         self.broken = False
         self._active = 0
-        self._session: Session | None = None
+        self._session: SessionLike | None = None
         self._number = 0
-        self._places: list[tuple[Session, int]] | None = None
+        self._places: list[tuple[SessionLike, int]] | None = None
         context.exported(self)
 
-    def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+    def start(self, answer: AnswerLike, path: Any, args: Any, kwargs: Any) -> None:
         """Run the call on the target, in the context that made it."""
         context = self.context
         if context.ended:
@@ -189,7 +196,7 @@ class TargetHook(Hook):
         if answer.state == PENDING:
             self.goes_on(answer)
 
-    def goes_on(self, answer: Answer) -> None:
+    def goes_on(self, answer: AnswerLike) -> None:
         """The method has not returned yet; until `returned` it keeps the target and its context."""
         answer.serving = True
         self.context.hold()
@@ -227,7 +234,7 @@ class TargetHook(Hook):
         else:
             self.context.part_with_itself()
 
-    def held_only_by(self, handles: Iterable[Handle]) -> bool:
+    def held_only_by(self, handles: Iterable[HandleLike]) -> bool:
         """Whether the target came home, and those handles in its own Worker are all there are."""
         places = self._live_places()
         if len(places) != self.claims:
@@ -249,14 +256,14 @@ class TargetHook(Hook):
                 return False
         return True
 
-    def _live_places(self) -> list[tuple[Session, int]]:
+    def _live_places(self) -> list[tuple[SessionLike, int]]:
         return [
             (session, number)
             for session, number in self._all_places()
             if session.exports.get(number) is self
         ]
 
-    def _all_places(self) -> list[tuple[Session, int]]:
+    def _all_places(self) -> list[tuple[SessionLike, int]]:
         first = [] if self._session is None else [(self._session, self._number)]
         return first + (self._places or [])
 
@@ -288,7 +295,7 @@ class TargetHook(Hook):
         # Where a local function or class was written says its line; pictures have little room.
         return ("target", name.rpartition("<locals>.")[2], None, not self._all_places())
 
-    def exported(self, session: Session, export_id: int) -> None:
+    def exported(self, session: SessionLike, export_id: int) -> None:
         # Nearly every stub is introduced once, and needs no list for that.
         if self._session is None:
             self._session = session
@@ -320,7 +327,7 @@ class ServiceHook(Hook):
 
     def __init__(
         self,
-        open_entrypoint: Callable[[], tuple[Any, ExecutionContext]],
+        open_entrypoint: Callable[[], tuple[Any, ContextLike]],
         reserved: Callable[[str], BaseException | None],
         dispatch: Callable[..., None] = dispatch,
     ) -> None:
@@ -332,7 +339,7 @@ class ServiceHook(Hook):
     def identity(self) -> tuple[str, str, tuple[str, int] | None, bool]:
         return ("binding", "", None, True)
 
-    def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+    def start(self, answer: AnswerLike, path: Any, args: Any, kwargs: Any) -> None:
         """Make the instance and its context, and run the call there."""
         refusal = self._reserved(path if type(path) is str else path[0] if path else "")
         if refusal is not None:
@@ -366,15 +373,15 @@ class ForwardHook(Hook):
 
     __slots__ = ("entry",)
 
-    def __init__(self, handle: Handle) -> None:
+    def __init__(self, handle: HandleLike) -> None:
         super().__init__(None)
         if handle.entry is None:
             raise handle.error()
         entry = handle.entry.present
         entry.claim()
-        self.entry: Import = entry
+        self.entry: ImportLike = entry
 
-    def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+    def start(self, answer: AnswerLike, path: Any, args: Any, kwargs: Any) -> None:
         """Call on, and settle as that call does."""
         _call_on(answer, self.entry.session, self.entry.call, path, args, kwargs)
 
@@ -396,12 +403,12 @@ class OnwardHook(Hook):
 
     __slots__ = ("_pending", "_source")
 
-    def __init__(self, source: Answer, pending: Pending) -> None:
+    def __init__(self, source: AnswerLike, pending: PendingLike) -> None:
         super().__init__(None)
         self._source = source
         self._pending = pending
 
-    def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+    def start(self, answer: AnswerLike, path: Any, args: Any, kwargs: Any) -> None:
         """Pipeline the call on the forwarded one."""
         if answer.state != PENDING:
             return  # it was cancelled while it was queued
@@ -417,9 +424,9 @@ class OnwardHook(Hook):
 
 
 def _call_on(
-    answer: Answer,
-    session: Session,
-    call: Callable[..., Pending],
+    answer: AnswerLike,
+    session: SessionLike,
+    call: Callable[..., PendingLike],
     path: Any,
     args: Any,
     kwargs: Any,
@@ -440,7 +447,7 @@ class BrokenHook(Hook):
         super().__init__(None)
         self.error = error
 
-    def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+    def start(self, answer: AnswerLike, path: Any, args: Any, kwargs: Any) -> None:
         """Reject."""
         del path, args, kwargs
         answer.reject(self.error, remote=False)
@@ -457,7 +464,7 @@ class Filler:
         Exception: one of the promises was rejected.
     """
 
-    def __init__(self, answer: Answer, promised: list[PromisedArgument]) -> None:
+    def __init__(self, answer: AnswerLike, promised: Sequence[PromisedLike]) -> None:
         self._values = {id(argument): argument.take(answer) for argument in promised}
 
     def __call__(self, value: Any) -> Any:

@@ -17,13 +17,9 @@ from rpclab.errors import DataCloneError, LocalProtocolError, fresh_copy
 from rpclab.previews import described
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from rpclab.core.answers import Answer
-    from rpclab.core.handles import Handle
-    from rpclab.core.imports import Pending
-    from rpclab.core.session import Session
-    from rpclab.core.streams import End
+    from rpclab.core.protocols import AnswerLike, EndLike, HandleLike, PendingLike, SessionLike
 
 
 class PromisedArgument:
@@ -43,7 +39,7 @@ class PromisedArgument:
     def keep(self) -> None:
         """The call waits, and the importer may let go of the value before it can start."""
 
-    def take(self, answer: Answer) -> Any:
+    def take(self, answer: AnswerLike) -> Any:
         """Give the value to the call that `answer` stands for, with handles of its own.
 
         Raises:
@@ -57,10 +53,10 @@ class PromisedAnswer(PromisedArgument):
 
     __slots__ = ("_copy", "_session", "source")
 
-    def __init__(self, source: Answer, session: Session) -> None:
+    def __init__(self, source: AnswerLike, session: SessionLike) -> None:
         self.source = source
         self._session = session
-        self._copy: tuple[Any, list[Handle], list[End]] | None = None
+        self._copy: tuple[Any, Sequence[HandleLike], Sequence[EndLike]] | None = None
 
     def keep(self) -> None:
         if self.source.session is not None:
@@ -78,7 +74,7 @@ class PromisedAnswer(PromisedArgument):
     def watch(self, watcher: Callable[[], None]) -> None:
         self.source.watch(watcher)
 
-    def take(self, answer: Answer) -> Any:
+    def take(self, answer: AnswerLike) -> Any:
         source = self.source
         if source.settled_at is not None:
             answer.causes = (*answer.causes, source.settled_at)
@@ -95,7 +91,7 @@ class PromisedImport(PromisedArgument):
 
     __slots__ = ("_pending",)
 
-    def __init__(self, pending: Pending) -> None:
+    def __init__(self, pending: PendingLike) -> None:
         self._pending = pending
 
     @property
@@ -105,7 +101,7 @@ class PromisedImport(PromisedArgument):
     def watch(self, watcher: Callable[[], None]) -> None:
         self._pending.follow(watcher)
 
-    def take(self, answer: Answer) -> Any:
+    def take(self, answer: AnswerLike) -> Any:
         if self._pending.arrival:
             answer.causes = (*answer.causes, self._pending.arrival[0])
         if self._pending.stubs:
@@ -133,7 +129,7 @@ class Unreadable(PromisedArgument):
     def watch(self, watcher: Callable[[], None]) -> None:
         watcher()
 
-    def take(self, answer: Answer) -> Any:
+    def take(self, answer: AnswerLike) -> Any:
         del answer
         raise self.error
 
@@ -173,13 +169,13 @@ class Announcement(Hook):
 
     __slots__ = ("_pending", "_session", "id")
 
-    def __init__(self, session: Session, pending: Pending) -> None:
+    def __init__(self, session: SessionLike, pending: PendingLike) -> None:
         super().__init__(None)
         self._session = session
         self._pending = pending
         self.id = 0
 
-    def exported(self, session: Session, export_id: int) -> None:
+    def exported(self, session: SessionLike, export_id: int) -> None:
         del session
         self.id = export_id
         self._pending.follow(self._settle)
@@ -212,7 +208,7 @@ class Announcement(Hook):
             del session.exports[self.id]
             self.release()
 
-    def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+    def start(self, answer: AnswerLike, path: Any, args: Any, kwargs: Any) -> None:
         """Nothing is ever called on it: the peer waits for the value."""
         del path, args, kwargs
         answer.reject(LocalProtocolError("a promise that was announced cannot be called"))

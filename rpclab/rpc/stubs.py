@@ -11,18 +11,18 @@ import asyncio
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from rpclab.core.contexts import current
-from rpclab.core.imports import PENDING, REJECTED, Pending
+from rpclab.core.imports import PENDING, REJECTED
 from rpclab.core.map import Placeholder, record
 from rpclab.core.targets import is_target, no_such_step
 from rpclab.errors import PROMISE_DISPOSED, DisposedError, fresh_copy, not_callable
+from rpclab.rpc.local import local_handle
 from rpclab.rpc.unknown import Unknown
 from rpclab.rpc.waiter import Waiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from rpclab.core.handles import Handle
-    from rpclab.core.payload import Payload
+    from rpclab.core.protocols import HandleLike, PayloadLike, PendingLike
     from rpclab.core.references import Reference, Settled
 
 _ITEMS = (
@@ -116,7 +116,7 @@ class RpcProperty(Remote):
         of = repr(owner) if isinstance(owner, _Members) else describe(owner)
         return f"<RpcProperty {'.'.join(_names(self.__path__))} of {of}>"
 
-    def __rpc_refer__(self, payload: Payload) -> Reference | Settled:
+    def __rpc_refer__(self, payload: PayloadLike) -> Reference | Settled:
         return payload.refer_property(self, self.__read__)
 
     def map(self, function: Callable[[Any], Any]) -> RpcPromise:
@@ -141,9 +141,9 @@ class Held(Remote):
 
     __slots__ = ("__dict__", "__handle__", "__weakref__")
 
-    __handle__: Handle
+    __handle__: HandleLike
 
-    def __rpc_handle__(self) -> Handle:
+    def __rpc_handle__(self) -> HandleLike:
         return self.__handle__
 
     def __getattr__(self, name: str) -> Any:
@@ -177,8 +177,6 @@ class RpcStub(Held):
     __slots__ = ()
 
     def __init__(self, target: Any) -> None:
-        from rpclab.rpc.local import local_handle  # noqa: PLC0415 - it needs this module
-
         if type(target) is RpcStub:
             self.__handle__ = target.__handle__.dup()
             return
@@ -189,12 +187,12 @@ class RpcStub(Held):
         self.__handle__ = local_handle(target)
 
     @classmethod
-    def __from_handle__(cls, handle: Handle) -> RpcStub:
+    def __from_handle__(cls, handle: HandleLike) -> RpcStub:
         stub = cls.__new__(cls)
         stub.__handle__ = handle
         return stub
 
-    def __rpc_refer__(self, payload: Payload) -> Reference:
+    def __rpc_refer__(self, payload: PayloadLike) -> Reference:
         return payload.refer_handle(self, self.__handle__)
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> RpcPromise:
@@ -254,7 +252,7 @@ class RpcPromise(Remote):
 
     __slots__ = ("__gone__", "__pending__", "__weakref__")
 
-    def __init__(self, pending: Pending) -> None:
+    def __init__(self, pending: PendingLike) -> None:
         self.__pending__ = pending
         self.__gone__ = False
 
@@ -286,10 +284,10 @@ class RpcPromise(Remote):
         return RpcProperty(_Members(self), [])(*args, **kwargs)
 
     @property
-    def __rpc_entry__(self) -> Pending:
+    def __rpc_entry__(self) -> PendingLike:
         return self.__pending__
 
-    def __rpc_refer__(self, payload: Payload) -> Reference | Settled:
+    def __rpc_refer__(self, payload: PayloadLike) -> Reference | Settled:
         return payload.refer_promise(self.__pending__)
 
     def map(self, function: Callable[[Any], Any]) -> RpcPromise:
@@ -415,7 +413,7 @@ class _Members:
 
     def call(
         self, path: Any, args: tuple[Any, ...] | None, kwargs: dict[str, Any] | None
-    ) -> Pending:
+    ) -> PendingLike:
         promise = self.promise
         pending = promise.__pending__
         context = current.get() or pending.context
@@ -434,19 +432,19 @@ class _Members:
 
 
 def call_value(
-    pending: Pending,
+    pending: PendingLike,
     path: list[str],
     args: tuple[Any, ...] | None,
     kwargs: dict[str, Any] | None,
     context: Any,
-) -> Pending:
+) -> PendingLike:
     """Do what the callee would have done, on a value that has arrived."""
     value = pending.value
     session = pending.session
     for position in range(len(path) + 1):
         handle = getattr(type(value), "__rpc_handle__", None)
         if handle is not None:
-            found: Pending = handle(value).call(path[position:], args, kwargs or {})
+            found: PendingLike = handle(value).call(path[position:], args, kwargs or {})
             return found
         if position < len(path):
             name = path[position]
@@ -494,7 +492,7 @@ def _far_side(session: Any) -> str:
     return str(session.name.partition("→")[2]) or str(session.name)
 
 
-def describe(handle: Handle) -> str:
+def describe(handle: HandleLike) -> str:
     """Say where a handle leads, for a repr."""
     entry = handle.entry
     if entry is None:
