@@ -116,7 +116,8 @@ class MsgpackCodec:
         self._raised, self._patterns = message[0] in _REASONS, 0
         frame: Frame
         try:
-            written, large = message, []
+            written = message
+            large: list[bytes] = []
             for value in values:
                 if type(value) not in SCALARS and not isinstance(value, Exposed):
                     large = []

@@ -50,6 +50,8 @@ class Answer:
         params: the handles among the arguments; disposed when the method has returned (rule O7).
         ends: the streams among the arguments; then they belong to the context of the method.
         size: of the message, in bytes, if it is a write to a stream.
+        held_at: where it was held back, if it was: at a result that is not there yet, or behind a
+            call whose promised arguments are not.
         weight: how many bytes it keeps until it has settled (see `holdings`).
         quiet: whether nobody can ask for the result: it stays here, for what was made on it.
         plain: whether the settlement holds no references; then it is released by itself.
@@ -73,6 +75,7 @@ class Answer:
     ends: list[EndLike] | None = None
     size = 0
     weight = 0
+    held_at: Answer | Hook | None = None
     onward: OnwardHook | None = None
     _others: dict[int, tuple[Any, HookLike]] | None = None
     # For the accounting of a trace: see trace/accounting.py.
@@ -325,6 +328,7 @@ class Answer:
                 argument.keep()
             self.queue = self.queue or deque()
             self.queue.append((answer, path, args, kwargs, promised))
+            answer.held_at = self
         else:
             self.route(answer, path, args, kwargs, promised)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rpclab.core.answers import Answer
 from rpclab.core.embargo import Embargo
 from rpclab.core.handles import Handle
 from rpclab.core.hooks import ForwardHook, Hook
@@ -103,8 +102,8 @@ class Arrival:
                 raise RemoteProtocolError(f"the peer sent export {number}, which it does not hold")
             return self._wrap(self._home(hook), binding=kind == OWN_BINDING, home=True)
         if kind == RESULT:
-            source = session.export_of(number)
-            if not isinstance(source, Answer):
+            source = session.answer_to(number)
+            if source is None:
                 raise RemoteProtocolError(f"the peer sent the result of {number}, which is no call")
             return self._promise(PromisedAnswer(source, session))
         if kind == PROMISE:

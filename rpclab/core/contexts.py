@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from rpclab.core.protocols import (
         AnswerLike,
+        ContextLike,
         EndLike,
         HandleLike,
         Host,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     )
 
 
-current: ContextVar[ExecutionContext | None] = ContextVar("rpclab_context", default=None)
+current: ContextVar[ContextLike | None] = ContextVar("rpclab_context", default=None)
 """The execution context that the running code belongs to; None outside every Worker."""
 
 

@@ -109,6 +109,7 @@ class Hook:
         for argument in promised or ():
             argument.keep()
         self.blocked.append((answer, path, args, kwargs, promised))  # type: ignore[union-attr]
+        answer.held_at = self
 
     def _advance(self) -> None:
         blocked = self.blocked

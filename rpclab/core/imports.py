@@ -157,7 +157,7 @@ class Pending(Import):
     size = 0
     arrival: list[int] | None = None
     target = 0
-    ends: list[EndLike] | None = None
+    ends: Sequence[EndLike] | None = None
 
     def __init__(self, session: SessionLike, import_id: int, context: ContextLike) -> None:
         self.session = session

@@ -47,7 +47,7 @@ Message = list[Any]
 Path = str | list[str]
 Frame = bytes | list[bytes]
 
-_MOST = 2**62  # no honest peer counts so far
+MOST = 2**62  # no honest peer counts so far
 _LONGEST_PATH = 1000
 _LONGEST_DEADLINE = 1e9  # seconds
 
@@ -65,19 +65,6 @@ def parse(message: object) -> Message:
     """
     if type(message) is list and message and type(message[0]) is int:
         kind = message[0]
-        # The most common messages are judged here, without a further call.
-        if kind == CALL and len(message) == 5:
-            _, call, target, path, args = message
-            if (
-                type(call) is int
-                and type(target) is int
-                and type(path) is str
-                and type(args) is list
-                and 0 < call < _MOST
-            ):
-                return message
-        elif kind == RESOLVE and len(message) == 3 and type(message[1]) is int:
-            return message
         if 0 <= kind < len(_READERS) and _READERS[kind](message):
             return message
     raise RemoteProtocolError(f"the peer sent no message, but {preview(message)}")
@@ -93,7 +80,7 @@ def spell(kind: int, path: Path, reads: bool) -> str:  # noqa: FBT001 - as it st
 
 def is_id(value: object) -> bool:
     """Whether a value is an id that an importer may choose."""
-    return type(value) is int and 0 < value < _MOST
+    return type(value) is int and 0 < value < MOST
 
 
 def _is_path(path: object) -> bool:
@@ -201,7 +188,7 @@ def _is_release(message: Message) -> bool:
     return (
         len(message) % 2 == 1
         and {*map(type, message)} == {int}
-        and all(0 < count < _MOST for count in message[2::2])
+        and all(0 < count < MOST for count in message[2::2])
     )
 
 

@@ -317,3 +317,4 @@ class Payload:
             hook.unsent()
         for ahead in self._ahead.values():
             ahead.packed(sent=False)
+        self.first = ()  # each refers to this payload, and to what it would have sent

@@ -89,25 +89,25 @@ class PromisedAnswer(PromisedArgument):
 class PromisedImport(PromisedArgument):
     """A value that the caller announced, and will send when it has it."""
 
-    __slots__ = ("_pending",)
+    __slots__ = ("pending",)
 
     def __init__(self, pending: PendingLike) -> None:
-        self._pending = pending
+        self.pending = pending
 
     @property
     def settled(self) -> bool:
-        return self._pending.state != PENDING
+        return self.pending.state != PENDING
 
     def watch(self, watcher: Callable[[], None]) -> None:
-        self._pending.follow(watcher)
+        self.pending.follow(watcher)
 
     def take(self, answer: AnswerLike) -> Any:
-        if self._pending.arrival:
-            answer.causes = (*answer.causes, self._pending.arrival[0])
-        if self._pending.stubs:
-            answer.params = [*(answer.params or ()), *self._pending.stubs]
-        answer.take_ends(self._pending.take_ends())
-        return self._pending.result()
+        if self.pending.arrival:
+            answer.causes = (*answer.causes, self.pending.arrival[0])
+        if self.pending.stubs:
+            answer.params = [*(answer.params or ()), *self.pending.stubs]
+        answer.take_ends(self.pending.take_ends())
+        return self.pending.result()
 
 
 class Unreadable(PromisedArgument):
@@ -167,22 +167,22 @@ class Announcement(Hook):
         pending: the promise.
     """
 
-    __slots__ = ("_pending", "_session", "id")
+    __slots__ = ("_session", "id", "pending")
 
     def __init__(self, session: SessionLike, pending: PendingLike) -> None:
         super().__init__(None)
         self._session = session
-        self._pending = pending
+        self.pending = pending
         self.id = 0
 
     def exported(self, session: SessionLike, export_id: int) -> None:
         del session
         self.id = export_id
-        self._pending.follow(self._settle)
+        self.pending.follow(self._settle)
 
     def _settle(self) -> None:
         """Send the value, as duplicates of its stubs, or the error."""
-        session, pending = self._session, self._pending
+        session, pending = self._session, self.pending
         if session.closed is not None or self.id not in session.exports:
             return
         value = pending.value

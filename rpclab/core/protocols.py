@@ -230,7 +230,14 @@ class PendingLike(ImportLike, Protocol):
     """The importer's half of a call (see `imports`)."""
 
     id: int
+    """Its number in the session; that of a call is taken when it is sent."""
+
     uses: int
+    """How many calls were made on or with it."""
+
+    unanswered: int
+    """How many calls made on it have no answer yet."""
+
     size: int
     target: int
     upstream: PendingLike | None
@@ -253,10 +260,6 @@ class PendingLike(ImportLike, Protocol):
     @property
     def stubs(self) -> Sequence[HandleLike] | None:
         """The handles inside the value."""
-
-    @property
-    def unanswered(self) -> int:
-        """How many calls made on it have no answer yet."""
 
     @property
     def is_plain(self) -> bool:
@@ -745,8 +748,8 @@ class SessionLike(Protocol):
     def enter(self, entry: E) -> E:
         """Enter what the peer has introduced in the import table."""
 
-    def export_of(self, number: int) -> HookLike | AnswerLike | None:
-        """What the peer means by a number, if there is anything."""
+    def answer_to(self, number: int) -> AnswerLike | None:
+        """What this end has answered, or is going to answer, to a call of the peer."""
 
     def unseen_results(self) -> Iterable[Any]:
         """The results that are kept by themselves until the peer has seen them."""

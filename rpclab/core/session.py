@@ -39,6 +39,7 @@ from rpclab.core.messages import (
     KEYWORDS,
     LARGE,
     MAP,
+    MOST,
     NODE,
     PIPE,
     PULL,
@@ -352,14 +353,19 @@ class Session:
 
     def hosted(self) -> list[TargetHook]:
         """The targets that live at this end and are held at the other."""
-        return [hook for hook in self.exports.values() if isinstance(hook, TargetHook)]
+        exports = self.exports.items()
+        return [hook for number, hook in exports if number < 0 and isinstance(hook, TargetHook)]
 
     def live_exports(self) -> list[int]:
         """The ids the peer can use; not the settled calls whose acknowledgement is on its way."""
         return [
             number
             for number, hook in self.exports.items()
-            if not isinstance(hook, Answer) or hook.state == PENDING
+            if (
+                hook.state == PENDING
+                if isinstance(hook, Answer)
+                else number <= 0 or not isinstance(hook, TargetHook)
+            )
         ]
 
     # Packing.
@@ -785,6 +791,19 @@ class Session:
             keep((host.clock(), "result", self.label, call, value, len(frame)))
         return True
 
+    def _reply_target(self, call: int, hook: TargetHook, *, is_quiet: bool) -> None:
+        """Queue a result that is a target. It stands for the answer itself (see `answer_to`)."""
+        self.exports[call] = hook
+        hook.retain()
+        self.holdings.most += ENTRY
+        if is_quiet:
+            self._quiet.discard(call)
+            return
+        stub = self._codec.reference(STUB, self.introduce(hook))
+        self._outbox.append(self._codec.pack([RESOLVE, call, stub]))
+        if not self._awake:
+            self.awake()
+
     def reply_at_once(self, answer: AnswerLike, value: Any) -> bool:
         """Queue the result of a call on which nothing waits, if it is a small scalar or a target.
 
@@ -877,7 +896,7 @@ class Session:
         if error is not None:
             self.abort(error)
         if self.closed is not None:
-            frames.clear()  # type: ignore[unreachable] - a message may have ended it
+            frames.clear()  # type: ignore[unreachable]  # a message may have ended it
             return
         if seen > self._acknowledged:
             self._acknowledge(seen)
@@ -900,6 +919,24 @@ class Session:
         except Exception as error:
             text = f"the peer sent a frame that is no message: {failure(error)}"
             raise RemoteProtocolError(text) from None
+        if arrival is None and type(unpacked) is list:
+            # The two most common messages are judged here, by the rules of `messages`: that and
+            # what they need alone are a quarter of a call in flight (benchmark `burst`).
+            if len(unpacked) == 5:
+                kind, call, target, path, args = unpacked
+                if (
+                    type(kind) is int
+                    and kind == CALL
+                    and type(call) is int
+                    and type(target) is int
+                    and type(path) is str
+                    and type(args) is list
+                    and 0 < call < MOST
+                ):
+                    self._receive_plain_call(call, target, path, args, frame)
+                    return
+            elif len(unpacked) == 3 and unpacked[0] == RESOLVE and self._take_plain(*unpacked):
+                return
         try:
             message = parse(unpacked)
             kind = message[0]
@@ -991,18 +1028,24 @@ class Session:
                 answer.take_ends(arrival.streams)
         return answer
 
+    def _receive_plain_call(
+        self, call: int, target: int, path: str, args: list[Any], frame: Frame
+    ) -> None:
+        """Take a call of one name, with arguments that refer to nothing, and no options."""
+        hook = self._accept(call, target)
+        if type(hook) is Answer:
+            hook = hook.target or hook
+        if (
+            type(hook) is TargetHook
+            and hook.blocked is None
+            and self._answer_at_once(hook, call, path, args, frame)
+        ):
+            return
+        hook.deliver(self._answer(call, None, frame), path, args, None, None)
+
     def _receive_call(self, message: Message, arrival: Arrival | None, frame: Frame) -> None:
         call, target, path, args = message[1:5]
         hook = self._accept(call, target)
-        if arrival is None and len(message) == 5 and args is not None and type(path) is str:
-            if type(hook) is Answer:
-                hook = hook.target or hook
-            if (
-                type(hook) is TargetHook
-                and hook.blocked is None
-                and self._answer_at_once(hook, call, path, args, frame)
-            ):
-                return
         answer = self._answer(call, arrival, frame)
         kwargs = None
         if len(message) > 5:
@@ -1014,11 +1057,12 @@ class Session:
     def _answer_at_once(
         self, hook: TargetHook, call: int, path: str, args: list[Any], frame: Frame
     ) -> bool:
-        """Run a plain method, and queue the scalar it returns, with no `Answer` for the call.
+        """Run a plain method, and queue what it returns, with no `Answer` for the call.
 
-        A call in flight costs two thirds of what it does without (benchmark `burst`), and so does
-        one in a chain. Only the value is kept, for what may have been pipelined on it. What follows
-        is `TargetHook.start`, `Host.run` and `Answer.resolve` in one.
+        A call in flight costs two thirds of what it does without (benchmark `burst`), and one in a
+        chain half (benchmark `chain`). Only a scalar is kept, or the hook of a target, for what may
+        have been pipelined on it. What follows is `TargetHook.start`, `Host.run` and
+        `Answer.resolve` in one.
 
         Returns:
             Whether it was such a call; else nothing has been done.
@@ -1044,15 +1088,17 @@ class Session:
             host.raised(self._answer_of(call, hook, frame), error)
             return True
         host.active = None
-        if (
-            type(value) in SCALARS
-            and self.closed is None
-            and not host.special  # which the method may have changed
-            and (not self._quiet or call not in self._quiet)
-            and self._reply_scalar(call, value)
-        ):
-            self._unacknowledged[call] = value
-            return True
+        if self.closed is None and not host.special:  # which the method may have changed
+            is_quiet = bool(self._quiet) and call in self._quiet
+            if type(value) in SCALARS:
+                if not is_quiet and self._reply_scalar(call, value):
+                    self._unacknowledged[call] = value
+                    return True
+            elif (
+                host.observe is None and is_target(value) and not hasattr(type(value), "__await__")
+            ):
+                self._reply_target(call, TargetHook(value, context), is_quiet=is_quiet)
+                return True
         answer = self._answer_of(call, hook, frame)
         host.returned(answer, value, variables)
         if answer.state == PENDING:
@@ -1113,6 +1159,21 @@ class Session:
                 self._unacknowledged[number] = IN_TABLE
         return found
 
+    def answer_to(self, number: int) -> Answer | None:
+        """What this end has answered, or is going to answer, to a call of the peer."""
+        found = self.export_of(number)
+        if number > 0 and type(found) is TargetHook:
+            # A method returned it (see `_reply_target`); now there are questions beyond its calls.
+            answer = self.exports[number] = Answer(self, number)
+            answer.state = RESOLVED
+            answer.value = found.target
+            answer.context = found.context
+            answer.plain = False
+            answer.keep(found.target, found)
+            found.release()
+            return answer
+        return found if isinstance(found, Answer) else None
+
     def _receive_pipe(self, number: int) -> None:
         if number <= self._last_call:
             raise RemoteProtocolError(f"the peer used the call id {number} twice")
@@ -1141,9 +1202,10 @@ class Session:
 
     def _call_of_peer(self, number: int, what: str) -> Answer | None:
         """The call of that number; None if it is over."""
-        answer = self.exports.get(number)
-        if isinstance(answer, Answer):
-            return answer
+        if number in self.exports:
+            answer = self.answer_to(number)
+            if answer is not None:
+                return answer
         if not 0 < number <= self._last_call:
             raise RemoteProtocolError(f"the peer {what} id {number}, which is no call")
         return None
@@ -1156,6 +1218,18 @@ class Session:
                 self.reply(answer, reply)
 
     # Results of the peer.
+
+    def _take_plain(self, kind: Any, number: Any, value: Any) -> bool:
+        """Take a value that refers to nothing, if a call of this end waits for it."""
+        if type(kind) is not int or type(number) is not int or not self._acknowledges:
+            return False
+        entry = self.imports.get(number)
+        if type(entry) is not Pending or number < 0:
+            return False
+        self._seen += 1
+        del self.imports[number]
+        entry.settle(RESOLVED, value)
+        return True
 
     def _receive_settlement(
         self, message: Message, arrival: Arrival | None, state: int, size: int

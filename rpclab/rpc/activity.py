@@ -142,6 +142,11 @@ class Activity:
         """What it waits for: so anyio, on which httpx stands, asks a task before it cancels it."""
         return self._waiting_for
 
+    @property
+    def awaits(self) -> Any:
+        """What it waits for, of whatever kind."""
+        return self._waiting_for
+
     def cancelling(self) -> int:
         """How many cancellations were asked for and not taken back."""
         return self._cancelling

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from rpclab.core.answers import DataHook
-from rpclab.core.contexts import ExecutionContext, current
+from rpclab.core.contexts import current
 from rpclab.core.handles import Handle
 from rpclab.core.hooks import TargetHook
 from rpclab.core.imports import Import
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from weakref import ref
 
+    from rpclab.core.protocols import ContextLike
     from rpclab.core.session import Session
     from rpclab.rpc.protocols import Shell
 
@@ -32,7 +33,7 @@ def register(make: Callable[[], Shell]) -> None:
     _makers[:] = [make]
 
 
-def home() -> ExecutionContext:
+def home() -> ContextLike:
     """The execution context of the running code: a Worker's, or that of the newest sandbox."""
     context = current.get()
     if context is not None:

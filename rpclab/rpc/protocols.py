@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Context
 
-    from rpclab.core.contexts import ExecutionContext
+    from rpclab.core.protocols import ContextLike
     from rpclab.rpc.guest import GuestLoop
     from rpclab.trace.accounting import Ledger
 
@@ -38,7 +38,7 @@ class Shell(Host, Protocol):
     paces: dict[str, float]
     debug: bool
 
-    def keeper(self, worker: str) -> ExecutionContext:
+    def keeper(self, worker: str) -> ContextLike:
         """The long context of a Worker."""
 
     def attend(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -111,7 +111,7 @@ def definition_site(function: Any) -> str | None:
     return place(code.co_filename, code.co_firstlineno)
 
 
-def place_parameters(handles: list[HandleLike], function: Any) -> None:
+def place_parameters(handles: Sequence[HandleLike], function: Any) -> None:
     """Note of parameters that they were given to that function."""
     site = definition_site(function)
     for handle in handles:

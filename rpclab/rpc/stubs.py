@@ -18,6 +18,7 @@ from rpclab.errors import PROMISE_DISPOSED, DisposedError, fresh_copy, not_calla
 from rpclab.rpc.local import local_handle
 from rpclab.rpc.unknown import Unknown
 from rpclab.rpc.waiter import Waiter
+from rpclab.rpc.waiting import KNOT, waits_for_itself
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -365,7 +366,7 @@ class RpcPromise(Remote):
         if self.__gone__:
             state = "disposed"
         elif pending.state == PENDING:
-            state = "pending"
+            state = f"pending; it is one {KNOT}" if waits_for_itself(pending) else "pending"
         elif pending.state == REJECTED:
             state = f"rejected with {type(pending.value).__name__}"
         else:
@@ -423,7 +424,7 @@ class _Members:
             return pending.pipeline(path, args, kwargs, context)
         if context.recording is not None:
             _, subject = context.recording.refer_promise(pending)
-            return context.recording.add(subject, path, args, kwargs)  # type: ignore[no-any-return]
+            return context.recording.add(subject, path, args, kwargs)
         if pending.state == PENDING:
             return pending.pipeline(path, args, kwargs, context)
         if pending.state == REJECTED:

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from rpclab.core.contexts import current
-from rpclab.core.hooks import ForwardHook, Hook, ServiceHook, TargetHook
+from rpclab.core.hooks import ForwardHook, ServiceHook, TargetHook
 from rpclab.core.targets import is_function
 from rpclab.errors import UndisposedStubWarning
 
 if TYPE_CHECKING:
-    from rpclab.core.protocols import AnswerLike, ContextLike, HandleLike, ImportLike
+    from rpclab.core.protocols import AnswerLike, ContextLike, HandleLike, HookLike, ImportLike
 
 
 class Owner(NamedTuple):
@@ -59,7 +59,7 @@ def owner_of(context: ContextLike) -> Owner:
     return Owner(context.worker, kind)
 
 
-def destination(entry: ImportLike) -> tuple[str, Hook | AnswerLike | None]:
+def destination(entry: ImportLike) -> tuple[str, HookLike | AnswerLike | None]:
     """Follow an import to the Worker it ends in, through those that forward, and to its hook."""
     while True:
         session = entry.direct.session

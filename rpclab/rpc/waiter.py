@@ -24,7 +24,7 @@ class Waiter:
 
     __slots__ = (
         "_asyncio_future_blocking", "_callback", "_cancelled", "_context", "_engine", "_loop",
-        "_pendings",
+        "pendings",
     )  # fmt: skip
 
     def __init__(
@@ -33,7 +33,7 @@ class Waiter:
         self._asyncio_future_blocking = True
         self._engine = engine
         self._loop = loop
-        self._pendings = pendings
+        self.pendings = pendings
         self._callback: Callable[..., Any] | None = None
         self._context: Context | None = None
         self._cancelled: tuple[Any, ...] | None = None
@@ -47,7 +47,7 @@ class Waiter:
         self._callback = fn
         self._context = context
         alone = (self,)
-        for pending in self._pendings:
+        for pending in self.pendings:
             pending.waiters = alone if pending.waiters is None else (*pending.waiters, self)
 
     def settled(self, pending: PendingLike) -> None:
@@ -69,7 +69,7 @@ class Waiter:
         if self._callback is None or self._cancelled is not None:
             return False
         self._cancelled = () if msg is None else (msg,)
-        for pending in self._pendings:
+        for pending in self.pendings:
             waiters = pending.waiters
             if waiters is not None and self in waiters:
                 pending.waiters = tuple(other for other in waiters if other is not self) or None

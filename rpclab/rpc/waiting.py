@@ -1,15 +1,22 @@
 """Which calls somebody waits for at present: what to say when the wait is long.
 
-Floor: rpc.
+Floor: rpc. A call that waits for an argument keeps its place, and calls made on the same stub after
+it wait too (rule L5). If the argument comes from such a call, all of them wait for ever.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from rpclab.core.answers import Answer
+from rpclab.core.hooks import Hook
 from rpclab.core.imports import PENDING, Pending
+from rpclab.core.promise_arguments import Announcement, PromisedAnswer, PromisedImport
 from rpclab.core.session import Session
+
+KNOT = "which waits for an argument that waits for it"
+_FAR = 1000  # calls that are looked at, at most, for one
 
 
 class Waiting(NamedTuple):
@@ -20,19 +27,22 @@ class Waiting(NamedTuple):
         worker: the Worker that was called.
         what: such as "increment()"; "" unless calls are recorded.
         site: where the call was made, likewise; else None.
+        knotted: whether it waits for itself, and so for ever.
     """
 
     caller: str
     worker: str
     what: str
     site: str | None
+    knotted: bool = False
 
     def __str__(self) -> str:
         if not self.what or self.what[0] == "(":
             text = f"a call to {self.worker}"
         else:
             text = f"{self.worker}.{self.what}"
-        return f"{text}, made at {self.site}" if self.site else text
+        text = f"{text}, made at {self.site}" if self.site else text
+        return f"{text}, {KNOT}" if self.knotted else text
 
 
 def waiting(sessions: Iterable[Session]) -> list[Waiting]:
@@ -41,8 +51,63 @@ def waiting(sessions: Iterable[Session]) -> list[Waiting]:
     for session in sessions:
         caller, _, worker = session.name.partition("→")
         found += [
-            Waiting(caller, worker, entry.what, entry.site)
+            Waiting(caller, worker, entry.what, entry.site, waits_for_itself(entry))
             for entry in session.imports.values()
             if isinstance(entry, Pending) and entry.state == PENDING and entry.waiters
         ]
     return found
+
+
+def waits_for_itself(pending: Pending) -> bool:
+    """Whether a call waits for an argument, or for a call, that waits for this one."""
+    start = _answer_to(pending)
+    if start is None:
+        return False
+    found, seen = [start], {id(start)}
+    for answer in found:  # it grows under way
+        for other in _causes(answer):
+            if other is start:
+                return True
+            if id(other) not in seen and len(found) < _FAR:
+                seen.add(id(other))
+                found.append(other)
+    return False
+
+
+def _answer_to(pending: Pending | None) -> Answer | None:
+    """The callee's half of a call that was made in this process, while it is not answered."""
+    if pending is None or pending.state != PENDING or pending.session.peer is None:
+        return None
+    found = pending.session.peer.exports.get(pending.id)
+    if isinstance(found, Announcement):  # a promise that came in: of another call
+        return _answer_to(found.pending)
+    return found if isinstance(found, Answer) and found.state == PENDING else None
+
+
+def _causes(answer: Answer) -> Iterator[Answer]:
+    """The calls that another one waits for."""
+    place = answer.held_at
+    if isinstance(place, Answer) and place.state == PENDING:
+        yield place
+    if isinstance(place, Hook):
+        for held, _, _, _, promised in place.blocked or ():
+            if held is answer:
+                for argument in promised or ():
+                    if type(argument) is PromisedAnswer and argument.source.state == PENDING:
+                        yield argument.source
+                    elif type(argument) is PromisedImport:
+                        yield from _known(_answer_to(argument.pending))
+                break
+            if promised and held.state == PENDING:
+                yield held
+    # A method waits for what it awaits; a forwarded call for where it went.
+    running = answer.running
+    awaited = getattr(getattr(running, "awaits", None), "pendings", ())
+    for pending in (running,) if isinstance(running, Pending) else awaited:
+        if isinstance(pending, Pending):
+            yield from _known(_answer_to(pending))
+
+
+def _known(answer: Answer | None) -> Iterator[Answer]:
+    if answer is not None:
+        yield answer

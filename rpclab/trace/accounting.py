@@ -173,12 +173,12 @@ class Ledger:
         if arrivals:
             self.here().join(*arrivals)
 
-    def after(self, node: int, pendings: list[PendingLike]) -> int:
+    def after(self, node: int, pendings: Sequence[PendingLike]) -> int:
         """Give a node that comes after another one, and after those results."""
         arrivals = self._arrivals(*[pending.arrival for pending in pendings])
         return self.node([(earlier, 0) for earlier in {self._own(node), *arrivals}])
 
-    def resumed(self, node: int, pendings: list[PendingLike], other: int = 0) -> None:
+    def resumed(self, node: int, pendings: Sequence[PendingLike], other: int = 0) -> None:
         """What the running code does next comes after one or two nodes, and those results."""
         both = self.node([(earlier, 0) for earlier in {self._own(node), self._own(other)}])
         _moment.set(Moment(self, self.after(both, pendings), _current_task()))

@@ -18,7 +18,7 @@ from rpclab.trace import events as ev
 Event = (
     ev.Joined | ev.Parted
     | ev.CallSent | ev.MapSent | ev.CallHeld | ev.HeldCallSent | ev.CallStarted | ev.CallWentOn
-    | ev.CallReturned | ev.CallRaised | ev.CallCancelled
+    | ev.CallReturned | ev.CallRaised | ev.CallCancelled | ev.CallsQuieted | ev.Mapped
     | ev.Settled | ev.Awaited | ev.PromiseResolved | ev.PromiseRejected
     | ev.Released | ev.ExportBroken | ev.Left | ev.Arrived | ev.Applied
     | ev.Introduced | ev.Withdrawn | ev.Imported | ev.LetGo

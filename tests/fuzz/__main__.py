@@ -210,7 +210,7 @@ def _shown(step):
     frames = []
     for frame in step[3]:
         try:
-            text = str(wire.unpack(bytes.fromhex(frame)))
+            text = str(wire.unpack(play.read(frame)))
         except Exception as error:
             text = f"{type(error).__name__}: {frame}"
         frames.append(text if len(text) < 400 else f"{text[:400]}…")

@@ -60,6 +60,7 @@ class Hand:
         self._outlets = []  # opened by the session
         self._returned = []  # calls whose result has references, to be released
         self._before = []
+        self._settles = False
 
     # What comes in.
 
@@ -120,7 +121,7 @@ class Hand:
         moves = (
             (30, self._call), (6, self._map), (8, self._stream), (5, self._cancel),
             (8, self._release), (14, self._settle), (6, self._settle_announced), (3, self._pipe),
-            (2, self._pipe_end), (3, self._pull), (0.3, self._abort),
+            (2, self._pipe_end), (3, self._pull), (0.3, self._abort), (3, self._quiet),
         )  # fmt: skip
         move = chance.choices([m for _, m in moves], [w for w, _ in moves])[0]
         return move()
@@ -201,12 +202,15 @@ class Hand:
         for step in range(steps):
             subject = chance.randrange(-len(captures), step + 1)
             part = [[self._variable(step + 1, captures)], {}]
-            program.append([subject, [chance.choice(METHODS)], pack(part)])
-        program.append(pack([self._variable(steps + 1, captures)]))
+            program.append([subject, [chance.choice(METHODS)], self._packed(part)])
+        program.append(self._packed([self._variable(steps + 1, captures)]))
         if not self.honest and chance.random() < 0.3:
             self._spoil(program)
         path = [chance.choice(("items", "greet", "target"))] if chance.random() < 0.8 else []
         return self._called([wire.MAP, 0, target, path, captures, program])
+
+    def _packed(self, value):
+        return wire.part(value) if self._chance.random() < 0.7 else value
 
     def _variable(self, count, captures):
         chance = self._chance
@@ -221,8 +225,11 @@ class Hand:
             None, [], [0, ["a"]], [0, "a", b""], [99, ["a"], None], [True, ["a"], None],
             [0, [""], b"\x91"], [0, ["greet"], pack(7)], [0, ["greet"], pack([1, 2])],
             [0, ["greet"], pack([[1], 2])], [0, ["greet"], pack([[], {"": 1}])],
-            [0, ["greet"], b""], b"", b"\xc1", pack(self.values.any(2)), self.values.any(2),
-            pack(reference(wire.PLACEHOLDER, 99)), pack([[], {1: 2}]), pack(Ext(wire.JOINT, b"")),
+            [0, ["greet"], wire.part([[], {1: 2}])], [0, ["greet"], Ext(wire.INLINE, b"\xc1")],
+            [0, ["greet"], wire.part(7)], [0, ["greet"], wire.part([[1], {"": 2}])],
+            [0, ["greet"], [[reference(wire.PLACEHOLDER, 99)], {}]],
+            [0, ["greet"], b""], b"", b"\xc1", wire.part(self.values.any(2)), self.values.any(2),
+            reference(wire.PLACEHOLDER, 99), Ext(wire.INLINE, b""), Ext(wire.JOINT, b""),
         ))  # fmt: skip
 
     def _stream(self):
@@ -275,10 +282,13 @@ class Hand:
 
     def _settlement(self, number):
         chance = self._chance
+        # What has settled holds no promises.
+        self._settles = self.honest or chance.random() < 0.9
         if chance.random() < 0.7:
             message = [wire.RESOLVE, number, self.values.any()]
         else:
             message = [wire.REJECT, number, self.values.error(), chance.random() < 0.5]
+        self._settles = False
         if not self.honest and chance.random() < 0.05:
             message.append(self.values.any(1))
         return message
@@ -306,6 +316,21 @@ class Hand:
             return None
         return [wire.PULL, self._chance.choice(self.live)]
 
+    def _quiet(self):
+        chance = self._chance
+        if self.honest:
+            if self._pulls:
+                return None
+            # The next call, on which one more is made: nobody asks for its result.
+            first = [wire.CALL, 0, self._target(), "target", []]
+            quiet = [wire.QUIET, self._next_call]
+            self._before += [quiet, self._called(first)]
+            self.live.remove(first[1])
+            return self._called([wire.CALL, 0, first[1], "greet", []])
+        following = [self._next_call, self._next_call + 1, self._next_call + 3]
+        known = [*following, *following, *self.live, *self._held, *INTS[:8]]
+        return [wire.QUIET, *chance.choices(known, k=chance.choice((0, 1, 2, 5)))]
+
     def _abort(self):
         return None if self.honest else [wire.ABORT, self.values.error()]
 
@@ -316,7 +341,7 @@ class Hand:
         chance = self._chance
         if not self.honest and chance.random() < 0.05:
             return any_reference(chance, [*self.live, *self._held, *self._given, *self.asked])
-        roll = chance.randrange(7)
+        roll = chance.choice((0, 1, 2, 5, 6)) if self._settles else chance.randrange(7)
         if roll < 2:
             return self._introduce(wire.STUB)
         if roll == 2 and self._held:

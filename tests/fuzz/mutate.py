@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fuzz import wire
 from fuzz.values import INTS, Values
 from fuzz.wire import Ext, pack
 
@@ -23,16 +24,18 @@ def message(chance, parts):
     elif roll == 4:
         parts.append(values.any(1))
     elif roll == 5:
-        parts[0] = chance.choice((*range(11), -1, True, None, 1.0, 0.0, "0", 2**70))
+        parts[0] = chance.choice((*range(12), -1, True, None, 1.0, 0.0, "0", 2**70))
     elif roll == 6 and len(parts) > 1:
         parts[1] = chance.choice((*INTS, True, 1.0, None))
     else:
-        parts[place] = Ext(chance.randrange(36), pack(parts[place]))
+        parts[place] = Ext(chance.randrange(38), pack(parts[place]))
     return parts
 
 
 def frame(chance, packed):
-    """Give a frame with some of its bytes spoilt."""
+    """Give a frame with some of its bytes spoilt, or of what rides beside it."""
+    if not isinstance(packed, bytes):
+        return _beside(chance, packed)
     roll = chance.randrange(7)
     data = bytearray(packed)
     place = chance.randrange(len(data)) if data else 0
@@ -57,6 +60,25 @@ def frame(chance, packed):
     return bytes(data)
 
 
+def _beside(chance, parts):
+    """The same of a list: the packed message, and the bytes beside it."""
+    parts = list(parts)
+    roll = chance.randrange(6)
+    if roll == 0:
+        parts[0] = frame(chance, parts[0])
+    elif roll == 1:
+        del parts[1:]
+    elif roll == 2:
+        parts.append(chance.randbytes(chance.choice((0, 3, 40_000))))
+    elif roll == 3:
+        parts[0], parts[-1] = parts[-1], parts[0]
+    elif roll == 4:
+        return parts[0] + b"".join(parts[1:])
+    else:
+        parts *= chance.choice((2, 50))
+    return parts
+
+
 def batch(chance, frames):
     """Give a batch in which frames are missing, doubled, or out of their order."""
     frames = list(frames)
@@ -71,7 +93,8 @@ def batch(chance, frames):
     elif roll == 2:
         chance.shuffle(frames)
     else:
-        frames.append(chance.choice(frames) + chance.choice(frames))
+        both = chance.choice(frames), chance.choice(frames)
+        frames.append(both[0] + both[1] if {*map(type, both)} == {bytes} else both[0])
     return frames
 
 
@@ -93,7 +116,7 @@ def spoilt(chance, messages, rate):
         written = parts
         if chance.random() < rate * 0.6:
             written = message(chance, parts)
-        packed = pack(written)
+        packed = wire.frame(written)
         if chance.random() < rate * 0.4:
             packed = frame(chance, packed)
         frames.append(packed)

@@ -145,15 +145,24 @@ def _judged(level, dialect, variant, play, seed):
 def encoded(step):
     """A step as JSON can keep it."""
     if step[0] in ("receive", "arm"):
-        return [*step[:3], [frame.hex() for frame in step[3]]]
+        return [*step[:3], [_written(frame) for frame in step[3]]]
     return list(step)
 
 
 def decoded(step):
     """The step that was kept."""
     if step[0] in ("receive", "arm"):
-        return [*step[:3], [bytes.fromhex(frame) for frame in step[3]]]
+        return [*step[:3], [read(frame) for frame in step[3]]]
     return step
+
+
+def _written(frame):
+    return frame.hex() if isinstance(frame, bytes) else [each.hex() for each in frame]
+
+
+def read(frame):
+    """The frame that was kept."""
+    return bytes.fromhex(frame) if type(frame) is str else [*map(bytes.fromhex, frame)]
 
 
 class _Session:

@@ -480,6 +480,13 @@ def a_near_name_among_many():
 
 
 def _map(number, captures, program, path=("items",), target=0):
+    # What is packed already stands for a value that is packed by itself.
+    *steps, result = (Ext(wire.INLINE, each) if type(each) is bytes else each for each in program)
+    steps = [
+        [*step[:2], Ext(wire.INLINE, step[2]) if type(step[2]) is bytes else step[2]]
+        for step in steps
+    ]
+    program = [*steps, result]
     return pack([wire.MAP, number, target, list(path), captures, program])
 
 
@@ -893,7 +900,7 @@ def _huge_ids():
         "reject": [wire.REJECT, huge, error("ValueError"), True],
         "pipe_end": [wire.PIPE, huge, error("ValueError")],
         "stream": [wire.STREAM, 1, huge, "write", [1]],
-        "map": [wire.MAP, 1, huge, [], [], [pack(None)]],
+        "map": [wire.MAP, 1, huge, [], [], [None]],
         "reference": [wire.CALL, 1, 0, "waits", [stub]],
     }
 

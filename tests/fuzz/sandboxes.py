@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from support.virtual_time import VirtualTimeLoop
 
 import rpclab
-from fuzz import oddities, recipes
+from fuzz import oddities, recipes, wire
 from fuzz.worlds import DIALECTS, LIMITS
 from rpclab.core.handles import Handle
 from rpclab.core.imports import Import
@@ -221,7 +221,7 @@ class EngineWorld:
 
     def _arrive(self, seen, frames):
         self.frames += len(frames)
-        self.bytes += sum(map(len, frames))
+        self.bytes += sum(map(wire.size_of, frames))
         self.came += frames
         self.ends[0].receive(seen, list(frames))
 

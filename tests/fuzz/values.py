@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fuzz import wire
-from fuzz.wire import Ext, Pairs, Raw, pack, reference
+from fuzz.wire import Beside, Ext, Pairs, Raw, pack, reference
 
 INTS = (
     0, 1, -1, 2, -2, -3, 7, 255, 2**31, 2**32 - 1, 2**53, 2**63 - 1, -(2**63), 2**63, 2**64 - 1,
@@ -61,7 +61,15 @@ class Values:
             return chance.choice(FLOATS)
         if roll < 6:
             return chance.choice(TEXTS)
+        if chance.random() < 0.1:
+            return self._beside()
         return chance.randbytes(chance.choice((0, 1, 5, 40)))
+
+    def _beside(self):
+        chance = self._chance
+        if not self.honest and chance.random() < 0.2:
+            return wire.beside(chance.choice((0, 1, 2, 2**32 - 1)))
+        return Beside(bytes(chance.choice((0, 1, 33_000))))
 
     def any(self, depth=3):
         """A value, with references in it now and then."""

@@ -17,7 +17,7 @@ from contextvars import Context
 
 from support.inline_host import CapnWebFlags, InlineHost, Later, Promise, Sink, Source, Stub
 
-from fuzz import oddities, recipes
+from fuzz import oddities, recipes, wire
 from rpclab import RpcTarget
 from rpclab.codecs.msgpack import MsgpackCodec
 from rpclab.core.contexts import ExecutionContext, current
@@ -246,7 +246,7 @@ class CoreWorld:
 
     def _receive(self, end, seen, frames):
         self.frames += len(frames)
-        self.bytes += sum(map(len, frames))
+        self.bytes += sum(map(wire.size_of, frames))
         self.came += frames
         self.ends[end].receive(seen, list(frames))
 

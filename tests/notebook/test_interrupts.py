@@ -84,7 +84,6 @@ def test_several_calls_are_named(slow):
     assert output.error.count("slow.hang()") == 2
 
 
-@pytest.mark.xfail(strict=True, reason="a call that waits for itself looks like a slow one")
 def test_a_call_that_waits_for_itself_is_told_apart(slow):
     output = interrupted(
         slow,

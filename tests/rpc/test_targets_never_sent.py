@@ -201,7 +201,6 @@ async def test_a_target_given_by_a_map_that_cannot_be_sent_is_disposed(world, ca
     assert sorted(world.log) == ["T disposed", "kept disposed"]
 
 
-@pytest.mark.xfail(strict=True, reason="only the garbage collector closes it, in its own time")
 @pytest.mark.parametrize("method", ["stream", "generator"])
 async def test_a_stream_in_a_result_that_cannot_be_sent_is_closed(world, callee, method):
     await failure(callee[method]())

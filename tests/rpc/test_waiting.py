@@ -74,7 +74,6 @@ async def test_an_error_names_its_places_in_the_worker(sandbox):
 
 # Calls that wait for an argument that waits for them.
 
-KNOT = pytest.mark.xfail(strict=True, reason="a call that waits for itself looks like a slow one")
 HINT = "waits for an argument that waits for it"
 
 NODES = """
@@ -151,7 +150,6 @@ def with_nodes(sandbox):
     return sandbox.bind(B="b", C="c")
 
 
-@KNOT
 @pytest.mark.parametrize("make", KNOTS)
 async def test_a_call_that_waits_for_itself_says_so(sandbox, make):
     promise = make(with_nodes(sandbox))
@@ -159,7 +157,6 @@ async def test_a_call_that_waits_for_itself_says_so(sandbox, make):
     assert HINT in repr(promise)
 
 
-@KNOT
 @pytest.mark.parametrize("make", KNOTS)
 async def test_a_call_that_waits_for_itself_is_listed_as_such(sandbox, make):
     found = await awaited(sandbox, make(with_nodes(sandbox)))
@@ -174,7 +171,6 @@ async def test_a_call_that_waits_for_a_slow_argument_says_nothing_of_the_kind(sa
     assert not any(HINT in str(item) for item in await awaited(sandbox, promise))
 
 
-@KNOT
 async def test_a_knot_in_a_worker_that_does_not_record_is_known_too(sandbox):
     sandbox.engine.sites = False
     promise = knot(with_nodes(sandbox))

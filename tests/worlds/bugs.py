@@ -32,9 +32,9 @@ def queued_calls_go_on_after_the_result(patch):
             queue, self.queue = self.queue, None
         conclude(self, reply)
         if queue:
-            again = self.session.host.again
+            soon = self.session.soon
             # The result leaves in the next turn, and a call made on it then in the one after.
-            again(lambda: again(lambda: again(lambda: [self.route(*call) for call in queue])))
+            soon(lambda: soon(lambda: soon(lambda: [self.route(*call) for call in queue])))
 
     patch.setattr(Answer, "_conclude", conclude_first)
 

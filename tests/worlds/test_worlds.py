@@ -47,7 +47,9 @@ def test_programs_that_give_promises_away_and_found_a_bug_find_it_no_more(seed):
 @pytest.mark.parametrize("bug", bugs.ALL, ids=lambda bug: bug.__name__)
 def test_random_programs_find_the_bug(bug, monkeypatch):
     bug(monkeypatch)
-    assert any(run(write(seed)) for seed in range(ENOUGH))
+    assert any(
+        run(write(seed, gives_away=away)) for seed in range(ENOUGH) for away in (False, True)
+    )
 
 
 def test_the_programs_are_the_same_on_every_run():

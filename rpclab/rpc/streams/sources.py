@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from rpclab.core.protocols import InletLike, PayloadLike
 
+
 PIECE = 64 * 1024
 """Bytes that a file is read in, and that one message of a stream carries at most (rule S12)."""
 
