@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         ContextLike,
         Delivery,
         EndLike,
+        Exported,
         HandleLike,
         HookLike,
         Packed,
@@ -75,7 +76,7 @@ class Answer:
     ends: list[EndLike] | None = None
     size = 0
     weight = 0
-    held_at: Answer | Hook | None = None
+    held_at: Exported | None = None
     onward: OnwardHook | None = None
     _others: dict[int, tuple[Any, HookLike]] | None = None
     # For the accounting of a trace: see trace/accounting.py.

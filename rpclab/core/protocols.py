@@ -78,6 +78,12 @@ class ContextLike(Protocol):
     def let_go(self) -> None:
         """Give a hold back."""
 
+    def work_begins(self) -> None:
+        """Work of its own begins."""
+
+    def work_ends(self) -> None:
+        """Work of its own is done."""
+
     def part_with_itself(self) -> None:
         """Dispose its stubs, if only they keep it."""
 
@@ -390,6 +396,8 @@ class AnswerLike(Exported, Protocol):
     path: tuple[str, ...]
     params: Sequence[HandleLike] | None
     ends: list[EndLike] | None
+    running: Any
+    held_at: Exported | None
     deadline: Any
     moment: int | None
     causes: tuple[int, ...]

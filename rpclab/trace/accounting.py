@@ -13,7 +13,10 @@ from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rpclab.core.protocols import AnswerLike, PendingLike
+
 
 _moment: ContextVar[Moment | None] = ContextVar("rpclab_moment", default=None)
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from rpclab.core.protocols import HandleLike
     from rpclab.rpc.engine import Engine
     from rpclab.workers.context import Exports
     from rpclab.workers.env import Env
@@ -133,7 +134,7 @@ class ObjectHome:
         importer.imports[entry.id] = entry
         return DurableObjectStub(Handle(entry, importer.keeper), id)
 
-    def wrap(self, handle: Handle, id: DurableObjectId) -> DurableObjectStub:
+    def wrap(self, handle: HandleLike, id: DurableObjectId) -> DurableObjectStub:
         """Make a stub of an object on a handle."""
         return DurableObjectStub(handle, id)
 
