@@ -25,14 +25,18 @@ from rpclab.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from rpclab.core.messages import Path
     from rpclab.core.protocols import (
         AnswerLike,
+        Arguments,
+        Cancellable,
         ContextLike,
         Delivery,
         EndLike,
         Exported,
         HandleLike,
         HookLike,
+        Keywords,
         Packed,
         PendingLike,
         PromisedLike,
@@ -68,7 +72,7 @@ class Answer:
     )  # fmt: skip
 
     # Defaults stand on the class: most answers need none of these of their own.
-    running: Any = None
+    running: Cancellable | None = None
     remote = True
     quiet = False
     path: tuple[str, ...] = ()
@@ -111,7 +115,7 @@ class Answer:
 
     # Running.
 
-    def suspend(self, running: Any) -> None:
+    def suspend(self, running: Cancellable) -> None:
         """The method has not returned yet; `running.cancel()` stops it."""
         self.running = running
         if self.context is not None:
@@ -316,9 +320,9 @@ class Answer:
     def deliver(
         self,
         answer: AnswerLike,
-        path: Any,
-        args: Any,
-        kwargs: Any,
+        path: Path,
+        args: Arguments,
+        kwargs: Keywords,
         promised: Sequence[PromisedLike] | None,
     ) -> None:
         """Take a call that was made on this result, perhaps before it is there (rules L1 to L7)."""
@@ -336,9 +340,9 @@ class Answer:
     def route(
         self,
         answer: AnswerLike,
-        path: Any,
-        args: Any,
-        kwargs: Any,
+        path: Path,
+        args: Arguments,
+        kwargs: Keywords,
         promised: Sequence[PromisedLike] | None,
     ) -> None:
         """Deliver a call to the part of this result that its path leads to."""
@@ -361,8 +365,8 @@ class Answer:
             if position < len(names):
                 name = names[position]
                 if type(value) not in DICT_TYPES or name not in value:
-                    path = answer.path or tuple(names)
-                    answer.reject(no_such_step(path, len(path) - len(names) + position, value))
+                    whole = answer.path or tuple(names)
+                    answer.reject(no_such_step(whole, len(whole) - len(names) + position, value))
                     return
                 value = value[name]
         if args is None:
@@ -490,7 +494,7 @@ class DataHook(TargetHook):
         self._members.context = context
         self._members.resolve(target)
 
-    def start(self, answer: AnswerLike, path: Any, args: Any, kwargs: Any) -> None:
+    def start(self, answer: AnswerLike, path: Path, args: Arguments, kwargs: Keywords) -> None:
         """Go on to the member; its stub is the same for all calls on this one."""
         if self.context.ended:
             answer.reject(ContextEndedError(HOST_CONTEXT_ENDED), remote=False)

@@ -17,11 +17,17 @@ from rpclab.core.targets import (
 from rpclab.errors import not_callable
 
 if TYPE_CHECKING:
-    from rpclab.core.protocols import AnswerLike, ContextLike
+    from rpclab.core.messages import Path
+    from rpclab.core.protocols import AnswerLike, Arguments, ContextLike, Keywords
 
 
 def dispatch(
-    answer: AnswerLike, target: Any, path: Any, args: Any, kwargs: Any, context: ContextLike
+    answer: AnswerLike,
+    target: Any,
+    path: Path,
+    args: Arguments,
+    kwargs: Keywords,
+    context: ContextLike,
 ) -> None:
     """Call (or read, where `args` is None) the member of `target` at `path`; settle `answer`.
 
@@ -33,7 +39,7 @@ def dispatch(
         kwargs: the keyword arguments, or None.
         context: where the code runs.
     """
-    if type(path) is not str:
+    if not isinstance(path, str):
         if len(path) != 1:
             _dispatch_long(answer, target, path, args, kwargs, context)
             return
@@ -52,7 +58,12 @@ def dispatch(
 
 
 def _dispatch_long(
-    answer: AnswerLike, target: Any, path: list[str], args: Any, kwargs: Any, context: ContextLike
+    answer: AnswerLike,
+    target: Any,
+    path: list[str],
+    args: Arguments,
+    kwargs: Keywords,
+    context: ContextLike,
 ) -> None:
     if not path:
         if args is None:
@@ -72,8 +83,8 @@ def _through(
     target: Any,
     name: str,
     rest: list[str],
-    args: Any,
-    kwargs: Any,
+    args: Arguments,
+    kwargs: Keywords,
     context: ContextLike,
 ) -> None:
     """Read a member as a step of its own, and deliver the call to what comes out."""

@@ -13,7 +13,8 @@ from rpclab.core.imports import Import
 
 if TYPE_CHECKING:
     from rpclab.core.handles import Handle
-    from rpclab.core.protocols import ContextLike, ImportLike, PendingLike
+    from rpclab.core.messages import Path
+    from rpclab.core.protocols import ContextLike, Given, ImportLike, Keywords, PendingLike
 
 
 class Embargo(Import):
@@ -58,9 +59,9 @@ class Embargo(Import):
 
     def call(
         self,
-        path: Any,
-        args: tuple[Any, ...] | None,
-        kwargs: dict[str, Any] | None,
+        path: Path,
+        args: Given,
+        kwargs: Keywords,
         context: ContextLike,
     ) -> PendingLike:
         far = self._far

@@ -12,7 +12,8 @@ from rpclab.core.imports import Import
 from rpclab.errors import STUB_DISPOSED, DisposedError
 
 if TYPE_CHECKING:
-    from rpclab.core.protocols import ContextLike, ImportLike, PayloadLike, PendingLike
+    from rpclab.core.messages import Path
+    from rpclab.core.protocols import ContextLike, Given, ImportLike, PayloadLike, PendingLike
     from rpclab.core.references import Reference
 
 running_in = current.get
@@ -68,7 +69,7 @@ class Handle:
             if context.host.observe is not None:
                 context.host.observe(("owned", id(self), id(context)))
 
-    def call(self, path: Any, args: tuple[Any, ...] | None, kwargs: dict[str, Any]) -> PendingLike:
+    def call(self, path: Path, args: Given, kwargs: dict[str, Any]) -> PendingLike:
         """Call the member at `path`, or read it where `args` is None."""
         context = running_in() or self.context
         entry = self.entry

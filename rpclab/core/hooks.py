@@ -18,12 +18,15 @@ from rpclab.errors import HOST_CONTEXT_ENDED, ContextEndedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from rpclab.core.messages import Path
     from rpclab.core.protocols import (
         AnswerLike,
+        Arguments,
         ContextLike,
         Delivery,
         HandleLike,
         ImportLike,
+        Keywords,
         PendingLike,
         PromisedLike,
         SessionLike,
@@ -85,9 +88,9 @@ class Hook:
     def deliver(
         self,
         answer: AnswerLike,
-        path: Any,
-        args: Any,
-        kwargs: Any,
+        path: Path,
+        args: Arguments,
+        kwargs: Keywords,
         promised: Sequence[PromisedLike] | None = None,
     ) -> None:
         """Start a call, when all before it have started and its arguments are there."""
@@ -102,7 +105,12 @@ class Hook:
             self._hold_back(answer, path, args, kwargs, promised)
 
     def _hold_back(
-        self, answer: AnswerLike, path: Any, args: Any, kwargs: Any, promised: Any
+        self,
+        answer: AnswerLike,
+        path: Path,
+        args: Arguments,
+        kwargs: Keywords,
+        promised: Sequence[PromisedLike] | None,
     ) -> None:
         # A call that was made keeps what it was made on, also when its maker has let go of that.
         self.retain()
@@ -132,9 +140,9 @@ class Hook:
         self,
         promised: Sequence[PromisedLike] | None,
         answer: AnswerLike,
-        path: Any,
-        args: Any,
-        kwargs: Any,
+        path: Path,
+        args: Arguments,
+        kwargs: Keywords,
     ) -> None:
         failure = None
         if promised:
@@ -152,7 +160,7 @@ class Hook:
         else:
             self.start(answer, path, args, kwargs)
 
-    def start(self, answer: AnswerLike, path: Any, args: Any, kwargs: Any) -> None:
+    def start(self, answer: AnswerLike, path: Path, args: Arguments, kwargs: Keywords) -> None:
         """Run the call now."""
         raise NotImplementedError
 
@@ -178,7 +186,7 @@ class TargetHook(Hook):
         self._places: list[tuple[SessionLike, int]] | None = None
         context.exported(self)
 
-    def start(self, answer: AnswerLike, path: Any, args: Any, kwargs: Any) -> None:
+    def start(self, answer: AnswerLike, path: Path, args: Arguments, kwargs: Keywords) -> None:
         """Run the call on the target, in the context that made it."""
         context = self.context
         if context.ended:
@@ -187,8 +195,7 @@ class TargetHook(Hook):
         answer.via = self
         answer.context = context
         target = self.target
-        function = self.method(path) if args is not None and type(path) is str else None
-        if function is not None:
+        if args is not None and type(path) is str and (function := self.method(path)) is not None:
             args.insert(0, target)
             context.host.run(answer, function, args, kwargs, context)
         else:
@@ -340,7 +347,7 @@ class ServiceHook(Hook):
     def identity(self) -> tuple[str, str, tuple[str, int] | None, bool]:
         return ("binding", "", None, True)
 
-    def start(self, answer: AnswerLike, path: Any, args: Any, kwargs: Any) -> None:
+    def start(self, answer: AnswerLike, path: Path, args: Arguments, kwargs: Keywords) -> None:
         """Make the instance and its context, and run the call there."""
         refusal = self._reserved(path if type(path) is str else path[0] if path else "")
         if refusal is not None:
@@ -382,7 +389,7 @@ class ForwardHook(Hook):
         entry.claim()
         self.entry: ImportLike = entry
 
-    def start(self, answer: AnswerLike, path: Any, args: Any, kwargs: Any) -> None:
+    def start(self, answer: AnswerLike, path: Path, args: Arguments, kwargs: Keywords) -> None:
         """Call on, and settle as that call does."""
         _call_on(answer, self.entry.session, self.entry.call, path, args, kwargs)
 
@@ -409,7 +416,7 @@ class OnwardHook(Hook):
         self._source = source
         self._pending = pending
 
-    def start(self, answer: AnswerLike, path: Any, args: Any, kwargs: Any) -> None:
+    def start(self, answer: AnswerLike, path: Path, args: Arguments, kwargs: Keywords) -> None:
         """Pipeline the call on the forwarded one."""
         if answer.state != PENDING:
             return  # it was cancelled while it was queued
@@ -428,9 +435,9 @@ def _call_on(
     answer: AnswerLike,
     session: SessionLike,
     call: Callable[..., PendingLike],
-    path: Any,
-    args: Any,
-    kwargs: Any,
+    path: Path,
+    args: Arguments,
+    kwargs: Keywords,
 ) -> None:
     arguments = None if args is None else tuple(args)
     pending = session.host.apart(
@@ -448,7 +455,7 @@ class BrokenHook(Hook):
         super().__init__(None)
         self.error = error
 
-    def start(self, answer: AnswerLike, path: Any, args: Any, kwargs: Any) -> None:
+    def start(self, answer: AnswerLike, path: Path, args: Arguments, kwargs: Keywords) -> None:
         """Reject."""
         del path, args, kwargs
         answer.reject(self.error, remote=False)

@@ -12,11 +12,14 @@ from rpclab.core.messages import spell
 from rpclab.errors import CallCancelledError, fresh_copy
 
 if TYPE_CHECKING:
+    from rpclab.core.messages import Path
     from rpclab.core.protocols import (
         ContextLike,
         EndLike,
+        Given,
         HandleLike,
         ImportLike,
+        Keywords,
         PendingLike,
         Resumable,
         SessionLike,
@@ -47,9 +50,9 @@ class Import:
 
     def call(
         self,
-        path: Any,
-        args: tuple[Any, ...] | None,
-        kwargs: dict[str, Any] | None,
+        path: Path,
+        args: Given,
+        kwargs: Keywords,
         context: ContextLike,
     ) -> PendingLike:
         """Call the member at `path`, or read it where `args` is None."""
@@ -226,9 +229,9 @@ class Pending(Import):
 
     def pipeline(
         self,
-        path: Any,
-        args: tuple[Any, ...] | None,
-        kwargs: dict[str, Any] | None,
+        path: Path,
+        args: Given,
+        kwargs: Keywords,
         context: ContextLike,
     ) -> PendingLike:
         """Call a member of the value at the side where it is, or will be (rule L1)."""

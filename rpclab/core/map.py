@@ -24,8 +24,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rpclab.core.arrival import Arrival
+    from rpclab.core.messages import Path
     from rpclab.core.payload import Payload
-    from rpclab.core.protocols import ContextLike, HandleLike, PendingLike, SessionLike
+    from rpclab.core.protocols import (
+        ContextLike,
+        Given,
+        HandleLike,
+        Keywords,
+        PendingLike,
+        SessionLike,
+    )
 
 _SLICE = 500  # steps that are replayed before others have their turn
 
@@ -39,9 +47,9 @@ class Placeholder(Pending):
 
     def pipeline(
         self,
-        path: Any,
-        args: tuple[Any, ...] | None,
-        kwargs: dict[str, Any] | None,
+        path: Path,
+        args: Given,
+        kwargs: Keywords,
         context: ContextLike,
     ) -> PendingLike:
         del context
@@ -85,9 +93,7 @@ class Recorder(ExecutionContext):
             known = self._known[id(value)] = -len(self.captures)
         return known
 
-    def add(
-        self, subject: int, path: Any, args: tuple[Any, ...] | None, kwargs: dict[str, Any] | None
-    ) -> PendingLike:
+    def add(self, subject: int, path: Path, args: Given, kwargs: Keywords) -> PendingLike:
         """Record a call (or a property, where `args` is None) on a variable."""
         names = [path] if type(path) is str else list(path)
         part = None if args is None else self.session.encode_part([list(args), kwargs or {}], self)

@@ -19,7 +19,16 @@ from rpclab.previews import described
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rpclab.core.protocols import AnswerLike, EndLike, HandleLike, PendingLike, SessionLike
+    from rpclab.core.messages import Path
+    from rpclab.core.protocols import (
+        AnswerLike,
+        Arguments,
+        EndLike,
+        HandleLike,
+        Keywords,
+        PendingLike,
+        SessionLike,
+    )
 
 
 class PromisedArgument:
@@ -208,7 +217,7 @@ class Announcement(Hook):
             del session.exports[self.id]
             self.release()
 
-    def start(self, answer: AnswerLike, path: Any, args: Any, kwargs: Any) -> None:
+    def start(self, answer: AnswerLike, path: Path, args: Arguments, kwargs: Keywords) -> None:
         """Nothing is ever called on it: the peer waits for the value."""
         del path, args, kwargs
         answer.reject(LocalProtocolError("a promise that was announced cannot be called"))

@@ -29,7 +29,16 @@ E = TypeVar("E", bound="ImportLike")
 Observer = Callable[[tuple[Any, ...]], None]
 """Takes an event: see `events`."""
 
-Delivery = tuple["AnswerLike", Any, Any, Any, "Sequence[PromisedLike] | None"]
+Given = tuple[Any, ...] | None
+"""The arguments of a call as its maker gives them; None to read a property."""
+
+Arguments = list[Any] | None
+"""The arguments of a call as they came in, a list of one's own; None to read a property."""
+
+Keywords = dict[str, Any] | None
+"""The keyword arguments of a call, if there are any."""
+
+Delivery = tuple["AnswerLike", "Path", Arguments, Keywords, "Sequence[PromisedLike] | None"]
 """(answer, path, args, kwargs, promised): a call on its way to the target."""
 
 Packed = tuple["Frame", "PayloadLike | None"]
@@ -133,9 +142,7 @@ class RecorderLike(Protocol):
     def capture(self, value: Any) -> int:
         """Give the variable of something from outside."""
 
-    def add(
-        self, subject: int, path: Path, args: tuple[Any, ...] | None, kwargs: dict[str, Any] | None
-    ) -> PendingLike:
+    def add(self, subject: int, path: Path, args: Given, kwargs: Keywords) -> PendingLike:
         """Write down a call on a variable, or a property where `args` is None."""
 
     def refer_promise(self, pending: PendingLike) -> Reference:
@@ -161,7 +168,7 @@ class HandleLike(Protocol):
     def belong(self, context: ContextLike) -> None:
         """Make `context` the owner."""
 
-    def call(self, path: Path, args: tuple[Any, ...] | None, kwargs: dict[str, Any]) -> PendingLike:
+    def call(self, path: Path, args: Given, kwargs: dict[str, Any]) -> PendingLike:
         """Call the member at `path`, or read it where `args` is None."""
 
     def dup(self) -> HandleLike:
@@ -210,8 +217,8 @@ class ImportLike(Protocol):
     def call(
         self,
         path: Path,
-        args: tuple[Any, ...] | None,
-        kwargs: dict[str, Any] | None,
+        args: Given,
+        kwargs: Keywords,
         context: ContextLike,
     ) -> PendingLike:
         """Call the member at `path`, or read it where `args` is None."""
@@ -293,8 +300,8 @@ class PendingLike(ImportLike, Protocol):
     def pipeline(
         self,
         path: Path,
-        args: tuple[Any, ...] | None,
-        kwargs: dict[str, Any] | None,
+        args: Given,
+        kwargs: Keywords,
         context: ContextLike,
     ) -> PendingLike:
         """Call a member of the value at the side where it is, or will be."""
@@ -331,6 +338,13 @@ class Resumable(Protocol):
 # The exporter's half.
 
 
+class Cancellable(Protocol):
+    """Work that can be given up: a method that has not returned, or a call that was forwarded."""
+
+    def cancel(self, why: str, /) -> object:
+        """Give it up, and say why."""
+
+
 class Exported(Protocol):
     """Stands in an export table: a hook, or the answer to a call."""
 
@@ -345,8 +359,8 @@ class Exported(Protocol):
         self,
         answer: AnswerLike,
         path: Path,
-        args: list[Any] | None,
-        kwargs: dict[str, Any] | None,
+        args: Arguments,
+        kwargs: Keywords,
         promised: Sequence[PromisedLike] | None,
     ) -> None:
         """Take a call, which may have to wait for those before it and for its arguments."""
@@ -396,7 +410,7 @@ class AnswerLike(Exported, Protocol):
     path: tuple[str, ...]
     params: Sequence[HandleLike] | None
     ends: list[EndLike] | None
-    running: Any
+    running: Cancellable | None
     held_at: Exported | None
     deadline: Any
     moment: int | None
@@ -431,7 +445,7 @@ class AnswerLike(Exported, Protocol):
     def step(self) -> AnswerLike:
         """Make an answer that this one goes through."""
 
-    def suspend(self, running: Any) -> None:
+    def suspend(self, running: Cancellable) -> None:
         """The method has not returned yet; `running.cancel(why)` stops it."""
 
     def follow(self, pending: PendingLike) -> None:
@@ -777,8 +791,8 @@ class SessionLike(Protocol):
         self,
         target: ImportLike,
         path: Path,
-        args: tuple[Any, ...] | None,
-        kwargs: dict[str, Any] | None,
+        args: Given,
+        kwargs: Keywords,
         context: ContextLike,
     ) -> PendingLike:
         """Call the member at `path` of what the peer exports."""
@@ -937,7 +951,7 @@ class Host(Protocol):
         answer: AnswerLike,
         function: Callable[..., Any],
         args: list[Any],
-        kwargs: dict[str, Any] | None,
+        kwargs: Keywords,
         context: ContextLike,
     ) -> None:
         """Call a member in its context; settle `answer` with what it returns or raises."""

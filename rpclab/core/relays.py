@@ -18,11 +18,13 @@ from rpclab.errors import WRITABLE_CLOSED, StreamClosedError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rpclab.core.messages import Path
     from rpclab.core.protocols import (
         AnswerLike,
         ArrivedLike,
         ImportLike,
         InletLike,
+        Keywords,
         OutletLike,
         PendingLike,
         SessionLike,
@@ -126,7 +128,7 @@ class SinkRelay(Hook):
         self._unsent = unsent
         outlet.moved = True
 
-    def start(self, answer: AnswerLike, path: Any, args: Any, kwargs: Any) -> None:
+    def start(self, answer: AnswerLike, path: Path, args: Any, kwargs: Keywords) -> None:
         """Hand a chunk on, or the end."""
         del kwargs
         outlet = self._outlet

@@ -72,13 +72,16 @@ if TYPE_CHECKING:
 
     from rpclab.core.dialects import Dialect
     from rpclab.core.handles import Handle
+    from rpclab.core.messages import Path
     from rpclab.core.protocols import (
         AnswerLike,
         ContextLike,
         E,
+        Given,
         HookLike,
         Host,
         ImportLike,
+        Keywords,
         Packed,
         PendingLike,
         PipeLike,
@@ -423,9 +426,9 @@ class Session:
     def call(
         self,
         target: ImportLike,
-        path: Any,
-        args: tuple[Any, ...] | None,
-        kwargs: dict[str, Any] | None,
+        path: Path,
+        args: Given,
+        kwargs: Keywords,
         context: ContextLike,
     ) -> PendingLike:
         """Call the member at `path` of what the peer exports; read it where `args` is None.
@@ -583,7 +586,7 @@ class Session:
             keep((host.clock(), *called(self.label, message, size, site, by, using)))
 
     def _options(
-        self, pending: PendingLike, target: ImportLike, kwargs: dict[str, Any] | None
+        self, pending: PendingLike, target: ImportLike, kwargs: Keywords
     ) -> dict[str, Any]:
         options: dict[str, Any] = {}
         if self.host.special:

@@ -17,7 +17,8 @@ from rpclab.errors import WRITABLE_CLOSED, WRITER_GONE, StreamClosedError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
-    from rpclab.core.protocols import AnswerLike, ContextLike
+    from rpclab.core.messages import Path
+    from rpclab.core.protocols import AnswerLike, ContextLike, Keywords
 
 
 class Sink(Protocol):
@@ -60,7 +61,7 @@ class SinkHook(Hook):
         self._told = False
         context.hold()
 
-    def start(self, answer: AnswerLike, path: Any, args: Any, kwargs: Any) -> None:
+    def start(self, answer: AnswerLike, path: Path, args: Any, kwargs: Keywords) -> None:
         """Take a chunk, or the end."""
         del kwargs
         operation = operation_of(path, args)

@@ -39,13 +39,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from rpclab.core.flow import Token
+    from rpclab.core.messages import Path
     from rpclab.core.protocols import (
         AnswerLike,
+        Arguments,
         ContextLike,
         EndLike,
         HandleLike,
         ImportLike,
         InletLike,
+        Keywords,
         PendingLike,
         Resumable,
         SessionLike,
@@ -61,7 +64,7 @@ def lost(words: str) -> DisconnectedError:
     return error
 
 
-def operation_of(path: Any, args: Any) -> str | NoSuchMemberError:
+def operation_of(path: Path, args: Arguments) -> str | NoSuchMemberError:
     """Read what a peer asks of a sink: its name, or the error if there is no such operation."""
     if path == WRITE and args:
         return WRITE  # the common case
@@ -350,7 +353,7 @@ class Pipe(Hook):
         self._buffered = 0
         self._inlet: Callable[[], Inlet | None] | None = None
 
-    def start(self, answer: AnswerLike, path: Any, args: Any, kwargs: Any) -> None:
+    def start(self, answer: AnswerLike, path: Path, args: Any, kwargs: Keywords) -> None:
         """Take a chunk, or the end."""
         del kwargs
         operation = operation_of(path, args)
