@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.observing import recording_of
+from rpclab.rpc.stubs import hold
 from rpclab.transports.units import bytes_per_second
 
 if TYPE_CHECKING:
@@ -231,7 +232,7 @@ class Distances:
                 continue
             bound = env[variable]
             if isinstance(bound, ServiceBinding):
-                bound.__handle__ = self._bind(holder, target, variable).__handle__
+                hold(bound, self._bind(holder, target, variable).__handle__)
                 vars(bound).clear()  # the members that were named on it
 
     def _bind(self, holder: str, target: Any, variable: str) -> ServiceBinding:

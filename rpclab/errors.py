@@ -35,7 +35,8 @@ Errors derived from RpcError keep their class between Python peers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -204,6 +205,7 @@ STEERING = ("StopIteration", "StopAsyncIteration", "GeneratorExit", "CancelledEr
 
 _MOST_NAMES = 256  # that are looked through for a near one
 _LONGEST_NAME = 64  # of those, in characters
+_COPIED = (str, bytes, list, tuple, dict, set, int, float)
 
 STUB_DISPOSED = "RPC stub used after being disposed."
 PROMISE_DISPOSED = "RPC promise used after being disposed."
@@ -219,8 +221,9 @@ WRITER_GONE = (
     " ended."
 )
 OTHER_THREAD = (
-    "this sandbox lives on the event loop of another thread;"
-    " call it in a coroutine, and give that to rpclab.run(), which runs it there"
+    "this sandbox lives on the event loop of another thread: call it in a coroutine, and give that"
+    " to rpclab.run() in a thread without a loop of its own, or to"
+    " asyncio.run_coroutine_threadsafe(coroutine, loop) with the sandbox's loop"
 )
 CALL_CONTEXT_ENDED = "The execution context responding to this call was canceled."
 
@@ -254,6 +257,15 @@ def no_such_member(name: str, known: Iterable[str] = ()) -> NoSuchMemberError:
         known: the names that a peer could have meant; of very many, only the first are looked at.
     """
     error = NoSuchMemberError(f'The RPC receiver does not implement the method "{shown(name)}".')
+    known = [*islice(known, _MOST_NAMES)]
+    if name.startswith("_"):
+        error.add_note("names that begin with _ are private: no caller reaches them")
+    owners = [kind.__name__ for kind in _COPIED if hasattr(kind, name)] if not known else []
+    if owners:
+        error.add_note(
+            f"{shown(name)} is a method of {' and '.join(owners)}: a result that is copied has it"
+            f" when it has arrived, so await it first: (await …).{shown(name)}"
+        )
     hint = near(name, known)
     if hint:
         error.add_note(hint)
@@ -273,6 +285,22 @@ def reserved_method(name: str) -> TypeError:
 def spelled(path: Iterable[str]) -> str:
     """Write a path down as a user does, "user.api"; a very long one in part."""
     return shown(".".join([step[: _LONGEST_NAME + 1] for step in islice(path, _LONGEST_NAME)]))
+
+
+def add_note(error: BaseException, note: str) -> None:
+    """Add a note to an error, if there is one to add, and it is not there yet."""
+    if note and note not in getattr(error, "__notes__", ()):
+        error.add_note(note)
+
+
+@contextmanager
+def noted(note: str) -> Iterator[None]:
+    """Add a note to an error that leaves the block."""
+    try:
+        yield
+    except Exception as error:
+        add_note(error, note)
+        raise
 
 
 def near(name: str, known: Iterable[str]) -> str:

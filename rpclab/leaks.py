@@ -128,7 +128,7 @@ class _Scan:
             if kind is Handle:
                 if _is_live(thing, engine):
                     self.handles.append(thing)
-            elif kind is RpcProperty:
+            elif issubclass(kind, RpcProperty):
                 owner = getattr(thing, "__owner__", None)
                 if type(owner) is Handle:
                     self.members.setdefault(id(owner), []).append(thing)
@@ -241,7 +241,8 @@ def _is_live(handle: Handle, engine: Engine) -> bool:
 
 
 def _name_of(answer: Answer) -> str:
-    coroutine = answer.running.get_coro() if hasattr(answer.running, "get_coro") else None
+    get_coro = getattr(answer.running, "get_coro", None)
+    coroutine = get_coro() if get_coro is not None else None
     name = getattr(coroutine, "__qualname__", ".".join(answer.path) or "a member")
     return name if answer.context is None else f"{name} in {answer.context.worker}"
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import weakref
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeGuard
 
@@ -17,7 +18,7 @@ from rpclab.core.handles import Handle
 from rpclab.core.imports import Import
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.distances import Distances, is_virtual
-from rpclab.errors import UnknownBindingError, near
+from rpclab.errors import UnknownBindingError, near, noted
 from rpclab.rpc import local
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.engine import Engine
@@ -33,13 +34,14 @@ from rpclab.workers.declarations import (
     json_copy,
     refuse_twice,
 )
-from rpclab.workers.env import Env
+from rpclab.workers.entrypoints import check_default
+from rpclab.workers.env import Env, ProgramEnv
 from rpclab.workers.modules import make_module, run_source
 from rpclab.workers.objects.namespace import ObjectsTarget
 from rpclab.workers.objects.namespace import objects as objects_target
 from rpclab.workers.objects.namespaces import Namespaces
 from rpclab.workers.serving import fetch_from
-from rpclab.workers.worker import Worker, service
+from rpclab.workers.worker import EntrypointHook, Worker, serves_on
 
 if TYPE_CHECKING:
     import types
@@ -99,7 +101,7 @@ class Sandbox(Distances, Namespaces, Viewed):
         self.recording = recording_of(self.engine) if record else None
         self.engine.warn_undisposed = warn_undisposed
         self.engine.http_call = fetch_from
-        self.env = Env(NOTEBOOK, "this program's env")
+        self.env = ProgramEnv(NOTEBOOK, "this program's env")
         self._workers: dict[str, Worker] = {}
         self._bindings: dict[str, dict[str, BindingTarget]] = {}
         self._d1: Databases | None = None
@@ -186,13 +188,15 @@ class Sandbox(Distances, Namespaces, Viewed):
         if not isinstance(source, str):
             raise TypeError(f"source is the text of the module, not {type(source).__name__}")
         self.check_city(at)
-        module, env = self.prepare(
-            name, vars=vars, json=json, bind=bind, d1=d1, objects=objects, folder=folder
-        )
-        run_source(module, source, filename or f"<worker {name}>")
+        with noted(serves_on(self._workers.get(name))):
+            module, env = self.prepare(
+                name, vars=vars, json=json, bind=bind, d1=d1, objects=objects, folder=folder
+            )
+            run_source(module, source, filename or f"<worker {name}>")
+            worker = self.publish(name, module, env, bind)
         if at is not None:
             self.locate(name, at)
-        return self.publish(name, module, env, bind)
+        return worker
 
     def prepare(
         self,
@@ -240,6 +244,7 @@ class Sandbox(Distances, Namespaces, Viewed):
         def own_objects(class_name: str) -> DurableObjectNamespace:
             return self.namespace(name, ObjectsTarget(name, class_name))
 
+        check_default(name, module)
         worker = Worker(name, self.engine, module, env, bind_self, own_objects)
         if name in self._workers:
             worker.version = self._workers[name].version + 1
@@ -285,7 +290,8 @@ class Sandbox(Distances, Namespaces, Viewed):
         exporter = importer.peer
         if exporter is None:
             raise UnknownBindingError(f"no session leads to {target.worker}")
-        hook = service(lambda: self.worker(target.worker), target.entrypoint, dict(target.props))
+        find = partial(self.worker, target.worker)
+        hook = EntrypointHook(find, target.entrypoint, dict(target.props))
         entry = Import(importer, exporter.introduce(hook))
         importer.imports[entry.id] = entry
         key = (importer.label, entry.id)

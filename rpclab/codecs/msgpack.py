@@ -18,7 +18,7 @@ from rpclab.codecs.patterns import work_of
 from rpclab.codecs.reading import RAW, Reader
 from rpclab.codecs.records import RECORDS, Record
 from rpclab.codecs.refusals import too_deep, unsendable
-from rpclab.codecs.sharing import is_ndarray, is_shared
+from rpclab.codecs.sharing import is_ndarray, is_shared, outweighs
 from rpclab.codecs.values import (
     BESIDE,
     ENCODERS,
@@ -127,7 +127,7 @@ class MsgpackCodec:
                     break
                 if type(value) is bytes and len(value) >= LARGE:
                     large.append(value)
-            if large:
+            if large and outweighs(large, values):
                 written = self._with_large_beside(written, large)
             frame = packed = self.pack(written)
             size = len(packed)
@@ -155,10 +155,16 @@ class MsgpackCodec:
         """The same message, with the large bytes in its values beside the frame."""
         self._beside = large
         places = {
-            id(data): ExtType(BESIDE, number.to_bytes(4, "big"))
+            id(data): _extension_type((BESIDE, number.to_bytes(4, "big")))
             for number, data in enumerate(large)
         }
-        return [replaced(part, places) for part in message]
+
+        def place(value: Any) -> Any:
+            # Only containers need be walked through.
+            known = type(value) in SCALARS
+            return places.get(id(value), value) if known else replaced(value, places)
+
+        return [[*map(place, part)] if type(part) is list else place(part) for part in message]
 
     def _numbered(self, message: Message) -> Message:
         """The same message, with the containers of its values numbered."""
@@ -321,10 +327,15 @@ class MsgpackCodec:
         if size <= limit:
             return
         words = f"{limit // 2**20}MiB" if limit % 2**20 == 0 else f"{limit} bytes"
-        raise MessageTooLargeError(
+        error = MessageTooLargeError(
             f"Serialized RPC arguments or return values are limited to {words}, but the size of"
             f" this value was: {size} bytes. The largest member is {largest(message)}."
         )
+        error.add_note(
+            "send it as a stream, ReadableStream(…) of its bytes or of a generator, which is read"
+            " piece by piece; or in parts"
+        )
+        raise error
 
 
 def _no_payload() -> NoReturn:

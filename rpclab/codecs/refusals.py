@@ -6,6 +6,7 @@ Floor: codecs.
 from __future__ import annotations
 
 import array
+import builtins
 import datetime as dt
 import enum
 import io
@@ -51,6 +52,21 @@ _BY_NAME: dict[str, str] = {
     "D1PreparedStatement": "run it, and send the rows",
 }
 
+_OF_PANDAS: dict[str, str] = {
+    "DataFrame": 'send value.to_dict("records"), which is a list with a dict for each row',
+    "Series": "send value.to_list(), or value.to_dict()",
+    "Index": "send value.to_list()",
+    "RangeIndex": "send value.to_list()",
+    "DatetimeIndex": "send value.to_pydatetime().tolist()",
+    "Categorical": "send value.to_list()",
+    "Timestamp": "send value.to_pydatetime()",
+    "Timedelta": "send value.to_pytimedelta()",
+    "Period": "send str(value)",
+    "Interval": "send (value.left, value.right)",
+    "NaTType": "send None in its place",
+    "NAType": "send None in its place",
+}
+
 _CONVERSIONS: dict[type, str] = {
     bool: "bool(value)",
     int: "int(value)",
@@ -77,8 +93,11 @@ _CONVERSIONS: dict[type, str] = {
 def unsendable(value: Any, why: str = "") -> DataCloneError:
     """Build the error of rules V14 and V15, with advice; the path is added by whoever knows it."""
     kind = type(value)
+    # numpy has a class called `bool`, too.
+    name = f"{kind.__module__}.{kind.__name__}" if hasattr(builtins, kind.__name__) else ""
+    name = name if kind.__module__ != "builtins" else ""
     error = DataCloneError(
-        f'Could not serialize object of type "{kind.__name__}".'
+        f'Could not serialize object of type "{name or kind.__name__}".'
         " This type does not support serialization."
     )
     error.add_note(why or _advice(value, kind))
@@ -102,11 +121,14 @@ def too_deep(nesting: int) -> DataCloneError:
 
 
 def _advice(value: Any, kind: type) -> str:
+    library = kind.__module__.partition(".")[0]
+    if library == "pandas" and kind.__name__ in _OF_PANDAS:
+        return _OF_PANDAS[kind.__name__]
     if kind.__name__ in _BY_NAME:
         return _BY_NAME[kind.__name__]
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         return "send value._asdict(), or tuple(value)"
-    if kind.__module__.partition(".")[0] == "numpy":
+    if library == "numpy":
         scalar = not hasattr(kind, "__array_finalize__")
         return "send value.item()" if scalar else "send numpy.asarray(value)"
     if record_advice(value):
@@ -122,6 +144,10 @@ def _advice(value: Any, kind: type) -> str:
         return "send str(value)"
     if isinstance(value, re.Match):
         return "send value.groups(), or value.groupdict()"
+    if hasattr(kind, "model_dump"):  # a pydantic model
+        return "send value.model_dump(), or derive the class from rpclab.RpcTarget"
+    if hasattr(kind, "__attrs_attrs__"):
+        return "send attrs.asdict(value), or derive the class from rpclab.RpcTarget"
     if hasattr(kind, "__dataclass_fields__"):
         return "send dataclasses.asdict(value), or derive the class from rpclab.RpcTarget"
     if hasattr(kind, "__await__"):

@@ -115,6 +115,29 @@ def is_shared(values: list[Any], nesting: int, large: list[bytes]) -> bool:
         inside = gc.get_referents(*level)
 
 
+def outweighs(large: list[bytes], values: list[Any]) -> bool:
+    """Whether large bytes cost more to copy than all the containers they may stand in.
+
+    To let them ride beside the frame, those containers are copied, which costs as much for each
+    value inside as to copy so many bytes.
+
+    Args:
+        large: the bytes.
+        values: what goes into the message; a tree.
+    """
+    most = sum(map(len, large)) // _BYTES_A_VALUE
+    inside = values
+    while inside:
+        most -= len(inside)
+        if most < 0:
+            return False
+        inside = gc.get_referents(*[value for value in inside if type(value) in CONTAINER_TYPES])
+    return True
+
+
+_BYTES_A_VALUE = 1024
+
+
 def _needs_numbers(kinds: set[type], level: list[Any]) -> bool:
     """Whether something here is not to be left to C.
 

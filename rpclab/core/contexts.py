@@ -6,7 +6,8 @@ Rules C26, X8, O12 to O15, W6, W7.
 
 from __future__ import annotations
 
-from contextvars import Context, ContextVar
+from contextvars import Context as Variables
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from rpclab.errors import CALL_CONTEXT_ENDED, ContextEndedError
@@ -64,7 +65,7 @@ class ExecutionContext:
         self.cut_off = False
         self.platform: Any = None
         self.recording: RecorderLike | None = None
-        self.variables: Context | None = None
+        self.variables: Variables | None = None
         self.methods = _NONE_YET
         self.tasks: set[Any] | None = None
         self._holds = 0
@@ -77,6 +78,14 @@ class ExecutionContext:
     def __repr__(self) -> str:
         state = "ended" if self.ended else f"{self._holds} holds"
         return f"<ExecutionContext of {self.worker}, {state}>"
+
+    def fresh_variables(self) -> Variables:
+        """The context variables of a call that begins in this context."""
+        variables: Variables | None = self.variables
+        if variables is None:
+            variables = self.variables = Variables()
+            variables.run(current.set, self)
+        return variables.copy()
 
     # What keeps a context alive.
 
@@ -190,6 +199,15 @@ class ExecutionContext:
         self.ended = True
         if self.host.observe is not None:
             self.host.observe(("context ended", id(self), self.worker))
+        if not (
+            self._running
+            or self._pending
+            or self._streams
+            or self._owned
+            or self._targets
+            or self.tasks
+        ):
+            return  # as after nearly every call on a binding (benchmark `binding`)
         tell = self.host.undisposed(self) if self._owned else None
         for answer in list(self._running or ()):
             answer.interrupt(ContextEndedError(CALL_CONTEXT_ENDED))

@@ -72,6 +72,9 @@ class Hook:
         """The session that it was introduced in is over."""
         self.release()
 
+    def has_run(self, answer: AnswerLike) -> None:
+        """A method was called for `answer`; where it goes on, what it needs is kept meanwhile."""
+
     def returned(self) -> None:
         """A call that was started has finished."""
 
@@ -200,15 +203,14 @@ class TargetHook(Hook):
             context.host.run(answer, function, args, kwargs, context)
         else:
             dispatch(answer, target, path, args, kwargs, context)
+        self.has_run(answer)
+
+    def has_run(self, answer: AnswerLike) -> None:
         # A method that returned at once has kept nothing waiting, and nothing alive.
         if answer.state == PENDING:
-            self.goes_on(answer)
-
-    def goes_on(self, answer: AnswerLike) -> None:
-        """The method has not returned yet; until `returned` it keeps the target and its context."""
-        answer.serving = True
-        self.context.hold()
-        self._active += 1
+            answer.serving = True
+            self.context.hold()
+            self._active += 1
 
     def method(self, name: str) -> Any:
         """Give the plain function that is this method of the target, or None (see `method_of`)."""
@@ -329,17 +331,21 @@ class ServiceHook(Hook):
         open_entrypoint: makes the instance and its context; what it raises rejects the call (E4).
         reserved: the names that are refused (rules C16, C17), each with its error.
         dispatch: runs the call on the instance.
+        apart: the names whose calls run as only `dispatch` knows; None if all do.
     """
 
-    __slots__ = ("_dispatch", "_open", "_reserved")
+    __slots__ = ("_apart", "_dispatch", "_open", "_reserved")
 
     def __init__(
         self,
         open_entrypoint: Callable[[], tuple[Any, ContextLike]],
         reserved: Callable[[str], BaseException | None],
         dispatch: Callable[..., None] = dispatch,
+        *,
+        apart: frozenset[str] | None = None,
     ) -> None:
         super().__init__(None)
+        self._apart = apart
         self._dispatch = dispatch
         self._open = open_entrypoint
         self._reserved = reserved
@@ -347,27 +353,53 @@ class ServiceHook(Hook):
     def identity(self) -> tuple[str, str, tuple[str, int] | None, bool]:
         return ("binding", "", None, True)
 
-    def start(self, answer: AnswerLike, path: Path, args: Arguments, kwargs: Keywords) -> None:
-        """Make the instance and its context, and run the call there."""
+    def runs_plainly(self, name: str) -> bool:
+        """Whether a method of that name runs on the instance as on any target."""
+        return self._apart is not None and name not in self._apart
+
+    def open(self, path: Path) -> tuple[Any, ContextLike]:
+        """Make the instance and its context, for one call.
+
+        Raises:
+            Exception: the name is refused, or the instance cannot be made.
+        """
         refusal = self._reserved(path if type(path) is str else path[0] if path else "")
         if refusal is not None:
-            answer.reject(refusal)
-            return
+            raise refusal
+        return self._open()
+
+    def start(self, answer: AnswerLike, path: Path, args: Arguments, kwargs: Keywords) -> None:
+        """Make the instance and its context, and run the call there."""
         try:
-            instance, context = self._open()
+            instance, context = self.open(path)
         except Exception as error:
             answer.reject(error)
             return
+        self.serve(answer, instance, context, path, args, kwargs)
+
+    def serve(
+        self,
+        answer: AnswerLike,
+        instance: Any,
+        context: ContextLike,
+        path: Path,
+        args: Arguments,
+        kwargs: Keywords,
+    ) -> None:
+        """Run a call on an instance that was made for it."""
         answer.via = self
         answer.context = context
         context.hold()
         if context.host.observe is not None:
             context.host.observe(opened(context, answer))
         self._dispatch(answer, instance, path, args, kwargs, context)
+        self.has_run(answer)
+
+    def has_run(self, answer: AnswerLike) -> None:
         if answer.state == PENDING:
             answer.serving = True
-        else:
-            context.let_go()
+        elif answer.context is not None:
+            answer.context.let_go()
 
 
 class ForwardHook(Hook):

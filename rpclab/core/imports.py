@@ -202,9 +202,8 @@ class Pending(Import):
         context = self.context
         if not context.long:
             context.arrived(self)
-        upstream = self.upstream
-        if upstream is not None:
-            self.upstream = None
+        if self.upstream is not None:
+            upstream, self.upstream = self.upstream, None
             upstream.answered()
         if stubs is not None:
             self.stubs = stubs

@@ -87,6 +87,9 @@ class ContextLike(Protocol):
     def let_go(self) -> None:
         """Give a hold back."""
 
+    def fresh_variables(self) -> Context:
+        """The context variables of a call that begins in this context."""
+
     def work_begins(self) -> None:
         """Work of its own begins."""
 

@@ -27,7 +27,7 @@ from rpclab.core.events import (
     scalars,
 )
 from rpclab.core.holdings import EMPTY_PIPE, ENTRY, Holdings, weight_of
-from rpclab.core.hooks import Hook, TargetHook
+from rpclab.core.hooks import Hook, ServiceHook, TargetHook
 from rpclab.core.imports import PENDING, REJECTED, RESOLVED, Import, Pending
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.core.map import Program, replay
@@ -57,7 +57,7 @@ from rpclab.core.messages import (
 from rpclab.core.payload import Payload
 from rpclab.core.references import STUB
 from rpclab.core.streams import Pipe, Unread, reason_of
-from rpclab.core.targets import is_target
+from rpclab.core.targets import is_target, method_of
 from rpclab.errors import (
     DataCloneError,
     DisconnectedError,
@@ -166,6 +166,15 @@ class Session:
         send: the transport: takes how many plain settlements were seen, and frames.
     """
 
+    # The interpreter finds the attributes of an instance slowly where it has more than thirty.
+    __slots__ = (
+        "__dict__", "__weakref__", "_acknowledged", "_acknowledges", "_awake", "_codec", "_decode",
+        "_dialect", "_first_unsent", "_last_call", "_next_call", "_outbox", "_pipelined", "_quiet",
+        "_releases", "_seen", "_soon", "_told", "_unacknowledged", "cascade", "closed", "exports",
+        "holdings", "host", "imports", "keeper", "label", "last_export", "latest", "limits", "name",
+        "peer", "send",
+    )  # fmt: skip
+
     def __init__(
         self,
         name: str,
@@ -192,6 +201,7 @@ class Session:
         self.cascade = Cascade(self.awake)
         self.holdings = Holdings(self)
         self._codec = codec(self)
+        self._decode = self._codec.decode
         self._dialect = self._codec.dialect
         self._acknowledges = self._dialect.acknowledges
         self._outbox: list[Frame] = []
@@ -438,15 +448,14 @@ class Session:
         if self.closed is not None or context.ended or target.broken is not None:
             return self._refused(target, context)
         host = self.host
-        values: list[Any] = [] if args is None else [*args]
-        message: Message = [
-            CALL,
-            self._next_call,
-            target.id,
-            path,
-            None if args is None else values,
-        ]
-        pending = Pending(self, self._next_call, context)
+        call = self._next_call
+        if args is None:
+            values: list[Any] = []
+            message: Message = [CALL, call, target.id, path, None]
+        else:
+            values = [*args]
+            message = [CALL, call, target.id, path, values]
+        pending = Pending(self, call, context)
         if kwargs or host.special:
             if host.holder is not None:
                 held = host.holder.call(self, target, path, (args, kwargs), context)
@@ -516,7 +525,7 @@ class Session:
             self._put_releases()
         payload = None
         for value in values:
-            if type(value) not in SCALARS or (type(value) is bytes and len(value) >= LARGE):
+            if type(value) not in _SMALL and (type(value) is not bytes or len(value) >= LARGE):
                 try:
                     frame, payload = self.pack(message, values, context)
                 except Exception as error:
@@ -780,18 +789,18 @@ class Session:
         if type(value) is bytes and len(value) >= LARGE:
             return False
         frame = self._codec.pack([RESOLVE, call, value])
-        if len(frame) > self.limits.message_bytes:
+        size = len(frame)
+        if size > self.limits.message_bytes:
             return False
         self._outbox.append(frame)
-        self.holdings.most += ENTRY + len(frame)
+        self.holdings.most += ENTRY + size
         if not self._awake:
             self.awake()
-        host = self.host
-        keep = host.keep
+        keep = self.host.keep
         if keep is not None:
             if type(value) not in SMALL:
                 value = scalar(value)
-            keep((host.clock(), "result", self.label, call, value, len(frame)))
+            keep((self.host.clock(), "result", self.label, call, value, size))
         return True
 
     def _reply_target(self, call: int, hook: TargetHook, *, is_quiet: bool) -> None:
@@ -916,7 +925,7 @@ class Session:
         if self.holdings.most > self.holdings.enough:
             self.holdings.weigh()
         try:
-            unpacked, arrival = self._codec.decode(frame)
+            unpacked, arrival = self._decode(frame)
         except RemoteProtocolError:
             raise
         except Exception as error:
@@ -938,8 +947,15 @@ class Session:
                 ):
                     self._receive_plain_call(call, target, path, args, frame)
                     return
-            elif len(unpacked) == 3 and unpacked[0] == RESOLVE and self._take_plain(*unpacked):
-                return
+            elif len(unpacked) == 3:
+                kind, number, value = unpacked
+                if (
+                    type(kind) is int
+                    and kind == RESOLVE
+                    and type(number) is int
+                    and self._take_plain(number, value)
+                ):
+                    return
         try:
             message = parse(unpacked)
             kind = message[0]
@@ -1034,17 +1050,100 @@ class Session:
     def _receive_plain_call(
         self, call: int, target: int, path: str, args: list[Any], frame: Frame
     ) -> None:
-        """Take a call of one name, with arguments that refer to nothing, and no options."""
+        """Take a call of one name, with arguments that refer to nothing, and no options.
+
+        A plain method of a target or an entrypoint is run here, and what it returns is queued with
+        no `Answer` for the call. So a call in flight costs two thirds of what it does without
+        (benchmarks `burst`, `binding`), and one in a chain half (benchmark `chain`). Only a scalar
+        is kept, or the hook of a target, for what may have been pipelined on it. What follows is
+        `Hook.start`, `Host.run` and `Answer.resolve` in one.
+        """
         hook = self._accept(call, target)
         if type(hook) is Answer:
             hook = hook.target or hook
-        if (
-            type(hook) is TargetHook
+        host = self.host
+        function = None
+        if type(hook) is TargetHook:
+            if (
+                hook.blocked is None
+                and hook.context.variables is not None
+                and not hook.context.ended
+                and not host.special
+                and self._acknowledges
+            ):
+                function, instance, context = hook.method(path), hook.target, hook.context
+        elif (
+            isinstance(hook, ServiceHook)
             and hook.blocked is None
-            and self._answer_at_once(hook, call, path, args, frame)
+            and hook.runs_plainly(path)
+            and not host.noting
+            and not host.special
+            and self._acknowledges
         ):
+            try:
+                instance, context = hook.open(path)
+            except Exception as error:
+                self._answer(call, None, frame).reject(error)
+                return
+            function = method_of(instance, path)
+            if function is None:
+                hook.serve(self._answer(call, None, frame), instance, context, path, args, None)
+                return
+            context.hold()
+        if function is None:
+            hook.deliver(self._answer(call, None, frame), path, args, None, None)
             return
-        hook.deliver(self._answer(call, None, frame), path, args, None, None)
+        variables = context.fresh_variables()
+        if host.noting:
+            if host.ambient:
+                host.carry(variables)
+            host.active = (self.label, call)
+        try:
+            value = variables.run(function, instance, *args)
+        except BaseException as error:
+            answer = self._answer_of(call, hook, context, frame)
+            try:
+                host.raised(answer, error)
+            finally:
+                hook.has_run(answer)  # type: ignore[union-attr]  # it is a hook
+            return
+        host.active = None
+        if self.closed is None and not host.special:  # which the method may have changed
+            is_quiet = bool(self._quiet) and call in self._quiet
+            if type(value) in SCALARS:
+                if not is_quiet and self._reply_scalar(call, value):
+                    self._unacknowledged[call] = value
+                    if type(hook) is not TargetHook:
+                        context.let_go()
+                    return
+            elif (
+                host.observe is None and is_target(value) and not hasattr(type(value), "__await__")
+            ):
+                self._reply_target(call, TargetHook(value, context), is_quiet=is_quiet)
+                if type(hook) is not TargetHook:
+                    context.let_go()
+                return
+        answer = self._answer_of(call, hook, context, frame)
+        host.returned(answer, value, variables)
+        hook.has_run(answer)  # type: ignore[union-attr]  # it is a hook
+
+    def _answer_of(
+        self, call: int, hook: HookLike | Answer, context: ContextLike, frame: Frame
+    ) -> Answer:
+        """Make the answer to a call that a method has returned from, or raised in."""
+        answer = Answer(self, call)
+        answer.weight = weight_of(frame)
+        self.holdings.most += ENTRY + answer.weight
+        answer.via = hook  # type: ignore[assignment]  # none of an `Answer` comes here
+        answer.context = context
+        if self._quiet and call in self._quiet:
+            self._quiet.discard(call)
+            answer.quiet = True
+        if self.closed is None:
+            self.exports[call] = answer
+        else:  # by that very method
+            answer.cancel()
+        return answer
 
     def _receive_call(self, message: Message, arrival: Arrival | None, frame: Frame) -> None:
         call, target, path, args = message[1:5]
@@ -1056,73 +1155,6 @@ class Session:
             self._apply_options(answer, message[5])
         promised = None if arrival is None else arrival.promised
         hook.deliver(answer, path, args, kwargs, promised)
-
-    def _answer_at_once(
-        self, hook: TargetHook, call: int, path: str, args: list[Any], frame: Frame
-    ) -> bool:
-        """Run a plain method, and queue what it returns, with no `Answer` for the call.
-
-        A call in flight costs two thirds of what it does without (benchmark `burst`), and one in a
-        chain half (benchmark `chain`). Only a scalar is kept, or the hook of a target, for what may
-        have been pipelined on it. What follows is `TargetHook.start`, `Host.run` and
-        `Answer.resolve` in one.
-
-        Returns:
-            Whether it was such a call; else nothing has been done.
-        """
-        context, host = hook.context, self.host
-        variables = context.variables
-        if (
-            variables is None
-            or context.ended
-            or host.special
-            or not self._acknowledges
-            or (function := hook.method(path)) is None
-        ):
-            return False
-        variables = variables.copy()
-        if host.ambient:
-            host.carry(variables)
-        if host.noting:
-            host.active = (self.label, call)
-        try:
-            value = variables.run(function, hook.target, *args)
-        except BaseException as error:
-            host.raised(self._answer_of(call, hook, frame), error)
-            return True
-        host.active = None
-        if self.closed is None and not host.special:  # which the method may have changed
-            is_quiet = bool(self._quiet) and call in self._quiet
-            if type(value) in SCALARS:
-                if not is_quiet and self._reply_scalar(call, value):
-                    self._unacknowledged[call] = value
-                    return True
-            elif (
-                host.observe is None and is_target(value) and not hasattr(type(value), "__await__")
-            ):
-                self._reply_target(call, TargetHook(value, context), is_quiet=is_quiet)
-                return True
-        answer = self._answer_of(call, hook, frame)
-        host.returned(answer, value, variables)
-        if answer.state == PENDING:
-            hook.goes_on(answer)
-        return True
-
-    def _answer_of(self, call: int, hook: TargetHook, frame: Frame) -> Answer:
-        """Make the answer to a call that a method has returned from, or raised in."""
-        answer = Answer(self, call)
-        answer.weight = weight_of(frame)
-        self.holdings.most += ENTRY + answer.weight
-        answer.via = hook
-        answer.context = hook.context
-        if self._quiet and call in self._quiet:
-            self._quiet.discard(call)
-            answer.quiet = True
-        if self.closed is None:
-            self.exports[call] = answer
-        else:  # by that very method
-            answer.cancel()
-        return answer
 
     def _receive_write(self, message: Message, arrival: Arrival | None, frame: Frame) -> None:
         hook = self._accept(message[1], message[2])
@@ -1222,17 +1254,15 @@ class Session:
 
     # Results of the peer.
 
-    def _take_plain(self, kind: Any, number: Any, value: Any) -> bool:
+    def _take_plain(self, number: int, value: Any) -> bool:
         """Take a value that refers to nothing, if a call of this end waits for it."""
-        if type(kind) is not int or type(number) is not int or not self._acknowledges:
-            return False
         entry = self.imports.get(number)
-        if type(entry) is not Pending or number < 0:
-            return False
-        self._seen += 1
-        del self.imports[number]
-        entry.settle(RESOLVED, value)
-        return True
+        if type(entry) is Pending and number > 0 and self._acknowledges:
+            self._seen += 1
+            del self.imports[number]
+            entry.settle(RESOLVED, value)
+            return True
+        return False
 
     def _receive_settlement(
         self, message: Message, arrival: Arrival | None, state: int, size: int
@@ -1349,6 +1379,7 @@ if not getattr(sys, "_is_gil_enabled", lambda: True)():
     _COUNT = lambda _: 1 << 60  # noqa: E731 - the count is no exact one there
 
 _MAKES_A_CALL = frozenset({CALL, STREAM, MAP})
+_SMALL = SCALARS - {bytes}
 
 
 def _unconnected(_seen: int, _frames: list[Frame]) -> None:

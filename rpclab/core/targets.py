@@ -171,6 +171,8 @@ def disposer_of(target: Any) -> Any:
             target = target.__func__
         dispose = getattr(target, "__dict__", {}).get("dispose")
         return dispose if callable(dispose) else None
+    if type(type(target)) is type and not hasattr(type(target), "dispose"):
+        return None
     for kind in type(target).__mro__:
         if "dispose" in kind.__dict__:
             attribute = kind.__dict__["dispose"]

@@ -13,11 +13,11 @@ from rpclab.core.imports import Import
 from rpclab.core.targets import surface
 from rpclab.leaks import Leaks
 from rpclab.rpc.bindings import ServiceBinding
+from rpclab.rpc.looking import RESERVED, names_of, seen
 from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub
 from rpclab.sandbox import NOTEBOOK, Sandbox
 from rpclab.trace.trace import Trace
 from rpclab.views import traced
-from rpclab.workers.entrypoints import RESERVED
 from rpclab.workers.env import Env
 from rpclab.workers.objects.namespace import DurableObjectNamespace
 from rpclab.workers.worker import Worker
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rpclab.sandbox import BindingTarget
 
 _LONGEST = 60  # characters of a variable's value
+_MEMBERS = 20  # that a card names
 
 # Colours of JupyterLab's theme; elsewhere those of the page, so that dark pages stay readable.
 FRAME = (
@@ -171,6 +172,9 @@ def stub_card(stub: Any) -> Card:
         rows = (("made at", stub.__handle__.site),)
     elif isinstance(stub, RpcPromise) and stub.__pending__.site:
         rows = ((stub.__pending__.what or "called", f"made at {stub.__pending__.site}"),)
+    names = names_of(seen(stub))
+    if names:
+        rows = (*rows, ("members", ", ".join(names[:_MEMBERS]) + ", …" * (len(names) > _MEMBERS)))
     return Card(repr(stub).strip("<>"), "", rows)
 
 
@@ -193,8 +197,10 @@ def trace_html(trace: Trace, sandbox: Sandbox) -> str:
     diagram, _, _ = trace_text(trace).partition(f"\n{trace.summary()}")
     # JupyterLab would break long lines anywhere; those of a diagram must stay as they are.
     pre = f"{_PRE} white-space: pre; line-height: 1.25;"
+    forgotten = html.escape(without_cells(trace.unawaited))
+    said = f"<div>{forgotten}</div>" if forgotten else ""
     return (
-        f'<div style="{FRAME}">{picture}<details><summary>As text: {figures}</summary>'
+        f'<div style="{FRAME}">{picture}{said}<details><summary>As text: {figures}</summary>'
         f'<pre role="img" aria-label="{figures}" style="{pre}">{html.escape(diagram)}</pre>'
         "</details></div>"
     )

@@ -10,13 +10,21 @@ import ast
 import inspect
 import linecache
 import re
-from collections.abc import MutableMapping
+import sys
+from collections.abc import Coroutine, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from rpclab.rpc import sites
+from IPython.core.inputtransformer2 import TransformerManager
+from IPython.core.interactiveshell import InteractiveShell
+
+from rpclab.errors import add_note
+from rpclab.rpc import sites, sync
+from rpclab.rpc.advice import advise
 
 if TYPE_CHECKING:
-    from IPython.core.interactiveshell import ExecutionInfo, InteractiveShell
+    from types import FrameType
+
+    from IPython.core.interactiveshell import ExecutionInfo
 
 AWAITED = ("worker", "trace", "wrangler")
 """The cell magics whose result is to be awaited."""
@@ -25,10 +33,55 @@ _CALL = re.compile(rf"get_ipython\(\)\.run_cell_magic\('(?:{'|'.join(AWAITED)})'
 
 
 def await_our_magics(lines: list[str]) -> list[str]:
-    """Rewrite the call of a cell magic of ours so that its result is awaited (IPython does not)."""
-    if lines and _CALL.match(lines[0]):
+    """Rewrite the call of a cell magic of ours so that its result is awaited (IPython does not).
+
+    Below another cell magic, such as %%time, nothing can be awaited: there it is run to its end.
+    """
+    if not lines or not _CALL.match(lines[0]):
+        return lines
+    if not _a_cell_runs():
         return ["await " + lines[0], *lines[1:]]
-    return lines
+    call = lines[0].rstrip()
+    body = ast.unparse(ast.parse(call, mode="eval").body.args[-1])  # type: ignore[attr-defined]
+    return [f"__import__('{__name__}', fromlist=['']).settle({call}, {body})\n", *lines[1:]]
+
+
+def _a_cell_runs() -> bool:
+    """Whether the code of a cell has called this: it runs another magic, which has called this."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code is InteractiveShell.run_code.__code__:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def settle(coroutine: Coroutine[Any, Any, Any], body: str) -> Any:
+    """Run one of our cell magics to its end, where it cannot be awaited.
+
+    Args:
+        coroutine: what the magic gave.
+        body: what it runs. Where that awaits something, the event loop goes on inside this call.
+    """
+    __tracebackhide__ = True
+    if _awaits(body):
+        return sync.run(coroutine)
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value
+    coroutine.close()
+    raise RuntimeError("the body of a cell was to be run to its end, and waits for something")
+
+
+def _awaits(body: str) -> bool:
+    """Whether the code of a cell awaits something, outside the functions that it defines."""
+    text = TransformerManager().transform_cell(body)
+    try:
+        code = _compile(ast.parse(text), "<cell>", "exec")
+    except (SyntaxError, ValueError):
+        return False  # it will be told where it runs
+    return bool(code.co_flags & inspect.CO_COROUTINE)
 
 
 class CellSyntaxError(Exception):
@@ -61,28 +114,34 @@ class Cells:
     def _name_it(self, filename: str) -> None:
         sites.names[filename] = f"Cell In[{self._number}]"
 
-    async def run(self, magic: str, body: str, namespace: MutableMapping[str, Any]) -> Any:
+    async def run(
+        self, magic: str, body: str, namespace: MutableMapping[str, Any], note: str = ""
+    ) -> Any:
         """Run the body of a cell magic and give its last expression, as a cell would.
 
         Args:
             magic: the line of the magic.
             body: the lines below it.
             namespace: what they run in; its `__file__` is set when it belongs to a Worker.
+            note: what an error also says.
 
         Raises:
             Exception: whatever the body raises, with a traceback that begins there.
         """
         __tracebackhide__ = True
         filename, source = self._register(magic, body)
-        if namespace is not self._shell.user_ns:
+        of_a_worker = namespace is not self._shell.user_ns
+        if of_a_worker:
             namespace["__file__"] = filename
         try:
             return await self._evaluate(source, filename, namespace)
         except SyntaxError as error:
             if error.__traceback__ is not None and error.filename == filename:
-                raise self._syntax_error(error) from None
+                raise self._syntax_error(error, note) from None
             raise
         except BaseException as error:
+            advise(error, worker=of_a_worker)
+            add_note(error, note)
             self._show_from_the_body_on(error)
             raise
 
@@ -90,12 +149,15 @@ class Cells:
         """Whether code of that file name came from a cell."""
         return filename in sites.names
 
-    async def run_again(self, filename: str, namespace: MutableMapping[str, Any]) -> None:
+    async def run_again(
+        self, filename: str, namespace: MutableMapping[str, Any], note: str = ""
+    ) -> None:
         """Run the body of a cell that has run before, in another namespace.
 
         Args:
             filename: the file name of its code.
             namespace: what it runs in; its `__file__` is set.
+            note: what an error also says.
 
         Raises:
             Exception: whatever the body raises; its traceback shows the cell it stands in.
@@ -106,6 +168,8 @@ class Cells:
         try:
             await self._evaluate(source, filename, namespace)
         except BaseException as error:
+            advise(error, worker=True)
+            add_note(error, note)
             self._show_from_the_body_on(error)
             raise
 
@@ -115,8 +179,9 @@ class Cells:
         text = self._text
         if not text.rstrip().endswith(body.rstrip()):
             text = f"{magic}\n{body}"  # a magic inside another one
-        # IPython drops blank lines at the beginning, of cells and of what it transforms.
-        above = _blank_lines(text) + 1
+        # Above the body stand this magic, and perhaps blank lines and other magics.
+        above = text.rstrip().removesuffix(body.rstrip()).count("\n")
+        # IPython drops blank lines at the beginning of what it transforms.
         source = "\n" * (above + _blank_lines(body)) + shell.transform_cell(body)
         # From the whole text ipykernel makes the file name that the debugger uses too.
         filename = shell.compile.cache(source, self._number, raw_code=text)
@@ -152,9 +217,10 @@ class Cells:
             # IPython would show the line of the magic as well, rewritten as we did.
             vars(error)["_render_traceback_"] = lambda: lines
 
-    def _syntax_error(self, error: SyntaxError) -> CellSyntaxError:
+    def _syntax_error(self, error: SyntaxError, note: str) -> CellSyntaxError:
         shown = CellSyntaxError(str(error))
         lines = self._shell.SyntaxTB.structured_traceback(type(error), error, [])
+        lines += [note] * bool(note)
         vars(shown)["_render_traceback_"] = lambda: lines
         return shown
 

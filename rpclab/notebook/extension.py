@@ -14,14 +14,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from rpclab.notebook.blocking import watch_for_blocking
 from rpclab.notebook.cells import Cells, await_our_magics
 from rpclab.notebook.completion import completer
 from rpclab.notebook.displays import Displays
+from rpclab.notebook.help import help_of_the_remote
 from rpclab.notebook.interrupts import Interrupts
 from rpclab.notebook.magics import RpcLab
-from rpclab.notebook.output import Reports, output_variables, report_lost_tasks
+from rpclab.notebook.names import Names
+from rpclab.notebook.output import Reports, label_prints, output_variables, report_lost_tasks
 from rpclab.notebook.parents import end_requests_under_their_headers
-from rpclab.notebook.shims import hide_our_frames, keep_awake, reply_through_the_stream
+from rpclab.notebook.shims import Heart, hide_our_frames, reply_through_the_stream
 from rpclab.notebook.widgets import close_live
 from rpclab.notebook.widgets.hearing import hear_controls
 from rpclab.notebook.wrangler import Wrangler
@@ -62,6 +65,7 @@ class Extension:
         self.sandbox = Sandbox(record=True)
         self._shell = shell
         self._undo: list[Callable[[], None]] = [self.sandbox.close, sites.names.clear]
+        self._names = Names(shell, {"env": self.sandbox.env, "sandbox": self.sandbox})
         self._put_magics_in()
         self._attend_to_the_loop()
         self._put_names_in()
@@ -74,17 +78,18 @@ class Extension:
     def _put_magics_in(self) -> None:
         shell = self._shell
         cells = Cells(shell)
-        magics = RpcLab(shell, self.sandbox, cells)
+        magics = RpcLab(shell, self.sandbox, cells, self._names)
         for each in (magics, Wrangler(shell, self.sandbox, cells)):
             shell.register_magics(each)
             self._undo.append(partial(_remove_magics, shell, each))
         self._add(shell.input_transformers_post, await_our_magics)
-        self._add(shell.Completer.custom_matchers, completer(self.sandbox, RpcLab))
+        self._add(shell.Completer.custom_matchers, completer(shell, self.sandbox, RpcLab))
         self._listen("pre_run_cell", cells.about_to_run)
         displays = Displays(shell, self.sandbox, lambda: bool(magics.show_html))
         displays.install()
-        self._undo += [displays.uninstall, hide_our_frames(shell)]
+        self._undo += [displays.uninstall, hide_our_frames(shell), help_of_the_remote(shell)]
         self._undo += [close_live, hear_controls(shell)]
+        self._undo.append(label_prints(lambda: bool(magics.label_prints)))
 
     def _attend_to_the_loop(self) -> None:
         shell = self._shell
@@ -92,7 +97,9 @@ class Extension:
         if loop is not None:
             sync.remember(loop)
             self.sandbox.engine.attend(loop)
-            self._undo += [sync.forget, keep_awake(loop), report_lost_tasks(loop, self.sandbox)]
+            heart = Heart(loop)
+            self._undo += [sync.forget, heart.stop, report_lost_tasks(loop, self.sandbox)]
+            self._undo.append(watch_for_blocking(lambda: heart.beats))
         kernel = getattr(shell, "kernel", None)
         self._undo += [end_requests_under_their_headers(kernel), reply_through_the_stream(kernel)]
         self.sandbox.engine.carry_with_calls(output_variables(shell))
@@ -112,11 +119,9 @@ class Extension:
             guest.rest(now)
 
     def _put_names_in(self) -> None:
-        shell = self._shell
-        names = {"env": self.sandbox.env, "sandbox": self.sandbox}
-        ours = {name: value for name, value in names.items() if name not in shell.user_ns}
-        shell.push(ours, interactive=False)
-        self._undo.append(lambda: shell.drop_by_id(ours))
+        self._names.put_in()
+        self._listen("post_run_cell", lambda _result: self._names.put_in())
+        self._undo.append(self._names.take_out)
 
     def _add(self, where: list[Any], item: object) -> None:
         where.append(item)

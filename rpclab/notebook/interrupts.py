@@ -3,6 +3,9 @@
 Floor: notebook. A kernel raises KeyboardInterrupt in a cell that is not async, and cancels one
 that is, once the event loop gets round to it. That leaves out a cell that spins without awaiting,
 a Worker that spins (the loop never gets round), and an error that says what was waited for.
+
+An interrupt always ends the cell. Where the code of a Worker keeps it, both are stopped: that code
+by an error of its own, and the cell at once, for whoever is between them may catch that error.
 """
 
 from __future__ import annotations
@@ -18,10 +21,12 @@ from rpclab.core.contexts import current
 from rpclab.core.session import Session
 from rpclab.errors import RpcError
 from rpclab.rpc import sync
-from rpclab.rpc.activity import Activity, StepInterrupted
+from rpclab.rpc.activity import Activity, StepInterrupted, TaskInterrupted
 from rpclab.rpc.engine import Engine
-from rpclab.rpc.sites import is_machinery, place
+from rpclab.rpc.sites import RAISED, is_machinery, place
 from rpclab.sandbox import NOTEBOOK
+from rpclab.workers.imports import is_code_of_a_worker
+from rpclab.workers.worker import Worker
 
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
@@ -34,7 +39,10 @@ if TYPE_CHECKING:
 _RETRY = 0.01  # seconds
 _TRIES = 50
 _RUN_CODE = InteractiveShell.run_code.__code__
-_STEPS = (Engine.run.__code__, Session._answer_at_once.__code__, Activity._step.__code__)
+_RUN_CELL = InteractiveShell.run_cell_async.__code__
+_PLAIN = Session._receive_plain_call.__code__
+# What runs the code of Workers and takes a StepInterrupted that leaves it.
+_STEPS = (Engine.run.__code__, Activity._step.__code__, Worker.open.__code__, _PLAIN)
 _STOPPED = (asyncio.CancelledError, KeyboardInterrupt)
 
 
@@ -57,6 +65,8 @@ class Interrupts:
         self._between: Any = None  # ... and the kernel's, for the time between cells
         self._show_before: tuple[Any, Any] = ((), None)
         self._waited: list[Waiting] = []
+        self._stopped = ""  # what ran, and where
+        self._cell: asyncio.Task[Any] | None = None  # the task of an async cell
         self._tries = _TRIES
         self._interrupted = False
         self._shown: KeyboardInterrupt | None = None
@@ -72,6 +82,7 @@ class Interrupts:
             kernel.saved_sigint_handler = self._handle_between_cells
         self._show_before = (self._shell.custom_exceptions, self._shell.CustomTB)
         self._shell.set_custom_exc((*self._show_before[0], *_STOPPED), self._show)
+        self._cell = _task_of_the_cell()
         self._wrap()
 
     def uninstall(self) -> None:
@@ -87,7 +98,9 @@ class Interrupts:
         """Begin with a cell (IPython's `pre_run_cell`): the kernel has put its handler back."""
         self._interrupted = False
         self._waited = []
+        self._stopped = ""
         self._shown = None
+        self._cell = _task_of_the_cell()
         self._wrap()
 
     def has_run(self, result: ExecutionResult | None) -> None:
@@ -108,7 +121,15 @@ class Interrupts:
         """Stop whatever keeps the cell from ending."""
         self._interrupted = True
         self._waited = self._sandbox.waiting()
-        if self._stop_what_runs(number, frame) or sync.interrupt():
+        error = _error_for(frame, self._shell.user_ns)
+        if error is not None:
+            if self._is_too_early(number, frame):
+                return
+            self._stopped = _what_runs(frame)
+            sync.interrupt()
+            self._end_the_cell()
+            raise error
+        if sync.interrupt():
             return
         if callable(self._inner):
             self._inner(number, frame)
@@ -117,14 +138,14 @@ class Interrupts:
 
     def _handle_between_cells(self, number: int, frame: FrameType | None) -> None:
         """Stop a Worker that spins, or a callback that waits; else there is nothing to stop."""
-        if not self._stop_what_runs(number, frame):
-            sync.interrupt()
-
-    def _stop_what_runs(self, number: int, frame: FrameType | None) -> bool:
-        """Raise in the code that runs. Says whether there is none, and to try again soon."""
         error = _error_for(frame, self._shell.user_ns)
         if error is None:
-            return False
+            sync.interrupt()
+        elif not self._is_too_early(number, frame):
+            raise error
+
+    def _is_too_early(self, number: int, frame: FrameType | None) -> bool:
+        """Whether the library is at work where the signal came; it then comes again soon."""
         if self._tries and frame is not None and is_machinery(frame.f_code.co_filename):
             # In the middle of the library's own work an exception would leave that half done.
             self._tries -= 1
@@ -133,7 +154,13 @@ class Interrupts:
             again.start()
             return True
         self._tries = _TRIES
-        raise error
+        return False
+
+    def _end_the_cell(self) -> None:
+        """Cancel the cell where it waits, before it hears of what it waits for."""
+        cell = self._cell
+        if cell is not None and not cell.done() and cell is not _current_task():
+            cell.cancel()
 
     # The message.
 
@@ -159,11 +186,12 @@ class Interrupts:
         return lines
 
     def _what_was_waited_for(self, error: BaseException) -> str:
+        stopped = f"\n{self._stopped}" if self._stopped else ""
         if self._waited:
             calls = "".join(f"\n  {call}" for call in self._waited)
-            return f"the cell was interrupted while it waited for{calls}"
+            return f"the cell was interrupted while it waited for{calls}{stopped}"
         if isinstance(error, asyncio.CancelledError):
-            return f"the cell was interrupted while it awaited{self._cell_line(error)}"
+            return f"the cell was interrupted while it awaited{self._cell_line(error)}{stopped}"
         return ""  # the traceback shows where
 
     def _cell_line(self, error: BaseException) -> str:
@@ -178,21 +206,62 @@ class Interrupts:
 def _error_for(frame: FrameType | None, user_ns: dict[str, Any]) -> BaseException | None:
     """Choose what to raise in the code that runs; None if the event loop only waits."""
     context = current.get()
-    in_user_code = context is not None and context.worker != NOTEBOOK
+    of_a_worker = context is not None and context.worker != NOTEBOOK
+    of_the_notebook = False
+    inner = None
     while frame is not None:
-        if frame.f_code in _STEPS:
+        if _is_step(frame, inner):
             return StepInterrupted()
         if frame.f_code is _RUN_CODE:
             return KeyboardInterrupt()
         if frame.f_code.co_name == "_run_once":  # of the event loop, also of nest_asyncio2's
             break
-        in_user_code = in_user_code or frame.f_globals is user_ns
-        frame = frame.f_back
-    if not in_user_code:
+        of_a_worker = of_a_worker or is_code_of_a_worker(frame)
+        of_the_notebook = of_the_notebook or frame.f_globals is user_ns
+        inner, frame = frame, frame.f_back
+    if not of_a_worker and not of_the_notebook:
         return None
     # KeyboardInterrupt in a task, or a callback, would end the event loop.
-    in_task = asyncio.current_task() is not None
-    return asyncio.CancelledError() if in_task else RpcError("the code was interrupted")
+    if _current_task() is None:
+        return RpcError("the code was interrupted")
+    return TaskInterrupted() if of_a_worker else asyncio.CancelledError()
+
+
+def _is_step(frame: FrameType, inner: FrameType | None) -> bool:
+    """Whether a frame runs the code of a Worker as a step that a StepInterrupted may end."""
+    if frame.f_code is _PLAIN:
+        # It also delivers calls of other kinds, and is no guard around those.
+        return inner is None or not is_machinery(inner.f_code.co_filename)
+    return frame.f_code in _STEPS
+
+
+def _what_runs(frame: FrameType | None) -> str:
+    """Say where the code is that is stopped, if it is a Worker's."""
+    lines: list[str] = []
+    while frame is not None and frame.f_code is not _RUN_CODE:
+        code = frame.f_code
+        if code.co_name == "_run_once":
+            break
+        if is_code_of_a_worker(frame):
+            lines.insert(0, f"  {place(code.co_filename, frame.f_lineno)}, in {code.co_qualname}")
+        frame = frame.f_back
+    if not lines:
+        return ""
+    return "\n".join(["RpcError: the method was left by KeyboardInterrupt", RAISED, *lines])
+
+
+def _task_of_the_cell() -> asyncio.Task[Any] | None:
+    """Give the task that runs the cell, if it is an async one."""
+    task = _current_task()
+    code = getattr(task.get_coro(), "cr_code", None) if task is not None else None
+    return task if code is _RUN_CELL else None
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no loop runs
+        return None
 
 
 def _in_main_thread() -> bool:

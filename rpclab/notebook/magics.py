@@ -5,6 +5,8 @@ Floor: notebook.
 
 from __future__ import annotations
 
+import inspect
+import re
 import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,11 +16,13 @@ from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_
 from IPython.display import display
 from traitlets import TraitType, observe
 
-from rpclab.errors import RpcError, near
+from rpclab.errors import RpcError, add_note, near
 from rpclab.notebook import distances
 from rpclab.notebook.cards import trace_text
+from rpclab.notebook.cells import AWAITED
 from rpclab.notebook.lines import parse_bindings, parse_trace, parse_worker, words
 from rpclab.workers.imports import known
+from rpclab.workers.worker import serves_on
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -26,11 +30,15 @@ if TYPE_CHECKING:
     from rpclab.leaks import Leaks
     from rpclab.notebook.cells import Cells
     from rpclab.notebook.lines import WorkerLine
+    from rpclab.notebook.names import Names
     from rpclab.sandbox import Sandbox
     from rpclab.trace.trace import Trace
     from rpclab.workers.env import Env
     from rpclab.workers.worker import Worker
 
+
+_MAGIC = re.compile(r"\s*%%(\w+)[ \t]*(.*)\n")
+_AROUND = ("capture", "prun", "time", "timeit", "trace")
 
 SWITCHES = {"1": True, "true": True, "on": True, "yes": True,
             "0": False, "false": False, "off": False, "no": False}  # fmt: skip
@@ -63,6 +71,7 @@ class RpcLab(Magics):
         shell: where they work.
         sandbox: what they work on.
         cells: runs the bodies of cells.
+        names: what it has put into the namespace of the notebook.
     """
 
     debug = Switch(
@@ -74,10 +83,17 @@ class RpcLab(Magics):
         help="warn of stubs that were left to the end of their context",
     ).tag(config=True)
 
-    def __init__(self, shell: InteractiveShell, sandbox: Sandbox, cells: Cells) -> None:
+    label_prints = Switch(
+        default_value=True, help="put the name of a Worker before the lines that it prints"
+    ).tag(config=True)
+
+    def __init__(
+        self, shell: InteractiveShell, sandbox: Sandbox, cells: Cells, names: Names
+    ) -> None:
         super().__init__(shell)
         self._sandbox = sandbox
         self._cells = cells
+        self._names = names
         self._apply_settings()
 
     @observe("debug", "warn_undisposed")
@@ -140,11 +156,21 @@ class RpcLab(Magics):
             await env.COUNTER.new_counter().increment(5)
         """
         __tracebackhide__ = True
-        return self._deploy(parse_worker(line), line, cell)
+        options = parse_worker(line)
+        inner = _MAGIC.match(cell)
+        if inner is not None and inner[1] in AWAITED and inner[1] != "trace":
+            raise UsageError(f"one cell is one Worker: let %%{inner[1]} begin another cell")
+        if inner is None or inner[1] not in _AROUND:
+            return self._deploy(options, line, cell)
+        # It is about running the code, and this magic is what runs it.
+        around, rest = inner[1], cell[inner.end() :]
+        value = self.shell.run_cell_magic(around, inner[2], f"%%worker {line}\n{rest}")
+        return given(value)
 
     async def _deploy(self, options: WorkerLine, line: str, cell: str) -> Worker:
         __tracebackhide__ = True
         sandbox = self._sandbox
+        note = serves_on(sandbox.workers.get(options.name))
         try:
             sandbox.check_city(options.at)
             module, env = sandbox.prepare(
@@ -156,12 +182,16 @@ class RpcLab(Magics):
                 objects=options.objects,
             )
         except (RpcError, OSError, TypeError, ValueError) as error:
-            raise _usage(error) from None
+            raise _usage(error, note) from None
         with known(module):
-            await self._cells.run(f"%%worker {line}", cell, vars(module))
+            await self._cells.run(f"%%worker {line}", cell, vars(module), note)
+        try:
+            worker = sandbox.publish(options.name, module, env, options.bind)
+        except RpcError as error:
+            raise _usage(error, note) from None
         if options.at is not None:
             sandbox.locate(options.name, options.at)
-        return sandbox.publish(options.name, module, env, options.bind)
+        return worker
 
     @no_var_expand
     @line_magic
@@ -179,9 +209,13 @@ class RpcLab(Magics):
             %bind COUNTER=counter-service#CounterService MAIL=mailer
         """
         try:
-            return self._sandbox.bind(**parse_bindings(line))
+            env = self._sandbox.bind(**parse_bindings(line))
         except (RpcError, TypeError, ValueError) as error:
             raise _usage(error) from None
+        self._names.put_in()
+        for sentence in self._names.taken():
+            print(sentence, file=sys.stderr)  # noqa: T201
+        return env
 
     @no_var_expand
     @cell_magic
@@ -221,9 +255,23 @@ class RpcLab(Magics):
     def rpclab(self, line: str) -> Any:
         """Show the sandbox, or do something to all of it.
 
+        All magics of rpclab:
+
+        %%worker NAME    deploy the cell as a Worker
+        %bind VAR=…      give the notebook a binding, `env.VAR`
+        %%trace          run the cell, and show its calls and round trips
+        %wrangler PATH…  deploy the Workers of configuration files
+        %%wrangler       deploy a Worker as the configuration in the cell says
+        %rpclab          what follows; each magic has its manual: %%worker? %bind? %%trace?
+
         %rpclab          list the Workers, the bindings of the notebook, and the live stubs
         %rpclab leaks    list the stubs that are still held, with where they were made
-        %rpclab reset    forget every Worker and binding; all stubs break
+        %rpclab reset    forget every Worker and binding, and what was recorded; all stubs break
+        %rpclab record clear
+                         forget what was recorded: views and pictures begin anew
+        %rpclab storage [FOLDER | memory]
+                         show where Durable Objects keep what they store, or choose it before one
+                         is bound
         %rpclab link [A B [--rtt 80ms] [--bandwidth 1MB/s] [--jitter 5ms] [--cut | --mend]]
                          list the links, or put one between two Workers (or two cities), or
                          change it; `notebook` is a name like any other
@@ -250,6 +298,31 @@ class RpcLab(Magics):
 
     def _reset(self) -> None:
         self._sandbox.reset()
+        self._forget_what_was_recorded()
+
+    def _record(self, *given: str) -> Any:
+        if not given:
+            return self._sandbox.recording
+        if given != ("clear",):
+            raise UsageError(f"%rpclab record takes `clear`, and not {' '.join(given)!r}")
+        self._forget_what_was_recorded()
+        return None
+
+    def _forget_what_was_recorded(self) -> None:
+        if self._sandbox.recording is not None:
+            self._sandbox.recording.clear()
+
+    def _storage(self, *given: str) -> str | None:
+        if not given:
+            folder = self._sandbox.storage
+            return "in memory" if folder is None else str(folder)
+        if len(given) > 1:
+            raise UsageError(f"%rpclab storage takes one folder, and not {given[1]!r} as well")
+        try:
+            self._sandbox.use_storage(None if given[0] == "memory" else given[0])
+        except RuntimeError as error:
+            raise UsageError(f"{error} (%rpclab reset)") from None
+        return None
 
     def _leaks(self) -> Leaks:
         return self._sandbox.leaks()
@@ -277,10 +350,17 @@ class RpcLab(Magics):
         "leaks": _leaks,
         "link": _link,
         "locate": _locate,
+        "record": _record,
         "reset": _reset,
+        "storage": _storage,
         "types": _types,
     }
-    TAKING = frozenset({_break, _clock, _link, _locate, _types})
+    TAKING = frozenset({_break, _clock, _link, _locate, _record, _storage, _types})
+
+
+async def given(value: Any) -> Any:
+    """Give the value of a magic that has run, or is to be awaited."""
+    return await value if inspect.isawaitable(value) else value
 
 
 def _show(trace: Trace, *, text_only: bool) -> None:
@@ -290,5 +370,6 @@ def _show(trace: Trace, *, text_only: bool) -> None:
         display(trace)
 
 
-def _usage(error: Exception) -> UsageError:
+def _usage(error: Exception, note: str = "") -> UsageError:
+    add_note(error, note)
     return UsageError("; ".join([str(error), *getattr(error, "__notes__", ())]))

@@ -13,7 +13,10 @@ from contextvars import Context, ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from rpclab.core.contexts import current
 from rpclab.rpc.sites import is_machinery, place
+from rpclab.workers.declarations import NOTEBOOK
+from rpclab.workers.imports import given_to_all
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -31,6 +34,48 @@ def output_variables(shell: InteractiveShell) -> tuple[ContextVar[Any], ...]:
     found = [vars(owner).get("_parent_header") for owner in owners if hasattr(owner, "__dict__")]
     found += [getattr(kernel, name, None) for name in ("_shell_parent", "_shell_parent_ident")]
     return tuple(dict.fromkeys(item for item in found if isinstance(item, ContextVar)))
+
+
+def label_prints(wanted: Callable[[], bool]) -> Callable[[], None]:
+    """Put the name of a Worker before the lines that its calls print.
+
+    It is `print` in the code of Workers that are deployed from now on; what is written elsewhere,
+    by `print(…, file=…)` or a library, stays as it is.
+
+    Args:
+        wanted: says whether that is wanted.
+
+    Returns:
+        A function that takes this back.
+    """
+    last = ["", True]  # who printed last, and whether that ended a line
+
+    def labelled(
+        *values: Any, sep: Any = " ", end: Any = "\n", file: Any = None, **more: Any
+    ) -> None:
+        context = current.get()
+        if file is not None or context is None or context.worker == NOTEBOOK or not wanted():
+            print(*values, sep=sep, end=end, file=file, **more)
+            return
+        worker = context.worker
+        text = (" " if sep is None else sep).join(map(str, values))
+        text += "\n" if end is None else end
+        goes_on = last == [worker, False]
+        between = "" if last[1] or goes_on else "\n"
+        last[:] = [worker, not text or text.endswith("\n")]
+        lines = text.splitlines(keepends=True)
+        shown = [f"[{worker}] {line}" for line in lines]
+        if goes_on and lines:
+            shown[0] = lines[0]
+        print(between + "".join(shown), end="", **more)  # noqa: T201
+
+    given_to_all["print"] = labelled
+
+    def undo() -> None:
+        if given_to_all.get("print") is labelled:
+            del given_to_all["print"]
+
+    return undo
 
 
 class Reports(logging.Handler):

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
+from rpclab.rpc.advice import advise
 from rpclab.rpc.sites import is_machinery, is_ours
 
 if TYPE_CHECKING:
@@ -42,29 +43,34 @@ def reply_through_the_stream(kernel: Any) -> Callable[[], None]:
     return undo
 
 
-def keep_awake(loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
-    """Wake the event loop five times a second, for a signal alone may not.
+class Heart:
+    """Wakes the event loop five times a second, for a signal alone may not.
 
     Otherwise the interruption of a cell that awaits does nothing until something else happens.
 
-    Returns:
-        A function that ends this.
+    Args:
+        loop: the running loop.
+
+    Attributes:
+        beats: how often it did.
     """
 
-    async def beat() -> None:
-        while True:  # noqa: ASYNC110 - to wake the loop is all it is for
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.beats = 0
+        self._task = loop.create_task(self._beat(), context=Context())
+
+    async def _beat(self) -> None:
+        while True:
             await asyncio.sleep(_BEAT)
+            self.beats += 1
 
-    task = loop.create_task(beat(), context=Context())
-
-    def undo() -> None:
-        task.cancel()
-
-    return undo
+    def stop(self) -> None:
+        """Wake it no more."""
+        self._task.cancel()
 
 
 def hide_our_frames(shell: InteractiveShell) -> Callable[[], None]:
-    """Leave the library's own frames out of the tracebacks that IPython shows.
+    """Leave the library's own frames out of the tracebacks that IPython shows, and add advice.
 
     An error of a Worker then ends at the user's line; the note below says where in the Worker it
     was raised. `%debug` still has every frame.
@@ -87,10 +93,20 @@ def hide_our_frames(shell: InteractiveShell) -> Callable[[], None]:
         ]
         return users or records
 
+    show = formatter.structured_traceback
+
+    def structured_traceback(kind: Any, error: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(error, BaseException):
+            advise(error, worker=False)
+        return show(kind, error, *args, **kwargs)
+
     formatter.get_records = get_records
+    formatter.structured_traceback = structured_traceback
 
     def undo() -> None:
         if vars(formatter).get("get_records") is get_records:
             del formatter.get_records
+        if vars(formatter).get("structured_traceback") is structured_traceback:
+            del formatter.structured_traceback
 
     return undo

@@ -16,10 +16,11 @@ from IPython.display import display
 
 from rpclab.config import Document, WorkerConfig, read_config
 from rpclab.configured import check_bindings, deploy_all, hide_secrets, options_of, read_source
-from rpclab.errors import ConfigError, RpcError, near
+from rpclab.errors import ConfigError, RpcError, add_note, near
 from rpclab.notebook.lines import Option, read_option, words
 from rpclab.workers.imports import known
 from rpclab.workers.modules import run_source
+from rpclab.workers.worker import serves_on
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -129,12 +130,17 @@ class Wrangler(Magics):
         except (RpcError, TypeError, ValueError) as error:
             raise _usage(error) from None
         _show_notes(config)
+        note = serves_on(sandbox.workers.get(config.name))
         if code is None:
             run_source(module, source, str(config.main_file))
         else:
             with known(module):
-                await self._cells.run_again(code, vars(module))
-        return sandbox.publish(config.name, module, env, options["bind"])
+                await self._cells.run_again(code, vars(module), note)
+        try:
+            return sandbox.publish(config.name, module, env, options["bind"])
+        except RpcError as error:
+            add_note(error, note)
+            raise _usage(error) from None
 
     def _code(self, config: WorkerConfig) -> str | None:
         """Give the file name of the cell that `main` names, or None where it is a file."""

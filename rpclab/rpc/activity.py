@@ -23,6 +23,20 @@ class StepInterrupted(KeyboardInterrupt):
     """Raised by a signal handler in a step of a Worker: it ends that call, not the loop."""
 
 
+class TaskInterrupted(BaseException):
+    """Raised likewise in a task of a Worker, where a KeyboardInterrupt would end the loop.
+
+    Whoever waits for the task gets it, a TaskGroup too, which passes by tasks that are cancelled.
+    """
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Whether code of a Worker was left by one of these, also in a group of errors."""
+    if isinstance(error, BaseExceptionGroup):
+        return any(map(is_interrupt, error.exceptions))
+    return isinstance(error, (StepInterrupted, TaskInterrupted))
+
+
 class Activity:
     """Drives one coroutine; duck-typed after `asyncio.Task`, of which it has the public methods.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rpclab.errors import RpcError
-from rpclab.rpc.stubs import Held, bundle, describe, no_dup
+from rpclab.rpc.stubs import Held, bundle, describe, hold, no_dup
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -26,7 +26,7 @@ class ServiceBinding(Held):
     __slots__ = ()
 
     def __init__(self, handle: HandleLike) -> None:
-        self.__handle__ = handle
+        hold(self, handle)
 
     def fetch(self, resource: Any, /, **options: Any) -> Awaitable[Any]:
         """Make an HTTP call: the Worker's `fetch` method answers it (rule C19).
@@ -67,7 +67,7 @@ class ServiceBinding(Held):
     def __rpc_refer__(self, payload: PayloadLike) -> Reference:
         return payload.refer_handle(self, self.__handle__, binding=True)
 
-    def __dir__(self) -> list[str]:
+    def __local__(self) -> list[str]:
         return ["fetch"]
 
     def __repr__(self) -> str:

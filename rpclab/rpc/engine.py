@@ -22,7 +22,8 @@ from rpclab.core.session import Session
 from rpclab.errors import STEERING, DisconnectedError, RpcError
 from rpclab.previews import described, message_of
 from rpclab.rpc import deadlines, local
-from rpclab.rpc.activity import Activity, StepInterrupted
+from rpclab.rpc.activity import Activity, StepInterrupted, is_interrupt
+from rpclab.rpc.advice import advise
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.deadlines import Deadline, current_deadline
 from rpclab.rpc.observing import Observed, no_clock
@@ -55,6 +56,8 @@ T = TypeVar("T")
 
 log = logging.getLogger("rpclab")
 
+_INTERRUPTED = "the method was left by KeyboardInterrupt"
+
 _DATA = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple, set})
 
 
@@ -74,6 +77,7 @@ class Engine(RunQueue, Observed):
         connect: joins the two ends of a session.
         http_call: makes the HTTP calls of bindings.
         holder: holds calls back, where there is no pipelining.
+        closing: whether all contexts are being ended, so that nothing is told of what they cut off.
         paces: how many bytes of streams a second Workers read, where that is bounded.
     """
 
@@ -96,6 +100,7 @@ class Engine(RunQueue, Observed):
         self.connect: Connect = memory.connect
         self._keepers: dict[str, ContextLike] = {}
         self._sessions: dict[tuple[str, str], Session] = {}
+        self.closing = False
         self.paces: dict[str, float] = {}
         self.holder: Holder | None = None
         if not pipelining:
@@ -199,10 +204,10 @@ class Engine(RunQueue, Observed):
         context: ContextLike,
     ) -> None:
         """Call a member in a fresh context; settle `answer` with what it returns or raises."""
-        if self.special or self.ambient or context.variables is None:
+        if self.special or self.ambient:
             variables = self._variables(answer, context)
         else:
-            variables = context.variables.copy()
+            variables = context.fresh_variables()
         if self.noting:
             if answer.params is not None and self.sites:
                 place_parameters(answer.params, function)
@@ -296,11 +301,7 @@ class Engine(RunQueue, Observed):
             self._drive(answer, _await(promise), variables.copy())
 
     def _variables(self, answer: AnswerLike, context: ContextLike) -> Context:
-        variables: Context | None = context.variables
-        if variables is None:
-            variables = context.variables = Context()
-            variables.run(current.set, context)
-        variables = variables.copy()
+        variables = context.fresh_variables()
         self.carry(variables)
         if answer.deadline is not None:
             variables.run(current_deadline.set, answer.deadline)
@@ -317,10 +318,13 @@ class Engine(RunQueue, Observed):
 
     def _failed(self, answer: AnswerLike, error: BaseException) -> None:
         steering = [kind.__name__ for kind in type(error).__mro__ if kind.__name__ in STEERING]
-        if steering:
+        if is_interrupt(error):
+            error = RpcError(_INTERRUPTED).with_traceback(error.__traceback__)
+        elif steering:
             said = message_of(error)
             text = f"{steering[0]}: {said}" if said else steering[0]
             error = RpcError(f"the method was left by {text}").with_traceback(error.__traceback__)
+        advise(error, worker=True)
         if self.debug:
             trim(error)
             note_place(error)
@@ -470,19 +474,22 @@ class Engine(RunQueue, Observed):
 
     def report(self, error: BaseException, what: str) -> None:
         """Tell of a failure that nobody waits for."""
-        log.error("%s failed: %s", what, described(error), exc_info=error)
+        said = "was interrupted" if is_interrupt(error) else f"failed: {described(error)}"
+        log.error("%s %s", what, said, exc_info=error)
 
     def close(self) -> None:
         """End every session and context. What was exported breaks; no disposer runs (rule W6)."""
         error = DisconnectedError("the sandbox was closed")
         sessions = list(self.sessions())
         contexts = {hook.context for session in sessions for hook in session.hosted()}
+        self.closing = True
         for session in sessions:
             session.closed = session.closed or error
         for context in [*contexts, *self._keepers.values()]:
             context.end()
         for session in sessions:
             session.close(error)
+        self.closing = False
         self._sessions.clear()
         self._keepers.clear()
         others = (engine for engine in deadlines.engines if engine is not self)

@@ -72,6 +72,11 @@ class GuestLoop(asyncio.AbstractEventLoop):
 
     # The host.
 
+    @property
+    def host(self) -> asyncio.AbstractEventLoop | None:
+        """The loop that it takes turns in."""
+        return self._host
+
     def attach(self, host: asyncio.AbstractEventLoop) -> None:
         """Take turns in that loop from now on; somebody there has called in.
 

@@ -27,8 +27,9 @@ from typing import Any
 from rpclab.core.hooks import TargetHook
 from rpclab.core.imports import Pending
 from rpclab.core.targets import instance_attributes
+from rpclab.rpc.members import Members
 from rpclab.rpc.sites import is_machinery
-from rpclab.rpc.stubs import RpcPromise, RpcProperty, _Members
+from rpclab.rpc.stubs import RpcPromise, RpcProperty
 from rpclab.rpc.waiter import Countdown, Waiter
 
 _DEPTH = 24  # how far up to look: tracebacks make long chains
@@ -39,7 +40,7 @@ _LAST = ("last_value", "last_exc", "last_traceback")
 _CONTAINERS: dict[type, str] = {
     list: "a list", tuple: "a tuple", set: "a set", frozenset: "a set", deque: "a deque",
 }  # fmt: skip
-_TRANSPARENT = (CellType, Pending, _Members)
+_TRANSPARENT = (CellType, Pending, Members)
 _SUSPENDABLE = {CoroutineType: "cr", GeneratorType: "gi", AsyncGeneratorType: "ag"}
 _EXITS = ("__exit__", "__aexit__")
 _JUST_AWAITED = "the await that gave it, until the code waits again"
@@ -279,7 +280,7 @@ def _step(parent: Any, child: Any) -> str:
         return f"item {name!r} of a dict" if type(name) in (str, int) else "a dict"
     if kind is RpcPromise:
         return "the result of a promise"
-    if kind is RpcProperty:
+    if issubclass(kind, RpcProperty):
         path = parent.__path__
         return f"the member {path if type(path) is str else '.'.join(path)}"
     if kind is MethodType:

@@ -18,7 +18,8 @@ from rpclab.core.events import answering
 from rpclab.core.imports import PENDING, REJECTED, Pending
 from rpclab.core.map import Captured
 from rpclab.errors import fresh_copy
-from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub, call_value
+from rpclab.rpc.members import call_value
+from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

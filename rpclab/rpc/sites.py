@@ -147,10 +147,10 @@ def note_place(error: BaseException) -> None:
         return
     if not getattr(error, "remote", False):
         notes = getattr(error, "__notes__", ())
-        error.__notes__ = [note for note in notes if not note.startswith(_RAISED)]
+        error.__notes__ = [note for note in notes if not note.startswith(RAISED)]
         # Python would put the next time's places behind those of this one.
         error.__traceback__ = None
-    error.add_note("\n".join([_RAISED, *lines]))
+    error.add_note("\n".join([RAISED, *lines]))
 
 
-_RAISED = "raised in the Worker at"
+RAISED = "raised in the Worker at"

@@ -8,14 +8,18 @@ a debugger, a display or a copy does with one sends a message.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from sys import _getframe
+from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from rpclab.core.contexts import current
 from rpclab.core.imports import PENDING, REJECTED
 from rpclab.core.map import Placeholder, record
-from rpclab.core.targets import is_target, no_such_step
-from rpclab.errors import PROMISE_DISPOSED, DisposedError, fresh_copy, not_callable
+from rpclab.core.targets import is_target
+from rpclab.errors import fresh_copy
 from rpclab.rpc.local import local_handle
+from rpclab.rpc.looking import doc_of, led_to, seen, signature_of, step
+from rpclab.rpc.members import Members, names_in
+from rpclab.rpc.remote import Awaited, Remote, article, no_mapping, set_here
 from rpclab.rpc.unknown import Unknown
 from rpclab.rpc.waiter import Waiter
 from rpclab.rpc.waiting import KNOT, waits_for_itself
@@ -26,63 +30,20 @@ if TYPE_CHECKING:
     from rpclab.core.protocols import HandleLike, PayloadLike, PendingLike
     from rpclab.core.references import Reference, Settled
 
-_ITEMS = (
-    "paths enter dicts, functions and targets, never lists, strings or sets:"
-    " await the value, and index that"
-)
+
+def _keys_of(remote: Remote, asked: tuple[int, int]) -> RpcProperty:
+    return KeysProperty.__of_a_mapping__(remote.__member__("keys"), asked)
 
 
-class Remote:
-    """What stubs, promises, properties and bindings have in common: members by any name."""
-
-    __slots__ = ()
-
-    def __getattr__(self, name: str) -> Any:
-        # Names like __len__ and _repr_html_ are questions of Python and IPython, not remote ones.
-        if name and name[0] == "_" and name[-1] == "_":
-            raise AttributeError(name)
-        return self.__member__(name)
-
-    def __getitem__(self, name: object) -> Any:
-        if type(name) is not str:
-            raise TypeError(f"a remote member has a name, not the index {name!r}: {_ITEMS}")
-        return self.__member__(name)
-
-    def __member__(self, name: str) -> RpcProperty:
-        raise NotImplementedError
-
-    def __iter__(self) -> NoReturn:
-        raise TypeError(f"{_article(self)} cannot be iterated: {_ITEMS}")
-
-    def __len__(self) -> NoReturn:
-        raise TypeError(f"{_article(self)} has no len(): {_ITEMS}")
-
-    def __bool__(self) -> bool:
-        return True
-
-    def __contains__(self, item: object) -> NoReturn:
-        raise TypeError(f"{_article(self)} cannot be searched: {_ITEMS}")
-
-    def __dir__(self) -> list[str]:
-        return ["dispose", "dup", "on_broken"]
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(f"{_article(self)} cannot be pickled or copied; dup() makes another handle")
-
-    def __copy__(self) -> NoReturn:
-        self.__reduce__()
-
-    def __deepcopy__(self, memo: object) -> NoReturn:
-        self.__reduce__()
-
-
-class RpcProperty(Remote):
+class RpcProperty(Awaited):
     """A member that was named, on a stub, promise or binding; nothing is sent (rule P1).
 
     Calling it calls the method; awaiting it reads the property, anew each time.
     """
 
     __slots__ = ("__of__",)
+
+    __keys__ = _keys_of
 
     def __init__(self, owner: Any, path: str | list[str]) -> None:
         # One slot for both: a class with __getattr__ pays for each attribute it looks up.
@@ -110,12 +71,35 @@ class RpcProperty(Remote):
         return MapValue(pending) if type(pending) is Placeholder else RpcPromise(pending)
 
     def __member__(self, name: str) -> RpcProperty:
-        return RpcProperty(self.__owner__, [*_names(self.__path__), name])
+        return RpcProperty(self.__owner__, [*names_in(self.__path__), name])
+
+    def __getattr__(self, name: str) -> Any:
+        if name[:1] == "_" and name[-1] == "_":
+            signature = signature_of(self.__found__()) if name == "__signature__" else None
+            if signature is None:
+                raise AttributeError(name)
+            return signature
+        return self.__member__(name)
+
+    def __found__(self) -> Any:
+        """The member that is named, if what has it runs here; it is not read."""
+        owner = self.__owner__
+        value = seen(owner.promise) if isinstance(owner, Members) else led_to(owner)
+        for name in names_in(self.__path__):
+            value = None if value is None else step(value, name)
+        return value
+
+    def __local__(self) -> list[str]:
+        return ["map"]
+
+    def __help__(self) -> str | None:
+        found = self.__found__()
+        return None if found is None else doc_of(found)
 
     def __repr__(self) -> str:
         owner = self.__owner__
-        of = repr(owner) if isinstance(owner, _Members) else describe(owner)
-        return f"<RpcProperty {'.'.join(_names(self.__path__))} of {of}>"
+        of = repr(owner) if isinstance(owner, Members) else describe(owner)
+        return f"<RpcProperty {'.'.join(names_in(self.__path__))} of {of}: call or await it>"
 
     def __rpc_refer__(self, payload: PayloadLike) -> Reference | Settled:
         return payload.refer_property(self, self.__read__)
@@ -137,10 +121,33 @@ class RpcProperty(Remote):
         raise _no_future(self)
 
 
+class KeysProperty(RpcProperty):
+    """A member called `keys`; see `AskedByMappings`."""
+
+    __slots__ = ("__asked__",)
+
+    @classmethod
+    def __of_a_mapping__(cls, member: RpcProperty, asked: tuple[int, int]) -> RpcProperty:
+        if type(member) is not RpcProperty:
+            return member  # inside `map`, whose values refuse to be iterated
+        keys = cls(*member.__of__)
+        object.__setattr__(keys, "__asked__", asked)
+        return keys
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> RpcPromise:
+        frame, this = _getframe(1), cast("Any", self)
+        if (id(frame), frame.f_lasti) == this.__asked__:
+            # Named and called by one instruction: dict(…) or **, and no call that somebody wrote.
+            raise no_mapping(self)
+        return super().__call__(*args, **kwargs)
+
+
 class Held(Remote):
     """What stands on a handle, a stub or a binding: awaiting it gives itself (rule C21)."""
 
     __slots__ = ("__dict__", "__handle__", "__weakref__")
+
+    __keys__ = _keys_of
 
     __handle__: HandleLike
 
@@ -148,7 +155,7 @@ class Held(Remote):
         return self.__handle__
 
     def __getattr__(self, name: str) -> Any:
-        if name and name[0] == "_" and name[-1] == "_":
+        if name[:1] == "_" and name[-1] == "_":
             raise AttributeError(name)
         # Kept, for a program uses the same few methods again and again.
         member = self.__dict__[name] = RpcProperty(self.__handle__, name)
@@ -157,8 +164,16 @@ class Held(Remote):
     def __member__(self, name: str) -> RpcProperty:
         return RpcProperty(self.__handle__, name)
 
+    def __setattr__(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+        set_here(self, name)
+
     def __await__(self) -> Generator[Any, None, Self]:
         return given(self).__await__()
+
+
+hold = Held.__handle__.__set__  # type: ignore[attr-defined]
+"""Gives something held its handle, of which nobody is told."""
 
 
 class RpcStub(Held):
@@ -179,22 +194,29 @@ class RpcStub(Held):
 
     def __init__(self, target: Any) -> None:
         if type(target) is RpcStub:
-            self.__handle__ = target.__handle__.dup()
+            hold(self, target.__handle__.dup())
             return
         if not is_target(target) and type(target) is not dict:
             raise TypeError(
                 "RpcStubs can only wrap plain objects, functions, and RpcTarget derivatives."
             )
-        self.__handle__ = local_handle(target)
+        hold(self, local_handle(target))
 
     @classmethod
     def __from_handle__(cls, handle: HandleLike) -> RpcStub:
         stub = cls.__new__(cls)
-        stub.__handle__ = handle
+        hold(stub, handle)
         return stub
 
     def __rpc_refer__(self, payload: PayloadLike) -> Reference:
         return payload.refer_handle(self, self.__handle__)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "__signature__":
+            found = signature_of(seen(self), bound=False)
+            if found is not None:
+                return found
+        return super().__getattr__(name)
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> RpcPromise:
         pending = self.__handle__.call([], args, kwargs)
@@ -245,7 +267,7 @@ class RpcStub(Held):
         return bundle(self)
 
 
-class RpcPromise(Remote):
+class RpcPromise(Awaited):
     """The result of a call that was made: await it, or go on calling on it (rules C2, L1).
 
     Awaiting it twice gives the same value (L4); each await of a failed one raises a fresh error.
@@ -253,9 +275,11 @@ class RpcPromise(Remote):
 
     __slots__ = ("__gone__", "__pending__", "__weakref__")
 
+    __keys__ = _keys_of
+
     def __init__(self, pending: PendingLike) -> None:
         self.__pending__ = pending
-        self.__gone__ = False
+        self.__gone__: bool | str = False  # or where it was disposed
 
     def __await__(self) -> Generator[Any, None, Any]:
         pending = self.__pending__
@@ -276,13 +300,13 @@ class RpcPromise(Remote):
     def __getattr__(self, name: str) -> Any:
         if name[:1] == "_" and name[-1] == "_":
             raise AttributeError(name)
-        return RpcProperty(_Members(self), name)
+        return RpcProperty(Members(self), name)
 
     def __member__(self, name: str) -> RpcProperty:
-        return RpcProperty(_Members(self), name)
+        return RpcProperty(Members(self), name)
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> RpcPromise:
-        return RpcProperty(_Members(self), [])(*args, **kwargs)
+        return RpcProperty(Members(self), [])(*args, **kwargs)
 
     @property
     def __rpc_entry__(self) -> PendingLike:
@@ -322,8 +346,9 @@ class RpcPromise(Remote):
 
     def dispose(self) -> None:
         """Dispose what the result holds: now, or when it arrives. The call is not cancelled."""
-        self.__gone__ = True
-        self.__pending__.dispose_stubs()
+        pending = self.__pending__
+        self.__gone__ = self.__gone__ or pending.session.host.site() or True
+        pending.dispose_stubs()
 
     def dup(self) -> NoReturn:
         """Refuse: a promise has no second handle (rule C16).
@@ -349,6 +374,9 @@ class RpcPromise(Remote):
         """
         return self.__pending__.watch(callback)
 
+    def __local__(self) -> list[str]:
+        return ["dispose", "map", "on_broken"]
+
     def __enter__(self) -> Self:
         return self
 
@@ -366,11 +394,13 @@ class RpcPromise(Remote):
         if self.__gone__:
             state = "disposed"
         elif pending.state == PENDING:
-            state = f"pending; it is one {KNOT}" if waits_for_itself(pending) else "pending"
+            state = (
+                f"pending; it is one {KNOT}" if waits_for_itself(pending) else "pending: await it"
+            )
         elif pending.state == REJECTED:
-            state = f"rejected with {type(pending.value).__name__}"
+            state = f"rejected with {type(pending.value).__name__}: await it"
         else:
-            state = "resolved"
+            state = "resolved: await it"
         return f"<RpcPromise of {_far_side(pending.session)}, {state}>"
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
@@ -387,7 +417,7 @@ class MapValue(Unknown, RpcPromise):
     __getattr__ = Remote.__getattr__
 
     def __member__(self, name: str) -> MapProperty:
-        return MapProperty(_Members(self), name)
+        return MapProperty(Members(self), name)
 
 
 class MapProperty(Unknown, RpcProperty):
@@ -398,77 +428,12 @@ class MapProperty(Unknown, RpcProperty):
     map = Unknown.__refuse__
 
     def __member__(self, name: str) -> MapProperty:
-        return MapProperty(self.__owner__, [*_names(self.__path__), name])
-
-
-class _Members:
-    """Calls on the result of a call: sent after it while it is pending, else made on the value."""
-
-    __slots__ = ("promise",)
-
-    def __init__(self, promise: RpcPromise) -> None:
-        self.promise = promise
-
-    def __repr__(self) -> str:
-        return repr(self.promise)
-
-    def call(
-        self, path: Any, args: tuple[Any, ...] | None, kwargs: dict[str, Any] | None
-    ) -> PendingLike:
-        promise = self.promise
-        pending = promise.__pending__
-        context = current.get() or pending.context
-        if promise.__gone__:
-            return pending.session.rejected(DisposedError(PROMISE_DISPOSED), context)
-        if type(pending) is Placeholder:
-            return pending.pipeline(path, args, kwargs, context)
-        if context.recording is not None:
-            _, subject = context.recording.refer_promise(pending)
-            return context.recording.add(subject, path, args, kwargs)
-        if pending.state == PENDING:
-            return pending.pipeline(path, args, kwargs, context)
-        if pending.state == REJECTED:
-            return pending.session.rejected(fresh_copy(pending.value), context)
-        return call_value(pending, _names(path), args, kwargs, context)
-
-
-def call_value(
-    pending: PendingLike,
-    path: list[str],
-    args: tuple[Any, ...] | None,
-    kwargs: dict[str, Any] | None,
-    context: Any,
-) -> PendingLike:
-    """Do what the callee would have done, on a value that has arrived."""
-    value = pending.value
-    session = pending.session
-    for position in range(len(path) + 1):
-        handle = getattr(type(value), "__rpc_handle__", None)
-        if handle is not None:
-            found: PendingLike = handle(value).call(path[position:], args, kwargs or {})
-            return found
-        if position < len(path):
-            name = path[position]
-            if type(value) is not dict or name not in value:
-                return session.rejected(_remote(no_such_step(path, position, value)), context)
-            value = value[name]
-    if args is None:
-        return session.resolved(value, context)
-    return session.rejected(_remote(not_callable(tuple(path))), context)
+        return MapProperty(self.__owner__, [*names_in(self.__path__), name])
 
 
 async def given(value: Any) -> Any:
     """Give a value to whoever awaits it."""
     return value
-
-
-def _remote(error: Any) -> Any:
-    error.remote = True
-    return error
-
-
-def _names(path: str | list[str]) -> list[str]:
-    return [path] if type(path) is str else list(path)
 
 
 def no_dup(advice: str) -> TypeError:
@@ -479,14 +444,9 @@ def no_dup(advice: str) -> TypeError:
 
 
 def _no_future(value: object) -> TypeError:
-    error = TypeError(f"{_article(value)} is no Future and has no callbacks")
+    error = TypeError(f"{article(value)} is no Future and has no callbacks")
     error.add_note("give asyncio.wait a task: asyncio.ensure_future(…)")
     return error
-
-
-def _article(value: object) -> str:
-    name = type(value).__name__
-    return f"an {name}" if name[0] in "AEIOUR" else f"a {name}"
 
 
 def _far_side(session: Any) -> str:

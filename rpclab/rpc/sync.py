@@ -9,6 +9,8 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
 
+from rpclab.rpc.local import home_shell
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
@@ -42,7 +44,9 @@ def run(awaitable: Awaitable[Any]) -> Any:
     """Wait for an awaitable from code that is not async, and give its value.
 
     Works in a plain script, in a cell or callback while the notebook's loop runs (through
-    nest-asyncio2, which is applied on the first such use), and in another thread.
+    nest-asyncio2, which is applied on the first such use), and in another thread, such as one of
+    `asyncio.to_thread`: there it waits for the loop that the sandbox lives on. Give it a coroutine
+    then, which makes its calls on that loop.
 
     Args:
         awaitable: a promise, a coroutine or any other awaitable.
@@ -60,6 +64,9 @@ def run(awaitable: Awaitable[Any]) -> Any:
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
+        loop = _loop_of_the_sandbox()
+        if loop is not None and loop.is_running():
+            return asyncio.run_coroutine_threadsafe(_await(awaitable), loop).result()
         return asyncio.run(_await(awaitable))
     from rpclab.rpc.guest import GuestLoop  # noqa: PLC0415 - for those who wait inside a loop
 
@@ -79,12 +86,16 @@ def _run_nested(loop: asyncio.AbstractEventLoop, awaitable: Awaitable[Any]) -> A
     task = loop.create_task(_await(awaitable))
     _running.append(task)
     try:
-        return loop.run_until_complete(task)
+        value = loop.run_until_complete(task)
     except BaseException:
         task.cancel()
         if task in _interrupted:
             raise KeyboardInterrupt from None
         raise
+    else:
+        if task in _interrupted:  # a Worker in between has caught what stopped another
+            raise KeyboardInterrupt
+        return value
     finally:
         _running.remove(task)
         _interrupted.discard(task)
@@ -92,6 +103,14 @@ def _run_nested(loop: asyncio.AbstractEventLoop, awaitable: Awaitable[Any]) -> A
         # then takes as many callbacks as it saw, and the nested run has taken some of them.
         while len(ready) < counted_on:
             loop.call_soon(lambda: None)
+
+
+def _loop_of_the_sandbox() -> asyncio.AbstractEventLoop | None:
+    """The loop that the sandbox of the running code lives on: its Worker's, or the newest one."""
+    shell = home_shell()
+    if shell is None:
+        return None
+    return shell.guest.host if shell.guest is not None else shell.loop
 
 
 async def _await(awaitable: Awaitable[Any]) -> Any:

@@ -6,12 +6,21 @@ Floor: rpc.
 from __future__ import annotations
 
 import asyncio
+import logging
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.contexts import current
+from rpclab.rpc.remote import article
+from rpclab.rpc.sites import is_machinery, place
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+    from types import CodeType
+
+    from rpclab.core.protocols import ContextLike
+
+log = logging.getLogger("rpclab")
 
 
 def note_tasks(loop: asyncio.AbstractEventLoop) -> None:
@@ -40,7 +49,17 @@ class _Noting:
     def __call__(
         self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], **options: Any
     ) -> Any:
-        """Make a task."""
+        """Make a task.
+
+        Raises:
+            TypeError: it would be one of a promise.
+        """
+        if hasattr(coroutine, "__rpc_refer__"):
+            raise TypeError(
+                "asyncio.create_task and TaskGroup take coroutines, and this is"
+                f" {article(coroutine)}, whose call is made already: await it, or give it to"
+                " asyncio.gather, or to asyncio.ensure_future for a task of it"
+            )
         context = current.get()
         if context is not None and context.gate is not None:
             coroutine = context.gate.guard(coroutine)
@@ -51,6 +70,46 @@ class _Noting:
         if context is not None and not context.long:
             if context.tasks is None:
                 context.tasks = set()
-            context.tasks.add(task)
+            context.tasks.add(_Begun(task, coroutine, context))
             task.add_done_callback(context.tasks.discard)
         return task
+
+
+class _Begun:
+    """A task in the set of its context, which cancels it at the end; it is equal to the task."""
+
+    __slots__ = ("_context", "_coroutine", "_variables", "task")
+
+    def __init__(self, task: Any, coroutine: Any, context: ContextLike) -> None:
+        self.task = task
+        self._coroutine = coroutine
+        self._context = context
+        self._variables = copy_context()
+
+    def __hash__(self) -> int:
+        return hash(self.task)
+
+    def __eq__(self, other: object) -> bool:
+        return other is self.task or (isinstance(other, _Begun) and other.task is self.task)
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Cancel it; tell of it, where the call returned as if the task went on."""
+        context = self._context
+        host: Any = context.host
+        code = getattr(self._coroutine, "cr_code", None)
+        is_told = code is not None and not is_machinery(code.co_filename)
+        is_told = is_told and not self.task.done() and context.gate is None
+        if is_told and code is not None and not context.cut_off and not host.closing:
+            self._variables.run(_tell, context.worker, code)
+        return bool(self.task.cancel(msg))
+
+
+def _tell(worker: str, code: CodeType) -> None:
+    where = place(code.co_filename, code.co_firstlineno)
+    log.warning(
+        "%s ended a task that it had begun, %s() (%s), with its call: to let the task end first,"
+        " await it, or give it to self.ctx.wait_until(…)",
+        worker,
+        code.co_name,
+        where,
+    )

@@ -16,8 +16,8 @@ from rpclab.core.promise_arguments import Announcement, PromisedAnswer, Promised
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from rpclab.core.protocols import AnswerLike, PendingLike
-    from rpclab.core.session import Session
+    from rpclab.core.protocols import AnswerLike, PendingLike, SessionLike
+
 
 KNOT = "which waits for an argument that waits for it"
 _FAR = 1000  # calls that are looked at, at most, for one
@@ -49,7 +49,7 @@ class Waiting(NamedTuple):
         return f"{text}, {KNOT}" if self.knotted else text
 
 
-def waiting(sessions: Iterable[Session]) -> list[Waiting]:
+def waiting(sessions: Iterable[SessionLike]) -> list[Waiting]:
     """List the awaited calls of some sessions, those of each in the order made."""
     found: list[Waiting] = []
     for session in sessions:

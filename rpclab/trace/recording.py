@@ -53,7 +53,8 @@ class Recording:
         now: the clock, in seconds.
 
     Attributes:
-        dropped: how many events were dropped because it was full.
+        dropped: how many events were dropped because it was full, since it was last cleared.
+        cleared: where it had come to when it was last cleared: a mark, as `mark` is.
         virtual: whether the times are those of a virtual clock, so that they are worth showing.
         take: takes an event.
         keep: takes an event that has its time in front, and is not one of those that
@@ -62,6 +63,7 @@ class Recording:
 
     def __init__(self, limit: int = LIMIT, *, now: Callable[[], float] = time.monotonic) -> None:
         self.dropped = 0
+        self.cleared = 0
         self.virtual = False
         self._limit = limit
         self._events: list[Raw] = []
@@ -168,7 +170,11 @@ class Recording:
     @property
     def mark(self) -> int:
         """Where the recording has come to; hand it to `since` for what follows."""
-        return self.dropped + len(self._events)
+        return self._gone + len(self._events)
+
+    @property
+    def _gone(self) -> int:
+        return self.cleared + self.dropped
 
     def since(self, mark: int) -> Handed:
         """Give the events since a mark, for a view that follows a recording live.
@@ -177,23 +183,23 @@ class Recording:
             mark: what `mark`, or the last `Handed`, said; 0 for the beginning.
         """
         new = self._kept(self._index(mark))
-        return Handed(self.mark, [read(raw) for raw in new], max(self.dropped - mark, 0))
+        return Handed(self.mark, [read(raw) for raw in new], max(self._gone - mark, 0))
 
     def part(self, mark: int) -> Recording:
         """Give what was recorded since a mark as a recording of its own."""
         part = Recording(self._limit)
         part._events += self._kept(self._index(mark))
-        part.dropped = max(self.dropped - mark, 0)
+        part.dropped = max(self._gone - max(mark, self.cleared), 0)
         part.virtual = self.virtual
         return part
 
     def _index(self, mark: int) -> int:
         self._trim()
-        return max(mark - self.dropped, 0)
+        return max(mark - self._gone, 0)
 
     def clear(self) -> None:
-        """Forget all events; numbers go on."""
-        self.dropped += len(self._events)
+        """Forget all events, and begin anew; the numbers of things go on."""
+        self.cleared, self.dropped = self.mark, 0
         self._events.clear()
 
     # Files.

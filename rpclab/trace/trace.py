@@ -15,6 +15,7 @@ from rpclab.trace.model import Advice
 from rpclab.trace.pictures.scale import duration
 from rpclab.trace.recording import Recording
 from rpclab.trace.sequence import sequence_text
+from rpclab.trace.unawaited import unawaited
 
 
 class Trace:
@@ -28,6 +29,7 @@ class Trace:
     Attributes:
         events: the messages, in the order sent.
         advice: which of its awaits could be fewer round trips.
+        unawaited: a sentence on calls whose promise nobody awaited; "" where there are none.
         round_trips: how often the block had to wait for a message to go and come back.
         saved: how many more it would have been, had each promise been awaited before its use.
         seconds: how long it took by a virtual clock: the length of its critical path, for nothing
@@ -46,6 +48,7 @@ class Trace:
         self.seconds: float | None = None
         self.events: list[Sent] = []
         self.advice: tuple[Advice, ...] = ()
+        self.unawaited = ""
 
     def finish(self) -> None:
         """The block is over."""
@@ -54,6 +57,7 @@ class Trace:
             self.seconds = self._clock() - self._began
         self.events = messages(self._recording)
         self.advice = advice(self._recording)
+        self.unawaited = unawaited(self._recording)
 
     @property
     def recording(self) -> Recording:
@@ -108,6 +112,7 @@ class Trace:
     def text(self) -> str:
         """The messages as a sequence diagram, the figures, and advice."""
         lines = [self.summary(), *(given.text for given in self.advice)]
+        lines += [self.unawaited] * bool(self.unawaited)
         return "\n".join([self.diagram(), *lines] if self.events else lines)
 
     def diagram(self) -> str:

@@ -10,13 +10,11 @@ import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
+from rpclab.rpc.looking import HTTP, RESERVED
 from rpclab.typegen.kinds import Member
-from rpclab.workers.entrypoints import DEFAULT, RESERVED
+from rpclab.workers.entrypoints import DEFAULT
 
 BASES = {"RpcTarget": "target", "WorkerEntrypoint": "entrypoint", "DurableObject": "object"}
-HTTP = frozenset({"fetch", "connect"})
-"""Names that are no RPC on a binding (rules C19, C20)."""
-
 OURS = ("workers", "rpclab", "rpclab.workers")
 _HIDDEN_DECORATORS = {"staticmethod", "classmethod"}
 _PROPERTY_DECORATORS = {"property", "functools.cached_property"}

@@ -13,7 +13,8 @@ from rpclab.core.contexts import current
 from rpclab.errors import RpcError, near
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.local import home
-from rpclab.rpc.stubs import Remote, RpcPromise, RpcProperty, RpcStub
+from rpclab.rpc.remote import Remote, Uncopied
+from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub
 from rpclab.workers.spellings import also_in_javascript
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @also_in_javascript
-class Context:
+class Context(Uncopied):
     """The execution context of one call, as `self.ctx` or the last argument of a handler.
 
     Attributes:
@@ -67,7 +68,7 @@ class Context:
         return f"<ctx of {self._context.worker}>"
 
 
-class Exports:
+class Exports(Uncopied):
     """`ctx.exports`: each entrypoint as a binding; called with `props`, as one that has them.
 
     Classes of Durable Objects are there as namespaces.
@@ -95,6 +96,8 @@ class Exports:
         self._made: dict[str, Any] = {}
 
     def __getattr__(self, name: str) -> Any:
+        if name[:1] == "_":  # of a copy that has nothing yet, too
+            raise AttributeError(name)
         if name not in self._names:
             error = AttributeError(f"the Worker exports no entrypoint {name}")
             error.add_note(near(name, self._names))
@@ -122,11 +125,12 @@ class LoopbackBinding(ServiceBinding):
 
     def __init__(self, name: str, bind: Callable[[str, dict[str, Any]], ServiceBinding]) -> None:
         super().__init__(bind(name, {}).__handle__)
-        self.__make__ = (name, bind)
+        object.__setattr__(self, "__make__", (name, bind))
 
     def __call__(self, *, props: dict[str, Any]) -> ServiceBinding:
         name, bind = self.__make__
-        return bind(name, props)
+        made: ServiceBinding = bind(name, props)
+        return made
 
 
 def keep_until(context: ContextLike, work: Any) -> None:
@@ -156,6 +160,7 @@ def keep_until(context: ContextLike, work: Any) -> None:
     task = asyncio.get_running_loop().create_task(coroutine)
     if context.tasks is None:
         context.tasks = set()
+    context.tasks.discard(task)  # it was noted as one that nobody keeps
     context.tasks.add(task)
     task.add_done_callback(done)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.core.targets import Exposed
 from rpclab.errors import UnknownEntrypointError, near, reserved_method
+from rpclab.rpc.looking import RESERVED
 
 if TYPE_CHECKING:
     from rpclab.workers.context import Context
@@ -17,12 +18,6 @@ if TYPE_CHECKING:
     from rpclab.workers.objects.state import DurableObjectState
 
 DEFAULT = "Default"
-
-RESERVED = frozenset(
-    {"dup", "alarm", "web_socket_message", "web_socket_close", "web_socket_error",
-     "webSocketMessage", "webSocketClose", "webSocketError"}
-)  # fmt: skip
-"""Event handlers of the platform, which cannot be called over RPC (rules C16, C17)."""
 
 
 class WorkerEntrypoint(Exposed):
@@ -85,8 +80,9 @@ def choose(
     value = getattr(module, name, None)
     if isinstance(value, type) and issubclass(value, DurableObject):
         raise UnknownEntrypointError(
-            f'the class "{name}" of Worker "{worker}" is one of Durable Objects: bind it with'
-            f' objects={{"VAR": "{worker}#{name}"}}, or rpclab.objects("{worker}#{name}")'
+            f'the class "{name}" of Worker "{worker}" is one of Durable Objects: bind its namespace'
+            f' with objects={{"VAR": "{worker}#{name}"}}, rpclab.objects("{worker}#{name}"), or in'
+            f" a notebook --object VAR={name}@{worker}"
         )
     if isinstance(value, type):
         raise UnknownEntrypointError(
@@ -95,6 +91,22 @@ def choose(
     error = UnknownEntrypointError(f'the Worker "{worker}" exports no entrypoint "{name}"')
     error.add_note(near(name, exports) or "it exports nothing: define class Default")
     raise error
+
+
+def check_default(worker: str, module: types.ModuleType) -> None:
+    """Refuse a class `Default` that cannot serve, before it takes the place of one that does.
+
+    Raises:
+        UnknownEntrypointError: it derives from no base of rpclab.
+    """
+    value = vars(module).get(DEFAULT)
+    if isinstance(value, type) and not issubclass(value, (WorkerEntrypoint, DurableObject)):
+        error = UnknownEntrypointError(
+            f'the class "{DEFAULT}" of Worker "{worker}" cannot serve: derive it from'
+            f" WorkerEntrypoint, as in `class {DEFAULT}(WorkerEntrypoint):`"
+        )
+        error.add_note("from workers import WorkerEntrypoint")
+        raise error
 
 
 def refuse_reserved(name: str) -> BaseException | None:

@@ -5,12 +5,16 @@ Floor: workers. One object for each Worker, shared by its calls (rules X1 to X3)
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from rpclab.errors import near
+from rpclab.rpc.sites import calling_site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+log = logging.getLogger("rpclab")
 
 
 class Env:
@@ -66,6 +70,30 @@ class Env:
 
     def __repr__(self) -> str:
         return f"<Env of {self.__worker__}: {', '.join(self.__dict__) or 'empty'}>"
+
+
+class ProgramEnv(Env):
+    """The `env` of the program around the Workers, which tells of what is put into it by hand."""
+
+    __slots__ = ()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith("__"):
+            object.__setattr__(self, name, value)
+        else:
+            self[name] = value
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        super().__setitem__(name, value)
+        if not type(value).__module__.startswith("rpclab."):
+            site = calling_site(1)
+            log.warning(
+                "%s stands in env for this program alone: no Worker sees it. Their variables are"
+                " given when they are deployed (--var, --json; vars=, json=), and bindings are made"
+                " by %%bind or sandbox.bind()%s",
+                name,
+                f" ({site})" if site else "",
+            )
 
 
 def _hint(name: str, env: Env) -> str:

@@ -17,6 +17,9 @@ from importlib.machinery import SOURCE_SUFFIXES, FileFinder, ModuleSpec, SourceF
 from os import PathLike, fspath
 from typing import Any
 
+given_to_all: dict[str, Any] = {}
+"""What the code of every Worker finds among its builtins, beside or in place of Python's."""
+
 
 class Imports:
     """The import function of one version of a Worker.
@@ -33,7 +36,7 @@ class Imports:
         self._modules = given
         self._folder = fspath(folder) if folder is not None else None
         self._elsewhere: set[str] = set()  # names that are no module of the Worker
-        self.builtins = {**vars(builtins), "__import__": self._import}
+        self.builtins = {**vars(builtins), **given_to_all, "__import__": self._import}
 
     def _import(
         self,
@@ -137,6 +140,12 @@ def known(module: types.ModuleType) -> Iterator[None]:
     finally:
         if free:
             sys.modules.pop(name, None)
+
+
+def is_code_of_a_worker(frame: types.FrameType) -> bool:
+    """Whether a frame runs the code of a Worker: its main file, a cell, a module beside it."""
+    imports = getattr(frame.f_builtins.get("__import__"), "__self__", None)
+    return type(imports) is Imports
 
 
 def _package(globals_: Any) -> str:

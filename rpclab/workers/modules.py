@@ -10,6 +10,7 @@ import linecache
 import types
 from typing import TYPE_CHECKING, Any
 
+from rpclab.rpc.advice import advise
 from rpclab.workers.imports import Imports, known
 
 if TYPE_CHECKING:
@@ -51,5 +52,9 @@ def run_source(module: types.ModuleType, source: str, filename: str) -> None:
     module.__dict__["__source__"] = source
     # Else its annotations would be texts, as those of this module are, which breaks dataclasses.
     code = compile(source, filename, "exec", dont_inherit=True)
-    with known(module):
-        exec(code, module.__dict__)  # noqa: S102 - running it is the point
+    try:
+        with known(module):
+            exec(code, module.__dict__)  # noqa: S102 - running it is the point
+    except Exception as error:
+        advise(error, worker=True)
+        raise

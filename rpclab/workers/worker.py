@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.core.contexts import ExecutionContext, current
 from rpclab.core.hooks import ServiceHook
+from rpclab.errors import RpcError
+from rpclab.rpc.activity import StepInterrupted
 from rpclab.workers.context import Context, Exports
 from rpclab.workers.entrypoints import (
     DEFAULT,
@@ -100,6 +102,12 @@ class Worker:
         context.variables.run(current.set, context)
         try:
             return context.variables.copy().run(kind, platform, self.env), context
+        except StepInterrupted as error:
+            context.end()
+            # Whoever delivers the call expects an ordinary error.
+            raise RpcError("the constructor was left by KeyboardInterrupt").with_traceback(
+                error.__traceback__
+            ) from None
         except BaseException:
             context.end()
             raise
@@ -108,12 +116,38 @@ class Worker:
         return f"<Worker {self.name}: {', '.join(self.exports) or 'no entrypoints'}>"
 
 
-def service(find: Callable[[], Worker], entrypoint: str, props: dict[str, Any]) -> ServiceHook:
-    """Make what stands behind a binding.
+def serves_on(present: Worker | None) -> str:
+    """Say that the present version of a Worker goes on, whose next one failed; "" if none does."""
+    if present is None:
+        return ""
+    return f'version {present.version} of "{present.name}" serves on'
+
+
+class EntrypointHook(ServiceHook):
+    """What stands behind a binding to an entrypoint.
 
     Args:
         find: gives the present version of the Worker, or raises that there is none.
         entrypoint: which of its entrypoints answers.
         props: what `ctx.props` is there.
     """
-    return ServiceHook(lambda: find().open(entrypoint, props), refuse_reserved, dispatch)
+
+    __slots__ = ("_entrypoint", "_find")
+
+    def __init__(self, find: Callable[[], Worker], entrypoint: str, props: dict[str, Any]) -> None:
+        super().__init__(
+            lambda: find().open(entrypoint, props), refuse_reserved, dispatch, apart=_HTTP
+        )
+        self._find = find
+        self._entrypoint = entrypoint
+
+    def kind(self) -> type:
+        """The class that answers, of the present version.
+
+        Raises:
+            RpcError: there is no such Worker, or no such entrypoint.
+        """
+        return self._find().entrypoint(self._entrypoint)
+
+
+_HTTP = frozenset({"fetch"})  # what `dispatch` runs as an HTTP call

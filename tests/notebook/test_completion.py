@@ -3,6 +3,8 @@
 import pytest
 from support.kernels import COUNTER
 
+from rpclab.notebook.magics import RpcLab
+
 
 @pytest.fixture
 def completing(kernel):
@@ -30,13 +32,14 @@ def completing(kernel):
         ("%%wrangler --", ["--env"], "--"),
         ("%%trace --", ["--text"], "--"),
         ("%%worker w --at am", ["amsterdam"], "am"),
-        ("%rpclab ", ["break", "clock", "leaks", "link", "locate", "reset", "types"], ""),
+        ("%rpclab l", ["leaks", "link", "locate"], "l"),
+        ("%rpclab ", sorted(RpcLab.COMMANDS), ""),
         ("%rpclab link no", ["notebook"], "no"),
         ("%rpclab link notebook cl", ["client"], "cl"),
         ("%rpclab link notebook client --r", ["--rtt"], "--r"),
         ("%rpclab locate client=to", ["tokyo"], "to"),
         ("%rpclab clock v", ["virtual"], "v"),
-        ("%rpclab re", ["reset"], "re"),
+        ("%rpclab re", ["record", "reset"], "re"),
     ],
 )
 def test_tab_offers_what_fits_and_nothing_else(completing, text, offered, replaced):

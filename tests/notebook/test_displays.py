@@ -19,7 +19,7 @@ def deployed(kernel):
         ("sandbox.workers['counter-service']", "counter-service (version 1)"),
         ("env", "env of notebook"),
         ("stub", "<RpcStub counter-service#"),
-        ("promise", "<RpcPromise of counter-service, resolved>"),
+        ("promise", "<RpcPromise of counter-service, resolved: await it>"),
         ("stub.increment", "<RpcProperty increment of "),
         ("env.COUNTER", "<ServiceBinding counter-service#"),
     ],

@@ -43,7 +43,7 @@ def slow(kernel):
 
 def test_five_minutes_pass_at_once_and_print_the_same(slow):
     output = slow.run("print(await env.SLOW.sleep(300), sandbox.time())")
-    assert (output.error, output.stdout) == (None, "slept 300\n300.0 300.0\n")
+    assert (output.error, output.stdout) == (None, "[slow] slept 300\n300.0 300.0\n")
     assert slow.value("%rpclab clock") == "'virtual, at 300 s'"
 
 

@@ -47,7 +47,7 @@ def talker(kernel):
 
 
 def test_a_worker_prints_into_the_cell_that_called_it(talker):
-    assert talker.run("await env.TALKER.say_later('hello')").stdout == "hello\n"
+    assert talker.run("await env.TALKER.say_later('hello')").stdout == "[talker] hello\n"
 
 
 def test_a_worker_prints_into_the_cell_that_called_it_also_after_others_have_run(talker):
@@ -55,8 +55,8 @@ def test_a_worker_prints_into_the_cell_that_called_it_also_after_others_have_run
     talker.finish(first)
     second = talker.run("await env.TALKER.say_later('from the second'); await p")
     talker.wait(first, lambda output: output.stdout)
-    assert talker.output(first).stdout == "from the first\n"
-    assert second.stdout == "from the second\n"
+    assert talker.output(first).stdout == "[talker] from the first\n"
+    assert second.stdout == "[talker] from the second\n"
 
 
 def test_each_of_several_awaited_calls_prints_into_its_cell_after_others_have_run(talker):
@@ -71,7 +71,7 @@ task = asyncio.create_task(talk())""")
     talker.finish(first)
     second = talker.run("begin.set(); await task")
     talker.wait(first, lambda output: "three" in output.stdout)
-    assert talker.output(first).stdout == "one\ntwo\nthree\n"
+    assert talker.output(first).stdout == "[talker] one\n[talker] two\n[talker] three\n"
     assert second.stdout == ""
 
 
@@ -80,7 +80,7 @@ def test_a_pipelined_call_prints_into_its_cell(talker):
     talker.finish(first)
     second = talker.run("print('other'); await p")
     talker.wait(first, lambda output: output.stdout)
-    assert talker.output(first).stdout == "pipelined\n"
+    assert talker.output(first).stdout == "[talker] pipelined\n"
     assert second.stdout == "other\n"
 
 
@@ -97,7 +97,7 @@ class Default(WorkerEntrypoint):
     talker.finish(first)
     talker.run("await p")
     talker.wait(first, lambda output: output.stdout)
-    assert talker.output(first).stdout == "through the middle\n"
+    assert talker.output(first).stdout == "[talker] through the middle\n"
 
 
 def test_a_failed_disposer_is_reported_in_the_cell_that_disposed(talker):
@@ -145,3 +145,57 @@ class Default(WorkerEntrypoint):
     talker.run("%config RpcLab.warn_undisposed = False")
     assert "a call in messy ended with a stub that its code did not dispose" in warned
     assert "made at Cell In[" in warned
+
+
+def test_prints_carry_the_name_of_the_worker_and_are_whole_lines(talker):
+    talker.run("""\
+%%worker speaker --bind TALKER=talker
+print("deployed")
+import sys
+from workers import WorkerEntrypoint
+class Default(WorkerEntrypoint):
+    async def speak(self):
+        print("one", "two", sep=", ")
+        print("three\\n\\nfour")
+        print("half", end="")
+        print(" and half")
+        print("unfinished", end="")
+        await self.env.TALKER.say_later("between")
+        print("to a file", file=sys.stdout)
+        print()
+""")
+    talker.run("%bind SPEAKER=speaker")
+    assert talker.run("await env.SPEAKER.speak(); print('the cell')").stdout == (
+        "[speaker] one, two\n[speaker] three\n[speaker] \n[speaker] four\n"
+        "[speaker] half and half\n[speaker] unfinished\n[talker] between\n"
+        "to a file\n[speaker] \nthe cell\n"
+    )
+
+
+def test_prints_go_without_the_name_on_request(talker):
+    talker.run("%config RpcLab.label_prints = False")
+    said = talker.run("await env.TALKER.say_later('hello')").stdout
+    talker.run("%config RpcLab.label_prints = True")
+    assert said == "hello\n"
+
+
+def test_a_task_that_ends_with_its_call_is_told_of_in_the_cell(talker):
+    talker.run("""\
+%%worker dropper
+import asyncio
+from workers import WorkerEntrypoint
+class Default(WorkerEntrypoint):
+    async def drop(self):
+        asyncio.create_task(self._later())
+        return "answered"
+    async def _later(self):
+        await asyncio.sleep(0.05)
+        print("never")
+""")
+    talker.run("%bind DROPPER=dropper")
+    output = talker.run("await env.DROPPER.drop()")
+    talker.run("await asyncio.sleep(0.1)")
+    assert output.value == "'answered'"
+    assert "rpclab: dropper ended a task that it had begun, _later() (Cell In[" in output.stderr
+    assert "self.ctx.wait_until(" in output.stderr
+    assert output.stderr.count("\n") == 1

@@ -296,9 +296,9 @@ async def test_what_is_called_on_a_broken_stub_rejects_with_the_reason(world):
 
 async def test_the_repr_of_a_handle_says_its_state(callee):
     promise = callee.later()
-    assert repr(promise) == "<RpcPromise of callee, pending>"
+    assert repr(promise) == "<RpcPromise of callee, pending: await it>"
     stub = await promise
-    assert repr(promise) == "<RpcPromise of callee, resolved>"
+    assert repr(promise) == "<RpcPromise of callee, resolved: await it>"
     assert repr(stub).startswith("<RpcStub callee#")
     assert "m of callee#" in repr(stub.m)
     stub.dispose()
@@ -307,4 +307,4 @@ async def test_the_repr_of_a_handle_says_its_state(callee):
     assert repr(promise) == "<RpcPromise of callee, disposed>"
     bad = callee.bad()
     await failure(bad)
-    assert repr(bad) == "<RpcPromise of callee, rejected with ValueError>"
+    assert repr(bad) == "<RpcPromise of callee, rejected with ValueError: await it>"

@@ -292,6 +292,15 @@ class Page:
         """What of the page matches a selector, as playwright's locator."""
         return self._page.locator(selector)
 
+    def screen(self, path):
+        """Keep a picture of what the screen shows, with what hangs over the notebook."""
+        self._page.screenshot(path=path)
+
+    @property
+    def keyboard(self):
+        """The keyboard, as playwright's."""
+        return self._page.keyboard
+
     def save(self):
         """Write the file; gives it, read."""
         return nbformat.reads(json.dumps(self._page.evaluate(SAVE)), as_version=4)

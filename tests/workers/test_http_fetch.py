@@ -95,7 +95,7 @@ async def test_fetching_leaves_nothing_in_the_tables(binding, world):
 
 
 async def test_a_binding_lists_fetch_and_another_name_is_remote(binding):
-    assert dir(binding) == ["fetch"]
+    assert dir(binding) == ["fetch", "fetcher", "urls"]
     assert await (await binding["fetch"](Request("http://h/"))).text() == "http://h/"
     assert await (await binding["fetch"]("http://h/2")).text() == "http://h/2"
 

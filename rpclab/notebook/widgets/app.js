@@ -78,6 +78,8 @@ class App {
   listen() {
     this.receive = message => this.received(message);
     this.model.on("msg:custom", this.receive);
+    this.lost = () => this.rest();
+    this.model.on("comm_live_update", this.lost);
     const themed = () => [0, 200, 800].forEach(wait => setTimeout(() => this.panel.update(), wait));
     this.themes = new MutationObserver(themed);
     this.themes.observe(document.body, { attributes: true });
@@ -93,6 +95,7 @@ class App {
     if (this.still) this.still.style.display = "";
     this.send({ ask: "nothing" });
     this.model.off("msg:custom", this.receive);
+    this.model.off("comm_live_update", this.lost);
     this.themes.disconnect();
     this.dark.removeEventListener("change", this.themed);
     window.removeEventListener("beforeprint", this.toPaper);
@@ -106,7 +109,17 @@ class App {
   /** The position that is looked at. */
   get position() { return this.scrubber.now; }
 
-  send(message) { this.model.send(message); }
+  send(message) { if (!this.resting) this.model.send(message); }
+
+  /** The kernel was restarted, or is gone: nothing new will come, and nobody hears the controls. */
+  rest() {
+    if (this.resting) return;
+    this.resting = this.store.resting = true;
+    this.controls.rest();
+    this.scrubber.show();
+    this.root.firstChild.after(make("p", { class: "rl-resting", role: "status" },
+      "The kernel was restarted: this view stands still, and its controls rest. Run its cell again for a live one."));
+  }
 
   received(message) {
     const { store } = this;

@@ -58,7 +58,7 @@ class Channel:
         self._advise_after = 0.0
         self._advice: list[dict[str, Any]] = []
         self._successor: _Followed | None = None
-        self._followed = _Followed(recording, max(recording.mark - SHOWN, 0))
+        self._followed = _Followed(recording, max(recording.mark - SHOWN, recording.cleared))
         self._followed.catch_up()
 
     @property
@@ -86,6 +86,11 @@ class Channel:
         """Send what is new, if a page is there."""
         if not self._pages:
             return
+        if self._followed.first < self.recording.cleared:
+            self._successor, self._advice = None, []
+            self._followed = _Followed(self.recording, self.recording.cleared)
+            self._catch_up()
+            self._send_all()
         news = self._catch_up()
         self._beats += 1
         if self._beats % _STATES == 1:
@@ -117,7 +122,7 @@ class Channel:
             "kind": "all",
             "columns": COLUMNS,
             "rows": followed.rows(),
-            "first": followed.first,
+            "first": followed.first - min(followed.first, self.recording.cleared),
             "live": self.is_live,
             "clock": self.controls.clock,
             "advice": self._advice,

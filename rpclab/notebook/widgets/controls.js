@@ -42,6 +42,12 @@ export class ControlsPart {
 
   close() { clearTimeout(this.resting); }
 
+  /** Nobody hears them any more. */
+  rest() {
+    this.body.inert = true;
+    this.body.querySelectorAll("input,button").forEach(control => { control.disabled = true; });
+  }
+
   row(key, build) {
     let row = this.rows.get(key);
     if (!row) {

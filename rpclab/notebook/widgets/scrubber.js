@@ -68,7 +68,7 @@ export class Scrubber {
     this.slider.max = steps;
     this.slider.value = step;
     const at = seconds(Math.round((store.timeAt(this.now) - store.begin) * 1e9) / 1e9);
-    const following = this.position === null && store.live ? " · live" : "";
+    const following = this.position === null && store.live && !store.resting ? " · live" : "";
     this.text.value = `step ${step} of ${steps} · ${at}${following}`;
     this.slider.setAttribute("aria-valuetext", this.text.value);
   }

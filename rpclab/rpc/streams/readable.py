@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rpclab.core.relays import PipeRelay
 from rpclab.errors import READABLE_IN_USE, READABLE_LOCKED, StreamLockedError, fresh_copy
+from rpclab.rpc.remote import Uncopied
 from rpclab.rpc.streams.pump import Pump
 from rpclab.rpc.streams.sources import (
     NOTHING,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from rpclab.rpc.streams.writable import WritableStream
 
 
-class ReadableStream:
+class ReadableStream(Uncopied):
     """A sequence of chunks, read with `async for` or `read()`.
 
     A stream can be an argument, a result, or stand in one. It moves: from then on it is read at the
@@ -227,6 +228,9 @@ class ReadableStream:
             self._over = True
             self._rest = NOTHING
             await self._source.cancel(reason)
+
+    def __instead__(self) -> str:
+        return "tee() makes two of it"
 
     def tee(self) -> tuple[ReadableStream, ReadableStream]:
         """Give two streams with the same chunks; this one is locked.

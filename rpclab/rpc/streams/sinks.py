@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.core.imports import PENDING
 from rpclab.errors import WRITABLE_CLOSED, StreamClosedError, fresh_copy
+from rpclab.rpc.activity import StepInterrupted
 from rpclab.rpc.streams.pump import note_credit, room
 from rpclab.rpc.streams.sources import PIECE, pieces_of, size_of
 from rpclab.rpc.stubs import RpcPromise
@@ -77,7 +78,7 @@ class LocalSink:
             result = function(*args)
             if inspect.isawaitable(result):
                 await result
-        except Exception:
+        except (Exception, StepInterrupted):
             self.closed = True
             raise
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from rpclab.core.relays import SinkRelay
 from rpclab.core.sinks import SinkHook
 from rpclab.errors import WRITABLE_LOCKED, StreamLockedError
+from rpclab.rpc.remote import Uncopied
 from rpclab.rpc.streams.sinks import LocalSink, RemoteSink
 from rpclab.rpc.streams.sources import advice_for, chunk_of, sent_at
 from rpclab.rpc.stubs import bundle
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from rpclab.core.references import Reference
 
 
-class WritableStream:
+class WritableStream(Uncopied):
     """Takes chunks, and hands them to a sink.
 
     A stream can be an argument, a result, or stand in one. It moves: from then on it is written at

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from rpclab.core.protocols import HandleLike
+    from rpclab.core.protocols import AnswerLike, HandleLike
     from rpclab.rpc.engine import Engine
     from rpclab.workers.context import Exports
     from rpclab.workers.env import Env
@@ -213,7 +213,7 @@ class ObjectHome:
         live.deliver(ObjectHook(self, live.id), answer, "alarm", args, None)
         answer.watch(lambda: self._rung(live, answer, failures))
 
-    def _rung(self, live: LiveObject, answer: Answer, failures: int) -> None:
+    def _rung(self, live: LiveObject, answer: AnswerLike, failures: int) -> None:
         """The handler is over; where it failed, it runs again, up to six times (rule D17)."""
         key = live.id._key
         again = not live.slot.ringing  # the handler has set or deleted it

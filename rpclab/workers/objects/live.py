@@ -89,6 +89,14 @@ class ObjectHook(ServiceHook):
             else:
                 live.deliver(self, answer, path, args, kwargs)
 
+    def kind(self) -> type:
+        """The class of the object, of the present version.
+
+        Raises:
+            RpcError: there is no such Worker, or no such class.
+        """
+        return self.home.kind()
+
     def wrap(self, handle: HandleLike) -> object:
         """Make the stub that a Worker sees to which a stub of the object was sent."""
         return self.home.wrap(handle, self.id)

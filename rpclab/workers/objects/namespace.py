@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rpclab.errors import UnknownEntrypointError, near
 from rpclab.rpc.bindings import ServiceBinding
+from rpclab.rpc.remote import Uncopied
 from rpclab.workers.entrypoints import DurableObject, WorkerEntrypoint
 from rpclab.workers.spellings import also_in_javascript
 
@@ -35,13 +36,16 @@ def objects(target: str, *, worker: str = "") -> ObjectsTarget:
     """Describe a namespace of Durable Objects, for `sandbox.bind`.
 
     Args:
-        target: "worker#Class".
+        target: "worker#Class"; "Class@worker" says the same.
         worker: whose class it is where the target is a class alone.
 
     Raises:
         ValueError: the text is no such thing.
     """
     before, hash_, after = target.partition("#")
+    if not hash_ and "@" in target:
+        after, _, before = target.partition("@")
+        hash_ = "#"
     of, name = (before, after) if hash_ else (worker, before)
     if not of or not name:
         raise ValueError(f'Durable Objects are named "worker#Class", not {target!r}')
@@ -49,7 +53,7 @@ def objects(target: str, *, worker: str = "") -> ObjectsTarget:
 
 
 @also_in_javascript
-class DurableObjectNamespace:
+class DurableObjectNamespace(Uncopied):
     """All objects of one class, for one Worker that may call them.
 
     It stays with that Worker: it cannot be sent, the stubs it gives can.
@@ -112,11 +116,11 @@ class DurableObjectStub(ServiceBinding):
 
     def __init__(self, handle: HandleLike, id: DurableObjectId) -> None:
         super().__init__(handle)
-        self.id = id
-        self.name = id.name
+        object.__setattr__(self, "id", id)
+        object.__setattr__(self, "name", id.name)
 
-    def __dir__(self) -> list[str]:
-        return ["id", "name"]
+    def __local__(self) -> list[str]:
+        return ["fetch", "id", "name"]
 
     def __repr__(self) -> str:
         of = f"{str(self.id)[:8]}…" if self.name is None else repr(self.name)
@@ -148,8 +152,8 @@ def choose_objects(
         return value
     if isinstance(value, type):
         raise UnknownEntrypointError(
-            f'the class "{name}" of Worker "{worker}" is an entrypoint: to have one object for each'
-            " id, derive it from DurableObject"
+            f'the class "{name}" of Worker "{worker}" is an entrypoint: bind it with'
+            f" VAR={worker}#{name}; to have one object for each id, derive it from DurableObject"
         )
     error = UnknownEntrypointError(f'the Worker "{worker}" has no Durable Objects "{name}"')
     error.add_note(near(name, found) or "it has none: define a class that derives DurableObject")

@@ -76,6 +76,27 @@ class Namespaces:
             self._homes = ObjectHomes(self.engine, self.worker, self._storage)
         return self._homes
 
+    @property
+    def storage(self) -> Path | None:
+        """The folder where Durable Objects keep what they store; None is in memory."""
+        return self._storage
+
+    def use_storage(self, folder: str | PathLike[str] | None) -> None:
+        """Choose where Durable Objects keep what they store.
+
+        Args:
+            folder: it is made when the first object stores something; None is in memory.
+
+        Raises:
+            RuntimeError: namespaces are bound already, whose objects store elsewhere.
+        """
+        if self._homes is not None and (None if folder is None else Path(folder)) != self._storage:
+            raise RuntimeError(
+                "Durable Objects are bound already, and store elsewhere: choose the folder before,"
+                " or after a reset"
+            )
+        self._store_in(folder)
+
     def _store_in(self, folder: str | PathLike[str] | None) -> None:
         self._storage = None if folder is None else Path(folder)
 

@@ -1,0 +1,97 @@
+"""Calls on the result of a call, by whoever holds the promise of it.
+
+Floor: rpc.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rpclab.core.contexts import current
+from rpclab.core.imports import PENDING, REJECTED
+from rpclab.core.map import Placeholder
+from rpclab.core.targets import no_such_step
+from rpclab.errors import PROMISE_DISPOSED, DisposedError, fresh_copy, not_callable
+
+if TYPE_CHECKING:
+    from rpclab.core.protocols import PendingLike
+    from rpclab.rpc.stubs import RpcPromise
+
+
+class Members:
+    """Calls on the result of a call: sent after it while it is pending, else made on the value."""
+
+    __slots__ = ("promise",)
+
+    def __init__(self, promise: RpcPromise) -> None:
+        self.promise = promise
+
+    def __repr__(self) -> str:
+        return repr(self.promise)
+
+    def call(
+        self, path: Any, args: tuple[Any, ...] | None, kwargs: dict[str, Any] | None
+    ) -> PendingLike:
+        promise = self.promise
+        pending = promise.__pending__
+        context = current.get() or pending.context
+        if promise.__gone__:
+            return pending.session.rejected(disposed(promise), context)
+        if type(pending) is Placeholder:
+            return pending.pipeline(path, args, kwargs, context)
+        if context.recording is not None:
+            _, subject = context.recording.refer_promise(pending)
+            return context.recording.add(subject, path, args, kwargs)
+        if pending.state == PENDING:
+            return pending.pipeline(path, args, kwargs, context)
+        if pending.state == REJECTED:
+            return pending.session.rejected(fresh_copy(pending.value), context)
+        return call_value(pending, names_in(path), args, kwargs, context)
+
+
+def disposed(promise: RpcPromise) -> DisposedError:
+    """Build the error of whoever calls on a promise that was disposed (rule P6)."""
+    error = DisposedError(PROMISE_DISPOSED)
+    error.add_note("dispose() or the end of its `with` block gave back what the result holds")
+    pending, site = promise.__pending__, promise.__gone__
+    if pending.site:
+        error.add_note(f"{pending.what} was called at {pending.site}")
+    if type(site) is str:
+        error.add_note(f"disposed at {site}")
+    error.add_note("call again, or await the promise first and keep stub.dup() of what it gives")
+    return error
+
+
+def call_value(
+    pending: PendingLike,
+    path: list[str],
+    args: tuple[Any, ...] | None,
+    kwargs: dict[str, Any] | None,
+    context: Any,
+) -> PendingLike:
+    """Do what the callee would have done, on a value that has arrived."""
+    value = pending.value
+    session = pending.session
+    for position in range(len(path) + 1):
+        handle = getattr(type(value), "__rpc_handle__", None)
+        if handle is not None:
+            found: PendingLike = handle(value).call(path[position:], args, kwargs or {})
+            return found
+        if position < len(path):
+            name = path[position]
+            if type(value) is not dict or name not in value:
+                return session.rejected(_remote(no_such_step(path, position, value)), context)
+            value = value[name]
+    if args is None:
+        return session.resolved(value, context)
+    return session.rejected(_remote(not_callable(tuple(path))), context)
+
+
+def names_in(path: str | list[str]) -> list[str]:
+    """The names of a path, of which a message writes a single one as a text."""
+    return [path] if type(path) is str else list(path)
+
+
+def _remote(error: Any) -> Any:
+    error.remote = True
+    return error
