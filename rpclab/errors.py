@@ -236,6 +236,11 @@ WRITER_GONE = (
     "WritableStream received over RPC was disconnected because the remote execution context has"
     " ended."
 )
+OTHER_THREAD = (
+    "this sandbox lives on the event loop of another thread: call it in a coroutine, and give that"
+    " to rpclab.run() in a thread without a loop of its own, or to"
+    " asyncio.run_coroutine_threadsafe(coroutine, loop) with the sandbox's loop"
+)
 CALL_CONTEXT_ENDED = "The execution context responding to this call was canceled."
 
 

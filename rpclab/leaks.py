@@ -250,7 +250,8 @@ def _is_live(handle: Handle, engine: Engine) -> bool:
 
 
 def _name_of(answer: Answer) -> str:
-    coroutine = answer.running.get_coro() if hasattr(answer.running, "get_coro") else None
+    get_coro = getattr(answer.running, "get_coro", None)
+    coroutine = get_coro() if get_coro is not None else None
     name = getattr(coroutine, "__qualname__", ".".join(answer.path) or "a member")
     return name if answer.context is None else f"{name} in {answer.context.worker}"
 

@@ -1,4 +1,4 @@
-"""An import points to a lower floor; only some floors use what is not in the standard library."""
+"""An import points to a lower floor, and inside a floor leads into no circle."""
 
 import ast
 import sys
@@ -8,6 +8,8 @@ from typing import NamedTuple
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "rpclab"
+MOST_IN_A_CIRCLE = 4
+"""Files of a floor whose types may need one another; more cannot be read one by one."""
 
 
 class Floor(NamedTuple):
@@ -89,18 +91,71 @@ def floor_of(module):
     pytest.fail(f"rpclab.{module} stands on no floor; give it one in FLOORS")
 
 
-def imported(path):
-    """The dotted names that a module imports, anywhere in it."""
+def imported(path, *, types=True):
+    """The dotted names that a module imports, anywhere in it.
+
+    Args:
+        path: its file.
+        types: also what only a type checker imports.
+    """
     package = ["rpclab", *names(path)]
     if path.name != "__init__.py":
         package.pop()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in statements(ast.parse(path.read_text("utf-8")), types=types):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             start = package[: len(package) + 1 - node.level] if node.level else []
             module = ".".join([*start, *([node.module] if node.module else [])])
             yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def statements(tree, *, types):
+    """All nodes of a tree; those under `if TYPE_CHECKING` only with `types`."""
+    left = [tree]
+    while left:
+        node = left.pop()
+        yield node
+        if not types and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            left += node.orelse
+        else:
+            left += ast.iter_child_nodes(node)
+
+
+def graph_of(paths, *, types):
+    """By module, the modules among these that it imports."""
+    modules = {".".join(["rpclab", *names(path)]): path for path in paths}
+    return {
+        module: {
+            found
+            for name in imported(path, types=types)
+            # A name is that of a module, or of something in one.
+            for found in [name if name in modules else name.rpartition(".")[0]]
+            if found in modules
+        }
+        for module, path in modules.items()
+    }
+
+
+def circles(graph):
+    """The groups of modules of which each leads to all others."""
+    reached = {module: reach(graph, module) for module in graph}
+    return {
+        frozenset(other for other in reached[module] if module in reached[other])
+        for module in graph
+        if module in reached[module]
+    }
+
+
+def reach(graph, start):
+    """The modules to which imports lead from one, in any number of steps."""
+    reached, left = set(), [*graph[start]]
+    while left:
+        module = left.pop()
+        if module not in reached:
+            reached.add(module)
+            left += graph[module]
+    return reached
 
 
 def module_below(name):
@@ -140,3 +195,35 @@ def test_the_table_has_only_what_is_there(floor):
 def test_the_core_waits_for_nothing(path):
     used = {name.split(".")[0] for name in imported(path)} - {"rpclab"}
     assert used <= STANDARD_IN_CORE
+
+
+def test_no_imports_lead_in_a_circle_at_run_time():
+    assert circles(graph_of(MODULES, types=False)) == set()
+
+
+@pytest.mark.parametrize("floor", ["core", "rpc"])
+def test_types_lead_in_small_circles_only(floor):
+    found = circles(graph_of(sorted((PACKAGE / floor).rglob("*.py")), types=True))
+    assert [sorted(circle) for circle in found if len(circle) > MOST_IN_A_CIRCLE] == []
+
+
+def test_a_circle_is_found_with_all_its_members_and_no_other():
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": {"e"}, "e": {"e"}, "f": {"a"}}
+    assert circles(graph) == {frozenset("abc"), frozenset("e")}
+
+
+def test_an_import_in_a_function_counts_at_run_time_and_one_for_types_does_not():
+    text = """
+if TYPE_CHECKING:
+    import shown
+else:
+    import hidden
+def function():
+    import late
+"""
+    tree = ast.parse(text)
+    seen = [
+        {node.names[0].name for node in statements(tree, types=types) if hasattr(node, "names")}
+        for types in (False, True)
+    ]
+    assert seen == [{"hidden", "late"}, {"shown", "hidden", "late"}]

@@ -47,6 +47,7 @@ from rpclab.core.messages import (
     Message,
     size_of,
 )
+from rpclab.core.references import Settled
 from rpclab.core.targets import Exposed
 from rpclab.errors import DataCloneError, MessageTooLargeError
 
@@ -116,7 +117,8 @@ class MsgpackCodec:
         self._raised, self._patterns = message[0] in _REASONS, 0
         frame: Frame
         try:
-            written, large = message, []
+            written = message
+            large: list[bytes] = []
             for value in values:
                 if type(value) not in SCALARS and not isinstance(value, Exposed):
                     large = []
@@ -127,21 +129,22 @@ class MsgpackCodec:
                     large.append(value)
             if large and outweighs(large, values):
                 written = self._with_large_beside(written, large)
-            frame = self.pack(written)
-            size = len(frame)
+            frame = packed = self.pack(written)
+            size = len(packed)
             if 2 * size > self._session.limits.message_objects:
-                self._count(frame)
+                self._count(packed)
             if self._beside:
-                frame, self._beside = [frame, *self._beside], []
+                frame, self._beside = [packed, *self._beside], []
                 size = size_of(frame)
             self._check_size(message, size)
         except BaseException as error:
             # The payload also disposes the targets that packing did not come to.
-            (self._payload or payload()).discard(values)
+            # `pack` may have made it, which mypy does not see.
+            (self._payload or payload()).discard(values)  # type: ignore[redundant-expr]
             raise self._failure(error, message) from None
         else:
             made = self._payload
-            if self._apart and (made is None or made.complete):
+            if self._apart and (made is None or made.complete):  # type: ignore[unreachable]
                 self._apart = {}
             return frame, made
         finally:
@@ -231,11 +234,11 @@ class MsgpackCodec:
         if references is None:
             references = self._payload = self._new_payload()
         reference = references.refer(value)
-        if type(reference) is tuple:
-            return self.reference(*reference)
-        if reference is not None:
+        if reference is None:
+            return self._uncommon(value, kind)
+        if isinstance(reference, Settled):
             return self._settled(reference.value)
-        return self._uncommon(value, kind)
+        return self.reference(*reference)
 
     def reference(self, kind: int, number: int) -> Any:
         """What stands in a message for a reference, to be packed by `pack`."""

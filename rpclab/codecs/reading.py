@@ -127,31 +127,33 @@ class Reader:
             Raises:
                 Exception: it is none; the session ends.
             """
-            if type(frame) is not bytes:
-                frame, *self._beside = frame
+            if isinstance(frame, bytes):
+                head = frame
+            else:
+                head, *self._beside = frame
             try:
-                if len(frame) <= short:
+                if len(head) <= short:
                     message = unpackb(
-                        frame, ext_hook=take, strict_map_key=False, unicode_errors="surrogatepass"
+                        head, ext_hook=take, strict_map_key=False, unicode_errors="surrogatepass"
                     )
-                elif len(frame) <= middle:
+                elif len(head) <= middle:
                     message = unpackb(
-                        frame,
+                        head,
                         ext_hook=take,
                         strict_map_key=False,
                         unicode_errors="surrogatepass",
                         timestamp=1,  # a number: its own type takes long to hash
                     )
                     if (self._unfinished or may_nest(message)) and (
-                        len(frame.translate(None, NOT_CONTAINERS)) > nesting
+                        len(head.translate(None, NOT_CONTAINERS)) > nesting
                     ):
                         self._check_depth(message)
                 else:
-                    message = decode_long(frame)
+                    message = decode_long(head)
                 if self._unfinished:
                     message = self._finish(message)
             except _NeedsStart:
-                message = decode_long(frame)
+                message = decode_long(head)
             except BaseException:
                 self._give_up()
                 raise

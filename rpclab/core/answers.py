@@ -26,15 +26,23 @@ from rpclab.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rpclab.core.contexts import ExecutionContext
-    from rpclab.core.handles import Handle
-    from rpclab.core.imports import Pending
-    from rpclab.core.promise_arguments import Places
-    from rpclab.core.session import Reply, Session
-    from rpclab.core.streams import End
-
-Delivery = tuple["Answer", Any, Any, Any, Any]
-"""(answer, path, args, kwargs, promised): a call on its way to the target."""
+    from rpclab.core.messages import Path
+    from rpclab.core.protocols import (
+        AnswerLike,
+        Arguments,
+        Cancellable,
+        ContextLike,
+        Delivery,
+        EndLike,
+        Exported,
+        HandleLike,
+        HookLike,
+        Keywords,
+        Packed,
+        PendingLike,
+        PlacesLike,
+        SessionLike,
+    )
 
 
 class Answer:
@@ -65,32 +73,37 @@ class Answer:
     )  # fmt: skip
 
     # Defaults stand on the class: most answers need none of these of their own.
-    running: Any = None
+    running: Cancellable | None = None
     remote = True
     quiet = False
     path: tuple[str, ...] = ()
     deadline: Any = None
-    ends: list[End] | None = None
+    ends: list[EndLike] | None = None
     size = 0
     weight = 0
-    held_at: Answer | Hook | None = None
+    held_at: Exported | None = None
     onward: OnwardHook | None = None
-    _others: dict[int, tuple[Any, Hook]] | None = None
+    _others: dict[int, tuple[Any, HookLike]] | None = None
     # For the accounting of a trace: see trace/accounting.py.
     moment: int | None = None
-    origin: Answer | None = None
+    origin: AnswerLike | None = None
     causes: tuple[int, ...] = ()
     settled_at: int | None = None
     trace: Any = None
 
-    def __init__(self, session: Any, answer_id: int, params: list[Handle] | None = None) -> None:
-        self.session: Session | None = session
+    def __init__(
+        self,
+        session: SessionLike | None,
+        answer_id: int,
+        params: Sequence[HandleLike] | None = None,
+    ) -> None:
+        self.session = session
         self.id = answer_id
         self.params = params
         self.state = PENDING
         self.value: Any = None
-        self.context: ExecutionContext | None = None
-        self.via: Hook | None = None
+        self.context: ContextLike | None = None
+        self.via: HookLike | None = None
         self.serving = False
         self.plain = True
         self.pulled: Any = True
@@ -99,11 +112,11 @@ class Answer:
         # The first part of the result that has a hook, and the hook; `_others` are the others.
         # Nearly always there is one, and to spare it a dict spares the garbage collector work.
         self._part: Any = None
-        self._hook: Hook | None = None
+        self._hook: HookLike | None = None
 
     # Running.
 
-    def suspend(self, running: Any) -> None:
+    def suspend(self, running: Cancellable) -> None:
         """The method has not returned yet; `running.cancel()` stops it."""
         self.running = running
         if self.context is not None:
@@ -116,7 +129,7 @@ class Answer:
         self.watch(inner.end)
         return inner
 
-    def follow(self, pending: Pending) -> None:
+    def follow(self, pending: PendingLike) -> None:
         """Settle as `pending` does: the call was forwarded, and what is pipelined on it follows."""
         if pending.session.host.special:
             pending.session.host.mark_result(self, [])
@@ -147,7 +160,7 @@ class Answer:
 
         pending.follow(settled)
 
-    def _take_over(self, pending: Pending) -> None:
+    def _take_over(self, pending: PendingLike) -> None:
         """The stubs that a step was given go with the step; a message would have moved them."""
         if pending.stubs:
             for part in contents(pending.value):
@@ -223,7 +236,7 @@ class Answer:
         if owner is not None and owner.host.special:
             owner.host.mark_result(self, [])
 
-    def _conclude(self, reply: Reply | None) -> None:
+    def _conclude(self, reply: Packed | None) -> None:
         """Deliver what was pipelined on this, queue the settlement, and let go of the rest."""
         if self.queue is None and self.followers is None:
             if reply is not None:
@@ -258,7 +271,7 @@ class Answer:
         if running is not None:
             running.cancel("the caller gave it up")
 
-    def served_by(self, via: Hook, context: ExecutionContext) -> None:
+    def served_by(self, via: HookLike, context: ContextLike) -> None:
         """What `via` has started goes on: keep that, and the hold on its context, until it is over.
 
         The way to a member leads through others: each of them stays as well.
@@ -275,7 +288,7 @@ class Answer:
             self.serving = False
             self.watch(partial(_over, via, context))
 
-    def take_ends(self, ends: Sequence[End]) -> None:
+    def take_ends(self, ends: Sequence[EndLike]) -> None:
         """Take streams among the arguments: during the call they are the message's."""
         if not ends:
             return
@@ -333,7 +346,7 @@ class Answer:
     # Pipelining.
 
     @property
-    def target(self) -> Hook | None:
+    def target(self) -> HookLike | None:
         """What calls on this result are made on, if it is just that and they need not queue."""
         if self.state == RESOLVED and self.queue is None and self.onward is None:
             return self._hook if self._part is self.value else None
@@ -341,11 +354,11 @@ class Answer:
 
     def deliver(
         self,
-        answer: Answer,
-        path: Any,
-        args: Any,
-        kwargs: Any,
-        promised: Places | None,
+        answer: AnswerLike,
+        path: Path,
+        args: Arguments,
+        kwargs: Keywords,
+        promised: PlacesLike | None,
     ) -> None:
         """Take a call that was made on this result, perhaps before it is there (rules L1 to L7)."""
         if self.onward is not None and not self.queue:
@@ -361,11 +374,11 @@ class Answer:
 
     def route(
         self,
-        answer: Answer,
-        path: Any,
-        args: Any,
-        kwargs: Any,
-        promised: Places | None,
+        answer: AnswerLike,
+        path: Path,
+        args: Arguments,
+        kwargs: Keywords,
+        promised: PlacesLike | None,
     ) -> None:
         """Deliver a call to the part of this result that its path leads to."""
         if answer.state != PENDING:
@@ -387,18 +400,18 @@ class Answer:
             if position < len(names):
                 name = names[position]
                 if type(value) not in DICT_TYPES or name not in value:
-                    path = answer.path or tuple(names)
-                    answer.reject(no_such_step(path, len(path) - len(names) + position, value))
+                    whole = answer.path or tuple(names)
+                    answer.reject(no_such_step(whole, len(whole) - len(names) + position, value))
                     return
                 value = value[name]
         if args is None:
             # What was read shares the stubs inside with the result it is a part of.
-            answer.adopt(self, value)
+            self.share(answer, value)
             answer.resolve(value)
         else:
             answer.reject(not_callable(answer.path or tuple(names)))
 
-    def hook_for(self, value: Any) -> Hook | None:
+    def hook_for(self, value: Any) -> HookLike | None:
         """The hook behind a target, function or stub in this result; None for plain data."""
         kept = self.kept(value)
         if kept is not None:
@@ -408,7 +421,7 @@ class Answer:
         if is_target(value):
             if self.context is None:
                 return None
-            hook: Hook = TargetHook(value, self.context)
+            hook: HookLike = TargetHook(value, self.context)
         else:
             handle = getattr(type(value), "__rpc_handle__", None)
             if handle is None:
@@ -418,23 +431,23 @@ class Answer:
         self.keep(value, hook)
         return hook
 
-    def kept(self, value: Any) -> Hook | None:
+    def kept(self, value: Any) -> HookLike | None:
         """The hook of a part of the result, if it is known already."""
         if self._hook is None or value is self._part:
             return self._hook
         found = self._others.get(id(value)) if self._others is not None else None
         return found[1] if found is not None else None
 
-    def adopt(self, other: Answer, value: Any) -> None:
-        """Take over the hooks that another answer has for the parts of `value`."""
-        if other._hook is None:
+    def share(self, answer: AnswerLike, value: Any) -> None:
+        """Let another answer, whose result is `value`, have the hooks of its parts from here."""
+        if self._hook is None:
             return
         for part in contents(value):
-            hook = other.kept(part)
-            if hook is not None and self.kept(part) is None:
-                self.keep(part, hook)
+            hook = self.kept(part)
+            if hook is not None and answer.kept(part) is None:
+                answer.keep(part, hook)
 
-    def keep(self, value: Any, hook: Hook) -> None:
+    def keep(self, value: Any, hook: HookLike) -> None:
         """Remember the hook of a part of the result, for calls pipelined on it; a claim on it."""
         hook.retain()
         if self._hook is None:
@@ -451,7 +464,7 @@ class _Conclusion:
 
     __slots__ = ("_answer", "_replied", "_reply")
 
-    def __init__(self, answer: Answer, reply: Reply | None) -> None:
+    def __init__(self, answer: Answer, reply: Packed | None) -> None:
         self._answer = answer
         self._reply = reply
         self._replied = False
@@ -501,7 +514,7 @@ async def awaited_inside(value: Any) -> Any:
     return replaced(value, found)
 
 
-def _over(via: Hook, context: ExecutionContext) -> None:
+def _over(via: HookLike, context: ContextLike) -> None:
     via.returned()
     context.let_go()
 
@@ -515,13 +528,13 @@ class DataHook(TargetHook):
 
     __slots__ = ("_members",)
 
-    def __init__(self, target: dict[str, Any], context: ExecutionContext) -> None:
+    def __init__(self, target: dict[str, Any], context: ContextLike) -> None:
         super().__init__(target, context)
         self._members = Answer(None, 0)
         self._members.context = context
         self._members.resolve(target)
 
-    def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+    def start(self, answer: AnswerLike, path: Path, args: Arguments, kwargs: Keywords) -> None:
         """Go on to the member; its stub is the same for all calls on this one."""
         if self.context.ended:
             answer.reject(ContextEndedError(HOST_CONTEXT_ENDED), remote=False)

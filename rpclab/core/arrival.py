@@ -36,7 +36,7 @@ from rpclab.core.streams import End, Inlet, Outlet, Pipe
 from rpclab.errors import RemoteProtocolError
 
 if TYPE_CHECKING:
-    from rpclab.core.session import Session
+    from rpclab.core.protocols import ImportLike, SessionLike
 
 E = TypeVar("E", bound=End)
 
@@ -65,7 +65,7 @@ class Arrival:
     streams: list[End] | None = None
     references = False
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: SessionLike) -> None:
         self._session = session
         self._known: dict[Reference, Any] = {}
 
@@ -151,7 +151,7 @@ class Arrival:
         self.promised.append(place)
         return place
 
-    def _introduced(self, number: int) -> Import:
+    def _introduced(self, number: int) -> ImportLike:
         session = self._session
         peer = session.peer
         if peer is not None and peer.keeper is session.keeper:
@@ -170,7 +170,7 @@ class Arrival:
         session.enter(entry)
         return entry
 
-    def _home(self, hook: Hook) -> Import:
+    def _home(self, hook: Hook) -> ImportLike:
         if isinstance(hook, ForwardHook):
             return hook.entry
         importer = self._session.host.loopback(self._session.keeper)
@@ -178,7 +178,7 @@ class Arrival:
             raise RemoteProtocolError("a stub came home to a Worker without a loopback")
         return importer.enter(Import(importer, importer.peer.introduce(hook)))
 
-    def _wrap(self, entry: Import, *, binding: bool, home: bool) -> Any:
+    def _wrap(self, entry: ImportLike, *, binding: bool, home: bool) -> Any:
         session = self._session
         handle = Handle(entry, session.keeper)
         if session.host.observe is not None:

@@ -15,14 +15,19 @@ from rpclab.errors import CALL_CONTEXT_ENDED, ContextEndedError
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
-    from rpclab.core.answers import Answer
-    from rpclab.core.handles import Handle
-    from rpclab.core.hooks import TargetHook
-    from rpclab.core.host import Host
-    from rpclab.core.imports import Pending
-    from rpclab.core.streams import End
+    from rpclab.core.protocols import (
+        AnswerLike,
+        ContextLike,
+        EndLike,
+        HandleLike,
+        Host,
+        PendingLike,
+        RecorderLike,
+        TargetLike,
+    )
 
-current: ContextVar[ExecutionContext | None] = ContextVar("rpclab_context", default=None)
+
+current: ContextVar[ContextLike | None] = ContextVar("rpclab_context", default=None)
 """The execution context that the running code belongs to; None outside every Worker."""
 
 
@@ -59,16 +64,16 @@ class ExecutionContext:
         self.ended = False
         self.cut_off = False
         self.platform: Any = None
-        self.recording: Any = None
-        self.variables: Any = None
+        self.recording: RecorderLike | None = None
+        self.variables: Variables | None = None
         self.methods = _NONE_YET
         self.tasks: set[Any] | None = None
         self._holds = 0
-        self._owned: dict[Handle, None] | None = None
-        self._pending: dict[Pending, None] | None = None
-        self._running: dict[Answer, None] | None = None
-        self._streams: MutableMapping[End, None] | None = None
-        self._targets: dict[TargetHook, None] | None = None
+        self._owned: dict[HandleLike, None] | None = None
+        self._pending: dict[PendingLike, None] | None = None
+        self._running: dict[AnswerLike, None] | None = None
+        self._streams: MutableMapping[EndLike, None] | None = None
+        self._targets: dict[TargetLike, None] | None = None
 
     def __repr__(self) -> str:
         state = "ended" if self.ended else f"{self._holds} holds"
@@ -118,7 +123,7 @@ class ExecutionContext:
 
     # What a context owns.
 
-    def own(self, handle: Handle) -> None:
+    def own(self, handle: HandleLike) -> None:
         """Take note of a handle, to dispose it at the end. A long context keeps no note."""
         if self.long:
             return
@@ -126,23 +131,23 @@ class ExecutionContext:
             self._owned = {}
         self._owned[handle] = None
 
-    def disown(self, handle: Handle) -> None:
+    def disown(self, handle: HandleLike) -> None:
         """Forget a handle that was disposed."""
         if self._owned is not None:
             self._owned.pop(handle, None)
 
-    def started(self, pending: Pending) -> None:
+    def started(self, pending: PendingLike) -> None:
         """Take note of a call on its way out, to cancel it at the end (rule C26)."""
         if self._pending is None:
             self._pending = {}
         self._pending[pending] = None
 
-    def arrived(self, pending: Pending) -> None:
+    def arrived(self, pending: PendingLike) -> None:
         """Forget a call that has its answer."""
         if self._pending is not None:
             self._pending.pop(pending, None)
 
-    def unwanted(self, pending: Pending) -> bool:
+    def unwanted(self, pending: PendingLike) -> bool:
         """Nobody can ask for the result of a call any more.
 
         Returns:
@@ -152,45 +157,45 @@ class ExecutionContext:
         del pending
         return self.long
 
-    def suspended(self, answer: Answer) -> None:
+    def suspended(self, answer: AnswerLike) -> None:
         """Take note of a call being answered here, to break it at the end (rule W7)."""
         if self._running is None:
             self._running = {}
         self._running[answer] = None
 
-    def finished(self, answer: Answer) -> None:
+    def finished(self, answer: AnswerLike) -> None:
         """Forget a call that was answered."""
         if self._running is not None:
             self._running.pop(answer, None)
 
-    def opened(self, end: End) -> None:
+    def opened(self, end: EndLike) -> None:
         """Take note of an end of a stream, to break it off at the end (rules S9, S16)."""
         if self._streams is None:
             self._streams = {}
         self._streams[end] = None
 
-    def closed(self, end: End) -> None:
+    def closed(self, end: EndLike) -> None:
         """Forget an end of a stream that is through."""
         if self._streams is not None:
             self._streams.pop(end, None)
 
-    def exported(self, hook: TargetHook) -> None:
+    def exported(self, hook: TargetLike) -> None:
         """Take note of a target made here that a peer holds: it keeps the context alive (O14)."""
         if self._targets is None:
             self._targets = {}
         self._targets[hook] = None
         self._holds += 1
 
-    def withdrawn(self, hook: TargetHook) -> None:
+    def withdrawn(self, hook: TargetLike) -> None:
         """Forget a target whose last stub is gone."""
         if self._targets is not None and self._targets.pop(hook, self) is None:
             self.let_go()
 
-    def running(self) -> list[Answer]:
+    def running(self) -> list[AnswerLike]:
         """The calls being answered in this context that have suspended."""
         return list(self._running or ())
 
-    def undisposed(self) -> list[Handle]:
+    def undisposed(self) -> list[HandleLike]:
         """The handles this context still owns (a long context does not know them)."""
         return list(self._owned or ())
 

@@ -17,12 +17,17 @@ from rpclab.core.targets import (
 from rpclab.errors import not_callable
 
 if TYPE_CHECKING:
-    from rpclab.core.answers import Answer
-    from rpclab.core.contexts import ExecutionContext
+    from rpclab.core.messages import Path
+    from rpclab.core.protocols import AnswerLike, Arguments, ContextLike, Keywords
 
 
 def dispatch(
-    answer: Answer, target: Any, path: Any, args: Any, kwargs: Any, context: ExecutionContext
+    answer: AnswerLike,
+    target: Any,
+    path: Path,
+    args: Arguments,
+    kwargs: Keywords,
+    context: ContextLike,
 ) -> None:
     """Call (or read, where `args` is None) the member of `target` at `path`; settle `answer`.
 
@@ -34,7 +39,7 @@ def dispatch(
         kwargs: the keyword arguments, or None.
         context: where the code runs.
     """
-    if type(path) is not str:
+    if not isinstance(path, str):
         if len(path) != 1:
             _dispatch_long(answer, target, path, args, kwargs, context)
             return
@@ -52,7 +57,12 @@ def dispatch(
 
 
 def _dispatch_long(
-    answer: Answer, target: Any, path: list[str], args: Any, kwargs: Any, context: ExecutionContext
+    answer: AnswerLike,
+    target: Any,
+    path: list[str],
+    args: Arguments,
+    kwargs: Keywords,
+    context: ContextLike,
 ) -> None:
     if not path:
         if args is None:
@@ -68,13 +78,13 @@ def _dispatch_long(
 
 
 def _through(
-    answer: Answer,
+    answer: AnswerLike,
     target: Any,
     name: str,
     rest: list[str],
-    args: Any,
-    kwargs: Any,
-    context: ExecutionContext,
+    args: Arguments,
+    kwargs: Keywords,
+    context: ContextLike,
 ) -> None:
     """Read a member as a step of its own, and deliver the call to what comes out."""
     if not answer.path:

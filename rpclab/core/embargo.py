@@ -16,9 +16,9 @@ from rpclab.core.messages import SCALARS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rpclab.core.contexts import ExecutionContext
     from rpclab.core.handles import Handle
-    from rpclab.core.imports import Pending
+    from rpclab.core.messages import Path
+    from rpclab.core.protocols import ContextLike, Given, ImportLike, Keywords, PendingLike
 
 Place = tuple[()] | tuple[Any, str]
 """A place in a value: nothing for the value itself, else the place of a dict, and a key in that.
@@ -38,31 +38,31 @@ class Embargo(Import):
 
     __slots__ = ("_far", "_near", "_place")
 
-    def __init__(self, near: Import, far: Pending, place: Place) -> None:
+    def __init__(self, near: ImportLike, far: PendingLike, place: Place) -> None:
         super().__init__(near.session, near.id)
         self._near = near
         self._far = far
         self._place = place
 
     @property
-    def direct(self) -> Import:
+    def direct(self) -> ImportLike:
         return self._near.direct
 
     @property
-    def present(self) -> Import:
+    def present(self) -> ImportLike:
         return self if self._far.unanswered else self._near.present
 
     @property
-    def behind(self) -> Import | None:
+    def behind(self) -> ImportLike | None:
         return self._near
 
     def call(
         self,
-        path: Any,
-        args: tuple[Any, ...] | None,
-        kwargs: dict[str, Any] | None,
-        context: ExecutionContext,
-    ) -> Pending:
+        path: Path,
+        args: Given,
+        kwargs: Keywords,
+        context: ContextLike,
+    ) -> PendingLike:
         far = self._far
         if far.unanswered == 0:
             return self._near.call(path, args, kwargs, context)
@@ -81,7 +81,7 @@ class Embargo(Import):
             self.eased()
 
 
-def place_all(handles: Iterable[Handle], far: Pending, value: Any) -> bool:
+def place_all(handles: Iterable[Handle], far: PendingLike, value: Any) -> bool:
     """Make handles in a value go the long way, where any call can have gone it.
 
     Args:

@@ -16,9 +16,7 @@ from rpclab.core.messages import KEYWORDS, MAP, STREAM, Message
 from rpclab.previews import described, shown
 
 if TYPE_CHECKING:
-    from rpclab.core.answers import Answer
-    from rpclab.core.contexts import ExecutionContext
-    from rpclab.core.hooks import Hook
+    from rpclab.core.protocols import AnswerLike, ContextLike, HookLike
 
 IDENTIFIED = frozenset(
     {"introduced", "stub", "owned", "passed", "disposed", "forgotten", "context", "context ended"}
@@ -162,7 +160,7 @@ def called(
     return ("call", label, call, target, path, shown, size, site, by, using, keywords)
 
 
-def answered(label: str, answer: Answer, size: int) -> tuple[Any, ...]:
+def answered(label: str, answer: AnswerLike, size: int) -> tuple[Any, ...]:
     """The event of a result or error on its way back: the method has returned, or raised."""
     value = answer.value
     if answer.state != RESOLVED:
@@ -172,19 +170,19 @@ def answered(label: str, answer: Answer, size: int) -> tuple[Any, ...]:
     return ("result", label, answer.id, scalar(value), size, members(value))
 
 
-def introduced(label: str, export_id: int, hook: Hook) -> tuple[Any, ...]:
+def introduced(label: str, export_id: int, hook: HookLike) -> tuple[Any, ...]:
     """The event of an export that gets its number."""
     kind, name, of, new = hook.identity()
     return ("introduced", id(hook), label, export_id, kind, name, of, new)
 
 
-def opened(context: ExecutionContext, answer: Answer | None = None) -> tuple[Any, ...]:
+def opened(context: ContextLike, answer: AnswerLike | None = None) -> tuple[Any, ...]:
     """The event of an execution context that begins, for a call or for an event from outside."""
     call = None if answer is None else call_of(answer)
     return ("context", id(context), context.worker, call)
 
 
-def call_of(answer: Answer) -> Call | None:
+def call_of(answer: AnswerLike) -> Call | None:
     """The call that an answer, or the step of one, belongs to."""
     origin = answer.origin or answer
     return None if origin.session is None else (origin.session.label, origin.id)

@@ -8,15 +8,15 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from rpclab.core.contexts import ExecutionContext, current
+from rpclab.core.contexts import current
 from rpclab.core.imports import Import
 from rpclab.errors import STUB_DISPOSED, DisposedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpclab.core.imports import Pending
-    from rpclab.core.payload import Payload
+    from rpclab.core.messages import Path
+    from rpclab.core.protocols import ContextLike, Given, ImportLike, PayloadLike, PendingLike
     from rpclab.core.references import Reference
 
 running_in = current.get
@@ -46,9 +46,9 @@ class Handle:
 
     __slots__ = ("__weakref__", "context", "entry", "gone", "gone_site", "site")
 
-    def __init__(self, entry: Import, context: ExecutionContext) -> None:
+    def __init__(self, entry: ImportLike, context: ContextLike) -> None:
         entry.handles += 1
-        self.entry: Import | None = entry
+        self.entry: ImportLike | None = entry
         self.context = context
         self.gone: str | None = None
         self.gone_site: str | None = None
@@ -63,7 +63,7 @@ class Handle:
                 host.observe(("forgotten", id(self)))
             host.forget(entry)
 
-    def belong(self, context: ExecutionContext) -> None:
+    def belong(self, context: ContextLike) -> None:
         """Make `context` the owner."""
         if not self.context.long:
             self.context.disown(self)
@@ -73,7 +73,7 @@ class Handle:
             if context.host.observe is not None:
                 context.host.observe(("owned", id(self), id(context)))
 
-    def call(self, path: Any, args: tuple[Any, ...] | None, kwargs: dict[str, Any]) -> Pending:
+    def call(self, path: Path, args: Given, kwargs: dict[str, Any]) -> PendingLike:
         """Call the member at `path`, or read it where `args` is None."""
         context = running_in() or self.context
         entry = self.entry
@@ -84,10 +84,10 @@ class Handle:
             values = [*(args or ()), *(kwargs or {}).values()]
             return context.host.loopback(context).rejected(self.error(), context, values)
         if context.recording is not None:
-            return context.recording.add(context.recording.capture(self), path, args, kwargs)  # type: ignore[no-any-return]
+            return context.recording.add(context.recording.capture(self), path, args, kwargs)
         return entry.call(path, args, kwargs, context)
 
-    def __rpc_refer__(self, payload: Payload) -> Reference:
+    def __rpc_refer__(self, payload: PayloadLike) -> Reference:
         return payload.refer_handle(self, self)
 
     def dup(self) -> Handle:

@@ -20,7 +20,7 @@ from rpclab.core.streams import Pipe
 from rpclab.errors import RemoteProtocolError
 
 if TYPE_CHECKING:
-    from rpclab.core.session import Session
+    from rpclab.core.protocols import SessionLike
 
 ENTRY = 400
 """Bytes that an entry of a table takes beside its message: a call, a stub, a deadline."""
@@ -34,12 +34,12 @@ _NOT_CONTAINERS = bytes(byte for byte in range(256) if byte >> 5 != 4 and byte >
 
 def weight_of(frame: Frame) -> int:
     """How many bytes a message takes once it is unpacked, at most, about."""
-    head = frame if type(frame) is bytes else frame[0]
+    head = frame if isinstance(frame, bytes) else frame[0]
     # A byte may stand for an empty list, which takes sixty.
     return size_of(frame) + _CONTAINER * len(head.translate(None, _NOT_CONTAINERS))
 
 
-def weigh(session: Session) -> int:
+def weigh(session: SessionLike) -> int:
     """How many bytes the peer makes this end hold now."""
     held = ENTRY * len(session.imports)
     for hook in session.exports.values():
@@ -70,7 +70,7 @@ class Holdings:
 
     __slots__ = ("_session", "enough", "most")
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: SessionLike) -> None:
         self._session = session
         self.most = 0
         self.enough = session.limits.session_bytes

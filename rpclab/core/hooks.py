@@ -9,7 +9,6 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.containers import replaced
-from rpclab.core.contexts import ExecutionContext
 from rpclab.core.dispatch import dispatch
 from rpclab.core.events import opened
 from rpclab.core.imports import PENDING
@@ -19,11 +18,20 @@ from rpclab.errors import HOST_CONTEXT_ENDED, ContextEndedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from rpclab.core.answers import Answer, Delivery
-    from rpclab.core.handles import Handle
-    from rpclab.core.imports import Import, Pending
-    from rpclab.core.promise_arguments import Places
-    from rpclab.core.session import Session
+    from rpclab.core.messages import Path
+    from rpclab.core.protocols import (
+        AnswerLike,
+        Arguments,
+        ContextLike,
+        Delivery,
+        HandleLike,
+        ImportLike,
+        Keywords,
+        PendingLike,
+        PlacesLike,
+        SessionLike,
+    )
+
 
 _SPARE = 16  # how many places that are released a target may remember
 
@@ -37,7 +45,7 @@ class Hook:
 
     __slots__ = ("blocked", "claims", "context")
 
-    def __init__(self, context: ExecutionContext | None) -> None:
+    def __init__(self, context: ContextLike | None) -> None:
         self.context = context
         self.claims = 0
         self.blocked: deque[Delivery] | None = None
@@ -64,13 +72,13 @@ class Hook:
         """The session that it was introduced in is over."""
         self.release()
 
-    def has_run(self, answer: Answer, context: ExecutionContext) -> None:
+    def has_run(self, answer: AnswerLike, context: ContextLike) -> None:
         """A method was called for `answer`; where it goes on, what it needs is kept meanwhile."""
 
     def returned(self) -> None:
         """A call that was started has finished."""
 
-    def exported(self, session: Session, export_id: int) -> None:
+    def exported(self, session: SessionLike, export_id: int) -> None:
         """The hook was introduced to a peer under this id."""
 
     def identity(self) -> tuple[str, str, tuple[str, int] | None, bool]:
@@ -82,11 +90,11 @@ class Hook:
 
     def deliver(
         self,
-        answer: Answer,
-        path: Any,
-        args: Any,
-        kwargs: Any,
-        promised: Places | None = None,
+        answer: AnswerLike,
+        path: Path,
+        args: Arguments,
+        kwargs: Keywords,
+        promised: PlacesLike | None = None,
     ) -> None:
         """Start a call, when all before it have started and its arguments are there."""
         if self.blocked is None:
@@ -100,7 +108,12 @@ class Hook:
             self._hold_back(answer, path, args, kwargs, promised)
 
     def _hold_back(
-        self, answer: Answer, path: Any, args: Any, kwargs: Any, promised: Places | None
+        self,
+        answer: AnswerLike,
+        path: Path,
+        args: Arguments,
+        kwargs: Keywords,
+        promised: PlacesLike | None,
     ) -> None:
         # A call that was made keeps what it was made on, also when its maker has let go of that.
         self.retain()
@@ -124,11 +137,11 @@ class Hook:
 
     def _start_with(
         self,
-        promised: Places | None,
-        answer: Answer,
-        path: Any,
-        args: Any,
-        kwargs: Any,
+        promised: PlacesLike | None,
+        answer: AnswerLike,
+        path: Path,
+        args: Arguments,
+        kwargs: Keywords,
     ) -> None:
         failure = None
         if promised:
@@ -146,7 +159,7 @@ class Hook:
         else:
             self.start(answer, path, args, kwargs)
 
-    def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+    def start(self, answer: AnswerLike, path: Path, args: Arguments, kwargs: Keywords) -> None:
         """Run the call now."""
         raise NotImplementedError
 
@@ -158,21 +171,21 @@ class TargetHook(Hook):
         "_active", "_number", "_places", "_session", "broken", "target",
     )  # fmt: skip
 
-    context: ExecutionContext
+    context: ContextLike
 
-    def __init__(self, target: Any, context: ExecutionContext) -> None:
+    def __init__(self, target: Any, context: ContextLike) -> None:
         self.context = context
         self.claims = 0
         self.blocked = None
         self.target = target
         self.broken = False
         self._active = 0
-        self._session: Session | None = None
+        self._session: SessionLike | None = None
         self._number = 0
-        self._places: list[tuple[Session, int]] | None = None
+        self._places: list[tuple[SessionLike, int]] | None = None
         context.exported(self)
 
-    def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+    def start(self, answer: AnswerLike, path: Path, args: Arguments, kwargs: Keywords) -> None:
         """Run the call on the target, in the context that made it."""
         context = self.context
         if context.ended:
@@ -183,15 +196,14 @@ class TargetHook(Hook):
         answer.via = self
         answer.context = context
         target = self.target
-        function = self.method(path) if args is not None and type(path) is str else None
-        if function is not None:
+        if args is not None and type(path) is str and (function := self.method(path)) is not None:
             # The list is the peer's, and may stand among its own arguments.
             context.host.run(answer, function, [target, *args], kwargs, context)
         else:
             dispatch(answer, target, path, args, kwargs, context)
         self.has_run(answer, context)
 
-    def has_run(self, answer: Answer, context: ExecutionContext) -> None:
+    def has_run(self, answer: AnswerLike, context: ContextLike) -> None:
         # A method that returned at once has kept nothing waiting, and nothing alive.
         if answer.state == PENDING:
             self.context.hold()
@@ -231,7 +243,7 @@ class TargetHook(Hook):
             # The disposer waits until the calls already made have finished.
             self._dispose()
 
-    def held_only_by(self, handles: Iterable[Handle]) -> bool:
+    def held_only_by(self, handles: Iterable[HandleLike]) -> bool:
         """Whether the target came home, and those handles in its own Worker are all there are."""
         places = self._live_places()
         if len(places) != self.claims:
@@ -253,14 +265,14 @@ class TargetHook(Hook):
                 return False
         return True
 
-    def _live_places(self) -> list[tuple[Session, int]]:
+    def _live_places(self) -> list[tuple[SessionLike, int]]:
         return [
             (session, number)
             for session, number in self._all_places()
             if session.exports.get(number) is self
         ]
 
-    def _all_places(self) -> list[tuple[Session, int]]:
+    def _all_places(self) -> list[tuple[SessionLike, int]]:
         first = [] if self._session is None else [(self._session, self._number)]
         return first + (self._places or [])
 
@@ -287,7 +299,7 @@ class TargetHook(Hook):
         # Where a local function or class was written says its line; pictures have little room.
         return ("target", name.rpartition("<locals>.")[2], None, not self._all_places())
 
-    def exported(self, session: Session, export_id: int) -> None:
+    def exported(self, session: SessionLike, export_id: int) -> None:
         # Nearly every stub is introduced once, and needs no list for that.
         if self._session is None:
             self._session = session
@@ -320,7 +332,7 @@ class ServiceHook(Hook):
 
     def __init__(
         self,
-        open_entrypoint: Callable[[], tuple[Any, ExecutionContext]],
+        open_entrypoint: Callable[[], tuple[Any, ContextLike]],
         reserved: Callable[[str], BaseException | None],
         dispatch: Callable[..., None] = dispatch,
         *,
@@ -339,7 +351,7 @@ class ServiceHook(Hook):
         """Whether a method of that name runs on the instance as on any target."""
         return self._apart is not None and name not in self._apart
 
-    def open(self, path: Any) -> tuple[Any, ExecutionContext]:
+    def open(self, path: Path) -> tuple[Any, ContextLike]:
         """Make the instance and its context, for one call.
 
         Raises:
@@ -350,7 +362,7 @@ class ServiceHook(Hook):
             raise refusal
         return self._open()
 
-    def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+    def start(self, answer: AnswerLike, path: Path, args: Arguments, kwargs: Keywords) -> None:
         """Make the instance and its context, and run the call there."""
         try:
             instance, context = self.open(path)
@@ -361,12 +373,12 @@ class ServiceHook(Hook):
 
     def serve(
         self,
-        answer: Answer,
+        answer: AnswerLike,
         instance: Any,
-        context: ExecutionContext,
-        path: Any,
-        args: Any,
-        kwargs: Any,
+        context: ContextLike,
+        path: Path,
+        args: Arguments,
+        kwargs: Keywords,
     ) -> None:
         """Run a call on an instance that was made for it."""
         answer.via = self
@@ -377,7 +389,7 @@ class ServiceHook(Hook):
         self._dispatch(answer, instance, path, args, kwargs, context)
         self.has_run(answer, context)
 
-    def has_run(self, answer: Answer, context: ExecutionContext) -> None:
+    def has_run(self, answer: AnswerLike, context: ContextLike) -> None:
         if answer.state == PENDING:
             answer.served_by(self, context)
         else:
@@ -395,15 +407,15 @@ class ForwardHook(Hook):
 
     __slots__ = ("entry",)
 
-    def __init__(self, handle: Handle) -> None:
+    def __init__(self, handle: HandleLike) -> None:
         super().__init__(None)
         if handle.entry is None:
             raise handle.error()
         entry = handle.entry.present
         entry.claim()
-        self.entry: Import = entry
+        self.entry: ImportLike = entry
 
-    def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+    def start(self, answer: AnswerLike, path: Path, args: Arguments, kwargs: Keywords) -> None:
         """Call on, and settle as that call does."""
         _call_on(answer, self.entry.session, self.entry.call, path, args, kwargs)
 
@@ -425,12 +437,12 @@ class OnwardHook(Hook):
 
     __slots__ = ("_pending", "_source")
 
-    def __init__(self, source: Answer, pending: Pending) -> None:
+    def __init__(self, source: AnswerLike, pending: PendingLike) -> None:
         super().__init__(None)
         self._source = source
         self._pending = pending
 
-    def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+    def start(self, answer: AnswerLike, path: Path, args: Arguments, kwargs: Keywords) -> None:
         """Pipeline the call on the forwarded one."""
         if answer.state != PENDING:
             return  # it was cancelled while it was queued
@@ -446,12 +458,12 @@ class OnwardHook(Hook):
 
 
 def _call_on(
-    answer: Answer,
-    session: Session,
-    call: Callable[..., Pending],
-    path: Any,
-    args: Any,
-    kwargs: Any,
+    answer: AnswerLike,
+    session: SessionLike,
+    call: Callable[..., PendingLike],
+    path: Path,
+    args: Arguments,
+    kwargs: Keywords,
 ) -> None:
     arguments = None if args is None else tuple(args)
     pending = session.host.apart(
@@ -469,7 +481,7 @@ class BrokenHook(Hook):
         super().__init__(None)
         self.error = error
 
-    def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+    def start(self, answer: AnswerLike, path: Path, args: Arguments, kwargs: Keywords) -> None:
         """Reject."""
         del path, args, kwargs
         answer.reject(self.error, remote=False)
@@ -486,7 +498,7 @@ class Filler:
         Exception: one of the promises was rejected.
     """
 
-    def __init__(self, answer: Answer, promised: Places) -> None:
+    def __init__(self, answer: AnswerLike, promised: PlacesLike) -> None:
         self._values = {id(argument): argument.take(answer) for argument in promised}
 
     def __call__(self, value: Any) -> Any:

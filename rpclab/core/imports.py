@@ -6,25 +6,26 @@ Floor: core.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from rpclab.core.contexts import ExecutionContext
 from rpclab.core.messages import spell
 from rpclab.errors import CallCancelledError, fresh_copy
 
 if TYPE_CHECKING:
-    from rpclab.core.handles import Handle
-    from rpclab.core.session import Session
-    from rpclab.core.streams import End
+    from rpclab.core.messages import Path
+    from rpclab.core.protocols import (
+        ContextLike,
+        EndLike,
+        Given,
+        HandleLike,
+        ImportLike,
+        Keywords,
+        PendingLike,
+        Resumable,
+        SessionLike,
+    )
 
 PENDING, RESOLVED, REJECTED = range(3)
-
-
-class Resumable(Protocol):
-    """Something that waits for a promise; the host's business."""
-
-    def settled(self, pending: Any) -> None:
-        """The promise has settled, or the end of a stream changed: be resumed after the batch."""
 
 
 class Import:
@@ -39,7 +40,7 @@ class Import:
 
     __slots__ = ("broken", "callbacks", "handles", "id", "introductions", "session")
 
-    def __init__(self, session: Session, import_id: int) -> None:
+    def __init__(self, session: SessionLike, import_id: int) -> None:
         self.session = session
         self.id = import_id
         self.introductions = 1
@@ -49,26 +50,26 @@ class Import:
 
     def call(
         self,
-        path: Any,
-        args: tuple[Any, ...] | None,
-        kwargs: dict[str, Any] | None,
-        context: ExecutionContext,
-    ) -> Pending:
+        path: Path,
+        args: Given,
+        kwargs: Keywords,
+        context: ContextLike,
+    ) -> PendingLike:
         """Call the member at `path`, or read it where `args` is None."""
         return self.session.call(self, path, args, kwargs, context)
 
     @property
-    def direct(self) -> Import:
+    def direct(self) -> ImportLike:
         """The entry behind it, where it is a stand-in."""
         return self
 
     @property
-    def present(self) -> Import:
+    def present(self) -> ImportLike:
         """The entry that calls made now must go through: a stand-in, while it is needed."""
         return self
 
     @property
-    def behind(self) -> Import | None:
+    def behind(self) -> ImportLike | None:
         """What a stand-in stands for, which may be another one; it is one handle of that."""
         return None
 
@@ -149,9 +150,9 @@ class Pending(Import):
     # Defaults stand on the class: most promises need none of these of their own.
     introductions = 1
     handles = 1
-    broken = None
-    callbacks = None
-    stubs: list[Handle] | None = None
+    broken: BaseException | None = None
+    callbacks: list[Callable[[BaseException], None]] | None = None
+    stubs: Sequence[HandleLike] | None = None
     uses = 0
     unanswered = 0
     disposed = False
@@ -159,16 +160,16 @@ class Pending(Import):
     size = 0
     arrival: list[int] | None = None
     target = 0
-    ends: list[End] | None = None
+    ends: Sequence[EndLike] | None = None
 
-    def __init__(self, session: Any, import_id: int, context: ExecutionContext) -> None:
-        self.session: Session = session
+    def __init__(self, session: SessionLike, import_id: int, context: ContextLike) -> None:
+        self.session = session
         self.id = import_id
         self.context = context
         self.state = PENDING
         self.value: Any = None
         self.noted: tuple[str | None, int, Any, bool] | None = None
-        self.upstream: Pending | None = None
+        self.upstream: PendingLike | None = None
         self.waiters: tuple[Resumable, ...] | None = None
         self._followers: list[Callable[[], None]] | None = None
 
@@ -190,7 +191,7 @@ class Pending(Import):
         """What was called, likewise, such as "increment()"."""
         return "" if self.noted is None else spell(*self.noted[1:])
 
-    def settle(self, state: int, value: object, stubs: list[Handle] | None = None) -> None:
+    def settle(self, state: int, value: object, stubs: Sequence[HandleLike] | None = None) -> None:
         """Take the value (with the handles inside it) or the error."""
         if self.state != PENDING:
             for handle in stubs or ():
@@ -240,22 +241,22 @@ class Pending(Import):
 
     def pipeline(
         self,
-        path: Any,
-        args: tuple[Any, ...] | None,
-        kwargs: dict[str, Any] | None,
-        context: ExecutionContext,
-    ) -> Pending:
+        path: Path,
+        args: Given,
+        kwargs: Keywords,
+        context: ContextLike,
+    ) -> PendingLike:
         """Call a member of the value at the side where it is, or will be (rule L1)."""
         self.uses += 1
         if self.session.host.special:
             self.session.host.used(self, argument=False)
         return self._made_on(self.session.call(self, path, args, kwargs, context))
 
-    def map(self, captures: list[Any], program: list[Any], context: ExecutionContext) -> Pending:
+    def map(self, captures: list[Any], program: list[Any], context: ContextLike) -> PendingLike:
         """Replay a recorded function on the value (see `map`)."""
         return self._made_on(self.session.map(self, captures, program, context))
 
-    def _made_on(self, pending: Pending) -> Pending:
+    def _made_on(self, pending: PendingLike) -> PendingLike:
         if pending.state == PENDING:
             pending.upstream = self
             self.unanswered += 1
@@ -278,7 +279,7 @@ class Pending(Import):
         else:
             follower()
 
-    def take_ends(self) -> Sequence[End]:
+    def take_ends(self) -> Sequence[EndLike]:
         """Give the streams inside the value to whoever will own them, once."""
         ends, self.ends = self.ends, None
         return ends or ()

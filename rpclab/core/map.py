@@ -24,9 +24,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rpclab.core.arrival import Arrival
-    from rpclab.core.handles import Handle
+    from rpclab.core.messages import Path
     from rpclab.core.payload import Payload
-    from rpclab.core.session import Session
+    from rpclab.core.protocols import (
+        ContextLike,
+        Given,
+        HandleLike,
+        Keywords,
+        PendingLike,
+        SessionLike,
+    )
 
 _SLICE = 500  # steps that are replayed before others have their turn
 
@@ -40,11 +47,11 @@ class Placeholder(Pending):
 
     def pipeline(
         self,
-        path: Any,
-        args: tuple[Any, ...] | None,
-        kwargs: dict[str, Any] | None,
-        context: ExecutionContext,
-    ) -> Pending:
+        path: Path,
+        args: Given,
+        kwargs: Keywords,
+        context: ContextLike,
+    ) -> PendingLike:
         del context
         return self.recorder.add(self.id, path, args, kwargs)
 
@@ -70,7 +77,7 @@ class Recorder(ExecutionContext):
 
     __slots__ = ("_known", "captures", "instructions", "session")
 
-    def __init__(self, session: Session, context: ExecutionContext) -> None:
+    def __init__(self, session: SessionLike, context: ContextLike) -> None:
         super().__init__(context.host, context.worker, long=True)
         self.recording = self
         self.session = session
@@ -86,9 +93,7 @@ class Recorder(ExecutionContext):
             known = self._known[id(value)] = -len(self.captures)
         return known
 
-    def add(
-        self, subject: int, path: Any, args: tuple[Any, ...] | None, kwargs: dict[str, Any] | None
-    ) -> Pending:
+    def add(self, subject: int, path: Path, args: Given, kwargs: Keywords) -> PendingLike:
         """Record a call (or a property, where `args` is None) on a variable."""
         names = [path] if type(path) is str else list(path)
         part = None if args is None else self.session.encode_part([list(args), kwargs or {}], self)
@@ -102,7 +107,7 @@ class Recorder(ExecutionContext):
         refer = getattr(type(value), "__rpc_refer__", None)
         return None if refer is None else refer(value, self)
 
-    def refer_handle(self, value: Any, handle: Handle, *, binding: bool = False) -> Reference:
+    def refer_handle(self, value: Any, handle: HandleLike, *, binding: bool = False) -> Reference:
         """Refer to a stub or binding from outside."""
 
         def refer(payload: Payload) -> Reference:
@@ -110,7 +115,7 @@ class Recorder(ExecutionContext):
 
         return (PLACEHOLDER, self.capture(value, refer))
 
-    def refer_promise(self, pending: Pending) -> Reference:
+    def refer_promise(self, pending: PendingLike) -> Reference:
         """Refer to the item, a step, or a promise from outside."""
         if isinstance(pending, Placeholder):
             return (PLACEHOLDER, pending.id)
@@ -122,10 +127,10 @@ class Recorder(ExecutionContext):
 
 
 def record(
-    session: Session,
-    context: ExecutionContext,
+    session: SessionLike,
+    context: ContextLike,
     function: Callable[[Any], Any],
-    wrap: Callable[[Pending], Any],
+    wrap: Callable[[PendingLike], Any],
 ) -> tuple[list[Any], list[Any]]:
     """Run `function` once with a placeholder, and write down what it does.
 
@@ -219,7 +224,7 @@ def _can_change(value: object) -> bool:
     return type(value).__hash__ is None or isinstance(value, BaseException)
 
 
-def replay(answer: Answer, source: Answer, program: Program, session: Session) -> None:
+def replay(answer: Answer, source: Answer, program: Program, session: SessionLike) -> None:
     """Run a program on the value of `source`: on each item of a list, once on another, not on None.
 
     Args:
@@ -257,7 +262,9 @@ def replay(answer: Answer, source: Answer, program: Program, session: Session) -
 class _Replay:
     """The replay of a program on each of some items, in slices."""
 
-    def __init__(self, answer: Answer, source: Answer, program: Program, session: Session) -> None:
+    def __init__(
+        self, answer: Answer, source: Answer, program: Program, session: SessionLike
+    ) -> None:
         self._answer = answer
         self._source = source
         self._program = program
@@ -333,11 +340,11 @@ class _Run:
         item: Any,
         captures: list[Answer],
         program: Program,
-        session: Session,
+        session: SessionLike,
     ) -> None:
         first = answer.step()
         first.context = answer.context
-        first.adopt(source, item)
+        source.share(first, item)
         if source.settled_at is not None:
             first.causes = (source.settled_at,)
         first.resolve(item)
@@ -381,7 +388,7 @@ class _Run:
         for place in self._program.places:
             if type(place) is Variable:
                 source = self._variable(place.number)
-                answer.adopt(source, source.value)
+                source.share(answer, source.value)
                 if source.settled_at is not None:
                     answer.causes = (*answer.causes, source.settled_at)
                 if source.state == REJECTED:

@@ -54,7 +54,7 @@ _LONGEST_DEADLINE = 1e9  # seconds
 
 def size_of(frame: Frame) -> int:
     """The size of a frame, in bytes, with what rides beside it."""
-    return len(frame) if type(frame) is bytes else sum(map(len, frame))
+    return len(frame) if isinstance(frame, bytes) else sum(map(len, frame))
 
 
 def parse(message: object) -> Message:

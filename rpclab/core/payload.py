@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rpclab.core.containers import contents
 from rpclab.core.hooks import BrokenHook, ForwardHook, Hook, ServiceHook, TargetHook
-from rpclab.core.imports import PENDING, Pending
+from rpclab.core.imports import PENDING
 from rpclab.core.promise_arguments import Announcement, ReadAhead
 from rpclab.core.references import (
     BINDING,
@@ -34,11 +34,16 @@ from rpclab.core.targets import is_target
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpclab.core.answers import Answer
-    from rpclab.core.contexts import ExecutionContext
-    from rpclab.core.handles import Handle
-    from rpclab.core.imports import Import
-    from rpclab.core.session import Session
+    from rpclab.core.protocols import (
+        AnswerLike,
+        ContextLike,
+        HandleLike,
+        HookLike,
+        ImportLike,
+        PendingLike,
+        SessionLike,
+    )
+
 
 _GENERATORS = (types.GeneratorType, types.AsyncGeneratorType)
 
@@ -71,8 +76,8 @@ class Payload:
     """
 
     # Defaults stand on the class: most messages need none of these of their own.
-    used: Sequence[Pending] = ()
-    moved: Sequence[Handle] = ()
+    used: Sequence[PendingLike] = ()
+    moved: Sequence[HandleLike] = ()
     first: Sequence[tuple[Any, Callable[[], Any]]] = ()
     references = False
     awaitables = False
@@ -81,9 +86,9 @@ class Payload:
 
     def __init__(
         self,
-        session: Session,
-        context: ExecutionContext,
-        source: Answer | None = None,
+        session: SessionLike,
+        context: ContextLike,
+        source: AnswerLike | None = None,
         *,
         copying: bool = False,
     ) -> None:
@@ -92,7 +97,7 @@ class Payload:
         self.source = source
         self.copying = copying
         self._base = session.last_export
-        self._hooks: list[Hook] = []
+        self._hooks: list[HookLike] = []
         self._known: dict[int, tuple[Any, Reference | Settled]] = {}
 
     # While it is packed.
@@ -135,18 +140,18 @@ class Payload:
             self._streams = {**self._streams, id(generator): stream}
         return stream
 
-    def _hook_of(self, value: Any) -> Hook:
+    def _hook_of(self, value: Any) -> HookLike:
         if self.source is not None:
             hook = self.source.hook_for(value)
             if hook is not None:
                 return hook
         return TargetHook(value, self.context)
 
-    def _export(self, hook: Hook) -> int:
+    def _export(self, hook: HookLike) -> int:
         self._hooks.append(hook)
         return self._base - len(self._hooks)
 
-    def refer_handle(self, value: Any, handle: Handle, *, binding: bool = False) -> Reference:
+    def refer_handle(self, value: Any, handle: HandleLike, *, binding: bool = False) -> Reference:
         """Refer to a stub or binding; the peer gets a handle of its own (rules O9, O10, X4)."""
         entry = handle.entry
         session = self.session
@@ -170,7 +175,7 @@ class Payload:
             return (OWN_STUB, entry.id)
         return (BINDING if binding else STUB, self._export(hook))
 
-    def _at_home(self, entry: Import) -> Hook | None:
+    def _at_home(self, entry: ImportLike) -> HookLike | None:
         """What an import stands for, if that lives in this very Worker."""
         home = entry.session.peer
         if home is not None and home.keeper is self.session.keeper:
@@ -197,7 +202,7 @@ class Payload:
             return (RESULT, 0)
         return ahead.promise.__rpc_refer__(self)  # type: ignore[no-any-return]
 
-    def refer_readable(self, value: Any, open_pipe: Callable[[Session], Any]) -> Reference:
+    def refer_readable(self, value: Any, open_pipe: Callable[[SessionLike], Any]) -> Reference:
         """Refer to a stream that is read at the other side from now on (rule S5).
 
         Args:
@@ -221,11 +226,11 @@ class Payload:
         """Whether something was sent for this value already."""
         return id(value) in self._ahead
 
-    def refer_writable(self, sink: Hook) -> Reference:
+    def refer_writable(self, sink: HookLike) -> Reference:
         """Refer to a stream that is written at the other side from now on (rule S5)."""
         return (WRITABLE, self._export(sink))
 
-    def refer_promise(self, pending: Pending) -> Reference | Settled:
+    def refer_promise(self, pending: PendingLike) -> Reference | Settled:
         """Refer to a promise: it arrives as what it resolves to.
 
         Raises:
@@ -267,7 +272,7 @@ class Payload:
         shift = self.session.last_export - self._base
         self._base += shift
         for key, (value, reference) in self._known.items():
-            if type(reference) is tuple and reference[0] in EXPORTED:
+            if not isinstance(reference, Settled) and reference[0] in EXPORTED:
                 self._known[key] = (value, (reference[0], reference[1] + shift))
         self.used = [pending for pending in self.used if id(pending) in self._known]
 

@@ -17,13 +17,18 @@ from rpclab.errors import DataCloneError, LocalProtocolError, fresh_copy
 from rpclab.previews import described
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
-    from rpclab.core.answers import Answer
-    from rpclab.core.handles import Handle
-    from rpclab.core.imports import Pending
-    from rpclab.core.session import Session
-    from rpclab.core.streams import End
+    from rpclab.core.messages import Path
+    from rpclab.core.protocols import (
+        AnswerLike,
+        Arguments,
+        EndLike,
+        HandleLike,
+        Keywords,
+        PendingLike,
+        SessionLike,
+    )
 
 
 class PromisedArgument:
@@ -43,7 +48,7 @@ class PromisedArgument:
     def keep(self) -> None:
         """The call waits, and the importer may let go of the value before it can start."""
 
-    def take(self, answer: Answer) -> Any:
+    def take(self, answer: AnswerLike) -> Any:
         """Give the value to the call that `answer` stands for, with handles of its own.
 
         Raises:
@@ -63,7 +68,7 @@ class Places(list[PromisedArgument]):
         self._watched = -1
         self._watcher: Callable[[], None] | None = None
 
-    def wait(self, answer: Answer, watcher: Callable[[], None]) -> bool:
+    def wait(self, answer: AnswerLike, watcher: Callable[[], None]) -> bool:
         """Have `watcher()` called when there is news, if the call that `answer` stands for waits.
 
         Returns:
@@ -90,10 +95,10 @@ class PromisedAnswer(PromisedArgument):
 
     __slots__ = ("_copy", "_session", "source")
 
-    def __init__(self, source: Answer, session: Session) -> None:
+    def __init__(self, source: AnswerLike, session: SessionLike) -> None:
         self.source = source
         self._session = session
-        self._copy: tuple[Any, list[Handle], list[End]] | None = None
+        self._copy: tuple[Any, Sequence[HandleLike], Sequence[EndLike]] | None = None
 
     def keep(self) -> None:
         if self.source.session is not None:
@@ -111,7 +116,7 @@ class PromisedAnswer(PromisedArgument):
     def watch(self, watcher: Callable[[], None]) -> None:
         self.source.watch(watcher)
 
-    def take(self, answer: Answer) -> Any:
+    def take(self, answer: AnswerLike) -> Any:
         source = self.source
         if source.settled_at is not None:
             answer.causes = (*answer.causes, source.settled_at)
@@ -128,7 +133,7 @@ class PromisedImport(PromisedArgument):
 
     __slots__ = ("pending",)
 
-    def __init__(self, pending: Pending) -> None:
+    def __init__(self, pending: PendingLike) -> None:
         self.pending = pending
 
     @property
@@ -138,7 +143,7 @@ class PromisedImport(PromisedArgument):
     def watch(self, watcher: Callable[[], None]) -> None:
         self.pending.follow(watcher)
 
-    def take(self, answer: Answer) -> Any:
+    def take(self, answer: AnswerLike) -> Any:
         if self.pending.arrival:
             answer.causes = (*answer.causes, self.pending.arrival[0])
         if self.pending.stubs:
@@ -166,7 +171,7 @@ class Unreadable(PromisedArgument):
     def watch(self, watcher: Callable[[], None]) -> None:
         watcher()
 
-    def take(self, answer: Answer) -> Any:
+    def take(self, answer: AnswerLike) -> Any:
         del answer
         raise self.error
 
@@ -206,13 +211,13 @@ class Announcement(Hook):
 
     __slots__ = ("_session", "id", "pending")
 
-    def __init__(self, session: Session, pending: Pending) -> None:
+    def __init__(self, session: SessionLike, pending: PendingLike) -> None:
         super().__init__(None)
         self._session = session
         self.pending = pending
         self.id = 0
 
-    def exported(self, session: Session, export_id: int) -> None:
+    def exported(self, session: SessionLike, export_id: int) -> None:
         del session
         self.id = export_id
         self.pending.follow(self._settle)
@@ -245,7 +250,7 @@ class Announcement(Hook):
             del session.exports[self.id]
             self.release()
 
-    def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+    def start(self, answer: AnswerLike, path: Path, args: Arguments, kwargs: Keywords) -> None:
         """Nothing is ever called on it: the peer waits for the value."""
         del path, args, kwargs
         answer.reject(LocalProtocolError("a promise that was announced cannot be called"))

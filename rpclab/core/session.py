@@ -11,7 +11,7 @@ import sys
 from collections import deque
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from rpclab.core.answers import Answer, awaited_inside
 from rpclab.core.arrival import Arrival
@@ -70,10 +70,22 @@ from rpclab.previews import message_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from rpclab.core.contexts import ExecutionContext
     from rpclab.core.dialects import Dialect
     from rpclab.core.handles import Handle
-    from rpclab.core.host import Host
+    from rpclab.core.messages import Path
+    from rpclab.core.protocols import (
+        AnswerLike,
+        ContextLike,
+        E,
+        Given,
+        HookLike,
+        Host,
+        ImportLike,
+        Keywords,
+        Packed,
+        PendingLike,
+        PipeLike,
+    )
     from rpclab.core.streams import End
 
 IN_TABLE: Any = object()
@@ -171,7 +183,7 @@ class Session:
         *,
         codec: Callable[[Any], Codec],
         host: Host,
-        keeper: ExecutionContext,
+        keeper: ContextLike,
         main: Hook | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
@@ -182,8 +194,8 @@ class Session:
         self.keeper = keeper
         self.limits = limits
         self.closed: BaseException | None = None
-        self.imports: dict[int, Import] = {}
-        self.exports: dict[int, Hook | Answer] = {}
+        self.imports: dict[int, ImportLike] = {}
+        self.exports: dict[int, HookLike | Answer] = {}
         # To CPython -1 and -2 have one hash: a small table with both is slow to search, so no -1.
         self.last_export = -1
         self.send: Callable[[int, list[Frame]], None] = _unconnected
@@ -202,7 +214,7 @@ class Session:
         # that calls were made on meanwhile.
         self._next_call = 1
         self.first_unsent = 1
-        self.pipelined: list[Pending] = []
+        self.pipelined: list[PendingLike] = []
         self._seen = 0
         self._told = 0
         # As an exporter: the last id of a call, and the results that the peer has not seen yet.
@@ -315,7 +327,7 @@ class Session:
 
     # The tables.
 
-    def introduce(self, hook: Hook) -> int:
+    def introduce(self, hook: HookLike) -> int:
         """Enter a hook in the export table, under a number of its own."""
         self.last_export -= 1
         export_id = self.last_export
@@ -336,7 +348,7 @@ class Session:
             hook.unsent()
             hook.release()
 
-    def enter(self, entry: Import) -> Import:
+    def enter(self, entry: E) -> E:
         """Enter what the peer has introduced in the import table.
 
         Raises:
@@ -382,8 +394,8 @@ class Session:
         self,
         message: Message,
         values: list[Any],
-        context: ExecutionContext,
-        source: Answer | None = None,
+        context: ContextLike,
+        source: AnswerLike | None = None,
         *,
         copying: bool = False,
         ahead: bool = True,
@@ -430,12 +442,12 @@ class Session:
 
     def call(
         self,
-        target: Import,
-        path: Any,
-        args: tuple[Any, ...] | None,
-        kwargs: dict[str, Any] | None,
-        context: ExecutionContext,
-    ) -> Pending:
+        target: ImportLike,
+        path: Path,
+        args: Given,
+        kwargs: Keywords,
+        context: ContextLike,
+    ) -> PendingLike:
         """Call the member at `path` of what the peer exports; read it where `args` is None.
 
         The arguments are packed now (rule V21); what cannot be sent rejects the promise (V22).
@@ -464,11 +476,11 @@ class Session:
 
     def map(
         self,
-        target: Import,
+        target: ImportLike,
         captures: list[Any],
         program: list[Any],
-        context: ExecutionContext,
-    ) -> Pending:
+        context: ContextLike,
+    ) -> PendingLike:
         """Replay a recorded function on what the peer exports (see `map`)."""
         if self.closed is not None or context.ended or target.broken is not None:
             return self._refused(target, context, captures)
@@ -484,12 +496,12 @@ class Session:
 
     def write(
         self,
-        pending: Pending,
-        target: Import,
+        pending: PendingLike,
+        target: ImportLike,
         operation: str,
         args: list[Any],
-        context: ExecutionContext,
-    ) -> Pending:
+        context: ContextLike,
+    ) -> PendingLike:
         """Write to a sink that the peer has exported, or to a pipe there (see `streams`).
 
         Args:
@@ -513,8 +525,8 @@ class Session:
         return self._push(pending, message, args, context)
 
     def _push(
-        self, pending: Pending, message: Message, values: list[Any], context: ExecutionContext
-    ) -> Pending:
+        self, pending: PendingLike, message: Message, values: list[Any], context: ContextLike
+    ) -> PendingLike:
         """Pack a message that makes a promise, and queue it."""
         if self._releases and message[0] == CALL:
             # A stub disposed before this call is gone before it.
@@ -565,7 +577,9 @@ class Session:
             self._outbox.append(self._codec.pack([PULL, call]))
         return pending
 
-    def _note(self, pending: Pending, message: Message, size: int, payload: Payload | None) -> None:
+    def _note(
+        self, pending: PendingLike, message: Message, size: int, payload: Payload | None
+    ) -> None:
         """Tell those who watch of a message that makes a promise, and where it was made."""
         host = self.host
         site = None
@@ -591,7 +605,7 @@ class Session:
             keep((host.clock(), *called(self.label, message, size, site, by, using)))
 
     def _options(
-        self, pending: Pending, target: Import, kwargs: dict[str, Any] | None
+        self, pending: PendingLike, target: ImportLike, kwargs: Keywords
     ) -> dict[str, Any]:
         options: dict[str, Any] = {}
         if self.host.special:
@@ -603,7 +617,7 @@ class Session:
             options[KEYWORDS] = kwargs
         return options
 
-    def _refused(self, target: Import, context: ExecutionContext, values: list[Any]) -> Pending:
+    def _refused(self, target: ImportLike, context: ContextLike, values: list[Any]) -> Pending:
         """The promise of a call that cannot be made any more, with those values."""
         if self.closed is not None:
             return self.rejected(self.closed, context, values)
@@ -616,7 +630,7 @@ class Session:
         return self.rejected(target.broken, context, values)
 
     def rejected(
-        self, error: BaseException, context: ExecutionContext, values: Sequence[Any] = ()
+        self, error: BaseException, context: ContextLike, values: Sequence[Any] = ()
     ) -> Pending:
         """A promise that has failed already, without a message.
 
@@ -632,13 +646,13 @@ class Session:
         pending.settle(REJECTED, error)
         return pending
 
-    def resolved(self, value: Any, context: ExecutionContext) -> Pending:
+    def resolved(self, value: Any, context: ContextLike) -> Pending:
         """A promise that has its value already, without a message."""
         pending = Pending(self, 0, context)
         pending.settle(RESOLVED, value)
         return pending
 
-    def cancel(self, pending: Pending) -> None:
+    def cancel(self, pending: PendingLike) -> None:
         """Tell the peer that nobody waits for this call any more."""
         if self.imports.pop(pending.id, None) is pending and self.closed is None:
             if self._dialect.cancels:
@@ -649,7 +663,7 @@ class Session:
             else:
                 self.give_back(pending.id)
 
-    def release(self, entry: Import) -> None:
+    def release(self, entry: ImportLike) -> None:
         """The last handle of an import is gone: give its introductions back."""
         known = self.imports.pop(entry.id, None) is entry and entry.introductions
         if known and self.closed is None:
@@ -679,7 +693,7 @@ class Session:
         if self.host.observe is not None:
             self.host.observe(("pipe", self.label, number, len(frame)))
 
-    def cancel_pipe(self, pipe: Pipe, reason: BaseException) -> None:
+    def cancel_pipe(self, pipe: PipeLike, reason: BaseException) -> None:
         """Tell the sender of a stream that nobody reads it any more."""
         if self.closed is None and self.exports.get(pipe.number) is pipe:
             frame = self._pack_error([PIPE, pipe.number, reason_of(reason)], 2).frame
@@ -689,7 +703,7 @@ class Session:
 
     # Results on their way out.
 
-    def pack_result(self, answer: Answer, value: Any) -> Reply | None:
+    def pack_result(self, answer: AnswerLike, value: Any) -> Reply | None:
         """Pack the result of a call; its stubs are moved (rule O10).
 
         Returns:
@@ -716,7 +730,7 @@ class Session:
             payload.commit()
         return Reply(frame, payload)
 
-    def stays(self, answer: Answer, value: Any) -> bool:
+    def stays(self, answer: AnswerLike, value: Any) -> bool:
         """Keep the result of a quiet call here, for what was made on it.
 
         Returns:
@@ -741,7 +755,7 @@ class Session:
             payload.sent()
         return True
 
-    def pack_error(self, answer: Answer, error: BaseException, *, remote: bool) -> Reply:
+    def pack_error(self, answer: AnswerLike, error: BaseException, *, remote: bool) -> Reply:
         """Pack the failure of a call."""
         message = [REJECT, answer.id, error, remote]
         if self.host.special:
@@ -753,7 +767,7 @@ class Session:
         return reply
 
     def _pack_error(
-        self, message: Message, position: int, context: ExecutionContext | None = None
+        self, message: Message, position: int, context: ContextLike | None = None
     ) -> Reply:
         """Pack a message with an error in it; one that cannot be sent is told of."""
         error = message[position]
@@ -766,7 +780,7 @@ class Session:
             frame, payload = self.pack(message, [], context or self.keeper)
         return Reply(frame, payload)
 
-    def reply(self, answer: Answer, reply: Reply) -> None:
+    def reply(self, answer: AnswerLike, reply: Packed) -> None:
         """Queue a settlement, unless the call was cancelled meanwhile."""
         frame, payload = reply
         if self.exports.get(answer.id) is not answer:
@@ -818,7 +832,7 @@ class Session:
         if not self._awake:
             self.awake()
 
-    def reply_at_once(self, answer: Answer, value: Any) -> bool:
+    def reply_at_once(self, answer: AnswerLike, value: Any) -> bool:
         """Queue the result of a call on which nothing waits, if it is a small scalar or a target.
 
         Most results are one of these, and a reference costs a third less so (benchmarks
@@ -849,13 +863,13 @@ class Session:
                 size = size_of(frame)
                 self.host.observe(("broke", self.label, export_id, failure(error), size))
 
-    def copy(self, source: Answer) -> tuple[Any, list[Handle], list[End]]:
+    def copy(self, source: AnswerLike) -> tuple[Any, list[Handle], list[End]]:
         """Copy the value of an answer for a call within this Worker (see `promise_arguments`).
 
         Returns:
             The copy, the handles inside it, and the streams.
         """
-        importer = self.host.loopback(source.context or self.keeper)
+        importer = cast("Session", self.host.loopback(source.context or self.keeper))
         exporter = importer.peer
         assert exporter is not None  # noqa: S101 - it is in this process
         message = [RESOLVE, 0, source.value]
@@ -910,7 +924,7 @@ class Session:
         if error is not None:
             self.abort(error)
         if self.closed is not None:
-            frames.clear()
+            frames.clear()  # type: ignore[unreachable]  # a message may have ended it
             return
         if seen > self._acknowledged:
             self._acknowledge(seen)
@@ -1015,7 +1029,7 @@ class Session:
 
     # Calls of the peer.
 
-    def _accept(self, call: int, target: int) -> Hook | Answer:
+    def _accept(self, call: int, target: int) -> HookLike | Answer:
         """The preamble of every message that makes a call. Gives what it is made on."""
         hook = self.exports.get(target) or self.export_of(target)
         most = self.limits.exports
@@ -1131,12 +1145,14 @@ class Session:
         host.returned(answer, value, variables)
         hook.has_run(answer, context)
 
-    def _answer_of(self, call: int, hook: Hook, context: ExecutionContext, frame: Frame) -> Answer:
+    def _answer_of(
+        self, call: int, hook: HookLike | Answer, context: ContextLike, frame: Frame
+    ) -> Answer:
         """Make the answer to a call that a method has returned from, or raised in."""
         answer = Answer(self, call)
         answer.weight = weight_of(frame)
         self.holdings.most += ENTRY + answer.weight
-        answer.via = hook
+        answer.via = hook  # type: ignore[assignment]  # none of an `Answer` comes here
         answer.context = context
         if self._quiet and call in self._quiet:
             self._quiet.discard(call)
@@ -1184,7 +1200,7 @@ class Session:
             self.host.bound(answer, options[DEADLINE])
         answer.moment = options.get(NODE)
 
-    def export_of(self, number: int) -> Hook | Answer | None:
+    def export_of(self, number: int) -> HookLike | Answer | None:
         """What the peer means by a number, if there is anything."""
         found = self.exports.get(number)
         if found is None:

@@ -37,14 +37,23 @@ from rpclab.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from rpclab.core.answers import Answer
-    from rpclab.core.contexts import ExecutionContext
     from rpclab.core.flow import Token
-    from rpclab.core.handles import Handle
-    from rpclab.core.imports import Import, Resumable
-    from rpclab.core.session import Session
+    from rpclab.core.messages import Path
+    from rpclab.core.protocols import (
+        AnswerLike,
+        Arguments,
+        ContextLike,
+        EndLike,
+        HandleLike,
+        ImportLike,
+        InletLike,
+        Keywords,
+        PendingLike,
+        Resumable,
+        SessionLike,
+    )
 
 WRITE, CLOSE, ABORT = "write", "close", "abort"
 
@@ -56,7 +65,7 @@ def lost(words: str) -> DisconnectedError:
     return error
 
 
-def operation_of(path: Any, args: Any) -> str | NoSuchMemberError:
+def operation_of(path: Path, args: Arguments) -> str | NoSuchMemberError:
     """Read what a peer asks of a sink: its name, or the error if there is no such operation."""
     if path == WRITE and args:
         return WRITE  # the common case
@@ -89,12 +98,12 @@ class End:
     uses = 1
     """A task that waits here and is cancelled leaves the stream alone."""
 
-    def __init__(self, context: ExecutionContext) -> None:
+    def __init__(self, context: ContextLike) -> None:
         self.context = context
         self.done = False
         self.waiters: tuple[Resumable, ...] | None = None
 
-    def belong(self, context: ExecutionContext | None) -> None:
+    def belong(self, context: ContextLike | None) -> None:
         """Make `context` the owner: the end of it is the end of this. None: nobody took it."""
         if self.done:
             return
@@ -132,11 +141,11 @@ class Write(Pending):
 
     token: Token = (0.0, 0, 0.0, 0)
 
-    def __init__(self, session: Session, outlet: Outlet) -> None:
+    def __init__(self, session: SessionLike, outlet: Outlet) -> None:
         super().__init__(session, 0, session.keeper)
         self._outlet: Outlet | None = outlet
 
-    def settle(self, state: int, value: object, stubs: list[Handle] | None = None) -> None:
+    def settle(self, state: int, value: object, stubs: Sequence[HandleLike] | None = None) -> None:
         """The chunk was taken, or the sink has failed."""
         for handle in stubs or ():
             handle.dispose()
@@ -169,18 +178,18 @@ class Outlet(End):
         "session",
     )  # fmt: skip
 
-    def __init__(self, entry: Import, context: ExecutionContext) -> None:
+    def __init__(self, entry: ImportLike, context: ContextLike) -> None:
         super().__init__(context)
         session = entry.session
         self.entry = entry
-        self.session: Session = session
+        self.session: SessionLike = session
         self.flow = FlowController(session.host.now, session.limits.stream_window)
         self.error: BaseException | None = None
         self.on_broken: Callable[[BaseException], None] | None = None
         self.moved = False
         self.last: Write | None = None
         self.credit: Write | None = None
-        self._closing: Pending | None = None
+        self._closing: PendingLike | None = None
         self._unwatch: Callable[[], None] = lambda: None
         entry.claim()
         # The table must not keep an outlet that Python could forget.
@@ -232,7 +241,7 @@ class Outlet(End):
             flow = self.flow
             observe(("credit", self.session.label, self.id, flow.window, flow.in_flight, 0))
 
-    def close(self) -> Pending:
+    def close(self) -> PendingLike:
         """Say that no more will come. The promise resolves when the sink has closed (rule S14)."""
         if self._closing is None:
             self._closing = self.tell(CLOSE)
@@ -251,7 +260,7 @@ class Outlet(End):
                 self.tell(ABORT, note)
             self._end()
 
-    def tell(self, operation: str, *args: Any) -> Pending:
+    def tell(self, operation: str, *args: Any) -> PendingLike:
         """Send something that is no chunk."""
         pending = Pending(self.session, 0, self.session.keeper)
         return self.session.write(pending, self.entry, operation, list(args), self.context)
@@ -293,10 +302,10 @@ class Arrived(NamedTuple):
 
     chunk: Any
     size: int
-    answer: Answer
+    answer: AnswerLike
     since: float
-    handles: list[Handle] | None
-    ends: list[End] | None
+    handles: Sequence[HandleLike] | None
+    ends: Sequence[EndLike] | None
 
     def let_go(self, reason: BaseException) -> None:
         """Nobody will read it."""
@@ -332,12 +341,12 @@ class Pipe(Hook):
         "taken",
     )  # fmt: skip
 
-    def __init__(self, session: Session, number: int) -> None:
+    def __init__(self, session: SessionLike, number: int) -> None:
         super().__init__(None)
         self.session = session
         self.number = number
         self.taken = False
-        self.awaited: Inlet | None = None
+        self.awaited: InletLike | None = None
         self.ended = False
         self.error: BaseException | None = None
         self.relay: Callable[[], None] | None = None
@@ -345,7 +354,7 @@ class Pipe(Hook):
         self._buffered = 0
         self._inlet: Callable[[], Inlet | None] | None = None
 
-    def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+    def start(self, answer: AnswerLike, path: Path, args: Any, kwargs: Keywords) -> None:
         """Take a chunk, or the end."""
         del kwargs
         operation = operation_of(path, args)
@@ -363,7 +372,7 @@ class Pipe(Hook):
             answer.resolve(None)
             self._tell()
 
-    def _write(self, answer: Answer, chunk: Any) -> None:
+    def _write(self, answer: AnswerLike, chunk: Any) -> None:
         size = answer.size
         if self._buffered + size > self.session.limits.stream_buffer:
             self._break("the other side sent more than was asked for")
@@ -430,7 +439,7 @@ class Inlet(End):
 
     __slots__ = ("pipe",)
 
-    def __init__(self, pipe: Pipe, context: ExecutionContext) -> None:
+    def __init__(self, pipe: Pipe, context: ContextLike) -> None:
         super().__init__(context)
         self.pipe = pipe
         pipe.hand_to(self)

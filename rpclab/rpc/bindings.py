@@ -13,8 +13,7 @@ from rpclab.rpc.stubs import Held, bundle, describe, hold, no_dup
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from rpclab.core.handles import Handle
-    from rpclab.core.payload import Payload
+    from rpclab.core.protocols import HandleLike, PayloadLike
     from rpclab.core.references import Reference
 
 
@@ -26,7 +25,7 @@ class ServiceBinding(Held):
 
     __slots__ = ()
 
-    def __init__(self, handle: Handle) -> None:
+    def __init__(self, handle: HandleLike) -> None:
         hold(self, handle)
 
     def fetch(self, resource: Any, /, **options: Any) -> Awaitable[Any]:
@@ -65,7 +64,7 @@ class ServiceBinding(Held):
         """
         raise no_dup("a binding needs none: it is not disposed")
 
-    def __rpc_refer__(self, payload: Payload) -> Reference:
+    def __rpc_refer__(self, payload: PayloadLike) -> Reference:
         return payload.refer_handle(self, self.__handle__, binding=True)
 
     def __local__(self) -> list[str]:

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Self
 from weakref import WeakSet
 
 from rpclab.errors import CallCancelledError
+from rpclab.rpc.local import home_shell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from rpclab.core.answers import Answer
-    from rpclab.core.imports import Pending
-    from rpclab.rpc.engine import Engine
+    from rpclab.core.protocols import AnswerLike, PendingLike
     from rpclab.rpc.guest import GuestLoop
+    from rpclab.rpc.protocols import Shell
 
 
 def deadline(seconds: float) -> DeadlineBlock:
@@ -37,7 +37,7 @@ def deadline(seconds: float) -> DeadlineBlock:
 current_deadline: ContextVar[Deadline | None] = ContextVar("rpclab_deadline", default=None)
 
 
-engines: WeakSet[Engine] = WeakSet()
+engines: WeakSet[Shell] = WeakSet()
 """Every engine; each carries options on its calls while a deadline is in use."""
 
 in_use = 0
@@ -62,9 +62,9 @@ class Deadline:
     def __init__(self, loop: asyncio.AbstractEventLoop, when: float) -> None:
         self._loop = loop
         self.when = when
-        self.calls: set[Pending] = set()
+        self.calls: set[PendingLike] = set()
 
-    def bind(self, pending: Pending) -> None:
+    def bind(self, pending: PendingLike) -> None:
         """Give a call up when the moment comes, unless it has settled."""
         self.calls.add(pending)
         pending.follow(lambda: self.calls.discard(pending))
@@ -78,7 +78,7 @@ class Deadline:
         for pending in list(self.calls):
             pending.cancel("its deadline passed")
 
-    def expire_with(self, answer: Answer, soon: Callable[[Callable[[], None]], None]) -> None:
+    def expire_with(self, answer: AnswerLike, soon: Callable[[Callable[[], None]], None]) -> None:
         """Cancel a call that is being answered here when the moment comes.
 
         Args:
@@ -163,8 +163,6 @@ class DeadlineBlock:
 
 def _virtual_clock(loop: asyncio.AbstractEventLoop) -> GuestLoop | None:
     """The virtual clock of the sandbox that the running code is of, where that is another loop."""
-    from rpclab.rpc.local import home_engine  # noqa: PLC0415 - it needs this module
-
-    engine = home_engine()
-    guest: GuestLoop | None = engine.guest if engine is not None else None
+    shell = home_shell()
+    guest = shell.guest if shell is not None else None
     return None if guest is loop else guest

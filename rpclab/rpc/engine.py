@@ -21,7 +21,7 @@ from rpclab.core.messages import DEADLINE, NODE
 from rpclab.core.session import Session
 from rpclab.errors import STEERING, DisconnectedError, RpcError, steers
 from rpclab.previews import described, message_of, type_name
-from rpclab.rpc import deadlines
+from rpclab.rpc import deadlines, local
 from rpclab.rpc.activity import Activity, StepInterrupted, is_interrupt
 from rpclab.rpc.advice import advise
 from rpclab.rpc.bindings import ServiceBinding
@@ -37,10 +37,15 @@ from rpclab.transports import memory
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
-    from rpclab.core.answers import Answer
-    from rpclab.core.handles import Handle
-    from rpclab.core.host import Holder
-    from rpclab.core.streams import Inlet, Outlet
+    from rpclab.core.protocols import (
+        AnswerLike,
+        ContextLike,
+        HandleLike,
+        Holder,
+        InletLike,
+        OutletLike,
+        PendingLike,
+    )
     from rpclab.rpc.streams import ReadableStream, WritableStream
     from rpclab.trace.accounting import Ledger
 
@@ -93,7 +98,7 @@ class Engine(RunQueue, Observed):
         self.special = deadlines.in_use
         self.warn_undisposed = False
         self.connect: Connect = memory.connect
-        self._keepers: dict[str, ExecutionContext] = {}
+        self._keepers: dict[str, ContextLike] = {}
         self._sessions: dict[tuple[str, str], Session] = {}
         self.closing = False
         self.paces: dict[str, float] = {}
@@ -139,7 +144,7 @@ class Engine(RunQueue, Observed):
 
     # Workers and the sessions between them.
 
-    def keeper(self, worker: str) -> ExecutionContext:
+    def keeper(self, worker: str) -> ContextLike:
         """The long context of a Worker, which owns what belongs to no event."""
         found = self._keepers.get(worker)
         if found is None:
@@ -184,7 +189,7 @@ class Engine(RunQueue, Observed):
             if one == other and session.peer is not None:
                 yield session.peer
 
-    def loopback(self, context: ExecutionContext) -> Session:
+    def loopback(self, context: ContextLike) -> Session:
         """The importing end of a Worker's session with itself."""
         return self.session(context.worker, context.worker)
 
@@ -192,11 +197,11 @@ class Engine(RunQueue, Observed):
 
     def run(
         self,
-        answer: Answer,
+        answer: AnswerLike,
         function: Callable[..., Any],
         args: list[Any],
         kwargs: dict[str, Any] | None,
-        context: ExecutionContext,
+        context: ContextLike,
     ) -> None:
         """Call a member in a fresh context; settle `answer` with what it returns or raises."""
         if self.special or self.ambient:
@@ -221,14 +226,14 @@ class Engine(RunQueue, Observed):
         else:
             self.returned(answer, value, variables)
 
-    def raised(self, answer: Answer, error: BaseException) -> None:
+    def raised(self, answer: AnswerLike, error: BaseException) -> None:
         """Reject with what a member raised."""
         self.active = None
         self._failed(answer, error)
         if isinstance(error, KeyboardInterrupt) and not isinstance(error, StepInterrupted):
             raise error
 
-    def returned(self, answer: Answer, value: Any, variables: Context) -> None:
+    def returned(self, answer: AnswerLike, value: Any, variables: Context) -> None:
         """Settle with what a member returned; await it first, if it is awaitable."""
         self.active = None
         kind = type(value)
@@ -246,18 +251,18 @@ class Engine(RunQueue, Observed):
         else:
             self._drive(answer, _await(value), variables)
 
-    def _note_work(self, answer: Answer, kind: type, variables: Context) -> None:
+    def _note_work(self, answer: AnswerLike, kind: type, variables: Context) -> None:
         """A method that returned an awaitable goes on; what it calls says whose work it is."""
         call = call_of(answer) if hasattr(kind, "__await__") else None
         if call is not None and self.observe is not None:
             variables.run(answering.set, call)
             self.observe(("goes on", *call))
 
-    def drive(self, answer: Answer, work: Awaitable[Any], context: ExecutionContext) -> None:
+    def drive(self, answer: AnswerLike, work: Awaitable[Any], context: ContextLike) -> None:
         """Run an awaitable in a fresh context; settle `answer` with what comes out."""
         self._drive(answer, _await(work), self._variables(answer, context))
 
-    def _drive(self, answer: Answer, work: Any, variables: Context) -> None:
+    def _drive(self, answer: AnswerLike, work: Any, variables: Context) -> None:
         loop = self.loop
         if loop is None:
             raise RpcError("no event loop is running")
@@ -285,7 +290,7 @@ class Engine(RunQueue, Observed):
         if not activity.start():
             answer.suspend(activity)
 
-    def _settle_as(self, answer: Answer, promise: RpcPromise, variables: Context) -> None:
+    def _settle_as(self, answer: AnswerLike, promise: RpcPromise, variables: Context) -> None:
         """The method returned a promise: its result is the answer, and pipelined calls go on."""
         pending = promise.__pending__
         if pending.state == PENDING and not pending.disposed:
@@ -295,7 +300,7 @@ class Engine(RunQueue, Observed):
         else:
             self._drive(answer, _await(promise), variables.copy())
 
-    def _variables(self, answer: Answer, context: ExecutionContext) -> Context:
+    def _variables(self, answer: AnswerLike, context: ContextLike) -> Context:
         variables = context.fresh_variables()
         self.carry(variables)
         if answer.deadline is not None:
@@ -311,7 +316,7 @@ class Engine(RunQueue, Observed):
                 if variable in self._cause:
                     variables.run(variable.set, self._cause[variable])
 
-    def _failed(self, answer: Answer, error: BaseException) -> None:
+    def _failed(self, answer: AnswerLike, error: BaseException) -> None:
         steering = [kind.__name__ for kind in type(error).__mro__ if kind.__name__ in STEERING]
         if is_interrupt(error):
             error = RpcError(_INTERRUPTED).with_traceback(error.__traceback__)
@@ -325,14 +330,14 @@ class Engine(RunQueue, Observed):
             note_place(error)
         answer.reject(error)
 
-    def apart(self, answer: Answer, function: Callable[[], T], context: ExecutionContext) -> T:
+    def apart(self, answer: AnswerLike, function: Callable[[], T], context: ContextLike) -> T:
         """Call a function of the core in a fresh context, as the work of `answer`."""
         variables = self._variables(answer, context)
         if self.observe is not None:
             variables.run(answering.set, call_of(answer))
         return variables.run(function)
 
-    def detach(self, function: Callable[[], Any], context: ExecutionContext, what: str) -> None:
+    def detach(self, function: Callable[[], Any], context: ContextLike, what: str) -> None:
         """Run something nobody waits for; report its failure (rule O16)."""
         context.hold()
         variables = Context() if context.variables is None else context.variables.copy()
@@ -362,7 +367,7 @@ class Engine(RunQueue, Observed):
         else:
             start()
 
-    def bound(self, answer: Answer, seconds: float) -> None:
+    def bound(self, answer: AnswerLike, seconds: float) -> None:
         """Hold a call to the deadline of its caller."""
         loop = asyncio.get_running_loop()
         answer.deadline = Deadline(loop, loop.time() + seconds)
@@ -379,7 +384,7 @@ class Engine(RunQueue, Observed):
 
     # What the core asks.
 
-    def call_options(self, pending: Pending) -> dict[str, Any]:
+    def call_options(self, pending: PendingLike) -> dict[str, Any]:
         """What a call carries beside its arguments."""
         options: dict[str, Any] = {}
         deadline = current_deadline.get()
@@ -390,7 +395,7 @@ class Engine(RunQueue, Observed):
             options[NODE] = self.ledger.call(pending)
         return options
 
-    def mark_result(self, answer: Answer, message: list[Any]) -> None:
+    def mark_result(self, answer: AnswerLike, message: list[Any]) -> None:
         """What a settlement carries beside its value."""
         if self.ledger is not None:
             node = self.ledger.reply(answer)
@@ -398,22 +403,22 @@ class Engine(RunQueue, Observed):
                 self.ledger.stayed(answer, failed=answer.state == REJECTED)
             message.append(node)
 
-    def arrived(self, pending: Pending, node: int, *, failed: bool) -> None:
+    def arrived(self, pending: PendingLike, node: int, *, failed: bool) -> None:
         """A marked settlement came in."""
         if self.ledger is not None:
             self.ledger.arrived(pending, node, failed=failed)
 
-    def mark_announced(self, pending: Pending, message: list[Any]) -> None:
+    def mark_announced(self, pending: PendingLike, message: list[Any]) -> None:
         """What the settlement of a promise carries that was introduced to another session."""
         if self.ledger is not None:
             message.append(self.ledger.passed_on(pending))
 
-    def packs_again(self, pending: Pending) -> None:
+    def packs_again(self, pending: PendingLike) -> None:
         """A call is packed anew, after others were made that its arguments needed."""
         if self.ledger is not None:
             self.ledger.returns_to(pending)
 
-    def used(self, pending: Pending, *, argument: bool) -> None:
+    def used(self, pending: PendingLike, *, argument: bool) -> None:
         """A call is made on that promise, or has it among its arguments."""
         # A call that is held back comes after that promise anyway.
         if self.ledger is not None and self.holder is None:
@@ -422,7 +427,7 @@ class Engine(RunQueue, Observed):
     stub = RpcStub.__from_handle__
     """Wraps a handle as a stub."""
 
-    def binding(self, handle: Handle) -> ServiceBinding:
+    def binding(self, handle: HandleLike) -> ServiceBinding:
         """Wrap a handle as a binding; one of a Durable Object knows its id, if it is near."""
         entry = handle.entry
         hook: Any = None
@@ -432,7 +437,7 @@ class Engine(RunQueue, Observed):
         wrap = getattr(hook, "wrap", ServiceBinding)
         return wrap(handle)
 
-    def readable(self, inlet: Inlet) -> ReadableStream:
+    def readable(self, inlet: InletLike) -> ReadableStream:
         """Wrap a stream that came in."""
         from rpclab.rpc.streams import ReadableStream  # noqa: PLC0415 - for those who have one
 
@@ -444,7 +449,7 @@ class Engine(RunQueue, Observed):
 
         return ReadableStream(generator)
 
-    def writable(self, outlet: Outlet) -> WritableStream:
+    def writable(self, outlet: OutletLike) -> WritableStream:
         """Wrap a sink at the other side."""
         from rpclab.rpc.streams import WritableStream  # noqa: PLC0415
 
@@ -454,7 +459,7 @@ class Engine(RunQueue, Observed):
         """The clock of the loop, in seconds."""
         return self.loop.time() if self.loop is not None else 0.0
 
-    def took(self, answer: Answer) -> None:
+    def took(self, answer: AnswerLike) -> None:
         """The running task goes on after the chunk that this write has brought."""
         if self.ledger is not None:
             self.ledger.took(answer)
@@ -463,7 +468,7 @@ class Engine(RunQueue, Observed):
         """Where rpclab was called from, while somebody records."""
         return calling_site(1) if self.sites else None
 
-    def undisposed(self, context: ExecutionContext) -> Callable[[], None] | None:
+    def undisposed(self, context: ContextLike) -> Callable[[], None] | None:
         """Warn of what the code of a context has left behind, if that is wanted."""
         return warning_of(context) if self.warn_undisposed else None
 
@@ -498,3 +503,6 @@ def _no_http(*_: object) -> NoReturn:
 
 async def _await(value: Awaitable[Any]) -> Any:
     return await value
+
+
+local.register(Engine)

@@ -22,8 +22,7 @@ from contextvars import Context
 from itertools import count
 from typing import Any, NoReturn, TypeVar, TypeVarTuple
 
-from rpclab.errors import RpcError
-from rpclab.rpc.run_queue import OTHER_THREAD
+from rpclab.errors import OTHER_THREAD, RpcError
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")

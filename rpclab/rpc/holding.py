@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rpclab.core.containers import contents, replaced
 from rpclab.core.events import answering
-from rpclab.core.imports import PENDING, REJECTED, Import, Pending
+from rpclab.core.imports import PENDING, REJECTED, Pending
 from rpclab.core.map import Captured
 from rpclab.errors import fresh_copy
 from rpclab.rpc.members import call_value
@@ -24,9 +24,8 @@ from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rpclab.core.contexts import ExecutionContext
-    from rpclab.core.session import Session
-    from rpclab.rpc.engine import Engine
+    from rpclab.core.protocols import ContextLike, ImportLike, PendingLike, SessionLike
+    from rpclab.rpc.protocols import Shell
 
 
 class Call:
@@ -40,21 +39,21 @@ class Call:
     """
 
     def __init__(
-        self, path: Any, values: tuple[Any, ...], context: ExecutionContext, program: Any = None
+        self, path: Any, values: tuple[Any, ...], context: ContextLike, program: Any = None
     ) -> None:
         self.path = path
         self.values: Any = values
         self.context = context
         self.program = program
 
-    def send(self, session: Session, target: Any) -> Pending:
+    def send(self, session: SessionLike, target: Any) -> PendingLike:
         """Send it to what the peer exports."""
         if self.program is not None:
             return session.map(target, self.values[0], self.program, self.context)
         args, kwargs = self.values
         return session.call(target, self.path, args, kwargs, self.context)
 
-    def make_on(self, pending: Pending) -> Pending:
+    def make_on(self, pending: PendingLike) -> PendingLike:
         """Make it on the value of a promise that has settled."""
         if self.program is None:
             names = [self.path] if type(self.path) is str else list(self.path)
@@ -68,7 +67,7 @@ class Call:
 class Spot(NamedTuple):
     """The id of a promise that has settled, where the other side still takes calls on it."""
 
-    session: Session
+    session: SessionLike
     id: int
 
     @property
@@ -92,11 +91,11 @@ class Held(Pending):
         node: how far the code that makes it had come, while somebody traces.
     """
 
-    def __init__(self, session: Session, call: Call, holder: CallHolder) -> None:
+    def __init__(self, session: SessionLike, call: Call, holder: CallHolder) -> None:
         super().__init__(session, 0, call.context)
         self.call_made = call
-        self.actual: Pending | None = None
-        self.waits: list[Pending] = []
+        self.actual: PendingLike | None = None
+        self.waits: list[PendingLike] = []
         self.promised: list[RpcPromise] = []  # kept, for they are known by their identity
         self.dups: list[RpcStub] = []
         self.variables: Context = copy_context()
@@ -106,7 +105,7 @@ class Held(Pending):
         self._counted = False
         self._settles_later = False
         self._holder = holder
-        self.entry: Import | Spot | None = None
+        self.entry: ImportLike | Spot | None = None
 
     @property
     def is_ready(self) -> bool:
@@ -129,14 +128,14 @@ class Held(Pending):
         )
 
     @property
-    def at_the_other_side(self) -> Pending | None:
+    def at_the_other_side(self) -> PendingLike | None:
         """The promise of the call as it was sent, if that settles just now."""
         actual = self.actual
         if actual is None or not self._settles_later:
             return None
         return actual.at_the_other_side if isinstance(actual, Held) else actual
 
-    def become(self, actual: Pending) -> None:
+    def become(self, actual: PendingLike) -> None:
         """It was sent: settle as that call does."""
         self.actual = actual
         self._settles_later = actual.state == PENDING
@@ -150,12 +149,12 @@ class Held(Pending):
             self._stand_for(actual)
             self.settle(actual.state, actual.value, actual.stubs)
 
-    def _stand_for(self, pending: Pending) -> None:
+    def _stand_for(self, pending: PendingLike) -> None:
         """Whoever traces or records takes it for that call, which was sent."""
         self.arrival = pending.arrival
         self.session, self.id = pending.session, pending.id
 
-    def fail_as(self, pending: Pending) -> None:
+    def fail_as(self, pending: PendingLike) -> None:
         """It is never sent, for that promise has failed."""
         self._stand_for(pending)
         self.settle(REJECTED, fresh_copy(pending.value))
@@ -171,15 +170,15 @@ class Held(Pending):
         path: Any,
         args: tuple[Any, ...] | None,
         kwargs: dict[str, Any] | None,
-        context: ExecutionContext,
-    ) -> Pending:
+        context: ContextLike,
+    ) -> PendingLike:
         self.uses += 1
         return self._made_on(self._holder.hold(self, Call(path, (args, kwargs), context)))
 
-    def map(self, captures: list[Any], program: list[Any], context: ExecutionContext) -> Pending:
+    def map(self, captures: list[Any], program: list[Any], context: ContextLike) -> PendingLike:
         return self._made_on(self._holder.hold(self, Call([], (captures,), context, program)))
 
-    def _made_on(self, pending: Pending) -> Pending:
+    def _made_on(self, pending: PendingLike) -> PendingLike:
         super()._made_on(pending)
         self._count_on_actual()
         return pending
@@ -230,42 +229,42 @@ class CallHolder:
         engine: the host of its sessions.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Shell) -> None:
         self._engine = engine
-        self._lanes: dict[Import | Spot, Lane] = {}
+        self._lanes: dict[ImportLike | Spot, Lane] = {}
         self._sending = False
         self._last_number = 0
 
     def call(
         self,
-        session: Session,
-        target: Import,
+        session: SessionLike,
+        target: ImportLike,
         path: Any,
         values: tuple[Any, ...],
-        context: ExecutionContext,
-    ) -> Pending | None:
+        context: ContextLike,
+    ) -> PendingLike | None:
         return self._take(session, target, Call(path, values, context))
 
     def map(
         self,
-        session: Session,
-        target: Import,
+        session: SessionLike,
+        target: ImportLike,
         captures: list[Any],
         program: list[Any],
-        context: ExecutionContext,
-    ) -> Pending | None:
+        context: ContextLike,
+    ) -> PendingLike | None:
         return self._take(session, target, Call([], (captures,), context, program))
 
-    def _take(self, session: Session, target: Import, call: Call) -> Pending | None:
+    def _take(self, session: SessionLike, target: ImportLike, call: Call) -> PendingLike | None:
         if self._sending:
             return None
-        entry: Import | Spot = session.imports.get(target.id) or Spot(session, target.id)
+        entry: ImportLike | Spot = session.imports.get(target.id) or Spot(session, target.id)
         waits = entry in self._lanes or (isinstance(entry, Pending) and entry.state == PENDING)
         if not waits and not any(map(_is_missing, contents(call.values))):
             return None
         return self.hold(entry, call)
 
-    def hold(self, entry: Import | Spot, call: Call) -> Held:
+    def hold(self, entry: ImportLike | Spot, call: Call) -> Held:
         """Hold a call on an import back until that has settled, and its arguments have."""
         held = Held(entry.session, call, self)
         held.entry = entry
@@ -324,7 +323,7 @@ class CallHolder:
         if held.entry is not None:
             self.advance(held.entry)
 
-    def advance(self, entry: Import | Spot) -> None:
+    def advance(self, entry: ImportLike | Spot) -> None:
         """Send the calls on an import that need not wait any more."""
         lane = self._lanes.get(entry)
         if lane is None or isinstance(entry, Pending):
@@ -334,7 +333,7 @@ class CallHolder:
         if not lane and self._lanes.pop(entry, None) is not None:
             entry.drop()
 
-    def _arrived(self, entry: Pending) -> None:
+    def _arrived(self, entry: PendingLike) -> None:
         """A promise settles: its calls leave before anything that follows from that."""
         late = False
         there = entry.at_the_other_side if isinstance(entry, Held) else entry
@@ -355,7 +354,9 @@ class CallHolder:
                 late = True
                 held.become(held.variables.run(self._make_now, held, entry))
 
-    def _send(self, held: Held, target: Import | Spot, entry: Import | Spot, lane: Lane) -> None:
+    def _send(
+        self, held: Held, target: ImportLike | Spot, entry: ImportLike | Spot, lane: Lane
+    ) -> None:
         failed = [pending for pending in held.waits if pending.state == REJECTED]
         if held.state != PENDING:
             held.let_go()
@@ -369,7 +370,7 @@ class CallHolder:
         else:
             held.become(held.variables.run(self._send_now, held, target, entry, lane))
 
-    def _make_now(self, held: Held, entry: Pending) -> Pending:
+    def _make_now(self, held: Held, entry: PendingLike) -> PendingLike:
         if self._engine.ledger is not None:
             self._engine.ledger.resumed(held.node, [entry])
         with self._at(held):
@@ -387,8 +388,8 @@ class CallHolder:
             self._engine.calling_site = finder
 
     def _send_now(
-        self, held: Held, target: Import | Spot, entry: Import | Spot, lane: Lane
-    ) -> Pending:
+        self, held: Held, target: ImportLike | Spot, entry: ImportLike | Spot, lane: Lane
+    ) -> PendingLike:
         settled = [entry] if isinstance(entry, Pending) else []
         ledger = self._engine.ledger
         if ledger is not None:

@@ -1,53 +1,63 @@
 """Stubs of one's own objects, and where code that runs outside every Worker belongs.
 
-Floor: rpc.
+Floor: rpc. Stubs and deadlines ask here; so this file does not name the engine, which needs both.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from rpclab.core.answers import DataHook
-from rpclab.core.contexts import ExecutionContext, current
+from rpclab.core.contexts import current
 from rpclab.core.handles import Handle
 from rpclab.core.hooks import TargetHook
 from rpclab.core.imports import Import
-from rpclab.rpc.engine import Engine
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from weakref import ref
 
-latest: list[ref[Any]] = []
+    from rpclab.core.protocols import ContextLike
+    from rpclab.core.session import Session
+    from rpclab.rpc.protocols import Shell
+
+latest: list[ref[Shell]] = []
 """The engines of the sandboxes that are open, the newest last."""
 
-_alone: list[Engine] = []
+_makers: list[Callable[[], Shell]] = []
+_alone: list[Shell] = []
 
 
-def home() -> ExecutionContext:
+def register(make: Callable[[], Shell]) -> None:
+    """Say how to make the engine of code that runs without a sandbox; made when first needed."""
+    _makers[:] = [make]
+
+
+def home() -> ContextLike:
     """The execution context of the running code: a Worker's, or that of the newest sandbox."""
     context = current.get()
     if context is not None:
         return context
-    engine = home_engine()
-    if engine is not None:
-        return engine.keeper("notebook")
+    shell = home_shell()
+    if shell is not None:
+        return shell.keeper("notebook")
     if not _alone:
-        _alone.append(Engine())
+        _alone.append(_makers[0]())
     return _alone[0].keeper("main")
 
 
-def home_engine() -> Engine | None:
-    """The host of the running code: its Worker's, or that of the newest sandbox, if any."""
+def home_shell() -> Shell | None:
+    """The engine of the running code: its Worker's, or that of the newest sandbox, if any."""
     context = current.get()
     if context is not None:
-        return context.host  # type: ignore[return-value]
-    return next((engine for ref in reversed(latest) if (engine := ref()) is not None), None)
+        return cast("Shell", context.host)
+    return next((shell for ref in reversed(latest) if (shell := ref()) is not None), None)
 
 
 def local_handle(target: Any) -> Handle:
     """Introduce a target to the Worker it lives in (rule O20)."""
     context = home()
-    importer = context.host.loopback(context)
+    importer = cast("Session", context.host.loopback(context))
     exporter: Any = importer.peer
     kind = DataHook if type(target) is dict else TargetHook
     entry = Import(importer, exporter.introduce(kind(target, context)))

@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.contexts import current
-from rpclab.core.imports import PENDING, REJECTED, Pending
+from rpclab.core.imports import PENDING, REJECTED
 from rpclab.core.map import Placeholder
 from rpclab.core.targets import no_such_step
 from rpclab.errors import PROMISE_DISPOSED, DisposedError, fresh_copy, not_callable
 
 if TYPE_CHECKING:
+    from rpclab.core.protocols import PendingLike
     from rpclab.rpc.stubs import RpcPromise
 
 
@@ -30,7 +31,7 @@ class Members:
 
     def call(
         self, path: Any, args: tuple[Any, ...] | None, kwargs: dict[str, Any] | None
-    ) -> Pending:
+    ) -> PendingLike:
         promise = self.promise
         pending = promise.__pending__
         context = current.get() or pending.context
@@ -40,7 +41,7 @@ class Members:
             return pending.pipeline(path, args, kwargs, context)
         if context.recording is not None:
             _, subject = context.recording.refer_promise(pending)
-            return context.recording.add(subject, path, args, kwargs)  # type: ignore[no-any-return]
+            return context.recording.add(subject, path, args, kwargs)
         if pending.state == PENDING:
             return pending.pipeline(path, args, kwargs, context)
         if pending.state == REJECTED:
@@ -62,19 +63,19 @@ def disposed(promise: RpcPromise) -> DisposedError:
 
 
 def call_value(
-    pending: Pending,
+    pending: PendingLike,
     path: list[str],
     args: tuple[Any, ...] | None,
     kwargs: dict[str, Any] | None,
     context: Any,
-) -> Pending:
+) -> PendingLike:
     """Do what the callee would have done, on a value that has arrived."""
     value = pending.value
     session = pending.session
     for position in range(len(path) + 1):
         handle = getattr(type(value), "__rpc_handle__", None)
         if handle is not None:
-            found: Pending = handle(value).call(path[position:], args, kwargs or {})
+            found: PendingLike = handle(value).call(path[position:], args, kwargs or {})
             return found
         if position < len(path):
             name = path[position]

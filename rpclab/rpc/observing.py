@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from contextvars import ContextVar
 
     from rpclab.core.events import Call
-    from rpclab.core.host import Observer
-    from rpclab.rpc.engine import Engine
+    from rpclab.core.protocols import Observer
     from rpclab.rpc.guest import GuestLoop
     from rpclab.trace.recording import Recording
 
@@ -36,7 +35,7 @@ class Observed:
 
     Attributes:
         observe: takes events; None while nobody watches, so that nothing has to be called.
-        keep: takes those of each call, with their time in front; see `core.host.Host`.
+        keep: takes those of each call, with their time in front; see `core.protocols.Host`.
         clock: gives the time of events.
         ambient: context variables that a call carries to the Worker (the notebook's output).
         noting: whether something of each call is noted: for an observer, its place in the user's
@@ -120,7 +119,7 @@ class Observed:
         log.error("an observer failed and was dropped: %r", error, exc_info=error)
 
 
-def recording_of(engine: Engine) -> Recording:
+def recording_of(engine: Observed) -> Recording:
     """Begin a recording of what happens from now on."""
     from rpclab.trace.recording import Recording  # noqa: PLC0415 - for those who record
 

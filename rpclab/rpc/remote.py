@@ -124,9 +124,7 @@ class Remote(Uncopied):
 
     def __keys__(self, asked: tuple[int, int]) -> RpcProperty:
         """Name the member `keys`, asked for by that frame at that instruction."""
-        from rpclab.rpc.stubs import KeysProperty  # noqa: PLC0415 - it needs this module
-
-        return KeysProperty.__of_a_mapping__(self.__member__("keys"), asked)
+        raise NotImplementedError
 
     getdoc = AskedByIPython()
     keys = AskedByMappings()

@@ -11,16 +11,15 @@ from collections import deque
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING
 
-from rpclab.errors import RpcError
+from rpclab.errors import OTHER_THREAD, RpcError
 from rpclab.rpc.tasks import note_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpclab.core.host import Droppable
-    from rpclab.core.session import Session
+    from rpclab.core.protocols import Droppable, SessionLike
     from rpclab.rpc.guest import GuestLoop
-    from rpclab.rpc.waiter import Waiter
+    from rpclab.rpc.protocols import Resumed
 
 _TURNS = 256  # how often one drain goes round before the event loop has its turn
 _MESSAGES = 2000  # or how many messages it carries: a stream of small chunks has many in a turn
@@ -42,15 +41,15 @@ class RunQueue:
         self.guest: GuestLoop | None = None
         self.moved: Callable[[], None] | None = None
         self.scheduled = False
-        self.ready: deque[Waiter] = deque()
-        self._woken: deque[Session] = deque()
+        self.ready: deque[Resumed] = deque()
+        self._woken: deque[SessionLike] = deque()
         self._again: deque[Callable[[], None]] = deque()
         self._forgotten: deque[Droppable] = deque()
-        self._causes: dict[Session, Context] = {}
+        self._causes: dict[SessionLike, Context] = {}
         self._cause: Context | None = None
         self._draining = False
 
-    def wake(self, session: Session) -> None:
+    def wake(self, session: SessionLike) -> None:
         """Flush a session in the next turn of the drain.
 
         Raises:
@@ -62,12 +61,12 @@ class RunQueue:
         if not self.scheduled:
             session.asleep()
 
-    def caused(self, session: Session) -> None:
+    def caused(self, session: SessionLike) -> None:
         """The running code makes a call on that session, which carries its variables."""
         if session not in self._causes:
             self._causes[session] = copy_context()
 
-    def resume_soon(self, waiter: Waiter) -> None:
+    def resume_soon(self, waiter: Resumed) -> None:
         """Resume a waiter that was cancelled."""
         self.ready.append(waiter)
         if not self.scheduled:
@@ -194,8 +193,3 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 _EMPTY = Context()
-OTHER_THREAD = (
-    "this sandbox lives on the event loop of another thread: call it in a coroutine, and give that"
-    " to rpclab.run() in a thread without a loop of its own, or to"
-    " asyncio.run_coroutine_threadsafe(coroutine, loop) with the sandbox's loop"
-)

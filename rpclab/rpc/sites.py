@@ -14,7 +14,10 @@ from types import CodeType, FrameType, FunctionType, MethodType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rpclab.core.handles import Handle
+    from collections.abc import Sequence
+
+    from rpclab.core.protocols import HandleLike
+
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _LIBRARY = os.path.dirname(os.path.abspath(traceback.__file__)) + os.sep
@@ -111,7 +114,7 @@ def definition_site(function: Any) -> str | None:
     return place(code.co_filename, code.co_firstlineno)
 
 
-def place_parameters(handles: list[Handle], function: Any) -> None:
+def place_parameters(handles: Sequence[HandleLike], function: Any) -> None:
     """Note of parameters that they were given to that function."""
     site = definition_site(function)
     for handle in handles:

@@ -12,10 +12,11 @@ from sys import _getframe
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from rpclab.core.contexts import current
-from rpclab.core.imports import PENDING, REJECTED, Pending
+from rpclab.core.imports import PENDING, REJECTED
 from rpclab.core.map import Placeholder, record
 from rpclab.core.targets import is_target
 from rpclab.errors import fresh_copy
+from rpclab.rpc.local import local_handle
 from rpclab.rpc.looking import doc_of, led_to, seen, signature_of, step
 from rpclab.rpc.members import Members, names_in
 from rpclab.rpc.remote import Awaited, Remote, article, no_mapping, set_here
@@ -26,9 +27,12 @@ from rpclab.rpc.waiting import KNOT, waits_for_itself
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from rpclab.core.handles import Handle
-    from rpclab.core.payload import Payload
+    from rpclab.core.protocols import HandleLike, PayloadLike, PendingLike
     from rpclab.core.references import Reference, Settled
+
+
+def _keys_of(remote: Remote, asked: tuple[int, int]) -> RpcProperty:
+    return KeysProperty.__of_a_mapping__(remote.__member__("keys"), asked)
 
 
 class RpcProperty(Awaited):
@@ -38,6 +42,8 @@ class RpcProperty(Awaited):
     """
 
     __slots__ = ("__of__",)
+
+    __keys__ = _keys_of
 
     def __init__(self, owner: Any, path: str | list[str]) -> None:
         # One slot for both: a class with __getattr__ pays for each attribute it looks up.
@@ -95,7 +101,7 @@ class RpcProperty(Awaited):
         of = repr(owner) if isinstance(owner, Members) else describe(owner)
         return f"<RpcProperty {'.'.join(names_in(self.__path__))} of {of}: call or await it>"
 
-    def __rpc_refer__(self, payload: Payload) -> Reference | Settled:
+    def __rpc_refer__(self, payload: PayloadLike) -> Reference | Settled:
         return payload.refer_property(self, self.__read__)
 
     def map(self, function: Callable[[Any], Any]) -> RpcPromise:
@@ -141,9 +147,11 @@ class Held(Remote):
 
     __slots__ = ("__dict__", "__handle__", "__weakref__")
 
-    __handle__: Handle
+    __keys__ = _keys_of
 
-    def __rpc_handle__(self) -> Handle:
+    __handle__: HandleLike
+
+    def __rpc_handle__(self) -> HandleLike:
         return self.__handle__
 
     def __getattr__(self, name: str) -> Any:
@@ -185,8 +193,6 @@ class RpcStub(Held):
     __slots__ = ()
 
     def __init__(self, target: Any) -> None:
-        from rpclab.rpc.local import local_handle  # noqa: PLC0415 - it needs this module
-
         if type(target) is RpcStub:
             hold(self, target.__handle__.dup())
             return
@@ -197,12 +203,12 @@ class RpcStub(Held):
         hold(self, local_handle(target))
 
     @classmethod
-    def __from_handle__(cls, handle: Handle) -> RpcStub:
+    def __from_handle__(cls, handle: HandleLike) -> RpcStub:
         stub = cls.__new__(cls)
         hold(stub, handle)
         return stub
 
-    def __rpc_refer__(self, payload: Payload) -> Reference:
+    def __rpc_refer__(self, payload: PayloadLike) -> Reference:
         return payload.refer_handle(self, self.__handle__)
 
     def __getattr__(self, name: str) -> Any:
@@ -269,7 +275,9 @@ class RpcPromise(Awaited):
 
     __slots__ = ("__gone__", "__pending__", "__weakref__")
 
-    def __init__(self, pending: Pending) -> None:
+    __keys__ = _keys_of
+
+    def __init__(self, pending: PendingLike) -> None:
         self.__pending__ = pending
         self.__gone__: bool | str = False  # or where it was disposed
 
@@ -301,10 +309,10 @@ class RpcPromise(Awaited):
         return RpcProperty(Members(self), [])(*args, **kwargs)
 
     @property
-    def __rpc_entry__(self) -> Pending:
+    def __rpc_entry__(self) -> PendingLike:
         return self.__pending__
 
-    def __rpc_refer__(self, payload: Payload) -> Reference | Settled:
+    def __rpc_refer__(self, payload: PayloadLike) -> Reference | Settled:
         return payload.refer_promise(self.__pending__)
 
     def map(self, function: Callable[[Any], Any]) -> RpcPromise:
@@ -445,7 +453,7 @@ def _far_side(session: Any) -> str:
     return str(session.name.partition("→")[2]) or str(session.name)
 
 
-def describe(handle: Handle) -> str:
+def describe(handle: HandleLike) -> str:
     """Say where a handle leads, for a repr."""
     entry = handle.entry
     if entry is None:

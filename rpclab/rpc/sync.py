@@ -9,6 +9,8 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
 
+from rpclab.rpc.local import home_shell
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
@@ -105,12 +107,10 @@ def _run_nested(loop: asyncio.AbstractEventLoop, awaitable: Awaitable[Any]) -> A
 
 def _loop_of_the_sandbox() -> asyncio.AbstractEventLoop | None:
     """The loop that the sandbox of the running code lives on: its Worker's, or the newest one."""
-    from rpclab.rpc.local import home_engine  # noqa: PLC0415 - for those who call from threads
-
-    engine = home_engine()
-    if engine is None:
+    shell = home_shell()
+    if shell is None:
         return None
-    return engine.guest.host if engine.guest is not None else engine.loop
+    return shell.guest.host if shell.guest is not None else shell.loop
 
 
 async def _await(awaitable: Awaitable[Any]) -> Any:

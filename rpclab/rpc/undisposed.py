@@ -10,16 +10,13 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from rpclab.core.contexts import ExecutionContext, current
-from rpclab.core.hooks import ForwardHook, Hook, ServiceHook, TargetHook
+from rpclab.core.contexts import current
+from rpclab.core.hooks import ForwardHook, ServiceHook, TargetHook
 from rpclab.core.targets import is_function
 from rpclab.errors import UndisposedStubWarning
 
 if TYPE_CHECKING:
-    from rpclab.core.answers import Answer
-    from rpclab.core.handles import Handle
-    from rpclab.core.imports import Import
-    from rpclab.rpc.engine import Engine
+    from rpclab.core.protocols import AnswerLike, ContextLike, HandleLike, HookLike, ImportLike
 
 
 class Owner(NamedTuple):
@@ -54,7 +51,7 @@ class Target(NamedTuple):
         return f"{self.name or 'something'} in {self.worker}"
 
 
-def owner_of(context: ExecutionContext) -> Owner:
+def owner_of(context: ContextLike) -> Owner:
     """Say whose the stubs of a context are."""
     if context.gate is not None:
         return Owner(context.worker, "object")
@@ -62,7 +59,7 @@ def owner_of(context: ExecutionContext) -> Owner:
     return Owner(context.worker, kind)
 
 
-def destination(entry: Import) -> tuple[str, Hook | Answer | None]:
+def destination(entry: ImportLike) -> tuple[str, HookLike | AnswerLike | None]:
     """Follow an import to the Worker it ends in, through those that forward, and to its hook."""
     while True:
         session = entry.direct.session
@@ -72,7 +69,7 @@ def destination(entry: Import) -> tuple[str, Hook | Answer | None]:
         entry = hook.entry
 
 
-def target_of(entry: Import) -> Target:
+def target_of(entry: ImportLike) -> Target:
     """Name what an import leads to, without running any code of it."""
     worker, hook = destination(entry)
     if not isinstance(hook, TargetHook):
@@ -83,7 +80,7 @@ def target_of(entry: Import) -> Target:
     return Target(worker, type(target).__qualname__)
 
 
-def is_binding(entry: Import) -> bool:
+def is_binding(entry: ImportLike) -> bool:
     """Whether an import is a binding, which nobody disposes (rule O18)."""
     return isinstance(destination(entry)[1], ServiceHook)
 
@@ -94,7 +91,7 @@ def split_site(site: str | None) -> tuple[str | None, int | None]:
     return (place, int(line)) if place and line.isdecimal() else (None, None)
 
 
-def warning_of(context: ExecutionContext) -> Callable[[], None] | None:
+def warning_of(context: ContextLike) -> Callable[[], None] | None:
     """Make the warning of what the code of an ending context did not dispose.
 
     Where calls in it were cut off, or the sandbox is closed, nobody is to blame: the code had no
@@ -121,7 +118,7 @@ def warning_of(context: ExecutionContext) -> Callable[[], None] | None:
         ]
     )
     place, line = next((split_site(h.site) for h in left if h.site), (None, None))
-    engine: Engine = context.host  # type: ignore[assignment]
+    host = context.host
 
     def tell() -> None:
         _let_python_show_it()
@@ -132,7 +129,7 @@ def warning_of(context: ExecutionContext) -> Callable[[], None] | None:
             # no such block, and to raise would stop the run queue.
             if _in_a_task() and current.get() is not context:
                 raise
-            engine.report(error, f"the end of {owner_of(context)}")
+            host.report(error, f"the end of {owner_of(context)}")
 
     return tell
 
@@ -145,7 +142,7 @@ def _in_a_task() -> bool:
         return False
 
 
-def _line(handle: Handle) -> str:
+def _line(handle: HandleLike) -> str:
     target = target_of(handle.entry) if handle.entry is not None else None
     return f"  a stub of {target}, made at {handle.site or 'an unknown place'}"
 

@@ -6,14 +6,18 @@ it wait too (rule L5). If the argument comes from such a call, all of them wait 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rpclab.core.answers import Answer
 from rpclab.core.hooks import Hook
 from rpclab.core.imports import PENDING, Pending
 from rpclab.core.promise_arguments import Announcement, PromisedAnswer, PromisedImport
-from rpclab.core.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from rpclab.core.protocols import AnswerLike, PendingLike, SessionLike
+
 
 KNOT = "which waits for an argument that waits for it"
 _FAR = 1000  # calls that are looked at, at most, for one
@@ -45,7 +49,7 @@ class Waiting(NamedTuple):
         return f"{text}, {KNOT}" if self.knotted else text
 
 
-def waiting(sessions: Iterable[Session]) -> list[Waiting]:
+def waiting(sessions: Iterable[SessionLike]) -> list[Waiting]:
     """List the awaited calls of some sessions, those of each in the order made."""
     found: list[Waiting] = []
     for session in sessions:
@@ -58,7 +62,7 @@ def waiting(sessions: Iterable[Session]) -> list[Waiting]:
     return found
 
 
-def waits_for_itself(pending: Pending) -> bool:
+def waits_for_itself(pending: PendingLike) -> bool:
     """Whether a call waits for an argument, or for a call, that waits for this one."""
     start = _answer_to(pending)
     if start is None:
@@ -74,7 +78,7 @@ def waits_for_itself(pending: Pending) -> bool:
     return False
 
 
-def _answer_to(pending: Pending | None) -> Answer | None:
+def _answer_to(pending: PendingLike | None) -> AnswerLike | None:
     """The callee's half of a call that was made in this process, while it is not answered."""
     if pending is None or pending.state != PENDING or pending.session.peer is None:
         return None
@@ -84,7 +88,7 @@ def _answer_to(pending: Pending | None) -> Answer | None:
     return found if isinstance(found, Answer) and found.state == PENDING else None
 
 
-def _causes(answer: Answer) -> Iterator[Answer]:
+def _causes(answer: AnswerLike) -> Iterator[AnswerLike]:
     """The calls that another one waits for."""
     place = answer.held_at
     if isinstance(place, Answer) and place.state == PENDING:
@@ -108,6 +112,6 @@ def _causes(answer: Answer) -> Iterator[Answer]:
             yield from _known(_answer_to(pending))
 
 
-def _known(answer: Answer | None) -> Iterator[Answer]:
+def _known(answer: AnswerLike | None) -> Iterator[AnswerLike]:
     if answer is not None:
         yield answer

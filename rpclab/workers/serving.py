@@ -19,8 +19,7 @@ from rpclab.rpc.stubs import MapValue
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from rpclab.core.answers import Answer
-    from rpclab.core.contexts import ExecutionContext
+    from rpclab.core.protocols import AnswerLike, ContextLike
     from rpclab.rpc.bindings import ServiceBinding
     from rpclab.workers.http.responses import Response
     from rpclab.workers.network import Network
@@ -75,7 +74,7 @@ def fetch_from(
 
 
 def dispatch(
-    answer: Answer, instance: Any, path: Any, args: Any, kwargs: Any, context: ExecutionContext
+    answer: AnswerLike, instance: Any, path: Any, args: Any, kwargs: Any, context: ContextLike
 ) -> None:
     """Run a call on an entrypoint or a Durable Object: `fetch` as an HTTP call, others as they are.
 

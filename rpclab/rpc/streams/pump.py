@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from contextvars import Context, copy_context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rpclab.core.contexts import current
 from rpclab.core.streams import Outlet, reason_of
@@ -19,9 +19,23 @@ from rpclab.rpc.streams.sources import NOTHING, PIECE, pieces_of, size_of
 from rpclab.rpc.waiter import StreamWaiter
 
 if TYPE_CHECKING:
-    from rpclab.core.contexts import ExecutionContext
-    from rpclab.core.session import Session
-    from rpclab.rpc.streams.readable import ReadableStream
+    from rpclab.core.protocols import ContextLike, OutletLike, SessionLike
+
+
+class Pumped(Protocol):
+    """A stream whose chunks are sent, as the pump sees it that has locked it."""
+
+    def _at_hand(self) -> Any:
+        """Give the next chunk; NOTHING if one has to wait."""
+
+    async def _pull(self) -> Any:
+        """Wait for the next chunk."""
+
+    async def _give_up(self, reason: object) -> None:
+        """Nobody reads it any more."""
+
+    def __not_sent__(self) -> None:
+        """The message that it was to go with was not sent."""
 
 
 class Pump:
@@ -38,7 +52,7 @@ class Pump:
     """
 
     def __init__(
-        self, stream: ReadableStream, session: Session, context: ExecutionContext, *, returned: bool
+        self, stream: Pumped, session: SessionLike, context: ContextLike, *, returned: bool
     ) -> None:
         self._stream = stream
         self._session = session
@@ -144,7 +158,7 @@ class Pump:
             raise _ReaderLeft
 
 
-async def room(outlet: Outlet, size: int) -> None:
+async def room(outlet: OutletLike, size: int) -> None:
     """Wait until a chunk of that size may be sent, or the stream is through."""
     if _goes_on(outlet, size):
         return
@@ -158,18 +172,18 @@ async def room(outlet: Outlet, size: int) -> None:
     note_credit(outlet)
 
 
-def _goes_on(outlet: Outlet, size: int) -> bool:
+def _goes_on(outlet: OutletLike, size: int) -> bool:
     return outlet.done or outlet.flow.fits(size)
 
 
-def note_credit(outlet: Outlet) -> None:
+def note_credit(outlet: OutletLike) -> None:
     """The running task goes on after the last credit; for the accounting of a trace."""
     host: Any = outlet.session.host
     if host.ledger is not None and outlet.credit is not None:
         host.ledger.awaited(outlet.credit)
 
 
-def _variables_of(context: ExecutionContext) -> Context:
+def _variables_of(context: ContextLike) -> Context:
     variables = Context() if context.variables is None else context.variables.copy()
     variables.run(current.set, context)
     return variables

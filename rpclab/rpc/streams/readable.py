@@ -28,10 +28,8 @@ from rpclab.rpc.stubs import bundle
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpclab.core.payload import Payload
+    from rpclab.core.protocols import InletLike, PayloadLike, SessionLike
     from rpclab.core.references import Reference
-    from rpclab.core.session import Session
-    from rpclab.core.streams import Inlet
     from rpclab.rpc.streams.writable import WritableStream
 
 
@@ -80,7 +78,7 @@ class ReadableStream(Uncopied):
         return stream
 
     @classmethod
-    def __from_inlet__(cls, inlet: Inlet) -> Self:
+    def __from_inlet__(cls, inlet: InletLike) -> Self:
         return cls._of(InletSource(inlet))
 
     # Reading.
@@ -284,10 +282,10 @@ class ReadableStream(Uncopied):
 
     # On the way to the other side.
 
-    def __rpc_refer__(self, payload: Payload) -> Reference:
+    def __rpc_refer__(self, payload: PayloadLike) -> Reference:
         context = payload.context
 
-        def open_pipe(session: Session) -> Pump | PipeRelay:
+        def open_pipe(session: SessionLike) -> Pump | PipeRelay:
             self._take(sent_at(context.host.site()), READABLE_LOCKED)
             source = self._source
             if isinstance(source, InletSource) and not self._over and self._error is None:

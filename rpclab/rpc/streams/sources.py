@@ -20,8 +20,8 @@ from rpclab.rpc.waiter import StreamWaiter
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from rpclab.core.payload import Payload
-    from rpclab.core.streams import Inlet
+    from rpclab.core.protocols import InletLike, PayloadLike
+
 
 PIECE = 64 * 1024
 """Bytes that a file is read in, and that one message of a stream carries at most (rule S12)."""
@@ -206,7 +206,7 @@ class InletSource:
         inlet: where they come in.
     """
 
-    def __init__(self, inlet: Inlet) -> None:
+    def __init__(self, inlet: InletLike) -> None:
         self.inlet = inlet
         self._last: tuple[float, int] | None = None  # when a chunk was taken, and its size
 
@@ -249,7 +249,7 @@ class InletSource:
         self.inlet.cancel_with(reason if isinstance(reason, BaseException) else Unread(reason))
 
 
-def paces_of(inlet: Inlet) -> dict[str, float]:
+def paces_of(inlet: InletLike) -> dict[str, float]:
     """How many bytes a second Workers read, where that was bounded."""
     paces: dict[str, float] = inlet.pipe.session.host.paces  # type: ignore[attr-defined]
     return paces
@@ -261,7 +261,7 @@ def sent_at(site: str | None) -> str:
 
 
 @contextmanager
-def advice_for(payload: Payload) -> Iterator[None]:
+def advice_for(payload: PayloadLike) -> Iterator[None]:
     """Say what to do about a locked stream that is on its way to the caller of another call."""
     try:
         yield

@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rpclab.core.hooks import Hook
-    from rpclab.core.payload import Payload
+    from rpclab.core.protocols import OutletLike, PayloadLike
     from rpclab.core.references import Reference
-    from rpclab.core.streams import Outlet
 
 
 class WritableStream(Uncopied):
@@ -52,7 +51,7 @@ class WritableStream(Uncopied):
         self._lock: str | None = None
 
     @classmethod
-    def __from_outlet__(cls, outlet: Outlet) -> Self:
+    def __from_outlet__(cls, outlet: OutletLike) -> Self:
         stream = cls.__new__(cls)
         stream._sink = RemoteSink(outlet)
         stream._lock = None
@@ -129,7 +128,7 @@ class WritableStream(Uncopied):
         """It is its owner's again: it was not sent after all, or nothing is piped in any more."""
         self._lock = None
 
-    def __rpc_refer__(self, payload: Payload) -> Reference:
+    def __rpc_refer__(self, payload: PayloadLike) -> Reference:
         context = payload.context
         with advice_for(payload):
             sink = self._take(sent_at(context.host.site()))

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from rpclab.core.protocols import AnswerLike, HandleLike
     from rpclab.rpc.engine import Engine
     from rpclab.workers.context import Exports
     from rpclab.workers.env import Env
@@ -200,7 +201,7 @@ class ObjectHome:
         importer.imports[entry.id] = entry
         return DurableObjectStub(Handle(entry, importer.keeper), id)
 
-    def wrap(self, handle: Handle, id: DurableObjectId) -> DurableObjectStub:
+    def wrap(self, handle: HandleLike, id: DurableObjectId) -> DurableObjectStub:
         """Make a stub of an object on a handle."""
         return DurableObjectStub(handle, id)
 
@@ -286,7 +287,7 @@ class ObjectHome:
         # A transaction that the handler has left open would take this for its own.
         answer.watch(lambda: live.undisturbed(lambda: self._rung(live, answer, failures)))
 
-    def _rung(self, live: LiveObject, answer: Answer, failures: int) -> None:
+    def _rung(self, live: LiveObject, answer: AnswerLike, failures: int) -> None:
         """The handler is over; where it failed, it runs again, up to six times (rule D17)."""
         key = live.id._key
         self._ringing.discard(key)

@@ -14,7 +14,6 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import WeakKeyDictionary, WeakSet
 
-from rpclab.core.answers import Answer
 from rpclab.core.contexts import ExecutionContext, current
 from rpclab.core.events import opened
 from rpclab.core.hooks import ServiceHook
@@ -34,8 +33,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable
 
-    from rpclab.core.handles import Handle
-    from rpclab.core.imports import Pending
+    from rpclab.core.protocols import AnswerLike, ContextLike, HandleLike, PendingLike
     from rpclab.rpc.engine import Engine
     from rpclab.workers.objects.home import ObjectHome
     from rpclab.workers.objects.state import DurableObjectId
@@ -74,7 +72,7 @@ class ObjectHook(ServiceHook):
         self.id = id
         self.broken: BaseException | None = None
 
-    def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+    def start(self, answer: AnswerLike, path: Any, args: Any, kwargs: Any) -> None:
         """Deliver the call to the object, when its gate is open."""
         name = path if type(path) is str else path[0] if path else ""
         refusal = self._reserved(name)
@@ -98,7 +96,7 @@ class ObjectHook(ServiceHook):
         """
         return self.home.kind()
 
-    def wrap(self, handle: Handle) -> object:
+    def wrap(self, handle: HandleLike) -> object:
         """Make the stub that a Worker sees to which a stub of the object was sent."""
         return self.home.wrap(handle, self.id)
 
@@ -117,7 +115,7 @@ class ObjectContext(ExecutionContext):
 
     def __init__(self, live: LiveObject, gate: InputGate) -> None:
         super().__init__(_Host(live.engine, live), live.home.worker_name)
-        self._handles: WeakSet[Handle] = WeakSet()
+        self._handles: WeakSet[HandleLike] = WeakSet()
         self._streams = WeakKeyDictionary()
         self._live = live
         self.gate: InputGate = gate
@@ -128,13 +126,13 @@ class ObjectContext(ExecutionContext):
     def part_with_itself(self) -> None:
         pass  # it does not end with what is held of it
 
-    def own(self, handle: Handle) -> None:
+    def own(self, handle: HandleLike) -> None:
         self._handles.add(handle)
 
-    def disown(self, handle: Handle) -> None:
+    def disown(self, handle: HandleLike) -> None:
         self._handles.discard(handle)
 
-    def undisposed(self) -> list[Handle]:
+    def undisposed(self) -> list[HandleLike]:
         return list(self._handles)
 
     @property
@@ -142,12 +140,12 @@ class ObjectContext(ExecutionContext):
         """Whether it has no task, no call under way, no stream and no target that others hold."""
         return not (self._holds or self.tasks or self._pending or self._streams)
 
-    def started(self, pending: Pending) -> None:
+    def started(self, pending: PendingLike) -> None:
         """A call leaves the object, and with it what it has written."""
         self._live.save()
         super().started(pending)
 
-    def unwanted(self, pending: Pending) -> bool:
+    def unwanted(self, pending: PendingLike) -> bool:
         self.arrived(pending)
         return True
 
@@ -170,18 +168,18 @@ class _Host:
 
     def run(
         self,
-        answer: Answer,
+        answer: AnswerLike,
         function: Callable[..., Any],
         args: list[Any],
         kwargs: dict[str, Any] | None,
-        context: ExecutionContext,
+        context: ContextLike,
     ) -> None:
         """Call a member; what it has written is saved before its answer leaves."""
         if self._engine.sites and answer.params is not None:
             place_parameters(answer.params, function)  # the engine sees what stands around it
         self._engine.run(answer, self._live.behind_gates(function), args, kwargs, context)
 
-    def drive(self, answer: Answer, work: Awaitable[Any], context: ExecutionContext) -> None:
+    def drive(self, answer: AnswerLike, work: Awaitable[Any], context: ContextLike) -> None:
         """Run an awaitable, likewise."""
         self._engine.drive(answer, self._live.finish(_await(work)), context)
 
@@ -205,7 +203,7 @@ class LiveObject:
         self._gate = InputGate(self.engine.again)
         self.slot = Slot(home.file, home.file.open(id._key, id.name))
         self.context = ObjectContext(self, self._gate)
-        self._calls: dict[Answer, ObjectHook] = {}
+        self._calls: dict[AnswerLike, ObjectHook] = {}
         self._instance: Any = None
         self._made = False
 
@@ -225,7 +223,9 @@ class LiveObject:
 
     # Calls.
 
-    def deliver(self, hook: ObjectHook, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+    def deliver(
+        self, hook: ObjectHook, answer: AnswerLike, path: Any, args: Any, kwargs: Any
+    ) -> None:
         """Take a call, in the order made (rule D11).
 
         Args:
@@ -247,7 +247,7 @@ class LiveObject:
         else:
             function()
 
-    def _over(self, answer: Answer) -> None:
+    def _over(self, answer: AnswerLike) -> None:
         self._calls.pop(answer, None)
         if not self._calls and not self.context.ended:
             self.home.rests(self)
@@ -277,7 +277,9 @@ class LiveObject:
                 raise
         return not context.ended
 
-    def _begin(self, hook: ObjectHook, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+    def _begin(
+        self, hook: ObjectHook, answer: AnswerLike, path: Any, args: Any, kwargs: Any
+    ) -> None:
         if answer.state != PENDING:
             return
         context = self.context

@@ -1,0 +1,54 @@
+"""What the files of this floor ask of the engine that they work for.
+
+Floor: rpc. The engine is made of them; so none of them names it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from rpclab.core.protocols import Host
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections import deque
+    from collections.abc import Callable
+    from contextvars import Context
+
+    from rpclab.core.protocols import ContextLike
+    from rpclab.rpc.guest import GuestLoop
+    from rpclab.trace.accounting import Ledger
+
+
+class Resumed(Protocol):
+    """What the drain resumes once a batch is applied."""
+
+    def resume(self) -> None:
+        """Go on."""
+
+
+class Shell(Host, Protocol):
+    """The asyncio shell of the sessions of one sandbox (see `engine`)."""
+
+    loop: asyncio.AbstractEventLoop | None
+    guest: GuestLoop | None
+    scheduled: bool
+    ready: deque[Resumed]
+    ledger: Ledger | None
+    paces: dict[str, float]
+    debug: bool
+
+    def keeper(self, worker: str) -> ContextLike:
+        """The long context of a Worker."""
+
+    def attend(self, loop: asyncio.AbstractEventLoop) -> None:
+        """A task of that loop is going to wait."""
+
+    def again(self, function: Callable[[], None]) -> None:
+        """Run a function first thing in the next turn."""
+
+    def resume_soon(self, waiter: Resumed) -> None:
+        """Resume a waiter in the next turn."""
+
+    def resume_outside(self, context: Context, callback: Callable[..., None], arg: object) -> None:
+        """Resume a task that does not run on the loop of the queue."""
