@@ -68,5 +68,5 @@ clean:  ## remove the environments
 .venv-ik%/.ready: .venv/.dev
 	@sed 's/^ipykernel==.*/ipykernel==$*/' requirements/lab.txt > .venv/ipykernel-$*.txt
 	@tools/setup venv .venv-ik$* -c .venv/ipykernel-$*.txt \
-	    anywidget ipykernel ipywidgets Jinja2 msgpack multidict nest-asyncio2 python-dotenv python-multipart yarl
+	    ada-url anywidget ipykernel ipywidgets Jinja2 msgpack multidict nest-asyncio2 python-multipart
 	@touch $@

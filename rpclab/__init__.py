@@ -20,6 +20,7 @@ from rpclab.errors import (
     DataCloneError,
     DisconnectedError,
     DisposedError,
+    KVError,
     LocalProtocolError,
     MessageTooLargeError,
     NoSuchMemberError,
@@ -44,6 +45,7 @@ from rpclab.workers import LATER
 from rpclab.workers.context import wait_until
 from rpclab.workers.entrypoints import DurableObject, WorkerEntrypoint
 from rpclab.workers.objects.namespace import objects
+from rpclab.workers.storage.limits import D1Limits, ObjectLimits
 
 if TYPE_CHECKING:
     from rpclab.rpc.streams import ReadableStream, WritableStream
@@ -56,16 +58,19 @@ __all__ = [
     "ConfigWarning",
     "ContextEndedError",
     "D1Error",
+    "D1Limits",
     "DataCloneError",
     "DisconnectedError",
     "DisposedError",
     "DurableObject",
     "Headers",
+    "KVError",
     "Limits",
     "LocalProtocolError",
     "MessageTooLargeError",
     "NoSuchMemberError",
     "NotCallableError",
+    "ObjectLimits",
     "ProtocolError",
     "ReadableStream",
     "RecordingError",

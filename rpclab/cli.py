@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rpclab import __version__
 from rpclab.errors import ConfigError
-from rpclab.typegen.known import types_of_configs
+from rpclab.typegen.known import types_of_configs, types_of_program
 
 STUB = "workers.pyi"
 """The file that a type checker takes for `workers` in `from workers import …`."""
@@ -57,6 +57,15 @@ def _parser() -> argparse.ArgumentParser:
     types.add_argument("config", nargs="+", metavar="CONFIG", help="a file, or a folder of them")
     types.add_argument("-e", "--environment", metavar="NAME", help="the named environment meant")
     types.add_argument(
+        "-b",
+        "--bind",
+        action="append",
+        default=[],
+        metavar="VAR=WORKER[#CLASS]",
+        help="write the types of a program that binds this, such as a test, and not a Worker's;"
+        " can be given again and again, and needs -o",
+    )
+    types.add_argument(
         "-o", "--output", metavar="FILE", help=f"where to write it, and not to {STUB}; - prints it"
     )
     types.set_defaults(run=_types)
@@ -64,6 +73,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _types(options: argparse.Namespace) -> int:
+    if options.bind:
+        return _types_of_program(options)
     written = types_of_configs(options.config, options.environment)
     if not Path(options.config[0]).is_dir():
         written = dict(list(written.items())[:1])
@@ -81,4 +92,22 @@ def _types(options: argparse.Namespace) -> int:
             target = Path(options.output) if options.output else path.with_name(STUB)
             target.write_text(text, "utf-8")
             print(f"wrote {target}", file=sys.stderr)
+    return 0
+
+
+def _types_of_program(options: argparse.Namespace) -> int:
+    if not options.output:
+        raise ConfigError("--bind needs -o FILE: the types belong to no configuration")
+    bindings = {}
+    for word in options.bind:
+        variable, equals, target = word.partition("=")
+        if not equals:
+            raise ConfigError(f"--bind takes VAR=WORKER[#CLASS], not {word!r}")
+        bindings[variable] = target
+    written = types_of_program(options.config, bindings, options.environment)
+    if options.output == "-":
+        print(written.text, end="")
+    else:
+        Path(options.output).write_text(written.text, "utf-8")
+        print(f"wrote {options.output}", file=sys.stderr)
     return 0

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from rpclab.config import WorkerConfig, load_configs
+from rpclab.config.reading import read_python
 from rpclab.errors import ConfigError, ConfigWarning, UnknownEntrypointError
 from rpclab.workers.declarations import BindingTarget, binding
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from rpclab.workers.worker import Worker
 
 MEMORY = ":memory:"
+
+_MOST_SHOWN = 200  # characters of a name of a file that an error quotes
 
 
 def deploy_all(
@@ -82,6 +85,8 @@ def options_of(config: WorkerConfig, sandbox: Sandbox) -> dict[str, Any]:
     }
     if config.d1_databases:
         options["d1"] = {each.binding: _database(each, sandbox) for each in config.d1_databases}
+    if config.kv_namespaces:
+        options["kv"] = {each.binding: sandbox.kv(each.id) for each in config.kv_namespaces}
     if config.durable_objects:
         options["objects"] = {each.binding: each.target for each in config.durable_objects}
     return options
@@ -123,18 +128,13 @@ def read_source(config: WorkerConfig) -> str:
     Raises:
         ConfigError: its `main` is no `.py` file, or cannot be read.
     """
-    path = config.main_file
-    if path.suffix != ".py":
+    shown = repr(config.main[:_MOST_SHOWN])
+    if not config.main.endswith(".py"):
         raise ConfigError(
-            f"main is a .py file, not {config.main!r}: rpclab runs Workers in Python",
+            f"main is a .py file, not {shown}: rpclab runs Workers in Python",
             filename=config.filename,
         )
-    try:
-        return path.read_text("utf-8")
-    except OSError as error:
-        raise ConfigError(
-            f"main = {config.main!r} cannot be read: {error.strerror}", filename=config.filename
-        ) from None
+    return read_python(config.main_file, called=f"main = {shown}", said_in=config.filename)
 
 
 def warn(config: WorkerConfig) -> None:

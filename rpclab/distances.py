@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,7 @@ class Distances:
     _bindings: dict[str, dict[str, Any]]
     _made_links: Links | None = None
     _began = 0.0
+    _calendar = 0.0
 
     @property
     def clock(self) -> str:
@@ -80,6 +82,11 @@ class Distances:
         if self.engine.guest is not None:
             return self.engine.guest.time()
         return _real_time() - self._began
+
+    def _epoch(self) -> float:
+        """The seconds since 1970 by this clock: a virtual one went on from when it was chosen."""
+        guest = self.engine.guest
+        return time.time() if guest is None else self._calendar + guest.time()
 
     async def sleep(self, seconds: float) -> None:
         """Wait, in the time of the sandbox.
@@ -239,7 +246,7 @@ class Distances:
         raise NotImplementedError
 
     def _begin(self) -> None:
-        self._began = _real_time()
+        self._began, self._calendar = _real_time(), time.time()
 
     def _forget_links(self) -> None:
         if self._made_links is not None:
@@ -247,8 +254,6 @@ class Distances:
 
 
 def _real_time() -> float:
-    import time  # noqa: PLC0415
-
     try:
         return asyncio.get_running_loop().time()
     except RuntimeError:

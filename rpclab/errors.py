@@ -19,6 +19,7 @@ Floor: errors, the lowest.
     ├── StreamClosedError           (a TypeError) the stream takes no more chunks
     ├── UnknownBindingError         the binding's Worker is not deployed
     ├── D1Error                     a database refused an SQL statement, or failed in it
+    ├── KVError                     a KV namespace refused a value, an option or a key
     ├── UnknownEntrypointError      the Worker exports no such entrypoint
     ├── ConfigError                 (a ValueError) a configuration file says something wrong
     └── RecordingError              (a ValueError) a file is no recording, or damaged
@@ -41,6 +42,8 @@ from itertools import islice
 from typing import Any
 
 from rpclab.previews import listed, message_of, shown
+
+_MOST_SHOWN = 1000  # characters of a text from a file that an error quotes
 
 
 class RpcError(Exception):
@@ -153,6 +156,17 @@ class D1Error(RpcError):
     column: int | None = None
 
 
+class KVError(RpcError):
+    """A KV namespace refused a key, a value or an option, or could not do what was asked.
+
+    Attributes:
+        status: the platform's HTTP status for it: 400 for an option, 413 for what is too large, 414
+            for a key that is too long, 500 where what keeps the entries failed.
+    """
+
+    status: int = 500
+
+
 class ConfigError(RpcError, ValueError):
     """A configuration file says something that is wrong, or that cannot be had here.
 
@@ -164,7 +178,9 @@ class ConfigError(RpcError, ValueError):
     """
 
     def __init__(self, message: str, *, filename: str = "", line: int = 0, column: int = 0) -> None:
-        place = ":".join(str(part) for part in (filename, line, column) if part)
+        # What a file says, or is called, may be of any length and hold anything.
+        message = shown(message, _MOST_SHOWN)
+        place = ":".join(str(part) for part in (shown(filename, _MOST_SHOWN), line, column) if part)
         super().__init__(f"{place}: {message}" if place else message)
         self.filename = filename
         self.line = line

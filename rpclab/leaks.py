@@ -8,8 +8,9 @@ from __future__ import annotations
 import gc
 import os
 import re
+import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from rpclab.core.answers import Answer
 from rpclab.core.handles import Handle
 from rpclab.core.hooks import TargetHook
 from rpclab.core.imports import PENDING
+from rpclab.printable import printable
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.holders import Holders
 from rpclab.rpc.stubs import RpcProperty, RpcStub
@@ -62,6 +64,11 @@ class Leak:
     target: Target
     holders: tuple[str, ...]
     keeps: tuple[str, ...]
+    _handle: weakref.ref[Handle] | None = field(default=None, repr=False, compare=False)
+
+    def is_alive(self) -> bool:
+        """Whether something in this program still holds it, though it may be broken."""
+        return self._handle is not None and self._handle() is not None
 
     @property
     def site(self) -> str:
@@ -109,7 +116,8 @@ class Leaks(list[Leak]):
         if not self:
             return "every stub is disposed"
         count = "1 stub is" if len(self) == 1 else f"{len(self)} stubs are"
-        return "\n".join([f"{count} alive and not disposed:", *map(str, self)])
+        leaks = [printable(str(leak), keep="\n") for leak in self]
+        return "\n".join([f"{count} alive and not disposed:", *leaks])
 
     __repr__ = __str__
 
@@ -210,6 +218,7 @@ def _leak(handle: Handle, owner: Owner, holders: tuple[str, ...]) -> Leak:
         target=target_of(entry),
         holders=holders,
         keeps=_kept_alive(entry),
+        _handle=weakref.ref(handle),
     )
 
 

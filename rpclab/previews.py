@@ -1,6 +1,6 @@
 """How somebody's value is shown in a text of ours: in few characters, and by little work.
 
-Floor: errors, the lowest. Imports nothing of rpclab.
+Floor: errors, the lowest.
 
 `repr` of what a peer sent can take for ever: containers that share their parts print exponentially,
 an int of many digits quadratically or not at all. Nothing here runs code of a value's class, but
@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from itertools import islice
 from types import FunctionType
 from typing import Any
+
+from rpclab.printable import printable
 
 LENGTH = 80  # characters of a preview, unless the caller asks for another length
 
@@ -45,10 +47,8 @@ def preview(value: object, length: int = LENGTH) -> str:
 
 
 def shown(text: str, length: int = LENGTH) -> str:
-    """Give a text as part of a sentence: escaped as in `preview`, and cut; without quotes."""
-    cut = text[: length + 1]
-    if not cut.isprintable():
-        cut = "".join(char if char.isprintable() else repr(char)[1:-1] for char in cut)
+    """Give a text as part of a sentence: printable, and cut; without quotes."""
+    cut = printable(text[: length + 1])
     return cut if len(cut) <= length else f"{cut[: length - 1]}…"
 
 

@@ -9,7 +9,7 @@ import weakref
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from os import PathLike
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeGuard
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from rpclab import workers
 from rpclab.core.contexts import EventContext, current
@@ -28,6 +28,7 @@ from rpclab.views import Viewed
 from rpclab.workers.declarations import (
     NOTEBOOK,
     BindingTarget,
+    Resource,
     binding,
     binding_target,
     check_name,
@@ -36,11 +37,13 @@ from rpclab.workers.declarations import (
 )
 from rpclab.workers.entrypoints import check_default
 from rpclab.workers.env import Env, ProgramEnv
+from rpclab.workers.kv.namespaces import KVNamespaces
 from rpclab.workers.modules import make_module, run_source
+from rpclab.workers.network import PUBLIC, Network, Networked
 from rpclab.workers.objects.namespace import ObjectsTarget
 from rpclab.workers.objects.namespace import objects as objects_target
 from rpclab.workers.objects.namespaces import Namespaces
-from rpclab.workers.serving import fetch_from
+from rpclab.workers.storage.limits import D1_LIMITS, OBJECT_LIMITS, D1Limits, ObjectLimits
 from rpclab.workers.worker import EntrypointHook, Worker, serves_on
 
 if TYPE_CHECKING:
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
     from rpclab.workers.d1.database import D1Database
     from rpclab.workers.d1.databases import Databases
     from rpclab.workers.http import Response
+    from rpclab.workers.kv.namespace import KVNamespace
     from rpclab.workers.objects.namespace import DurableObjectNamespace
 
 __all__ = ["NOTEBOOK", "BindingTarget", "Sandbox", "Tables", "binding"]
@@ -64,7 +68,7 @@ class Tables(NamedTuple):
     exports: frozenset[tuple[str, int]]
 
 
-class Sandbox(Distances, Namespaces, Viewed):
+class Sandbox(Distances, Namespaces, KVNamespaces, Networked, Viewed):
     """Virtual Workers in this process, and the sessions between them.
 
     Use it as `async with Sandbox() as sandbox`, or close it with `close()`.
@@ -77,8 +81,12 @@ class Sandbox(Distances, Namespaces, Viewed):
         limits: bounds of every session.
         clock: "virtual" lets simulated time jump, so that waiting in Workers and on links costs
             no real time and takes the same on every run.
-        storage: the folder where Durable Objects keep what they store; in memory unless given.
+        storage: the folder where Durable Objects and KV keep what they store; else in memory.
+        d1_limits: bounds of D1 databases; the platform's unless given.
+        object_limits: bounds of Durable Objects; likewise.
         pipelining: False holds each call on or with a promise back until that has settled.
+        network: what its Workers may fetch: from "public" addresses, from "local" ones (of this
+            machine and around it) too, or "none"; or a `rpclab.workers.network.Network`.
     """
 
     def __init__(
@@ -87,24 +95,28 @@ class Sandbox(Distances, Namespaces, Viewed):
         clock: str = "real",
         pipelining: bool = True,
         storage: str | PathLike[str] | None = None,
+        network: str | Network = PUBLIC,
         record: bool = False,
         warn_undisposed: bool = False,
         debug: bool = True,
         limits: Limits = DEFAULT_LIMITS,
+        d1_limits: D1Limits = D1_LIMITS,
+        object_limits: ObjectLimits = OBJECT_LIMITS,
     ) -> None:
         self.engine = Engine(
             limits=limits, debug=debug, virtual=is_virtual(clock), pipelining=pipelining
         )
         self._begin()
-        self._store_in(storage)
+        self._store_in(storage, object_limits)
         self.engine.sites = record or warn_undisposed
         self.recording = recording_of(self.engine) if record else None
         self.engine.warn_undisposed = warn_undisposed
-        self.engine.http_call = fetch_from
+        self.network = network
         self.env = ProgramEnv(NOTEBOOK, "this program's env")
         self._workers: dict[str, Worker] = {}
         self._bindings: dict[str, dict[str, BindingTarget]] = {}
         self._d1: Databases | None = None
+        self._d1_limits = d1_limits
         local.latest.append(weakref.ref(self.engine))
 
     @classmethod
@@ -151,6 +163,7 @@ class Sandbox(Distances, Namespaces, Viewed):
         bind: Mapping[str, str | BindingTarget] | None = None,
         d1: Mapping[str, str | PathLike[str] | D1Database] | None = None,
         objects: Mapping[str, str] | None = None,
+        kv: Mapping[str, str | KVNamespace] | None = None,
         filename: str | None = None,
         at: str | None = None,
         folder: str | PathLike[str] | None = None,
@@ -169,6 +182,7 @@ class Sandbox(Distances, Namespaces, Viewed):
                 The Worker may be one that is deployed later.
             d1: databases of its `env`: a file, ":memory:" or what `d1()` gives; see there.
             objects: namespaces of its `env`: its own "Class", or "worker#Class".
+            kv: KV namespaces of its `env`, by id; see `kv()`.
             filename: where the text comes from, for tracebacks.
             at: the city it stands in (see `locate`).
             folder: where the modules stand that the Worker brings along; `import` in its code
@@ -190,7 +204,7 @@ class Sandbox(Distances, Namespaces, Viewed):
         self.check_city(at)
         with noted(serves_on(self._workers.get(name))):
             module, env = self.prepare(
-                name, vars=vars, json=json, bind=bind, d1=d1, objects=objects, folder=folder
+                name, vars=vars, json=json, bind=bind, d1=d1, objects=objects, kv=kv, folder=folder
             )
             run_source(module, source, filename or f"<worker {name}>")
             worker = self.publish(name, module, env, bind)
@@ -207,11 +221,12 @@ class Sandbox(Distances, Namespaces, Viewed):
         bind: Mapping[str, str | BindingTarget] | None = None,
         d1: Mapping[str, str | PathLike[str] | D1Database] | None = None,
         objects: Mapping[str, str] | None = None,
+        kv: Mapping[str, str | KVNamespace] | None = None,
         folder: str | PathLike[str] | None = None,
     ) -> tuple[types.ModuleType, Env]:
         """Make the module and environment of a Worker, whose code the caller then runs there."""
         check_name(name)
-        refuse_twice(vars=vars, json=json, bind=bind, d1=d1, objects=objects)
+        refuse_twice(vars=vars, json=json, bind=bind, d1=d1, objects=objects, kv=kv)
         env = Env(name)
         for variable, text in (vars or {}).items():
             if type(text) is not str:
@@ -227,6 +242,8 @@ class Sandbox(Distances, Namespaces, Viewed):
             env[variable] = self._databases().get(where, variable)
         for variable, text in (objects or {}).items():
             env[variable] = self.namespace(name, objects_target(text, worker=name))
+        for variable, id_ in (kv or {}).items():
+            env[variable] = self.kv(id_)
         return make_module(name, env, workers.namespace(), folder), env
 
     def publish(
@@ -254,12 +271,12 @@ class Sandbox(Distances, Namespaces, Viewed):
         self._objects_deployed(worker)
         return worker
 
-    def bind(self, **bindings: str | BindingTarget | ObjectsTarget | D1Database) -> Env:
+    def bind(self, **bindings: str | BindingTarget | ObjectsTarget | Resource) -> Env:
         """Give the program around the Workers bindings of its own.
 
         Args:
             bindings: by name, "worker", "worker#Entrypoint", a `binding(…)`, `objects(…)` or a
-                database.
+                database or KV namespace.
 
         Returns:
             Its environment, `sandbox.env`, with these and the earlier ones.
@@ -267,17 +284,17 @@ class Sandbox(Distances, Namespaces, Viewed):
         Raises:
             UnknownEntrypointError: the Worker is there and has no such entrypoint.
         """
-        databases: dict[str, D1Database | DurableObjectNamespace] = {}
+        resources: dict[str, Resource | DurableObjectNamespace] = {}
         targets: dict[str, BindingTarget] = {}
         for name, value in bindings.items():
             if isinstance(value, ObjectsTarget):
-                databases[name] = self.namespace(NOTEBOOK, value)
-            elif _is_database(value):
-                databases[name] = value
+                resources[name] = self.namespace(NOTEBOOK, value)
+            elif isinstance(value, Resource):
+                resources[name] = value
             else:
                 targets[name] = binding_target(value)
         made = {name: self._bind(NOTEBOOK, target, name) for name, target in targets.items()}
-        for name, service_binding in {**made, **databases}.items():
+        for name, service_binding in {**made, **resources}.items():
             self.env[name] = service_binding
         self._bindings.setdefault(NOTEBOOK, {}).update(targets)
         return self.env
@@ -354,10 +371,11 @@ class Sandbox(Distances, Namespaces, Viewed):
             D1Error: a statement failed; the files before it stay applied.
             TypeError: the variable is no database.
         """
-        from rpclab.workers.d1.migrations import apply_migrations  # noqa: PLC0415 - as in _databases
+        from rpclab.workers.d1.database import D1Database  # noqa: PLC0415 - as in _databases
+        from rpclab.workers.d1.migrations import apply_migrations  # noqa: PLC0415
 
         env = self.env if worker == NOTEBOOK else self.worker(worker).env
-        if not _is_database(env[variable]):
+        if not isinstance(env[variable], D1Database):
             raise TypeError(f"{variable} of {worker} is no D1 database")
         return await apply_migrations(env[variable], folder)
 
@@ -365,7 +383,7 @@ class Sandbox(Distances, Namespaces, Viewed):
         if self._d1 is None:
             from rpclab.workers.d1.databases import Databases  # noqa: PLC0415 - SQLite, where wanted
 
-            self._d1 = Databases()
+            self._d1 = Databases(self._d1_limits)
         return self._d1
 
     def fetch(self, worker: str, resource: Any = "/", /, **options: Any) -> Awaitable[Response]:
@@ -469,6 +487,7 @@ class Sandbox(Distances, Namespaces, Viewed):
         self._forget_links()
         if self._d1 is not None:
             self._d1.close()
+        self._forget_kv()
         self._workers.clear()
         self._bindings.clear()
         for name in list(self.env):
@@ -490,11 +509,3 @@ class Sandbox(Distances, Namespaces, Viewed):
     def __repr__(self) -> str:
         count = f"{len(self._workers)} Worker{'s' * (len(self._workers) != 1)}"
         return f"<Sandbox of {count}: {', '.join(self._workers) or 'none'}>"
-
-
-def _is_database(value: object) -> TypeGuard[D1Database]:
-    if isinstance(value, (str, BindingTarget, ServiceBinding)):
-        return False
-    from rpclab.workers.d1.database import D1Database  # noqa: PLC0415 - as in _databases
-
-    return isinstance(value, D1Database)

@@ -9,13 +9,14 @@ methods and no others. Annotations may use them directly: `def f(total: RpcPromi
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Protocol, Self, TypeAlias, TypeVar
 
 from rpclab.rpc import stubs
 
 if TYPE_CHECKING:
     from rpclab.workers.http import Request, Response
 
+P = ParamSpec("P")
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -94,6 +95,22 @@ class RpcStub(_Disposable, Protocol):
 
     async def __aenter__(self) -> Self:
         """Dispose at the end."""
+        _unreachable()
+
+
+class Stub(RpcStub, Protocol[P, T_co]):
+    """A stub of a function: how a method annotates a function that its caller gives it.
+
+    Its parameters and result are written as those of a Callable. The caller may give a plain
+    function, or an async one; `dup()` keeps it for later than the end of the call.
+
+    Example:
+        def watch(self, on_change: Stub[[int], None]) -> None:
+            self._watchers.append(on_change.dup())
+    """
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> RpcPromise[T_co]:
+        """Call the function."""
         _unreachable()
 
 

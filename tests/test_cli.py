@@ -49,6 +49,34 @@ def test_the_output_can_be_named(two, tmp_path):
     assert "OTHER: BBinding" in (tmp_path / "a_types.pyi").read_text()
 
 
+def test_a_program_that_binds_several_workers_has_one_type(two, tmp_path):
+    words = ["--bind", "ONE=a", "-b", "TWO=b#Default", "-o", str(tmp_path / "env.pyi")]
+    assert main(["types", *two, *words]) == 0
+    text = (tmp_path / "env.pyi").read_text()
+    assert "    ONE: ABinding\n    TWO: BBinding\n" in text
+    assert "def a(self" in text
+    assert "def b(self" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["-b", "ONE=a"], "--bind needs -o FILE: the types belong to no configuration\n"),
+        (["-b", "ONE", "-o", "-"], "--bind takes VAR=WORKER[#CLASS], not 'ONE'\n"),
+        (["-b", "ONE=", "-o", "-"], 'a binding leads to "worker" or'),
+        (["-b", "1=a", "-o", "-"], "'1' cannot be the name of a variable\n"),
+        (["-b", "ONE=aa", "-o", "-"], "there is no Worker \"aa\"\ndid you mean 'a'?\n"),
+        (
+            ["-b", "ONE=a#Defalt", "-o", "-"],
+            'the Worker "a" has no class "Defalt"\ndid you mean \'Default\'?\n',
+        ),
+    ],
+)
+def test_a_binding_of_a_program_that_cannot_be_is_refused(two, capsys, words, said):
+    assert main(["types", *two, *words]) == 1
+    assert capsys.readouterr().err.startswith(said)
+
+
 def test_one_file_cannot_hold_the_types_of_several(two, tmp_path, capsys):
     assert main(["types", str(tmp_path), "-o", "types.pyi"]) == 1
     assert "holds 2 configurations, and -o is one file" in capsys.readouterr().err

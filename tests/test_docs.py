@@ -14,7 +14,16 @@ PAGES = [
     ROOT / "README.md",
     *(
         ROOT / "docs" / f"{name}.md"
-        for name in ("streams", "http", "d1", "durable-objects", "distances", "views", "notebook")
+        for name in (
+            "streams",
+            "http",
+            "d1",
+            "kv",
+            "durable-objects",
+            "distances",
+            "views",
+            "notebook",
+        )
     ),
 ]
 """The pages whose Python is run, all of it from top to bottom, each in a kernel of its own."""

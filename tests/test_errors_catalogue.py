@@ -212,6 +212,10 @@ async def a_statement_that_is_no_sql(sandbox, worker):
     return await error_of(sandbox.d1(":memory:").prepare("SELEC 1").run())
 
 
+async def a_key_that_would_expire_at_once(sandbox, worker):
+    return await error_of(sandbox.kv("CACHE").put("a", "1", expiration_ttl=1))
+
+
 async def a_configuration_that_is_not_there(sandbox, worker):
     with pytest.raises(errors.ConfigError) as caught:
         rpclab.Sandbox.from_config(Path(__file__).parent / "wrangler.toml")
@@ -271,6 +275,7 @@ CATALOGUE = {
     "StreamClosedError": a_stream_that_is_written_after_its_close,
     "UnknownBindingError": a_worker_that_is_not_deployed,
     "D1Error": a_statement_that_is_no_sql,
+    "KVError": a_key_that_would_expire_at_once,
     "UnknownEntrypointError": an_entrypoint_that_is_not_exported,
     "ConfigError": a_configuration_that_is_not_there,
     "RecordingError": a_file_that_is_no_recording,

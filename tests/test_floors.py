@@ -8,8 +8,6 @@ from typing import NamedTuple
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "rpclab"
-MOST_IN_A_CIRCLE = 4
-"""Files of a floor whose types may need one another; more cannot be read one by one."""
 
 
 class Floor(NamedTuple):
@@ -18,24 +16,24 @@ class Floor(NamedTuple):
     outside: frozenset[str] | set[str] = frozenset()
 
 
-SESSIONS = {"errors", "previews", "core"}
+LOWEST = {"errors", "previews", "printable"}
+SESSIONS = LOWEST | {"core"}
 SHELL = SESSIONS | {"codecs", "transports", "trace"}
 SCRIPTS = SHELL | {"rpc", "workers"}
 TOP = {"sandbox", "leaks", "configured", "distances", "views", "viewing"}
 
 # Lowest first. The modules of one floor may import one another.
 FLOORS = [
-    Floor({"errors", "previews"}, set()),
-    Floor({"core"}, {"errors", "previews"}),
+    Floor(LOWEST, set()),
+    Floor({"core"}, LOWEST),
     Floor({"codecs"}, SESSIONS, {"msgpack", "numpy"}),
     Floor({"transports"}, SESSIONS),
     Floor({"trace"}, SESSIONS, {"opentelemetry"}),
     # `rpclab.run` applies it, and only there, where a loop is running already.
     Floor({"rpc"}, SHELL, {"nest_asyncio2"}),
     # httpx makes the requests of `fetch` over the network, and is loaded by the first of those.
-    Floor({"workers"}, SHELL | {"rpc"}, {"httpx", "multidict", "python_multipart", "yarl"}),
-    # python-dotenv reads .dev.vars, and only for those who have such a file.
-    Floor({"config"}, {"errors", "previews"}, {"dotenv"}),
+    Floor({"workers"}, SHELL | {"rpc"}, {"ada_url", "httpx", "multidict", "python_multipart"}),
+    Floor({"config"}, LOWEST),
     Floor(TOP, SCRIPTS | {"config"}),
     # What type checkers see of stubs and promises.
     Floor({"typed"}, SCRIPTS),
@@ -195,35 +193,3 @@ def test_the_table_has_only_what_is_there(floor):
 def test_the_core_waits_for_nothing(path):
     used = {name.split(".")[0] for name in imported(path)} - {"rpclab"}
     assert used <= STANDARD_IN_CORE
-
-
-def test_no_imports_lead_in_a_circle_at_run_time():
-    assert circles(graph_of(MODULES, types=False)) == set()
-
-
-@pytest.mark.parametrize("floor", ["core", "rpc"])
-def test_types_lead_in_small_circles_only(floor):
-    found = circles(graph_of(sorted((PACKAGE / floor).rglob("*.py")), types=True))
-    assert [sorted(circle) for circle in found if len(circle) > MOST_IN_A_CIRCLE] == []
-
-
-def test_a_circle_is_found_with_all_its_members_and_no_other():
-    graph = {"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": {"e"}, "e": {"e"}, "f": {"a"}}
-    assert circles(graph) == {frozenset("abc"), frozenset("e")}
-
-
-def test_an_import_in_a_function_counts_at_run_time_and_one_for_types_does_not():
-    text = """
-if TYPE_CHECKING:
-    import shown
-else:
-    import hidden
-def function():
-    import late
-"""
-    tree = ast.parse(text)
-    seen = [
-        {node.names[0].name for node in statements(tree, types=types) if hasattr(node, "names")}
-        for types in (False, True)
-    ]
-    assert seen == [{"hidden", "late"}, {"shown", "hidden", "late"}]

@@ -129,6 +129,11 @@ def test_so_is_one_that_holds_anything(value):
         assert text.isprintable()
 
 
+def test_what_is_escaped_counts_as_it_is_written_and_joined_signs_stay():
+    assert shown("\x1b" * 10**6, 10) == r"\x1b\x1b\…"
+    assert shown("👩\u200d👩\u200d👧 a\u00a0b\u202e", 20) == "👩\u200d👩\u200d👧 a\u00a0b\\u202e"
+
+
 def test_an_error_may_have_a_text_that_raises():
     class Mute(Exception):
         def __str__(self):

@@ -8,10 +8,12 @@ import pytest
 import rpclab
 
 NAMES = [
+    "D1Limits",
     "DurableObject",
     "Blob",
     "Headers",
     "Limits",
+    "ObjectLimits",
     "ReadableStream",
     "Request",
     "Response",
@@ -40,6 +42,7 @@ ERRORS = [
     "DataCloneError",
     "DisconnectedError",
     "DisposedError",
+    "KVError",
     "LocalProtocolError",
     "MessageTooLargeError",
     "NoSuchMemberError",
@@ -61,7 +64,6 @@ NOT_YET = [
     "serve",
 ]
 NOT_LOADED = [
-    "dotenv",
     "rpclab.config",
     "rpclab.typegen",
     "IPython",
@@ -74,7 +76,7 @@ NOT_LOADED = [
     "numpy",
     "python_multipart",
     "sqlite3",
-    "yarl",
+    "ada_url",
 ]
 
 

@@ -15,14 +15,17 @@ from rpclab.testing import sandbox
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem):
-    if not inspect.iscoroutinefunction(pyfuncitem.obj) or "anyio" in pyfuncitem.keywords:
+    marks = {"anyio", "asyncio"} & set(pyfuncitem.keywords)
+    if marks or not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
-    asyncio.run(pyfuncitem.obj(sandbox=pyfuncitem.funcargs["sandbox"]))
+    names = pyfuncitem._fixtureinfo.argnames
+    asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
     return True
 """
 TESTS = """
 import asyncio
 import pytest
+import rpclab
 
 SOURCE = '''
 import asyncio
@@ -30,6 +33,8 @@ from workers import RpcTarget, WorkerEntrypoint
 class Counter(RpcTarget):
     def increment(self, amount=1):
         return amount
+    def watch(self, listener):
+        self.listener = listener.dup()
 class Default(WorkerEntrypoint):
     async def new_counter(self):
         return Counter()
@@ -37,6 +42,22 @@ class Default(WorkerEntrypoint):
         await asyncio.sleep(3600)
 '''
 KEPT = []
+ROOM = '''
+from workers import DurableObject
+class Room(DurableObject):
+    def __init__(self, ctx, env):
+        super().__init__(ctx, env)
+        self.kept = []
+    async def keep(self, listener):
+        self.kept.append(listener.dup())
+'''
+
+@pytest.fixture
+def folder(tmp_path):
+    text = 'name = "counter"\\nmain = "main.py"'
+    (tmp_path / "wrangler.toml").write_text(text)
+    (tmp_path / "main.py").write_text(SOURCE + ROOM)
+    return tmp_path
 
 async def count(sandbox, keep=None):
     sandbox.deploy("counter", source=SOURCE)
@@ -79,6 +100,44 @@ async def test_xfailing(sandbox):
 def test_without_a_loop(sandbox):
     assert sandbox.leaks() == []
 
+async def test_config_tidy(sandbox, folder):
+    async with rpclab.Sandbox.from_config(folder) as other:
+        counter = await other.bind(COUNTER="counter").COUNTER.new_counter()
+        assert await counter.increment(2) == 2
+
+async def test_config_disposed_at_last_tidy(sandbox, folder):
+    async with rpclab.Sandbox.from_config(folder) as other:
+        with other.bind(COUNTER="counter").COUNTER.new_counter() as counter:
+            await counter.watch(lambda: None)
+
+async def test_config_open_tidy(sandbox, folder):
+    other = rpclab.Sandbox.from_config(folder)
+    counter = await other.bind(COUNTER="counter").COUNTER.new_counter()
+
+async def test_config_leaky(sandbox, folder):
+    async with rpclab.Sandbox.from_config(folder) as other:
+        KEPT.append(await other.bind(COUNTER="counter").COUNTER.new_counter())
+
+async def test_config_open_leaky(sandbox, folder):
+    other = rpclab.Sandbox.from_config(folder)
+    KEPT.append(await other.bind(COUNTER="counter").COUNTER.new_counter())
+
+async def test_config_hanging_leaky(sandbox, folder):
+    async with rpclab.Sandbox.from_config(folder) as other:
+        KEPT.append(other.bind(COUNTER="counter").COUNTER.hang(lambda: None))
+        await asyncio.sleep(0.01)
+
+async def test_object_leaky(sandbox, folder):
+    async with rpclab.Sandbox.from_config(folder) as other:
+        room = other.bind(ROOMS=rpclab.objects("counter#Room")).ROOMS.get_by_name("a")
+        await room.keep(lambda: None)
+
+def test_sandboxes_of_a_test_are_closed(sandbox, folder):
+    KEPT.append(rpclab.Sandbox.from_config(folder))
+
+def test_which_sandboxes_are_open():
+    assert repr(KEPT[-1]) == "<Sandbox of 0 Workers: none>"
+
 @pytest.fixture
 def anyio_backend():
     return "asyncio"
@@ -92,9 +151,47 @@ async def test_anyio_tidy(sandbox, anyio_backend):
 async def test_anyio_leaky(sandbox, anyio_backend):
     await count(sandbox, KEPT)
 """
+EVERY = """
+import asyncio
+import pytest
+import rpclab
+from rpclab.testing import every_sandbox
+from test_suite import SOURCE
+
+KEPT = []
+
+def deploy():
+    sandbox = rpclab.Sandbox()
+    sandbox.deploy("counter", source=SOURCE)
+    return sandbox.bind(COUNTER="counter").COUNTER
+
+async def kept(counter):
+    KEPT.append(await counter.new_counter())
+
+def test_every_leaky():
+    asyncio.run(kept(deploy()))
+
+def test_every_tidy():
+    deploy()
+"""
+PYTEST_ASYNCIO = """
+import pytest
+from test_suite import count
+
+KEPT = []
+
+@pytest.mark.asyncio
+async def test_pytest_asyncio_tidy(sandbox):
+    await count(sandbox)
+
+@pytest.mark.asyncio
+async def test_pytest_asyncio_leaky(sandbox):
+    await count(sandbox, KEPT)
+"""
 OWNER = "it belongs to notebook"
 KEEPS = "it keeps Counter and the call in counter that made it"
 HAS_ANYIO = importlib.util.find_spec("anyio") is not None
+HAS_PYTEST_ASYNCIO = importlib.util.find_spec("pytest_asyncio") is not None
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +200,11 @@ def report(tmp_path_factory):
     folder = tmp_path_factory.mktemp("suite")
     (folder / "conftest.py").write_text(CONFTEST, "utf-8")
     (folder / "test_suite.py").write_text(TESTS + ANYIO * HAS_ANYIO, "utf-8")
+    (folder / "test_every.py").write_text(EVERY, "utf-8")
     options = ["-rA", "-p", "no:cacheprovider", "-W", "error"]
+    if HAS_PYTEST_ASYNCIO:
+        (folder / "test_asyncio.py").write_text(PYTEST_ASYNCIO, "utf-8")
+        options += ["-o", "asyncio_default_fixture_loop_scope=function"]
     return subprocess.run(
         [sys.executable, "-m", "pytest", *options], cwd=folder, capture_output=True, text=True,
         check=False,
@@ -111,19 +212,36 @@ def report(tmp_path_factory):
 
 
 def outcomes(report, name):
-    return sorted(re.findall(rf"^(\w+) test_suite.py::{name}\b", report, re.MULTILINE))
+    return sorted(re.findall(rf"^(\w+) test_\w+.py::{name}\b", report, re.MULTILINE))
 
 
-TIDY = ["test_sync_tidy", "test_async_tidy", "test_async_disposed", "test_without_a_loop"]
-LEAKY = ["test_sync_leaky", "test_async_leaky", "test_hanging_leaky"]
+TIDY = [
+    *("test_sync_tidy", "test_async_tidy", "test_async_disposed", "test_without_a_loop"),
+    *(
+        "test_config_tidy",
+        "test_config_open_tidy",
+        "test_every_tidy",
+        "test_config_disposed_at_last_tidy",
+    ),
+    *("test_sandboxes_of_a_test_are_closed", "test_which_sandboxes_are_open"),
+    *["test_anyio_tidy"] * HAS_ANYIO,
+    *["test_pytest_asyncio_tidy"] * HAS_PYTEST_ASYNCIO,
+]
+LEAKY = [
+    *("test_sync_leaky", "test_async_leaky", "test_hanging_leaky", "test_every_leaky"),
+    *("test_config_leaky", "test_config_open_leaky", "test_config_hanging_leaky"),
+    "test_object_leaky",
+    *["test_anyio_leaky"] * HAS_ANYIO,
+    *["test_pytest_asyncio_leaky"] * HAS_PYTEST_ASYNCIO,
+]
 
 
-@pytest.mark.parametrize("name", TIDY + ["test_anyio_tidy"] * HAS_ANYIO)
+@pytest.mark.parametrize("name", TIDY)
 def test_a_test_that_leaves_nothing_passes(report, name):
     assert outcomes(report, name) == ["PASSED"]
 
 
-@pytest.mark.parametrize("name", LEAKY + ["test_anyio_leaky"] * HAS_ANYIO)
+@pytest.mark.parametrize("name", LEAKY)
 def test_a_test_that_leaves_a_stub_fails_at_its_end(report, name):
     assert outcomes(report, name) == ["ERROR", "PASSED"]
 
@@ -157,9 +275,18 @@ def test_without_pytest_the_error_names_the_extra():
     result = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
-    assert "ImportError: rpclab.testing needs pytest: install the extra rpclab[test]" in (
+    assert "ImportError: rpclab.testing needs pytest: install the extra rpclab[pytest]" in (
         result.stderr
     )
+
+
+def test_the_fixtures_load_nothing_of_jupyter():
+    heavy = {"IPython", "anywidget", "httpx", "ipykernel", "numpy"}
+    program = f"import sys, rpclab.testing; print(*sorted(sys.modules.keys() & {heavy}))"
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.split() == []
 
 
 def test_import_rpclab_loads_nothing_that_only_reports_need():
@@ -169,3 +296,22 @@ def test_import_rpclab_loads_nothing_that_only_reports_need():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert result.stdout.split() == []
+
+
+def test_stubs_that_outlive_the_program_end_in_silence(tmp_path):
+    (tmp_path / "first.py").write_text("kept = []", "utf-8")
+    source = TESTS.partition("SOURCE = '''")[2].partition("'''")[0]
+    program = f"""
+import first  # what is imported first is emptied last
+import asyncio, sys, rpclab
+async def main():
+    sandbox = rpclab.Sandbox(record=True)
+    sandbox.deploy("counter", source={source!r})
+    first.kept.append(await sandbox.bind(COUNTER="counter").COUNTER.new_counter())
+asyncio.run(main())
+first.modules = [module for name, module in sys.modules.items() if name.startswith("rpclab")]
+sys.first = first
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -131,7 +131,7 @@ class MsgpackCodec:
                 written = self._with_large_beside(written, large)
             frame = packed = self.pack(written)
             size = len(packed)
-            if size > self._session.limits.message_objects:
+            if 2 * size > self._session.limits.message_objects:
                 self._count(packed)
             if self._beside:
                 frame, self._beside = [packed, *self._beside], []

@@ -116,8 +116,9 @@ class Reader:
     def _decoder(self) -> Callable[[Frame], tuple[object, Arrival | None]]:
         """Make `decode`; each message goes through it, and a closure asks for no attributes."""
         nesting = self._limits.nesting
-        short = min(_SHORT, nesting, self._limits.message_objects)
-        middle = min(_MIDDLE, self._limits.message_objects)
+        most = self._limits.message_objects // 2  # each container counts twice
+        short = min(_SHORT, nesting, most)
+        middle = min(_MIDDLE, most)
         take, decode_long = self._extension, self._decode_long
 
         def decode(frame: Frame) -> tuple[object, Arrival | None]:
@@ -192,7 +193,9 @@ class Reader:
             raise self._too_deep() from None
         except TooMany:
             most = self._limits.message_objects
-            raise RemoteProtocolError(f"the peer sent a message of over {most:,} values") from None
+            raise RemoteProtocolError(
+                f"the peer sent a message of over {most:,} values (Limits.message_objects)"
+            ) from None
         except BaseException:
             self._give_up()
             raise
@@ -205,8 +208,9 @@ class Reader:
         self._begin()
         self._start = frame[:16]
         most = self._limits.message_objects
-        if outer or len(frame) > most:
-            self._hooks = Count(most, outer=outer).hooks if len(frame) > most else {}
+        many = 2 * len(frame) > most  # a byte may be a container, which counts twice
+        if outer or many:
+            self._hooks = Count(most, outer=outer).hooks if many else {}
             frame = b"\x91" * outer + frame
         message = unpackb(
             frame,
@@ -227,7 +231,7 @@ class Reader:
     def _too_deep(self) -> RemoteProtocolError:
         return RemoteProtocolError(
             "the peer sent a frame that is no message: it nests deeper than"
-            f" {self._limits.nesting} containers"
+            f" {self._limits.nesting} containers (Limits.nesting)"
         )
 
     def _finish(self, message: Any) -> object:
@@ -333,7 +337,7 @@ class Reader:
             if self._patterns > self._limits.patterns:
                 raise RemoteProtocolError(
                     "the peer sent a message with regular expressions of over"
-                    f" {self._limits.patterns} characters"
+                    f" {self._limits.patterns} characters (Limits.patterns)"
                 )
         return parts
 

@@ -46,6 +46,8 @@ _BY_NAME: dict[str, str] = {
     "D1Database": "a database stays with the Workers it is bound to: send the rows, or a stub of"
     " an RpcTarget that asks it",
     "D1DatabaseSession": "a database stays with the Workers it is bound to: send the rows",
+    "KVNamespace": "a namespace stays with the Workers it is bound to: send the values, or a"
+    " stub of an RpcTarget that reads them",
     "DurableObjectNamespace": "a namespace stays with the Workers it is bound to: send a stub of"
     " one object",
     "DurableObjectId": "send str(id), and make it again with id_from_string()",

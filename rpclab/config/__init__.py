@@ -6,10 +6,11 @@ Floor: config. They are read and understood here; the sandbox deploys what they 
 from __future__ import annotations
 
 from rpclab.config.document import Document
-from rpclab.config.files import find_configs, load_config, load_configs
+from rpclab.config.files import find_configs, load_all, load_config, load_configs
 from rpclab.config.model import WorkerConfig
 from rpclab.config.read import read_config
 
 __all__ = [
-    "Document", "WorkerConfig", "find_configs", "load_config", "load_configs", "read_config",
+    "Document", "WorkerConfig", "find_configs", "load_all", "load_config", "load_configs",
+    "read_config",
 ]  # fmt: skip

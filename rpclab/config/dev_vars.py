@@ -1,19 +1,25 @@
-"""Secrets for a Worker on this machine: `.dev.vars` beside its configuration.
+"""Secrets for a Worker on this machine: `.dev.vars` beside its configuration, or `.env`.
 
-Floor: config.
+Floor: config. Which file counts is Wrangler's rule.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from rpclab.config.dotenv import EndlessReferenceError, expand, parse
+from rpclab.config.reading import exists, read_text
 from rpclab.errors import ConfigError
 
-FILE = ".dev.vars"
+DEV_VARS, ENV = ".dev.vars", ".env"
 
 
 def read_secrets(folder: Path, environment: str) -> dict[str, str]:
-    """Read `.dev.vars.ENVIRONMENT`, or `.dev.vars` where there is none, or nothing.
+    """Read the secrets in a folder.
+
+    They stand in `.dev.vars.ENVIRONMENT`, or in `.dev.vars` where there is none. Where there is
+    neither, they stand in `.env`, `.env.local`, `.env.ENVIRONMENT` and `.env.ENVIRONMENT.local`,
+    of which a later one hides what an earlier one says; and values there may refer to others.
 
     Args:
         folder: where to look.
@@ -23,24 +29,27 @@ def read_secrets(folder: Path, environment: str) -> dict[str, str]:
         The texts by name. Nothing of this process's own environment is used or changed.
 
     Raises:
-        ConfigError: a line is not of the form NAME=value.
-        ImportError: there is such a file, and python-dotenv is not installed.
+        ConfigError: a file cannot be read, or a line of `.dev.vars` is not of the form NAME=value.
+            (A `.env` is other programs' as well, and what they write there is passed over.)
     """
-    names = [f"{FILE}.{environment}", FILE] if environment else [FILE]
-    path = next((folder / name for name in names if (folder / name).is_file()), None)
-    if path is None:
-        return {}
+    for name in [f"{DEV_VARS}.{environment}", DEV_VARS] if environment else [DEV_VARS]:
+        if exists(folder / name):
+            return _assignments(folder / name)
+    names = [ENV, f"{ENV}.local"]
+    if environment:
+        names += [f"{ENV}.{environment}", f"{ENV}.{environment}.local"]
+    values: dict[str, str] = {}
+    for name in names:
+        if exists(folder / name):
+            values |= parse(read_text(folder / name))[0]
     try:
-        from dotenv.parser import parse_stream  # noqa: PLC0415 - for those who have such a file
-    except ModuleNotFoundError:
-        raise ImportError(f"to read {path}, install the extra rpclab[config]") from None
-    secrets = {}
-    with path.open(encoding="utf-8") as stream:
-        for binding in parse_stream(stream):
-            if binding.error or (binding.key is not None and binding.value is None):
-                raise ConfigError(
-                    "a line here is NAME=value", filename=str(path), line=binding.original.line
-                )
-            if binding.key is not None:
-                secrets[binding.key] = binding.value or ""
-    return secrets
+        return expand(values)
+    except EndlessReferenceError as error:
+        raise ConfigError(str(error), filename=str(folder / ENV)) from None
+
+
+def _assignments(path: Path) -> dict[str, str]:
+    values, misread = parse(read_text(path))
+    if misread is not None:
+        raise ConfigError("a line here is NAME=value", filename=str(path), line=misread.line)
+    return values

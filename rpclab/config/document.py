@@ -11,8 +11,18 @@ import tomllib
 from pathlib import Path
 from typing import Any, NoReturn
 
+from rpclab.config.places import (
+    MOST_DEPTH,
+    Place,
+    Places,
+    deep_in_json,
+    deep_in_toml,
+    places_in_json,
+    places_in_toml,
+    plain_json,
+)
 from rpclab.config.places import Path as KeyPath
-from rpclab.config.places import Place, Places, places_in_json, places_in_toml, plain_json
+from rpclab.config.reading import read_text
 from rpclab.errors import ConfigError
 
 FORMATS = (".toml", ".jsonc", ".json")
@@ -57,13 +67,7 @@ class Document:
                 f"a configuration is a {' or '.join(FORMATS)} file, not {path.suffix or path.name}",
                 filename=str(path),
             )
-        try:
-            text = path.read_text("utf-8")
-        except OSError as error:
-            raise ConfigError(f"cannot be read: {error.strerror}", filename=str(path)) from None
-        except UnicodeDecodeError as error:
-            raise ConfigError(f"is no text in UTF-8: {error}", filename=str(path)) from None
-        return cls(text, str(path), toml=path.suffix == ".toml")
+        return cls(read_text(path), str(path), toml=path.suffix == ".toml")
 
     def fail(self, path: KeyPath, message: str, hint: str = "") -> NoReturn:
         """Raise the error of a key, or of the value at it.
@@ -84,9 +88,10 @@ class Document:
         raise error from None
 
     def _read_toml(self, text: str) -> None:
+        self._bound(text, deep_in_toml(text))
         try:
             self.data = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except ValueError as error:  # also of a number with thousands of digits
             message, _, where = str(error).rpartition(" (at ")
             found = re.match(r"line (\d+), column (\d+)\)", where)
             lines = text.split("\n")
@@ -96,12 +101,21 @@ class Document:
             self._fail_at(place, f"this is no TOML: {message}")
         self._places = places_in_toml(text)
 
+    def _bound(self, text: str, offset: int | None) -> None:
+        """Refuse, before anything goes down into it, what stands too deep at that offset."""
+        if offset is not None:
+            place = Places(text).at(offset)
+            self._fail_at(place, f"this stands more than {MOST_DEPTH} tables and arrays deep")
+
     def _read_json(self, text: str) -> None:
         plain = plain_json(text)
+        self._bound(text, deep_in_json(plain))
         try:
             data = json.loads(plain)
         except json.JSONDecodeError as error:
             self._fail_at(Place(error.lineno, error.colno), f"this is no JSON: {error.msg}")
+        except ValueError as error:  # of a number with thousands of digits
+            self._fail_at(Place(1, 1), f"this is no JSON: {error}")
         try:
             self._places = places_in_json(plain, json.loads)
         except KeyError as error:

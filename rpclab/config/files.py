@@ -12,7 +12,8 @@ from pathlib import Path
 
 from rpclab.config.document import Document
 from rpclab.config.model import WorkerConfig
-from rpclab.config.read import read_config
+from rpclab.config.read import has_environment, read_config
+from rpclab.config.reading import exists, is_folder
 from rpclab.errors import ConfigError
 
 NAMES = ("wrangler.json", "wrangler.jsonc", "wrangler.toml")
@@ -34,12 +35,12 @@ def find_configs(paths: Iterable[str | PathLike[str]]) -> list[Path]:
     found: dict[Path, None] = {}
     for given in paths:
         path = Path(given)
-        if path.is_dir():
+        if is_folder(path):
             below = _below(path)
             if not below:
                 raise ConfigError(f"no {' or '.join(NAMES)} below it", filename=str(path))
             found |= dict.fromkeys(below)
-        elif path.exists():
+        elif exists(path):
             found[path] = None
         else:
             raise ConfigError("there is no such file", filename=str(path))
@@ -72,17 +73,37 @@ def load_config(path: str | PathLike[str], *, environment: str | None = None) ->
     return read_config(Document.from_file(file), folder=file.parent, environment=environment)
 
 
+def load_all(
+    paths: Iterable[str | PathLike[str]], *, environment: str | None = None
+) -> dict[Path, WorkerConfig]:
+    """Read the configurations that some paths mean: files, or folders of them.
+
+    A file that has not the named environment is taken as its top says, with a warning; at least one
+    of them has it.
+
+    Raises:
+        ConfigError: as `load_config`.
+    """
+    documents = {path: Document.from_file(path) for path in find_configs(paths)}
+    elsewhere = any(has_environment(each, environment) for each in documents.values())
+    return {
+        path: read_config(
+            document, folder=path.parent, environment=environment, may_lack_it=elsewhere
+        )
+        for path, document in documents.items()
+    }
+
+
 def load_configs(
     paths: Iterable[str | PathLike[str]], *, environment: str | None = None
 ) -> list[WorkerConfig]:
-    """Read the configurations that some paths mean: files, or folders of them.
+    """Read the configurations of Workers that are to live together, as `load_all` does.
 
     Raises:
         ConfigError: as `load_config`; or two of them have the same name.
     """
     configs: dict[str, WorkerConfig] = {}
-    for path in find_configs(paths):
-        config = load_config(path, environment=environment)
+    for config in load_all(paths, environment=environment).values():
         other = configs.get(config.name)
         if other is not None:
             raise ConfigError(

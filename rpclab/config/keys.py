@@ -10,7 +10,8 @@ from __future__ import annotations
 INHERITED = frozenset({"name", "main", "compatibility_date", "compatibility_flags", "migrations"})
 """Supported keys that a named environment takes over from the top of the file."""
 
-NOT_INHERITED = frozenset({"vars", "secrets", "services", "d1_databases", "durable_objects"})
+NOT_INHERITED = frozenset({"vars", "secrets", "services", "d1_databases", "durable_objects",
+                           "kv_namespaces"})  # fmt: skip
 """Supported keys that a named environment has to say for itself."""
 
 TOP_ONLY = frozenset({"env", "$schema"})
@@ -72,7 +73,6 @@ REFUSED = {
         ),
         "",
     ),
-    "kv_namespaces": "a Durable Object or a D1 database keeps values here",
     "define": "say it in vars, and read it from env",
     **dict.fromkeys(("data_blobs", "text_blobs", "wasm_modules"), _READ_FILES),
 }  # fmt: skip

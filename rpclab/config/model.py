@@ -50,6 +50,19 @@ class Database:
 
 
 @dataclass(frozen=True)
+class KeyValueNamespace:
+    """A KV namespace that is bound to a variable.
+
+    Attributes:
+        id: what makes it the same namespace in several files.
+    """
+
+    binding: str
+    id: str
+    line: int = 0
+
+
+@dataclass(frozen=True)
 class ObjectNamespace:
     """A namespace of Durable Objects that is bound to a variable."""
 
@@ -102,7 +115,8 @@ class WorkerConfig:
         environment: which one was chosen; "" for the top of the file.
         environments: the names of all there are.
         vars: its variables; a text, or any JSON value.
-        secrets: what `.dev.vars` beside the file gives; they hide `vars` of the same name.
+        secrets: what `.dev.vars` or `.env` beside the file gives; they hide `vars` of that name.
+        required_secrets: the names of those that it says it needs.
         notes: what has no effect here.
     """
 
@@ -114,8 +128,10 @@ class WorkerConfig:
     environments: tuple[str, ...] = ()
     vars: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    required_secrets: tuple[str, ...] = ()
     services: tuple[Service, ...] = ()
     d1_databases: tuple[Database, ...] = ()
+    kv_namespaces: tuple[KeyValueNamespace, ...] = ()
     durable_objects: tuple[ObjectNamespace, ...] = ()
     migrations: tuple[Migration, ...] = ()
     compatibility_date: str = ""
@@ -125,7 +141,11 @@ class WorkerConfig:
     @property
     def main_file(self) -> Path:
         """The file of its code."""
-        return (self.folder / self.main).resolve()
+        path = self.folder / self.main
+        try:
+            return path.resolve()
+        except (OSError, RuntimeError):  # links that lead in a circle, as whoever reads it will say
+            return path
 
     @property
     def texts(self) -> dict[str, str]:

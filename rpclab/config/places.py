@@ -17,6 +17,10 @@ Path = tuple[str | int, ...]
 """The keys and indexes that lead to a value: `("services", 0, "binding")`."""
 
 
+MOST_DEPTH = 100
+"""How many keys and indexes may lead to a value; no configuration has a tenth of it."""
+
+
 class Place(NamedTuple):
     """A place in a text, counted from 1."""
 
@@ -96,6 +100,16 @@ def plain_json(text: str) -> str:
     return "".join(plain)
 
 
+def deep_in_json(plain: str) -> int | None:
+    """Give the offset where a JSON text without comments goes too deep; None if it does not."""
+    depth = 0
+    for match in _JSON_TOKEN.finditer(plain):
+        depth += (match[0] in "{[") - (match[0] in "}]")
+        if depth > MOST_DEPTH:
+            return match.start()
+    return None
+
+
 def places_in_json(plain: str, loads: Any) -> Places:
     """Find the keys of a JSON text without comments.
 
@@ -148,6 +162,21 @@ _TOML_TOKEN = re.compile(
     ''',
     re.VERBOSE | re.DOTALL,
 )
+
+
+def deep_in_toml(text: str) -> int | None:
+    """Give the offset where a TOML text goes too deep, by brackets or dots; None if it does not."""
+    brackets = dots = 0
+    for match in _TOML_TOKEN.finditer(text):
+        piece = match[0]
+        brackets += (piece in "[{") - (piece in "]}")
+        if piece == ".":
+            dots += 1
+        elif piece in "\n=,[]{}":
+            dots = 0
+        if brackets + dots > MOST_DEPTH:
+            return match.start()
+    return None
 
 
 def places_in_toml(text: str) -> Places:

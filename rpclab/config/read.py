@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,14 @@ from rpclab.config.keys import (
 )
 from rpclab.config.model import (
     Database,
+    KeyValueNamespace,
     Migration,
     Note,
     ObjectNamespace,
     Service,
     WorkerConfig,
 )
+from rpclab.config.reading import is_folder
 from rpclab.config.table import Table
 from rpclab.errors import near
 
@@ -43,6 +46,7 @@ _DATABASE_KEYS = (
     "binding", "database_name", "database_id", "preview_database_id", "migrations_dir",
     "migrations_table", "migrations_pattern", "database_internal_env", "jurisdiction", "remote",
 )  # fmt: skip
+_NAMESPACE_KEYS = ("binding", "id", "preview_id", "remote", "experimental_remote")
 _MIGRATION_KEYS = (
     "tag", "new_classes", "new_sqlite_classes", "renamed_classes", "deleted_classes",
     "transferred_classes",
@@ -54,7 +58,11 @@ _REMOTE = "`remote` has no effect: it leads to what is in this sandbox"
 
 
 def read_config(
-    document: Document, *, folder: Path, environment: str | None = None
+    document: Document,
+    *,
+    folder: Path,
+    environment: str | None = None,
+    may_lack_it: bool = False,
 ) -> WorkerConfig:
     """Understand a document.
 
@@ -62,18 +70,27 @@ def read_config(
         document: what was read.
         folder: what its paths are relative to, and where `.dev.vars` stands.
         environment: which named environment; the top of the file if None.
+        may_lack_it: take the top, and note it, where there is no such environment.
 
     Raises:
         ConfigError: a key is unknown, wrong, or asks for something that rpclab does not have; or
             there is no such environment.
     """
-    return _Reader(document, folder, environment or "").read()
+    return _Reader(document, folder, environment or "", may_lack_it=may_lack_it).read()
+
+
+def has_environment(document: Document, environment: str | None) -> bool:
+    """Whether a document says anything of a named environment."""
+    environments = document.data.get("env")
+    return isinstance(environments, dict) and environment in environments
 
 
 class _Reader:
     """Reads one environment of one document."""
 
-    def __init__(self, document: Document, folder: Path, environment: str) -> None:
+    def __init__(
+        self, document: Document, folder: Path, environment: str, *, may_lack_it: bool
+    ) -> None:
         self._document = document
         self._folder = folder
         self._environment = environment
@@ -84,10 +101,16 @@ class _Reader:
         self._environments = {name: environments.table(name) for name in environments.data}
         for table in self._environments.values():
             table.allow(IN_ENVIRONMENT)
-        self._own = self._choose(environments) if environment else self._top
+        self._own = self._choose(environments, may_lack_it) if environment else self._top
 
-    def _choose(self, environments: Table) -> Table:
+    def _choose(self, environments: Table, may_lack_it: bool) -> Table:  # noqa: FBT001 - private
         chosen = self._environments.get(self._environment)
+        if chosen is None and may_lack_it:
+            text = (
+                f"there is no environment {self._environment!r} here: the top of the file is used"
+            )
+            self._notes.append(Note(self._document.line(environments.path), text))
+            return self._top
         if chosen is None:
             environments.document.fail(
                 environments.path,
@@ -101,15 +124,17 @@ class _Reader:
         self._name_what_is_not_inherited()
         config = WorkerConfig(
             name=self._name(),
-            main=self._holder("main").needed("main"),
+            main=self._main(),
             filename=self._document.name,
             folder=self._folder,
-            environment=self._environment,
+            environment="" if self._own is self._top else self._environment,
             environments=tuple(self._environments),
             vars=self._vars(),
             secrets=self._secrets(),
+            required_secrets=self._own.table("secrets").texts("required"),
             services=tuple(map(self._service, self._own.tables("services"))),
             d1_databases=tuple(map(self._database, self._own.tables("d1_databases"))),
+            kv_namespaces=tuple(map(self._namespace, self._own.tables("kv_namespaces"))),
             durable_objects=self._objects(),
             migrations=tuple(map(self._migration, self._holder("migrations").tables("migrations"))),
             compatibility_date=self._compatibility_date(),
@@ -131,6 +156,13 @@ class _Reader:
         if not re.fullmatch(r"[\w-]+", name, re.ASCII):
             table.fail("name", f"the name of a Worker has letters, digits, - and _, not {name!r}")
         return name if table is self._own else f"{name}-{self._environment}"
+
+    def _main(self) -> str:
+        table = self._holder("main")
+        main = table.needed("main")
+        if "\0" in main:
+            table.fail("main", "main holds a NUL, so it names no file")
+        return main
 
     def _name_what_is_not_supported(self) -> None:
         for key in self._own.data:
@@ -204,9 +236,19 @@ class _Reader:
         table = self._own.table("secrets")
         table.allow(["required"])
         secrets = read_secrets(self._folder, self._environment)
-        for name in table.texts("required"):
-            if name not in secrets and name not in self._own.table("vars"):
-                self._note(table, "required", f"the secret {name} stands in no .dev.vars")
+        required, known = table.texts("required"), self._own.table("vars")
+        if "secrets" in self._own:
+            # What is said here is all there is; other names in the file are other programs'.
+            secrets = {name: secrets[name] for name in secrets if name in required or name in known}
+        for bound, key in self._bindings():
+            name = bound.data.get(key)  # whether it is a name at all, is looked at with the binding
+            if isinstance(name, str) and name in secrets:
+                del secrets[name]
+                text = f"env.{name} is this binding, and not the secret of that name"
+                self._note(bound, key, text)
+        for name in required:
+            if name not in secrets and name not in known:
+                self._note(table, "required", f"the secret {name} stands in no .dev.vars or .env")
         return secrets
 
     def _service(self, table: Table) -> Service:
@@ -235,16 +277,26 @@ class _Reader:
         if "migrations_pattern" in table:
             table.fail("migrations_pattern", "rpclab reads migrations_dir/*.sql, and no pattern")
         migrations = self._folder / table.text("migrations_dir", "migrations")
-        if "migrations_dir" in table and not migrations.is_dir():
+        if "migrations_dir" in table and not is_folder(migrations):
             table.fail("migrations_dir", f"there is no folder {migrations}")
         return Database(
             binding=table.needed("binding"),
             database_name=table.text("database_name"),
             database_id=table.text("database_id"),
-            migrations_dir=migrations if migrations.is_dir() else None,
+            migrations_dir=migrations if is_folder(migrations) else None,
             migrations_table=table.text("migrations_table", "d1_migrations"),
             line=self._document.line(table.path),
         )
+
+    def _namespace(self, table: Table) -> KeyValueNamespace:
+        table.allow(_NAMESPACE_KEYS)
+        for key in ("remote", "experimental_remote"):
+            if table.value(key, bool):
+                self._note(table, key, _REMOTE)
+        variable = table.needed("binding")
+        # Without an id Wrangler makes a namespace for this Worker, which it names like this.
+        id_ = table.text("id") or f"{self._name()}-{variable}"
+        return KeyValueNamespace(variable, id_, self._document.line(table.path))
 
     def _objects(self) -> tuple[ObjectNamespace, ...]:
         table = self._own.table("durable_objects")
@@ -287,17 +339,23 @@ class _Reader:
     def _refuse_twice(self) -> None:
         """Refuse a variable that two keys give."""
         given: dict[str, str] = dict.fromkeys(self._own.table("vars").data, "vars")
+        for table, key in self._bindings():
+            name = table.needed(key)
+            if name in given:
+                table.fail(key, f"env.{name} is given twice: here and in {given[name]}")
+            given[name] = dotted(table.path)
+
+    def _bindings(self) -> Iterator[tuple[Table, str]]:
+        """Give the table of each binding, and the key that names its variable."""
         arrays = [
             (self._own.tables("services"), "binding"),
             (self._own.tables("d1_databases"), "binding"),
+            (self._own.tables("kv_namespaces"), "binding"),
             (self._own.table("durable_objects").tables("bindings"), "name"),
         ]
         for tables, key in arrays:
             for table in tables:
-                name = table.needed(key)
-                if name in given:
-                    table.fail(key, f"env.{name} is given twice: here and in {given[name]}")
-                given[name] = dotted(table.path)
+                yield table, key
 
 
 __all__ = ["BEHAVIOUR", "NOT_INHERITED", "read_config"]

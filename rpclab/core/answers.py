@@ -6,6 +6,7 @@ Floor: core.
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.cascade import Cascade
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
         Keywords,
         Packed,
         PendingLike,
-        PromisedLike,
+        PlacesLike,
         SessionLike,
     )
 
@@ -171,11 +172,14 @@ class Answer:
     def resolve(self, value: Any) -> None:
         """The method returned `value`: send it, moving the stubs inside (rule O10)."""
         if self.state != PENDING:
+            self._come_too_late(value)
             return
         self.state = RESOLVED
         self.value = value
         session, reply = self.session, None
         if session is None or (self.quiet and session.stays(self, value)):
+            if self.origin is not None and type(value) not in SCALARS:
+                self._hold_targets(value)
             self._note_step()
             self._note_quiet()
         elif self.queue is None and session.reply_at_once(self, value):
@@ -205,6 +209,20 @@ class Answer:
         if self._hook is not None:
             # Nothing can be reached any more of what would have been the result.
             self.drop()
+
+    def _hold_targets(self, value: Any) -> None:
+        """No message takes the result of a step along: when that is dropped, so are its targets."""
+        for part in contents(value):
+            if is_target(part):
+                self.hook_for(part)
+
+    def _come_too_late(self, value: Any) -> None:
+        """The call was cancelled before its method returned: no message takes that (rule O7)."""
+        context = self.context
+        if context is not None and not context.ended and self.state == REJECTED:
+            for part in contents(value):
+                if is_target(part) and self.kept(part) is None:
+                    TargetHook(part, context).unsent()
 
     def _note_quiet(self) -> None:
         """Tell those who watch that this has settled, and no message does."""
@@ -252,6 +270,23 @@ class Answer:
             self._conclude(None)
         if running is not None:
             running.cancel("the caller gave it up")
+
+    def served_by(self, via: HookLike, context: ContextLike) -> None:
+        """What `via` has started goes on: keep that, and the hold on its context, until it is over.
+
+        The way to a member leads through others: each of them stays as well.
+        """
+        if self.via is via and not self.serving:
+            self.serving = True
+        else:
+            self.watch(partial(_over, via, context))
+
+    def moves_on(self) -> None:
+        """The call goes on at another hook, while what has led there is kept."""
+        via, context = self.via, self.context
+        if self.serving and via is not None and context is not None:
+            self.serving = False
+            self.watch(partial(_over, via, context))
 
     def take_ends(self, ends: Sequence[EndLike]) -> None:
         """Take streams among the arguments: during the call they are the message's."""
@@ -323,7 +358,7 @@ class Answer:
         path: Path,
         args: Arguments,
         kwargs: Keywords,
-        promised: Sequence[PromisedLike] | None,
+        promised: PlacesLike | None,
     ) -> None:
         """Take a call that was made on this result, perhaps before it is there (rules L1 to L7)."""
         if self.onward is not None and not self.queue:
@@ -343,7 +378,7 @@ class Answer:
         path: Path,
         args: Arguments,
         kwargs: Keywords,
-        promised: Sequence[PromisedLike] | None,
+        promised: PlacesLike | None,
     ) -> None:
         """Deliver a call to the part of this result that its path leads to."""
         if answer.state != PENDING:
@@ -477,6 +512,11 @@ async def awaited_inside(value: Any) -> Any:
         if type(part) not in SCALARS and hasattr(type(part), "__await__")
     }
     return replaced(value, found)
+
+
+def _over(via: HookLike, context: ContextLike) -> None:
+    via.returned()
+    context.let_go()
 
 
 def _nothing() -> None:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rpclab.core.embargo import Embargo
+from rpclab.core.embargo import place_all
 from rpclab.core.handles import Handle
-from rpclab.core.hooks import ForwardHook, Hook
+from rpclab.core.hooks import ForwardHook, Hook, TargetHook
 from rpclab.core.imports import Import, Pending
 from rpclab.core.messages import MAP
 from rpclab.core.promise_arguments import (
+    Places,
     PromisedAnswer,
     PromisedArgument,
     PromisedImport,
@@ -57,7 +58,7 @@ class Arrival:
 
     # Defaults stand on the class: most messages need none of these of their own.
     handles: list[Handle] | None = None
-    promised: list[PromisedArgument] | None = None
+    promised: Places | None = None
     variables: list[Variable] | None = None
     unreadable: list[Unreadable] | None = None
     own: list[Handle] | None = None
@@ -100,6 +101,9 @@ class Arrival:
             hook = session.exports.get(number)
             if not isinstance(hook, Hook):
                 raise RemoteProtocolError(f"the peer sent export {number}, which it does not hold")
+            if kind == OWN_BINDING and isinstance(hook, TargetHook):
+                # As a binding, nobody would dispose it.
+                raise RemoteProtocolError(f"the peer sent export {number} as a binding")
             return self._wrap(self._home(hook), binding=kind == OWN_BINDING, home=True)
         if kind == RESULT:
             source = session.answer_to(number)
@@ -143,7 +147,7 @@ class Arrival:
 
     def _promise(self, place: PromisedArgument) -> PromisedArgument:
         if self.promised is None:
-            self.promised = []
+            self.promised = Places()
         self.promised.append(place)
         return place
 
@@ -199,11 +203,7 @@ class Arrival:
         """
         # Where calls are held back at this side, any stub may have some behind it.
         held = self._session.host.holder is not None
-        placed = [
-            Embargo.place(handle, pending, value)
-            for handle in (self.handles if held else self.own) or ()
-        ]
-        return any(placed)
+        return place_all((self.handles if held else self.own) or (), pending, value)
 
     def give_back(self) -> None:
         """Nobody takes the message: let go of what it mentioned."""

@@ -147,6 +147,16 @@ class ExecutionContext:
         if self._pending is not None:
             self._pending.pop(pending, None)
 
+    def unwanted(self, pending: PendingLike) -> bool:
+        """Nobody can ask for the result of a call any more.
+
+        Returns:
+            Whether it is given back now; a context that ends with its calls does so then, in
+            reverse order (rule L8).
+        """
+        del pending
+        return self.long
+
     def suspended(self, answer: AnswerLike) -> None:
         """Take note of a call being answered here, to break it at the end (rule W7)."""
         if self._running is None:

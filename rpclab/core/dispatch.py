@@ -35,7 +35,7 @@ def dispatch(
         answer: takes the result, or the error.
         target: a target, an entrypoint instance or a function.
         path: one name, or a list of names; an empty list means the target itself.
-        args: the arguments, a list that may be changed; None to read.
+        args: the arguments, a list; None to read.
         kwargs: the keyword arguments, or None.
         context: where the code runs.
     """
@@ -47,8 +47,7 @@ def dispatch(
     if args is not None and isinstance(target, Exposed):
         function = method_of(target, path)
         if function is not None:
-            args.insert(0, target)
-            context.host.run(answer, function, args, kwargs, context)
+            context.host.run(answer, function, [target, *args], kwargs, context)
             return
     if args is None:
         context.host.run(answer, _reader(target), [target, path], None, context)

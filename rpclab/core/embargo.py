@@ -6,15 +6,25 @@ them is answered, later ones take the same way, so that all arrive in the order 
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.containers import DICT_TYPES
 from rpclab.core.imports import Import
+from rpclab.core.messages import SCALARS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rpclab.core.handles import Handle
     from rpclab.core.messages import Path
     from rpclab.core.protocols import ContextLike, Given, ImportLike, Keywords, PendingLike
+
+Place = tuple[()] | tuple[Any, str]
+"""A place in a value: nothing for the value itself, else the place of a dict, and a key in that.
+
+Those in one dict share its place, so that deep ones take no more memory than others.
+"""
 
 
 class Embargo(Import):
@@ -23,27 +33,16 @@ class Embargo(Import):
     Args:
         near: the import that it becomes.
         far: the promise that resolved to it.
-        path: where in the promise's value it stands.
+        place: where in the promise's value it stands.
     """
 
-    __slots__ = ("_far", "_near", "_path")
+    __slots__ = ("_far", "_near", "_place")
 
-    def __init__(self, near: ImportLike, far: PendingLike, path: list[str]) -> None:
+    def __init__(self, near: ImportLike, far: PendingLike, place: Place) -> None:
         super().__init__(near.session, near.id)
         self._near = near
         self._far = far
-        self._path = path
-
-    @classmethod
-    def place(cls, handle: Handle, far: PendingLike, value: Any) -> bool:
-        """Make `handle` go the long way, if any call can have gone it. Says whether."""
-        near = handle.entry
-        path = find(value, handle)
-        if near is None or path is None:
-            return False
-        handle.entry = cls(near, far, path)
-        handle.entry.handles = 1
-        return True
+        self._place = place
 
     @property
     def direct(self) -> ImportLike:
@@ -67,8 +66,12 @@ class Embargo(Import):
         far = self._far
         if far.unanswered == 0:
             return self._near.call(path, args, kwargs, context)
-        names = [path] if type(path) is str else path
-        return far.pipeline([*self._path, *names], args, kwargs, context)
+        names = deque([path] if type(path) is str else path)
+        place = self._place
+        while place:
+            place, name = place
+            names.appendleft(name)
+        return far.pipeline(list(names), args, kwargs, context)
 
     def drop(self) -> None:
         self.handles -= 1
@@ -78,15 +81,44 @@ class Embargo(Import):
             self.eased()
 
 
-def find(root: Any, handle: Handle) -> list[str] | None:
-    """Find the path through dicts at which the stub of `handle` stands in a value."""
-    found: list[tuple[Any, list[str]]] = [(root, [])]
+def place_all(handles: Iterable[Handle], far: PendingLike, value: Any) -> bool:
+    """Make handles in a value go the long way, where any call can have gone it.
+
+    Args:
+        handles: they stand in the value; those to which a path leads through dicts get a stand-in.
+        far: the promise that has resolved to the value.
+        value: it.
+
+    Returns:
+        Whether there is any such handle.
+    """
+    places = _places(value)
+    found = False
+    for handle in handles:
+        if handle.entry is not None and id(handle) in places:
+            handle.entry = Embargo(handle.entry, far, places[id(handle)])
+            handle.entry.handles = 1
+            found = True
+    return found
+
+
+def _places(root: Any) -> dict[int, Place]:
+    """Where in a value each handle stands first, by its `id`, as far as paths lead through dicts.
+
+    The dicts are gone through once, whatever they hold; so it takes no longer than to unpack them.
+    """
+    places: dict[int, Place] = {}
+    found: list[tuple[Any, Place]] = [(root, ())]
     seen: set[int] = set()
-    for value, path in found:  # it grows under way
+    for value, place in found:  # it grows under way
         owner = getattr(type(value), "__rpc_handle__", None)
-        if owner is not None and owner(value) is handle:
-            return path
-        if type(value) in DICT_TYPES and id(value) not in seen:
+        if owner is not None:
+            places.setdefault(id(owner(value)), place)
+        elif type(value) in DICT_TYPES and id(value) not in seen:
             seen.add(id(value))
-            found += [(item, [*path, name]) for name, item in value.items() if type(name) is str]
-    return None
+            found += [
+                (item, (place, name))
+                for name, item in value.items()
+                if type(item) not in SCALARS and type(name) is str
+            ]
+    return places

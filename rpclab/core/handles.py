@@ -5,6 +5,7 @@ Floor: core.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.contexts import current
@@ -12,6 +13,8 @@ from rpclab.core.imports import Import
 from rpclab.errors import STUB_DISPOSED, DisposedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rpclab.core.messages import Path
     from rpclab.core.protocols import ContextLike, Given, ImportLike, PayloadLike, PendingLike
     from rpclab.core.references import Reference
@@ -51,9 +54,10 @@ class Handle:
         self.gone_site: str | None = None
         self.site: str | None = None
 
-    def __del__(self) -> None:
+    def __del__(self, at_exit: Callable[[], bool] = sys.is_finalizing) -> None:
         entry = self.entry
-        if entry is not None:
+        # When the interpreter ends, the modules are emptied before the last objects go.
+        if entry is not None and not at_exit():
             host = entry.session.host
             if host.observe is not None:
                 host.observe(("forgotten", id(self)))
@@ -77,7 +81,8 @@ class Handle:
             # A plain import: what `entry.call` does, without that step.
             return entry.session.call(entry, path, args, kwargs, context)
         if entry is None:
-            return context.host.loopback(context).rejected(self.error(), context)
+            values = [*(args or ()), *(kwargs or {}).values()]
+            return context.host.loopback(context).rejected(self.error(), context, values)
         if context.recording is not None:
             return context.recording.add(context.recording.capture(self), path, args, kwargs)
         return entry.call(path, args, kwargs, context)

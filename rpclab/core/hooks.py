@@ -16,7 +16,7 @@ from rpclab.core.targets import disposer_of, is_function, is_ordinary, method_of
 from rpclab.errors import HOST_CONTEXT_ENDED, ContextEndedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from rpclab.core.messages import Path
     from rpclab.core.protocols import (
@@ -28,10 +28,9 @@ if TYPE_CHECKING:
         ImportLike,
         Keywords,
         PendingLike,
-        PromisedLike,
+        PlacesLike,
         SessionLike,
     )
-
 
 _SPARE = 16  # how many places that are released a target may remember
 
@@ -72,7 +71,7 @@ class Hook:
         """The session that it was introduced in is over."""
         self.release()
 
-    def has_run(self, answer: AnswerLike) -> None:
+    def has_run(self, answer: AnswerLike, context: ContextLike) -> None:
         """A method was called for `answer`; where it goes on, what it needs is kept meanwhile."""
 
     def returned(self) -> None:
@@ -94,7 +93,7 @@ class Hook:
         path: Path,
         args: Arguments,
         kwargs: Keywords,
-        promised: Sequence[PromisedLike] | None = None,
+        promised: PlacesLike | None = None,
     ) -> None:
         """Start a call, when all before it have started and its arguments are there."""
         if self.blocked is None:
@@ -113,7 +112,7 @@ class Hook:
         path: Path,
         args: Arguments,
         kwargs: Keywords,
-        promised: Sequence[PromisedLike] | None,
+        promised: PlacesLike | None,
     ) -> None:
         # A call that was made keeps what it was made on, also when its maker has let go of that.
         self.retain()
@@ -126,12 +125,8 @@ class Hook:
         blocked = self.blocked
         while blocked:
             answer, path, args, kwargs, promised = blocked[0]
-            if answer.state == PENDING:
-                for argument in promised or ():
-                    if not argument.settled:
-                        argument.watch(self._advance)
-                        answer.watch(self._advance)  # it may be cancelled first
-                        return
+            if promised is not None and promised.wait(answer, self._advance):
+                return
             del blocked[0]
             if answer.state == PENDING:
                 self._start_with(promised, answer, path, args, kwargs)
@@ -141,7 +136,7 @@ class Hook:
 
     def _start_with(
         self,
-        promised: Sequence[PromisedLike] | None,
+        promised: PlacesLike | None,
         answer: AnswerLike,
         path: Path,
         args: Arguments,
@@ -195,22 +190,24 @@ class TargetHook(Hook):
         if context.ended:
             answer.reject(ContextEndedError(HOST_CONTEXT_ENDED), remote=False)
             return
+        if answer.serving:
+            answer.moves_on()
         answer.via = self
         answer.context = context
         target = self.target
         if args is not None and type(path) is str and (function := self.method(path)) is not None:
-            args.insert(0, target)
-            context.host.run(answer, function, args, kwargs, context)
+            # The list is the peer's, and may stand among its own arguments.
+            context.host.run(answer, function, [target, *args], kwargs, context)
         else:
             dispatch(answer, target, path, args, kwargs, context)
-        self.has_run(answer)
+        self.has_run(answer, context)
 
-    def has_run(self, answer: AnswerLike) -> None:
+    def has_run(self, answer: AnswerLike, context: ContextLike) -> None:
         # A method that returned at once has kept nothing waiting, and nothing alive.
         if answer.state == PENDING:
-            answer.serving = True
             self.context.hold()
             self._active += 1
+            answer.served_by(self, context)
 
     def method(self, name: str) -> Any:
         """Give the plain function that is this method of the target, or None (see `method_of`)."""
@@ -239,10 +236,11 @@ class TargetHook(Hook):
 
     def release(self) -> None:
         self.claims -= 1
-        if self.claims == 0:
-            self.unclaimed()
-        else:
+        if self.claims > 0:
             self.context.part_with_itself()
+        elif self._active == 0 and self.claims == 0:
+            # The disposer waits until the calls already made have finished.
+            self._dispose()
 
     def held_only_by(self, handles: Iterable[HandleLike]) -> bool:
         """Whether the target came home, and those handles in its own Worker are all there are."""
@@ -276,11 +274,6 @@ class TargetHook(Hook):
     def _all_places(self) -> list[tuple[SessionLike, int]]:
         first = [] if self._session is None else [(self._session, self._number)]
         return first + (self._places or [])
-
-    def unclaimed(self) -> None:
-        # The disposer waits until the calls already made have finished.
-        if self._active == 0:
-            self._dispose()
 
     def forget(self) -> None:
         """It was never sent: let it go without running the disposer."""
@@ -393,13 +386,13 @@ class ServiceHook(Hook):
         if context.host.observe is not None:
             context.host.observe(opened(context, answer))
         self._dispatch(answer, instance, path, args, kwargs, context)
-        self.has_run(answer)
+        self.has_run(answer, context)
 
-    def has_run(self, answer: AnswerLike) -> None:
+    def has_run(self, answer: AnswerLike, context: ContextLike) -> None:
         if answer.state == PENDING:
-            answer.serving = True
-        elif answer.context is not None:
-            answer.context.let_go()
+            answer.served_by(self, context)
+        else:
+            context.let_go()
 
 
 class ForwardHook(Hook):
@@ -504,7 +497,7 @@ class Filler:
         Exception: one of the promises was rejected.
     """
 
-    def __init__(self, answer: AnswerLike, promised: Sequence[PromisedLike]) -> None:
+    def __init__(self, answer: AnswerLike, promised: PlacesLike) -> None:
         self._values = {id(argument): argument.take(answer) for argument in promised}
 
     def __call__(self, value: Any) -> Any:

@@ -102,7 +102,7 @@ class Import:
             for callback in callbacks or ():
                 try:
                     callback(error)
-                except Exception as failure:  # the user's: others still wait
+                except BaseException as failure:  # the user's: others still wait
                     self.session.host.report(failure, "a callback given to on_broken")
 
     def end(self, error: BaseException) -> None:
@@ -199,6 +199,7 @@ class Pending(Import):
             return
         self.state = state
         self.value = value
+        failed = None
         context = self.context
         if not context.long:
             context.arrived(self)
@@ -216,8 +217,7 @@ class Pending(Import):
             followers, self._followers = self._followers, None
             if self.session.host.observe is not None:
                 self.session.host.observe(("settled", self.session.label, self.id))
-            for follower in followers:
-                follower()
+            failed = self._go_on_with(followers)
         # After those that pass the value on: what was given away before has handles of its own.
         if stubs is not None and (self.disposed or context.ended):
             self.dispose_stubs()
@@ -225,6 +225,19 @@ class Pending(Import):
             waiters, self.waiters = self.waiters, None
             for waiter in waiters:
                 waiter.settled(self)
+        if failed is not None:
+            raise failed
+
+    @staticmethod
+    def _go_on_with(followers: list[Callable[[], None]]) -> Exception | None:
+        """Call each of them, whatever another one raises. Gives what was raised first."""
+        failed = None
+        for follower in followers:
+            try:
+                follower()
+            except Exception as error:
+                failed = failed or error
+        return failed
 
     def pipeline(
         self,
@@ -247,8 +260,8 @@ class Pending(Import):
         if pending.state == PENDING:
             pending.upstream = self
             self.unanswered += 1
-            if self.state == PENDING:
-                self.session.pipelined_on(self)
+            if self.state == PENDING and self.id >= self.session.first_unsent:
+                self.session.pipelined.append(self)
         return pending
 
     def answered(self) -> None:

@@ -16,7 +16,7 @@ from rpclab.core.answers import Answer
 from rpclab.core.containers import CONTAINER_TYPES, contents, replaced
 from rpclab.core.contexts import ExecutionContext, current
 from rpclab.core.imports import PENDING, REJECTED, Pending
-from rpclab.core.promise_arguments import PromisedAnswer, PromisedArgument, Variable
+from rpclab.core.promise_arguments import Places, PromisedAnswer, PromisedArgument, Variable
 from rpclab.core.references import PLACEHOLDER, Reference
 from rpclab.errors import RemoteProtocolError, RpcError, fresh_copy
 
@@ -316,23 +316,14 @@ class _Replay:
         """Take the results that are there, in order; the first failure rejects the call."""
         runs, answer = self._runs, self._answer
         while runs and answer.state == PENDING:
-            for source in runs[0].sources:
-                if source.state == PENDING:
-                    if not runs[0].watched:
-                        runs[0].watched = True
-                        source.watch(self._settled)
-                    return
+            if runs[0].sources.wait(answer, self._collect):
+                return
             try:
                 self._results.append(runs.popleft().value())
             except Exception as error:
                 answer.reject(error)
-        if self._all_made and not runs:
+        if self._all_made and answer.state == PENDING:
             answer.resolve(self._results if self._is_list else self._results[0])
-
-    def _settled(self) -> None:
-        if self._runs:
-            self._runs[0].watched = False
-        self._collect()
 
 
 class _Run:
@@ -340,7 +331,6 @@ class _Run:
 
     Attributes:
         sources: the variables that the result is made of.
-        watched: whether the replay waits for one of them.
     """
 
     def __init__(
@@ -362,12 +352,11 @@ class _Run:
         self._program = program
         self._variables = [first]
         self._captures = captures
-        self.watched = False
         for made in program.steps:
             step = answer.step()
             step.context = answer.context
             args = kwargs = None
-            promised: list[PromisedArgument] = []
+            promised = Places()
             if made.call is not None:
                 filled: dict[int, Any] = {}
                 for place in made.places:
@@ -383,9 +372,11 @@ class _Run:
                 args, kwargs = replaced(made.call, filled)
             self._variable(made.subject).deliver(step, made.path, args, kwargs, promised or None)
             self._variables.append(step)
-        self.sources = [
-            self._variable(place.number) for place in program.places if type(place) is Variable
-        ]
+        self.sources = Places(
+            PromisedAnswer(self._variable(place.number), session)
+            for place in program.places
+            if type(place) is Variable
+        )
 
     def _variable(self, number: int) -> Answer:
         return self._variables[number] if number >= 0 else self._captures[-number - 1]

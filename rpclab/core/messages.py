@@ -83,6 +83,11 @@ def is_id(value: object) -> bool:
     return type(value) is int and 0 < value < MOST
 
 
+def _is_number(value: object) -> bool:
+    """Whether a value may be the number of anything, which either side has chosen."""
+    return type(value) is int and -MOST < value < MOST
+
+
 def _is_path(path: object) -> bool:
     if type(path) is str:
         return True
@@ -102,7 +107,7 @@ def _is_options(options: object) -> bool:
         (keywords is None or (type(keywords) is dict and all(type(k) is str for k in keywords)))
         and type(deadline) in (float, int)
         and 0 <= deadline <= _LONGEST_DEADLINE  # which nan is not, and no clock could wait for it
-        and type(options.get(NODE, 0)) is int
+        and _is_number(options.get(NODE, 0))
     )
 
 
@@ -110,7 +115,7 @@ def _is_call(message: Message) -> bool:
     return (
         5 <= len(message) <= 6
         and is_id(message[1])
-        and type(message[2]) is int
+        and _is_number(message[2])
         and _is_path(message[3])
         and (message[4] is None or type(message[4]) is list)
         and (len(message) == 5 or _is_options(message[5]))
@@ -125,7 +130,7 @@ def _is_map(message: Message) -> bool:
     return (
         6 <= len(message) <= 7
         and is_id(message[1])
-        and type(message[2]) is int
+        and _is_number(message[2])
         and type(message[3]) is list
         and _is_path(message[3])
         and type(message[4]) is list
@@ -163,33 +168,29 @@ def _is_arguments(both: object) -> bool:
 
 
 def _is_one_id(message: Message) -> bool:
-    return len(message) == 2 and type(message[1]) is int
+    return len(message) == 2 and _is_number(message[1])
 
 
 def _is_resolve(message: Message) -> bool:
     return (
         3 <= len(message) <= 4
-        and type(message[1]) is int
-        and (len(message) == 3 or type(message[3]) is int)
+        and _is_number(message[1])
+        and (len(message) == 3 or _is_number(message[3]))
     )
 
 
 def _is_reject(message: Message) -> bool:
     return (
         4 <= len(message) <= 5
-        and type(message[1]) is int
+        and _is_number(message[1])
         and isinstance(message[2], BaseException)
         and type(message[3]) is bool
-        and (len(message) == 4 or type(message[4]) is int)
+        and (len(message) == 4 or _is_number(message[4]))
     )
 
 
 def _is_release(message: Message) -> bool:
-    return (
-        len(message) % 2 == 1
-        and {*map(type, message)} == {int}
-        and all(0 < count < MOST for count in message[2::2])
-    )
+    return len(message) % 2 == 1 and _are_integers(message) and _are_positive(message[2::2])
 
 
 def _is_abort(message: Message) -> bool:
@@ -201,7 +202,16 @@ def _is_pipe(message: Message) -> bool:
 
 
 def _is_quiet(message: Message) -> bool:
-    return all(map(is_id, message[1:]))
+    return _are_integers(message) and _are_positive(message[1:])
+
+
+def _are_integers(message: Message) -> bool:
+    return {*map(type, message)} == {int} and min(message) > -MOST and max(message) < MOST
+
+
+def _are_positive(numbers: list[int]) -> bool:
+    # C looks for the extremes; a message may hold thousands.
+    return not numbers or (min(numbers) > 0 and max(numbers) < MOST)
 
 
 _READERS = (

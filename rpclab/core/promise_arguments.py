@@ -17,7 +17,7 @@ from rpclab.errors import DataCloneError, LocalProtocolError, fresh_copy
 from rpclab.previews import described
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from rpclab.core.messages import Path
     from rpclab.core.protocols import (
@@ -55,6 +55,39 @@ class PromisedArgument:
             Exception: the promise was rejected; so is the call.
         """
         raise NotImplementedError
+
+
+class Places(list[PromisedArgument]):
+    """The places among the arguments of one call. Each is waited for once, one after the other."""
+
+    __slots__ = ("_there", "_watched", "_watcher")
+
+    def __init__(self, places: Iterable[PromisedArgument] = ()) -> None:
+        super().__init__(places)
+        self._there = 0
+        self._watched = -1
+        self._watcher: Callable[[], None] | None = None
+
+    def wait(self, answer: AnswerLike, watcher: Callable[[], None]) -> bool:
+        """Have `watcher()` called when there is news, if the call that `answer` stands for waits.
+
+        Returns:
+            Whether it does: it is not over, and a value is not there yet.
+        """
+        if answer.state != PENDING:
+            return False
+        while self._there < len(self) and self[self._there].settled:
+            self._there += 1
+        if self._there == len(self):
+            return False
+        if self._watcher != watcher:  # the first, or the call has moved on to another hook
+            self._watcher = watcher
+            self._watched = -1
+            answer.watch(watcher)  # it may be cancelled first
+        if self._watched < self._there:
+            self._watched = self._there
+            self[self._there].watch(watcher)
+        return True
 
 
 class PromisedAnswer(PromisedArgument):

@@ -10,7 +10,7 @@ Two hosts exist: asyncio's (`rpc/engine.py`) and the tests' (`tests/support`).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence, Sized
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence, Sized
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ Arguments = list[Any] | None
 Keywords = dict[str, Any] | None
 """The keyword arguments of a call, if there are any."""
 
-Delivery = tuple["AnswerLike", "Path", Arguments, Keywords, "Sequence[PromisedLike] | None"]
+Delivery = tuple["AnswerLike", "Path", Arguments, Keywords, "PlacesLike | None"]
 """(answer, path, args, kwargs, promised): a call on its way to the target."""
 
 Packed = tuple["Frame", "PayloadLike | None"]
@@ -110,6 +110,9 @@ class ContextLike(Protocol):
 
     def arrived(self, pending: PendingLike) -> None:
         """Forget a call that has its answer."""
+
+    def unwanted(self, pending: PendingLike) -> bool:
+        """Nobody can ask for the result of a call. Says whether it is given back now."""
 
     def suspended(self, answer: AnswerLike) -> None:
         """Take note of a call being answered here."""
@@ -364,7 +367,7 @@ class Exported(Protocol):
         path: Path,
         args: Arguments,
         kwargs: Keywords,
-        promised: Sequence[PromisedLike] | None,
+        promised: PlacesLike | None,
     ) -> None:
         """Take a call, which may have to wait for those before it and for its arguments."""
 
@@ -445,6 +448,12 @@ class AnswerLike(Exported, Protocol):
     def size(self) -> int:
         """Of the message, in bytes, if it is a write to a stream."""
 
+    def served_by(self, via: HookLike, context: ContextLike) -> None:
+        """What `via` has started goes on."""
+
+    def moves_on(self) -> None:
+        """The call goes on at another hook."""
+
     def step(self) -> AnswerLike:
         """Make an answer that this one goes through."""
 
@@ -494,6 +503,16 @@ class PromisedLike(Protocol):
 
     def take(self, answer: AnswerLike) -> Any:
         """Give the value to the call."""
+
+
+class PlacesLike(Protocol):
+    """The places among the arguments of one call."""
+
+    def wait(self, answer: AnswerLike, watcher: Callable[[], None]) -> bool:
+        """Have `watcher()` called when there is news. Says whether the call waits."""
+
+    def __iter__(self) -> Iterator[PromisedLike]: ...
+    def __len__(self) -> int: ...
 
 
 # Streams.
@@ -741,6 +760,14 @@ class SessionLike(Protocol):
         """While observed, the call that is being applied."""
 
     @property
+    def first_unsent(self) -> int:
+        """The number of the first call that has not left yet."""
+
+    @property
+    def pipelined(self) -> list[PendingLike]:
+        """The promises of such calls on which others were made."""
+
+    @property
     def last_export(self) -> int:
         """The id that was introduced last."""
 
@@ -819,14 +846,13 @@ class SessionLike(Protocol):
     ) -> PendingLike:
         """Write to a sink or pipe."""
 
-    def rejected(self, error: BaseException, context: ContextLike) -> PendingLike:
-        """A promise that has failed already."""
+    def rejected(
+        self, error: BaseException, context: ContextLike, values: Sequence[Any] = ()
+    ) -> PendingLike:
+        """A promise that has failed already, of a call with those values."""
 
     def resolved(self, value: Any, context: ContextLike) -> PendingLike:
         """A promise that has its value already."""
-
-    def pipelined_on(self, pending: PendingLike) -> None:
-        """A call was made on a promise."""
 
     def cancel(self, pending: PendingLike) -> None:
         """Tell the peer that nobody waits for this call any more."""

@@ -68,7 +68,7 @@ from rpclab.errors import (
 from rpclab.previews import message_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from rpclab.core.dialects import Dialect
     from rpclab.core.handles import Handle
@@ -163,16 +163,18 @@ class Session:
         label: tells this end from every other one, in events (see `events.opposite`).
         latest: while observed, the call that is being applied: if it runs now, it does so at once.
         closed: why the session ended; None while it is open.
+        first_unsent: the id of the first call that has not left yet.
+        pipelined: the promises that calls were made on before they had left.
         send: the transport: takes how many plain settlements were seen, and frames.
     """
 
     # The interpreter finds the attributes of an instance slowly where it has more than thirty.
     __slots__ = (
         "__dict__", "__weakref__", "_acknowledged", "_acknowledges", "_awake", "_codec", "_decode",
-        "_dialect", "_first_unsent", "_last_call", "_next_call", "_outbox", "_pipelined", "_quiet",
-        "_releases", "_seen", "_soon", "_told", "_unacknowledged", "cascade", "closed", "exports",
-        "holdings", "host", "imports", "keeper", "label", "last_export", "latest", "limits", "name",
-        "peer", "send",
+        "_dialect", "_last_call", "_next_call", "_outbox", "_quiet", "_releases", "_seen", "_soon",
+        "_told", "_unacknowledged", "cascade", "closed", "exports", "first_unsent", "holdings",
+        "host", "imports", "keeper", "label", "last_export", "latest", "limits", "name", "peer",
+        "pipelined", "send",
     )  # fmt: skip
 
     def __init__(
@@ -211,8 +213,8 @@ class Session:
         # As an importer: the next id of a call, the first that has not left yet, and the promises
         # that calls were made on meanwhile.
         self._next_call = 1
-        self._first_unsent = 1
-        self._pipelined: list[PendingLike] = []
+        self.first_unsent = 1
+        self.pipelined: list[PendingLike] = []
         self._seen = 0
         self._told = 0
         # As an exporter: the last id of a call, and the results that the peer has not seen yet.
@@ -263,7 +265,7 @@ class Session:
             self.cascade.go_on()
         for _ in range(len(self._soon)):
             self._soon.popleft()()
-        if self._pipelined:
+        if self.pipelined:
             self._quieten()
         if self._releases:
             self._put_releases()
@@ -276,7 +278,7 @@ class Session:
             if self.host.observe is not None:
                 self.host.observe(("left", self.label, count))
             self._outbox = []
-            self._first_unsent = self._next_call
+            self.first_unsent = self._next_call
             self._told = self._seen
             self.send(self._seen, frames)
         return count
@@ -287,11 +289,12 @@ class Session:
         Calls were made on them, and nobody here holds their promise any more: all but the last of
         `x.a().b().c()`. Their results stay at the callee, for what was made on them.
         """
-        pipelined, self._pipelined = self._pipelined, []
-        if not self._dialect.quiet:
+        pipelined, self.pipelined = self.pipelined, []
+        if not self._dialect.quiet or self.closed is not None:
             return
         quiet = []
         imports = self.imports
+        observe = self.host.observe
         for pending in pipelined:
             # The list, the table, the name here and the function's argument; and each call on it.
             long, call = pending.context.long, pending.id
@@ -301,14 +304,18 @@ class Session:
                 and imports.get(call) is pending
             ):
                 quiet.append(call)
-                if long:
-                    # In a context that ends, its end lets go of them (rule L8).
-                    self.release(pending)
+                if long or pending.context.unwanted(pending):
+                    # In a context that ends, its end lets go of them (rule L8). Here it is what
+                    # `release` does, and they leave with this flush (benchmark `chain`).
+                    del imports[call]
+                    self._releases += (call, 1)
+                    if observe is not None:
+                        observe(("let go", self.label, call))
         if quiet:
             frame = self._codec.pack([QUIET, *quiet])
             self._outbox.insert(0, frame)
-            if self.host.observe is not None:
-                self.host.observe(("quiet", self.label, tuple(quiet), len(frame)))
+            if observe is not None:
+                observe(("quiet", self.label, tuple(quiet), len(frame)))
 
     def _put_releases(self) -> None:
         """Put what was given back in the outbox: before the next call, or with the next flush."""
@@ -446,7 +453,7 @@ class Session:
         The arguments are packed now (rule V21); what cannot be sent rejects the promise (V22).
         """
         if self.closed is not None or context.ended or target.broken is not None:
-            return self._refused(target, context)
+            return self._refused(target, context, [*(args or ()), *(kwargs or {}).values()])
         host = self.host
         call = self._next_call
         if args is None:
@@ -476,7 +483,7 @@ class Session:
     ) -> PendingLike:
         """Replay a recorded function on what the peer exports (see `map`)."""
         if self.closed is not None or context.ended or target.broken is not None:
-            return self._refused(target, context)
+            return self._refused(target, context, captures)
         if self.host.holder is not None:
             held = self.host.holder.map(self, target, captures, program, context)
             if held is not None:
@@ -509,6 +516,7 @@ class Session:
             That same promise.
         """
         if self.closed is not None:
+            Payload(self, self.keeper).discard(args)
             pending.settle(REJECTED, self.closed)
             return pending
         message = [STREAM, self._next_call, target.id, operation, args]
@@ -557,7 +565,8 @@ class Session:
         if message[0] != CALL:
             pending.size = size_of(frame)
         if self.host.noting:
-            self._note(pending, message, size_of(frame), payload)
+            size = len(frame) if type(frame) is bytes else size_of(frame)
+            self._note(pending, message, size, payload)
         self._outbox.append(frame)
         if payload is not None:
             if self.host.special:
@@ -582,8 +591,9 @@ class Session:
         keep = host.keep
         if keep is None:
             return
-        used = payload.used if payload is not None else ()
-        using = tuple([(other.session.label, other.id) for other in used])
+        using: tuple[tuple[str, int], ...] = ()
+        if payload is not None:
+            using = tuple([(other.session.label, other.id) for other in payload.used])
         by = call_answered() or host.active
         if message[0] == CALL and len(message) == 5:
             _, call, target, path, args = message
@@ -607,20 +617,31 @@ class Session:
             options[KEYWORDS] = kwargs
         return options
 
-    def _refused(self, target: ImportLike, context: ContextLike) -> Pending:
-        """The promise of a call that cannot be made any more."""
+    def _refused(self, target: ImportLike, context: ContextLike, values: list[Any]) -> Pending:
+        """The promise of a call that cannot be made any more, with those values."""
         if self.closed is not None:
-            return self.rejected(self.closed, context)
+            return self.rejected(self.closed, context, values)
         if context.ended:
             error = LocalProtocolError(
                 f"the execution context of {context.worker} has ended; it can make no more calls"
             )
-            return self.rejected(error, context)
+            return self.rejected(error, context, values)
         assert target.broken is not None  # noqa: S101 - that is the third reason
-        return self.rejected(target.broken, context)
+        return self.rejected(target.broken, context, values)
 
-    def rejected(self, error: BaseException, context: ContextLike) -> Pending:
-        """A promise that has failed already, without a message."""
+    def rejected(
+        self, error: BaseException, context: ContextLike, values: Sequence[Any] = ()
+    ) -> Pending:
+        """A promise that has failed already, without a message.
+
+        Args:
+            error: why.
+            context: who has made the call.
+            values: its arguments; the targets in them are disposed, as in any message that is not
+                sent (rule V22).
+        """
+        if values:
+            Payload(self, self.keeper).discard([*values])
         pending = Pending(self, 0, context)
         pending.settle(REJECTED, error)
         return pending
@@ -630,11 +651,6 @@ class Session:
         pending = Pending(self, 0, context)
         pending.settle(RESOLVED, value)
         return pending
-
-    def pipelined_on(self, pending: PendingLike) -> None:
-        """A call was made on a promise, perhaps before that has left."""
-        if pending.id >= self._first_unsent:
-            self._pipelined.append(pending)
 
     def cancel(self, pending: PendingLike) -> None:
         """Tell the peer that nobody waits for this call any more."""
@@ -806,7 +822,7 @@ class Session:
     def _reply_target(self, call: int, hook: TargetHook, *, is_quiet: bool) -> None:
         """Queue a result that is a target. It stands for the answer itself (see `answer_to`)."""
         self.exports[call] = hook
-        hook.retain()
+        hook.claims += 1
         self.holdings.most += ENTRY
         if is_quiet:
             self._quiet.discard(call)
@@ -944,6 +960,7 @@ class Session:
                     and type(path) is str
                     and type(args) is list
                     and 0 < call < MOST
+                    and -MOST < target < MOST
                 ):
                     self._receive_plain_call(call, target, path, args, frame)
                     return
@@ -1001,7 +1018,8 @@ class Session:
         elif kind == MAP:
             self._receive_map(message, arrival, frame)
         elif kind == QUIET:
-            self._quiet.update(call for call in message[1:] if call > self._last_call)
+            last = self._last_call
+            self._quiet.update([call for call in message[1:] if call > last])
             if len(self._quiet) > self.limits.exports:
                 raise self._too_many()
         elif kind == ABORT:
@@ -1058,7 +1076,7 @@ class Session:
         is kept, or the hook of a target, for what may have been pipelined on it. What follows is
         `Hook.start`, `Host.run` and `Answer.resolve` in one.
         """
-        hook = self._accept(call, target)
+        hook: Any = self._accept(call, target)
         if type(hook) is Answer:
             hook = hook.target or hook
         host = self.host
@@ -1105,7 +1123,7 @@ class Session:
             try:
                 host.raised(answer, error)
             finally:
-                hook.has_run(answer)  # type: ignore[union-attr]  # it is a hook
+                hook.has_run(answer, context)
             return
         host.active = None
         if self.closed is None and not host.special:  # which the method may have changed
@@ -1125,7 +1143,7 @@ class Session:
                 return
         answer = self._answer_of(call, hook, context, frame)
         host.returned(answer, value, variables)
-        hook.has_run(answer)  # type: ignore[union-attr]  # it is a hook
+        hook.has_run(answer, context)
 
     def _answer_of(
         self, call: int, hook: HookLike | Answer, context: ContextLike, frame: Frame
@@ -1330,7 +1348,9 @@ class Session:
             unacknowledged = {number: take(number) for number in [*islice(unacknowledged, count)]}
         for number, value in unacknowledged.items():
             if value is IN_TABLE:
-                self.exports.pop(number, None)
+                answer: Any = self.exports.pop(number, None)
+                if answer is not None:
+                    answer.drop()
 
     # The end.
 
@@ -1344,8 +1364,8 @@ class Session:
             self.close(error)
 
     def _mark_closed(self, error: BaseException) -> None:
-        # A traceback would keep the message alive that ended the session.
-        error.__traceback__ = error.__context__ = None
+        # A traceback would keep the message alive that ended the session; so would that of a cause.
+        error.__traceback__ = error.__context__ = error.__cause__ = None
         self.closed = error
 
     def close(self, error: BaseException) -> None:
@@ -1358,20 +1378,25 @@ class Session:
         imports, self.imports = self.imports, {}
         exports, self.exports = self.exports, {}
         self._unacknowledged = {}
-        self._pipelined = []
+        self.pipelined = []
         self._outbox = []
-        for entry in imports.values():
-            self._let_go(partial(entry.end, error))
-        for hook in exports.values():
-            self._let_go(hook.end)
+        ends = [*(partial(entry.end, error) for entry in imports.values())]
+        interrupts = [self._let_go(end) for end in ends]
+        interrupts += [self._let_go(hook.end) for hook in exports.values()]
         if self.host.observe is not None:
             self.host.observe(("parted", self.label))
+        for interrupt in filter(None, interrupts):
+            raise interrupt
 
-    def _let_go(self, end: Callable[[], Any]) -> None:
+    def _let_go(self, end: Callable[[], Any]) -> BaseException | None:
+        """Do a part of the end. Gives what interrupted it, to be raised when all is done."""
         try:
             end()
         except Exception as failed:
             self.host.report(failed, f"the end of the session {self.name}")
+        except BaseException as interrupt:
+            return interrupt
+        return None
 
 
 _COUNT = getattr(sys, "getrefcount", lambda _: 1 << 60)

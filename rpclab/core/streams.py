@@ -32,6 +32,7 @@ from rpclab.errors import (
     DisconnectedError,
     NoSuchMemberError,
     StreamClosedError,
+    fresh_copy,
     no_such_member,
 )
 
@@ -214,7 +215,7 @@ class Outlet(End):
         write = Write(session, self)
         session.write(write, self.entry, WRITE, [chunk], self.context)
         if write.state == REJECTED:
-            raise write.value
+            raise fresh_copy(write.value)
         write.token = self.flow.sent(write.size)
         if self.last is None:
             self._note_window()
@@ -459,7 +460,7 @@ class Inlet(End):
             if not self.done:
                 self.finish()
             if pipe.error is not None:
-                raise pipe.error
+                raise fresh_copy(pipe.error)
             raise StopAsyncIteration
         arrived = pipe.pop()
         if arrived.handles is not None or arrived.ends is not None:

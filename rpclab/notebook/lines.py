@@ -32,6 +32,7 @@ WORKER_OPTIONS = {
     "--json": Option("--json", "VAR=json", "a variable that is any JSON value"),
     "--object": Option("--object", "VAR=Class[@worker]", "a namespace of Durable Objects"),
     "--d1": Option("--d1", "VAR[=file]", "a SQL database"),
+    "--kv": Option("--kv", "VAR[=id]", "a KV namespace"),
     "--at": Option("--at", "CITY", "the city it stands in"),
 }
 BIND_OPTIONS = {
@@ -57,6 +58,7 @@ class WorkerLine:
     json: dict[str, Any] = field(default_factory=dict)
     d1: dict[str, str] = field(default_factory=dict)
     objects: dict[str, str] = field(default_factory=dict)
+    kv: dict[str, str] = field(default_factory=dict)
     at: str | None = None
 
 
@@ -139,6 +141,10 @@ def parse_worker(line: str) -> WorkerLine:
             text = value.text if "=" in value.text else f"{value.text}={MEMORY}"
             variable, file = _assignment(text, WORKER_OPTIONS[flag].metavar)
             parsed.d1[variable] = file
+        elif flag == "--kv":
+            text = value.text if "=" in value.text else f"{value.text}={value.text}"
+            variable, id_ = _assignment(text, WORKER_OPTIONS[flag].metavar)
+            parsed.kv[variable] = id_
         else:
             variable, text = _assignment(value.text, WORKER_OPTIONS[flag].metavar)
             parsed.json[variable] = _json(variable, text, value.raw)

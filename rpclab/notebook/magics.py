@@ -108,7 +108,8 @@ class RpcLab(Magics):
         """Deploy the lines below as a Worker.
 
         %%worker NAME [--bind VAR=worker[#Entrypoint]]… [--var VAR=text]… [--json VAR=json]…
-                      [--object VAR=Class[@worker]]… [--d1 VAR[=file]]… [--at CITY]
+                      [--object VAR=Class[@worker]]… [--d1 VAR[=file]]… [--kv VAR[=id]]…
+                      [--at CITY]
 
             NAME                            its name; bindings lead to it by that
             --bind VAR=worker[#Entrypoint]  a binding: `self.env.VAR` calls that entrypoint
@@ -121,6 +122,9 @@ class RpcLab(Magics):
             --d1 VAR[=file]                 a SQL database: `await self.env.VAR.prepare(sql).run()`;
                                             without a file it is in memory, and stays there until
                                             %rpclab reset. Workers that name the same one share it
+            --kv VAR[=id]                   a KV namespace: `await self.env.VAR.get("key")`; its id
+                                            is the name of the variable, unless one is given.
+                                            Workers that name the same id share it
             --at CITY                       where it stands, which decides how long messages take to
                                             Workers in other cities (see `%rpclab locate`)
             # …                             a comment, where a space stands before it
@@ -180,6 +184,7 @@ class RpcLab(Magics):
                 bind=options.bind,
                 d1=options.d1,
                 objects=options.objects,
+                kv=options.kv,
             )
         except (RpcError, OSError, TypeError, ValueError) as error:
             raise _usage(error, note) from None

@@ -11,6 +11,8 @@ from contextlib import suppress
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from rpclab.printable import printable
+
 if TYPE_CHECKING:
     from rpclab.workers.http import Response
 
@@ -23,6 +25,7 @@ _POLICY = (
 _FRAME = "width: 100%; height: {}em; resize: vertical; border: 1px solid #8886"
 _LOW, _HIGH = 6, 28
 _SHORT = 400  # bytes of a page that a low frame is enough for
+_LAYOUT = "\t\n\r"
 _TEXT = 'style="max-height: 24em; overflow: auto"'
 
 
@@ -33,7 +36,7 @@ def response_html(response: Response) -> str:
         response: stays as it is.
     """
     rows = "".join(
-        f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>"
+        f"<tr><td>{escape(name)}</td><td>{escape(printable(value))}</td></tr>"
         for name, value in response.headers.items()
     )
     table = f"<details><summary>headers</summary><table>{rows}</table></details>" if rows else ""
@@ -56,4 +59,4 @@ def _body(response: Any) -> str:
             text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
     elif not kind.startswith("text/"):
         return ""
-    return f"<pre {_TEXT}>{escape(text)}</pre>"
+    return f"<pre {_TEXT}>{escape(printable(text, keep=_LAYOUT))}</pre>"

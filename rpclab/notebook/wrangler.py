@@ -65,6 +65,7 @@ class Wrangler(Magics):
             vars                          variables: texts, or any JSON values
             services                      bindings: binding, service, entrypoint, props
             d1_databases                  binding, database_name, database_id, migrations_dir
+            kv_namespaces                 binding, id
             durable_objects.bindings      name, class_name, script_name
             env.NAME                      an environment; variables and bindings are its own
 

@@ -19,8 +19,8 @@ from rpclab.core.imports import PENDING, REJECTED, Pending
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.core.messages import DEADLINE, NODE
 from rpclab.core.session import Session
-from rpclab.errors import STEERING, DisconnectedError, RpcError
-from rpclab.previews import described, message_of
+from rpclab.errors import STEERING, DisconnectedError, RpcError, steers
+from rpclab.previews import described, message_of, type_name
 from rpclab.rpc import deadlines, local
 from rpclab.rpc.activity import Activity, StepInterrupted, is_interrupt
 from rpclab.rpc.advice import advise
@@ -320,9 +320,9 @@ class Engine(RunQueue, Observed):
         steering = [kind.__name__ for kind in type(error).__mro__ if kind.__name__ in STEERING]
         if is_interrupt(error):
             error = RpcError(_INTERRUPTED).with_traceback(error.__traceback__)
-        elif steering:
-            said = message_of(error)
-            text = f"{steering[0]}: {said}" if said else steering[0]
+        elif steering or steers(type(error)):
+            said, name = message_of(error), steering[0] if steering else type_name(error)
+            text = f"{name}: {said}" if said else name
             error = RpcError(f"the method was left by {text}").with_traceback(error.__traceback__)
         advise(error, worker=True)
         if self.debug:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from rpclab.core.events import ends, opposite, spelled
+from rpclab.printable import printable
 from rpclab.trace import events as ev
 
 
@@ -70,10 +71,10 @@ def _sent(event: Any, numbers: dict[tuple[str, int], int]) -> Sent | None:
             text = asked(event, numbers.get((event.session, event.target), 0))
         case ev.CallReturned():
             number = numbers.get((opposite(event.session), event.id), 0)
-            kind, text = "result", spelled(event.value)
+            kind, text = "result", told(event.value)
         case ev.CallRaised():
             number = numbers.get((opposite(event.session), event.id), 0)
-            kind, text = "error", event.error
+            kind, text = "error", printable(event.error)
         case ev.CallCancelled():
             kind, number = "cancel", numbers.get((event.session, event.id), 0)
         case ev.Released():
@@ -109,12 +110,17 @@ def asked(event: ev.CallSent | ev.MapSent, on: int) -> str:
     before = f"({on})" if event.target > 0 else ""
     if isinstance(event, ev.MapSent):
         return f"{before}.map of {event.steps} step{'s' * (event.steps != 1)}"
-    label = event.path if type(event.path) is str else ".".join(event.path)
+    label = printable(event.path if type(event.path) is str else ".".join(event.path))
     what = f"{before}.{label}" if before and label else before or label or "(this)"
     if event.args is None:
         return what
-    named = [f"{name}={spelled(value)}" for name, value in event.keywords or ()]
-    return f"{what}({', '.join([*map(spelled, event.args), *named])})"
+    named = [f"{printable(name)}={told(value)}" for name, value in event.keywords or ()]
+    return f"{what}({', '.join([*map(told, event.args), *named])})"
+
+
+def told(value: Any) -> str:
+    """A value of an event as a reader wants to see it; what it holds may be a peer's."""
+    return printable(spelled(value))
 
 
 def _released(numbers: dict[tuple[str, int], int], session: str, number: int) -> str:

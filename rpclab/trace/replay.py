@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from rpclab.core.events import Call, ends, opposite
+from rpclab.printable import printable
 from rpclab.trace import events as ev
 from rpclab.trace.model import CANCELLED, LOST, RAISED, RETURNED, RUNNING, Note
 from rpclab.trace.states import (
@@ -345,7 +346,8 @@ class Replay:
             self._count(export.target)
 
     def _target(self, name: str, worker: str) -> TargetState:
-        target = TargetState(len(self.targets) + 1, name, worker, self.time, self.moment)
+        number = len(self.targets) + 1
+        target = TargetState(number, printable(name), worker, self.time, self.moment)
         self.targets.append(target)
         return target
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rpclab.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -29,7 +31,7 @@ def sequence_text(events: Sequence[Sent], *, longest: int = _LONGEST) -> str:
     shown = events[:longest]
     width = max([_WIDTH, *(len(_label(event)) + 8 for event in shown)])
     at = {name: number * width for number, name in enumerate(workers)}
-    lines = ["".join(name.ljust(width) for name in workers).rstrip()]
+    lines = [printable("".join(name.ljust(width) for name in workers).rstrip())]
     lines += [_row(event, at, width * (len(workers) - 1)) for event in shown]
     if len(events) > longest:
         lines.append(f"… and {len(events) - longest} more messages")

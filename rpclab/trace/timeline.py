@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from rpclab.core.events import ends, spelled
+from rpclab.core.events import ends
+from rpclab.printable import printable
 from rpclab.trace import events as ev
-from rpclab.trace.messages import asked, kind_of
+from rpclab.trace.messages import asked, kind_of, told
 from rpclab.trace.model import Arrow, CallBar, Lane, Timeline
 from rpclab.trace.replay import Replay
 from rpclab.trace.states import CallState, MessageState
@@ -54,7 +55,7 @@ def label_of(call: CallState) -> str:
 
 def method_of(call: CallState) -> str:
     """The member that is called or read, without what it is given."""
-    path = call.sent.path if type(call.sent.path) is str else ".".join(call.sent.path)
+    path = printable(call.sent.path if type(call.sent.path) is str else ".".join(call.sent.path))
     return f"{path}.map".lstrip(".") if type(call.sent) is ev.MapSent else path or "(this)"
 
 
@@ -63,8 +64,8 @@ def result_of(call: CallState) -> str:
     if call.answer is None:
         return ""
     if isinstance(call.answer, ev.CallRaised):
-        return call.answer.error
-    return spelled(call.answer.value)
+        return printable(call.answer.error)
+    return told(call.answer.value)
 
 
 def bar_of(call: CallState) -> CallBar:
@@ -123,15 +124,15 @@ def _said(message: MessageState) -> tuple[str, str]:
         case ev.CallSent() | ev.MapSent() if call is not None:
             return kind_of(call.sent), label_of(call)
         case ev.CallReturned():
-            return "result", spelled(event.value)
+            return "result", told(event.value)
         case ev.CallRaised():
-            return "error", event.error
+            return "error", printable(event.error)
         case ev.CallCancelled():
             return "cancel", ""
         case ev.Released():
             return "release", ", ".join(map(_name, event.ids, message.released))
         case ev.ExportBroken():
-            return "broken", event.error
+            return "broken", printable(event.error)
         case ev.PromiseResolved():
             return "result", "a promise that was passed on"
         case ev.PromiseRejected():

@@ -25,6 +25,7 @@ from rpclab.typegen.sources import OURS, Source, is_installed
 from rpclab.workers import LATER
 
 _TYPING = ("typing.", "typing_extensions.", "collections.abc.")
+_STUB = "rpclab.typed.Stub"
 _TRANSPARENT = {"Annotated", "ClassVar", "Final", "NotRequired", "ReadOnly", "Required"}
 _AWAITED = {"Awaitable", "Coroutine", "Future", "Task", "RpcPromise", "RpcProperty"}
 _STREAMS = {"AsyncGenerator", "AsyncIterable", "AsyncIterator", "Generator", "Iterator"}
@@ -78,6 +79,8 @@ def _choice(items: list[Kind]) -> Kind:
 
 def _named(full: str, source: Source, owner: str, depth: int) -> Kind:
     module, _, last = full.rpartition(".")
+    if full == _STUB:
+        return Function(None, UNKNOWN)
     if full.startswith(_TYPING):
         if last == "Self" and owner:
             return Target(source, owner)
@@ -118,7 +121,9 @@ def _applied(full: str, arguments: list[ast.expr], source: Source, owner: str, d
         return resolve(node, source, owner, depth)
 
     module, _, last = full.rpartition(".")
-    if full.startswith(_TYPING) or module in OURS or module == "asyncio":
+    if full == _STUB:
+        return _function(arguments, source, owner, depth)
+    if full.startswith(_TYPING) or module in (*OURS, "rpclab.typed", "asyncio"):
         match last:
             case "Optional":
                 return _choice([inner(arguments[0]), NONE])

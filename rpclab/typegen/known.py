@@ -7,16 +7,16 @@ read as from a file.
 from __future__ import annotations
 
 import linecache
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rpclab.config import WorkerConfig, find_configs, load_config
+from rpclab.config import WorkerConfig, load_all, load_config
 from rpclab.configured import read_source
-from rpclab.errors import ConfigError
+from rpclab.errors import ConfigError, near
 from rpclab.rpc.bindings import ServiceBinding
-from rpclab.sandbox import NOTEBOOK
+from rpclab.sandbox import NOTEBOOK, BindingTarget, binding
 from rpclab.typegen.sources import Source
 from rpclab.typegen.stub import Described, Leads, Written, write_stub
 from rpclab.workers.objects.namespace import DurableObjectNamespace
@@ -35,8 +35,8 @@ def types_of_configs(
 
     Args:
         paths: files, or folders of them.
-        environment: the named environment that is meant; if None the top of each file, and a
-            text variable may have the value of any of its environments.
+        environment: the named environment that is meant; if None all of them and the top of each
+            file: what is said in any of them is known, and has the type of each.
 
     Returns:
         For each file what its types are; its services are known where they lead to one of these.
@@ -44,12 +44,77 @@ def types_of_configs(
     Raises:
         ConfigError: as `rpclab.config.load_config`; or the code of a Worker is no Python.
     """
-    configs = {path: load_config(path, environment=environment) for path in find_configs(paths)}
-    sources = {config.name: _source_of(config) for config in configs.values()}
-    return {
-        path: write_stub(_described(config, path, environment), sources, command=COMMAND)
-        for path, config in configs.items()
+    variants = {
+        path: [config, *([] if environment else _in_environments(config, path))]
+        for path, config in load_all(paths, environment=environment).items()
     }
+    sources: dict[str, Source] = {}
+    names: dict[str, str] = {}  # of Workers that are another in some environment
+    for configs in variants.values():
+        mains: dict[Path, str] = {}
+        for config in configs:
+            names[config.name] = mains.setdefault(config.main_file, config.name)
+            if names[config.name] == config.name:
+                sources[config.name] = _source_of(config)
+    written = {}
+    for path, (config, *others) in variants.items():
+        described = _described(config, names)
+        described.elsewhere = [_described(other, names) for other in others]
+        written[path] = write_stub(described, sources, command=COMMAND)
+    return written
+
+
+def _in_environments(config: WorkerConfig, path: Path) -> list[WorkerConfig]:
+    return [load_config(path, environment=name) for name in config.environments]
+
+
+def types_of_program(
+    paths: Iterable[str | PathLike[str]],
+    bindings: Mapping[str, str],
+    environment: str | None = None,
+) -> Written:
+    """Write the types of a program that binds Workers of some configuration files, as a test does.
+
+    Args:
+        paths: files, or folders of them.
+        bindings: by variable, "worker" or "worker#Class": an entrypoint, or a class of Durable
+            Objects, of which the variable is the namespace.
+        environment: the named environment that is meant.
+
+    Raises:
+        ConfigError: as `types_of_configs`; or there is no such Worker, or no such class in it.
+    """
+    configs = load_all(paths, environment=environment).values()
+    sources = {config.name: _source_of(config) for config in configs}
+    described = Described(NOTEBOOK)
+    for variable, text in bindings.items():
+        target = _target(variable, text)
+        if target.worker not in sources:
+            raise _unknown(f'there is no Worker "{target.worker}"', target.worker, sources)
+        exports = sources[target.worker].entrypoints()
+        if target.entrypoint not in exports:
+            what = f'the Worker "{target.worker}" has no class "{target.entrypoint}"'
+            raise _unknown(what, target.entrypoint, exports)
+        leads = Leads(target.worker, target.entrypoint)
+        is_object = exports[target.entrypoint] == "object"
+        (described.objects if is_object else described.services)[variable] = leads
+    return write_stub(described, sources, command=f"{COMMAND} --bind …")
+
+
+def _target(variable: str, text: str) -> BindingTarget:
+    try:
+        target = binding(text)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    if not variable.isidentifier():
+        raise ConfigError(f"{variable!r} cannot be the name of a variable")
+    return target
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> ConfigError:
+    error = ConfigError(what)
+    error.add_note(near(name, known) or "it has none")
+    return error
 
 
 def _source_of(config: WorkerConfig) -> Source:
@@ -65,25 +130,24 @@ def _source_of(config: WorkerConfig) -> Source:
         ) from None
 
 
-def _described(config: WorkerConfig, path: Path, environment: str | None) -> Described:
-    all_of_them = [config]
-    if environment is None:
-        all_of_them += [load_config(path, environment=name) for name in config.environments]
-    texts = {
-        name: tuple(str(each.vars[name]) for each in all_of_them if name in each.vars)
-        for name, value in config.vars.items()
-        if isinstance(value, str)
-    }
+def _described(config: WorkerConfig, names: Mapping[str, str]) -> Described:
+    def leads(worker: str, entrypoint: str) -> Leads:
+        return Leads(names.get(worker, worker), entrypoint)
+
+    secrets = [*config.secrets, *config.required_secrets]
+    values = {name: value for name, value in config.values.items() if name not in secrets}
+    texts = {name: (value,) for name, value in config.texts.items()}
     return Described(
-        name=config.name,
-        texts={**texts, **dict.fromkeys(config.secrets, ())},
-        values=config.values,
-        services={each.binding: Leads(each.service, each.entrypoint) for each in config.services},
+        name=names.get(config.name, config.name),
+        texts={**texts, **dict.fromkeys(secrets, ())},
+        values=values,
+        services={each.binding: leads(each.service, each.entrypoint) for each in config.services},
         objects={
-            each.binding: Leads(each.script_name or config.name, each.class_name)
+            each.binding: leads(each.script_name or config.name, each.class_name)
             for each in config.durable_objects
         },
         databases=[each.binding for each in config.d1_databases],
+        namespaces=[each.binding for each in config.kv_namespaces],
     )
 
 
@@ -104,6 +168,8 @@ def types_of_sandbox(sandbox: Sandbox, worker: str = NOTEBOOK) -> Written:
             described.objects[name] = Leads(*value._home.ids.namespace.split("#"))
         elif type(value).__name__ == "D1Database":
             described.databases.append(name)
+        elif type(value).__name__ == "KVNamespace":
+            described.namespaces.append(name)
         elif isinstance(value, str):
             described.texts[name] = () if name in env.__secret__ else (value,)
         else:

@@ -10,6 +10,7 @@ import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
+from rpclab.config.reading import read_python
 from rpclab.rpc.looking import HTTP, RESERVED
 from rpclab.typegen.kinds import Member
 from rpclab.workers.entrypoints import DEFAULT
@@ -98,8 +99,7 @@ class Source:
             base = self._folder.joinpath(*module.split("."))
             for path in (base / "__init__.py", base.with_suffix(".py")):
                 if path.is_file():
-                    text = path.read_text("utf-8")
-                    found = Source(text, self._folder, str(path), self._beside)
+                    found = Source(read_python(path), self._folder, str(path), self._beside)
                     self._beside.setdefault(module, found)
                     break
         return self._beside.get(module)

@@ -40,6 +40,8 @@ class Described:
         services: service bindings.
         objects: Durable Object namespaces; the entrypoint is the class.
         databases: variables that are D1 databases.
+        namespaces: variables that are KV namespaces.
+        elsewhere: what is known of it in other environments.
     """
 
     name: str
@@ -48,6 +50,8 @@ class Described:
     services: dict[str, Leads] = field(default_factory=dict)
     objects: dict[str, Leads] = field(default_factory=dict)
     databases: list[str] = field(default_factory=list)
+    namespaces: list[str] = field(default_factory=list)
+    elsewhere: list[Described] = field(default_factory=list)
 
 
 class Written(NamedTuple):
@@ -78,10 +82,12 @@ class _Writer:
 
     def __init__(self, described: Described, sources: Mapping[str, Source]) -> None:
         self._described = described
+        self._environments = (described, *described.elsewhere)
         self._sources = sources
         self._views = Views({name for source in sources.values() for name in source.said()})
         self._unknown: list[str] = []
         self._exports: dict[Leads, str] = {}
+        self._records: dict[tuple[str, object], str] = {}
         for name in ("Any", "Env", *workers.__all__):
             self._views.unique(name)
             del self._views.blocks[name].body[:]
@@ -116,12 +122,20 @@ class _Writer:
                 f"{name} as _{name}" for name in _WITH_ENV if name in workers.__all__
             ]
             lines += ["from rpclab.workers import (", *(f"    {name}," for name in given), ")"]
+            lines.append("from rpclab.workers.platform import asgi as asgi, wsgi as wsgi")
         return lines
 
     # The environment.
 
     def _variables(self) -> dict[str, str]:
-        described = self._described
+        """Give the type of each variable; one that differs by environment has that of each."""
+        found: dict[str, dict[str, None]] = {}
+        for described in self._environments:
+            for name, seen in self._variables_of(described).items():
+                found.setdefault(name, {})[seen] = None
+        return {name: "Any" if "Any" in seen else " | ".join(seen) for name, seen in found.items()}
+
+    def _variables_of(self, described: Described) -> dict[str, str]:
         found: dict[str, str] = {}
         for name, target in described.services.items():
             found[name] = self._binding(name, target, "entrypoint") or "rpclab.typed.ServiceBinding"
@@ -130,10 +144,11 @@ class _Writer:
         for name in described.databases:
             found[name] = "rpclab.workers.d1.database.D1Database"
             self._views.modules.add("rpclab.workers.d1.database")
-        for name, texts in described.texts.items():
-            short = all(len(text) <= _LONGEST for text in texts)
-            literals = ", ".join(json.dumps(text) for text in dict.fromkeys(texts))
-            found[name] = f"Literal[{literals}]" if texts and short else "str"
+        for name in described.namespaces:
+            found[name] = "rpclab.workers.kv.namespace.KVNamespace"
+            self._views.modules.add("rpclab.workers.kv.namespace")
+        for name in described.texts:
+            found[name] = self._text(name)
         for name, value in described.values.items():
             found[name] = self._json(value, _pascal(name))
         return found
@@ -142,18 +157,22 @@ class _Writer:
         """Give the class of a binding; where its Worker is not known, one that allows all."""
         source = self._sources.get(target.worker)
         if source is None:
-            self._unknown.append(
+            self._say(
                 f'env.{variable}: the Worker "{target.worker}" is not among those given, so'
                 " everything is allowed on it"
             )
             return "Any"
         exports = source.entrypoints()
         if exports.get(target.entrypoint) != exposure:
-            self._unknown.append(
+            self._say(
                 f'env.{variable}: "{target.worker}" exports no {exposure} "{target.entrypoint}"'
             )
             return "Any"
         return self._export(target, exposure)
+
+    def _say(self, sentence: str) -> None:
+        if sentence not in self._unknown:
+            self._unknown.append(sentence)
 
     def _export(self, target: Leads, exposure: str) -> str:
         if target not in self._exports:
@@ -167,12 +186,23 @@ class _Writer:
             self._views.blocks[name] = Block(f"class {name}(typed.{base})", methods)
         return self._exports[target]
 
+    def _text(self, name: str) -> str:
+        """Give the type of a text: the values it has in the environments, if they are known."""
+        said = [each.texts[name] for each in self._environments if name in each.texts]
+        texts = dict.fromkeys(text for each in said for text in each)
+        if not all(said) or any(len(text) > _LONGEST for text in texts):
+            return "str"
+        return f"Literal[{', '.join(json.dumps(text) for text in texts)}]"
+
     def _json(self, value: Any, name: str) -> str:
         match value:
             case None:
                 return "None"
             case dict() if value and all(_is_field(key) for key in value):
-                record = self._views.unique(name)
+                shape = (name, _shape(value))
+                if shape in self._records:
+                    return self._records[shape]
+                record = self._records[shape] = self._views.unique(name)
                 body = [f"{key}: {self._json(item, _pascal(key))}" for key, item in value.items()]
                 self._views.blocks[record] = Block(f"class {record}(TypedDict)", body)
                 return record
@@ -185,6 +215,16 @@ class _Writer:
     def _any_of(self, values: Any, name: str) -> str:
         kinds = dict.fromkeys(self._json(value, name) for value in values)
         return " | ".join(kinds) or "Any"
+
+
+def _shape(value: Any) -> object:
+    """What two JSON values have in common that are of one type."""
+    match value:
+        case dict():
+            return (dict, *((key, _shape(item)) for key, item in value.items()))
+        case list():
+            return (list, *dict.fromkeys(map(_shape, value)))
+    return type(value)
 
 
 def _with_env(name: str) -> str:

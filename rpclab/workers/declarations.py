@@ -21,6 +21,12 @@ _UNNAMEABLE = {
 }
 
 
+class Resource:
+    """What an `env` holds as it is: a database or a namespace, which Workers may share."""
+
+    __slots__ = ()
+
+
 class BindingTarget(NamedTuple):
     """Where a binding leads; made by `binding` or from a text such as "counter#Admin"."""
 

@@ -1,8 +1,9 @@
 """What `import` means in the code of one Worker: `workers`, and the modules beside its main file.
 
-Floor: workers. Both are per Worker, through an import function in the builtins of its modules:
-`sys.path` is left alone, and so is `sys.modules` but while a module's text runs. So two Workers may
-each have a `pages.py`, a user's own workers.py is safe, and a new version runs its modules anew.
+Floor: workers. So are the modules of the platform (`rpclab.workers.platform`). All are per Worker,
+through an import function in the builtins of its modules: `sys.path` is left alone, and so is
+`sys.modules` but while a module's text runs. So two Workers may each have a `pages.py`, a user's
+own workers.py is safe, and a new version runs its modules anew.
 """
 
 from __future__ import annotations
@@ -17,11 +18,15 @@ from importlib.machinery import SOURCE_SUFFIXES, FileFinder, ModuleSpec, SourceF
 from os import PathLike, fspath
 from typing import Any
 
+from rpclab.workers.by_name import OwnModules, is_installed, loading, modules_of, showing
+from rpclab.workers.platform import MODULES, make
+from rpclab.workers.platform.advice import imported_names
+
 given_to_all: dict[str, Any] = {}
 """What the code of every Worker finds among its builtins, beside or in place of Python's."""
 
 
-class Imports:
+class Imports(OwnModules):
     """The import function of one version of a Worker.
 
     Args:
@@ -33,8 +38,10 @@ class Imports:
     def __init__(
         self, given: dict[str, types.ModuleType], folder: str | PathLike[str] | None = None
     ) -> None:
+        self._given = frozenset(given)
         self._modules = given
         self._folder = fspath(folder) if folder is not None else None
+        self._ours = set(given)
         self._elsewhere: set[str] = set()  # names that are no module of the Worker
         self.builtins = {**vars(builtins), **given_to_all, "__import__": self._import}
 
@@ -49,32 +56,54 @@ class Imports:
         full = importlib.util.resolve_name("." * level + name, _package(globals)) if level else name
         first = full.partition(".")[0]
         if not self._has(first):
-            return builtins.__import__(name, globals, locals, fromlist, level)
-        module = self._load(full)
+            try:
+                return builtins.__import__(name, globals, locals, fromlist, level)
+            except ModuleNotFoundError as error:
+                _advise(error, first)
+                raise
+        module = self.load(full)
         if not fromlist:
             # `import a.b` binds `a`; from inside a package this cannot be reached.
             return self._modules[first]
         for part in fromlist:
-            if part != "*" and not hasattr(module, part) and hasattr(module, "__path__"):
+            if f"{full}.{part}" in MODULES and full in self._ours:
+                self.load(f"{full}.{part}")
+            elif part != "*" and not hasattr(module, part) and hasattr(module, "__path__"):
                 self._find(f"{full}.{part}", load=True)
+        if full in self._ours:
+            imported_names(module, fromlist)
         return module
 
     def _has(self, first: str) -> bool:
         if first in self._modules:
             return True
-        if self._folder is None or first in self._elsewhere:
+        if first in self._elsewhere:
+            return False
+        if first in MODULES or self.has(first):
+            return True
+        self._elsewhere.add(first)
+        return False
+
+    def has(self, full: str) -> bool:
+        """Whether a file of the Worker is the module, or the package that it is a part of."""
+        first = full.partition(".")[0]
+        if self._folder is None or first in self._given:
             return False
         spec = self._find(first)
         # A folder without __init__.py comes last, after what is installed.
-        if spec is None or (spec.loader is None and _is_installed(first)):
-            self._elsewhere.add(first)
-            return False
-        return True
+        return spec is not None and (spec.loader is not None or not is_installed(first))
+
+    def find(self, full: str) -> ModuleSpec | None:
+        """Look for a module that is a file of the Worker, and whose package is loaded."""
+        parent = full.rpartition(".")[0]
+        if not self.has(full) or (parent and parent not in self._modules):
+            return None
+        return self._find(full)
 
     def _find(self, full: str, *, load: bool = False) -> ModuleSpec | None:
         """Look for a module among the Worker's own; load it, if wanted and there."""
         parent, _, _ = full.rpartition(".")
-        folders = self._modules[parent].__path__ if parent else [self._folder]
+        folders = getattr(self._modules[parent], "__path__", ()) if parent else [self._folder]
         for folder in folders:
             if folder is not None:
                 # A finder of our own, for the shared ones remember what a folder had.
@@ -82,16 +111,24 @@ class Imports:
                 spec = finder.find_spec(full)
                 if spec is not None:
                     if load:
-                        self._load(full)
+                        self.load(full)
                     return spec
         return None
 
-    def _load(self, full: str) -> types.ModuleType:
+    def load(self, full: str) -> types.ModuleType:
+        """Give a module; its text runs if it has not run.
+
+        Raises:
+            ModuleNotFoundError: there is none.
+            Exception: whatever its text raises.
+        """
         if full in self._modules:
             return self._modules[full]
         parent, _, last = full.rpartition(".")
+        if full in MODULES and not self.has(full):
+            return self._make(full)
         if parent:
-            package = self._load(parent)
+            package = self.load(parent)
             if not hasattr(package, "__path__"):
                 raise ModuleNotFoundError(
                     f"No module named {full!r}; {parent!r} is not a package", name=full
@@ -115,6 +152,15 @@ class Imports:
             setattr(self._modules[parent], last, module)
         return module
 
+    def _make(self, full: str) -> types.ModuleType:
+        """Make a module of the platform."""
+        self._modules[full] = module = make(full)
+        self._ours.add(full)
+        parent, _, last = full.rpartition(".")
+        if parent:
+            setattr(self.load(parent), last, module)
+        return module
+
     def _run(self, full: str, spec: ModuleSpec, module: types.ModuleType) -> None:
         module.__dict__["__builtins__"] = self.builtins
         if isinstance(spec.loader, SourceFileLoader):
@@ -132,12 +178,15 @@ def known(module: types.ModuleType) -> Iterator[None]:
     Not where another module has that name, or would have if it were imported.
     """
     name = module.__name__
-    free = name not in sys.modules and not (name.isidentifier() and _is_installed(name))
+    free = name not in sys.modules and not (name.isidentifier() and is_installed(name))
     if free:
         sys.modules[name] = module
+    token = loading.set(modules_of(module))
     try:
-        yield
+        with showing():
+            yield
     finally:
+        loading.reset(token)
         if free:
             sys.modules.pop(name, None)
 
@@ -159,5 +208,16 @@ def _package(globals_: Any) -> str:
     return str(package)
 
 
-def _is_installed(name: str) -> bool:
-    return name in sys.modules or importlib.util.find_spec(name) is not None
+def _advise(error: ModuleNotFoundError, wanted: str) -> None:
+    """Say what to do about a module that is not there."""
+    missing = (error.name or "").partition(".")[0]
+    if missing == wanted:
+        error.add_note(
+            "it is not installed where rpclab runs: pip install it there, as pyproject.toml does"
+            " on the platform"
+        )
+    elif missing in MODULES or missing == "workers":
+        error.add_note(
+            f"the package {wanted} is made for Cloudflare: it imports {missing}, which rpclab gives"
+            " to the Worker's own code alone"
+        )

@@ -6,8 +6,8 @@ Rules C19, E12, R7.
 
 from __future__ import annotations
 
-import re
 from importlib import import_module
+from inspect import CO_VARARGS
 from typing import TYPE_CHECKING, Any
 
 from rpclab.codecs.records import register_late
@@ -22,13 +22,30 @@ if TYPE_CHECKING:
     from rpclab.core.protocols import AnswerLike, ContextLike
     from rpclab.rpc.bindings import ServiceBinding
     from rpclab.workers.http.responses import Response
+    from rpclab.workers.network import Network
 
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
-_ANY_HOST = "worker"
 _FETCH = ("fetch", ["fetch"])
 
 # A Worker may be sent a message before its process has made one.
 register_late(lambda: import_module("rpclab.workers.http"))
+
+
+class HttpCalls:
+    """Makes the HTTP calls of the bindings of one sandbox.
+
+    Args:
+        network: what its Workers may reach over the network.
+    """
+
+    __slots__ = ("network",)
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+
+    def __call__(
+        self, binding: ServiceBinding, resource: Any, options: dict[str, Any]
+    ) -> Awaitable[Response]:
+        return fetch_from(binding, resource, options)
 
 
 def fetch_from(
@@ -48,8 +65,9 @@ def fetch_from(
         TypeError: they make no request.
     """
     from rpclab.workers.http.fetching import Fetching, request_for  # noqa: PLC0415 - as said above
+    from rpclab.workers.http.urls import base_of  # noqa: PLC0415
 
-    request = request_for(resource, options, f"http://{_host_of(binding)}/")
+    request = request_for(resource, options, base_of(_callee_of(binding)))
     fetching = Fetching(request, binding["fetch"])
     # In a function that is recorded for `map` there is nothing to wait for.
     return fetching.first if isinstance(fetching.first, MapValue) else fetching
@@ -91,15 +109,23 @@ def answer_fetch(instance: Any, /, *args: Any, **options: Any) -> Any:
         handler = instance.fetch if plain else read_member(instance, "fetch")
     except (AttributeError, NoSuchMemberError):
         error = RpcError("Handler does not export a fetch() function.")
-        error.add_note(
-            f"{type(instance).__name__} answers HTTP once it has `async def fetch(self, request)`"
-        )
+        name = type(instance).__name__
+        if hasattr(instance, "on_fetch"):
+            error.add_note("on_fetch is its name before compatibility date 2025-08-14: say fetch")
+        else:
+            error.add_note(f"{name} answers HTTP once it has `async def fetch(self, request)`")
         raise error from None
-    return checked_response(handler(incoming(*args, **options)))
+    request = incoming(*args, **options)
+    # As the platform calls it: a handler that wants no request is given none.
+    return checked_response(handler(request) if _takes_one(handler) else handler())
 
 
-def _host_of(binding: ServiceBinding) -> str:
-    """The host of a URL that is given without one: the name of the Worker, if it can be one."""
+def _takes_one(handler: Any) -> bool:
+    code = getattr(getattr(handler, "__func__", None), "__code__", None)
+    return code is None or code.co_argcount > 1 or bool(code.co_flags & CO_VARARGS)
+
+
+def _callee_of(binding: ServiceBinding) -> str:
+    """The name of the Worker that a binding leads to; "" where it leads nowhere any more."""
     entry = binding.__handle__.entry
-    name = entry.session.name.partition("→")[2] if entry is not None else ""
-    return name if _HOST.fullmatch(name) else _ANY_HOST
+    return entry.session.name.partition("→")[2] if entry is not None else ""

@@ -11,12 +11,15 @@ T = TypeVar("T", bound=type)
 
 PYTHON_NAMES = {
     "blockConcurrencyWhile": "block_concurrency_while",
+    "cacheTtl": "cache_ttl",
     "columnNames": "column_names",
     "databaseSize": "database_size",
     "deleteAlarm": "delete_alarm",
     "deleteAll": "delete_all",
+    "expirationTtl": "expiration_ttl",
     "getAlarm": "get_alarm",
     "getByName": "get_by_name",
+    "getWithMetadata": "get_with_metadata",
     "idFromName": "id_from_name",
     "idFromString": "id_from_string",
     "newUniqueId": "new_unique_id",
@@ -33,7 +36,11 @@ PYTHON_NAMES = {
     "getSetCookie": "get_set_cookie",
     "lastModified": "last_modified",
     "passThroughOnException": "pass_through_on_exception",
+    "canParse": "can_parse",
+    "searchParams": "search_params",
     "statusText": "status_text",
+    "toJSON": "to_json",
+    "toString": "to_string",
     "waitUntil": "wait_until",
     "withSession": "with_session",
 }

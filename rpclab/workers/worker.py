@@ -14,6 +14,7 @@ from rpclab.core.contexts import ExecutionContext, current
 from rpclab.core.hooks import ServiceHook
 from rpclab.errors import RpcError
 from rpclab.rpc.activity import StepInterrupted
+from rpclab.workers.by_name import modules_of, serve
 from rpclab.workers.context import Context, Exports
 from rpclab.workers.entrypoints import (
     DEFAULT,
@@ -68,6 +69,7 @@ class Worker:
         self.version = 1
         self._engine = engine
         self.objects = objects_of(module)
+        serve(engine, name, modules_of(module))
         self.loopback = Exports(list(self.exports), bind_self, list(self.objects), own_objects)
 
     def entrypoint(self, name: str = DEFAULT) -> type[WorkerEntrypoint]:

@@ -194,6 +194,34 @@ class Default(WorkerEntrypoint):
     assert "a" not in sys.modules
 
 
+async def test_kv_namespaces_are_shared_by_id_and_kept_where_the_sandbox_keeps_things(tmp_path):
+    config = """\
+name = "{0}"
+main = "main.py"
+kv_namespaces = [{{ binding = "CACHE", id = "<same>" }}, {{ binding = "OWN" }}]
+"""
+    code = """\
+from workers import WorkerEntrypoint
+class Default(WorkerEntrypoint):
+    async def add(self):
+        await self.env.CACHE.put("a", "shared")
+        await self.env.OWN.put("a", "own")
+    async def read(self):
+        return [await self.env.CACHE.get("a"), await self.env.OWN.get("a")]
+"""
+    for name in ("one", "two"):
+        write(tmp_path, {f"{name}/wrangler.toml": config.format(name), f"{name}/main.py": code})
+    folder = tmp_path / "kept"
+    async with rpclab.Sandbox.from_config(tmp_path, storage=folder) as sandbox:
+        env = sandbox.bind(ONE="one", TWO="two")
+        await env.ONE.add()
+        assert await env.TWO.read() == ["shared", None]
+    async with rpclab.Sandbox.from_config(tmp_path, storage=folder) as sandbox:
+        assert await sandbox.bind(ONE="one").ONE.read() == ["shared", "own"]
+    async with rpclab.Sandbox.from_config(tmp_path) as sandbox:
+        assert await sandbox.bind(ONE="one").ONE.read() == [None, None]
+
+
 ROOMS = """\
 from workers import DurableObject, WorkerEntrypoint
 class Room(DurableObject):

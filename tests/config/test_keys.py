@@ -32,6 +32,14 @@ props = { room = "lobby" }
 binding = "MAIL"
 service = "mailer"
 
+[[kv_namespaces]]
+binding = "CACHE"
+id = "c0ffee"
+preview_id = "any"
+
+[[kv_namespaces]]
+binding = "OWN"
+
 [[d1_databases]]
 binding = "DB"
 database_name = "shop-db"
@@ -75,6 +83,10 @@ def test_every_supported_key_is_understood():
     ]
     assert config.services[0].props == {"room": "lobby"}
     assert [(each.binding, each.key) for each in config.d1_databases] == [("DB", "1f")]
+    assert [(each.binding, each.id) for each in config.kv_namespaces] == [
+        ("CACHE", "c0ffee"),
+        ("OWN", "shop-OWN"),
+    ]
     assert [each.target for each in config.durable_objects] == ["Room", "carts#Cart"]
     assert config.migrations == (
         Migration("v1", new_classes=("Room",)),
@@ -142,6 +154,14 @@ def test_the_folder_of_migrations_is_the_named_one_or_the_usual_one_if_it_is_the
         (
             NAMED + "[vars]\nA = 'x'\n[[services]]\nbinding='A'\nservice='b'",
             "f:6:1: env.A is given twice: here and in vars",
+        ),
+        (
+            NAMED + "[[kv_namespaces]]\nbinding='A'\n[[kv_namespaces]]\nbinding='A'",
+            "f:6:1: env.A is given twice: here and in kv_namespaces[0]",
+        ),
+        (
+            NAMED + "[[kv_namespaces]]\nbinding='A'\nidd='b'",
+            "f:5:1: unknown key",
         ),
         (
             NAMED + "[[d1_databases]]\nbinding='A'\n[[services]]\nbinding='A'\nservice='b'",

@@ -6,8 +6,8 @@ import asyncio
 import urllib.parse
 
 import pytest
+from httpx import URL
 from support.world import failure
-from yarl import URL
 
 import rpclab
 from rpclab import Blob, Headers, ReadableStream, Request, Response

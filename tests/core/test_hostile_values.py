@@ -605,7 +605,9 @@ def test_the_values_of_a_message_are_counted_on_arrival(form, count, fits):
     pair.inject(calls(make(count - 8 - holds(0))))
     assert (pair.server.closed is None) is fits
     if not fits:
-        assert str(pair.server.closed) == "the peer sent a message of over 30 values"
+        assert str(pair.server.closed) == (
+            "the peer sent a message of over 30 values (Limits.message_objects)"
+        )
 
 
 @pytest.mark.parametrize(("count", "fits"), [(29, True), (30, True), (31, False)])

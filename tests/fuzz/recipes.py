@@ -613,7 +613,9 @@ def a_long_pipeline_that_is_cancelled():
     """The same, and then the first is given up."""
     frames = [call(1, "later")]
     frames += [call(number, "same", target=number - 1) for number in range(2, 19_000)]
-    yield [*frames, pack([wire.CANCEL, 1])]
+    for first in range(0, len(frames), 5000):
+        yield frames[first : first + 5000]
+    yield [pack([wire.CANCEL, 1])]
 
 
 @recipe

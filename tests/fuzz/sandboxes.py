@@ -208,6 +208,13 @@ class EngineWorld:
     def do(self, step):
         """Do one step; what goes wrong is in `trouble`."""
         what, *rest = step
+        if what == "recipe":
+            for frames in recipes.ALL[rest[1]]():
+                self._timed("receive", rest[0], 0, frames)
+        else:
+            self._timed(*step)
+
+    def _timed(self, what, *rest):
         began = time.thread_time()
         try:
             self._run(getattr(self, f"_{what}")(*rest))
@@ -224,10 +231,6 @@ class EngineWorld:
         self.bytes += sum(map(wire.size_of, frames))
         self.came += frames
         self.ends[0].receive(seen, list(frames))
-
-    async def _recipe(self, end, name):
-        for frames in recipes.ALL[name]():
-            await self._receive(end, 0, frames)
 
     async def _arm(self, *rest):
         self._armed.append(rest)

@@ -29,7 +29,9 @@ from rpclab.core.session import Session
 from rpclab.errors import DisconnectedError
 
 DIALECTS = {"msgpack": MsgpackCodec, "capnweb": CapnWebFlags}
-LIMITS = Limits(message_bytes=4 * 1024 * 1024, exports=20_000)
+LIMITS = Limits(
+    message_bytes=4 * 1024 * 1024, message_objects=512 * 1024, exports=20_000, imports=100_000
+)
 ENDLESS = 10_000  # turns after which a drain is said to have no end
 LONG = 1.0  # seconds of work that one step may take; others may use the machine as well
 
@@ -237,9 +239,16 @@ class CoreWorld:
     def do(self, step):
         """Do one step; what goes wrong is in `trouble`."""
         what, *rest = step
+        if what == "recipe":
+            for frames in recipes.ALL[rest[1]]():
+                self._attempt(what, lambda frames=frames: self._arrive(rest[0], frames))
+        else:
+            self._attempt(what, lambda: getattr(self, f"_{what}")(*rest))
+
+    def _attempt(self, what, work):
         began = time.thread_time()
         try:
-            getattr(self, f"_{what}")(*rest)
+            work()
         except (Exception, SystemExit, KeyboardInterrupt, GeneratorExit) as error:
             self.trouble.append((f"{what} raised", error))
         self.longest = max(self.longest, time.thread_time() - began)
@@ -250,10 +259,9 @@ class CoreWorld:
         self.came += frames
         self.ends[end].receive(seen, list(frames))
 
-    def _recipe(self, end, name):
-        for frames in recipes.ALL[name]():
-            self._receive(end, 0, frames)
-            self.host.turn()
+    def _arrive(self, end, frames):
+        self._receive(end, 0, frames)
+        self.host.turn()
 
     def _arm(self, *rest):
         self._armed.append(rest)

@@ -57,6 +57,11 @@ def test_a_database_without_a_file_is_in_memory():
     assert parsed.d1 == {"DB": ":memory:", "LOG": "logs/log.sqlite"}
 
 
+def test_a_kv_namespace_without_an_id_is_called_like_its_variable():
+    parsed = parse_worker("name --kv CACHE --kv=SESSIONS=a/b")
+    assert parsed.kv == {"CACHE": "CACHE", "SESSIONS": "a/b"}
+
+
 def test_a_json_string_keeps_its_quotes_and_a_text_loses_them():
     parsed = parse_worker('name --json A="hi you" --var B="hi you"')
     assert parsed.json == {"A": "hi you"}
@@ -73,6 +78,8 @@ def test_a_json_string_keeps_its_quotes_and_a_text_loses_them():
         ("a --bind", "--bind needs VAR=worker[#Entrypoint]"),
         ("a --bind X", "'X' is not of the form VAR=worker[#Entrypoint]"),
         ("a --d1 --var A=b", "--d1 needs VAR[=file]"),
+        ("a --kv", "--kv needs VAR[=id]"),
+        ("a --kv 1=x", "'1' cannot be the name of a variable, in '1=x'"),
         ("a --d1 1", "'1' cannot be the name of a variable, in '1=:memory:'"),
         ("a --bind 1=b", "'1' cannot be the name of a variable, in '1=b'"),
         ("a --bind X=b#", 'a binding leads to "worker" or "worker#Entrypoint", not \'b#\''),

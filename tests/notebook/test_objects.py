@@ -67,3 +67,26 @@ def test_displays_name_the_classes_of_objects_and_where_namespaces_lead(chat):
     assert "lobby: version 2; Default, Desk\n" in listed
     assert "notebook: env.LOBBY, env.ROOMS\n" in listed
     assert listed.endswith("env.ROOMS: → objects of chat#Room")
+
+
+ENDLESS = """\
+%%worker endless
+from workers import DurableObject
+class Obj(DurableObject):
+    def count(self):
+        print("runs")
+        self.ctx.storage.sql.exec(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+        )
+    def one(self):
+        return self.ctx.storage.sql.exec("SELECT 1 AS one").one()
+"""
+
+
+def test_an_endless_statement_of_an_object_is_interrupted_and_loses_that_call_only(kernel):
+    kernel.run(ENDLESS)
+    kernel.run("%bind --object OBJ=Obj@endless")
+    request = kernel.start("await env.OBJ.get_by_name('x').count()")
+    kernel.wait(request, lambda output: "runs" in output.stdout)
+    assert "left by KeyboardInterrupt" in kernel.interrupt(request).error
+    assert kernel.value("await env.OBJ.get_by_name('x').one()") == "{'one': 1}"

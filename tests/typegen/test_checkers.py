@@ -38,7 +38,8 @@ def run_pyright(folder, names):
 
 
 CHECKERS = {"mypy": run_mypy, "pyright": run_pyright}
-FILES = ["passes.py", "fails.py", "main.py", "workers.pyi"]
+FILES = ["passes.py", "fails.py", "main.py", "program.py", "workers.pyi", "all_workers.pyi"]
+BINDINGS = ("CLIENT=client", "COUNTER=counter-service#CounterService", "ROOMS=counter-service#Room")
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,9 @@ def shop(tmp_path_factory):
     folder = tmp_path_factory.mktemp("types") / "shop"
     shutil.copytree(SHOP, folder)
     assert main(["types", str(folder)]) == 0
+    words = [word for binding in BINDINGS for word in ("--bind", binding)]
+    output = str(folder / "client" / "all_workers.pyi")
+    assert main(["types", str(folder), *words, "-o", output]) == 0
     return folder
 
 
@@ -62,14 +66,14 @@ def errors(shop, checker):
 
 
 def test_the_types_themselves_are_sound(errors):
-    assert [error for error in errors if error[0] == "workers.pyi"] == []
+    assert [error for error in errors if error[0].endswith(".pyi")] == []
 
 
 def test_a_program_that_is_right_passes(errors):
     assert [error for error in errors if error[0] == "passes.py"] == []
 
 
-@pytest.mark.parametrize("file", ["fails.py", "main.py"])
+@pytest.mark.parametrize("file", ["fails.py", "main.py", "program.py"])
 def test_a_program_that_is_wrong_fails_on_its_wrong_lines(errors, checker, file):
     lines = (SHOP / "client" / file).read_text().splitlines()
     marks = {number: MARK.search(line) for number, line in enumerate(lines, 1)}

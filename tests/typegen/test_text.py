@@ -95,10 +95,11 @@ class Room(DurableObject):
     def enter(self, who: str) -> int: ...
 """
     sandbox.deploy("chat", source=source)
-    sandbox.bind(ROOMS=rpclab.objects("chat#Room"), DB=sandbox.d1(":memory:x"))
+    sandbox.bind(ROOMS=rpclab.objects("chat#Room"), DB=sandbox.d1(":memory:x"), KV=sandbox.kv("x"))
     text = types_of_sandbox(sandbox).text
     assert "    ROOMS: typed.DurableObjectNamespace[RoomObject]\n" in text
     assert "    DB: rpclab.workers.d1.database.D1Database\n" in text
+    assert "    KV: rpclab.workers.kv.namespace.KVNamespace\n" in text
     assert "class RoomObject(typed.DurableObjectStub):\n    def enter(self, who: " in text
 
 

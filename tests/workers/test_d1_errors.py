@@ -119,20 +119,12 @@ async def test_an_error_has_the_name_that_sqlite_gives_it(sandbox, sql, code):
         ("SELECT 1; SELECT 2", "another one follows", "give them to batch([…]), or use exec(sql)"),
         ("SELECT :name", "no named parameters, such as :name", "write ?1, ?2 …"),
         ("SELECT $name", "no named parameters, such as $name", "write ?1, ?2 …"),
-        ("BEGIN", "not authorized: BEGIN", "when they are given to batch([…])"),
-        ("/* now */ commit", "not authorized", "when they are given to batch([…])"),
-        ("\ufeffBEGIN", "not authorized", "when they are given to batch([…])"),
-        ("SAVEPOINT a", "not authorized", "when they are given to batch([…])"),
-        ("ATTACH 'x.db' AS x", "not authorized", "bind the other, too"),
-        ("VACUUM INTO 'x.db'", "not authorized", "by itself"),
-        ("PRAGMA foreign_keys = off", "not authorized", "PRAGMA defer_foreign_keys = on"),
-        ("PRAGMA main.foreign_keys(0)", "not authorized", "PRAGMA defer_foreign_keys = on"),
-        ("PRAGMA journal_mode = delete", "not authorized", "D1 has these: case_sensitive_like"),
+        ("SELECT '" + 100_000 * "x" + "'", "statement too long: SQLITE_TOOBIG", "is 100000"),
         ("SELECT 1\0", "no NUL characters", ""),
         ("SELECT '\ud800'", "no halves of surrogate pairs", ""),
     ],
 )
-def test_what_d1_does_not_run_is_refused_when_it_is_prepared(sandbox, sql, message, advice):
+def test_what_is_no_statement_of_d1_is_refused_when_it_is_prepared(sandbox, sql, message, advice):
     with pytest.raises(D1Error) as caught:
         sandbox.d1(":memory:").prepare(sql)
     assert message in str(caught.value)
@@ -140,7 +132,38 @@ def test_what_d1_does_not_run_is_refused_when_it_is_prepared(sandbox, sql, messa
 
 
 @pytest.mark.parametrize(
-    "sql", ["PRAGMA foreign_keys", "PRAGMA table_info(todos)", "EXPLAIN BEGIN", "SELECT 1; -- end"]
+    ("sql", "message", "advice"),
+    [
+        ("BEGIN", "not authorized: BEGIN", "when they are given to batch([…])"),
+        ("/* now */ commit", "not authorized", "when they are given to batch([…])"),
+        ("\ufeffBEGIN", "not authorized", "when they are given to batch([…])"),
+        ("SAVEPOINT a", "not authorized", "when they are given to batch([…])"),
+        ("EXPLAIN BEGIN", "not authorized", "when they are given to batch([…])"),
+        ("ATTACH 'x.db' AS x", "not authorized", "there is one database here"),
+        ("PRAGMA journal_mode = delete", "not authorized", "these: case_sensitive_like"),
+    ],
+)
+def test_what_d1_does_not_run_is_refused_when_it_is_prepared(sandbox, sql, message, advice):
+    with pytest.raises(D1Error) as caught:
+        sandbox.d1(":memory:").prepare(sql)
+    assert (caught.value.code, message in str(caught.value)) == ("SQLITE_AUTH", True)
+    assert caught.value.line == 1
+    assert advice in caught.value.__notes__[-1]
+
+
+async def test_what_shows_only_then_is_refused_when_it_runs(sandbox):
+    db = sandbox.d1(":memory:")
+    error = await failure(db.prepare("VACUUM INTO 'x.db'").run())
+    assert (error.code, error.column) == ("SQLITE_AUTH", 1)
+    assert "there is one database here" in error.__notes__[-1]
+    await db.exec("CREATE TABLE t (a); CREATE VIEW v AS SELECT * FROM t;")
+    assert await db.prepare("SELECT * FROM v").raw() == []
+    await db.exec("DROP VIEW v; CREATE VIEW v AS SELECT sqlite_version() AS a FROM t;")
+    assert (await failure(db.prepare("SELECT a FROM v").run())).code == "SQLITE_AUTH"
+
+
+@pytest.mark.parametrize(
+    "sql", ["PRAGMA foreign_keys", "PRAGMA table_info(todos)", "SELECT 1; -- end"]
 )
 async def test_what_only_looks_like_it_is_run(sandbox, sql):
     assert (await sandbox.d1(":memory:").prepare(sql).run()).success is True

@@ -11,6 +11,7 @@ import pytest
 from support.world import failure
 
 from rpclab import Blob, ReadableStream, Request, Response
+from rpclab.workers import FormData
 
 
 def post(body, **options):
@@ -268,3 +269,40 @@ async def test_blobs_are_made_of_parts_and_slices():
     assert await Blob("a\r\nb\rc", endings="native").text() == "a\nb\nc"
     with pytest.raises(TypeError, match="not of int"):
         Blob([1])
+
+
+async def test_json_of_any_depth_is_read_or_refused():
+    with pytest.raises(ValueError, match="JSON of too great a depth"):
+        await Response("[" * 100_000 + "]" * 100_000).json()
+
+
+LONG = "\x1b\u202e" * 10**6
+QUOTED = [
+    lambda: Request("http://h/", method=LONG),
+    lambda: Request("http://h/", headers={LONG: "x"}),
+    lambda: Request("http://h/", headers={"a" * 10**6: "\0"}),
+    lambda: Request("http://h/", headers={"a" * 10**6: b"x"}),
+    lambda: Request("http://h/", headers=[[LONG] * 3]),
+    lambda: Request(LONG),
+    lambda: FormData({LONG: b"x"}),
+]
+
+
+@pytest.mark.parametrize("door", QUOTED)
+def test_an_error_quotes_what_it_was_given_in_part_and_printable(door):
+    with pytest.raises(TypeError) as caught:
+        door()
+    assert len(str(caught.value)) < 1200
+    assert str(caught.value).isprintable()
+
+
+async def test_a_body_that_is_no_form_is_named_in_part_and_printable():
+    for kind in (f"a/\x1b{'b' * 10**6}", f"multipart/form-data; \x1b{'b' * 10**6}"):
+        error = await failure(Response("x", headers={"content-type": kind}).form_data())
+        assert isinstance(error, TypeError)
+        assert len(str(error)) < 1200
+        assert str(error).isprintable()
+
+
+def test_a_message_shows_its_url_in_part():
+    assert len(repr(Request("http://h/" + "a" * 10**6))) < 400

@@ -71,7 +71,7 @@ def test_fetch_follows_redirects_unless_it_is_told_not_to():
 
 def test_a_worker_fetches_too():
     async def test(url):
-        async with rpclab.Sandbox() as sandbox:
+        async with rpclab.Sandbox(network="local") as sandbox:
             source = "from workers import fetch\nasync def ask(url, env, ctx):\n    return await "
             sandbox.deploy("asking", source=source + "fetch(url)")
             env = sandbox.bind(ASKING="asking")

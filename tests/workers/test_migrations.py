@@ -92,8 +92,15 @@ async def test_a_file_that_was_mended_is_applied_the_next_time(db, folder):
     assert await apply_migrations(db, folder) == ["0002_done.sql"]
 
 
+async def test_the_transaction_around_a_dump_of_sqlite_is_left_out(db, folder):
+    (folder / "0001_todos.sql").write_text(
+        "PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCREATE TABLE todos (title);\nCOMMIT;"
+    )
+    assert await apply_migrations(db, folder) == ["0001_todos.sql", "0002_done.sql"]
+
+
 async def test_a_file_needs_no_transaction_of_its_own(db, folder):
-    (folder / "0001_todos.sql").write_text("BEGIN TRANSACTION;\nCREATE TABLE todos (a);\nCOMMIT;")
+    (folder / "0001_todos.sql").write_text("BEGIN;\nCREATE TABLE todos (a);\nCOMMIT;")
     error = await failure(apply_migrations(db, folder))
     assert error.code == "SQLITE_AUTH"
     assert "or stand in a migration" in error.__notes__[1]

@@ -9,6 +9,7 @@ from support.world import failure, world
 
 import rpclab
 from rpclab.workers.storage import files
+from rpclab.workers.storage import rows as rows_module
 from rpclab.workers.storage.files import NamespaceFile
 from rpclab.workers.storage.rows import OwnRows
 
@@ -76,9 +77,9 @@ return rows.one()
         ("BEGIN", "use storage.transaction()"),
         ("SAVEPOINT s", "use storage.transaction()"),
         ("COMMIT", "use storage.transaction()"),
-        ("ATTACH 'x.sqlite' AS x", "has one database"),
-        ("PRAGMA journal_mode = DELETE", "the platform keeps its database"),
-        ("SELECT * FROM _cf_KV", "the table _cf_KV is not for SQL"),
+        ("ATTACH 'x.sqlite' AS x", "there is one database here"),
+        ("PRAGMA journal_mode = DELETE", "of PRAGMA the platform has these: case_sensitive_like"),
+        ("SELECT * FROM _cf_KV", "the name _cf_KV is not for SQL"),
         ("DROP TABLE _CF_METADATA", "is not for SQL"),
         ("CREATE INDEX i ON _cf_KV (value)", "is not for SQL"),
         ("ALTER TABLE _cf_KV RENAME TO x", "is not for SQL"),
@@ -135,6 +136,45 @@ return [await s.list(), left, str(await attempt(s.transaction(wrong)))]
     ]  # fmt: skip
 
 
+async def test_delete_all_leaves_nothing_whatever_has_made_it(run):
+    assert await run("""
+for sql in ("CREATE VIRTUAL TABLE docs USING fts5(a)", "INSERT INTO docs VALUES ('x')",
+            "CREATE VIRTUAL TABLE boxes USING rtree(id, a, b)", "INSERT INTO boxes VALUES (1,2,3)",
+            "CREATE TABLE n (id INTEGER PRIMARY KEY AUTOINCREMENT)", "INSERT INTO n VALUES (5)",
+            'CREATE TABLE "a ""quoted"" name" (a)', "CREATE VIEW v AS SELECT * FROM nowhere",
+            "CREATE TRIGGER g INSERT ON n BEGIN DELETE FROM docs; END", "ANALYZE",
+            "PRAGMA ignore_check_constraints = on"):
+    s.sql.exec(sql)
+await s.delete_all()
+await s.sync()
+names = s.sql.exec("SELECT name FROM sqlite_master WHERE name NOT LIKE '%cf_%'").raw().toArray()
+return [names, s.sql.exec("SELECT * FROM sqlite_sequence").to_array(),
+        s.sql.exec("PRAGMA ignore_check_constraints").raw().to_array()]
+""") == [[["sqlite_sequence"]], [], [[0]]]
+
+
+async def test_the_size_of_a_database_counts_no_free_pages(run):
+    assert await run("""
+sql.exec("CREATE TABLE t (a)")
+before = sql.database_size
+sql.exec("INSERT INTO t VALUES (zeroblob(500000))")
+full = sql.databaseSize
+sql.exec("DELETE FROM t")
+return [full - before > 400_000, sql.database_size == before]
+""") == [True, True]
+
+
+async def test_raw_rows_are_lists_one_by_one_or_all_that_are_left(run):
+    assert await run(
+        PEOPLE,
+        """
+cursor = sql.exec("SELECT id, id FROM people ORDER BY id")
+raw = cursor.raw()
+return [next(raw), next(cursor), raw.toArray(), raw.to_array(), list(raw), repr(raw)]
+""",
+    ) == [[1, 1], {"id": 2}, [[3, 3]], [], [], "<rows of <SqlCursor of 3 rows: id, id> as lists>"]
+
+
 async def test_two_objects_have_tables_of_their_own_and_a_bounded_number_is_open(tmp_path):
     source = """
 from workers import DurableObject
@@ -186,7 +226,7 @@ def namespace_file(folder=None):
 def test_of_many_open_files_one_is_closed_that_has_nothing_to_save(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "OPEN_FILES", 2)
     file = namespace_file(tmp_path)
-    busy, idle = file.own(b"1"), file.own(b"2")
+    busy, idle = file.own(b"1").connection, file.own(b"2").connection
     busy.execute("BEGIN")
     file.own(b"3")
     assert busy.in_transaction
@@ -200,5 +240,19 @@ def test_foreign_keys_are_on_again_where_deleting_all_could_not_be_saved():
     rows = OwnRows(file, b"key", 1)
     rows.clear()
     rows.lost()
+    assert rows.connection.execute("PRAGMA foreign_keys").fetchone() == (1,)
+    file.close()
+
+
+def test_deleting_all_that_fails_half_way_has_deleted_nothing(monkeypatch):
+    file = namespace_file()
+    rows = OwnRows(file, b"key", 1)
+    rows.set(b"k", b"v")
+    rows.connection.execute("CREATE VIEW v AS SELECT 1")
+    monkeypatch.setitem(rows_module._MADE_BY_SQL, "TABLE", "SELECT 'sqlite_schema'")
+    with pytest.raises(sqlite3.OperationalError, match="may not be dropped"):
+        rows.clear()
+    assert rows.get(b"k") == b"v"
+    assert rows.connection.execute("SELECT * FROM v").fetchone() == (1,)
     assert rows.connection.execute("PRAGMA foreign_keys").fetchone() == (1,)
     file.close()

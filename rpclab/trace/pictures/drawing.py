@@ -6,16 +6,15 @@ so that any number of pictures may stand on one page.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from html import escape
 from math import atan2, cos, sin
 
+from rpclab.printable import printable
 from rpclab.trace.pictures.look import CLASS, LOOK, css
 
 SIZES = LOOK["sizes"]
 LABEL = SIZES["label"]
-_UNWRITABLE = re.compile("[\x00-\x09\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 NAMESPACE = "http://www.w3.org/2000/svg"
 
@@ -43,7 +42,7 @@ def cells(text: str) -> int:
 
 def elided(text: str, room: float, size: float = LABEL, *, code: bool = True) -> str:
     """A text that fits into so many pixels, its end left out if need be."""
-    text = " ".join(text.split())
+    text = printable(" ".join(text.split()))
     if width_of(text, size, code=code) <= room:
         return text
     kept = max(int(room / (size * SIZES["character" if code else "letter"])) - 1, 0)
@@ -58,8 +57,8 @@ def number(value: float) -> str:
 
 
 def clean(text: str) -> str:
-    """A text that XML can hold: control characters and lone surrogates are replaced."""
-    return _UNWRITABLE.sub("\ufffd", text)
+    """A text that XML can hold, and that shows all that it holds."""
+    return printable(text, keep="\n")
 
 
 def words_of(text: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from rpclab.printable import printable
 from rpclab.trace.graph import reach
 from rpclab.trace.model import CallBar, Graph, Lifetimes, StreamSeries, StubBar, Timeline
 from rpclab.trace.pictures import graph as graphs
@@ -155,4 +156,4 @@ def _reaches(graph: Graph) -> Iterator[str]:
 
 def _text(lines: list[str], left_out: int, noun: str, advice: Iterable[str]) -> str:
     more = [f"  … and {count(left_out, noun)}"] if left_out > 0 else []
-    return "\n".join([*lines, *more, *(f"Advice: {text}" for text in advice)])
+    return "\n".join(map(printable, [*lines, *more, *(f"Advice: {text}" for text in advice)]))

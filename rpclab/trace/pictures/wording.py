@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from rpclab.printable import printable
 from rpclab.trace.model import Arrow, CallBar, StubBar, TargetBar
 from rpclab.trace.pictures.drawing import elided, width_of
 from rpclab.trace.pictures.figures import CALLS, count
@@ -70,7 +71,7 @@ def call_title(call: CallBar) -> str:
         lines.append(f"made by the method of call {call.by}")
     if call.site:
         lines.append(f"at {short_site(call.site)}")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def message_title(message: Arrow) -> str:
@@ -104,7 +105,7 @@ def stub_title(stub: StubBar, target: TargetBar | None) -> str:
     else:
         where = f" at {short_site(stub.ended_site)}" if stub.ended_site else ""
         lines.append(f"{ENDS.get(stub.why, stub.why)}{where}")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def short_site(site: str) -> str:

@@ -7,25 +7,36 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
 from rpclab.errors import D1Error
 from rpclab.rpc.offload import Offload
-from rpclab.workers.d1.sql_errors import Source, cannot_open, check_statement, d1_error, explained
-from rpclab.workers.d1.sql_text import bound, statements
+from rpclab.workers.d1.sql_errors import (
+    Source,
+    cannot_open,
+    d1_error,
+    explained,
+    single_statement,
+)
+from rpclab.workers.d1.sql_text import statements
+from rpclab.workers.storage.limits import D1_LIMITS, D1Limits
+from rpclab.workers.storage.statements import Statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from rpclab.workers.storage.sql_values import Value
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 MEMORY = ":memory:"
 
-_STEPS = 10_000  # of SQLite's machine, between two looks at whether anybody still waits
-
-Value = None | int | float | str | bytes
+_ONE_TRANSACTION = (
+    "statements run in one transaction when they are given to batch([…]) or stand in a migration"
+)
 
 
 class Ran(NamedTuple):
@@ -48,13 +59,15 @@ class Store:
     Args:
         path: its file; or ":memory:", and it is gone when it is closed.
         name: for texts.
+        limits: bounds of what it does and holds.
     """
 
-    def __init__(self, path: str, name: str) -> None:
+    def __init__(self, path: str, name: str, limits: D1Limits = D1_LIMITS) -> None:
         self.path = path
         self.name = name
+        self.limits = limits
         self._offload = Offload(f"rpclab-d1-{name}")
-        self._connection: sqlite3.Connection | None = None
+        self._statements: Statements | None = None
         self._page_size = 0
         self._closed = False
 
@@ -84,9 +97,9 @@ class Store:
         """Interrupt what runs, refuse what waits, and close the file. Twice is fine."""
         self._closed = True
         self._offload.close()
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        if self._statements is not None:
+            self._statements.connection.close()
+            self._statements = None
 
     def _check_open(self) -> None:
         if self._closed:
@@ -101,36 +114,45 @@ class Store:
     def _opened(self, function: Callable[P, T]) -> Callable[P, T]:
         def run(*args: P.args, **kwargs: P.kwargs) -> T:
             self._check_open()
-            if self._connection is None:
+            if self._statements is None:
                 self._open()
-            return function(*args, **kwargs)
+            try:
+                return function(*args, **kwargs)
+            finally:
+                # What a PRAGMA sets is not for the next one who asks.
+                self.statements.reset_switches()
 
         return run
 
     # In the thread.
 
     @property
-    def connection(self) -> sqlite3.Connection:
-        """The connection; only in the thread, and only while one of the functions runs."""
-        if self._connection is None:
+    def statements(self) -> Statements:
+        """What runs statements; only in the thread, and only while one of the functions runs."""
+        if self._statements is None:
             raise self._is_closed()
-        return self._connection
+        return self._statements
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection; likewise."""
+        return self.statements.connection
 
     def _open(self) -> None:
         connection: sqlite3.Connection | None = None
         try:
-            connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+            connection = sqlite3.connect(
+                self.path, isolation_level=None, check_same_thread=False, cached_statements=0
+            )
             connection.execute("PRAGMA foreign_keys = on")
             if self.path != MEMORY:
                 connection.execute("PRAGMA journal_mode = wal")
             (self._page_size,) = connection.execute("PRAGMA page_size").fetchone()
+            self._statements = _judged(connection, self.limits, self._interrupted)
         except sqlite3.Error as error:
             if connection is not None:
                 connection.close()
             raise cannot_open(error, self.name) from None
-        connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
-        connection.set_progress_handler(self._interrupted, _STEPS)
-        self._connection = connection
 
     def _interrupted(self) -> bool:
         return self._closed or self._offload.abandoned()
@@ -157,12 +179,9 @@ class Store:
         changes, schema = connection.total_changes, self._pragma("schema_version")
         began = time.perf_counter()
         try:
-            cursor = connection.execute(*bound(sql, values))
-            rows = cursor.fetchall()
+            columns, rows = self.statements.run(sql, values)
         except sqlite3.Error as error:
-            if self._closed:
-                raise self._is_closed() from None
-            raise explained(connection, error, sql, source or Source(sql), prefix) from None
+            raise self._explained(error, sql, source or Source(sql), prefix) from None
         duration = (time.perf_counter() - began) * 1000
         changes = connection.total_changes - changes
         (last_row_id,) = connection.execute("SELECT last_insert_rowid()").fetchone()
@@ -174,7 +193,21 @@ class Store:
             "changed_db": changes > 0 or self._pragma("schema_version") != schema,
             "size_after": self._pragma("page_count") * self._page_size,
         }
-        return Ran([name for name, *_ in cursor.description or ()], rows, meta)
+        return Ran(columns, rows, meta)
+
+    def _explained(
+        self, error: sqlite3.Error, sql: str, source: Source, prefix: str = "D1_ERROR"
+    ) -> D1Error:
+        if self._closed:
+            return self._is_closed()
+        return explained(self.statements, error, sql, source, prefix)
+
+    def _control(self, sql: str) -> None:
+        """Begin or end a transaction, which no statement of a Worker does."""
+        try:
+            self.connection.execute(sql)
+        except sqlite3.Error as error:
+            raise self._explained(error, sql, Source(sql)) from None
 
     def _pragma(self, name: str) -> int:
         (value,) = self.connection.execute(f"PRAGMA {name}").fetchone()
@@ -187,10 +220,10 @@ class Store:
         Raises:
             D1Error: it cannot begin, or a constraint that was deferred does not hold at its end.
         """
-        self.run("BEGIN IMMEDIATE")
+        self._control("BEGIN IMMEDIATE")
         try:
             yield
-            self.run("COMMIT")
+            self._control("COMMIT")
         finally:
             if self.connection.in_transaction:
                 self.connection.rollback()
@@ -225,6 +258,39 @@ class Store:
             D1Error: a statement is refused, and none has run; or one failed.
         """
         found = statements(sql)
-        for text, offset in found:
-            check_statement(text, Source(sql, offset))
-        return [self.run(text, (), Source(sql, offset), prefix) for text, offset in found]
+        refused = [one for one in found if self.statements.refusal(one.text)]
+        self.statements.reset_switches()
+        return [
+            self.run(text, (), Source(sql, offset), prefix) for text, offset in refused[:1] or found
+        ]
+
+
+def _judged(
+    connection: sqlite3.Connection, limits: D1Limits, abandoned: Callable[[], bool] = bool
+) -> Statements:
+    return Statements(
+        connection,
+        limits,
+        transactions=_ONE_TRANSACTION,
+        fixed_foreign_keys=True,
+        abandoned=abandoned,
+    )
+
+
+@lru_cache(512)
+def check_prepared(sql: str) -> None:
+    """Refuse a text that cannot be prepared: it is no single statement, or none that D1 runs.
+
+    What a statement does is judged here on a database without tables, so that it is refused where
+    it is written; and again where it runs.
+
+    Raises:
+        D1Error: as said, or it has named parameters.
+    """
+    statement = single_statement(sql)
+    with closing(sqlite3.connect(":memory:", cached_statements=0)) as connection:
+        judged = _judged(connection, D1_LIMITS)
+        refusal = judged.refusal(statement.text)
+        if refusal is not None:
+            source = Source(sql, statement.offset)
+            raise explained(judged, refusal, statement.text, source, "D1_ERROR")

@@ -7,6 +7,8 @@ in the order awaited, in a thread of its own, so the loop never waits for the di
 
 from __future__ import annotations
 
+import math
+import sqlite3
 from dataclasses import dataclass
 from itertools import count
 from reprlib import repr as repr_in_brief
@@ -14,45 +16,23 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from rpclab.core.containers import arrives_as_dict
 from rpclab.errors import near
-from rpclab.workers.d1.connection import Store
-from rpclab.workers.d1.sql_errors import check_prepared, d1_error
+from rpclab.workers.d1.connection import Store, check_prepared
+from rpclab.workers.d1.sql_errors import d1_error
 from rpclab.workers.d1.sql_text import parameters
+from rpclab.workers.declarations import Resource
+from rpclab.workers.records import Record
 from rpclab.workers.spellings import also_in_javascript
+from rpclab.workers.storage.limits import D1_LIMITS
+from rpclab.workers.storage.sql_values import is_unicode, not_storable, sqlite_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rpclab.workers.d1.connection import Ran, Value
+    from rpclab.workers.d1.connection import Ran
+    from rpclab.workers.storage.limits import D1Limits
+    from rpclab.workers.storage.sql_values import Value
 
-_INTEGERS = range(-(2**63), 2**63)
-_CONVERSIONS = {
-    "datetime": "value.isoformat()",
-    "date": "value.isoformat()",
-    "time": "value.isoformat()",
-    "timedelta": "value.total_seconds()",
-    "Decimal": "str(value)",
-    "UUID": "str(value)",
-    "dict": "json.dumps(value)",
-    "list": "json.dumps(value)",
-    "tuple": "json.dumps(value)",
-    "set": "json.dumps(sorted(value))",
-    "complex": "value.real and value.imag",
-}
 _CONSTRAINTS = ("first-primary", "first-unconstrained")
-
-
-class Record(dict[str, Any]):
-    """A dict whose items are attributes, too. Sent to another Worker, it arrives as a dict."""
-
-    __slots__ = ()
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self[name]
-        except KeyError:
-            error = AttributeError(f"a {type(self).__name__} has no {name}")
-        error.add_note(near(name, self))
-        raise error
 
 
 @arrives_as_dict
@@ -230,18 +210,19 @@ class D1PreparedStatement:
 
 
 @also_in_javascript
-class D1Database:
+class D1Database(Resource):
     """A database, as `env.DB` of the Workers that are bound to it.
 
     Args:
         path: its file; or ":memory:", and its rows are gone when it is closed.
         name: for texts.
+        limits: bounds of what it does and holds.
     """
 
     __slots__ = ("__weakref__", "_store")
 
-    def __init__(self, path: str, name: str) -> None:
-        self._store = Store(path, name)
+    def __init__(self, path: str, name: str, limits: D1Limits = D1_LIMITS) -> None:
+        self._store = Store(path, name, limits)
 
     def prepare(self, sql: str) -> D1PreparedStatement:
         """Make a statement that can be run; nothing is sent to the database yet.
@@ -250,8 +231,8 @@ class D1Database:
             sql: one statement, with `?` or `?NNN` where values go.
 
         Raises:
-            D1Error: it is none, or more than one; it has named parameters; it is one that D1 does
-                not run, such as BEGIN.
+            D1Error: it is none, or more than one; it is too long, or has named parameters; it is
+                one that D1 does not run, such as BEGIN.
             TypeError: it is no text.
         """
         return _prepared(self, sql)
@@ -277,7 +258,7 @@ class D1Database:
         They are no transaction: where one fails, those before it stay applied.
 
         Raises:
-            D1Error: a statement is one that D1 does not run, and none has run; or one failed.
+            D1Error: a statement failed, or is one that D1 does not run.
             TypeError: it is no text.
         """
         _check_text(sql)
@@ -302,6 +283,10 @@ class D1Database:
                 advice=f"there are: {', '.join(_CONSTRAINTS)}, and what get_bookmark() gave",
             )
         return D1DatabaseSession(self, None if constraint in _CONSTRAINTS else constraint)
+
+    @property
+    def _limits(self) -> D1Limits:
+        return self._store.limits
 
     async def _ask(self, prepared: list[D1PreparedStatement]) -> list[Ran]:
         store = self._store
@@ -335,7 +320,7 @@ class D1DatabaseSession:
         """Make a statement that can be run; see `D1Database.prepare`.
 
         Raises:
-            D1Error: it is none, or none that D1 runs.
+            D1Error: it is none, or none that can be prepared.
             TypeError: it is no text.
         """
         return _prepared(self, sql)
@@ -353,6 +338,10 @@ class D1DatabaseSession:
         """Name the point that the session has reached; None where it has only begun."""
         return self._bookmark
 
+    @property
+    def _limits(self) -> D1Limits:
+        return self._database._limits
+
     async def _ask(self, prepared: list[D1PreparedStatement]) -> list[Ran]:
         ran = await self._database._ask(prepared)
         self._bookmark = f"{_BOOKMARK}{next(_bookmarks):08x}"
@@ -368,6 +357,12 @@ _bookmarks = count(1)
 
 def _prepared(asker: D1Database | D1DatabaseSession, sql: str) -> D1PreparedStatement:
     _check_text(sql)
+    limits = asker._limits
+    if len(sql.encode()) > limits.statement_bytes:
+        error = sqlite3.DataError("statement too long")
+        raise d1_error(
+            f"D1_ERROR: {error}: SQLITE_TOOBIG", code="SQLITE_TOOBIG", advice=limits.advice(error)
+        )
     check_prepared(sql)
     return D1PreparedStatement(asker, sql)
 
@@ -393,16 +388,8 @@ async def _batch(
 def _check_text(sql: object) -> None:
     if not isinstance(sql, str):
         raise TypeError(f"SQL is a text, not {type(sql).__name__}")
-    if "\0" in sql or not _is_unicode(sql):
+    if "\0" in sql or not is_unicode(sql):
         raise d1_error("D1_ERROR: SQL holds no NUL characters and no halves of surrogate pairs")
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _wrong_number(sql: str, wanted: int, given: int) -> Exception:
@@ -417,30 +404,17 @@ def _wrong_number(sql: str, wanted: int, given: int) -> Exception:
 
 def _sqlite_value(value: Any, number: int) -> Value:
     """Give a value as SQLite takes it."""
-    if value is None:
-        return None
-    if isinstance(value, int):  # True and False, too
-        if value not in _INTEGERS:
-            raise _type_error(number, "is an int over 64 bits", "bind str(value), as TEXT")
-        return int(value)
-    if isinstance(value, float):
-        if value != value:  # noqa: PLR0124 - nan alone differs from itself
-            raise _type_error(number, "is nan, which SQLite stores as NULL", "bind None to say so")
-        return float(value)
-    if isinstance(value, str):
-        if not _is_unicode(value):
-            raise _type_error(number, "has half a surrogate pair", "bind it encoded, as bytes")
-        return str(value)
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return bytes(value)
-    kind = type(value).__name__
-    conversion = _CONVERSIONS.get(kind, "a str, number or bytes made of it")
-    raise _type_error(number, f"is of type '{kind}', which is not supported", f"bind {conversion}")
-
-
-def _type_error(number: int, why: str, advice: str) -> Exception:
-    message = f"D1_TYPE_ERROR: value {number} of bind() {why}"
-    return d1_error(message, code="D1_TYPE_ERROR", advice=advice)
+    try:
+        if isinstance(value, float) and math.isnan(value):
+            why = "is nan, which SQLite stores as NULL"
+            raise not_storable(ValueError, why, "bind None to say so")
+        return sqlite_value(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise d1_error(
+            f"D1_TYPE_ERROR: value {number} of bind() {error}",
+            code="D1_TYPE_ERROR",
+            advice="".join(getattr(error, "__notes__", ())),
+        ) from None
 
 
 def _rows(ran: Ran) -> list[dict[str, Value]]:

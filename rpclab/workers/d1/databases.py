@@ -10,15 +10,23 @@ from typing import TYPE_CHECKING
 
 from rpclab.workers.d1.connection import MEMORY
 from rpclab.workers.d1.database import D1Database
+from rpclab.workers.storage.limits import D1_LIMITS
 
 if TYPE_CHECKING:
     from os import PathLike
 
+    from rpclab.workers.storage.limits import D1Limits
+
 
 class Databases:
-    """The databases that are open, by where they are."""
+    """The databases that are open, by where they are.
 
-    def __init__(self) -> None:
+    Args:
+        limits: bounds of what they do and hold.
+    """
+
+    def __init__(self, limits: D1Limits = D1_LIMITS) -> None:
+        self._limits = limits
         self._open: dict[str, D1Database] = {}
 
     def get(self, where: str | PathLike[str] | D1Database, variable: str = "") -> D1Database:
@@ -44,7 +52,7 @@ class Databases:
             key = path = str(file)
             name = file.name
         if key not in self._open:
-            self._open[key] = D1Database(path, name or MEMORY)
+            self._open[key] = D1Database(path, name or MEMORY, self._limits)
         return self._open[key]
 
     def close(self) -> None:

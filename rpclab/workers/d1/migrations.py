@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rpclab.errors import D1Error
-from rpclab.workers.d1.sql_errors import Source, check_statement
-from rpclab.workers.d1.sql_text import statements
+from rpclab.workers.d1.sql_errors import Source, d1_error
+from rpclab.workers.d1.sql_text import Statement, statements, tokens
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -68,7 +68,7 @@ def _files(folder: str | PathLike[str]) -> list[Path]:
     path = Path(folder)
     if not path.is_dir():
         raise FileNotFoundError(f"no folder {path} with migrations")
-    return sorted(path.glob("*.sql"), key=_order)
+    return sorted((file for file in path.glob("*.sql") if file.is_file()), key=_order)
 
 
 def _order(file: Path) -> tuple[float, str]:
@@ -94,12 +94,28 @@ def _apply(store: Store, files: list[Path], table: str) -> list[str]:
 
 
 def _apply_file(store: Store, file: Path, table: str) -> None:
-    sql = file.read_text("utf-8-sig")
-    found = statements(sql)
-    for text, offset in found:
-        check_statement(text, Source(sql, offset))
+    sql = _text(file)
     with store.transaction():
-        for number, (text, offset) in enumerate(found, 1):
+        for number, (text, offset) in enumerate(_without_its_transaction(statements(sql)), 1):
             prefix = f"D1_ERROR: migration {file.name}, statement {number}, line {{line}}"
             store.run(text, (), Source(sql, offset), prefix)
         store.run(f"INSERT INTO {table} (name) VALUES (?)", [file.name])  # noqa: S608 - quoted
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_bytes().decode("utf-8-sig")  # each line end as it is written
+    except UnicodeDecodeError as error:
+        raise d1_error(
+            f"D1_ERROR: migration {file.name} is no UTF-8, from byte {error.start} on",
+            advice="save it as UTF-8",
+        ) from None
+
+
+def _without_its_transaction(found: list[Statement]) -> list[Statement]:
+    """Leave out the transaction around a dump of SQLite, as Cloudflare's tool does."""
+    words = [" ".join(token.text.upper() for token in tokens(text)) for text, _ in found]
+    if words.count("BEGIN TRANSACTION") == words.count("COMMIT") == 1:
+        around = ("BEGIN TRANSACTION", "COMMIT")
+        return [one for one, said in zip(found, words, strict=True) if said not in around]
+    return found

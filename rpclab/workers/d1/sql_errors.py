@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import difflib
 import re
-import sqlite3
-from functools import lru_cache
-from typing import NamedTuple
+from bisect import bisect_left
+from typing import TYPE_CHECKING, NamedTuple
 
 from rpclab.errors import D1Error, near
 from rpclab.workers.d1.sql_text import (
+    Statement,
     Token,
     named_parameter,
     place,
@@ -22,6 +22,11 @@ from rpclab.workers.d1.sql_text import (
     statements,
     tokens,
 )
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from rpclab.workers.storage.statements import Statements
 
 _SYNTAX = re.compile(r'near "(.*)": syntax error|unrecognized token: "(.*)"', re.DOTALL)
 _NAMES = [
@@ -64,23 +69,6 @@ _ADVICE = {
 # Python 3.11 does not know these.
 _UNNAMED = {3091: "SQLITE_CONSTRAINT_DATATYPE"}
 
-_ONE_TRANSACTION = (
-    "statements run in one transaction when they are given to batch([…]) or stand in a migration"
-)
-_REFUSED = {
-    **dict.fromkeys(("BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"),
-                    _ONE_TRANSACTION),
-    **dict.fromkeys(("ATTACH", "DETACH"), "a binding leads to one database: bind the other, too"),
-    "VACUUM": "SQLite uses the space of what was deleted again by itself",
-}  # fmt: skip
-_PRAGMAS = [
-    "case_sensitive_like", "data_version", "defer_foreign_keys", "foreign_key_check",
-    "foreign_key_list", "foreign_keys", "ignore_check_constraints", "index_info", "index_list",
-    "index_xinfo", "legacy_alter_table", "optimize", "quick_check", "recursive_triggers",
-    "reverse_unordered_selects", "table_info", "table_list", "table_xinfo",
-]  # fmt: skip
-"""Those of D1."""
-
 
 class Source(NamedTuple):
     """Where a statement comes from: the whole text, and where in it the statement begins."""
@@ -118,33 +106,11 @@ def d1_error(
     return error
 
 
-def check_statement(sql: str, source: Source) -> None:
-    """Refuse what one statement cannot do on D1; `sql` is one without its `;`.
+def single_statement(sql: str) -> Statement:
+    """Give the statement that a text holds.
 
     Raises:
-        D1Error: it handles transactions or other files, or is a PRAGMA that D1 does not have.
-    """
-    first, *rest = list(_beginning(sql))
-    command = first.text.upper()
-    advice = _REFUSED.get(command, "")
-    if command == "PRAGMA":
-        advice = _about_pragma(rest)
-    if advice:
-        raise d1_error(
-            f"D1_ERROR: not authorized: {_flat(sql)}: SQLITE_AUTH",
-            code="SQLITE_AUTH",
-            sql=source.text,
-            at=(source.offset + first.offset, len(first.text)),
-            advice=advice,
-        )
-
-
-@lru_cache(512)
-def check_prepared(sql: str) -> None:
-    """Refuse a text that cannot be prepared: it is no single statement, or none that D1 runs.
-
-    Raises:
-        D1Error: as said, or it has named parameters.
+        D1Error: it holds none, or more than one, or one with named parameters.
     """
     found = statements(sql)
     if not found:
@@ -157,7 +123,6 @@ def check_prepared(sql: str) -> None:
             at=(second.offset, len(second.text.split()[0])),
             advice="prepare each by itself and give them to batch([…]), or use exec(sql)",
         )
-    check_statement(found[0].text, Source(sql, found[0].offset))
     named = named_parameter(sql)
     if named is not None:
         raise d1_error(
@@ -166,15 +131,16 @@ def check_prepared(sql: str) -> None:
             at=(named.offset, len(named.text)),
             advice="write ?1, ?2 … and bind the values in that order",
         )
+    return found[0]
 
 
 def explained(
-    connection: sqlite3.Connection, error: sqlite3.Error, sql: str, source: Source, prefix: str
+    judged: Statements, error: sqlite3.Error, sql: str, source: Source, prefix: str
 ) -> D1Error:
     """Turn an error of SQLite into one that says where and what to do.
 
     Args:
-        connection: on which it was raised. It is asked for tables and columns.
+        judged: what raised it. It is asked for tables and columns.
         error: what was raised.
         sql: the statement that failed.
         source: where the statement stands.
@@ -182,10 +148,18 @@ def explained(
     """
     text = str(error)
     code, family = _codes(error)
-    at, advice = _place_and_advice(connection, text, sql)
+    at: tuple[int, int] | None
+    if family == "SQLITE_AUTH":
+        refused, _, advice = text.partition(": ")
+        text = f"{refused}: {_flat(sql)}"
+        first = next(tokens(sql))
+        at = first.offset, len(first.text)
+    else:
+        at, advice = _place_and_advice(judged, text, sql)
     if at is not None:
         at = source.offset + at[0], at[1]
-    offset = f" at offset {at[0]}" if at is not None else ""
+    offset = f" at offset {at[0]}" if at is not None and family != "SQLITE_AUTH" else ""
+    advice = "".join(getattr(error, "__notes__", ())) or advice
     line = place(source.text, source.offset if at is None else at[0]).line
     return d1_error(
         f"{prefix.replace('{line}', str(line))}: {text}{offset}: {family}",
@@ -214,66 +188,42 @@ def _codes(error: sqlite3.Error) -> tuple[str, str]:
     return code, "_".join(code.split("_")[:2])
 
 
-def _beginning(sql: str) -> list[Token]:
-    found = []
-    for token in tokens(sql):
-        found.append(token)
-        if len(found) == 5:  # noqa: PLR2004 - PRAGMA schema . name =
-            break
-    return found
-
-
-def _about_pragma(rest: list[Token]) -> str:
-    if len(rest) > 2 and rest[1].text == ".":  # noqa: PLR2004 - the name of a schema stands before
-        rest = rest[2:]
-    name = rest[0].name.lower() if rest else ""
-    if name == "foreign_keys" and len(rest) > 1:
-        return "foreign keys are always on; PRAGMA defer_foreign_keys = on works inside a batch"
-    return "" if name in _PRAGMAS else f"D1 has these: {', '.join(_PRAGMAS)}"
-
-
 def _flat(sql: str, longest: int = 60) -> str:
     text = " ".join(sql.split())
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _place_and_advice(
-    connection: sqlite3.Connection, text: str, sql: str
+    judged: Statements, text: str, sql: str
 ) -> tuple[tuple[int, int] | None, str]:
     syntax = _SYNTAX.fullmatch(text)
     if syntax is not None:
         culprit = syntax.group(1) or syntax.group(2) or ""
         close = difflib.get_close_matches(culprit.upper(), _KEYWORDS, n=1, cutoff=0.75)
         hint = f"did you mean {close[0]}?" if close and close[0] != culprit.upper() else ""
-        return _syntax_error(connection, text, sql, culprit), hint
+        return _syntax_error(judged, text, sql, culprit), hint
     if text == "incomplete input":
         return (len(sql), 1), "the statement ends too early: a bracket or a clause is left open"
     for pattern in _NAMES:
         found = pattern.fullmatch(text)
         if found is not None:
             name = found.group(1)
-            return _named(sql, name), _known(connection, text, sql, name.rpartition(".")[2])
+            return _named(sql, name), _known(judged.connection, text, sql, name.rpartition(".")[2])
     return None, ""
 
 
-def _syntax_error(
-    connection: sqlite3.Connection, text: str, sql: str, culprit: str
-) -> tuple[int, int] | None:
-    """Find the token that the parser could not take."""
-    explain = "" if _beginning(sql)[0].text.upper() == "EXPLAIN" else "EXPLAIN "
-    for token in tokens(sql):
-        if token.text == culprit and _fails(connection, explain + sql[: token.end], text):
-            return token.offset, len(culprit)
-    return None
+def _syntax_error(judged: Statements, text: str, sql: str, culprit: str) -> tuple[int, int] | None:
+    """Find the token that the parser could not take.
 
+    A beginning of the text fails in the same words if that token is in it.
+    """
+    found = [token for token in tokens(sql) if token.text == culprit]
 
-def _fails(connection: sqlite3.Connection, sql: str, text: str) -> bool:
-    """Whether the beginning of a statement, which EXPLAIN keeps from running, fails like this."""
-    try:
-        connection.execute(sql).close()
-    except sqlite3.Error as error:
-        return str(error) == text
-    return False
+    def fails_alike(token: Token) -> bool:
+        return str(judged.failure(sql[: token.end])) == text
+
+    first = bisect_left(found, 1, key=fails_alike)
+    return (found[first].offset, len(culprit)) if first < len(found) else None
 
 
 def _named(sql: str, name: str) -> tuple[int, int] | None:

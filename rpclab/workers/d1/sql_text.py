@@ -7,7 +7,6 @@ in quotes, a comment or a trigger is none.
 from __future__ import annotations
 
 import re
-import sqlite3
 import sys
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -31,6 +30,7 @@ _TOKENS = re.compile(
 )
 # These take `?1` for a name (gh-117995); what they warn of will never be an error.
 _WARNS_OF_NUMBERS = (3, 12) <= sys.version_info < (3, 12, 4)
+_DIGITS = 12  # of the number of a parameter, as far as that counts: SQLite takes no such numbers
 _WIDTH = 80  # characters of a line that an error shows
 
 
@@ -85,18 +85,26 @@ def statements(sql: str) -> list[Statement]:
     found: list[Statement] = []
     start: int | None = None
     end = 0
+    said: list[str] = []  # by the statement so far, in capitals
     for token in tokens(sql):
-        if token.text == ";":
-            # A trigger has statements inside, each with a `;` of its own.
-            if start is not None and sqlite3.complete_statement(sql[start : token.end]):
-                found.append(Statement(sql[start:end], start))
-                start = None
-        elif start is None:
-            start = token.offset
+        if token.text != ";":
+            start = token.offset if start is None else start
+        # A trigger has statements inside, each with a `;` of its own.
+        elif start is not None and (said[-2:] == [";", "END"] or not _is_trigger(said)):
+            found.append(Statement(sql[start:end], start))
+            start, said = None, []
+            continue
+        if start is not None:
+            said.append(token.text.upper())
         end = token.end
     if start is not None:
         found.append(Statement(sql[start:end], start))
     return found
+
+
+def _is_trigger(said: list[str]) -> bool:
+    words = [word for word in said[:4] if word not in ("EXPLAIN", "TEMP", "TEMPORARY")]
+    return words[:2] == ["CREATE", "TRIGGER"]
 
 
 @lru_cache(512)
@@ -158,7 +166,7 @@ def _numbered(sql: str) -> list[tuple[Token, int]]:
             if token.text == "?":
                 number = last + 1
             elif token.text[0] == "?":
-                number = int(token.text[1:])
+                number = int(token.text[1:].lstrip("0")[:_DIGITS] or 0)
             else:
                 number = names.setdefault(token.text, last + 1)
             last = max(last, number)

@@ -113,6 +113,11 @@ class Body:
             self.headers["content-type"] = extracted.content_type
 
     @property
+    def js_object(self) -> Self:
+        """The message itself: on the platform it is one of JavaScript inside one of Python."""
+        return self
+
+    @property
     def body(self) -> ReadableStream | None:
         """The body as a stream, which it shares with the message; None where there is none."""
         if self._stream is None and self._spent:
@@ -165,6 +170,8 @@ class Body:
         text = decoded(await self._read())
         try:
             return json.loads(text, **options)
+        except RecursionError:
+            raise ValueError(f"the body of {self!r} is JSON of too great a depth") from None
         except json.JSONDecodeError as error:
             shown = text[:_SHOWN] + "…" * (len(text) > _SHOWN)
             error.add_note(f"the body of {self!r} is no JSON: {shown!r}")

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rpclab.workers.http.bodies import Extracted
 from rpclab.workers.http.headers import Headers
 from rpclab.workers.http.requests import FOLLOW, MANUAL, Request
 from rpclab.workers.http.responses import REDIRECT_STATUS, Response
-from rpclab.workers.http.urls import parsed
+from rpclab.workers.http.urls import is_http, origin, parsed, shown_url, without_fragment
+from rpclab.workers.network import network_here
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -25,6 +27,7 @@ _SEE_OTHER = 303
 _ABOUT_THE_BODY = (
     "content-encoding", "content-language", "content-length", "content-location", "content-type",
 )  # fmt: skip
+_BAD_LOCATION = "Invalid Location header; unable to follow redirect. Invalid URL"
 _FOR_ONE_ORIGIN = ("authorization", "cookie", "host", "proxy-authorization")
 
 
@@ -37,11 +40,14 @@ def request_for(resource: Any, options: dict[str, Any], base: str | None = None)
         base: what a path alone is completed with.
 
     Raises:
-        TypeError: they make none.
+        TypeError: they make none, or one that is not of HTTP.
     """
     if base is not None and isinstance(resource, str) and resource.startswith("/"):
         resource = parsed(resource, base)
-    return Request(resource, **options)
+    request = Request(resource, **options)
+    if not is_http(request.url):
+        raise TypeError(f"Fetch API cannot load: {shown_url(request.url)}")
+    return request
 
 
 def incoming(*args: Any, **options: Any) -> Request:
@@ -125,10 +131,12 @@ class Fetching:
         redirects = 0
         while request.redirect == FOLLOW and response.status in REDIRECT_STATUS:
             location = response.headers.get("location")
-            if location is None:
+            if not location:
                 break
             if redirects == MOST_REDIRECTS:
-                raise TypeError(f"Too many redirects: {MOST_REDIRECTS}, the last to {location}")
+                raise TypeError(
+                    f"Too many redirects: {MOST_REDIRECTS}, the last to {shown_url(location)}"
+                )
             redirects += 1
             if response.body is not None:
                 await response.body.cancel()
@@ -138,9 +146,11 @@ class Fetching:
 
     def _redirected(self, request: Request, status: int, location: str) -> Request:
         """The request that a redirect asks for."""
-        url = parsed(location, request._url)
-        if not url.fragment:
-            url = url.with_fragment(request._url.fragment or None)
+        url = parsed(_read_as_utf8(location), request.url, failure=_BAD_LOCATION)
+        if not is_http(url):
+            raise TypeError(f"{_BAD_LOCATION}: {shown_url(url)}")
+        if "#" not in url:
+            url += request.url[len(without_fragment(request.url)) :]
         headers, method = Headers(request.headers), request.method
         if (status in _MOVED and method == "POST") or (
             status == _SEE_OTHER and method not in ("GET", "HEAD")
@@ -153,19 +163,27 @@ class Fetching:
                 f"a redirect of status {status} asks for the body again, but it was a stream, which"
                 " can be read once: fetch with bytes, or with redirect='manual'"
             )
-        if url.origin() != request._url.origin():
+        if origin(url) != origin(request.url):
             # The standard names the first; browsers have no other, but a program may have set them.
             for name in _FOR_ONE_ORIGIN:
                 headers.delete(name)
         return request._with(Extracted(self._body), headers=headers, _url=url, _method=method)
 
     def __repr__(self) -> str:
-        return f"<fetch of {self._request.method} {self._request.url}>"
+        return f"<fetch of {self._request.method} {shown_url(self._request.url)}>"
+
+
+def _read_as_utf8(location: str) -> str:
+    """Read a header, which came as Latin-1, as the UTF-8 that servers write into a Location."""
+    try:
+        return location.encode("latin-1").decode()
+    except UnicodeError:
+        return location
 
 
 def _arrived(response: Response, request: Request, *, redirected: bool) -> Response:
     """Write into a response that came in where it came from."""
-    response._url = str(request._url.with_fragment(None))
+    response._url = without_fragment(request.url)
     response._redirected = redirected
     response.headers.freeze()
     if request.method == "HEAD":
@@ -176,7 +194,8 @@ def _arrived(response: Response, request: Request, *, redirected: bool) -> Respo
 async def fetch(resource: Any, /, **options: Any) -> Response:
     """Fetch a URL over the network; another Worker is fetched through its binding.
 
-    Needs the extra rpclab[http]. The body of the response is there when this returns.
+    Needs the extra rpclab[http]. The body of the response is there when this returns. What a Worker
+    reaches, and how much it may take, its sandbox says (`Sandbox(network=…)`).
 
     Args:
         resource: a whole URL, or a Request.
@@ -185,8 +204,11 @@ async def fetch(resource: Any, /, **options: Any) -> Response:
     Raises:
         ImportError: the extra is not installed.
         TypeError: the arguments make no request, or there are too many redirects.
+        PermissionError: the sandbox does not let its Workers reach there.
         ConnectionError: nobody answers there.
+        TimeoutError: the answer was not there in time.
+        MessageTooLargeError: the body, or that of the answer, is larger than allowed.
     """
     from rpclab.workers.http.outside import send  # noqa: PLC0415 - needs the extra
 
-    return await Fetching(request_for(resource, options), send)
+    return await Fetching(request_for(resource, options), partial(send, network=network_here()))

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 
 from multidict import MultiDict
 
+from rpclab.previews import shown
 from rpclab.workers.http.blobs import Blob, File
 from rpclab.workers.http.multipart import decode_parts
 from rpclab.workers.http.text import decoded
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import ItemsView, ValuesView
 
 FormValue = str | Blob
+
+_SHOWN = 100  # characters of a text that an error quotes
 
 
 @also_in_javascript
@@ -125,21 +128,32 @@ def parse_form(data: bytes, content_type: str | None) -> FormData:
     """
     kind = (content_type or "").partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":
-        return FormData(parse_qsl(decoded(data), keep_blank_values=True, errors="replace"))
+        return FormData(urlencoded_pairs(data))
     if kind != "multipart/form-data":
         raise TypeError(
-            f"a form is multipart/form-data or application/x-www-form-urlencoded, not {kind}"
+            "a form is multipart/form-data or application/x-www-form-urlencoded,"
+            f" not {shown(kind, _SHOWN)}"
             if kind
             else "the headers do not say what the body is: a form has a Content-Type"
         )
     form = FormData()
     for part in decode_parts(data, content_type or ""):
-        if part.filename is None:
-            form.append(part.name, decoded(part.data))
+        if part.filename:
+            form.append(part.name, File(part.data, part.filename, part.content_type))
         else:
-            kind = part.content_type or "text/plain"
-            form.append(part.name, File(part.data, part.filename, kind))
+            form.append(part.name, decoded(part.data))
     return form
+
+
+def urlencoded_pairs(data: bytes) -> list[tuple[str, str]]:
+    """Read application/x-www-form-urlencoded, as the URL standard says."""
+    # Latin-1 carries each byte through, for a character may be written half with escapes.
+    pairs = parse_qsl(data.decode("latin-1"), keep_blank_values=True, encoding="latin-1")
+    return [(_from_latin_1(name), _from_latin_1(value)) for name, value in pairs]
+
+
+def _from_latin_1(text: str) -> str:
+    return text.encode("latin-1").decode(errors="replace")
 
 
 def _checked(name: Any, value: Any, filename: str | None = None) -> FormValue:
@@ -157,5 +171,6 @@ def _checked(name: Any, value: Any, filename: str | None = None) -> FormValue:
     if isinstance(value, (str, int, float)):
         return str(value)
     raise TypeError(
-        f"the value of the field {name} is a text or a Blob, not {type(value).__name__}"
+        f"the value of the field {shown(name, _SHOWN)} is a text or a Blob,"
+        f" not {type(value).__name__}"
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from multidict import CIMultiDict
 
+from rpclab.previews import shown
 from rpclab.workers.spellings import also_in_javascript
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 HeadersInit = Mapping[str, Any] | Iterable[tuple[str, Any]] | None
 
 _COOKIE = "set-cookie"
+_SHOWN = 100  # characters of a name that an error quotes
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _AROUND = "\t\n\r "
 _FORBIDDEN = re.compile(r"[\0\r\n]")
@@ -52,7 +54,10 @@ class Headers(MutableMapping[str, str]):
         pairs = init.items() if isinstance(init, Mapping) else init
         for pair in pairs:
             if type(pair) not in (tuple, list) or len(pair) != 2:  # noqa: PLR2004 - a pair
-                raise TypeError(f"headers are a mapping, or pairs of name and value, not {pair!r}")
+                raise TypeError(
+                    "headers are a mapping, or pairs of name and value; what is none of these is a"
+                    f" {type(pair).__name__}"
+                )
             self.append(*pair)
 
     # Reading.
@@ -155,7 +160,7 @@ def _checked_name(name: Any) -> str:
     if not isinstance(name, str):
         raise TypeError(f"the name of a header is a text, not {type(name).__name__}")
     if not _NAME.fullmatch(name):
-        raise TypeError(f"Invalid header name: {name!r}.")
+        raise TypeError(f"Invalid header name: {name[:_SHOWN]!r}.")
     return name
 
 
@@ -165,17 +170,19 @@ def _checked_value(name: str, value: Any) -> str:
     elif isinstance(value, (int, float)):
         value = str(value)
     if not isinstance(value, str):
-        raise TypeError(f"the value of the header {name} is a text, not {type(value).__name__}")
+        raise TypeError(
+            f"the value of the header {shown(name, _SHOWN)} is a text, not {type(value).__name__}"
+        )
     value = value.strip(_AROUND)
     if _FORBIDDEN.search(value):
-        raise TypeError(f"Invalid header value: {name} holds a line break or a NUL.")
+        raise TypeError(f"Invalid header value: {shown(name, _SHOWN)} holds a line break or a NUL.")
     if not value.isascii():
         try:
             value.encode("latin-1")
         except UnicodeEncodeError as error:
             wrong = value[error.start]
             raise TypeError(
-                f"Invalid header value: {name} holds {wrong!r}, which is not in Latin-1;"
-                " encode it, with urllib.parse.quote for example"
+                f"Invalid header value: {shown(name, _SHOWN)} holds {wrong!r}, which is not in"
+                " Latin-1; encode it, with urllib.parse.quote for example"
             ) from None
     return str(value)

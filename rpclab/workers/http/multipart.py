@@ -1,6 +1,7 @@
 """multipart/form-data: a form as bytes, and back.
 
-Floor: workers. Written as browsers do (the HTML standard); read with python-multipart.
+Floor: workers. Written as the platform does; read with python-multipart, and names as the platform
+and browsers write them.
 """
 
 from __future__ import annotations
@@ -16,17 +17,20 @@ from python_multipart.multipart import MultipartParser
 from rpclab.workers.http.blobs import Blob, File
 from rpclab.workers.http.text import decoded, encoded
 
+_SHOWN = 100  # characters of a header that an error quotes
 _BOUNDARY = re.compile(r';\s*boundary=("?)([^";]+)\1', re.IGNORECASE)
-_PARAMETER = re.compile(r';\s*([\w*-]+)="([^"]*)"')
+_PARAMETER = re.compile(r';\s*([\w*-]+)\s*=\s*"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _LINE_END = re.compile(r"\r\n|\r|\n")
-_ESCAPES = {"\n": "%0A", "\r": "%0D", '"': "%22"}
+_ESCAPES = {"\n": "%0A", "\r": "%0D", '"': "%22", "\\": r"\\"}
+_TO_ESCAPE = re.compile(r'[\n\r"\\]')
+_ESCAPED = re.compile(r"\\(.)|%(0A|0D|22)", re.DOTALL)
 
 
 class Part(NamedTuple):
-    """One field of a form; a file where it has a filename."""
+    """One field of a form; a file where it has a filename that is not empty."""
 
     name: str
-    filename: str | None
+    filename: str
     content_type: str
     data: bytes
 
@@ -65,7 +69,7 @@ def decode_parts(data: bytes, content_type: str) -> list[Part]:
     """
     boundary = _BOUNDARY.search(content_type)
     if boundary is None:
-        raise TypeError(f"no boundary in the Content-Type {content_type!r}")
+        raise TypeError(f"no boundary in the Content-Type {content_type[:_SHOWN]!r}")
     reading = _Reading()
     try:
         parser = MultipartParser(boundary[2].strip(), reading.callbacks())
@@ -120,11 +124,10 @@ class _Reading:
             raise TypeError(
                 "the body is no multipart/form-data: a part has no Content-Disposition with a name"
             )
-        filename = found.get("filename")
         self.parts.append(
             Part(
                 _unescaped(found["name"]),
-                None if filename is None else _unescaped(filename),
+                _unescaped(found.get("filename", "")),
                 self._headers.get("content-type", ""),
                 b"".join(self._data),
             )
@@ -139,12 +142,8 @@ def _crlf(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    for character, escape in _ESCAPES.items():
-        text = text.replace(character, escape)
-    return text
+    return _TO_ESCAPE.sub(lambda found: _ESCAPES[found[0]], text)
 
 
 def _unescaped(text: str) -> str:
-    for character, escape in _ESCAPES.items():
-        text = text.replace(escape, character)
-    return text
+    return _ESCAPED.sub(lambda found: found[1] or chr(int(found[2], 16)), text)

@@ -9,20 +9,20 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from rpclab.errors import near
+from rpclab.previews import shown
 from rpclab.workers.declarations import json_copy
 from rpclab.workers.http.bodies import BODY_USED, Body, BodyInit, Extracted, extract
 from rpclab.workers.http.headers import Headers, HeadersInit
-from rpclab.workers.http.urls import parsed
+from rpclab.workers.http.urls import URLLike, parsed, shown_url
 from rpclab.workers.spellings import also_in_javascript
 
 if TYPE_CHECKING:
     from http import HTTPMethod
 
-    from yarl import URL
-
 FOLLOW, MANUAL = "follow", "manual"
 
-_METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_MOST_SHOWN = 40  # characters of a method that an error quotes
+_METHOD = re.compile(r"(?!(?i:connect)$)[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _UPPER = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
 
@@ -32,7 +32,8 @@ class Request(Body):
     """An HTTP request.
 
     Args:
-        resource: the URL, a whole one; or another Request, whose body moves to this one.
+        resource: the URL, a whole one, which is written as the URL standard says; or another
+            Request, whose body moves to this one.
         method: "GET" where nothing is said, and no other Request.
         headers: a Headers, a mapping, or pairs.
         body: a text, bytes, a Blob, FormData, a ReadableStream, or something that gives chunks.
@@ -51,7 +52,7 @@ class Request(Body):
 
     def __init__(
         self,
-        resource: str | URL | Request,
+        resource: URLLike | Request,
         *,
         method: str | HTTPMethod | None = None,
         headers: HeadersInit = None,
@@ -60,12 +61,12 @@ class Request(Body):
         cf: Any = None,
     ) -> None:
         other = resource if isinstance(resource, Request) else None
-        if other is None:
-            self._url = parsed(resource)  # type: ignore[arg-type]
+        if not isinstance(resource, Request):
+            self._url = parsed(resource)
             self._method, self._redirect, self._cf = "GET", FOLLOW, None
         else:
-            self._url, self._method = other._url, other._method
-            self._redirect, self._cf = other._redirect, other._cf
+            self._url, self._method = resource._url, resource._method
+            self._redirect, self._cf = resource._redirect, resource._cf
         if method is not None:
             self._method = checked_method(method)
         if redirect is not None:
@@ -96,7 +97,7 @@ class Request(Body):
     @property
     def url(self) -> str:
         """The whole URL, with its fragment."""
-        return str(self._url)
+        return self._url
 
     @property
     def redirect(self) -> str:
@@ -128,7 +129,9 @@ class Request(Body):
         return made
 
     def __repr__(self) -> str:
-        return f"<Request {self._method} {self._url}, {self._told()}>"
+        return (
+            f"<Request {shown(self._method, _MOST_SHOWN)} {shown_url(self._url)}, {self._told()}>"
+        )
 
 
 def checked_method(method: Any) -> str:
@@ -138,7 +141,7 @@ def checked_method(method: Any) -> str:
         TypeError: it is none.
     """
     if not isinstance(method, str) or not _METHOD.fullmatch(method):
-        raise TypeError(f"Invalid HTTP method string: {method}")
+        raise TypeError(f"Invalid HTTP method string: {shown(str(method), _MOST_SHOWN)}")
     # A subclass of str, such as HTTPMethod, could not be sent.
     upper = str.__str__(method).upper()
     return upper if upper in _UPPER else str.__str__(method)

@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rpclab.previews import shown
 from rpclab.workers.http.bodies import BODY_USED, Body, BodyInit, Extracted, extract
 from rpclab.workers.http.headers import Headers, HeadersInit
 from rpclab.workers.http.text import encoded
-from rpclab.workers.http.urls import parsed
+from rpclab.workers.http.urls import URLLike, parsed, shown_url
 from rpclab.workers.spellings import also_in_javascript
-
-if TYPE_CHECKING:
-    from yarl import URL
 
 NULL_BODY_STATUS = frozenset({101, 204, 205, 304})
 REDIRECT_STATUS = frozenset({301, 302, 303, 307, 308})
 
 _FIRST, _LAST = 200, 599
+_SHOWN = 100  # characters of a text that `repr` quotes
 _OK = range(200, 300)
 _STATUS_TEXT = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
@@ -129,7 +128,7 @@ class Response(Body):
         return made
 
     @staticmethod
-    def redirect(url: str | URL, status: int = 302) -> Response:
+    def redirect(url: URLLike, status: int = 302) -> Response:
         """Make a redirect.
 
         Args:
@@ -142,7 +141,7 @@ class Response(Body):
         """
         if status not in REDIRECT_STATUS:
             raise ValueError(f"{int(status)} is not a redirect status code.")
-        response = Response(None, status, headers={"location": str(parsed(url))})
+        response = Response(None, status, headers={"location": parsed(url)})
         response.headers.freeze()
         return response
 
@@ -175,9 +174,14 @@ class Response(Body):
         return Response.from_json(self, *args, **options)
 
     def __repr__(self) -> str:
-        words = [f"<Response {self._status}", self._status_text, self._url]
-        kind = [self.headers["content-type"]] if "content-type" in self.headers else []
-        return ", ".join([" ".join(filter(None, words)), *kind, self._told()]) + ">"
+        words = [
+            f"<Response {self._status}",
+            shown(self._status_text, _SHOWN),
+            shown_url(self._url),
+        ]
+        kind = shown(self.headers.get("content-type", ""), _SHOWN)
+        parts = [" ".join(filter(None, words)), kind, self._told()]
+        return ", ".join(filter(None, parts)) + ">"
 
 
 def _checked_text(text: Any) -> str:

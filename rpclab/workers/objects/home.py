@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import inspect
 import time
+from contextvars import Context
 from functools import partial
+from itertools import takewhile
+from math import inf
 from typing import TYPE_CHECKING
 
 from rpclab.core.answers import Answer
@@ -18,7 +21,8 @@ from rpclab.errors import RpcError, UnknownBindingError
 from rpclab.workers.objects.live import LiveObject, ObjectHook
 from rpclab.workers.objects.namespace import DurableObjectStub
 from rpclab.workers.objects.state import AlarmInfo, Ids
-from rpclab.workers.storage.files import NamespaceFile
+from rpclab.workers.storage.files import NamespaceFile, file_name
+from rpclab.workers.storage.limits import OBJECT_LIMITS
 
 if TYPE_CHECKING:
     import asyncio
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from rpclab.workers.context import Exports
     from rpclab.workers.env import Env
     from rpclab.workers.objects.state import DurableObjectId
+    from rpclab.workers.storage.limits import ObjectLimits
     from rpclab.workers.worker import Worker
 
 RETRIES = 6
@@ -37,6 +42,11 @@ RETRIES = 6
 
 FIRST_RETRY = 2.0
 """Seconds until it does; each time twice as many."""
+
+_BETWEEN_LOOKS = 1.0  # seconds at least, at the objects that are idle
+
+# For timers, which else would keep the object in memory whose code sets them.
+_NOBODYS = Context()
 
 
 class ObjectHome:
@@ -48,6 +58,7 @@ class ObjectHome:
         class_name: the class.
         find: gives the present version of the Worker, or raises that there is none.
         folder: where it is stored; None keeps all in memory.
+        limits: bounds of its objects.
     """
 
     def __init__(
@@ -57,6 +68,7 @@ class ObjectHome:
         class_name: str,
         find: Callable[[], Worker],
         folder: Path | None,
+        limits: ObjectLimits = OBJECT_LIMITS,
     ) -> None:
         self.engine = engine
         self.worker_name = worker_name
@@ -64,15 +76,23 @@ class ObjectHome:
         self.ids = Ids(f"{worker_name}#{class_name}")
         self.file = NamespaceFile(
             folder,
-            f"{worker_name}.{class_name}",
+            file_name(worker_name, class_name),
             soon=engine.again,
             failed=self._lost,
             alarm_changed=self._alarm_changed,
+            limits=limits,
         )
         self._find = find
+        self._idle_seconds = limits.idle_seconds
         self._live: dict[bytes, LiveObject] = {}
+        # Those that were answering calls and are no more, since when; the longest first.
+        self._resting: dict[LiveObject, float] = {}
+        self._looks_on: asyncio.AbstractEventLoop | None = None
+        self._next_look: asyncio.TimerHandle | None = None
         self._timers: dict[bytes, asyncio.TimerHandle] = {}
         self._failures: dict[bytes, int] = {}
+        self._ringing: set[bytes] = set()
+        self._overdue: set[bytes] = set()  # to ring again once the handler that runs is over
 
     def __repr__(self) -> str:
         return f"<ObjectHome {self.ids.namespace}, {len(self._live)} in memory>"
@@ -100,10 +120,13 @@ class ObjectHome:
     @property
     def in_memory(self) -> list[LiveObject]:
         """The objects that are in memory."""
+        self._let_idle_leave()
         return list(self._live.values())
 
     def live(self, id: DurableObjectId) -> LiveObject:
         """Give the one object of an id (rule D1); it is made with its first call."""
+        if self._resting:
+            self._let_idle_leave()
         key = id._key
         found = self._live.get(key)
         if found is None:
@@ -113,10 +136,54 @@ class ObjectHome:
             found.id.name = id.name
         return found
 
+    def has(self, live: LiveObject) -> bool:
+        """Whether an object is in memory."""
+        return self._live.get(live.id._key) is live
+
     def forget(self, live: LiveObject) -> None:
         """An object leaves memory."""
-        if self._live.get(live.id._key) is live:
+        if self.has(live):
             del self._live[live.id._key]
+        self._resting.pop(live, None)
+
+    def rests(self, live: LiveObject) -> None:
+        """An object has answered all its calls; it leaves memory when it stays like that.
+
+        A virtual clock does not run on for that: there it leaves once time has passed by itself.
+        """
+        loop = self.engine.loop
+        if loop is None or self._idle_seconds == inf:
+            return
+        self._resting.pop(live, None)
+        self._resting[live] = loop.time()
+        if self._looks_on is not loop and self.engine.guest is None:
+            self._look_in(loop, self._idle_seconds)
+
+    def _look_in(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        self._looks_on = loop
+        look = partial(self.engine.again, self._look)
+        self._next_look = loop.call_later(seconds, look, context=_NOBODYS)
+
+    def _look(self) -> None:
+        loop, self._looks_on = self._looks_on, None
+        self._let_idle_leave()
+        if loop is not None and self._resting:
+            since = next(iter(self._resting.values()))
+            self._look_in(loop, max(_BETWEEN_LOOKS, since + self._idle_seconds - loop.time()))
+
+    def _let_idle_leave(self) -> None:
+        """Let those leave memory that have had nothing to do for long enough."""
+        loop = self.engine.loop
+        if loop is None:
+            return
+        now = loop.time()
+        until = now - self._idle_seconds
+        for live, _ in list(takewhile(lambda item: item[1] <= until, self._resting.items())):
+            del self._resting[live]
+            if live.idle:
+                live.leave()
+            elif not live.busy:  # what keeps it may be over the next time
+                self._resting[live] = now
 
     def stub(self, holder: str, id: DurableObjectId) -> DurableObjectStub:
         """Introduce an object to a Worker.
@@ -157,7 +224,7 @@ class ObjectHome:
 
     def close(self) -> None:
         """Let every object leave, and close the files."""
-        for timer in self._timers.values():
+        for timer in filter(None, (*self._timers.values(), self._next_look)):
             timer.cancel()
         self._timers.clear()
         for live in self.in_memory:
@@ -191,31 +258,42 @@ class ObjectHome:
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()
+        self._overdue.discard(key)
 
     def _ring_in(self, key: bytes, seconds: float) -> None:
         loop = self.engine.loop
         if loop is not None and not loop.is_closed():
             ring = partial(self.engine.again, partial(self._ring, key))
-            self._timers[key] = loop.call_later(seconds, ring)
+            self._timers[key] = loop.call_later(seconds, ring, context=_NOBODYS)
 
     def _ring(self, key: bytes) -> None:
         if self._timers.pop(key, None) is None:
             return  # it was deleted, or set anew, in the meantime
+        if key in self._ringing:
+            self._overdue.add(key)
+            return
         try:
             kind = self.kind()
         except RpcError:
             return  # it waits for a version that has the class
         failures = self._failures.get(key, 0)
         live = self.live(self.ids.from_key(key, None))
-        live.slot.ringing = True
+        self._ringing.add(key)
         answer = Answer(None, 0)
         args = [AlarmInfo(failures)] if _takes_argument(kind) else []
+        # As late as the handler begins: a transaction that runs now may still be taken back.
+        live.undisturbed(live.slot.ring)
         live.deliver(ObjectHook(self, live.id), answer, "alarm", args, None)
-        answer.watch(lambda: self._rung(live, answer, failures))
+        # A transaction that the handler has left open would take this for its own.
+        answer.watch(lambda: live.undisturbed(lambda: self._rung(live, answer, failures)))
 
     def _rung(self, live: LiveObject, answer: AnswerLike, failures: int) -> None:
         """The handler is over; where it failed, it runs again, up to six times (rule D17)."""
         key = live.id._key
+        self._ringing.discard(key)
+        if key in self._overdue:
+            self._overdue.discard(key)
+            self._ring_in(key, 0)
         again = not live.slot.ringing  # the handler has set or deleted it
         live.slot.ringing = False
         if answer.state != RESOLVED:
@@ -225,7 +303,7 @@ class ObjectHome:
                 self._ring_in(key, FIRST_RETRY * 2**failures)
                 return
         if not again:
-            slot = live.slot if not live.context.ended else self.live(live.id).slot
+            slot = live.slot if self.has(live) else self.live(live.id).slot
             slot.rows.set_alarm(None)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rpclab.workers.objects.home import ObjectHome
 from rpclab.workers.objects.namespace import DurableObjectNamespace
+from rpclab.workers.storage.limits import OBJECT_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from rpclab.rpc.engine import Engine
     from rpclab.workers.objects.live import LiveObject
     from rpclab.workers.objects.namespace import ObjectsTarget
+    from rpclab.workers.storage.limits import ObjectLimits
     from rpclab.workers.worker import Worker
 
 
@@ -28,9 +30,17 @@ class ObjectHomes:
         engine: what they run on.
         find: gives the present version of a Worker, or raises that there is none.
         folder: where they are stored; None keeps all in memory.
+        limits: bounds of all objects.
     """
 
-    def __init__(self, engine: Engine, find: Callable[[str], Worker], folder: Path | None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        find: Callable[[str], Worker],
+        folder: Path | None,
+        limits: ObjectLimits = OBJECT_LIMITS,
+    ) -> None:
+        self._limits = limits
         self._engine = engine
         self._find = find
         self._folder = folder
@@ -41,7 +51,7 @@ class ObjectHomes:
         found = self._homes.get((worker, class_name))
         if found is None:
             find = partial(self._find, worker)
-            found = ObjectHome(self._engine, worker, class_name, find, self._folder)
+            found = ObjectHome(self._engine, worker, class_name, find, self._folder, self._limits)
             self._homes[worker, class_name] = found
         return found
 

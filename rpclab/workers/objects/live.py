@@ -8,7 +8,6 @@ platform: stubs that it keeps, and tasks that it begins, live on between its cal
 
 from __future__ import annotations
 
-import sqlite3
 from contextvars import Context as Variables
 from functools import partial
 from types import CoroutineType
@@ -136,10 +135,19 @@ class ObjectContext(ExecutionContext):
     def undisposed(self) -> list[HandleLike]:
         return list(self._handles)
 
+    @property
+    def idle(self) -> bool:
+        """Whether it has no task, no call under way, no stream and no target that others hold."""
+        return not (self._holds or self.tasks or self._pending or self._streams)
+
     def started(self, pending: PendingLike) -> None:
         """A call leaves the object, and with it what it has written."""
         self._live.save()
         super().started(pending)
+
+    def unwanted(self, pending: PendingLike) -> bool:
+        self.arrived(pending)
+        return True
 
     def end(self) -> None:
         if not self.ended:
@@ -208,6 +216,11 @@ class LiveObject:
         """Whether it is answering calls."""
         return bool(self._calls) or not self._gate.idle
 
+    @property
+    def idle(self) -> bool:
+        """Whether it has nothing to do, and nobody holds anything of it."""
+        return not self.busy and self.context.idle
+
     # Calls.
 
     def deliver(
@@ -227,8 +240,17 @@ class LiveObject:
         if self._made or self._make():
             self._gate.enter(lambda: self._begin(hook, answer, path, args, kwargs))
 
+    def undisturbed(self, function: Callable[[], None]) -> None:
+        """Run a function when nobody holds the gate; at once if the object leaves memory."""
+        if self.home.has(self):
+            self._gate.enter(function)
+        else:
+            function()
+
     def _over(self, answer: AnswerLike) -> None:
         self._calls.pop(answer, None)
+        if not self._calls and not self.context.ended:
+            self.home.rests(self)
 
     def _make(self) -> bool:
         """Make the instance. Says whether that went well; else the object was reset (D13)."""
@@ -269,7 +291,7 @@ class LiveObject:
         else:
             answer.reject(TypeError(_NO_BASE))
         if answer.state == PENDING:
-            answer.serving = True
+            answer.served_by(hook, context)
         else:
             context.let_go()
 
@@ -309,7 +331,7 @@ class LiveObject:
         """The output gate: what was written is safe when this returns.
 
         Raises:
-            sqlite3.Error: it could not be written; the object was reset.
+            Exception: it could not be written; the object was reset.
         """
         if self.slot.rows.unsaved:
             self.slot.rows.save()
@@ -367,7 +389,7 @@ class LiveObject:
         rows.leave()
         try:
             rows.save()
-        except (sqlite3.Error, RpcError) as error:
+        except Exception as error:
             self.engine.report(error, f"saving {self}")
         self._gate.clear()
         self.context.end()

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rpclab.workers.objects.namespace import ObjectsTarget, objects
+from rpclab.workers.storage.limits import OBJECT_LIMITS
 
 if TYPE_CHECKING:
     from rpclab.rpc.engine import Engine
     from rpclab.workers.objects.homes import ObjectHomes
     from rpclab.workers.objects.namespace import DurableObjectNamespace
     from rpclab.workers.objects.state import DurableObjectId
+    from rpclab.workers.storage.limits import ObjectLimits
     from rpclab.workers.worker import Worker
 
 
@@ -25,6 +27,7 @@ class Namespaces:
     engine: Engine
     _homes: ObjectHomes | None = None
     _storage: Path | None = None
+    _object_limits: ObjectLimits = OBJECT_LIMITS
 
     def worker(self, name: str) -> Worker:
         """Give the present version of a Worker."""
@@ -73,7 +76,7 @@ class Namespaces:
         if self._homes is None:
             from rpclab.workers.objects.homes import ObjectHomes  # noqa: PLC0415 - as said above
 
-            self._homes = ObjectHomes(self.engine, self.worker, self._storage)
+            self._homes = ObjectHomes(self.engine, self.worker, self._storage, self._object_limits)
         return self._homes
 
     @property
@@ -95,10 +98,11 @@ class Namespaces:
                 "Durable Objects are bound already, and store elsewhere: choose the folder before,"
                 " or after a reset"
             )
-        self._store_in(folder)
+        self._store_in(folder, self._object_limits)
 
-    def _store_in(self, folder: str | PathLike[str] | None) -> None:
+    def _store_in(self, folder: str | PathLike[str] | None, limits: ObjectLimits) -> None:
         self._storage = None if folder is None else Path(folder)
+        self._object_limits = limits
 
     def _objects_deployed(self, worker: Worker) -> None:
         if worker.objects or self._homes is not None:

@@ -27,7 +27,10 @@ from typing import Any
 from urllib.parse import quote
 
 from rpclab.errors import RpcError
+from rpclab.workers.storage.limits import OBJECT_LIMITS, ObjectLimits
 from rpclab.workers.storage.rows import OwnRows, SharedRows
+from rpclab.workers.storage.sql_values import is_unicode
+from rpclab.workers.storage.statements import Statements
 
 OPEN_FILES = 64
 """How many files of single objects are open at a time."""
@@ -46,7 +49,15 @@ CREATE TABLE IF NOT EXISTS _cf_KV (key BLOB PRIMARY KEY, value BLOB NOT NULL) WI
 CREATE TABLE IF NOT EXISTS _cf_METADATA (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 """
 
+_TRANSACTIONS = "not in storage.sql: use storage.transaction() or storage.transaction_sync()"
+
 Written = SharedRows | OwnRows
+
+
+def file_name(worker: str, class_name: str) -> str:
+    """Name the file of a namespace: no two of them have one name, nor that of a folder."""
+    # The point that joins the two is the only one, whatever they are called.
+    return ".".join(quote(name, safe=" ").replace(".", "%2E") for name in (worker, class_name))
 
 
 class NamespaceFile:
@@ -54,10 +65,11 @@ class NamespaceFile:
 
     Args:
         folder: where the files are; None keeps all in memory.
-        name: of the namespace, such as "worker.Class".
+        name: what `file_name` gives.
         soon: has a function run in the next turn, to save what nobody has saved before.
         failed: told of an object whose writes are lost, with the error.
         alarm_changed: told of an object and when its alarm is due now, once that is safe.
+        limits: bounds of what the objects store.
     """
 
     def __init__(
@@ -68,15 +80,17 @@ class NamespaceFile:
         soon: Callable[[Callable[[], Any]], None],
         failed: Callable[[bytes, Exception], None],
         alarm_changed: Callable[[bytes, int | None], None],
+        limits: ObjectLimits = OBJECT_LIMITS,
     ) -> None:
+        self.limits = limits
         self.unsaved: dict[Written, None] = {}
         self.alarm_changed = alarm_changed
-        self._base = None if folder is None else folder / "objects" / quote(name, safe=" ")
+        self._base = None if folder is None else folder / "objects" / name
         self._soon = soon
         self._failed = failed
         self._scheduled = False
         self._connection: sqlite3.Connection | None = None
-        self._own: OrderedDict[bytes, sqlite3.Connection] = OrderedDict()
+        self._own: OrderedDict[bytes, Statements] = OrderedDict()
 
     # Connections.
 
@@ -88,7 +102,7 @@ class NamespaceFile:
             RpcError: another sandbox has it.
         """
         if self._connection is None:
-            self._connection = _connect(self._path(".sqlite"), _SCHEMA)
+            self._connection = _connect(self._path(".sqlite"), _SCHEMA, shared=True)
         return self._connection
 
     def exists(self) -> bool:
@@ -96,11 +110,13 @@ class NamespaceFile:
         path = self._path(".sqlite")
         return self._connection is not None or (path is not None and path.exists())
 
-    def own(self, key: bytes) -> sqlite3.Connection:
+    def own(self, key: bytes) -> Statements:
         """The database of an object that uses SQL."""
         found = self._own.get(key)
         if found is None:
-            found = self._own[key] = _connect(self._own_path(key), _OWN_SCHEMA)
+            connection = _connect(self._own_path(key), _OWN_SCHEMA)
+            found = Statements(connection, self.limits, transactions=_TRANSACTIONS)
+            self._own[key] = found
             self._close_idle()
         self._own.move_to_end(key)
         return found
@@ -108,9 +124,9 @@ class NamespaceFile:
     def _close_idle(self) -> None:
         if self._base is None or len(self._own) <= OPEN_FILES:
             return
-        for key, connection in list(self._own.items())[:-1]:
-            if not connection.in_transaction:
-                connection.close()
+        for key, statements in list(self._own.items())[:-1]:
+            if not statements.connection.in_transaction:
+                statements.connection.close()
                 del self._own[key]
                 return
 
@@ -127,7 +143,8 @@ class NamespaceFile:
         found = self._find(key)
         if found is not None and found[1]:
             return OwnRows(self, key, found[0])
-        return SharedRows(self, key, name)
+        # A name with half a surrogate pair is no text of SQLite: it is known while in memory.
+        return SharedRows(self, key, name if name is None or is_unicode(name) else None)
 
     def number(self, key: bytes) -> int | None:
         """The number of an object that has stored something."""
@@ -164,7 +181,22 @@ class NamespaceFile:
         path = self._own_path(rows.key)
         for leftover in () if path is None else path.parent.glob(f"{path.name}*"):
             leftover.unlink()
-        own = self.own(rows.key)
+        try:
+            number = self._copy_out(rows)
+        except BaseException:
+            self._own.pop(rows.key).connection.close()
+            raise
+        moved = OwnRows(self, rows.key, number)
+        for layer in rows.layers[1:]:
+            moved.begin()
+            for key, value in layer.changes.items():
+                moved.set(key, value)
+            if isinstance(layer.alarm, int | None):
+                moved.set_alarm(layer.alarm)
+        return moved
+
+    def _copy_out(self, rows: SharedRows) -> int:
+        own = self.own(rows.key).connection
         with self.connection as shared:
             shared.execute("BEGIN IMMEDIATE")
             number = self.enter(rows.key, rows.name)
@@ -178,14 +210,7 @@ class NamespaceFile:
             own.commit()
             shared.execute("DELETE FROM kv WHERE object = ?", (number,))
             shared.execute("UPDATE objects SET own = 1 WHERE number = ?", (number,))
-        moved = OwnRows(self, rows.key, number)
-        for layer in rows.layers[1:]:
-            moved.begin()
-            for key, value in layer.changes.items():
-                moved.set(key, value)
-            if isinstance(layer.alarm, int | None):
-                moved.set_alarm(layer.alarm)
-        return moved
+        return number
 
     # Alarms.
 
@@ -231,45 +256,73 @@ class NamespaceFile:
         """Commit what every object has written, if there is something unsaved of this one.
 
         Raises:
-            sqlite3.Error: what this one has written could not be; it is lost.
+            Exception: what this one has written could not be; it is lost.
         """
         if rows.unsaved:
             failed = self.save()
             if rows in failed:
                 raise failed[rows]
 
-    def save(self) -> dict[Written, sqlite3.Error]:
+    def save(self) -> dict[Written, Exception]:
         """Commit what every object has written outside of its transactions.
 
         Returns:
             The objects for which that failed; they have been told.
         """
         rows = [one for one in self.unsaved if isinstance(one, SharedRows) or not one.depth]
-        failed: dict[Written, sqlite3.Error] = {}
         if not rows:
-            return failed
+            return {}
         for one in rows:
             del self.unsaved[one]
+        try:
+            failed = self._commit(rows)
+        except BaseException:
+            self.unsaved.update(dict.fromkeys(rows))
+            raise
+        for one, reason in failed.items():
+            self._lose(one, reason)
+        return failed
+
+    def _commit(self, rows: list[Written]) -> dict[Written, Exception]:
+        """Commit these together; where that fails, each by itself, so that one fails alone."""
         connection = self.connection
         try:
             connection.execute("BEGIN IMMEDIATE")
             for one in rows:
                 one.write(connection)
             connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            if connection.in_transaction:
-                connection.rollback()
-            failed = dict.fromkeys(rows, error)
+        except BaseException as error:
+            connection.rollback()
+            if not isinstance(error, Exception):
+                raise  # nothing is saved, and nothing lost
+            if len(rows) == 1:
+                return {rows[0]: error}
+            failed: dict[Written, Exception] = {}
+            for one in rows:
+                failed |= self._commit([one])
+            return failed
+        failed = {}
         for one in rows:
-            if one not in failed:
-                try:
-                    one.written()
-                except sqlite3.Error as why:
-                    failed[one] = why
-        for one, reason in failed.items():
-            one.lost()
-            self._failed(one.key, reason)
+            try:
+                one.written()
+            except Exception as why:
+                failed[one] = why
         return failed
+
+    def rolled_back(self, rows: OwnRows, error: BaseException) -> None:
+        """SQLite took back by itself what an object had written, and took for written."""
+        self.unsaved.pop(rows, None)
+        reason = RpcError(
+            "Durable Object reset because SQLite took back all that it had written and not saved"
+            f" yet: {str(error) or type(error).__name__}. So do OR ROLLBACK, RAISE(ROLLBACK), a"
+            " full disk and an interrupted write; OR ABORT takes back one statement, and"
+            " storage.transaction_sync() a function"
+        )
+        self._lose(rows, reason)
+
+    def _lose(self, rows: Written, reason: Exception) -> None:
+        rows.lost()
+        self._failed(rows.key, reason)
 
     def close(self) -> None:
         """Save, and close every file. Twice is fine."""
@@ -277,18 +330,22 @@ class NamespaceFile:
             self.save()
             self._connection.close()
             self._connection = None
-        for connection in self._own.values():
-            connection.close()
+        for statements in self._own.values():
+            statements.connection.close()
         self._own.clear()
         self.unsaved.clear()
 
 
-def _connect(path: Path | None, schema: str) -> sqlite3.Connection:
+def _connect(path: Path | None, schema: str, *, shared: bool = False) -> sqlite3.Connection:
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
     # The loop of the sandbox uses it, and whoever closes the sandbox.
     connection = sqlite3.connect(
-        path or ":memory:", isolation_level=None, check_same_thread=False, timeout=0
+        path or ":memory:",
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=0,
+        cached_statements=128 if shared else 0,  # see `Statements`
     )
     try:
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")

@@ -7,12 +7,16 @@ file of its own. Transactions nest; what is done in none is saved at the next op
 from __future__ import annotations
 
 import sqlite3
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rpclab.errors import ContextEndedError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rpclab.workers.storage.files import NamespaceFile
+    from rpclab.workers.storage.statements import Statements
 
 UNCHANGED: Any = object()
 
@@ -31,6 +35,14 @@ _OWN_DOWN = (
     "SELECT key, value FROM _cf_KV WHERE key >= :start AND key < :end"
     " ORDER BY key DESC LIMIT :limit"
 )
+_MADE_BY_SQL = {
+    "VIEW": "SELECT name FROM sqlite_master WHERE type = 'view'",
+    "TRIGGER": "SELECT name FROM sqlite_master WHERE type = 'trigger'",
+    # Virtual tables drop those they stand on themselves.
+    "TABLE": "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'sqlite_sequence'"
+    " AND name NOT LIKE '~_cf~_%' ESCAPE '~' ORDER BY sql LIKE 'CREATE VIRTUAL%' DESC",
+}
+"""What the SQL of an object has made, in the order in which it can be dropped."""
 
 
 class Rows(Protocol):
@@ -209,10 +221,9 @@ class SharedRows:
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Write what is unsaved, in a transaction of the whole namespace."""
-        layer = self.layers[0]
-        number = self._number
+        layer, number = self.layers[0], self._number
         if number is None:
-            number = self._number = self.file.enter(self.key, self.name)
+            number = self.file.enter(self.key, self.name)
         if layer.cleared:
             connection.execute("DELETE FROM kv WHERE object = ?", (number,))
         gone_keys = [(number, key) for key, value in layer.changes.items() if value is None]
@@ -226,6 +237,8 @@ class SharedRows:
 
     def written(self) -> None:
         """What was unsaved is safe."""
+        if self._number is None:
+            self._number = self.file.number(self.key)
         layer, self.layers[0] = self.layers[0], Layer()
         if layer.alarm is not UNCHANGED:
             self.file.alarm_changed(self.key, layer.alarm)
@@ -233,7 +246,6 @@ class SharedRows:
     def lost(self) -> None:
         """What was unsaved could not be written."""
         self.layers[0] = Layer()
-        self._number = self.file.number(self.key)
 
 
 class OwnRows:
@@ -251,29 +263,56 @@ class OwnRows:
         self.file = file
         self.key = key
         self.number = number
-        self.depth = 0
         self._left = False
-        self._alarm_changed = False
+        self._cleared = False
+        # Whether the alarm was set or deleted: outside of transactions, and in each that is open.
+        self._alarm_changed = [False]
         self._indexed = file.alarm(number) is not None
 
     @property
-    def connection(self) -> sqlite3.Connection:
+    def statements(self) -> Statements:
         """The database of the object."""
         if self._left:
             raise gone()
         return self.file.own(self.key)
 
     @property
+    def connection(self) -> sqlite3.Connection:
+        """Its connection, for what is written here."""
+        return self.statements.connection
+
+    @property
+    def depth(self) -> int:
+        return len(self._alarm_changed) - 1
+
+    @property
     def unsaved(self) -> bool:
         return self in self.file.unsaved and self.depth == 0
 
-    def writing(self) -> sqlite3.Connection:
-        """The database, in a transaction."""
-        connection = self.connection
-        if not connection.in_transaction:
-            connection.execute("BEGIN")
-        self.file.write_soon(self)
-        return connection
+    @contextmanager
+    def using(self, *, writes: bool = True) -> Iterator[Statements]:
+        """Use the database in a block.
+
+        Args:
+            writes: in a transaction, which is committed with the next answer at the latest.
+
+        Raises:
+            BaseException: what the block raises. Where SQLite then took back by itself what had
+                been written before, the object is reset.
+        """
+        statements = self.statements
+        connection = statements.connection
+        written = connection.in_transaction
+        if writes:
+            self.file.write_soon(self)
+            if not written:
+                connection.execute("BEGIN")
+        try:
+            yield statements
+        except BaseException as error:
+            if written and not connection.in_transaction:
+                self.file.rolled_back(self, error)
+            raise
 
     def get(self, key: bytes) -> bytes | None:
         found = self.connection.execute("SELECT value FROM _cf_KV WHERE key = ?", (key,)).fetchone()
@@ -286,105 +325,113 @@ class OwnRows:
         return self.connection.execute(_OWN_DOWN if reverse else _OWN_UP, bounds).fetchall()
 
     def set(self, key: bytes, value: bytes | None) -> None:
-        if value is None:
-            self.writing().execute("DELETE FROM _cf_KV WHERE key = ?", (key,))
-        else:
-            self.writing().execute("INSERT OR REPLACE INTO _cf_KV VALUES (?, ?)", (key, value))
+        with self.using() as statements:
+            if value is None:
+                statements.connection.execute("DELETE FROM _cf_KV WHERE key = ?", (key,))
+            else:
+                statements.connection.execute(
+                    "INSERT OR REPLACE INTO _cf_KV VALUES (?, ?)", (key, value)
+                )
 
     def clear(self) -> None:
-        # Tables may refer to one another in a circle, and can then be dropped in no order.
         self.save()
+        self._cleared = True
+        # Tables may refer to one another in a circle, and can then be dropped in no order.
         self.connection.execute("PRAGMA foreign_keys = OFF")
-        connection = self.writing()
-        for kind in ("view", "trigger", "table"):
-            names = connection.execute(
-                "SELECT name FROM sqlite_master WHERE type = ? AND name NOT LIKE 'sqlite~_%'"
-                " ESCAPE '~' AND name NOT LIKE '~_cf~_%' ESCAPE '~'",
-                (kind,),
-            ).fetchall()
-            for (name,) in names:
+        try:
+            with self.using() as statements:
+                self._drop_all(statements.connection)
+                self.set_alarm(None)
+        except BaseException:
+            self.lost()
+            raise
+
+    @staticmethod
+    def _drop_all(connection: sqlite3.Connection) -> None:
+        for kind, made in _MADE_BY_SQL.items():
+            for (name,) in connection.execute(made).fetchall():
                 quoted = name.replace('"', '""')
                 connection.execute(f'DROP {kind} IF EXISTS "{quoted}"')
         connection.execute("DELETE FROM _cf_KV")
-        self.set_alarm(None)
 
     def alarm(self) -> int | None:
-        found = self.connection.execute(
-            "SELECT value FROM _cf_METADATA WHERE key = 'alarm'"
-        ).fetchone()
-        return None if found is None else found[0]
+        return self._stored_alarm(self.connection)
 
     def set_alarm(self, time: int | None) -> None:
-        connection = self.writing()
-        connection.execute("DELETE FROM _cf_METADATA WHERE key = 'alarm'")
-        if time is not None:
-            connection.execute("INSERT INTO _cf_METADATA VALUES ('alarm', ?)", (time,))
-        self._alarm_changed = True
+        with self.using() as statements:
+            connection = statements.connection
+            connection.execute("DELETE FROM _cf_METADATA WHERE key = 'alarm'")
+            if time is not None:
+                connection.execute("INSERT INTO _cf_METADATA VALUES ('alarm', ?)", (time,))
+        self._alarm_changed[-1] = True
 
     def begin(self) -> None:
         if self.depth == 0:
             self.save()
-        self.writing().execute(f"SAVEPOINT s{self.depth}")
-        self.depth += 1
+        with self.using() as statements:
+            statements.connection.execute(f"SAVEPOINT s{self.depth}")
+        self._alarm_changed.append(False)
 
     def end(self, *, keep: bool) -> None:
-        self.depth -= 1
         if self._left:
             return
-        connection = self.connection
-        # SQLite may have rolled everything back by itself, as it does when the disk is full.
-        if connection.in_transaction:
-            if not keep:
-                connection.execute(f"ROLLBACK TO s{self.depth}")
-            connection.execute(f"RELEASE s{self.depth}")
+        changed = self._alarm_changed.pop()
+        with self.using() as statements:
+            if keep:
+                self._alarm_changed[-1] |= changed
+            else:
+                statements.connection.execute(f"ROLLBACK TO s{self.depth}")
+            statements.connection.execute(f"RELEASE s{self.depth}")
 
     def save(self) -> None:
         self.file.save_for(self)
 
     def leave(self) -> None:
         if not self._left and self.depth:
-            self.connection.rollback()
-            self.depth = 0
+            self.lost()
         self._left = True
 
     def write(self, _connection: sqlite3.Connection) -> None:
         """Make the note of an alarm in the namespace; it comes first, and is gone last."""
-        if self._alarm_changed and not self._indexed and self._own_alarm() is not None:
+        if self._alarm_changed[0] and not self._indexed and self._own_alarm() is not None:
             self.file.note_alarm(self.number, 0)
-            self._indexed = True
 
     def written(self) -> None:
         """Commit, after the notes of the namespace are safe."""
-        connection = self.file.own(self.key)
+        connection = self.file.own(self.key).connection
         if connection.in_transaction and self.depth == 0:
             connection.commit()
-            connection.execute("PRAGMA foreign_keys = ON")
-        if self._alarm_changed and self.depth == 0:
-            self._alarm_changed = False
+            self._end_clearing()
+        if self._alarm_changed[0] and self.depth == 0:
+            self._alarm_changed[0] = False
             time = self._own_alarm()
             if time is None and self._indexed:
-                self._indexed = False
                 self.file.note_alarm(self.number, None)
+            self._indexed = time is not None
             self.file.alarm_changed(self.key, time)
 
     def _own_alarm(self) -> int | None:
-        found = (
-            self.file.own(self.key)
-            .execute("SELECT value FROM _cf_METADATA WHERE key = 'alarm'")
-            .fetchone()
-        )
+        return self._stored_alarm(self.file.own(self.key).connection)
+
+    @staticmethod
+    def _stored_alarm(connection: sqlite3.Connection) -> int | None:
+        found = connection.execute("SELECT value FROM _cf_METADATA WHERE key = 'alarm'").fetchone()
         return None if found is None else found[0]
 
     def lost(self) -> None:
-        """What was unsaved could not be written."""
-        connection = self.file.own(self.key)
-        connection.rollback()
-        connection.execute("PRAGMA foreign_keys = ON")  # `clear` had put them off
-        self._alarm_changed = False
+        """What was unsaved could not be written, or is not wanted."""
+        self.file.own(self.key).connection.rollback()
+        self._end_clearing()
+        self._alarm_changed = [False]
+
+    def _end_clearing(self) -> None:
+        if self._cleared:
+            self._cleared = False
+            self.file.own(self.key).default_switches()
 
 
 def _count(limit: int | None) -> int:
-    return -1 if limit is None else limit  # as SQLite says "all"
+    return -1 if limit is None else min(limit, 2**63 - 1)  # -1 is how SQLite says "all"
 
 
 def gone() -> ContextEndedError:

@@ -9,31 +9,19 @@ import sqlite3
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from rpclab.workers.d1.sql_text import bound, statements
+from rpclab.workers.d1.sql_text import statements, tokens
 from rpclab.workers.spellings import also_in_javascript
+from rpclab.workers.storage.sql_values import is_unicode, sqlite_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rpclab.workers.storage.limits import ObjectLimits
     from rpclab.workers.storage.rows import OwnRows
+    from rpclab.workers.storage.sql_values import Value
 
-_REFUSED = {
-    sqlite3.SQLITE_TRANSACTION: "use storage.transaction() or storage.transaction_sync()",
-    sqlite3.SQLITE_SAVEPOINT: "use storage.transaction() or storage.transaction_sync()",
-    sqlite3.SQLITE_ATTACH: "a Durable Object has one database",
-    sqlite3.SQLITE_DETACH: "a Durable Object has one database",
-}
-_NAMED_SECOND = frozenset(
-    {sqlite3.SQLITE_ALTER_TABLE, sqlite3.SQLITE_CREATE_INDEX, sqlite3.SQLITE_CREATE_TRIGGER}
-)
-"""Where SQLite names the table second."""
-_PRAGMAS = frozenset(
-    {"case_sensitive_like", "defer_foreign_keys", "foreign_key_check", "foreign_key_list",
-     "function_list", "ignore_check_constraints", "index_info", "index_list", "index_xinfo",
-     "legacy_alter_table", "optimize", "quick_check", "recursive_triggers",
-     "reverse_unordered_selects", "table_info", "table_list", "table_xinfo"}
-)  # fmt: skip
-"""Those that concern this database alone, and not how it is kept."""
+_LOOKS_ONLY = frozenset({"SELECT", "VALUES", "EXPLAIN", "PRAGMA"})
+"""How statements begin that need no transaction; in one, PRAGMA foreign_keys does nothing."""
 
 
 @also_in_javascript
@@ -82,13 +70,35 @@ class SqlCursor:
             raise ValueError(f"Expected exactly one result from SQL query, but got {left or 'no'}")
         return next(self)
 
-    def raw(self) -> Iterator[list[Any]]:
-        """The rows that are left, as lists of values."""
-        while self._at < len(self._rows):
-            yield list(self._next())
+    def raw(self) -> RawRows:
+        """The rows that are left, as lists of values, which keep columns of the same name."""
+        return RawRows(self)
 
     def __repr__(self) -> str:
         return f"<SqlCursor of {self.rows_read} rows: {', '.join(self.column_names) or 'none'}>"
+
+
+@also_in_javascript
+class RawRows:
+    """The rows of a cursor as lists; what is taken here is taken from the cursor."""
+
+    __slots__ = ("_cursor",)
+
+    def __init__(self, cursor: SqlCursor) -> None:
+        self._cursor = cursor
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        return self
+
+    def __next__(self) -> list[Any]:
+        return list(self._cursor._next())
+
+    def to_array(self) -> list[list[Any]]:
+        """The rows that are left, as a list."""
+        return list(self)
+
+    def __repr__(self) -> str:
+        return f"<rows of {self._cursor!r} as lists>"
 
 
 @also_in_javascript
@@ -110,69 +120,64 @@ class SqlStorage:
         Args:
             query: one statement or several, with `;` between.
             bindings: the values of the `?` in the last statement, in the order of their numbers:
-                None, bool, int, float, str or bytes.
+                None, bool, int, float, str or bytes, or of a class derived from these.
 
         Returns:
             The rows of the last statement.
 
         Raises:
-            sqlite3.Error: SQLite refuses a statement, or it is about how the database is kept.
-            ValueError: there is no statement.
+            sqlite3.Error: SQLite or the platform refuses a statement, or it went over a limit.
+            ValueError: there is no statement; or a text holds half a surrogate pair.
+            TypeError: SQLite has no such type as a value is of.
+            OverflowError: a value is an integer of more than 64 bits.
         """
+        rows = self._own()
+        _check_text(query, rows.file.limits)
         parts = statements(query)
         if not parts:
             raise ValueError("SQL code did not contain a statement.")
-        rows = self._own()
-        connection = rows.writing()
-        guard = _Guard()
-        before = connection.total_changes
-        connection.set_authorizer(guard)
-        try:
-            for part in parts[:-1]:
-                connection.execute(part.text)
-            cursor = connection.execute(*bound(parts[-1].text, bindings))
-            found = cursor.fetchall()
-        except sqlite3.DatabaseError as error:
-            if guard.why:
-                raise sqlite3.DatabaseError(guard.why) from None
-            raise error from None
-        finally:
-            connection.set_authorizer(None)
-        columns = [column[0] for column in cursor.description or ()]
-        return SqlCursor(columns, found, connection.total_changes - before)
+        values = [_value(value, number) for number, value in enumerate(bindings, 1)]
+        before = rows.connection.total_changes
+        for part in parts[:-1]:
+            _run(rows, part.text, [])
+        columns, found = _run(rows, parts[-1].text, values)
+        return SqlCursor(columns, found, rows.connection.total_changes - before)
 
     @property
     def database_size(self) -> int:
-        """How many bytes the database of the object has."""
+        """How many bytes the database of the object has, without pages that are free."""
         connection = self._own().connection
-        (pages,) = connection.execute("PRAGMA page_count").fetchone()
-        (size,) = connection.execute("PRAGMA page_size").fetchone()
-        return int(pages * size)
+        figures = [
+            connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
+        ]
+        return int((figures[0] - figures[1]) * figures[2])
 
     def __repr__(self) -> str:
         return "<SqlStorage>"
 
 
-class _Guard:
-    """Refuses what would reach beside the tables of the object.
+def _run(rows: OwnRows, text: str, values: list[Value]) -> tuple[list[str], list[Any]]:
+    looks_only = next(tokens(text)).text.upper() in _LOOKS_ONLY
+    with rows.using(writes=not looks_only) as database:
+        return database.run(text, values)
 
-    Attributes:
-        why: what was refused, in words.
-    """
 
-    def __init__(self) -> None:
-        self.why = ""
+def _check_text(query: str, limits: ObjectLimits) -> None:
+    if not isinstance(query, str):
+        raise TypeError(f"SQL is a text, not {type(query).__name__}")
+    if "\0" in query or not is_unicode(query):
+        raise ValueError("SQL holds no NUL characters and no halves of surrogate pairs")
+    if len(query.encode()) > limits.statement_bytes:  # of all statements of the text, as there
+        error = sqlite3.DataError("statement too long")
+        error.add_note(limits.advice(error))
+        raise error
 
-    def __call__(self, action: int, first: Any, second: Any, *_: Any) -> int:
-        table = second if action in _NAMED_SECOND else first
-        if action in _REFUSED:
-            self.why = f"not in storage.sql: {_REFUSED[action]}"
-        elif action == sqlite3.SQLITE_PRAGMA and str(first).lower() not in _PRAGMAS:
-            self.why = (
-                f"PRAGMA {first} is not for a Durable Object: the platform keeps its database"
-            )
-        elif isinstance(table, str) and table.lower().startswith("_cf_"):
-            self.why = f"the table {table} is not for SQL: use storage.get() and put()"
-        else:
-            return sqlite3.SQLITE_OK
-        return sqlite3.SQLITE_DENY
+
+def _value(value: Any, number: int) -> Value:
+    try:
+        return sqlite_value(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        said = type(error)(f"value {number} of exec() {error}")
+        said.__notes__ = getattr(error, "__notes__", [])
+        raise said from None

@@ -9,6 +9,7 @@ What was written leaves with the next answer or call of the object, or is lost w
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from rpclab.workers.objects.gates import InputGate
 
 T = TypeVar("T")
+
+LAST_ALARM = 2**63 // 10**6
+"""The last time of an alarm, in milliseconds: the platform counts nanoseconds in 64 bits."""
 
 
 class Done(Generic[T]):
@@ -115,14 +119,16 @@ class _Operations:
         self._check()
         return Done(None if self._slot.ringing else self._slot.rows.alarm())
 
-    def set_alarm(self, time: dt.datetime | float, /) -> Done[None]:
+    def set_alarm(self, at: dt.datetime | float, /) -> Done[None]:
         """Have the method `alarm` called at that time; it replaces an alarm that was set.
 
         Args:
-            time: a datetime, or milliseconds since 1970. What is past is due at once.
+            at: a datetime, or milliseconds since 1970, above 0 and up to the year 2262. What is
+                past is due now.
 
         Raises:
             LocalProtocolError: the class has no method `alarm`.
+            TypeError: it is no such time.
         """
         self._check()
         if not self._has_alarm_handler:
@@ -130,16 +136,15 @@ class _Operations:
                 "Your Durable Object class must have an alarm() handler in order to call"
                 " set_alarm()"
             )
-        due = time.timestamp() * 1000 if isinstance(time, dt.datetime) else time
+        self._slot.rows.set_alarm(_due(at))
         self._slot.ringing = False
-        self._slot.rows.set_alarm(int(due))
         return Done(None)
 
     def delete_alarm(self) -> Done[None]:
         """Take the alarm back, if one is set."""
         self._check()
-        self._slot.ringing = False
         self._slot.rows.set_alarm(None)
+        self._slot.ringing = False
         return Done(None)
 
 
@@ -196,6 +201,7 @@ class DurableObjectStorage(_Operations):
         if self._slot.rows.depth:
             raise LocalProtocolError("Cannot call delete_all() within a transaction")
         self._slot.rows.clear()
+        self._slot.ringing = False
         return Done(None)
 
     async def transaction(self, callback: Callable[[DurableObjectTransaction], Any], /) -> Any:
@@ -256,15 +262,47 @@ class DurableObjectStorage(_Operations):
 class _Transaction:
     """A transaction, as a block; it is taken back unless `kept` is set."""
 
-    __slots__ = ("_slot", "kept")
+    __slots__ = ("_ringing", "_slot", "kept")
 
     def __init__(self, slot: Slot) -> None:
         self._slot = slot
+        self._ringing = slot.ringing
         self.kept = False
 
     def __enter__(self) -> Self:
         self._slot.rows.begin()
+        self._ringing = self._slot.ringing
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._slot.rows.end(keep=self.kept and kind is None)
+        keep = self.kept and kind is None
+        if not keep:
+            self._slot.ringing = self._ringing
+        self._slot.rows.end(keep=keep)
+
+
+def _due(at: object) -> int:
+    """Give a time in milliseconds since 1970, as an alarm has it.
+
+    Raises:
+        TypeError: it is none, or one that the platform refuses.
+    """
+    if isinstance(at, dt.datetime):
+        try:
+            milliseconds = at.timestamp() * 1000
+        except (OSError, OverflowError, ValueError) as error:
+            raise TypeError(f"set_alarm() cannot take {at}: {error}") from None
+    elif isinstance(at, int | float) and not isinstance(at, bool):
+        milliseconds = at
+    else:
+        raise TypeError(
+            "set_alarm() takes a datetime, or milliseconds since 1970, such as"
+            f" (time.time() + 60) * 1000, not {type(at).__name__}"
+        )
+    if not milliseconds <= LAST_ALARM:  # also nan
+        raise TypeError(
+            f"set_alarm() takes milliseconds since 1970 up to {LAST_ALARM}, in the year 2262"
+        )
+    if milliseconds < 1:
+        raise TypeError("set_alarm() cannot be called with an alarm time <= 0")
+    return max(int(milliseconds), int(time.time() * 1000))

@@ -5,7 +5,7 @@ Floor: workers. Rules D5, D6.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from typing import TYPE_CHECKING, Any
 
 from rpclab.codecs.data import pack, unpack
@@ -14,8 +14,8 @@ from rpclab.workers.storage.rows import OwnRows, SharedRows
 if TYPE_CHECKING:
     from rpclab.workers.storage.files import NamespaceFile, Written
 
-KEY_BYTES = 2048
-"""How long a key may be, in UTF-8 (rule D6)."""
+_TAGS = 32  # bytes around a value that do not count, on the platform, where 128 KiB of bytes fit
+_RECORD = 16  # bytes at most that SQLite puts before a key and a value
 
 MISSING: Any = object()
 """Stands for the value where `put` got a dict."""
@@ -36,9 +36,9 @@ class Values:
     def get(self, key: Any) -> Any:
         rows = self._slot.rows
         if isinstance(key, str | int):
-            data = rows.get(_key(key))
+            data = rows.get(self._key(key))
             return None if data is None else unpack(data)
-        found = {one: rows.get(one) for one in sorted({_key(one) for one in _keys(key)})}
+        found = {one: rows.get(one) for one in sorted(self._several(key))}
         return {_text(one): unpack(data) for one, data in found.items() if data is not None}
 
     def put(self, key: Any, value: Any) -> None:
@@ -46,14 +46,15 @@ class Values:
         if not isinstance(pairs, Mapping):
             raise TypeError("put() takes a key and a value, or a dict of them")
         # All are copied before the first is written, so that one that cannot be leaves no half.
-        packed = [(_key(one), pack(value)) for one, value in pairs.items()]
+        self._check_count(pairs)
+        packed = [self._pair(one, value) for one, value in pairs.items()]
         for one, data in packed:
             self._slot.rows.set(one, data)
 
     def delete(self, key: Any) -> Any:
         rows = self._slot.rows
         single = isinstance(key, str | int)
-        keys = {_key(one) for one in ([key] if single else _keys(key))}
+        keys = {self._key(key)} if single else self._several(key)
         there = [one for one in keys if rows.get(one) is not None]
         for one in there:
             rows.set(one, None)
@@ -83,21 +84,78 @@ class Values:
         found = self._slot.rows.scan(first, last, limit, reverse=reverse)
         return {_text(key): unpack(data) for key, data in found}
 
+    def _several(self, keys: Any) -> set[bytes]:
+        if isinstance(keys, bytes | Mapping) or not isinstance(keys, Iterable):
+            kind = type(keys).__name__
+            raise TypeError(f"a key is a text, or there is a list of them, not {kind}")
+        taken = list(keys)
+        self._check_count(taken)
+        return {self._key(one) for one in taken}
+
+    def _check_count(self, keys: Sized) -> None:
+        most = self._slot.limits.keys_at_once
+        if len(keys) > most:
+            raise ValueError(f"storage takes at most {most} keys at once, and not {len(keys)}")
+
+    def _key(self, key: Any) -> bytes:
+        if type(key) is int:
+            key = str(key)
+        if not isinstance(key, str):
+            raise TypeError(f"a key is a text, not {type(key).__name__}")
+        data, limits = _bytes(key), self._slot.limits
+        longest = limits.value_bytes if self._slot.uses_sql else limits.key_bytes
+        if len(data) > longest:
+            raise ValueError(
+                f"a key has at most {longest} bytes in UTF-8, and this one {len(data)}"
+            )
+        return data
+
+    def _pair(self, key: Any, value: Any) -> tuple[bytes, bytes]:
+        name, data = self._key(key), pack(value)
+        limits = self._slot.limits
+        if not self._slot.uses_sql:
+            size, longest, what = len(data) - _TAGS, limits.kv_value_bytes, "a value"
+        else:
+            size, longest = len(name) + len(data) + _RECORD, limits.value_bytes
+            what = "a key and its value"
+        if size <= longest:
+            return name, data
+        error = ValueError(
+            f"{what} of storage has at most {longest} bytes, and that of {_text(name[:60])!r}"
+            f" {size}"
+        )
+        error.add_note(
+            "split it over several keys; an object that uses storage.sql may store"
+            f" {limits.value_bytes} bytes in one (docs/limits.md)"
+        )
+        raise error
+
 
 class Slot:
     """Where the rows of an object are: they move to a file of their own when SQL is used.
 
     Attributes:
         rows: the rows.
+        limits: bounds of what is stored.
         ringing: whether the alarm runs, and was neither set nor deleted since it began.
     """
 
-    __slots__ = ("_file", "ringing", "rows")
+    __slots__ = ("_file", "limits", "ringing", "rows")
 
     def __init__(self, file: NamespaceFile, rows: Written) -> None:
         self._file = file
+        self.limits = file.limits
         self.ringing = False
         self.rows: Written = rows
+
+    def ring(self) -> None:
+        """The alarm runs from now on."""
+        self.ringing = True
+
+    @property
+    def uses_sql(self) -> bool:
+        """Whether the rows are in a database of their own."""
+        return isinstance(self.rows, OwnRows)
 
     def own(self) -> OwnRows:
         """The rows, in a database of their own."""
@@ -129,23 +187,6 @@ class SyncKeyValues:
     def list(self, **options: Any) -> dict[str, Any]:
         """The pairs in the order of their keys; see `storage.list`."""
         return self._values.list(**options)
-
-
-def _keys(keys: Any) -> Iterable[Any]:
-    if isinstance(keys, bytes | Mapping) or not isinstance(keys, Iterable):
-        raise TypeError(f"a key is a text, or there is a list of them, not {type(keys).__name__}")
-    return keys
-
-
-def _key(key: Any) -> bytes:
-    if type(key) is int:
-        key = str(key)
-    if not isinstance(key, str):
-        raise TypeError(f"a key is a text, not {type(key).__name__}")
-    data = _bytes(key)
-    if len(data) > KEY_BYTES:
-        raise ValueError(f"a key has at most {KEY_BYTES} bytes in UTF-8, and this one {len(data)}")
-    return data
 
 
 def _bytes(text: str) -> bytes:

@@ -40,6 +40,8 @@ async def arguments(env: Env) -> None:
     counter.join(5)  # error: arg-type, reportArgumentType
     counter.join()  # error: call-arg, reportCallIssue
     counter.watch("x")  # error: arg-type, reportArgumentType
+    counter.keep(lambda: "x")  # error: arg-type, reportArgumentType
+    counter.keep(lambda total: total)  # error: arg-type, reportArgumentType
     counter.watch(lambda: None)  # error: arg-type, reportArgumentType
     counter.ask(lambda asking: 5)  # error: arg-type, reportArgumentType
     counter.anything(1, options="x")  # error: arg-type, reportArgumentType
@@ -48,6 +50,7 @@ async def arguments(env: Env) -> None:
 async def results(env: Env) -> None:
     counter = env.COUNTER.new_counter()
     counter.value + 1  # error: operator, reportOperatorIssue
+    len(await env.CACHE.get("a"))  # error: arg-type, reportArgumentType
     text: str = await counter.increment()  # error: assignment, reportAssignmentType
     (await counter.maybe()).increment()  # error: union-attr, reportOptionalMemberAccess
     counter.list()[0]  # error: index, reportIndexIssue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from typing import Literal, assert_type, cast
+from typing import Any, Literal, assert_type, cast
 
 from workers import CounterPromise, CounterStub, Env, FunctionStub, User
 
@@ -71,6 +71,12 @@ async def functions(counter: CounterStub) -> None:
         return str(await asking.value)
 
     assert_type(await counter.ask(answer), str)
+
+    async def seen(total: int) -> str:
+        return str(total)
+
+    assert_type(await counter.keep(seen), str)
+    assert_type(await counter.keep(lambda total: str(total + 1)), str)
     assert_type(await counter.ask(lambda asking: "yes"), str)
 
 
@@ -92,6 +98,14 @@ async def objects_and_databases(env: Env) -> None:
     room = env.ROOMS.get_by_name("lobby")
     assert_type(await room.enter("Ada"), int)
     await env.DB.prepare("SELECT 1").first()
+    assert_type(await env.CACHE.get("a"), str | None)
+    assert_type(await env.CACHE.get("a", "arrayBuffer"), memoryview | None)
+    assert_type(await env.CACHE.get("a", "bytes"), bytes | None)
+    assert_type(await env.CACHE.get("a", type="stream"), rpclab.ReadableStream | None)
+    assert_type(await env.CACHE.get(["a", "b"], cache_ttl=60), dict[str, str | None])
+    assert_type((await env.CACHE.get_with_metadata("a", "json")).metadata, Any)
+    await env.CACHE.get("a", {"type": "json", "cacheTtl": 60})
+    await env.CACHE.put("a", b"x", expiration_ttl=60)
     assert_type((await env.COUNTER.page()).status, int)
     assert_type((await env.SELF.fetch("/")).status, int)
 

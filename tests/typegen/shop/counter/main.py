@@ -5,10 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, NotRequired, Self, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, Self, TypedDict
 
 from tags import Tag
 from workers import DurableObject, Response, RpcTarget, WorkerEntrypoint
+
+if TYPE_CHECKING:
+    from rpclab.typed import Stub
 
 Scores = dict[str, int]
 
@@ -71,6 +74,10 @@ class Counter(Mixin, Base):
 
     def ask(self, question: Callable[[Counter], Awaitable[str]]) -> Awaitable[str]:
         return question(self)
+
+    async def keep(self, on_change: Stub[[int], str]) -> str:
+        kept = on_change.dup()
+        return await kept(self.total)
 
     def join(self, other: Counter) -> None:
         self.total += other.total
