@@ -8,6 +8,8 @@ from typing import NamedTuple
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "rpclab"
+MOST_IN_A_CIRCLE = 4
+"""Files of a floor whose types may need one another; more cannot be read one by one."""
 
 
 class Floor(NamedTuple):
@@ -193,3 +195,35 @@ def test_the_table_has_only_what_is_there(floor):
 def test_the_core_waits_for_nothing(path):
     used = {name.split(".")[0] for name in imported(path)} - {"rpclab"}
     assert used <= STANDARD_IN_CORE
+
+
+def test_no_imports_lead_in_a_circle_at_run_time():
+    assert circles(graph_of(MODULES, types=False)) == set()
+
+
+@pytest.mark.parametrize("floor", ["core", "rpc"])
+def test_types_lead_in_small_circles_only(floor):
+    found = circles(graph_of(sorted((PACKAGE / floor).rglob("*.py")), types=True))
+    assert [sorted(circle) for circle in found if len(circle) > MOST_IN_A_CIRCLE] == []
+
+
+def test_a_circle_is_found_with_all_its_members_and_no_other():
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": {"e"}, "e": {"e"}, "f": {"a"}}
+    assert circles(graph) == {frozenset("abc"), frozenset("e")}
+
+
+def test_an_import_in_a_function_counts_at_run_time_and_one_for_types_does_not():
+    text = """
+if TYPE_CHECKING:
+    import shown
+else:
+    import hidden
+def function():
+    import late
+"""
+    tree = ast.parse(text)
+    seen = [
+        {node.names[0].name for node in statements(tree, types=types) if hasattr(node, "names")}
+        for types in (False, True)
+    ]
+    assert seen == [{"hidden", "late"}, {"shown", "hidden", "late"}]
