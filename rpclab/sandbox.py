@@ -39,7 +39,8 @@ from rpclab.workers.entrypoints import check_default
 from rpclab.workers.env import Env, ProgramEnv
 from rpclab.workers.kv.namespaces import KVNamespaces
 from rpclab.workers.modules import make_module, run_source
-from rpclab.workers.network import PUBLIC, Network, Networked
+from rpclab.workers.network import PUBLIC, Network
+from rpclab.workers.networked import Networked
 from rpclab.workers.objects.namespace import ObjectsTarget
 from rpclab.workers.objects.namespace import objects as objects_target
 from rpclab.workers.objects.namespaces import Namespaces

@@ -95,8 +95,12 @@ class Arrival:
         if kind in (STUB, BINDING):
             # Between a Worker and itself any stub is at home, and may be called or passed on past
             # those on their way here.
-            home = session.peer is not None and session.peer.keeper is session.keeper
-            return self._wrap(self._introduced(number), binding=kind == BINDING, home=home)
+            peer = session.peer
+            home = peer is not None and peer.keeper is session.keeper
+            entry = self._come_home(number) if home else None
+            if entry is None:
+                entry = session.enter(Import(session, number))
+            return self._wrap(entry, binding=kind == BINDING, home=home)
         if kind in (OWN_STUB, OWN_BINDING):
             hook = session.exports.get(number)
             if not isinstance(hook, Hook):
@@ -151,23 +155,21 @@ class Arrival:
         self.promised.append(place)
         return place
 
-    def _introduced(self, number: int) -> ImportLike:
+    def _come_home(self, number: int) -> ImportLike | None:
+        """Between a Worker and itself a stub that came home stands for what it stood for."""
         session = self._session
         peer = session.peer
-        if peer is not None and peer.keeper is session.keeper:
-            # Both ends are in one Worker: a stub that came home stands for what it stood for.
-            hook = peer.exports.get(number)
-            if isinstance(hook, ForwardHook):
-                entry = hook.entry
-                entry.claim()
-                peer.exports.pop(number)
-                if session.host.observe is not None:
-                    session.host.observe(("withdrawn", peer.label, number))
-                hook.release()
-                entry.handles -= 1
-                return entry
-        entry = Import(session, number)
-        session.enter(entry)
+        assert peer is not None  # noqa: S101 - it is in this process
+        hook = peer.exports.get(number)
+        if not isinstance(hook, ForwardHook):
+            return None
+        entry = hook.entry
+        entry.claim()
+        peer.exports.pop(number)
+        if session.host.observe is not None:
+            session.host.observe(("withdrawn", peer.label, number))
+        hook.release()
+        entry.handles -= 1
         return entry
 
     def _home(self, hook: Hook) -> ImportLike:

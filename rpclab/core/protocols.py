@@ -111,9 +111,6 @@ class ContextLike(Protocol):
     def arrived(self, pending: PendingLike) -> None:
         """Forget a call that has its answer."""
 
-    def unwanted(self, pending: PendingLike) -> bool:
-        """Nobody can ask for the result of a call. Says whether it is given back now."""
-
     def suspended(self, answer: AnswerLike) -> None:
         """Take note of a call being answered here."""
 
@@ -140,6 +137,9 @@ class ContextLike(Protocol):
 
     def end(self) -> None:
         """End it."""
+
+    def unwanted(self, pending: PendingLike) -> bool:
+        """Nobody can ask for the result of a call any more. Says whether it is given back now."""
 
 
 class RecorderLike(Protocol):
@@ -448,12 +448,6 @@ class AnswerLike(Exported, Protocol):
     def size(self) -> int:
         """Of the message, in bytes, if it is a write to a stream."""
 
-    def served_by(self, via: HookLike, context: ContextLike) -> None:
-        """What `via` has started goes on."""
-
-    def moves_on(self) -> None:
-        """The call goes on at another hook."""
-
     def step(self) -> AnswerLike:
         """Make an answer that this one goes through."""
 
@@ -474,6 +468,12 @@ class AnswerLike(Exported, Protocol):
 
     def watch(self, watcher: Callable[[], None]) -> None:
         """Call `watcher()` when it settles; at once if it has."""
+
+    def served_by(self, via: HookLike, context: ContextLike) -> None:
+        """What `via` has started goes on."""
+
+    def moves_on(self) -> None:
+        """The call goes on at another hook."""
 
     def take_ends(self, ends: Sequence[EndLike]) -> None:
         """Take streams among the arguments."""
@@ -505,17 +505,17 @@ class PromisedLike(Protocol):
         """Give the value to the call."""
 
 
-class PlacesLike(Protocol):
-    """The places among the arguments of one call."""
-
-    def wait(self, answer: AnswerLike, watcher: Callable[[], None]) -> bool:
-        """Have `watcher()` called when there is news. Says whether the call waits."""
-
-    def __iter__(self) -> Iterator[PromisedLike]: ...
-    def __len__(self) -> int: ...
-
-
 # Streams.
+
+
+class PlacesLike(Protocol):
+    """The places of promised values among the arguments of one call (see `Places`)."""
+
+    def __iter__(self) -> Iterator[PromisedLike]:
+        """Each of them."""
+
+    def wait(self, answer: Any, watcher: Callable[[], None]) -> bool:
+        """Have `watcher()` called when there is news. Says whether the call waits for any."""
 
 
 class EndLike(Protocol):
@@ -760,14 +760,6 @@ class SessionLike(Protocol):
         """While observed, the call that is being applied."""
 
     @property
-    def first_unsent(self) -> int:
-        """The number of the first call that has not left yet."""
-
-    @property
-    def pipelined(self) -> list[PendingLike]:
-        """The promises of such calls on which others were made."""
-
-    @property
     def last_export(self) -> int:
         """The id that was introduced last."""
 
@@ -849,10 +841,18 @@ class SessionLike(Protocol):
     def rejected(
         self, error: BaseException, context: ContextLike, values: Sequence[Any] = ()
     ) -> PendingLike:
-        """A promise that has failed already, of a call with those values."""
+        """A promise that has failed already."""
 
     def resolved(self, value: Any, context: ContextLike) -> PendingLike:
         """A promise that has its value already."""
+
+    @property
+    def first_unsent(self) -> int:
+        """The first call that has not left yet."""
+
+    @property
+    def pipelined(self) -> list[PendingLike]:
+        """The promises that calls were made on before they have left."""
 
     def cancel(self, pending: PendingLike) -> None:
         """Tell the peer that nobody waits for this call any more."""

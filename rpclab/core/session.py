@@ -374,7 +374,7 @@ class Session:
     def hosted(self) -> list[TargetHook]:
         """The targets that live at this end and are held at the other."""
         exports = self.exports.items()
-        return [hook for number, hook in exports if number < 0 and isinstance(hook, TargetHook)]
+        return [hook for number, hook in exports if number <= 0 and isinstance(hook, TargetHook)]
 
     def live_exports(self) -> list[int]:
         """The ids the peer can use; not the settled calls whose acknowledgement is on its way."""

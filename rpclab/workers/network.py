@@ -5,14 +5,10 @@ Floor: workers. Light: the code that asks the network is loaded by the first `fe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from rpclab.core.contexts import current
 from rpclab.workers.declarations import NOTEBOOK
-from rpclab.workers.serving import HttpCalls
-
-if TYPE_CHECKING:
-    from rpclab.rpc.engine import Engine
 
 PUBLIC, LOCAL, NONE = "public", "local", "none"
 REACHES = (PUBLIC, LOCAL, NONE)
@@ -37,23 +33,6 @@ OUTSIDE = Network(LOCAL)
 """What bounds a program outside the Workers, which is its user's own."""
 
 
-class Networked:
-    """The part of a sandbox that bounds what its Workers fetch over the network."""
-
-    engine: Engine
-
-    @property
-    def network(self) -> str | Network:
-        """What its Workers may reach: "public", "local", "none", or a `Network` with bounds."""
-        calls: Any = self.engine.http_call
-        given: Network = calls.network
-        return given.reach if given == Network(given.reach) else given
-
-    @network.setter
-    def network(self, network: str | Network) -> None:
-        self.engine.http_call = HttpCalls(_checked(network))
-
-
 def network_here() -> Network:
     """Give the bounds of the code that runs now: those of its Worker's sandbox."""
     context = current.get()
@@ -64,7 +43,12 @@ def network_here() -> Network:
     return found
 
 
-def _checked(network: Any) -> Network:
+def checked(network: Any) -> Network:
+    """Make bounds of what a user gives: a word, or bounds.
+
+    Raises:
+        ValueError: there is no such word.
+    """
     made = network if isinstance(network, Network) else Network(network)
     if made.reach not in REACHES:
         raise ValueError(f"network is {', '.join(map(repr, REACHES))}, not {made.reach!r}")

@@ -620,9 +620,9 @@ def a_long_pipeline_that_is_cancelled():
 
 @recipe
 def a_long_chain_of_arguments():
-    """19,000 calls, each with the result of the one before as its argument."""
+    """8,000 calls, each with the result of the one before as its argument."""
     frames = [call(1, "later")]
-    frames += [call(n, "waits", reference(wire.RESULT, n - 1)) for n in range(2, 19_000)]
+    frames += [call(n, "waits", reference(wire.RESULT, n - 1)) for n in range(2, 8_000)]
     yield [*frames, pack([wire.CANCEL, 1])]
 
 
@@ -655,7 +655,7 @@ def promises_without_end():
 @recipe
 def imports_without_end():
     """Stubs of the peer, likewise."""
-    for batch in range(10):
+    for batch in range(3):
         stubs = [reference(wire.STUB, -2 - number - batch * 50_000) for number in range(50_000)]
         yield [call(1 + batch, "waits", stubs)]
 

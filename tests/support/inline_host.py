@@ -16,6 +16,7 @@ from rpclab.core.relays import PipeRelay, SinkRelay
 from rpclab.core.session import Session
 from rpclab.core.sinks import SinkHook
 from rpclab.core.streams import Outlet
+from rpclab.errors import StreamLockedError
 
 
 class Stub:
@@ -145,6 +146,7 @@ class Readable:
     def __init__(self, inlet) -> None:
         self.inlet = inlet
         self.sent = None
+        self._message = None  # the one that has it
 
     def read(self):
         """Give all that is there, and the end as `...`, or the error."""
@@ -159,12 +161,16 @@ class Readable:
         return got
 
     def __rpc_refer__(self, payload):
+        if self._message not in (None, payload):
+            raise StreamLockedError("the stream was sent")
+        self._message = payload
         return payload.refer_readable(
             self, lambda session: PipeRelay(self.inlet, session, [], self._unsent)
         )
 
     def _unsent(self):
         self.sent = False
+        self._message = None
 
 
 class Sink:
