@@ -10,7 +10,7 @@ Two hosts exist: asyncio's (`rpc/engine.py`) and the tests' (`tests/support`).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -963,6 +963,13 @@ class Host(Protocol):
     sites: bool
     """Whether somebody wants to know where stubs are made: see `site`."""
 
+    wrap: Mapping[int, Callable[[Any], Any]]
+    """By kind of reference, what makes the object that the application sees.
+
+    STUB and BINDING take a handle, WRITABLE the outlet to a sink at the other side, and READABLE
+    the inlet of a stream that came in, or a generator that a method has returned.
+    """
+
     def wake(self, session: SessionLike) -> None:
         """Flush this session's outbox in the next turn. Never flushes at once."""
 
@@ -1006,15 +1013,6 @@ class Host(Protocol):
     def now(self) -> float:
         """The clock, in seconds."""
 
-    def readable(self, inlet: InletLike) -> object:
-        """Wrap a stream that came in as the ReadableStream that the application sees."""
-
-    def writable(self, outlet: OutletLike) -> object:
-        """Wrap a sink at the other side as the WritableStream that the application sees."""
-
-    def readable_of(self, generator: Any) -> Any:
-        """Give a ReadableStream of what a generator yields (a method has returned it)."""
-
     def took(self, answer: AnswerLike) -> None:
         """The running task goes on after the chunk that this write has brought."""
 
@@ -1036,20 +1034,11 @@ class Host(Protocol):
     def used(self, pending: PendingLike, *, argument: bool) -> None:
         """A call is made on that promise, or (with `argument`) has it among its arguments."""
 
-    async def await_inside(self, value: Any) -> Any:
-        """Give `value` with the awaitables in it awaited, at any depth."""
-
     def bound(self, answer: AnswerLike, seconds: float) -> None:
         """Cancel `answer` after so many seconds, unless it has settled."""
 
     def loopback(self, context: ContextLike) -> SessionLike:
         """The importing end of the session that this context's Worker has with itself."""
-
-    def stub(self, handle: HandleLike) -> object:
-        """Wrap a handle as the stub that the application sees."""
-
-    def binding(self, handle: HandleLike) -> object:
-        """Wrap a handle as a binding."""
 
     def site(self) -> str | None:
         """The cell or file and line that called into rpclab, while somebody records."""

@@ -11,14 +11,15 @@ from contextvars import Context
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from rpclab.core.containers import contents, replaced
 from rpclab.core.contexts import ExecutionContext, current
 from rpclab.core.events import answering, call_of, opposite
 from rpclab.core.hooks import ForwardHook
 from rpclab.core.imports import PENDING, REJECTED, Pending
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.core.messages import DEADLINE, NODE
+from rpclab.core.references import BINDING, READABLE, STUB, WRITABLE
 from rpclab.core.session import Session
+from rpclab.core.streams import Inlet
 from rpclab.errors import STEERING, DisconnectedError, RpcError, steers
 from rpclab.previews import described, message_of, type_name
 from rpclab.rpc import deadlines, local
@@ -35,14 +36,13 @@ from rpclab.rpc.undisposed import warning_of
 from rpclab.transports import memory
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from rpclab.core.protocols import (
         AnswerLike,
         ContextLike,
         HandleLike,
         Holder,
-        InletLike,
         OutletLike,
         PendingLike,
     )
@@ -71,6 +71,7 @@ class Engine(RunQueue, Observed):
         pipelining: send calls on promises at once; else hold them back until these have settled.
 
     Attributes:
+        wrap: makes what the code of Workers sees of a reference; see `core.protocols.Host`.
         ledger: does the accounting of round trips while somebody traces.
         special: whether calls carry options; kept up to date by who needs that.
         warn_undisposed: whether to warn of a context that ends with stubs its code left behind.
@@ -94,6 +95,7 @@ class Engine(RunQueue, Observed):
         self.limits = limits
         self.debug = debug
         self.http_call: Callable[[ServiceBinding, Any, dict[str, Any]], Any] = _no_http
+        self.wrap = _WRAP
         self.ledger: Ledger | None = None
         self.special = deadlines.in_use
         self.warn_undisposed = False
@@ -373,15 +375,6 @@ class Engine(RunQueue, Observed):
         answer.deadline = Deadline(loop, loop.time() + seconds)
         answer.deadline.expire_with(answer, self.again)
 
-    async def await_inside(self, value: Any) -> Any:
-        """Give `value` with the awaitables in it awaited, at any depth."""
-        found = {
-            id(part): await part
-            for part in contents(value)
-            if type(part) not in _DATA and hasattr(type(part), "__await__")
-        }
-        return replaced(value, found)
-
     # What the core asks.
 
     def call_options(self, pending: PendingLike) -> dict[str, Any]:
@@ -424,37 +417,6 @@ class Engine(RunQueue, Observed):
         if self.ledger is not None and self.holder is None:
             (self.ledger.uses if argument else self.ledger.follow)(pending)
 
-    stub = RpcStub.__from_handle__
-    """Wraps a handle as a stub."""
-
-    def binding(self, handle: HandleLike) -> ServiceBinding:
-        """Wrap a handle as a binding; one of a Durable Object knows its id, if it is near."""
-        entry = handle.entry
-        hook: Any = None
-        while entry is not None and entry.session.peer is not None:
-            hook = entry.session.peer.exports.get(entry.id)
-            entry = hook.entry if isinstance(hook, ForwardHook) else None
-        wrap = getattr(hook, "wrap", ServiceBinding)
-        return wrap(handle)
-
-    def readable(self, inlet: InletLike) -> ReadableStream:
-        """Wrap a stream that came in."""
-        from rpclab.rpc.streams import ReadableStream  # noqa: PLC0415 - for those who have one
-
-        return ReadableStream.__from_inlet__(inlet)
-
-    def readable_of(self, generator: Any) -> ReadableStream:
-        """Give the stream of what a returned generator yields."""
-        from rpclab.rpc.streams import ReadableStream  # noqa: PLC0415
-
-        return ReadableStream(generator)
-
-    def writable(self, outlet: OutletLike) -> WritableStream:
-        """Wrap a sink at the other side."""
-        from rpclab.rpc.streams import WritableStream  # noqa: PLC0415
-
-        return WritableStream.__from_outlet__(outlet)
-
     def now(self) -> float:
         """The clock of the loop, in seconds."""
         return self.loop.time() if self.loop is not None else 0.0
@@ -495,6 +457,41 @@ class Engine(RunQueue, Observed):
         others = (engine for engine in deadlines.engines if engine is not self)
         if self.loop is not None and all(engine.loop is not self.loop for engine in others):
             forget_tasks(self.loop)
+
+
+def _binding(handle: HandleLike) -> ServiceBinding:
+    """Wrap a handle as a binding; one of a Durable Object knows its id, if it is near."""
+    entry = handle.entry
+    hook: Any = None
+    while entry is not None and entry.session.peer is not None:
+        hook = entry.session.peer.exports.get(entry.id)
+        entry = hook.entry if isinstance(hook, ForwardHook) else None
+    wrap = getattr(hook, "wrap", ServiceBinding)
+    return wrap(handle)
+
+
+def _readable(source: Any) -> ReadableStream:
+    """Wrap a stream that came in, or what a returned generator yields."""
+    from rpclab.rpc.streams import ReadableStream  # noqa: PLC0415 - for those who have one
+
+    if isinstance(source, Inlet):
+        return ReadableStream.__from_inlet__(source)
+    return ReadableStream(source)
+
+
+def _writable(outlet: OutletLike) -> WritableStream:
+    """Wrap a sink at the other side."""
+    from rpclab.rpc.streams import WritableStream  # noqa: PLC0415 - for those who have one
+
+    return WritableStream.__from_outlet__(outlet)
+
+
+_WRAP: Mapping[int, Callable[[Any], Any]] = {
+    STUB: RpcStub.__from_handle__,
+    BINDING: _binding,
+    READABLE: _readable,
+    WRITABLE: _writable,
+}
 
 
 def _no_http(*_: object) -> NoReturn:

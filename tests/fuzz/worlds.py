@@ -158,12 +158,6 @@ class Host(InlineHost):
     def mark_result(self, answer, message):
         pass
 
-    def readable_of(self, generator):
-        return Source()
-
-    async def await_inside(self, value):
-        return value
-
     def drive(self, answer, work, context):
         try:
             super().drive(answer, work, context)

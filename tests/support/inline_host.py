@@ -12,10 +12,11 @@ from rpclab.core.handles import Handle
 from rpclab.core.hooks import TargetHook
 from rpclab.core.imports import PENDING, RESOLVED, Import
 from rpclab.core.limits import DEFAULT_LIMITS
+from rpclab.core.references import BINDING, READABLE, STUB, WRITABLE
 from rpclab.core.relays import PipeRelay, SinkRelay
 from rpclab.core.session import Session
 from rpclab.core.sinks import SinkHook
-from rpclab.core.streams import Outlet
+from rpclab.core.streams import Inlet, Outlet
 from rpclab.errors import StreamLockedError
 
 
@@ -173,6 +174,11 @@ class Readable:
         self._message = None
 
 
+def _readable(source):
+    """A stream that came in, or one in the place of a generator that a method has returned."""
+    return Readable(source) if isinstance(source, Inlet) else Source()
+
+
 class Sink:
     """A sink to be sent; it keeps what it gets, and stalls where the test wants it to.
 
@@ -227,6 +233,7 @@ class InlineHost:
         self.keep = None
         self.calling_site = None
         self.special = 0
+        self.wrap = {STUB: Stub, BINDING: Stub, READABLE: _readable, WRITABLE: Writable}
         self.sites = False
         self.noting = False
         self.active = None
@@ -284,12 +291,6 @@ class InlineHost:
     def now(self):
         return self.time
 
-    def readable(self, inlet):
-        return Readable(inlet)
-
-    def writable(self, outlet):
-        return Writable(outlet)
-
     def detach(self, function, context, what):
         try:
             self._inside(context, function)
@@ -311,11 +312,6 @@ class InlineHost:
             Wire(self, *ends)
             self._loopbacks[context.worker] = ends[0]
         return self._loopbacks[context.worker]
-
-    def stub(self, handle):
-        return Stub(handle)
-
-    binding = stub
 
     def site(self):
         return None
