@@ -928,6 +928,43 @@ class Holder(Protocol):
         """Take a mapped function, likewise."""
 
 
+class LedgerLike(Protocol):
+    """Does the accounting of round trips (see `trace.accounting`).
+
+    A node is a step of the program. Calls and settlements carry the number of theirs.
+    """
+
+    def call(self, pending: PendingLike) -> int:
+        """A call is sent now. Gives its node."""
+
+    def returns_to(self, pending: PendingLike) -> None:
+        """A call is packed anew, after others were made that its arguments needed."""
+
+    def follow(self, pending: PendingLike) -> None:
+        """The next call is made on that promise."""
+
+    def uses(self, pending: PendingLike) -> None:
+        """The call that is being packed has that promise among its arguments."""
+
+    def reply(self, answer: AnswerLike) -> int:
+        """A call is answered now. Gives the node of its settlement."""
+
+    def settled(self, answer: AnswerLike) -> None:
+        """A call has settled, before a message says so, or where none does."""
+
+    def passed_on(self, pending: PendingLike) -> int:
+        """An announced promise has settled. Gives the node of its settlement."""
+
+    def arrived(self, pending: PendingLike, node: int, *, failed: bool) -> None:
+        """A settlement came in that was sent at `node`."""
+
+    def awaited(self, pending: PendingLike) -> None:
+        """The running task goes on after that result."""
+
+    def took(self, answer: AnswerLike) -> None:
+        """The running task goes on after the chunk that this write has brought."""
+
+
 class Host(Protocol):
     """The world around the sessions of one event loop."""
 
@@ -969,6 +1006,10 @@ class Host(Protocol):
     STUB and BINDING take a handle, WRITABLE the outlet to a sink at the other side, and READABLE
     the inlet of a stream that came in, or a generator that a method has returned.
     """
+
+    @property
+    def ledger(self) -> LedgerLike | None:
+        """Does the accounting of round trips while somebody traces, else None."""
 
     def wake(self, session: SessionLike) -> None:
         """Flush this session's outbox in the next turn. Never flushes at once."""
@@ -1013,26 +1054,8 @@ class Host(Protocol):
     def now(self) -> float:
         """The clock, in seconds."""
 
-    def took(self, answer: AnswerLike) -> None:
-        """The running task goes on after the chunk that this write has brought."""
-
     def call_options(self, pending: PendingLike) -> dict[str, Any]:
-        """What a call carries beside its arguments: see `messages`."""
-
-    def mark_result(self, answer: AnswerLike, message: list[Any]) -> None:
-        """Add to a settlement what it carries beside its value."""
-
-    def arrived(self, pending: PendingLike, node: int, *, failed: bool) -> None:
-        """A settlement came in that was marked so."""
-
-    def mark_announced(self, pending: PendingLike, message: list[Any]) -> None:
-        """Add to the settlement of an announced promise what it carries beside its value."""
-
-    def packs_again(self, pending: PendingLike) -> None:
-        """A call is packed anew, after others were made that its arguments needed."""
-
-    def used(self, pending: PendingLike, *, argument: bool) -> None:
-        """A call is made on that promise, or (with `argument`) has it among its arguments."""
+        """What a call carries beside its arguments and its node: see `messages`."""
 
     def bound(self, answer: AnswerLike, seconds: float) -> None:
         """Cancel `answer` after so many seconds, unless it has settled."""

@@ -569,8 +569,8 @@ class Session:
             self._note(pending, message, size, payload)
         self._outbox.append(frame)
         if payload is not None:
-            if self.host.special:
-                self.host.packs_again(pending)
+            if self.host.ledger is not None:
+                self.host.ledger.returns_to(pending)
             payload.commit()
             payload.sent()
         if not self._dialect.call_pulls and message[0] != STREAM:
@@ -611,6 +611,8 @@ class Session:
         if self.host.special:
             pending.target = target.id
             options = self.host.call_options(pending)
+            if self.host.ledger is not None:
+                options[NODE] = self.host.ledger.call(pending)
         if kwargs:
             if not self._dialect.keywords:
                 raise TypeError("keyword arguments cannot be sent to a JavaScript peer")
@@ -711,8 +713,8 @@ class Session:
             later, when what the value holds was awaited.
         """
         message = [RESOLVE, answer.id, value]
-        if self.host.special:
-            self.host.mark_result(answer, message)
+        if self.host.ledger is not None:
+            message.append(self.host.ledger.reply(answer))
         try:
             frame, payload = self.pack(message, [value], answer.context or self.keeper, answer)
         except Exception as error:
@@ -758,8 +760,8 @@ class Session:
     def pack_error(self, answer: AnswerLike, error: BaseException, *, remote: bool) -> Reply:
         """Pack the failure of a call."""
         message = [REJECT, answer.id, error, remote]
-        if self.host.special:
-            self.host.mark_result(answer, message)
+        if self.host.ledger is not None:
+            message.append(self.host.ledger.reply(answer))
         reply = self._pack_error(message, 2, answer.context)
         answer.plain = reply.payload is None or not reply.payload.references
         if reply.payload is not None:
@@ -1308,8 +1310,8 @@ class Session:
                 self.give_back(number)
         if isinstance(entry, Pending):
             del self.imports[number]
-            if len(message) > size:
-                self.host.arrived(entry, message[size], failed=state == REJECTED)
+            if len(message) > size and self.host.ledger is not None:
+                self.host.ledger.arrived(entry, message[size], failed=state == REJECTED)
             if arrival is None:
                 entry.settle(state, value)
                 return

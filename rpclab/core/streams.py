@@ -472,8 +472,8 @@ class Inlet(End):
         answer = arrived.answer
         if answer.state == PENDING:
             host = pipe.session.host
-            if host.special:
-                host.took(answer)
+            if host.ledger is not None:
+                host.ledger.took(answer)
             answer.resolve(host.now() - arrived.since)
         return arrived.chunk
 

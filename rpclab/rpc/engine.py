@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from rpclab.core.contexts import ExecutionContext, current
 from rpclab.core.events import answering, call_of, opposite
 from rpclab.core.hooks import ForwardHook
-from rpclab.core.imports import PENDING, REJECTED, Pending
+from rpclab.core.imports import PENDING, Pending
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
-from rpclab.core.messages import DEADLINE, NODE
+from rpclab.core.messages import DEADLINE
 from rpclab.core.references import BINDING, READABLE, STUB, WRITABLE
 from rpclab.core.session import Session
 from rpclab.core.streams import Inlet
@@ -378,53 +378,17 @@ class Engine(RunQueue, Observed):
     # What the core asks.
 
     def call_options(self, pending: PendingLike) -> dict[str, Any]:
-        """What a call carries beside its arguments."""
+        """What a call carries beside its arguments and its node."""
         options: dict[str, Any] = {}
         deadline = current_deadline.get()
         if deadline is not None:
             options[DEADLINE] = deadline.left()
             deadline.bind(pending)
-        if self.ledger is not None:
-            options[NODE] = self.ledger.call(pending)
         return options
-
-    def mark_result(self, answer: AnswerLike, message: list[Any]) -> None:
-        """What a settlement carries beside its value."""
-        if self.ledger is not None:
-            node = self.ledger.reply(answer)
-            if answer.quiet and answer.state != PENDING and not message:
-                self.ledger.stayed(answer, failed=answer.state == REJECTED)
-            message.append(node)
-
-    def arrived(self, pending: PendingLike, node: int, *, failed: bool) -> None:
-        """A marked settlement came in."""
-        if self.ledger is not None:
-            self.ledger.arrived(pending, node, failed=failed)
-
-    def mark_announced(self, pending: PendingLike, message: list[Any]) -> None:
-        """What the settlement of a promise carries that was introduced to another session."""
-        if self.ledger is not None:
-            message.append(self.ledger.passed_on(pending))
-
-    def packs_again(self, pending: PendingLike) -> None:
-        """A call is packed anew, after others were made that its arguments needed."""
-        if self.ledger is not None:
-            self.ledger.returns_to(pending)
-
-    def used(self, pending: PendingLike, *, argument: bool) -> None:
-        """A call is made on that promise, or has it among its arguments."""
-        # A call that is held back comes after that promise anyway.
-        if self.ledger is not None and self.holder is None:
-            (self.ledger.uses if argument else self.ledger.follow)(pending)
 
     def now(self) -> float:
         """The clock of the loop, in seconds."""
         return self.loop.time() if self.loop is not None else 0.0
-
-    def took(self, answer: AnswerLike) -> None:
-        """The running task goes on after the chunk that this write has brought."""
-        if self.ledger is not None:
-            self.ledger.took(answer)
 
     def site(self) -> str | None:
         """Where rpclab was called from, while somebody records."""

@@ -339,8 +339,8 @@ class RpcPromise(Awaited):
             with RpcStub(lambda value: value) as local:
                 return local(pending.value).map(function)
         pending.uses += 1
-        if pending.session.host.special:
-            pending.session.host.used(pending, argument=False)
+        if pending.session.host.ledger is not None:
+            pending.session.host.ledger.follow(pending)
         captures, program = record(pending.session, context, function, MapValue)
         return RpcPromise(pending.map(captures, program, context))
 

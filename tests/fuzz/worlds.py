@@ -149,15 +149,6 @@ class Host(InlineHost):
     def bound(self, answer, seconds):
         self.bounds.append((answer, seconds))
 
-    def arrived(self, entry, node, *, failed):
-        pass
-
-    def took(self, answer):
-        pass
-
-    def mark_result(self, answer, message):
-        pass
-
     def drive(self, answer, work, context):
         try:
             super().drive(answer, work, context)

@@ -238,6 +238,7 @@ class InlineHost:
         self.noting = False
         self.active = None
         self.ambient = ()
+        self.ledger = None
         self.holder = None
         self.time = 0.0
         self.reports = []
