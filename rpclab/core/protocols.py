@@ -965,6 +965,16 @@ class LedgerLike(Protocol):
         """The running task goes on after the chunk that this write has brought."""
 
 
+class DeadlinesLike(Protocol):
+    """Gives up calls that take too long (see `rpc.deadlines`)."""
+
+    def left(self, pending: PendingLike) -> float | None:
+        """A call is sent now. Gives how many seconds it has; None where it has no deadline."""
+
+    def bound(self, answer: AnswerLike, seconds: float) -> None:
+        """Cancel `answer` after so many seconds, unless it has settled."""
+
+
 class Host(Protocol):
     """The world around the sessions of one event loop."""
 
@@ -976,7 +986,7 @@ class Host(Protocol):
     as `clock` gives it, in front."""
 
     clock: Callable[[], float]
-    """Gives the time of an event, in seconds."""
+    """Gives the time, in seconds."""
 
     special: int
     """Whether calls carry options at present: a deadline, or the marks of a trace."""
@@ -1008,6 +1018,10 @@ class Host(Protocol):
     """
 
     @property
+    def deadlines(self) -> DeadlinesLike:
+        """Has calls given up that take too long."""
+
+    @property
     def ledger(self) -> LedgerLike | None:
         """Does the accounting of round trips while somebody traces, else None."""
 
@@ -1033,11 +1047,14 @@ class Host(Protocol):
     ) -> None:
         """Call a member in its context; settle `answer` with what it returns or raises."""
 
-    def raised(self, answer: AnswerLike, error: BaseException) -> None:
-        """Settle `answer` with what a member has raised."""
-
-    def returned(self, answer: AnswerLike, value: Any, variables: Context) -> None:
-        """Settle `answer` with what a member has returned, which ran with those variables."""
+    def ran(
+        self,
+        answer: AnswerLike,
+        value: Any,
+        variables: Context,
+        error: BaseException | None = None,
+    ) -> None:
+        """Settle `answer` with what a member has returned, or raised, that ran in `variables`."""
 
     def carry(self, variables: Context) -> None:
         """Give a call the variables that it carries from what caused it."""
@@ -1050,15 +1067,6 @@ class Host(Protocol):
 
     def apart(self, answer: AnswerLike, function: Callable[[], T], context: ContextLike) -> T:
         """Call a function of the core in a fresh context, as the work of `answer`."""
-
-    def now(self) -> float:
-        """The clock, in seconds."""
-
-    def call_options(self, pending: PendingLike) -> dict[str, Any]:
-        """What a call carries beside its arguments and its node: see `messages`."""
-
-    def bound(self, answer: AnswerLike, seconds: float) -> None:
-        """Cancel `answer` after so many seconds, unless it has settled."""
 
     def loopback(self, context: ContextLike) -> SessionLike:
         """The importing end of the session that this context's Worker has with itself."""

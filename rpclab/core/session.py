@@ -610,7 +610,9 @@ class Session:
         options: dict[str, Any] = {}
         if self.host.special:
             pending.target = target.id
-            options = self.host.call_options(pending)
+            left = self.host.deadlines.left(pending)
+            if left is not None:
+                options[DEADLINE] = left
             if self.host.ledger is not None:
                 options[NODE] = self.host.ledger.call(pending)
         if kwargs:
@@ -1123,7 +1125,7 @@ class Session:
         except BaseException as error:
             answer = self._answer_of(call, hook, context, frame)
             try:
-                host.raised(answer, error)
+                host.ran(answer, None, variables, error)
             finally:
                 hook.has_run(answer, context)
             return
@@ -1144,7 +1146,7 @@ class Session:
                     context.let_go()
                 return
         answer = self._answer_of(call, hook, context, frame)
-        host.returned(answer, value, variables)
+        host.ran(answer, value, variables)
         hook.has_run(answer, context)
 
     def _answer_of(
@@ -1199,7 +1201,7 @@ class Session:
 
     def _apply_options(self, answer: Answer, options: dict[str, Any]) -> None:
         if DEADLINE in options:
-            self.host.bound(answer, options[DEADLINE])
+            self.host.deadlines.bound(answer, options[DEADLINE])
         answer.moment = options.get(NODE)
 
     def export_of(self, number: int) -> HookLike | Answer | None:

@@ -16,7 +16,6 @@ from rpclab.core.events import answering, call_of, opposite
 from rpclab.core.hooks import ForwardHook
 from rpclab.core.imports import PENDING, Pending
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
-from rpclab.core.messages import DEADLINE
 from rpclab.core.references import BINDING, READABLE, STUB, WRITABLE
 from rpclab.core.session import Session
 from rpclab.core.streams import Inlet
@@ -26,7 +25,7 @@ from rpclab.rpc import deadlines, local
 from rpclab.rpc.activity import Activity, StepInterrupted, is_interrupt
 from rpclab.rpc.advice import advise
 from rpclab.rpc.bindings import ServiceBinding
-from rpclab.rpc.deadlines import Deadline, current_deadline
+from rpclab.rpc.deadlines import current_deadline
 from rpclab.rpc.observing import Observed, no_clock
 from rpclab.rpc.run_queue import RunQueue
 from rpclab.rpc.sites import calling_site, note_place, place_parameters, trim
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
         HandleLike,
         Holder,
         OutletLike,
-        PendingLike,
     )
     from rpclab.rpc.streams import ReadableStream, WritableStream
     from rpclab.trace.accounting import Ledger
@@ -72,6 +70,7 @@ class Engine(RunQueue, Observed):
 
     Attributes:
         wrap: makes what the code of Workers sees of a reference; see `core.protocols.Host`.
+        deadlines: has calls given up that take too long.
         ledger: does the accounting of round trips while somebody traces.
         special: whether calls carry options; kept up to date by who needs that.
         warn_undisposed: whether to warn of a context that ends with stubs its code left behind.
@@ -97,6 +96,7 @@ class Engine(RunQueue, Observed):
         self.http_call: Callable[[ServiceBinding, Any, dict[str, Any]], Any] = _no_http
         self.wrap = _WRAP
         self.ledger: Ledger | None = None
+        self.deadlines = deadlines.Deadlines(self.again)
         self.special = deadlines.in_use
         self.warn_undisposed = False
         self.connect: Connect = memory.connect
@@ -224,20 +224,24 @@ class Engine(RunQueue, Observed):
             else:
                 value = variables.run(function, *args)
         except BaseException as error:
-            self.raised(answer, error)
+            self.ran(answer, None, variables, error)
         else:
-            self.returned(answer, value, variables)
+            self.ran(answer, value, variables)
 
-    def raised(self, answer: AnswerLike, error: BaseException) -> None:
-        """Reject with what a member raised."""
+    def ran(
+        self,
+        answer: AnswerLike,
+        value: Any,
+        variables: Context,
+        error: BaseException | None = None,
+    ) -> None:
+        """Settle with what a member returned, awaited where that can be, or has raised."""
         self.active = None
-        self._failed(answer, error)
-        if isinstance(error, KeyboardInterrupt) and not isinstance(error, StepInterrupted):
-            raise error
-
-    def returned(self, answer: AnswerLike, value: Any, variables: Context) -> None:
-        """Settle with what a member returned; await it first, if it is awaitable."""
-        self.active = None
+        if error is not None:
+            self._failed(answer, error)
+            if isinstance(error, KeyboardInterrupt) and not isinstance(error, StepInterrupted):
+                raise error
+            return
         kind = type(value)
         if kind in _DATA:
             answer.resolve(value)
@@ -369,26 +373,9 @@ class Engine(RunQueue, Observed):
         else:
             start()
 
-    def bound(self, answer: AnswerLike, seconds: float) -> None:
-        """Hold a call to the deadline of its caller."""
-        loop = asyncio.get_running_loop()
-        answer.deadline = Deadline(loop, loop.time() + seconds)
-        answer.deadline.expire_with(answer, self.again)
-
-    # What the core asks.
-
-    def call_options(self, pending: PendingLike) -> dict[str, Any]:
-        """What a call carries beside its arguments and its node."""
-        options: dict[str, Any] = {}
-        deadline = current_deadline.get()
-        if deadline is not None:
-            options[DEADLINE] = deadline.left()
-            deadline.bind(pending)
-        return options
-
     def now(self) -> float:
-        """The clock of the loop, in seconds."""
-        return self.loop.time() if self.loop is not None else 0.0
+        """The clock, in seconds, as a link asks for it."""
+        return self.clock()
 
     def site(self) -> str | None:
         """Where rpclab was called from, while somebody records."""

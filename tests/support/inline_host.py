@@ -220,6 +220,23 @@ class Writable:
         return payload.refer_writable(SinkRelay(self.outlet, lambda: None))
 
 
+class Deadlines:
+    """Writes down what calls were bound to; the tests have no deadlines of their own.
+
+    Attributes:
+        bounds: each as (answer, seconds).
+    """
+
+    def __init__(self) -> None:
+        self.bounds = []
+
+    def left(self, pending):
+        del pending
+
+    def bound(self, answer, seconds):
+        self.bounds.append((answer, seconds))
+
+
 class InlineHost:
     """Runs methods at once, and remembers which sessions have something to send.
 
@@ -238,6 +255,8 @@ class InlineHost:
         self.noting = False
         self.active = None
         self.ambient = ()
+        self.clock = lambda: self.time
+        self.deadlines = Deadlines()
         self.ledger = None
         self.holder = None
         self.time = 0.0
@@ -261,16 +280,15 @@ class InlineHost:
         try:
             value = self._inside(context, lambda: function(*args, **(kwargs or {})))
         except Exception as error:
-            self.raised(answer, error)
+            self.ran(answer, None, None, error)
         else:
-            self.returned(answer, value, None)
+            self.ran(answer, value, None)
 
-    def raised(self, answer, error):
-        answer.reject(error)
-
-    def returned(self, answer, value, variables):
+    def ran(self, answer, value, variables, error=None):
         del variables
-        if isinstance(value, Later):
+        if error is not None:
+            answer.reject(error)
+        elif isinstance(value, Later):
             value.answer = answer
             answer.suspend(value)
         else:
@@ -289,9 +307,6 @@ class InlineHost:
             waits.work = work
             answer.suspend(waits)
 
-    def now(self):
-        return self.time
-
     def detach(self, function, context, what):
         try:
             self._inside(context, function)
@@ -300,9 +315,6 @@ class InlineHost:
 
     def apart(self, answer, function, context):
         return self._inside(context, function)
-
-    def call_options(self, pending):
-        return {}
 
     def loopback(self, context):
         if context.worker not in self._loopbacks:
