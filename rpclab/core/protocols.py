@@ -928,6 +928,29 @@ class Holder(Protocol):
         """Take a mapped function, likewise."""
 
 
+class Watch(Protocol):
+    """What is noted of each call: its place, whose work it is, what it carries."""
+
+    active: tuple[str, int] | None
+    """While there is an observer: the call whose method runs at this very moment, up to where it
+    first waits."""
+
+    ambient: tuple[ContextVar[Any], ...]
+    """The context variables that calls carry: see `caused` and `carry`."""
+
+    calling_site: Callable[[], str | None] | None
+    """Finds where a session was called from, some frames away; None while nobody wants to know."""
+
+    def site(self) -> str | None:
+        """The cell or file and line that called into rpclab; None while nobody wants to know."""
+
+    def caused(self, session: SessionLike) -> None:
+        """The running code makes a call on that session: a cause of what is flushed next."""
+
+    def carry(self, variables: Context) -> None:
+        """Give a call the variables that it carries from what caused it."""
+
+
 class LedgerLike(Protocol):
     """Does the accounting of round trips (see `trace.accounting`).
 
@@ -994,28 +1017,16 @@ class Host(Protocol):
     holder: Holder | None
     """Holds calls back that are made on or with a promise, where there is no pipelining."""
 
-    noting: bool
-    """Whether there is an observer, somebody wants to know places, or calls carry variables."""
-
-    active: tuple[str, int] | None
-    """While there is an observer: the call whose method runs at this very moment, up to where it
-    first waits."""
-
-    ambient: tuple[ContextVar[Any], ...]
-    """The context variables that calls carry: see `caused` and `carry`."""
-
-    calling_site: Callable[[], str | None] | None
-    """Finds where a session was called from, some frames away; None while nobody wants to know."""
-
-    sites: bool
-    """Whether somebody wants to know where stubs are made: see `site`."""
-
     wrap: Mapping[int, Callable[[Any], Any]]
     """By kind of reference, what makes the object that the application sees.
 
     STUB and BINDING take a handle, WRITABLE the outlet to a sink at the other side, and READABLE
     the inlet of a stream that came in, or a generator that a method has returned.
     """
+
+    watching: Watch | None
+    """What is noted of calls: None while there is no observer, nobody wants to know places, and
+    calls carry no variables."""
 
     @property
     def deadlines(self) -> DeadlinesLike:
@@ -1027,9 +1038,6 @@ class Host(Protocol):
 
     def wake(self, session: SessionLike) -> None:
         """Flush this session's outbox in the next turn. Never flushes at once."""
-
-    def caused(self, session: SessionLike) -> None:
-        """The running code makes a call on that session: a cause of what is flushed next."""
 
     def forget(self, entry: Droppable) -> None:
         """A handle, or an end of a stream, died without having been disposed.
@@ -1056,9 +1064,6 @@ class Host(Protocol):
     ) -> None:
         """Settle `answer` with what a member has returned, or raised, that ran in `variables`."""
 
-    def carry(self, variables: Context) -> None:
-        """Give a call the variables that it carries from what caused it."""
-
     def drive(self, answer: AnswerLike, work: Awaitable[Any], context: ContextLike) -> None:
         """Run an awaitable in its context; settle `answer` with what it returns or raises."""
 
@@ -1070,9 +1075,6 @@ class Host(Protocol):
 
     def loopback(self, context: ContextLike) -> SessionLike:
         """The importing end of the session that this context's Worker has with itself."""
-
-    def site(self) -> str | None:
-        """The cell or file and line that called into rpclab, while somebody records."""
 
     def undisposed(self, context: ContextLike) -> Callable[[], None] | None:
         """A context ends that still owns handles; they are disposed next.

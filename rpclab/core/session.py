@@ -85,6 +85,7 @@ if TYPE_CHECKING:
         Packed,
         PendingLike,
         PipeLike,
+        Watch,
     )
     from rpclab.core.streams import End
 
@@ -564,9 +565,10 @@ class Session:
         self.imports[call] = pending
         if message[0] != CALL:
             pending.size = size_of(frame)
-        if self.host.noting:
+        watching = self.host.watching
+        if watching is not None:
             size = len(frame) if type(frame) is bytes else size_of(frame)
-            self._note(pending, message, size, payload)
+            self._note(watching, pending, message, size, payload)
         self._outbox.append(frame)
         if payload is not None:
             if self.host.ledger is not None:
@@ -578,15 +580,20 @@ class Session:
         return pending
 
     def _note(
-        self, pending: PendingLike, message: Message, size: int, payload: Payload | None
+        self,
+        watching: Watch,
+        pending: PendingLike,
+        message: Message,
+        size: int,
+        payload: Payload | None,
     ) -> None:
         """Tell those who watch of a message that makes a promise, and where it was made."""
         host = self.host
         site = None
-        if host.ambient:
-            host.caused(self)
-        if host.calling_site is not None:
-            site = host.calling_site()
+        if watching.ambient:
+            watching.caused(self)
+        if watching.calling_site is not None:
+            site = watching.calling_site()
             pending.noted = site, message[0], message[3], message[4] is None
         keep = host.keep
         if keep is None:
@@ -594,7 +601,7 @@ class Session:
         using: tuple[tuple[str, int], ...] = ()
         if payload is not None:
             using = tuple([(other.session.label, other.id) for other in payload.used])
-        by = call_answered() or host.active
+        by = call_answered() or watching.active
         if message[0] == CALL and len(message) == 5:
             _, call, target, path, args = message
             path = path if type(path) is str else tuple(path)
@@ -1083,7 +1090,7 @@ class Session:
         hook: Any = self._accept(call, target)
         if type(hook) is Answer:
             hook = hook.target or hook
-        host = self.host
+        host, watching = self.host, self.host.watching
         function = None
         if type(hook) is TargetHook:
             if (
@@ -1098,7 +1105,7 @@ class Session:
             isinstance(hook, ServiceHook)
             and hook.blocked is None
             and hook.runs_plainly(path)
-            and not host.noting
+            and watching is None
             and not host.special
             and self._acknowledges
         ):
@@ -1116,10 +1123,10 @@ class Session:
             hook.deliver(self._answer(call, None, frame), path, args, None, None)
             return
         variables = context.fresh_variables()
-        if host.noting:
-            if host.ambient:
-                host.carry(variables)
-            host.active = (self.label, call)
+        if watching is not None:
+            if watching.ambient:
+                watching.carry(variables)
+            watching.active = (self.label, call)
         try:
             value = variables.run(function, instance, *args)
         except BaseException as error:
@@ -1129,7 +1136,8 @@ class Session:
             finally:
                 hook.has_run(answer, context)
             return
-        host.active = None
+        if watching is not None:
+            watching.active = None
         if self.closed is None and not host.special:  # which the method may have changed
             is_quiet = bool(self._quiet) and call in self._quiet
             if type(value) in SCALARS:

@@ -42,7 +42,9 @@ if TYPE_CHECKING:
         ContextLike,
         HandleLike,
         Holder,
+        Observer,
         OutletLike,
+        Watch,
     )
     from rpclab.rpc.streams import ReadableStream, WritableStream
     from rpclab.trace.accounting import Ledger
@@ -69,6 +71,7 @@ class Engine(RunQueue, Observed):
         pipelining: send calls on promises at once; else hold them back until these have settled.
 
     Attributes:
+        watching: what is noted of each call, which is this engine; None while nothing is.
         wrap: makes what the code of Workers sees of a reference; see `core.protocols.Host`.
         deadlines: has calls given up that take too long.
         ledger: does the accounting of round trips while somebody traces.
@@ -94,6 +97,7 @@ class Engine(RunQueue, Observed):
         self.limits = limits
         self.debug = debug
         self.http_call: Callable[[ServiceBinding, Any, dict[str, Any]], Any] = _no_http
+        self.watching: Watch | None = None
         self.wrap = _WRAP
         self.ledger: Ledger | None = None
         self.deadlines = deadlines.Deadlines(self.again)
@@ -134,6 +138,10 @@ class Engine(RunQueue, Observed):
         adopted = super()._adopt(loop)
         self.use_clock_of(adopted)
         return adopted
+
+    def _tell(self, watchers: list[Observer]) -> None:
+        super()._tell(watchers)
+        self.watching = self if self.noting else None
 
     def _awaited_outside(self) -> bool:
         return any(

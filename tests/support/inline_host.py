@@ -248,13 +248,9 @@ class InlineHost:
         self.codec = codec
         self.observe = None
         self.keep = None
-        self.calling_site = None
         self.special = 0
         self.wrap = {STUB: Stub, BINDING: Stub, READABLE: _readable, WRITABLE: Writable}
-        self.sites = False
-        self.noting = False
-        self.active = None
-        self.ambient = ()
+        self.watching = None
         self.clock = lambda: self.time
         self.deadlines = Deadlines()
         self.ledger = None
@@ -325,9 +321,6 @@ class InlineHost:
             Wire(self, *ends)
             self._loopbacks[context.worker] = ends[0]
         return self._loopbacks[context.worker]
-
-    def site(self):
-        return None
 
     def undisposed(self, context):
         return None
