@@ -136,7 +136,7 @@ class Payload:
         """A generator that a method returned is sent as a stream; as one, if it stands twice."""
         stream = self._streams.get(id(generator))
         if stream is None:
-            stream = self.session.host.readable_of(generator)
+            stream = self.session.host.wrap[READABLE](generator)
             self._streams = {**self._streams, id(generator): stream}
         return stream
 
@@ -280,8 +280,8 @@ class Payload:
         """What the message introduces stands in the tables from now on."""
         for pending in self.used:
             pending.uses += 1
-            if self.session.host.special:
-                self.session.host.used(pending, argument=True)
+            if self.session.host.ledger is not None:
+                self.session.host.ledger.uses(pending)
         for hook in self._hooks:
             self.session.introduce(hook)
 

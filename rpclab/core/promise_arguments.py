@@ -232,8 +232,8 @@ class Announcement(Hook):
             message = [REJECT, self.id, value, bool(getattr(value, "remote", False))]
         else:
             message = [RESOLVE, self.id, value]
-        if session.host.special:
-            session.host.mark_announced(pending, message)
+        if session.host.ledger is not None:
+            message.append(session.host.ledger.passed_on(pending))
         try:
             frame, payload = session.pack(message, [value], session.keeper)
         except Exception as error:

@@ -56,7 +56,7 @@ async def gather(*awaitables: Awaitable[Any], return_exceptions: bool = False) -
             outcome = fresh_copy(outcome)
             if not return_exceptions:
                 raise outcome
-        ledger = pending.session.host.ledger  # type: ignore[attr-defined]
+        ledger = pending.session.host.ledger
         if ledger is not None:
             ledger.awaited(pending)
         outcomes.append(outcome)

@@ -12,6 +12,7 @@ from sys import _getframe
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from rpclab.core.contexts import current
+from rpclab.core.events import noted_place
 from rpclab.core.imports import PENDING, REJECTED
 from rpclab.core.map import Placeholder, record
 from rpclab.core.targets import is_target
@@ -339,15 +340,15 @@ class RpcPromise(Awaited):
             with RpcStub(lambda value: value) as local:
                 return local(pending.value).map(function)
         pending.uses += 1
-        if pending.session.host.special:
-            pending.session.host.used(pending, argument=False)
+        if pending.session.host.ledger is not None:
+            pending.session.host.ledger.follow(pending)
         captures, program = record(pending.session, context, function, MapValue)
         return RpcPromise(pending.map(captures, program, context))
 
     def dispose(self) -> None:
         """Dispose what the result holds: now, or when it arrives. The call is not cancelled."""
         pending = self.__pending__
-        self.__gone__ = self.__gone__ or pending.session.host.site() or True
+        self.__gone__ = self.__gone__ or noted_place(pending.session.host) or True
         pending.dispose_stubs()
 
     def dup(self) -> NoReturn:
