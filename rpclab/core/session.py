@@ -1063,6 +1063,8 @@ class Session:
             answer.params = arrival.handles
             if arrival.streams is not None:
                 answer.take_ends(arrival.streams)
+            if arrival.promised is not None:
+                answer.watch(arrival.promised.give_back)
         return answer
 
     def _receive_plain_call(
