@@ -403,12 +403,14 @@ class ForwardHook(Hook):
 
     Args:
         handle: the holder's handle; the hook makes a claim of its own on what it stands for.
+        binding: whether it was introduced as a binding.
     """
 
-    __slots__ = ("entry",)
+    __slots__ = ("_binding", "entry")
 
-    def __init__(self, handle: HandleLike) -> None:
+    def __init__(self, handle: HandleLike, *, binding: bool = False) -> None:
         super().__init__(None)
+        self._binding = binding
         if handle.entry is None:
             raise handle.error()
         entry = handle.entry.present
@@ -416,8 +418,25 @@ class ForwardHook(Hook):
         self.entry: ImportLike = entry
 
     def start(self, answer: AnswerLike, path: Path, args: Arguments, kwargs: Keywords) -> None:
-        """Call on, and settle as that call does."""
-        _call_on(answer, self.entry.session, self.entry.call, path, args, kwargs)
+        """Call on, and settle as that call does; who asks for the stub itself gets this one."""
+        if args is None and not path and self._may_stand_for_itself(answer):
+            answer.resolve(self)
+        else:
+            _call_on(answer, self.entry.session, self.entry.call, path, args, kwargs)
+
+    def _may_stand_for_itself(self, answer: AnswerLike) -> bool:
+        """Whether the question for the stub is answered here.
+
+        At the target it would wait behind calls that may have this very stub as their argument.
+        Who has introduced the stub here is asked all the same: that leads it home.
+        """
+        session, entry = answer.session, self.entry
+        return (
+            session is not None
+            and session is not entry.session
+            and entry.broken is None
+            and not self._binding
+        )
 
     def identity(self) -> tuple[str, str, tuple[str, int] | None, bool]:
         entry = self.entry.direct
