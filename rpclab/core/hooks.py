@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         SessionLike,
     )
 
+_qualified_name_of = type.__dict__["__qualname__"].__get__  # a metaclass may have its own
 _SPARE = 16  # how many places that are released a target may remember
 
 
@@ -291,12 +292,13 @@ class TargetHook(Hook):
         context.withdrawn(self)
 
     def identity(self) -> tuple[str, str, tuple[str, int] | None, bool]:
-        # An instance may answer to any name, and nothing of it may run to be watched.
-        target = self.target
-        named = target if is_function(target) else type(target)
-        name = getattr(named, "__qualname__", type(target).__qualname__)
         # Where a local function or class was written says its line; pictures have little room.
-        return ("target", name.rpartition("<locals>.")[2], None, not self._all_places())
+        return (
+            "target",
+            name_of(self.target).rpartition("<locals>.")[2],
+            None,
+            not self._all_places(),
+        )
 
     def exported(self, session: SessionLike, export_id: int) -> None:
         # Nearly every stub is introduced once, and needs no list for that.
@@ -526,5 +528,5 @@ class Filler:
 
 def name_of(target: object) -> str:
     """Name a target without calling anything of it."""
-    name = getattr(target, "__qualname__", None)
-    return str(name) if isinstance(name, str) else type(target).__qualname__
+    name = getattr(target, "__qualname__", None) if is_function(target) else None
+    return name if type(name) is str else _qualified_name_of(type(target))
