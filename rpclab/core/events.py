@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.core.imports import RESOLVED
 from rpclab.core.messages import KEYWORDS, MAP, STREAM, Message
-from rpclab.previews import described, shown
+from rpclab.previews import class_name, described, shown
 
 if TYPE_CHECKING:
     from rpclab.core.protocols import AnswerLike, ContextLike, HookLike, Host
@@ -108,7 +108,7 @@ def brief(value: Any) -> str:
         return _cut(value)
     if kind in (list, tuple, set, frozenset, dict):
         return f"{kind.__name__} of {len(value)}"
-    name = kind.__name__
+    name = class_name(kind)
     if name in ("function", "builtin_function_or_method", "method", "partial"):
         return "a function"
     if name == "RpcStub":

@@ -166,7 +166,8 @@ class Payload:
         own = entry.session is session
         if own and source is None:
             return (OWN_BINDING if binding else OWN_STUB, entry.id)
-        hook = kept or (self._at_home(entry) if present is entry else None) or ForwardHook(handle)
+        hook = kept or (self._at_home(entry) if present is entry else None)
+        hook = hook or ForwardHook(handle, binding=binding)
         if source is not None:
             self.moved = [*self.moved, handle]
             if kept is None:

@@ -65,7 +65,7 @@ from rpclab.errors import (
     RemoteProtocolError,
     RpcError,
 )
-from rpclab.previews import message_of
+from rpclab.previews import message_of, type_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -786,7 +786,7 @@ class Session:
             frame, payload = self.pack(message, [error], context or self.keeper, ahead=False)
         except Exception as failed:
             message[position] = RpcError(
-                f"{type(error).__name__} that could not be sent: {message_of(failed)}"
+                f"{type_name(error)} that could not be sent: {message_of(failed)}"
             )
             frame, payload = self.pack(message, [], context or self.keeper)
         return Reply(frame, payload)
@@ -1074,6 +1074,8 @@ class Session:
             answer.params = arrival.handles
             if arrival.streams is not None:
                 answer.take_ends(arrival.streams)
+            if arrival.promised is not None:
+                answer.watch(arrival.promised.give_back)
         return answer
 
     def _receive_plain_call(

@@ -20,7 +20,7 @@ from rpclab.core.references import BINDING, READABLE, STUB, WRITABLE
 from rpclab.core.session import Session
 from rpclab.core.streams import Inlet
 from rpclab.errors import STEERING, DisconnectedError, RpcError, steers
-from rpclab.previews import described, message_of, type_name
+from rpclab.previews import class_name, described, message_of, type_name
 from rpclab.rpc import deadlines, local
 from rpclab.rpc.activity import Activity, StepInterrupted, is_interrupt
 from rpclab.rpc.advice import advise
@@ -331,7 +331,17 @@ class Engine(RunQueue, Observed):
                     variables.run(variable.set, self._cause[variable])
 
     def _failed(self, answer: AnswerLike, error: BaseException) -> None:
-        steering = [kind.__name__ for kind in type(error).__mro__ if kind.__name__ in STEERING]
+        try:
+            error = self._told(error)
+        except Exception as failed:  # of a class that raises where it is looked at
+            text = f"{type_name(error)} that cannot be told of: {message_of(failed)}"
+            error = RpcError(f"the method was left by {text}")
+        answer.reject(error)
+
+    def _told(self, error: BaseException) -> BaseException:
+        """What the caller is told of an error that has left a method."""
+        names = map(class_name, type(error).__mro__)
+        steering = [name for name in names if name in STEERING]
         if is_interrupt(error):
             error = RpcError(_INTERRUPTED).with_traceback(error.__traceback__)
         elif steering or steers(type(error)):
@@ -342,7 +352,7 @@ class Engine(RunQueue, Observed):
         if self.debug:
             trim(error)
             note_place(error)
-        answer.reject(error)
+        return error
 
     def apart(self, answer: AnswerLike, function: Callable[[], T], context: ContextLike) -> T:
         """Call a function of the core in a fresh context, as the work of `answer`."""

@@ -17,6 +17,7 @@ from rpclab.core.imports import PENDING, REJECTED
 from rpclab.core.map import Placeholder, record
 from rpclab.core.targets import is_target
 from rpclab.errors import fresh_copy
+from rpclab.previews import type_name
 from rpclab.rpc.local import local_handle
 from rpclab.rpc.looking import doc_of, led_to, seen, signature_of, step
 from rpclab.rpc.members import Members, names_in
@@ -399,7 +400,7 @@ class RpcPromise(Awaited):
                 f"pending; it is one {KNOT}" if waits_for_itself(pending) else "pending: await it"
             )
         elif pending.state == REJECTED:
-            state = f"rejected with {type(pending.value).__name__}: await it"
+            state = f"rejected with {type_name(pending.value)}: await it"
         else:
             state = "resolved: await it"
         return f"<RpcPromise of {_far_side(pending.session)}, {state}>"

@@ -23,7 +23,7 @@ from rpclab.codecs.msgpack import MsgpackCodec
 from rpclab.core.contexts import ExecutionContext, current
 from rpclab.core.handles import Handle
 from rpclab.core.hooks import TargetHook
-from rpclab.core.imports import PENDING, Import
+from rpclab.core.imports import PENDING, RESOLVED, Import
 from rpclab.core.limits import Limits
 from rpclab.core.session import Session
 from rpclab.errors import DisconnectedError
@@ -329,6 +329,8 @@ class CoreWorld:
             thing.give_up()
         for promise in self.promises:
             promise.dispose()
+            if promise.pending.state == RESOLVED:
+                promise.pending.value = None  # streams that nobody has read may stand in it
         self.readables.clear()
         gc.collect()
         self.host.turn()
