@@ -14,7 +14,7 @@ from rpclab.core.targets import no_such_step
 from rpclab.errors import PROMISE_DISPOSED, DisposedError, fresh_copy, not_callable
 
 if TYPE_CHECKING:
-    from rpclab.core.protocols import PendingLike
+    from rpclab.core.imports import Pending
     from rpclab.rpc.stubs import RpcPromise
 
 
@@ -31,7 +31,7 @@ class Members:
 
     def call(
         self, path: Any, args: tuple[Any, ...] | None, kwargs: dict[str, Any] | None
-    ) -> PendingLike:
+    ) -> Pending:
         promise = self.promise
         pending = promise.__pending__
         context = current.get() or pending.context
@@ -63,19 +63,19 @@ def disposed(promise: RpcPromise) -> DisposedError:
 
 
 def call_value(
-    pending: PendingLike,
+    pending: Pending,
     path: list[str],
     args: tuple[Any, ...] | None,
     kwargs: dict[str, Any] | None,
     context: Any,
-) -> PendingLike:
+) -> Pending:
     """Do what the callee would have done, on a value that has arrived."""
     value = pending.value
     session = pending.session
     for position in range(len(path) + 1):
         handle = getattr(type(value), "__rpc_handle__", None)
         if handle is not None:
-            found: PendingLike = handle(value).call(path[position:], args, kwargs or {})
+            found: Pending = handle(value).call(path[position:], args, kwargs or {})
             return found
         if position < len(path):
             name = path[position]

@@ -17,7 +17,7 @@ from rpclab.rpc.tasks import note_tasks
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpclab.core.protocols import Droppable, SessionLike
+    from rpclab.core.contexts import Droppable, SessionLike
     from rpclab.rpc.guest import GuestLoop
     from rpclab.rpc.protocols import Resumed
 
