@@ -201,10 +201,6 @@ class ImportLike(Protocol):
         """Its number there."""
 
     @property
-    def introductions(self) -> int:
-        """How often the peer has introduced it."""
-
-    @property
     def broken(self) -> BaseException | None:
         """The error that broke it, if any."""
 
@@ -860,7 +856,7 @@ class SessionLike(Protocol):
     def release(self, entry: ImportLike) -> None:
         """The last handle of an import is gone."""
 
-    def give_back(self, import_id: int, count: int = 1) -> None:
+    def give_back(self, import_id: int) -> None:
         """Release an id of the peer."""
 
     def open_pipe(self) -> ImportLike:
