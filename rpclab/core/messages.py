@@ -199,7 +199,7 @@ def _is_reject(message: Message) -> bool:
 
 
 def _is_release(message: Message) -> bool:
-    return len(message) % 2 == 1 and _are_integers(message) and _are_positive(message[2::2])
+    return len(message) % 2 == 1 and _are_numbers(message) and min(message[2::2], default=1) > 0
 
 
 def _is_abort(message: Message) -> bool:
@@ -211,16 +211,16 @@ def _is_pipe(message: Message) -> bool:
 
 
 def _is_quiet(message: Message) -> bool:
-    return _are_integers(message) and _are_positive(message[1:])
+    return _are_numbers(message) and min(message) > 0
 
 
-def _are_integers(message: Message) -> bool:
-    return {*map(type, message)} == {int} and min(message) > -MOST and max(message) < MOST
-
-
-def _are_positive(numbers: list[int]) -> bool:
-    # C looks for the extremes; a message may hold thousands.
-    return not numbers or (min(numbers) > 0 and max(numbers) < MOST)
+def _are_numbers(message: Message) -> bool:
+    # C looks at the types and for the extremes; a message may hold thousands.
+    return (
+        [*map(type, message)].count(int) == len(message)
+        and min(message) > -MOST
+        and max(message) < MOST
+    )
 
 
 _READERS = (

@@ -659,16 +659,16 @@ class Session:
                 self.give_back(pending.id)
 
     def release(self, entry: Import) -> None:
-        """The last handle of an import is gone: give its introductions back."""
-        known = self.imports.pop(entry.id, None) is entry and entry.introductions
-        if known and self.closed is None:
+        """The last handle of an import is gone: give it back."""
+        number = entry.id
+        if self.imports.pop(number, None) is entry and self.closed is None:
             if self.host.observe is not None:
-                self.host.observe(("let go", self.label, entry.id))
-            self.give_back(entry.id, entry.introductions)
+                self.host.observe(("let go", self.label, number))
+            self.give_back(number)
 
-    def give_back(self, import_id: int, count: int = 1) -> None:
-        """Release an id of the peer, with the next flush."""
-        self._releases += (import_id, count)
+    def give_back(self, import_id: int) -> None:
+        """Release an id of the peer, which has introduced it once, with the next flush."""
+        self._releases += (import_id, 1)
         if not self._awake:
             self.awake()
 
@@ -905,8 +905,7 @@ class Session:
         frames.reverse()
         error: Exception | None = None
         try:
-            while frames and self.closed is None:
-                self._apply(frames.pop())
+            self._apply(frames)
         except RemoteProtocolError as fault:
             error = fault
         except Exception as fault:
@@ -928,48 +927,54 @@ class Session:
         if self._seen != self._told:
             self.awake()
 
-    def _apply(self, frame: Frame) -> None:
-        size = len(frame) if type(frame) is bytes else size_of(frame)
-        if size > self.limits.message_bytes:
-            raise RemoteProtocolError(
-                f"the peer sent a message of over {self.limits.message_bytes} bytes"
-                " (Limits.message_bytes)"
-            )
-        if self.holdings.most > self.holdings.enough:
-            self.holdings.weigh()
-        try:
-            unpacked, arrival = self._decode(frame)
-        except RemoteProtocolError:
-            raise
-        except Exception as error:
-            text = f"the peer sent a frame that is no message: {failure(error)}"
-            raise RemoteProtocolError(text) from None
-        if arrival is None and type(unpacked) is list:
-            # The two most common messages are judged here, by the rules of `messages`: that and
-            # what they need alone are a quarter of a call in flight (benchmark `burst`).
-            if len(unpacked) == 5:
-                kind, call, target, path, args = unpacked
-                if (
-                    type(kind) is int
-                    and kind == CALL
-                    and type(call) is int
-                    and type(target) is int
-                    and type(path) is str
-                    and type(args) is list
-                    and 0 < call < MOST
-                    and -MOST < target < MOST
-                ):
-                    self._receive_plain_call(call, target, path, args, frame)
-                    return
-            elif len(unpacked) == 3:
-                kind, number, value = unpacked
-                if (
-                    type(kind) is int
-                    and kind == RESOLVE
-                    and type(number) is int
-                    and self._take_plain(number, value)
-                ):
-                    return
+    def _apply(self, frames: list[Frame]) -> None:
+        """Apply messages, the last one first, and take each off the list."""
+        decode, holdings, most = self._decode, self.holdings, self.limits.message_bytes
+        while frames and self.closed is None:
+            frame = frames.pop()
+            if (len(frame) if type(frame) is bytes else size_of(frame)) > most:
+                raise RemoteProtocolError(
+                    f"the peer sent a message of over {most} bytes (Limits.message_bytes)"
+                )
+            if holdings.most > holdings.enough:
+                holdings.weigh()
+            try:
+                unpacked, arrival = decode(frame)
+            except RemoteProtocolError:
+                raise
+            except Exception as error:
+                text = f"the peer sent a frame that is no message: {failure(error)}"
+                raise RemoteProtocolError(text) from None
+            if arrival is None and type(unpacked) is list:
+                # The two most common messages are judged here, by the rules of `messages`: that
+                # and what they need alone are a quarter of a call in flight (benchmark `burst`).
+                if len(unpacked) == 5:
+                    kind, call, target, path, args = unpacked
+                    if (
+                        type(kind) is int
+                        and kind == CALL
+                        and type(call) is int
+                        and type(target) is int
+                        and type(path) is str
+                        and type(args) is list
+                        and 0 < call < MOST
+                        and -MOST < target < MOST
+                    ):
+                        self._receive_plain_call(call, target, path, args, frame)
+                        continue
+                elif len(unpacked) == 3:
+                    kind, number, value = unpacked
+                    if (
+                        type(kind) is int
+                        and kind == RESOLVE
+                        and type(number) is int
+                        and self._take_plain(number, value)
+                    ):
+                        continue
+            self._receive_checked(unpacked, arrival, frame)
+
+    def _receive_checked(self, unpacked: object, arrival: Arrival | None, frame: Frame) -> None:
+        """Check a message of any kind, and apply it."""
         try:
             message = parse(unpacked)
             kind = message[0]

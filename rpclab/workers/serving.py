@@ -79,7 +79,7 @@ def dispatch(
 ) -> None:
     """Run a call on an entrypoint or a Durable Object: `fetch` as an HTTP call, others as they are.
 
-    The arguments are those of `rpclab.core.dispatch.dispatch`.
+    The arguments are those of `rpclab.core.hooks.dispatch`.
     """
     if path in _FETCH and args is not None:
         context.host.run(answer, answer_fetch, [instance, *args], kwargs, context)
