@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from rpclab.errors import CALL_CONTEXT_ENDED, ContextEndedError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable, Mapping, MutableMapping, Sequence
+    from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 
     from rpclab.core.answers import Answer
     from rpclab.core.cascade import Cascade
@@ -222,7 +222,7 @@ class ExecutionContext:
             or self.tasks
         ):
             return  # as after nearly every call on a binding (benchmark `binding`)
-        tell = self.host.undisposed(self) if self._owned else None
+        tell = self.host.calls.undisposed(self) if self._owned else None
         for answer in list(self._running or ()):
             answer.interrupt(ContextEndedError(CALL_CONTEXT_ENDED))
         for pending in reversed(list(self._pending or ())):
@@ -271,11 +271,6 @@ class EventContext(ExecutionContext):
 def opened(context: ExecutionContext, call: Call | None = None) -> tuple[Any, ...]:
     """The event of an execution context that begins, for a call or for an event from outside."""
     return ("context", id(context), context.worker, call)
-
-
-def noted_place(host: Host) -> str | None:
-    """The user's line that called into rpclab; None while nobody wants to know places."""
-    return None if host.watching is None else host.watching.site()
 
 
 Observer = Callable[[tuple[Any, ...]], None]
@@ -350,6 +345,7 @@ class SessionLike(Protocol):
     host: Host
     keeper: ExecutionContext
     limits: Limits
+    wrap: Mapping[int, Callable[[Any], Any]]
     closed: BaseException | None
     cascade: Cascade
     latest: Answer | None
@@ -437,8 +433,18 @@ class Holder(Protocol):
         """Take a mapped function, likewise."""
 
 
-class Watch(Protocol):
-    """What is noted of each call: its place, whose work it is, what it carries."""
+class Calls(Protocol):
+    """What is done with calls beyond sending and answering them.
+
+    They may carry options, be held back, or be noted: their place, whose work it is, what they
+    carry.
+    """
+
+    special: int
+    """How many reasons there are for calls to carry options, or to be held back."""
+
+    noting: bool
+    """Whether anything is noted of calls at present."""
 
     active: tuple[str, int] | None
     """While there is an observer: the call whose method runs at this very moment, up to where it
@@ -450,14 +456,30 @@ class Watch(Protocol):
     calling_site: Callable[[], str | None] | None
     """Finds where a session was called from, some frames away; None while nobody wants to know."""
 
+    holder: Holder | None
+    """Holds calls back that are made on or with a promise, where there is no pipelining."""
+
     def site(self) -> str | None:
         """The cell or file and line that called into rpclab; None while nobody wants to know."""
 
     def caused(self, session: SessionLike) -> None:
         """The running code makes a call on that session: a cause of what is flushed next."""
 
-    def carry(self, variables: Variables) -> None:
-        """Give a call the variables that it carries from what caused it."""
+    def carry(self, variables: Variables, answer: Answer | None = None) -> None:
+        """Give a call the variables that it carries from what caused it, and its deadline."""
+
+    def left(self, pending: Pending) -> float | None:
+        """A call is sent now. Gives how many seconds it has; None where it has no deadline."""
+
+    def bound(self, answer: Answer, seconds: float) -> None:
+        """Cancel `answer` after so many seconds, unless it has settled."""
+
+    def undisposed(self, context: ExecutionContext) -> Callable[[], None] | None:
+        """A context ends that still owns handles; they are disposed next.
+
+        Returns:
+            What to do when the context has let go of everything, if anything.
+        """
 
 
 class LedgerLike(Protocol):
@@ -497,16 +519,6 @@ class LedgerLike(Protocol):
         """The running task goes on after the chunk that this write has brought."""
 
 
-class DeadlinesLike(Protocol):
-    """Gives up calls that take too long (see `rpc.deadlines`)."""
-
-    def left(self, pending: Pending) -> float | None:
-        """A call is sent now. Gives how many seconds it has; None where it has no deadline."""
-
-    def bound(self, answer: Answer, seconds: float) -> None:
-        """Cancel `answer` after so many seconds, unless it has settled."""
-
-
 class Host(Protocol):
     """The world around the sessions of one event loop."""
 
@@ -520,26 +532,8 @@ class Host(Protocol):
     clock: Callable[[], float]
     """Gives the time, in seconds."""
 
-    special: int
-    """Whether calls carry options at present: a deadline, or the marks of a trace."""
-
-    holder: Holder | None
-    """Holds calls back that are made on or with a promise, where there is no pipelining."""
-
-    wrap: Mapping[int, Callable[[Any], Any]]
-    """By kind of reference, what makes the object that the application sees.
-
-    STUB and BINDING take a handle, WRITABLE the outlet to a sink at the other side, and READABLE
-    the inlet of a stream that came in, or a generator that a method has returned.
-    """
-
-    watching: Watch | None
-    """What is noted of calls: None while there is no observer, nobody wants to know places, and
-    calls carry no variables."""
-
-    @property
-    def deadlines(self) -> DeadlinesLike:
-        """Has calls given up that take too long."""
+    calls: Calls
+    """What is done with calls beyond sending and answering them."""
 
     @property
     def ledger(self) -> LedgerLike | None:
@@ -575,26 +569,16 @@ class Host(Protocol):
         variables: Variables,
         error: BaseException | None = None,
     ) -> None:
-        """Settle `answer` with what a member has returned, or raised, that ran in `variables`."""
+        """Settle `answer` with what a member has returned, or raised, that ran in `variables`.
 
-    def drive(self, answer: Answer, work: Awaitable[Any], context: ExecutionContext) -> None:
-        """Run an awaitable in its context; settle `answer` with what it returns or raises."""
+        An awaitable is run there first.
+        """
 
     def detach(self, function: Callable[[], Any], context: ExecutionContext, what: str) -> None:
         """Run something nobody waits for (a disposer); report its failure as `what`."""
 
-    def apart(self, answer: Answer, function: Callable[[], T], context: ExecutionContext) -> T:
-        """Call a function of the core in a fresh context, as the work of `answer`."""
-
     def loopback(self, context: ExecutionContext) -> SessionLike:
         """The importing end of the session that this context's Worker has with itself."""
-
-    def undisposed(self, context: ExecutionContext) -> Callable[[], None] | None:
-        """A context ends that still owns handles; they are disposed next.
-
-        Returns:
-            What to do when the context has let go of everything, if anything.
-        """
 
     def report(self, error: BaseException, what: str) -> None:
         """Tell the user of a failure that nobody waits for."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.core.containers import replaced
 from rpclab.core.contexts import opened
+from rpclab.core.events import answering
 from rpclab.core.imports import PENDING
 from rpclab.core.targets import (
     Exposed,
@@ -24,6 +25,7 @@ from rpclab.errors import HOST_CONTEXT_ENDED, ContextEndedError, not_callable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from contextvars import Context as Variables
 
     from rpclab.core.answers import Answer
     from rpclab.core.contexts import ExecutionContext, SessionLike
@@ -614,6 +616,15 @@ class OnwardHook(Hook):
         return blocked
 
 
+def work_of(answer: Answer, context: ExecutionContext) -> Variables:
+    """Give the context variables for work of `answer` that no method of a target does."""
+    variables = context.fresh_variables()
+    context.host.calls.carry(variables, answer)
+    if context.host.observe is not None:
+        variables.run(answering.set, answer.call)
+    return variables
+
+
 def _call_on(
     answer: Answer,
     session: SessionLike,
@@ -623,9 +634,8 @@ def _call_on(
     kwargs: Keywords,
 ) -> None:
     arguments = None if args is None else tuple(args)
-    pending = session.host.apart(
-        answer, lambda: call(path, arguments, kwargs, session.keeper), session.keeper
-    )
+    keeper = session.keeper
+    pending = work_of(answer, keeper).run(call, path, arguments, kwargs, keeper)
     answer.follow(pending)
 
 

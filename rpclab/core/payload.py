@@ -130,7 +130,7 @@ class Payload:
         """A generator that a method returned is sent as a stream; as one, if it stands twice."""
         stream = self._streams.get(id(generator))
         if stream is None:
-            stream = self.session.host.wrap[READABLE](generator)
+            stream = self.session.wrap[READABLE](generator)
             self._streams = {**self._streams, id(generator): stream}
         return stream
 

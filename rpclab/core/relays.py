@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rpclab.core.hooks import Hook
+from rpclab.core.hooks import Hook, work_of
 from rpclab.core.imports import PENDING, REJECTED, Pending
 from rpclab.core.streams import ABORT, CLOSE, WRITE, operation_of
 from rpclab.errors import WRITABLE_CLOSED, StreamClosedError
@@ -86,7 +86,7 @@ class PipeRelay:
         def send() -> Pending:
             return self._send(WRITE, [arrived.chunk])
 
-        write = host.apart(answer, send, self._session.keeper) if host.special else send()
+        write = work_of(answer, self._session.keeper).run(send) if host.calls.special else send()
         arrived.give_back()
         _pass_back(write, answer)
         if write.state == REJECTED:
@@ -139,8 +139,8 @@ class SinkRelay(Hook):
             def tell() -> Pending:
                 return outlet.close() if operation == CLOSE else outlet.tell(operation, *args)
 
-            if session.host.special:
-                _pass_back(session.host.apart(answer, tell, session.keeper), answer)
+            if session.host.calls.special:
+                _pass_back(work_of(answer, session.keeper).run(tell), answer)
             else:
                 _pass_back(tell(), answer)
 

@@ -26,7 +26,7 @@ from rpclab.core.events import (
     scalars,
 )
 from rpclab.core.holdings import EMPTY_PIPE, ENTRY, Holdings, weight_of
-from rpclab.core.hooks import Hook, ServiceHook, TargetHook
+from rpclab.core.hooks import Hook, ServiceHook, TargetHook, work_of
 from rpclab.core.imports import PENDING, REJECTED, RESOLVED, Import, Pending
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.core.map import Program, replay
@@ -67,9 +67,9 @@ from rpclab.errors import (
 from rpclab.previews import message_of, type_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from rpclab.core.contexts import ExecutionContext, Host, Packed, Watch
+    from rpclab.core.contexts import ExecutionContext, Host, Packed
     from rpclab.core.dialects import Dialect
     from rpclab.core.imports import Handle
     from rpclab.core.messages import Given, Keywords, Path
@@ -139,6 +139,9 @@ class Session:
         codec: makes the codec of this session.
         host: the world around it.
         keeper: the long context that owns what belongs to no event.
+        wrap: by kind of reference, what makes the object that the application sees. STUB and
+            BINDING take a handle, WRITABLE the outlet to a sink at the other side, and READABLE the
+            inlet of a stream that came in, or a generator that a method has returned.
         main: what the peer reaches as id 0; nothing unless given.
         limits: what it accepts and sends at most.
 
@@ -157,11 +160,11 @@ class Session:
 
     # The interpreter finds the attributes of an instance slowly where it has more than thirty.
     __slots__ = (
-        "__dict__", "__weakref__", "_acknowledged", "_acknowledges", "_awake", "_codec", "_decode",
-        "_dialect", "_last_call", "_next_call", "_outbox", "_quiet", "_releases", "_seen", "_soon",
-        "_told", "_unacknowledged", "cascade", "closed", "exports", "first_unsent", "holdings",
-        "host", "imports", "keeper", "label", "last_export", "latest", "limits", "name", "peer",
-        "pipelined", "send",
+        "__dict__", "__weakref__", "_acknowledged", "_acknowledges", "_awake", "_calls", "_codec",
+        "_decode", "_dialect", "_last_call", "_next_call", "_outbox", "_quiet", "_releases",
+        "_seen", "_soon", "_told", "_unacknowledged", "cascade", "closed", "exports",
+        "first_unsent", "holdings", "host", "imports", "keeper", "label", "last_export", "latest",
+        "limits", "name", "peer", "pipelined", "send", "wrap",
     )  # fmt: skip
 
     def __init__(
@@ -171,6 +174,7 @@ class Session:
         codec: Callable[[Any], Codec],
         host: Host,
         keeper: ExecutionContext,
+        wrap: Mapping[int, Callable[[Any], Any]],
         main: Hook | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
@@ -178,6 +182,8 @@ class Session:
         self.label = name
         self.latest: Answer | None = None
         self.host = host
+        self._calls = host.calls
+        self.wrap = wrap
         self.keeper = keeper
         self.limits = limits
         self.closed: BaseException | None = None
@@ -432,7 +438,6 @@ class Session:
         """
         if self.closed is not None or context.ended or target.broken is not None:
             return self._refused(target, context, [*(args or ()), *(kwargs or {}).values()])
-        host = self.host
         call = self._next_call
         if args is None:
             values: list[Any] = []
@@ -441,9 +446,10 @@ class Session:
             values = [*args]
             message = [CALL, call, target.id, path, values]
         pending = Pending(self, call, context)
-        if kwargs or host.special:
-            if host.holder is not None:
-                held = host.holder.call(self, target, path, (args, kwargs), context)
+        if kwargs or self._calls.special:
+            holder = self._calls.holder
+            if holder is not None:
+                held = holder.call(self, target, path, (args, kwargs), context)
                 if held is not None:
                     return held
             options = self._options(pending, target, kwargs)
@@ -462,13 +468,14 @@ class Session:
         """Replay a recorded function on what the peer exports (see `map`)."""
         if self.closed is not None or context.ended or target.broken is not None:
             return self._refused(target, context, captures)
-        if self.host.holder is not None:
-            held = self.host.holder.map(self, target, captures, program, context)
+        holder = self._calls.holder
+        if holder is not None:
+            held = holder.map(self, target, captures, program, context)
             if held is not None:
                 return held
         pending = Pending(self, self._next_call, context)
         message = [MAP, self._next_call, target.id, [], captures, program]
-        if self.host.special:
+        if self._calls.special:
             message.append(self._options(pending, target, None))
         return self._push(pending, message, captures, context)
 
@@ -498,7 +505,7 @@ class Session:
             pending.settle(REJECTED, self.closed)
             return pending
         message = [STREAM, self._next_call, target.id, operation, args]
-        if self.host.special:
+        if self._calls.special:
             message.append(self._options(pending, target, None))
         return self._push(pending, message, args, context)
 
@@ -542,10 +549,9 @@ class Session:
         self.imports[call] = pending
         if message[0] != CALL:
             pending.size = size_of(frame)
-        watching = self.host.watching
-        if watching is not None:
+        if self._calls.noting:
             size = len(frame) if type(frame) is bytes else size_of(frame)
-            self._note(watching, pending, message, size, payload)
+            self._note(pending, message, size, payload)
         self._outbox.append(frame)
         if payload is not None:
             if self.host.ledger is not None:
@@ -558,19 +564,18 @@ class Session:
 
     def _note(
         self,
-        watching: Watch,
         pending: Pending,
         message: Message,
         size: int,
         payload: Payload | None,
     ) -> None:
         """Tell those who watch of a message that makes a promise, and where it was made."""
-        host = self.host
+        host, calls = self.host, self._calls
         site = None
-        if watching.ambient:
-            watching.caused(self)
-        if watching.calling_site is not None:
-            site = watching.calling_site()
+        if calls.ambient:
+            calls.caused(self)
+        if calls.calling_site is not None:
+            site = calls.calling_site()
             pending.noted = site, message[0], message[3], message[4] is None
         keep = host.keep
         if keep is None:
@@ -578,7 +583,7 @@ class Session:
         using: tuple[tuple[str, int], ...] = ()
         if payload is not None:
             using = tuple([(other.session.label, other.id) for other in payload.used])
-        by = call_answered() or watching.active
+        by = call_answered() or calls.active
         if message[0] == CALL and len(message) == 5:
             _, call, target, path, args = message
             path = path if type(path) is str else tuple(path)
@@ -590,9 +595,9 @@ class Session:
 
     def _options(self, pending: Pending, target: Import, kwargs: Keywords) -> dict[str, Any]:
         options: dict[str, Any] = {}
-        if self.host.special:
+        if self._calls.special:
             pending.target = target.id
-            left = self.host.deadlines.left(pending)
+            left = self._calls.left(pending)
             if left is not None:
                 options[DEADLINE] = left
             if self.host.ledger is not None:
@@ -710,7 +715,7 @@ class Session:
             if payload.awaitables and answer.context is not None:
                 answer.state = PENDING
                 payload.discard([])
-                self.host.drive(answer, awaited_inside(value), answer.context)
+                self.host.ran(answer, awaited_inside(value), work_of(answer, answer.context))
                 return None
             answer.plain = not payload.references
             payload.commit()
@@ -826,7 +831,7 @@ class Session:
         Most results are one of these, and a reference costs a third less so (benchmarks
         `sequential`, `references`). The rest goes through `pack_result`.
         """
-        if answer.pulled is not True or self.host.special:
+        if answer.pulled is not True or self._calls.special:
             return False
         if type(value) in SCALARS:
             if not self._reply_scalar(answer.id, value):
@@ -1074,14 +1079,14 @@ class Session:
         hook: Any = self._accept(call, target)
         if type(hook) is Answer:
             hook = hook.target or hook
-        host, watching = self.host, self.host.watching
+        host, calls, noting = self.host, self._calls, self._calls.noting
         function = None
         if type(hook) is TargetHook:
             if (
                 hook.blocked is None
                 and hook.context.variables is not None
                 and not hook.context.ended
-                and not host.special
+                and not calls.special
                 and self._acknowledges
             ):
                 function, instance, context = hook.method(path), hook.target, hook.context
@@ -1090,8 +1095,8 @@ class Session:
             and hook.blocked is None
             and hook.unusual is not None
             and path not in hook.unusual
-            and watching is None
-            and not host.special
+            and not noting
+            and not calls.special
             and self._acknowledges
         ):
             try:
@@ -1108,10 +1113,10 @@ class Session:
             hook.deliver(self._answer(call, None, frame), path, args, None, None)
             return
         variables = context.fresh_variables()
-        if watching is not None:
-            if watching.ambient:
-                watching.carry(variables)
-            watching.active = (self.label, call)
+        if noting:
+            if calls.ambient:
+                calls.carry(variables)
+            calls.active = (self.label, call)
         try:
             value = variables.run(function, instance, *args)
         except BaseException as error:
@@ -1121,9 +1126,9 @@ class Session:
             finally:
                 hook.has_run(answer, context)
             return
-        if watching is not None:
-            watching.active = None
-        if self.closed is None and not host.special:  # which the method may have changed
+        if noting:
+            calls.active = None
+        if self.closed is None and not calls.special:  # which the method may have changed
             is_quiet = bool(self._quiet) and call in self._quiet
             if type(value) in SCALARS:
                 if not is_quiet and self._reply_scalar(call, value):
@@ -1194,7 +1199,7 @@ class Session:
 
     def _apply_options(self, answer: Answer, options: dict[str, Any]) -> None:
         if DEADLINE in options:
-            self.host.deadlines.bound(answer, options[DEADLINE])
+            self._calls.bound(answer, options[DEADLINE])
         answer.moment = options.get(NODE)
 
     def export_of(self, number: int) -> Hook | Answer | None:
@@ -1297,7 +1302,7 @@ class Session:
                 arrival is not None
                 and isinstance(entry, Pending)
                 and entry.unanswered
-                and (arrival.own or self.host.holder is not None)
+                and (arrival.own or self._calls.holder is not None)
                 and arrival.embargo(entry, value)
             ):
                 entry.embargoed = True

@@ -9,7 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rpclab.core.answers import Answer
-from rpclab.core.hooks import Hook
+from rpclab.core.hooks import Hook, work_of
 from rpclab.core.imports import PENDING, REJECTED
 from rpclab.core.streams import ABORT, WRITE, lost, operation_of
 from rpclab.errors import WRITABLE_CLOSED, WRITER_GONE, StreamClosedError
@@ -106,7 +106,7 @@ class SinkHook(Hook):
         step = Answer(None, 0)
         step.origin = answer
         step.context = self.context
-        self.context.host.drive(step, work, self.context)
+        self.context.host.ran(step, work, work_of(step, self.context))
         answer.trace = step.trace
         step.watch(lambda: self._finished(answer, step))
 

@@ -25,7 +25,7 @@ from rpclab.rpc import deadlines, local
 from rpclab.rpc.activity import Activity, StepInterrupted, is_interrupt
 from rpclab.rpc.advice import advise
 from rpclab.rpc.bindings import ServiceBinding
-from rpclab.rpc.deadlines import current_deadline
+from rpclab.rpc.deadlines import Deadlines, current_deadline
 from rpclab.rpc.observing import Observed, no_clock
 from rpclab.rpc.run_queue import RunQueue
 from rpclab.rpc.sites import calling_site, note_place, place_parameters, trim
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from rpclab.core.answers import Answer
-    from rpclab.core.contexts import Holder, Observer, Watch
+    from rpclab.core.contexts import Calls, Holder
     from rpclab.core.imports import Handle
     from rpclab.core.streams import Outlet
     from rpclab.rpc.streams import ReadableStream, WritableStream
@@ -56,7 +56,7 @@ _INTERRUPTED = "the method was left by KeyboardInterrupt"
 _DATA = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple, set})
 
 
-class Engine(RunQueue, Observed):
+class Engine(RunQueue, Observed, Deadlines):
     """All sessions between the Workers of one sandbox, on one event loop.
 
     Args:
@@ -66,9 +66,7 @@ class Engine(RunQueue, Observed):
         pipelining: send calls on promises at once; else hold them back until these have settled.
 
     Attributes:
-        watching: what is noted of each call, which is this engine; None while nothing is.
-        wrap: makes what the code of Workers sees of a reference; see `core.contexts.Host`.
-        deadlines: has calls given up that take too long.
+        calls: what is done with calls beyond sending and answering them: this engine knows.
         ledger: does the accounting of round trips while somebody traces.
         special: whether calls carry options; kept up to date by who needs that.
         warn_undisposed: whether to warn of a context that ends with stubs its code left behind.
@@ -92,10 +90,8 @@ class Engine(RunQueue, Observed):
         self.limits = limits
         self.debug = debug
         self.http_call: Callable[[ServiceBinding, Any, dict[str, Any]], Any] = _no_http
-        self.watching: Watch | None = None
-        self.wrap = _WRAP
+        self.calls: Calls = self
         self.ledger: Ledger | None = None
-        self.deadlines = deadlines.Deadlines(self.again)
         self.special = deadlines.in_use
         self.warn_undisposed = False
         self.connect: Connect = memory.connect
@@ -134,10 +130,6 @@ class Engine(RunQueue, Observed):
         self.use_clock_of(adopted)
         return adopted
 
-    def _tell(self, watchers: list[Observer]) -> None:
-        super()._tell(watchers)
-        self.watching = self if self.noting else None
-
     def _awaited_outside(self) -> bool:
         return any(
             waiter.get_loop() is not self.guest  # type: ignore[attr-defined]
@@ -172,6 +164,7 @@ class Engine(RunQueue, Observed):
                 codec=MsgpackCodec,
                 host=self,
                 keeper=self.keeper(here),
+                wrap=WRAP,
                 limits=self.limits,
             )
             for here, there in ((one, other), (other, one))
@@ -210,7 +203,8 @@ class Engine(RunQueue, Observed):
     ) -> None:
         """Call a member in a fresh context; settle `answer` with what it returns or raises."""
         if self.special or self.ambient:
-            variables = self._variables(answer, context)
+            variables = context.fresh_variables()
+            self.carry(variables, answer)
         else:
             variables = context.fresh_variables()
         if self.noting:
@@ -263,13 +257,9 @@ class Engine(RunQueue, Observed):
     def _note_work(self, answer: Answer, kind: type, variables: Context) -> None:
         """A method that returned an awaitable goes on; what it calls says whose work it is."""
         call = answer.call if hasattr(kind, "__await__") else None
-        if call is not None and self.observe is not None:
+        if call is not None and variables.get(answering) != call and self.observe is not None:
             variables.run(answering.set, call)
             self.observe(("goes on", *call))
-
-    def drive(self, answer: Answer, work: Awaitable[Any], context: ExecutionContext) -> None:
-        """Run an awaitable in a fresh context; settle `answer` with what comes out."""
-        self._drive(answer, _await(work), self._variables(answer, context))
 
     def _drive(self, answer: Answer, work: Any, variables: Context) -> None:
         loop = self.loop
@@ -309,21 +299,16 @@ class Engine(RunQueue, Observed):
         else:
             self._drive(answer, _await(promise), variables.copy())
 
-    def _variables(self, answer: Answer, context: ExecutionContext) -> Context:
-        variables = context.fresh_variables()
-        self.carry(variables)
-        if answer.deadline is not None:
-            variables.run(current_deadline.set, answer.deadline)
-        if self.ledger is not None:
-            self.ledger.started(answer, variables)
-        return variables
-
-    def carry(self, variables: Context) -> None:
-        """Give a call the variables that it carries from what caused it."""
+    def carry(self, variables: Context, answer: Answer | None = None) -> None:
+        """Give a call the variables that it carries from what caused it, and its deadline."""
         if self.ambient and self._cause is not None:
             for variable in self.ambient:
                 if variable in self._cause:
                     variables.run(variable.set, self._cause[variable])
+        if answer is not None and answer.deadline is not None:
+            variables.run(current_deadline.set, answer.deadline)
+        if answer is not None and self.ledger is not None:
+            self.ledger.started(answer, variables)
 
     def _failed(self, answer: Answer, error: BaseException) -> None:
         try:
@@ -348,13 +333,6 @@ class Engine(RunQueue, Observed):
             trim(error)
             note_place(error)
         return error
-
-    def apart(self, answer: Answer, function: Callable[[], T], context: ExecutionContext) -> T:
-        """Call a function of the core in a fresh context, as the work of `answer`."""
-        variables = self._variables(answer, context)
-        if self.observe is not None:
-            variables.run(answering.set, answer.call)
-        return variables.run(function)
 
     def detach(self, function: Callable[[], Any], context: ExecutionContext, what: str) -> None:
         """Run something nobody waits for; report its failure (rule O16)."""
@@ -450,7 +428,7 @@ def _writable(outlet: Outlet) -> WritableStream:
     return WritableStream.__from_outlet__(outlet)
 
 
-_WRAP: Mapping[int, Callable[[Any], Any]] = {
+WRAP: Mapping[int, Callable[[Any], Any]] = {
     STUB: RpcStub.__from_handle__,
     BINDING: _binding,
     READABLE: _readable,

@@ -11,7 +11,7 @@ import asyncio
 from sys import _getframe
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
-from rpclab.core.contexts import current, noted_place
+from rpclab.core.contexts import current
 from rpclab.core.imports import PENDING, REJECTED
 from rpclab.core.map import Placeholder, record
 from rpclab.core.targets import is_target
@@ -355,7 +355,7 @@ class RpcPromise(Awaited):
     def dispose(self) -> None:
         """Dispose what the result holds: now, or when it arrives. The call is not cancelled."""
         pending = self.__pending__
-        self.__gone__ = self.__gone__ or noted_place(pending.session.host) or True
+        self.__gone__ = self.__gone__ or pending.session.host.calls.site() or True
         pending.dispose_stubs()
 
     def dup(self) -> NoReturn:

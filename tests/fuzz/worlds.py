@@ -15,7 +15,7 @@ import gc
 import time
 from contextvars import Context
 
-from support.inline_host import CapnWebFlags, InlineHost, Later, Promise, Sink, Source, Stub
+from support.inline_host import WRAP, CapnWebFlags, InlineHost, Later, Promise, Sink, Source, Stub
 
 from fuzz import oddities, recipes, wire
 from rpclab import RpcTarget
@@ -140,9 +140,9 @@ class Host(InlineHost):
         else:
             super().ran(answer, value, variables, error)
 
-    def drive(self, answer, work, context):
+    def drive(self, answer, work, variables):
         try:
-            super().drive(answer, work, context)
+            super().drive(answer, work, variables)
         except AttributeError:
             work.close()
             answer.reject(ValueError("it waits for what this host has not"))
@@ -202,7 +202,15 @@ class CoreWorld:
         keeper.variables = Context()
         keeper.variables.run(current.set, keeper)
         main = TargetHook(Thing(self), keeper)
-        return Session(name, codec=codec, host=self.host, keeper=keeper, main=main, limits=LIMITS)
+        return Session(
+            name,
+            codec=codec,
+            host=self.host,
+            keeper=keeper,
+            wrap=WRAP,
+            main=main,
+            limits=LIMITS,
+        )
 
     def _sender(self, number):
         def send(seen, frames):

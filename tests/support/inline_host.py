@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from contextvars import Context
+from types import CoroutineType
 
 from rpclab.codecs.msgpack import MsgpackCodec
 from rpclab.core.contexts import ExecutionContext, current
@@ -219,15 +220,31 @@ class Writable:
         return payload.refer_writable(SinkRelay(self.outlet, lambda: None))
 
 
-class Deadlines:
-    """Writes down what calls were bound to; the tests have no deadlines of their own.
+WRAP = {STUB: Stub, BINDING: Stub, READABLE: _readable, WRITABLE: Writable}
+
+
+class Calls:
+    """Notes nothing of calls, and writes down the deadlines that they came with.
 
     Attributes:
         bounds: each as (answer, seconds).
     """
 
+    special = 0
+    noting = False
+    holder = None
+
     def __init__(self) -> None:
         self.bounds = []
+
+    def site(self):
+        return None
+
+    def carry(self, variables, answer=None):
+        pass
+
+    def undisposed(self, context):
+        return None
 
     def left(self, pending):
         del pending
@@ -247,13 +264,9 @@ class InlineHost:
         self.codec = codec
         self.observe = None
         self.keep = None
-        self.special = 0
-        self.wrap = {STUB: Stub, BINDING: Stub, READABLE: _readable, WRITABLE: Writable}
-        self.watching = None
         self.clock = lambda: self.time
-        self.deadlines = Deadlines()
+        self.calls = Calls()
         self.ledger = None
-        self.holder = None
         self.time = 0.0
         self.reports = []
         self._woken = deque()
@@ -281,19 +294,20 @@ class InlineHost:
             self.ran(answer, value, None)
 
     def ran(self, answer, value, variables, error=None):
-        del variables
         if error is not None:
             answer.reject(error)
         elif isinstance(value, Later):
             value.answer = answer
             answer.suspend(value)
+        elif isinstance(value, CoroutineType):
+            self.drive(answer, value, variables)
         else:
             answer.resolve(value)
 
-    def drive(self, answer, work, context):
+    def drive(self, answer, work, variables):
         # A sink's coroutine waits for nothing but a `Later`, which stands where it suspended.
         try:
-            waits = self._inside(context, lambda: work.send(None))
+            waits = variables.run(work.send, None)
         except StopIteration as stop:
             answer.resolve(stop.value)
         except Exception as error:
@@ -309,21 +323,15 @@ class InlineHost:
         except Exception as error:
             self.reports.append((what, error))
 
-    def apart(self, answer, function, context):
-        return self._inside(context, function)
-
     def loopback(self, context):
         if context.worker not in self._loopbacks:
             ends = [
-                Session(context.worker, codec=self.codec, host=self, keeper=context)
+                Session(context.worker, codec=self.codec, host=self, keeper=context, wrap=WRAP)
                 for _ in range(2)
             ]
             Wire(self, *ends)
             self._loopbacks[context.worker] = ends[0]
         return self._loopbacks[context.worker]
-
-    def undisposed(self, context):
-        return None
 
     def report(self, error, what):
         self.reports.append((what, error))
@@ -405,12 +413,15 @@ class SessionPair:
         if prepared:
             there.variables = Context()
             there.variables.run(current.set, there)
-        self.client = Session("here→there", codec=codec, host=self.host, keeper=here, limits=limits)
+        self.client = Session(
+            "here→there", codec=codec, host=self.host, keeper=here, wrap=WRAP, limits=limits
+        )
         self.server = Session(
             "there→here",
             codec=codec,
             host=self.host,
             keeper=there,
+            wrap=WRAP,
             main=TargetHook(main, there),
             limits=limits,
         )
