@@ -856,7 +856,7 @@ class SessionLike(Protocol):
     def release(self, entry: ImportLike) -> None:
         """The last handle of an import is gone."""
 
-    def give_back(self, import_id: int) -> None:
+    def give_back(self, import_id: int, count: int = 1) -> None:
         """Release an id of the peer."""
 
     def open_pipe(self) -> ImportLike:
