@@ -26,19 +26,18 @@ class Cascade:
 
     Args:
         interrupted: called where an interrupt left some behind, to have `go_on` called.
+
+    Attributes:
+        waits: whether an interrupt has left something behind.
     """
 
-    __slots__ = ("_interrupted", "_running", "_under_way")
+    __slots__ = ("_interrupted", "_running", "_under_way", "waits")
 
     def __init__(self, interrupted: Callable[[], None]) -> None:
+        self.waits = False
         self._interrupted = interrupted
         self._under_way: list[Conclusion] = []
         self._running = False
-
-    @property
-    def waits(self) -> bool:
-        """Whether an interrupt has left something behind."""
-        return bool(self._under_way) and not self._running
 
     def conclude(self, conclusion: Conclusion) -> None:
         """Do this, now or before whatever brought it about goes on."""
@@ -49,7 +48,7 @@ class Cascade:
     def go_on(self) -> None:
         """Do what is left."""
         under_way = self._under_way
-        self._running = True
+        self._running, self.waits = True, False
         try:
             while under_way:
                 deepest = len(under_way) - 1
@@ -58,4 +57,5 @@ class Cascade:
         finally:
             self._running = False
             if under_way:
+                self.waits = True
                 self._interrupted()

@@ -11,7 +11,7 @@ import sys
 from collections import deque
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from rpclab.core.answers import Answer, awaited_inside
 from rpclab.core.arrival import Arrival
@@ -137,13 +137,6 @@ class Codec(Protocol):
         Raises:
             RemoteProtocolError: it is none.
         """
-
-
-class Reply(NamedTuple):
-    """A settlement that is packed and not queued yet."""
-
-    frame: Frame
-    payload: Payload | None
 
 
 class Session:
@@ -708,14 +701,14 @@ class Session:
     def cancel_pipe(self, pipe: PipeLike, reason: BaseException) -> None:
         """Tell the sender of a stream that nobody reads it any more."""
         if self.closed is None and self.exports.get(pipe.number) is pipe:
-            frame = self._pack_error([PIPE, pipe.number, reason_of(reason)], 2).frame
+            frame = self._pack_error([PIPE, pipe.number, reason_of(reason)], 2)[0]
             self.send_frame(frame)
             if self.host.observe is not None:
                 self.host.observe(("unread", self.label, pipe.number, size_of(frame)))
 
     # Results on their way out.
 
-    def pack_result(self, answer: AnswerLike, value: Any) -> Reply | None:
+    def pack_result(self, answer: AnswerLike, value: Any) -> Packed | None:
         """Pack the result of a call; its stubs are moved (rule O10).
 
         Returns:
@@ -740,7 +733,7 @@ class Session:
                 return None
             answer.plain = not payload.references
             payload.commit()
-        return Reply(frame, payload)
+        return frame, payload
 
     def stays(self, answer: AnswerLike, value: Any) -> bool:
         """Keep the result of a quiet call here, for what was made on it.
@@ -767,20 +760,21 @@ class Session:
             payload.sent()
         return True
 
-    def pack_error(self, answer: AnswerLike, error: BaseException, *, remote: bool) -> Reply:
+    def pack_error(self, answer: AnswerLike, error: BaseException, *, remote: bool) -> Packed:
         """Pack the failure of a call."""
         message = [REJECT, answer.id, error, remote]
         if self.host.ledger is not None:
             message.append(self.host.ledger.reply(answer))
         reply = self._pack_error(message, 2, answer.context)
-        answer.plain = reply.payload is None or not reply.payload.references
-        if reply.payload is not None:
-            reply.payload.commit()
+        _, payload = reply
+        answer.plain = payload is None or not payload.references
+        if payload is not None:
+            payload.commit()
         return reply
 
     def _pack_error(
         self, message: Message, position: int, context: ContextLike | None = None
-    ) -> Reply:
+    ) -> Packed:
         """Pack a message with an error in it; one that cannot be sent is told of."""
         error = message[position]
         try:
@@ -790,7 +784,7 @@ class Session:
                 f"{type_name(error)} that could not be sent: {message_of(failed)}"
             )
             frame, payload = self.pack(message, [], context or self.keeper)
-        return Reply(frame, payload)
+        return frame, payload
 
     def reply(self, answer: AnswerLike, reply: Packed) -> None:
         """Queue a settlement, unless the call was cancelled meanwhile."""
@@ -873,13 +867,13 @@ class Session:
             return False
         answer.plain = False
         stub = self._codec.reference(STUB, self.introduce(hook))
-        self.reply(answer, Reply(self._codec.pack([RESOLVE, answer.id, stub]), None))
+        self.reply(answer, (self._codec.pack([RESOLVE, answer.id, stub]), None))
         return True
 
     def export_broken(self, export_id: int, error: BaseException) -> None:
         """Tell the holder of an export that its target is gone."""
         if self.closed is None and export_id in self.exports:
-            frame = self._pack_error([REJECT, export_id, error, False], 2).frame
+            frame = self._pack_error([REJECT, export_id, error, False], 2)[0]
             self.send_frame(frame)
             if self.host.observe is not None:
                 size = size_of(frame)
@@ -1149,11 +1143,11 @@ class Session:
         try:
             value = variables.run(function, instance, *args)
         except BaseException as error:
-            answer = self._answer_of(call, hook, context, frame)
+            answer = self._answer_of(call, hook, context)
             try:
                 host.ran(answer, None, variables, error)
             finally:
-                hook.has_run(answer, context)
+                self._goes_on(answer, hook, context, frame)
             return
         if watching is not None:
             watching.active = None
@@ -1166,18 +1160,15 @@ class Session:
                 if type(hook) is not TargetHook:
                     context.let_go()
                 return
-        answer = self._answer_of(call, hook, context, frame)
+        answer = self._answer_of(call, hook, context)
         host.ran(answer, value, variables)
-        hook.has_run(answer, context)
+        self._goes_on(answer, hook, context, frame)
 
-    def _answer_of(
-        self, call: int, hook: HookLike | Answer, context: ContextLike, frame: Frame
-    ) -> Answer:
+    def _answer_of(self, call: int, hook: HookLike, context: ContextLike) -> Answer:
         """Make the answer to a call that a method has returned from, or raised in."""
         answer = Answer(self, call)
-        answer.weight = weight_of(frame)
-        self.holdings.most += ENTRY + answer.weight
-        answer.via = hook  # type: ignore[assignment]  # none of an `Answer` comes here
+        self.holdings.most += ENTRY
+        answer.via = hook
         answer.context = context
         if self._quiet and call in self._quiet:
             self._quiet.discard(call)
@@ -1187,6 +1178,13 @@ class Session:
         else:  # by that very method
             answer.cancel()
         return answer
+
+    def _goes_on(self, answer: Answer, hook: HookLike, context: ContextLike, frame: Frame) -> None:
+        """Keep what a call needs whose method has not come to its end."""
+        if answer.state == PENDING:
+            answer.weight = weight_of(frame)
+            self.holdings.most += answer.weight
+        hook.has_run(answer, context)
 
     def _receive_call(self, message: Message, arrival: Arrival | None, frame: Frame) -> None:
         call, target, path, args = message[1:5]
@@ -1367,7 +1365,7 @@ class Session:
     def abort(self, error: BaseException) -> None:
         """End the session because of the peer, and tell it why."""
         if self.closed is None:
-            frame = self._pack_error([ABORT, error], 1).frame
+            frame = self._pack_error([ABORT, error], 1)[0]
             self._mark_closed(error)  # whatever comes back meanwhile is too late
             self._outbox.append(frame)
             self._let_go(self.flush)
