@@ -40,7 +40,11 @@ FLOORS = [
     # What type checkers see of stubs and promises.
     Floor({"typed"}, SCRIPTS),
     Floor({"typegen"}, SCRIPTS | TOP | {"config"}),
-    Floor({"cli", "__main__"}, {"errors", "typegen", "rpclab"}),
+    Floor(
+        {"cli", "__main__"},
+        SCRIPTS | TOP | {"config", "rpclab", "typegen"},
+        {"click", "jupyter_client", "rich"},
+    ),
     Floor({"testing"}, SCRIPTS | TOP, {"pytest"}),
     Floor(
         {"notebook"},
