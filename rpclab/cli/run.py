@@ -68,6 +68,7 @@ rpclab run counter.py greet Ada --record calls.jsonl && rpclab trace calls.jsonl
     show_default=True,
     help="What the Worker may fetch.",
 )
+@click.option("--validate", is_flag=True, help="Check arguments against the annotations.")
 @click.option("--record", metavar="FILE", help="Save a recording, for `rpclab trace FILE`.")
 def run(
     worker: Subject,
@@ -84,6 +85,7 @@ def run(
     object_name: str | None,
     storage: str | None,
     network: str,
+    validate: bool,
     record: str | None,
 ) -> int:
     """Deploy a Worker, make one call to it, and print the result.
@@ -103,7 +105,8 @@ def run(
         raise click.UsageError("--var is for a .py file: a configuration has its own vars")
     if others and worker.is_code:
         raise click.UsageError("--with is for a configuration: a .py file is bound to no Worker")
-    options = {"storage": storage, "network": network, "record": record is not None}
+    options: dict[str, Any] = {"storage": storage, "network": network, "validate": validate}
+    options["record"] = record is not None
     texts = dict(assignment(each, "NAME=TEXT") for each in variables)
     out = sys.stdout
     with warnings_as_lines(), contextlib.redirect_stdout(sys.stderr):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rpclab.core.protocols import (
         AnswerLike,
         ContextLike,
+        DoorLike,
         EndLike,
         HandleLike,
         Host,
@@ -44,6 +45,7 @@ class ExecutionContext:
     Attributes:
         worker: the name of the Worker.
         platform: the `ctx` object that the application sees, if there is one.
+        door: looks at the arguments of each call that runs in it; None where nothing does.
         ended: whether it is over.
         tasks: what the code of the context has started by itself; cancelled at the end (rule X8).
         methods: those of its targets that were called before, by class and name.
@@ -53,8 +55,8 @@ class ExecutionContext:
     gate: Any = None  # the input gate of a Durable Object
 
     __slots__ = (
-        "_holds", "_owned", "_pending", "_running", "_streams", "_targets", "cut_off", "ended",
-        "host", "long", "methods", "platform", "recording", "tasks", "variables", "worker",
+        "_holds", "_owned", "_pending", "_running", "_streams", "_targets", "cut_off", "door",
+        "ended", "host", "long", "methods", "platform", "recording", "tasks", "variables", "worker",
     )  # fmt: skip
 
     def __init__(self, host: Host, worker: str, *, long: bool = False) -> None:
@@ -64,6 +66,7 @@ class ExecutionContext:
         self.ended = False
         self.cut_off = False
         self.platform: Any = None
+        self.door: DoorLike | None = None
         self.recording: RecorderLike | None = None
         self.variables: Variables | None = None
         self.methods = _NONE_YET

@@ -17,6 +17,8 @@ from rpclab.core.targets import (
 from rpclab.errors import not_callable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rpclab.core.messages import Path
     from rpclab.core.protocols import AnswerLike, Arguments, ContextLike, Keywords
 
@@ -47,13 +49,38 @@ def dispatch(
     if args is not None and isinstance(target, Exposed):
         function = method_of(target, path)
         if function is not None:
-            context.host.run(answer, function, [target, *args], kwargs, context)
+            run_method(answer, function, target, args, kwargs, context)
             return
     if args is None:
         context.host.run(answer, _reader(target), [target, path], None, context)
         return
     # The member is a property or an attribute that may hold a function: read it, then call that.
     _through(answer, target, path, [], args, kwargs, context)
+
+
+def run_method(
+    answer: AnswerLike,
+    function: Any,
+    target: Any,
+    args: Sequence[Any],
+    kwargs: Keywords,
+    context: ContextLike,
+) -> None:
+    """Run a plain method of a target, if the door of its context lets the call in."""
+    refusal = refused(context, function, args, kwargs, bound=True)
+    if refusal is not None:
+        answer.reject(refusal)
+    else:
+        # The list is the peer's, and may stand among its own arguments.
+        context.host.run(answer, function, [target, *args], kwargs, context)
+
+
+def refused(
+    context: ContextLike, function: Any, args: Sequence[Any], kwargs: Keywords, *, bound: bool
+) -> BaseException | None:
+    """Say why the door of a context refuses a call; None if it does not, or there is none."""
+    door = context.door
+    return None if door is None else door.refusal(function, args, kwargs, bound=bound)
 
 
 def _dispatch_long(
@@ -68,7 +95,11 @@ def _dispatch_long(
         if args is None:
             answer.resolve(answer.via)
         elif is_function(target):
-            context.host.run(answer, target, args, kwargs, context)
+            refusal = refused(context, target, args, kwargs, bound=False)
+            if refusal is not None:
+                answer.reject(refusal)
+            else:
+                context.host.run(answer, target, args, kwargs, context)
         else:
             answer.reject(not_callable(answer.path))
         return

@@ -9,7 +9,7 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.containers import replaced
-from rpclab.core.dispatch import dispatch
+from rpclab.core.dispatch import dispatch, run_method
 from rpclab.core.events import opened
 from rpclab.core.imports import PENDING
 from rpclab.core.targets import disposer_of, is_function, is_ordinary, method_of
@@ -197,8 +197,7 @@ class TargetHook(Hook):
         answer.context = context
         target = self.target
         if args is not None and type(path) is str and (function := self.method(path)) is not None:
-            # The list is the peer's, and may stand among its own arguments.
-            context.host.run(answer, function, [target, *args], kwargs, context)
+            run_method(answer, function, target, args, kwargs, context)
         else:
             dispatch(answer, target, path, args, kwargs, context)
         self.has_run(answer, context)

@@ -45,6 +45,22 @@ Packed = tuple["Frame", "PayloadLike | None"]
 """A message that is packed and not queued yet, and what it passes by reference, if anything."""
 
 
+class DoorLike(Protocol):
+    """Looks at the arguments of calls before they run."""
+
+    def refusal(
+        self, function: Any, args: Sequence[Any], kwargs: Keywords, *, bound: bool
+    ) -> BaseException | None:
+        """Say why a call is refused; None if it is not.
+
+        Args:
+            function: what would run; it is not called.
+            args: the arguments of the peer, as they came.
+            kwargs: likewise.
+            bound: whether `function` takes an object as its first parameter, beside `args`.
+        """
+
+
 # Who owns what.
 
 
@@ -76,6 +92,7 @@ class ContextLike(Protocol):
         """What is written down here instead of being sent, while a function is recorded."""
 
     platform: Any
+    door: DoorLike | None
     cut_off: bool
     variables: Context | None
     methods: dict[tuple[type, str], Any]

@@ -1099,6 +1099,7 @@ class Session:
                 hook.blocked is None
                 and hook.context.variables is not None
                 and not hook.context.ended
+                and hook.context.door is None
                 and not host.special
                 and self._acknowledges
             ):
@@ -1117,7 +1118,7 @@ class Session:
                 self._answer(call, None, frame).reject(error)
                 return
             function = method_of(instance, path)
-            if function is None:
+            if function is None or context.door is not None:
                 hook.serve(self._answer(call, None, frame), instance, context, path, args, None)
                 return
             context.hold()

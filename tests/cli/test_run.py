@@ -172,6 +172,16 @@ def test_a_durable_object_is_named_and_keeps_what_it_stored(worker, capsys, tmp_
     assert "--object NAME says which of them" in capsys.readouterr().err
 
 
+def test_arguments_are_checked_where_that_is_asked_for(tmp_path, capsys):
+    (tmp_path / "a.py").write_text(
+        "from workers import WorkerEntrypoint\nclass Default(WorkerEntrypoint):\n"
+        "    def double(self, n: int): return n * 2\n"
+    )
+    assert main(["run", str(tmp_path / "a.py"), "double", "a"]) == 0
+    assert main(["run", str(tmp_path / "a.py"), "double", "a", "--validate"]) == 1
+    assert "double(): n is 'a' (str), and should be a valid integer" in capsys.readouterr().err
+
+
 def test_variables_are_given_to_code(worker, capsys):
     assert main(["run", worker, "variable", "--var", "GREETING=Hi you"]) == 0
     assert capsys.readouterr().out == "Hi you\n"
