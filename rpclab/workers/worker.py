@@ -14,6 +14,7 @@ from rpclab.core.contexts import ExecutionContext, current
 from rpclab.core.hooks import ServiceHook
 from rpclab.errors import RpcError
 from rpclab.rpc.activity import StepInterrupted
+from rpclab.rpc.looking import RESERVED
 from rpclab.workers.by_name import modules_of, serve
 from rpclab.workers.context import Context, Exports
 from rpclab.workers.entrypoints import (
@@ -30,7 +31,7 @@ from rpclab.workers.validation.policy import new_door
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpclab.core.protocols import DoorLike
+    from rpclab.core.contexts import Door
     from rpclab.rpc.bindings import ServiceBinding
     from rpclab.rpc.engine import Engine
     from rpclab.workers.env import Env
@@ -71,7 +72,7 @@ class Worker:
         self.version = 1
         self._engine = engine
         self.objects = objects_of(module)
-        self._door: DoorLike | None = None
+        self._door: Door | None = None
         serve(engine, name, modules_of(module))
         self.loopback = Exports(list(self.exports), bind_self, list(self.objects), own_objects)
 
@@ -91,7 +92,7 @@ class Worker:
         """
         return self.objects.get(name) or choose_objects(self.name, self.objects, name, self.module)
 
-    def door(self, name: str, asked: bool | None = None) -> DoorLike | None:  # noqa: FBT001 - as given
+    def door(self, name: str, asked: bool | None = None) -> Door | None:  # noqa: FBT001 - as given
         """Give what checks the calls to an entrypoint or object, if anything does.
 
         Args:
@@ -166,7 +167,10 @@ class EntrypointHook(ServiceHook):
         validate: whether the calls through it are checked; None leaves it to the sandbox.
     """
 
-    __slots__ = ("_entrypoint", "_find")
+    __slots__ = ("_entrypoint", "_find", "_props", "_validate")
+
+    unusual = RESERVED | {"fetch"}  # which `dispatch` runs as an HTTP call
+    dispatch = staticmethod(dispatch)
 
     def __init__(
         self,
@@ -176,11 +180,17 @@ class EntrypointHook(ServiceHook):
         *,
         validate: bool | None = None,
     ) -> None:
-        super().__init__(
-            lambda: find().open(entrypoint, props, validate), refuse_reserved, dispatch, apart=_HTTP
-        )
+        super().__init__()
         self._find = find
         self._entrypoint = entrypoint
+        self._props = props
+        self._validate = validate
+
+    def refusal(self, name: str) -> BaseException | None:
+        return refuse_reserved(name)
+
+    def open(self) -> tuple[Any, ExecutionContext]:
+        return self._find().open(self._entrypoint, self._props, self._validate)
 
     def kind(self) -> type:
         """The class that answers, of the present version.
@@ -189,6 +199,3 @@ class EntrypointHook(ServiceHook):
             RpcError: there is no such Worker, or no such entrypoint.
         """
         return self._find().entrypoint(self._entrypoint)
-
-
-_HTTP = frozenset({"fetch"})  # what `dispatch` runs as an HTTP call

@@ -26,7 +26,7 @@ from rpclab.rpc.sites import is_ours
 from rpclab.workers.validation.schemas import ANY, Reader
 
 if TYPE_CHECKING:
-    from rpclab.core.protocols import Keywords
+    from rpclab.core.messages import Keywords
 
 _COUNTS = frozenset(
     {"missing_argument", "missing_keyword_only_argument", "missing_positional_only_argument",

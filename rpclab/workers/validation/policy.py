@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rpclab.workers.declarations import binding
 
 if TYPE_CHECKING:
-    from rpclab.core.protocols import DoorLike
+    from rpclab.core.contexts import Door
     from rpclab.rpc.engine import Engine
 
 Validate = bool | Iterable[str]
@@ -53,7 +53,7 @@ class Policy:
             return self.given
         return worker in self._workers or (worker, entrypoint) in self._entrypoints
 
-    def new_door(self) -> DoorLike:
+    def new_door(self) -> Door:
         """Make what checks the calls of a context.
 
         Raises:
@@ -62,7 +62,7 @@ class Policy:
         return new_door()
 
 
-def new_door() -> DoorLike:
+def new_door() -> Door:
     """Make what checks the calls of a context.
 
     Raises:
