@@ -132,7 +132,7 @@ class Reader:
                 head, *self._beside = frame
                 self._met = True
             else:
-                head = frame
+                head = frame  # type: ignore[assignment]  # the other one of the two
             try:
                 if len(head) <= short:
                     message = unpackb(

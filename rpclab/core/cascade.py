@@ -28,16 +28,16 @@ class Cascade:
         interrupted: called where an interrupt left some behind, to have `go_on` called.
 
     Attributes:
-        waits: whether an interrupt has left something behind.
+        waits: whether an interrupt has left some behind.
     """
 
     __slots__ = ("_interrupted", "_running", "_under_way", "waits")
 
     def __init__(self, interrupted: Callable[[], None]) -> None:
-        self.waits = False
         self._interrupted = interrupted
         self._under_way: list[Conclusion] = []
         self._running = False
+        self.waits = False
 
     def conclude(self, conclusion: Conclusion) -> None:
         """Do this, now or before whatever brought it about goes on."""
@@ -48,7 +48,7 @@ class Cascade:
     def go_on(self) -> None:
         """Do what is left."""
         under_way = self._under_way
-        self._running, self.waits = True, False
+        self._running = True
         try:
             while under_way:
                 deepest = len(under_way) - 1
@@ -56,6 +56,6 @@ class Cascade:
                     del under_way[deepest]
         finally:
             self._running = False
+            self.waits = bool(under_way)
             if under_way:
-                self.waits = True
                 self._interrupted()

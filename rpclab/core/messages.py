@@ -47,6 +47,15 @@ Message = list[Any]
 Path = str | list[str]
 Frame = bytes | list[bytes]
 
+Given = tuple[Any, ...] | None
+"""The arguments of a call as its maker gives them; None to read a property."""
+
+Arguments = list[Any] | None
+"""The arguments of a call as they came in, a list of one's own; None to read a property."""
+
+Keywords = dict[str, Any] | None
+"""The keyword arguments of a call, if there are any."""
+
 MOST = 2**62  # no honest peer counts so far
 LEAST = -MOST
 _LONGEST_PATH = 1000

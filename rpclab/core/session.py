@@ -22,7 +22,6 @@ from rpclab.core.events import (
     answering,
     called,
     failure,
-    introduced,
     scalar,
     scalars,
 )
@@ -71,23 +70,10 @@ from rpclab.previews import message_of, type_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from rpclab.core.contexts import ExecutionContext, Host, Packed, Watch
     from rpclab.core.dialects import Dialect
-    from rpclab.core.handles import Handle
-    from rpclab.core.messages import Path
-    from rpclab.core.protocols import (
-        AnswerLike,
-        ContextLike,
-        E,
-        Given,
-        HookLike,
-        Host,
-        ImportLike,
-        Keywords,
-        Packed,
-        PendingLike,
-        PipeLike,
-        Watch,
-    )
+    from rpclab.core.imports import Handle
+    from rpclab.core.messages import Given, Keywords, Path
     from rpclab.core.streams import End
 
 IN_TABLE: Any = object()
@@ -178,7 +164,7 @@ class Session:
         *,
         codec: Callable[[Any], Codec],
         host: Host,
-        keeper: ContextLike,
+        keeper: ExecutionContext,
         main: Hook | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
@@ -189,8 +175,8 @@ class Session:
         self.keeper = keeper
         self.limits = limits
         self.closed: BaseException | None = None
-        self.imports: dict[int, ImportLike] = {}
-        self.exports: dict[int, HookLike | Answer] = {}
+        self.imports: dict[int, Import] = {}
+        self.exports: dict[int, Hook | Answer] = {}
         # To CPython -1 and -2 have one hash: a small table with both is slow to search, so no -1.
         self.last_export = -1
         self.send: Callable[[int, list[Frame]], None] = _unconnected
@@ -209,7 +195,7 @@ class Session:
         # that calls were made on meanwhile.
         self._next_call = 1
         self.first_unsent = 1
-        self.pipelined: list[PendingLike] = []
+        self.pipelined: list[Pending] = []
         self._seen = 0
         self._told = 0
         # As an exporter: the last id of a call, and the results that the peer has not seen yet.
@@ -231,22 +217,13 @@ class Session:
     def send_frame(self, frame: Frame) -> None:
         """Put a frame in the outbox; it leaves with the next flush."""
         if not self._awake:
-            self.awake()
+            self._awake = self.host.wake(self)
         self._outbox.append(frame)
 
     def awake(self) -> None:
         """Have the session flushed in the next turn."""
         if not self._awake:
-            self._awake = True
-            try:
-                self.host.wake(self)
-            except BaseException:
-                self._awake = False
-                raise
-
-    def asleep(self) -> None:
-        """Nobody will flush the session yet: the next frame asks for it again."""
-        self._awake = False
+            self._awake = self.host.wake(self)
 
     def soon(self, function: Callable[[], None]) -> None:
         """Go on with long work after others had their turn."""
@@ -322,7 +299,7 @@ class Session:
 
     # The tables.
 
-    def introduce(self, hook: HookLike) -> int:
+    def introduce(self, hook: Hook) -> int:
         """Enter a hook in the export table, under a number of its own."""
         self.last_export -= 1
         export_id = self.last_export
@@ -330,7 +307,7 @@ class Session:
         hook.retain()
         self.holdings.most += ENTRY
         if self.host.observe is not None:
-            self.host.observe(introduced(self.label, export_id, hook))
+            self.host.observe(("introduced", id(hook), self.label, export_id, *hook.identity()))
         hook.exported(self, export_id)
         return export_id
 
@@ -343,7 +320,7 @@ class Session:
             hook.unsent()
             hook.release()
 
-    def enter(self, entry: E) -> E:
+    def enter(self, entry: Import) -> Import:
         """Enter what the peer has introduced in the import table.
 
         Raises:
@@ -389,8 +366,8 @@ class Session:
         self,
         message: Message,
         values: list[Any],
-        context: ContextLike,
-        source: AnswerLike | None = None,
+        context: ExecutionContext,
+        source: Answer | None = None,
         *,
         copying: bool = False,
         ahead: bool = True,
@@ -437,12 +414,12 @@ class Session:
 
     def call(
         self,
-        target: ImportLike,
+        target: Import,
         path: Path,
         args: Given,
         kwargs: Keywords,
-        context: ContextLike,
-    ) -> PendingLike:
+        context: ExecutionContext,
+    ) -> Pending:
         """Call the member at `path` of what the peer exports; read it where `args` is None.
 
         The arguments are packed now (rule V21); what cannot be sent rejects the promise (V22).
@@ -471,11 +448,11 @@ class Session:
 
     def map(
         self,
-        target: ImportLike,
+        target: Import,
         captures: list[Any],
         program: list[Any],
-        context: ContextLike,
-    ) -> PendingLike:
+        context: ExecutionContext,
+    ) -> Pending:
         """Replay a recorded function on what the peer exports (see `map`)."""
         if self.closed is not None or context.ended or target.broken is not None:
             return self._refused(target, context, captures)
@@ -491,12 +468,12 @@ class Session:
 
     def write(
         self,
-        pending: PendingLike,
-        target: ImportLike,
+        pending: Pending,
+        target: Import,
         operation: str,
         args: list[Any],
-        context: ContextLike,
-    ) -> PendingLike:
+        context: ExecutionContext,
+    ) -> Pending:
         """Write to a sink that the peer has exported, or to a pipe there (see `streams`).
 
         Args:
@@ -520,8 +497,8 @@ class Session:
         return self._push(pending, message, args, context)
 
     def _push(
-        self, pending: PendingLike, message: Message, values: list[Any], context: ContextLike
-    ) -> PendingLike:
+        self, pending: Pending, message: Message, values: list[Any], context: ExecutionContext
+    ) -> Pending:
         """Pack a message that makes a promise, and queue it."""
         if self._releases and message[0] == CALL:
             # A stub disposed before this call is gone before it.
@@ -546,7 +523,7 @@ class Session:
                     return pending
         # First of all, for it raises where the call comes from another thread.
         if not self._awake:
-            self.awake()
+            self._awake = self.host.wake(self)
         call = pending.id = message[1]
         if not pending.context.long:
             try:
@@ -576,7 +553,7 @@ class Session:
     def _note(
         self,
         watching: Watch,
-        pending: PendingLike,
+        pending: Pending,
         message: Message,
         size: int,
         payload: Payload | None,
@@ -605,9 +582,7 @@ class Session:
         else:
             keep((host.clock(), *called(self.label, message, size, site, by, using)))
 
-    def _options(
-        self, pending: PendingLike, target: ImportLike, kwargs: Keywords
-    ) -> dict[str, Any]:
+    def _options(self, pending: Pending, target: Import, kwargs: Keywords) -> dict[str, Any]:
         options: dict[str, Any] = {}
         if self.host.special:
             pending.target = target.id
@@ -622,7 +597,7 @@ class Session:
             options[KEYWORDS] = kwargs
         return options
 
-    def _refused(self, target: ImportLike, context: ContextLike, values: list[Any]) -> Pending:
+    def _refused(self, target: Import, context: ExecutionContext, values: list[Any]) -> Pending:
         """The promise of a call that cannot be made any more, with those values."""
         if self.closed is not None:
             return self.rejected(self.closed, context, values)
@@ -635,7 +610,7 @@ class Session:
         return self.rejected(target.broken, context, values)
 
     def rejected(
-        self, error: BaseException, context: ContextLike, values: Sequence[Any] = ()
+        self, error: BaseException, context: ExecutionContext, values: Sequence[Any] = ()
     ) -> Pending:
         """A promise that has failed already, without a message.
 
@@ -651,13 +626,13 @@ class Session:
         pending.settle(REJECTED, error)
         return pending
 
-    def resolved(self, value: Any, context: ContextLike) -> Pending:
+    def resolved(self, value: Any, context: ExecutionContext) -> Pending:
         """A promise that has its value already, without a message."""
         pending = Pending(self, 0, context)
         pending.settle(RESOLVED, value)
         return pending
 
-    def cancel(self, pending: PendingLike) -> None:
+    def cancel(self, pending: Pending) -> None:
         """Tell the peer that nobody waits for this call any more."""
         if self.imports.pop(pending.id, None) is pending and self.closed is None:
             if self._dialect.cancels:
@@ -668,7 +643,7 @@ class Session:
             else:
                 self.give_back(pending.id)
 
-    def release(self, entry: ImportLike) -> None:
+    def release(self, entry: Import) -> None:
         """The last handle of an import is gone: give it back."""
         number = entry.id
         if self.imports.pop(number, None) is entry and self.closed is None:
@@ -676,11 +651,11 @@ class Session:
                 self.host.observe(("let go", self.label, number))
             self.give_back(number)
 
-    def give_back(self, import_id: int, count: int = 1) -> None:
-        """Release an id of the peer, with the next flush."""
-        self._releases += (import_id, count)
+    def give_back(self, import_id: int) -> None:
+        """Release an id of the peer, which has introduced it once, with the next flush."""
+        self._releases += (import_id, 1)
         if not self._awake:
-            self.awake()
+            self._awake = self.host.wake(self)
 
     # Pipes: what a stream flows through that is sent to the peer, or comes from there.
 
@@ -698,17 +673,17 @@ class Session:
         if self.host.observe is not None:
             self.host.observe(("pipe", self.label, number, len(frame)))
 
-    def cancel_pipe(self, pipe: PipeLike, reason: BaseException) -> None:
+    def cancel_pipe(self, pipe: Hook, number: int, reason: BaseException) -> None:
         """Tell the sender of a stream that nobody reads it any more."""
-        if self.closed is None and self.exports.get(pipe.number) is pipe:
-            frame = self._pack_error([PIPE, pipe.number, reason_of(reason)], 2)[0]
+        if self.closed is None and self.exports.get(number) is pipe:
+            frame = self._pack_error([PIPE, number, reason_of(reason)], 2)[0]
             self.send_frame(frame)
             if self.host.observe is not None:
-                self.host.observe(("unread", self.label, pipe.number, size_of(frame)))
+                self.host.observe(("unread", self.label, number, size_of(frame)))
 
     # Results on their way out.
 
-    def pack_result(self, answer: AnswerLike, value: Any) -> Packed | None:
+    def pack_result(self, answer: Answer, value: Any) -> Packed | None:
         """Pack the result of a call; its stubs are moved (rule O10).
 
         Returns:
@@ -735,7 +710,7 @@ class Session:
             payload.commit()
         return frame, payload
 
-    def stays(self, answer: AnswerLike, value: Any) -> bool:
+    def stays(self, answer: Answer, value: Any) -> bool:
         """Keep the result of a quiet call here, for what was made on it.
 
         Returns:
@@ -760,7 +735,7 @@ class Session:
             payload.sent()
         return True
 
-    def pack_error(self, answer: AnswerLike, error: BaseException, *, remote: bool) -> Packed:
+    def pack_error(self, answer: Answer, error: BaseException, *, remote: bool) -> Packed:
         """Pack the failure of a call."""
         message = [REJECT, answer.id, error, remote]
         if self.host.ledger is not None:
@@ -773,7 +748,7 @@ class Session:
         return reply
 
     def _pack_error(
-        self, message: Message, position: int, context: ContextLike | None = None
+        self, message: Message, position: int, context: ExecutionContext | None = None
     ) -> Packed:
         """Pack a message with an error in it; one that cannot be sent is told of."""
         error = message[position]
@@ -786,7 +761,7 @@ class Session:
             frame, payload = self.pack(message, [], context or self.keeper)
         return frame, payload
 
-    def reply(self, answer: AnswerLike, reply: Packed) -> None:
+    def reply(self, answer: Answer, reply: Packed) -> None:
         """Queue a settlement, unless the call was cancelled meanwhile."""
         frame, payload = reply
         if self.exports.get(answer.id) is not answer:
@@ -797,10 +772,12 @@ class Session:
             answer.pulled = reply
             return
         if self.host.observe is not None:
-            self.host.observe(answered(self.label, answer, size_of(frame)))
+            failed = answer.state == REJECTED
+            size = size_of(frame)
+            self.host.observe(answered(self.label, answer.id, answer.value, size, failed=failed))
         self._outbox.append(frame)
         if not self._awake:
-            self.awake()
+            self._awake = self.host.wake(self)
         if answer.plain and self._acknowledges:
             self._unacknowledged[answer.id] = IN_TABLE
         if payload is not None:
@@ -825,7 +802,7 @@ class Session:
             self._unacknowledged[call] = kept
         self.holdings.most += ENTRY + size
         if not self._awake:
-            self.awake()
+            self._awake = self.host.wake(self)
         keep = self.host.keep
         if keep is not None:
             if type(value) not in SMALL:
@@ -833,7 +810,7 @@ class Session:
             keep((self.host.clock(), "result", self.label, call, value, size))
         return True
 
-    def _reply_target(self, call: int, value: Any, context: ContextLike) -> bool:
+    def _reply_target(self, call: int, value: Any, context: ExecutionContext) -> bool:
         """Queue a result that is a target, unless the call is quiet. Says whether it is one.
 
         The hook of the target stands for the answer itself (see `answer_to`).
@@ -849,10 +826,10 @@ class Session:
         stub = self._codec.reference(STUB, self.introduce(hook))
         self._outbox.append(self._codec.pack([RESOLVE, call, stub]))
         if not self._awake:
-            self.awake()
+            self._awake = self.host.wake(self)
         return True
 
-    def reply_at_once(self, answer: AnswerLike, value: Any) -> bool:
+    def reply_at_once(self, answer: Answer, value: Any) -> bool:
         """Queue the result of a call on which nothing waits, if it is a small scalar or a target.
 
         Most results are one of these, and a reference costs a third less so (benchmarks
@@ -879,7 +856,7 @@ class Session:
                 size = size_of(frame)
                 self.host.observe(("broke", self.label, export_id, failure(error), size))
 
-    def copy(self, source: AnswerLike) -> tuple[Any, list[Handle], list[End]]:
+    def copy(self, source: Answer) -> tuple[Any, list[Handle], list[End]]:
         """Copy the value of an answer for a call within this Worker (see `promise_arguments`).
 
         Returns:
@@ -1050,7 +1027,7 @@ class Session:
 
     # Calls of the peer.
 
-    def _accept(self, call: int, target: int) -> HookLike | Answer:
+    def _accept(self, call: int, target: int) -> Hook | Answer:
         """The preamble of every message that makes a call. Gives what it is made on."""
         hook = self.exports.get(target)
         if hook is None:
@@ -1107,28 +1084,30 @@ class Session:
         host, watching, function = self.host, self.host.watching, None
         if type(hook) is TargetHook:
             context = hook.context
-            variables = context.variables
+            begun = context.variables
             if (
-                variables is not None
+                begun is not None
                 and hook.blocked is None
                 and not context.ended
+                and context.door is None
                 and not host.special
             ):
-                function, instance, variables = hook.method(path), hook.target, variables.copy()
+                function, instance, variables = hook.method(path), hook.target, begun.copy()
         elif (
             isinstance(hook, ServiceHook)
             and hook.blocked is None
-            and hook.runs_plainly(path)
+            and hook.unusual is not None
+            and path not in hook.unusual
             and watching is None
             and not host.special
         ):
             try:
-                instance, context = hook.open(path)
+                instance, context = hook.open()
             except Exception as error:
                 self._answer(call, None, frame).reject(error)
                 return
             function = method_of(instance, path)
-            if function is None:
+            if function is None or context.door is not None:
                 hook.serve(self._answer(call, None, frame), instance, context, path, args, None)
                 return
             context.hold()
@@ -1164,7 +1143,7 @@ class Session:
         host.ran(answer, value, variables)
         self._goes_on(answer, hook, context, frame)
 
-    def _answer_of(self, call: int, hook: HookLike, context: ContextLike) -> Answer:
+    def _answer_of(self, call: int, hook: Hook, context: ExecutionContext) -> Answer:
         """Make the answer to a call that a method has returned from, or raised in."""
         answer = Answer(self, call)
         self.holdings.most += ENTRY
@@ -1179,7 +1158,7 @@ class Session:
             answer.cancel()
         return answer
 
-    def _goes_on(self, answer: Answer, hook: HookLike, context: ContextLike, frame: Frame) -> None:
+    def _goes_on(self, answer: Answer, hook: Hook, context: ExecutionContext, frame: Frame) -> None:
         """Keep what a call needs whose method has not come to its end."""
         if answer.state == PENDING:
             answer.weight = weight_of(frame)
@@ -1223,7 +1202,7 @@ class Session:
             self.host.deadlines.bound(answer, options[DEADLINE])
         answer.moment = options.get(NODE)
 
-    def export_of(self, number: int) -> HookLike | Answer | None:
+    def export_of(self, number: int) -> Hook | Answer | None:
         """What the peer means by a number, if there is anything."""
         found = self.exports.get(number)
         if found is None:

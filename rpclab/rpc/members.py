@@ -14,7 +14,7 @@ from rpclab.core.targets import no_such_step
 from rpclab.errors import PROMISE_DISPOSED, DisposedError, fresh_copy, not_callable
 
 if TYPE_CHECKING:
-    from rpclab.core.protocols import PendingLike
+    from rpclab.core.imports import Pending
     from rpclab.rpc.stubs import RpcPromise
 
 
@@ -23,7 +23,7 @@ running_in = current.get
 
 def call_on(
     promise: RpcPromise, path: Any, args: tuple[Any, ...] | None, kwargs: dict[str, Any] | None
-) -> PendingLike:
+) -> Pending:
     """Call a member of the result of a call, or read it where `args` is None.
 
     While the result is on its way the call is sent after it; else it is made on the value.
@@ -56,19 +56,19 @@ def disposed(promise: RpcPromise) -> DisposedError:
 
 
 def call_value(
-    pending: PendingLike,
+    pending: Pending,
     path: list[str],
     args: tuple[Any, ...] | None,
     kwargs: dict[str, Any] | None,
     context: Any,
-) -> PendingLike:
+) -> Pending:
     """Do what the callee would have done, on a value that has arrived."""
     value = pending.value
     session = pending.session
     for position in range(len(path) + 1):
         handle = getattr(type(value), "__rpc_handle__", None)
         if handle is not None:
-            found: PendingLike = handle(value).call(path[position:], args, kwargs or {})
+            found: Pending = handle(value).call(path[position:], args, kwargs or {})
             return found
         if position < len(path):
             name = path[position]

@@ -11,8 +11,7 @@ import asyncio
 from sys import _getframe
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
-from rpclab.core.contexts import current
-from rpclab.core.events import noted_place
+from rpclab.core.contexts import current, noted_place
 from rpclab.core.imports import PENDING, REJECTED
 from rpclab.core.map import Placeholder, record
 from rpclab.core.targets import is_target
@@ -29,7 +28,8 @@ from rpclab.rpc.waiting import KNOT, waits_for_itself
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from rpclab.core.protocols import HandleLike, PayloadLike, PendingLike
+    from rpclab.core.contexts import PayloadLike
+    from rpclab.core.imports import Handle, Pending
     from rpclab.core.references import Reference, Settled
 
 
@@ -157,9 +157,9 @@ class Held(Remote):
 
     __keys__ = _keys_of
 
-    __handle__: HandleLike
+    __handle__: Handle
 
-    def __rpc_handle__(self) -> HandleLike:
+    def __rpc_handle__(self) -> Handle:
         return self.__handle__
 
     def __getattr__(self, name: str) -> Any:
@@ -211,7 +211,7 @@ class RpcStub(Held):
         hold(self, local_handle(target))
 
     @classmethod
-    def __from_handle__(cls, handle: HandleLike) -> RpcStub:
+    def __from_handle__(cls, handle: Handle) -> RpcStub:
         stub = cls.__new__(cls)
         hold(stub, handle)
         return stub
@@ -285,7 +285,7 @@ class RpcPromise(Awaited):
 
     __keys__ = _keys_of
 
-    def __init__(self, pending: PendingLike) -> None:
+    def __init__(self, pending: Pending) -> None:
         self.__pending__ = pending
         self.__gone__: bool | str = False  # or where it was disposed
 
@@ -317,7 +317,7 @@ class RpcPromise(Awaited):
         return RpcProperty(self, [])(*args, **kwargs)
 
     @property
-    def __rpc_entry__(self) -> PendingLike:
+    def __rpc_entry__(self) -> Pending:
         return self.__pending__
 
     def __rpc_refer__(self, payload: PayloadLike) -> Reference | Settled:
@@ -461,7 +461,7 @@ def _far_side(session: Any) -> str:
     return str(session.name.partition("→")[2]) or str(session.name)
 
 
-def describe(handle: HandleLike) -> str:
+def describe(handle: Handle) -> str:
     """Say where a handle leads, for a repr."""
     entry = handle.entry
     if entry is None:
