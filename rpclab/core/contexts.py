@@ -15,6 +15,7 @@ from contextvars import Context as Variables
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from rpclab.core.targets import is_ordinary, method_of
 from rpclab.errors import CALL_CONTEXT_ENDED, ContextEndedError
 
 if TYPE_CHECKING:
@@ -35,7 +36,11 @@ current: ContextVar[ExecutionContext | None] = ContextVar("rpclab_context", defa
 """The execution context that the running code belongs to; None outside every Worker."""
 
 
-_NONE_YET: dict[tuple[type, str], Any] = {}
+Methods = dict[tuple[type, str], Any]
+"""The plain functions that are methods of targets, by class and name."""
+
+_NONE_YET: Methods = {}
+_MOST_METHODS = 1000  # a Worker may make classes without end
 
 
 class ExecutionContext:
@@ -51,7 +56,7 @@ class ExecutionContext:
         door: looks at the arguments of each call that runs in it; None where nothing does.
         ended: whether it is over.
         tasks: what the code of the context has started by itself; cancelled at the end (rule X8).
-        methods: those of its targets that were called before, by class and name.
+        methods: those of its targets that were called before; the calls on a Worker share them.
         cut_off: set where a call in it was cancelled, so that its code could not tidy up.
     """
 
@@ -92,6 +97,27 @@ class ExecutionContext:
             variables = self.variables = Variables()
             variables.run(current.set, self)
         return variables.copy()
+
+    def method(self, target: Any, name: str) -> Any:
+        """Give the plain function that is this method of a target, or None (see `method_of`)."""
+        kind = type(target)
+        known = self.methods
+        function = known.get((kind, name))
+        # One that was found before is found again with fewer questions.
+        if function is not None and name not in target.__dict__:
+            try:
+                if getattr(kind, name) is function:
+                    return function
+            except Exception:  # noqa: S110 - of what was put in its place
+                pass
+        function = method_of(target, name)
+        if function is not None and is_ordinary(kind):  # a peer may invent names without end
+            if known is _NONE_YET:
+                known = self.methods = {}
+            elif len(known) >= _MOST_METHODS:
+                known.clear()
+            known[kind, name] = function
+        return function
 
     # What keeps a context alive.
 

@@ -16,7 +16,6 @@ from rpclab.core.targets import (
     Exposed,
     disposer_of,
     is_function,
-    is_ordinary,
     method_of,
     read_function_attribute,
     read_member,
@@ -266,7 +265,11 @@ class TargetHook(Hook):
         answer.via = self
         answer.context = context
         target = self.target
-        if args is not None and type(path) is str and (function := self.method(path)) is not None:
+        if (
+            args is not None
+            and type(path) is str
+            and (function := context.method(target, path)) is not None
+        ):
             _run_method(answer, function, target, args, kwargs, context)
         else:
             dispatch(answer, target, path, args, kwargs, context)
@@ -278,26 +281,6 @@ class TargetHook(Hook):
             self.context.hold()
             self._active += 1
             answer.served_by(self, context)
-
-    def method(self, name: str) -> Any:
-        """Give the plain function that is this method of the target, or None (see `method_of`)."""
-        target = self.target
-        kind = type(target)
-        known = self.context.methods
-        function = known.get((kind, name))
-        # One that was found before is found again with fewer questions.
-        if function is not None and name not in target.__dict__:
-            try:
-                if getattr(kind, name) is function:
-                    return function
-            except Exception:  # noqa: S110 - of what was put in its place
-                pass
-        function = method_of(target, name)
-        if function is not None and is_ordinary(kind):  # a peer may invent names without end
-            if not known:
-                known = self.context.methods = {}
-            known[kind, name] = function
-        return function
 
     def returned(self) -> None:
         self._active -= 1

@@ -57,7 +57,7 @@ from rpclab.core.messages import (
 from rpclab.core.payload import Payload
 from rpclab.core.references import STUB
 from rpclab.core.streams import Pipe, Unread, reason_of
-from rpclab.core.targets import is_target, method_of
+from rpclab.core.targets import is_target
 from rpclab.errors import (
     DataCloneError,
     DisconnectedError,
@@ -155,8 +155,8 @@ class Session:
     # The interpreter finds the attributes of an instance slowly where it has more than thirty.
     __slots__ = (
         "__dict__", "__weakref__", "_acknowledged", "_acknowledges", "_awake", "_calls", "_codec",
-        "_decode", "_dialect", "_last_call", "_next_call", "_outbox", "_quiet", "_releases",
-        "_seen", "_soon", "_told", "_unacknowledged", "cascade", "closed", "exports",
+        "_decode", "_dialect", "_interrupted", "_last_call", "_next_call", "_outbox", "_quiet",
+        "_releases", "_seen", "_soon", "_told", "_unacknowledged", "cascade", "closed", "exports",
         "first_unsent", "holdings", "host", "imports", "keeper", "label", "last_export", "latest",
         "limits", "name", "peer", "pipelined", "send", "wrap",
     )  # fmt: skip
@@ -196,6 +196,7 @@ class Session:
         self._outbox: list[Frame] = []
         self._releases: list[int] = []
         self._soon: deque[Callable[[], None]] = deque()
+        self._interrupted: list[tuple[int, list[Frame]]] = []
         self._awake = False
         # As an importer: the next id of a call, the first that has not left yet, and the promises
         # that calls were made on meanwhile.
@@ -893,12 +894,16 @@ class Session:
 
         Args:
             seen: how many plain settlements of ours the peer has seen.
-            frames: its messages, in order. What is left of them when this raises was not applied.
+            frames: its messages, in order.
 
         A frame that is no message ends this session, with that reason, and raises nothing; so does
-        any error of our own while a message is applied. Only what interrupts the program goes on.
+        any error of our own while a message is applied. Only what interrupts the program goes on;
+        what that leaves of the batch is applied in the next turn, and what follows after it.
         """
         if self.closed is not None:
+            return
+        if self._interrupted:
+            self._interrupted.append((seen, frames))
             return
         keep = self.host.keep
         if keep is not None:
@@ -913,6 +918,10 @@ class Session:
             error = RemoteProtocolError(
                 f"a message of the peer could not be applied: {failure(fault)}"
             )
+        except BaseException:
+            self._interrupted.append((seen, frames))
+            self.soon(self._receive_rest)
+            raise
         finally:
             frames.reverse()
             if keep is not None:
@@ -925,8 +934,18 @@ class Session:
             return
         if seen > self._acknowledged:
             self._acknowledge(seen)
-        if self._seen != self._told:
-            self.awake()
+        if not self._awake and self._seen != self._told:
+            self._awake = self.host.wake(self)
+
+    def _receive_rest(self) -> None:
+        """Apply what an interrupted batch has left, and what came after it."""
+        batches, self._interrupted = self._interrupted, []
+        while batches:
+            try:
+                self.receive(*batches.pop(0))
+            except BaseException:
+                self._interrupted += batches
+                raise
 
     def _apply(self, frames: list[Frame]) -> None:
         """Apply messages, the last one first, and take each off the list."""
@@ -1098,7 +1117,8 @@ class Session:
                 and context.door is None
                 and not calls.special
             ):
-                function, instance, variables = hook.method(path), hook.target, begun.copy()
+                instance, variables = hook.target, begun.copy()
+                function = context.method(instance, path)
         elif (
             isinstance(hook, ServiceHook)
             and hook.blocked is None
@@ -1112,7 +1132,7 @@ class Session:
             except Exception as error:
                 self._answer(call, None, frame).reject(error)
                 return
-            function = method_of(instance, path)
+            function = context.method(instance, path)
             if function is None or context.door is not None:
                 hook.serve(self._answer(call, None, frame), instance, context, path, args, None)
                 return

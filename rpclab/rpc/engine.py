@@ -44,8 +44,7 @@ if TYPE_CHECKING:
     from rpclab.rpc.streams import ReadableStream, WritableStream
     from rpclab.trace.accounting import Ledger
 
-    Again = Callable[[Callable[[], None]], None]
-    Connect = Callable[[Session, Session, Again], None]
+    Connect = Callable[[Session, Session], None]
 
 T = TypeVar("T")
 
@@ -185,7 +184,7 @@ class Engine(RunQueue, Observed, Deadlines):
             )
             for here, there in ((one, other), (other, one))
         )
-        self.connect(near, far, self.again)
+        self.connect(near, far)
         if one == other:
             far.label = opposite(near.label)
         if self.observe is not None:
