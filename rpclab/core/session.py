@@ -37,6 +37,7 @@ from rpclab.core.messages import (
     DEADLINE,
     KEYWORDS,
     LARGE,
+    LEAST,
     MAP,
     MOST,
     NODE,
@@ -241,8 +242,9 @@ class Session:
         self._awake = True  # what follows need not ask for a turn of its own
         if self.cascade.waits:
             self.cascade.go_on()
-        for _ in range(len(self._soon)):
-            self._soon.popleft()()
+        if self._soon:
+            for _ in range(len(self._soon)):
+                self._soon.popleft()()
         if self.pipelined:
             self._quieten()
         if self._releases:
@@ -270,9 +272,8 @@ class Session:
         pipelined, self.pipelined = self.pipelined, []
         if not self._dialect.quiet or self.closed is not None:
             return
-        quiet = []
-        imports = self.imports
-        observe = self.host.observe
+        quiet: list[int] = []
+        imports, releases, observe = self.imports, self._releases, self.host.observe
         for pending in pipelined:
             # The list, the table, the name here and the function's argument; and each call on it.
             long, call = pending.context.long, pending.id
@@ -286,7 +287,7 @@ class Session:
                     # In a context that ends, its end lets go of them (rule L8). Here it is what
                     # `release` does, and they leave with this flush (benchmark `chain`).
                     del imports[call]
-                    self._releases += (call, 1)
+                    releases += (call, 1)
                     if observe is not None:
                         observe(("let go", self.label, call))
         if quiet:
@@ -657,9 +658,9 @@ class Session:
                 self.host.observe(("let go", self.label, number))
             self.give_back(number)
 
-    def give_back(self, import_id: int) -> None:
-        """Release an id of the peer, which has introduced it once, with the next flush."""
-        self._releases += (import_id, 1)
+    def give_back(self, import_id: int, count: int = 1) -> None:
+        """Release an id of the peer, with the next flush."""
+        self._releases += (import_id, count)
         if not self._awake:
             self._awake = self.host.wake(self)
 
@@ -788,8 +789,14 @@ class Session:
         if payload is not None:
             payload.sent()
 
-    def _reply_scalar(self, call: int, value: Any) -> bool:
-        """Queue a result that is a small scalar. Says whether it is one."""
+    def _reply_scalar(self, call: int, value: Any, kept: Any) -> bool:
+        """Queue a result that is a small scalar. Says whether it is one.
+
+        Args:
+            call: the id of the call.
+            value: the scalar.
+            kept: what stands for it until the peer has seen it.
+        """
         if type(value) is bytes and len(value) >= LARGE:
             return False
         frame = self._codec.pack([RESOLVE, call, value])
@@ -797,6 +804,8 @@ class Session:
         if size > self.limits.message_bytes:
             return False
         self._outbox.append(frame)
+        if self._acknowledges:
+            self._unacknowledged[call] = kept
         self.holdings.most += ENTRY + size
         if not self._awake:
             self._awake = self.host.wake(self)
@@ -807,18 +816,24 @@ class Session:
             keep((self.host.clock(), "result", self.label, call, value, size))
         return True
 
-    def _reply_target(self, call: int, hook: TargetHook, *, is_quiet: bool) -> None:
-        """Queue a result that is a target. It stands for the answer itself (see `answer_to`)."""
-        self.exports[call] = hook
-        hook.claims += 1
+    def _reply_target(self, call: int, value: Any, context: ExecutionContext) -> bool:
+        """Queue a result that is a target, unless the call is quiet. Says whether it is one.
+
+        The hook of the target stands for the answer itself (see `answer_to`).
+        """
+        if not is_target(value) or hasattr(type(value), "__await__"):
+            return False
+        hook = self.exports[call] = TargetHook(value, context)
+        hook.claims = 1
         self.holdings.most += ENTRY
-        if is_quiet:
-            self._quiet.discard(call)
-            return
+        if call in self._quiet:
+            self._quiet.remove(call)
+            return True
         stub = self._codec.reference(STUB, self.introduce(hook))
         self._outbox.append(self._codec.pack([RESOLVE, call, stub]))
         if not self._awake:
             self._awake = self.host.wake(self)
+        return True
 
     def reply_at_once(self, answer: Answer, value: Any) -> bool:
         """Queue the result of a call on which nothing waits, if it is a small scalar or a target.
@@ -829,11 +844,7 @@ class Session:
         if answer.pulled is not True or self.host.special:
             return False
         if type(value) in SCALARS:
-            if not self._reply_scalar(answer.id, value):
-                return False
-            if self._acknowledges:
-                self._unacknowledged[answer.id] = IN_TABLE
-            return True
+            return self._reply_scalar(answer.id, value, IN_TABLE)
         hook = answer.hook_for(value) if is_target(value) else None
         if hook is None or self.exports.get(answer.id) is not answer:
             return False
@@ -930,17 +941,17 @@ class Session:
             if holdings.most > holdings.enough:
                 holdings.weigh()
             try:
-                unpacked, arrival = decode(frame)
+                message, arrival = decode(frame)
             except RemoteProtocolError:
                 raise
             except Exception as error:
                 text = f"the peer sent a frame that is no message: {failure(error)}"
                 raise RemoteProtocolError(text) from None
-            if arrival is None and type(unpacked) is list:
+            if arrival is None and type(message) is list and self._acknowledges:
                 # The two most common messages are judged here, by the rules of `messages`: that
                 # and what they need alone are a quarter of a call in flight (benchmark `burst`).
-                if len(unpacked) == 5:
-                    kind, call, target, path, args = unpacked
+                if len(message) == 5:
+                    kind, call, target, path, args = message
                     if (
                         type(kind) is int
                         and kind == CALL
@@ -949,20 +960,20 @@ class Session:
                         and type(path) is str
                         and type(args) is list
                         and 0 < call < MOST
-                        and -MOST < target < MOST
+                        and LEAST < target < MOST
                     ):
                         self._receive_plain_call(call, target, path, args, frame)
                         continue
-                elif len(unpacked) == 3:
-                    kind, number, value = unpacked
-                    if (
-                        type(kind) is int
-                        and kind == RESOLVE
-                        and type(number) is int
-                        and self._take_plain(number, value)
-                    ):
-                        continue
-            self._receive_checked(unpacked, arrival, frame)
+                elif len(message) == 3:
+                    kind, number, value = message
+                    if type(kind) is int and kind == RESOLVE and type(number) is int and number > 0:
+                        entry = self.imports.get(number)
+                        if type(entry) is Pending:
+                            self._seen += 1
+                            del self.imports[number]
+                            entry.settle(RESOLVED, value)
+                            continue
+            self._receive_checked(message, arrival, frame)
 
     def _receive_checked(self, unpacked: object, arrival: Arrival | None, frame: Frame) -> None:
         """Check a message of any kind, and apply it."""
@@ -993,8 +1004,8 @@ class Session:
                 error.remote = True
             self._receive_settlement(message, arrival, REJECTED, 4)
         elif kind == RELEASE:
-            for position in range(1, len(message), 2):
-                self._receive_release(message[position])
+            for number in message[1::2]:
+                self._receive_release(number)
         elif kind == CANCEL:
             answer = self._call_of_peer(message[1], "cancelled")
             if answer is not None:
@@ -1024,7 +1035,9 @@ class Session:
 
     def _accept(self, call: int, target: int) -> Hook | Answer:
         """The preamble of every message that makes a call. Gives what it is made on."""
-        hook = self.exports.get(target) or self.export_of(target)
+        hook = self.exports.get(target)
+        if hook is None:
+            hook = self.export_of(target)
         most = self.limits.exports
         if call <= self._last_call:
             raise RemoteProtocolError(f"the peer used the call id {call} twice")
@@ -1074,18 +1087,19 @@ class Session:
         hook: Any = self._accept(call, target)
         if type(hook) is Answer:
             hook = hook.target or hook
-        host, watching = self.host, self.host.watching
-        function = None
+        host, watching, function = self.host, self.host.watching, None
+        variables: Any
         if type(hook) is TargetHook:
+            context = hook.context
+            variables = context.variables
             if (
-                hook.blocked is None
-                and hook.context.variables is not None
-                and not hook.context.ended
-                and hook.context.door is None
+                variables is not None
+                and hook.blocked is None
+                and not context.ended
+                and context.door is None
                 and not host.special
-                and self._acknowledges
             ):
-                function, instance, context = hook.method(path), hook.target, hook.context
+                function, instance, variables = hook.method(path), hook.target, variables.copy()
         elif (
             isinstance(hook, ServiceHook)
             and hook.blocked is None
@@ -1093,7 +1107,6 @@ class Session:
             and path not in hook.unusual
             and watching is None
             and not host.special
-            and self._acknowledges
         ):
             try:
                 instance, context = hook.open()
@@ -1105,10 +1118,10 @@ class Session:
                 hook.serve(self._answer(call, None, frame), instance, context, path, args, None)
                 return
             context.hold()
+            variables = context.fresh_variables()
         if function is None:
             hook.deliver(self._answer(call, None, frame), path, args, None, None)
             return
-        variables = context.fresh_variables()
         if watching is not None:
             if watching.ambient:
                 watching.carry(variables)
@@ -1125,17 +1138,11 @@ class Session:
         if watching is not None:
             watching.active = None
         if self.closed is None and not host.special:  # which the method may have changed
-            is_quiet = bool(self._quiet) and call in self._quiet
             if type(value) in SCALARS:
-                if not is_quiet and self._reply_scalar(call, value):
-                    self._unacknowledged[call] = value
-                    if type(hook) is not TargetHook:
-                        context.let_go()
-                    return
-            elif (
-                host.observe is None and is_target(value) and not hasattr(type(value), "__await__")
-            ):
-                self._reply_target(call, TargetHook(value, context), is_quiet=is_quiet)
+                replied = call not in self._quiet and self._reply_scalar(call, value, value)
+            else:
+                replied = host.observe is None and self._reply_target(call, value, context)
+            if replied:
                 if type(hook) is not TargetHook:
                     context.let_go()
                 return
@@ -1270,16 +1277,6 @@ class Session:
 
     # Results of the peer.
 
-    def _take_plain(self, number: int, value: Any) -> bool:
-        """Take a value that refers to nothing, if a call of this end waits for it."""
-        entry = self.imports.get(number)
-        if type(entry) is Pending and number > 0 and self._acknowledges:
-            self._seen += 1
-            del self.imports[number]
-            entry.settle(RESOLVED, value)
-            return True
-        return False
-
     def _receive_settlement(
         self, message: Message, arrival: Arrival | None, state: int, size: int
     ) -> None:
@@ -1339,13 +1336,8 @@ class Session:
             self.abort(RemoteProtocolError("the peer acknowledges settlements that were not sent"))
             return
         self._acknowledged = seen
-        if count == len(unacknowledged):
-            self._unacknowledged = {}
-        else:
-            take = unacknowledged.pop
-            unacknowledged = {number: take(number) for number in [*islice(unacknowledged, count)]}
-        for number, value in unacknowledged.items():
-            if value is IN_TABLE:
+        for number in [*islice(unacknowledged, count)]:
+            if unacknowledged.pop(number) is IN_TABLE:
                 answer: Any = self.exports.pop(number, None)
                 if answer is not None:
                     answer.drop()
