@@ -11,7 +11,7 @@ import sys
 from collections import deque
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from rpclab.core.answers import Answer, awaited_inside
 from rpclab.core.arrival import Arrival
@@ -123,13 +123,6 @@ class Codec(Protocol):
         Raises:
             RemoteProtocolError: it is none.
         """
-
-
-class Reply(NamedTuple):
-    """A settlement that is packed and not queued yet."""
-
-    frame: Frame
-    payload: Payload | None
 
 
 class Session:
@@ -658,9 +651,9 @@ class Session:
                 self.host.observe(("let go", self.label, number))
             self.give_back(number)
 
-    def give_back(self, import_id: int, count: int = 1) -> None:
-        """Release an id of the peer, with the next flush."""
-        self._releases += (import_id, count)
+    def give_back(self, import_id: int) -> None:
+        """Release an id of the peer, which has introduced it once, with the next flush."""
+        self._releases += (import_id, 1)
         if not self._awake:
             self._awake = self.host.wake(self)
 
@@ -683,14 +676,14 @@ class Session:
     def cancel_pipe(self, pipe: Hook, number: int, reason: BaseException) -> None:
         """Tell the sender of a stream that nobody reads it any more."""
         if self.closed is None and self.exports.get(number) is pipe:
-            frame = self._pack_error([PIPE, number, reason_of(reason)], 2).frame
+            frame = self._pack_error([PIPE, number, reason_of(reason)], 2)[0]
             self.send_frame(frame)
             if self.host.observe is not None:
                 self.host.observe(("unread", self.label, number, size_of(frame)))
 
     # Results on their way out.
 
-    def pack_result(self, answer: Answer, value: Any) -> Reply | None:
+    def pack_result(self, answer: Answer, value: Any) -> Packed | None:
         """Pack the result of a call; its stubs are moved (rule O10).
 
         Returns:
@@ -715,7 +708,7 @@ class Session:
                 return None
             answer.plain = not payload.references
             payload.commit()
-        return Reply(frame, payload)
+        return frame, payload
 
     def stays(self, answer: Answer, value: Any) -> bool:
         """Keep the result of a quiet call here, for what was made on it.
@@ -742,20 +735,21 @@ class Session:
             payload.sent()
         return True
 
-    def pack_error(self, answer: Answer, error: BaseException, *, remote: bool) -> Reply:
+    def pack_error(self, answer: Answer, error: BaseException, *, remote: bool) -> Packed:
         """Pack the failure of a call."""
         message = [REJECT, answer.id, error, remote]
         if self.host.ledger is not None:
             message.append(self.host.ledger.reply(answer))
         reply = self._pack_error(message, 2, answer.context)
-        answer.plain = reply.payload is None or not reply.payload.references
-        if reply.payload is not None:
-            reply.payload.commit()
+        _, payload = reply
+        answer.plain = payload is None or not payload.references
+        if payload is not None:
+            payload.commit()
         return reply
 
     def _pack_error(
         self, message: Message, position: int, context: ExecutionContext | None = None
-    ) -> Reply:
+    ) -> Packed:
         """Pack a message with an error in it; one that cannot be sent is told of."""
         error = message[position]
         try:
@@ -765,7 +759,7 @@ class Session:
                 f"{type_name(error)} that could not be sent: {message_of(failed)}"
             )
             frame, payload = self.pack(message, [], context or self.keeper)
-        return Reply(frame, payload)
+        return frame, payload
 
     def reply(self, answer: Answer, reply: Packed) -> None:
         """Queue a settlement, unless the call was cancelled meanwhile."""
@@ -850,13 +844,13 @@ class Session:
             return False
         answer.plain = False
         stub = self._codec.reference(STUB, self.introduce(hook))
-        self.reply(answer, Reply(self._codec.pack([RESOLVE, answer.id, stub]), None))
+        self.reply(answer, (self._codec.pack([RESOLVE, answer.id, stub]), None))
         return True
 
     def export_broken(self, export_id: int, error: BaseException) -> None:
         """Tell the holder of an export that its target is gone."""
         if self.closed is None and export_id in self.exports:
-            frame = self._pack_error([REJECT, export_id, error, False], 2).frame
+            frame = self._pack_error([REJECT, export_id, error, False], 2)[0]
             self.send_frame(frame)
             if self.host.observe is not None:
                 size = size_of(frame)
@@ -1088,18 +1082,17 @@ class Session:
         if type(hook) is Answer:
             hook = hook.target or hook
         host, watching, function = self.host, self.host.watching, None
-        variables: Any
         if type(hook) is TargetHook:
             context = hook.context
-            variables = context.variables
+            begun = context.variables
             if (
-                variables is not None
+                begun is not None
                 and hook.blocked is None
                 and not context.ended
                 and context.door is None
                 and not host.special
             ):
-                function, instance, variables = hook.method(path), hook.target, variables.copy()
+                function, instance, variables = hook.method(path), hook.target, begun.copy()
         elif (
             isinstance(hook, ServiceHook)
             and hook.blocked is None
@@ -1129,11 +1122,11 @@ class Session:
         try:
             value = variables.run(function, instance, *args)
         except BaseException as error:
-            answer = self._answer_of(call, hook, context, frame)
+            answer = self._answer_of(call, hook, context)
             try:
                 host.ran(answer, None, variables, error)
             finally:
-                hook.has_run(answer, context)
+                self._goes_on(answer, hook, context, frame)
             return
         if watching is not None:
             watching.active = None
@@ -1146,18 +1139,15 @@ class Session:
                 if type(hook) is not TargetHook:
                     context.let_go()
                 return
-        answer = self._answer_of(call, hook, context, frame)
+        answer = self._answer_of(call, hook, context)
         host.ran(answer, value, variables)
-        hook.has_run(answer, context)
+        self._goes_on(answer, hook, context, frame)
 
-    def _answer_of(
-        self, call: int, hook: Hook | Answer, context: ExecutionContext, frame: Frame
-    ) -> Answer:
+    def _answer_of(self, call: int, hook: Hook, context: ExecutionContext) -> Answer:
         """Make the answer to a call that a method has returned from, or raised in."""
         answer = Answer(self, call)
-        answer.weight = weight_of(frame)
-        self.holdings.most += ENTRY + answer.weight
-        answer.via = hook  # type: ignore[assignment]  # none of an `Answer` comes here
+        self.holdings.most += ENTRY
+        answer.via = hook
         answer.context = context
         if self._quiet and call in self._quiet:
             self._quiet.discard(call)
@@ -1167,6 +1157,13 @@ class Session:
         else:  # by that very method
             answer.cancel()
         return answer
+
+    def _goes_on(self, answer: Answer, hook: Hook, context: ExecutionContext, frame: Frame) -> None:
+        """Keep what a call needs whose method has not come to its end."""
+        if answer.state == PENDING:
+            answer.weight = weight_of(frame)
+            self.holdings.most += answer.weight
+        hook.has_run(answer, context)
 
     def _receive_call(self, message: Message, arrival: Arrival | None, frame: Frame) -> None:
         call, target, path, args = message[1:5]
@@ -1347,7 +1344,7 @@ class Session:
     def abort(self, error: BaseException) -> None:
         """End the session because of the peer, and tell it why."""
         if self.closed is None:
-            frame = self._pack_error([ABORT, error], 1).frame
+            frame = self._pack_error([ABORT, error], 1)[0]
             self._mark_closed(error)  # whatever comes back meanwhile is too late
             self._outbox.append(frame)
             self._let_go(self.flush)
