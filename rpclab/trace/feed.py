@@ -169,6 +169,7 @@ class Feed:
             kind: {} for kind in ("calls", "arrows", "stubs")
         }
         self._stub_numbers: dict[int, int] = {}
+        self._held_numbers: dict[tuple[int, int], int] = {}  # of a stream's number and its wait's
         self._contexts: dict[int, int] = {}
         self._tables: dict[tuple[str, str, int], tuple[Any, ...] | None] = {}
         self._changes: News = {"tables": [], "times": [], "bindings": [], "figures": []}
@@ -357,8 +358,11 @@ class Feed:
             points += [(stream.number, *_POINT(point)) for point in new]
             # The last one that was given may have ended since.
             first = max(before - 1, 0)
-            for number, interval in enumerate(stream.held_back[first:], first + 1):
-                held.append([number, stream.number, interval.begin, interval.end])
+            for number, interval in enumerate(stream.held_back[first:], first):
+                key = self._held_numbers.setdefault(
+                    (stream.number, number), len(self._held_numbers) + 1
+                )
+                held.append([key, stream.number, interval.begin, interval.end])
             self._made[f"held of {stream.number}"] = len(stream.held_back)
         return {"streams": streams, "points": points, "held": held}
 

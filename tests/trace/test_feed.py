@@ -159,3 +159,20 @@ async def test_round_trips_of_a_recording_are_those_of_a_trace(program):
         with sandbox.trace() as trace:
             await program(env)
         assert round_trips(sandbox.recording) == (trace.round_trips, trace.saved)
+
+
+async def test_the_waits_of_several_streams_have_numbers_of_their_own(sandbox):
+    """A page keeps rows by their numbers: two of one number would be one there."""
+    sandbox.deploy("reader", source=READER)
+    reader = sandbox.bind(READER="reader").READER
+    for _ in range(2):
+        await reader.read(rpclab.ReadableStream([b"x" * 100_000] * 8))
+    feed, page = Feed(), Page()
+    for event in sandbox.recording:
+        feed.take([event])
+        page.add(feed.news())
+    held = [(dict(zip(COLUMNS["held"], row, strict=True))) for row in page.rows["held"].values()]
+    for stream in streams(sandbox.recording):
+        assert stream.held_back
+        own = [(each["begin"], each["end"]) for each in held if each["stream"] == stream.number]
+        assert own == [(wait.begin, wait.end) for wait in stream.held_back]

@@ -47,7 +47,7 @@ HOWS = {
 def call_label(call: CallBar) -> str:
     """A call and what came of it, such as "1 increment(5) = 5"."""
     is_pipelined = call.pipelined_on is not None or call.label.startswith(_ON_A_CALL_BEFORE)
-    pipelined = " ⇝" if is_pipelined else ""
+    pipelined = ", pipelined" if is_pipelined else ""
     asked = f"{call.number} {call.label}{pipelined}"
     if call.outcome in ("returned", "raised"):
         return f"{asked} {LOOK['marks'][call.outcome]['text']} {call.result}"
