@@ -20,7 +20,7 @@ from rpclab.trace.pictures.drawing import NAMESPACE, clean
 from rpclab.trace.pictures.figures import Figures
 from rpclab.trace.pictures.frame import Options
 from rpclab.trace.pictures.graph import graph_svg
-from rpclab.trace.pictures.kept import kept
+from rpclab.trace.pictures.kept import drawing, kept
 from rpclab.trace.pictures.lifetimes import lifetimes_svg
 from rpclab.trace.pictures.scale import TIME
 from rpclab.trace.pictures.streams import streams_svg
@@ -124,7 +124,7 @@ class Look:
         text = escape(clean(self._text(kind)))
         drawn = self._svg(kind)
         return (
-            f'<div style="{_BOX}">{kept(drawn) if keep else drawn}</div>{held}'
+            f'<div style="{_BOX}">{kept(drawn) if keep else drawing(drawn)}</div>{held}'
             f'<details><summary>As text</summary><pre style="{_TEXT}">{text}</pre></details>'
         )
 

@@ -42,7 +42,7 @@ async def test_a_page_that_comes_later_gets_everything_at_once(sandbox, env, pag
     for number in range(3):
         await env.ECHO.echo(number)
     channel.open(page.append)
-    assert [message["kind"] for message in page] == ["all", "state"]
+    assert [message["kind"] for message in page] == ["all", "state", "layout"]
     assert len(rows(page, "calls")) == 3
     assert len(rows(page, "times")) == len(sandbox.recording)
 
@@ -137,7 +137,7 @@ def test_a_module_imports_what_another_one_exports(name):
     for names, other in re.findall(
         r'^import \{([^}]*)\} from "\./(\w+)\.js";$', text_of(name), re.MULTILINE
     ):
-        text = f"export const {LOOK.upper()} " if other == LOOK else text_of(other)
+        text = "export const LOOK\nexport const WORDS" if other == LOOK else text_of(other)
         for each in names.split(","):
             assert re.search(
                 rf"^export (?:const|class|function) {each.strip()}\b", text, re.MULTILINE
@@ -153,7 +153,7 @@ def test_every_module_is_used_and_stands_after_what_it_imports():
 
 
 def test_a_view_is_one_module_that_asks_no_network():
-    text = joined(PANELS, {"lines": {}})
+    text = joined(PANELS, {"lines": {}}, {"folders": ""})
     assert re.findall(r"^import|^export (?!default)", text, re.MULTILINE) == []
     assert set(re.findall(r"https?://[^\"'` ]*", text)) == {"http://www.w3.org/2000/svg"}
     assert not re.search(r"\bfetch\(|XMLHttpRequest|WebSocket|\bimport\(", text)

@@ -12,6 +12,7 @@ import rpclab
 from rpclab.trace.feed import COLUMNS, Feed
 from rpclab.trace.graph import graph
 from rpclab.trace.lifetimes import lifetimes, tables_at
+from rpclab.trace.pictures.layout import lines_of
 from rpclab.trace.streams import streams
 from rpclab.trace.timeline import timeline
 from rpclab.trace.trips import round_trips
@@ -57,6 +58,16 @@ class Page:
 
     def __getitem__(self, kind):
         return list(self.rows[kind].values())
+
+    def lines(self, moment):
+        """The lines of the graph: what each stands for, and how many of it."""
+        found = {}
+        for at, kind, holder, worker, name, _, change in self["edges"]:
+            if at <= moment:
+                things = found.setdefault((kind, holder, worker), {})
+                things[name] = things.get(name, 0) + change
+        there = {key: {n: k for n, k in things.items() if k} for key, things in found.items()}
+        return {key: things for key, things in there.items() if things}
 
     def tables(self, moment):
         entries = {}
@@ -105,7 +116,10 @@ def test_the_rows_are_those_of_the_streams(recording, page):
 
 
 def test_the_rows_are_those_of_the_graph(recording, page):
-    assert [row[1:] for row in page["bindings"]] == plain(graph(recording).bindings)
+    assert page.lines(len(recording)) == {
+        (line.kind, line.holder, line.worker): dict(line.things)
+        for line in lines_of(graph(recording))
+    }
 
 
 def test_the_tables_of_every_moment_can_be_told(recording, page):
@@ -176,3 +190,16 @@ async def test_the_waits_of_several_streams_have_numbers_of_their_own(sandbox):
         assert stream.held_back
         own = [(each["begin"], each["end"]) for each in held if each["stream"] == stream.number]
         assert own == [(wait.begin, wait.end) for wait in stream.held_back]
+
+
+def test_the_lines_of_the_graph_are_at_each_moment_those_that_the_analysis_gives(recording):
+    feed, page = Feed(), Page()
+    for moment, event in enumerate(recording, 1):
+        feed.take([event])
+        page.add(feed.news())
+        if moment % 10 == 0:
+            told = {
+                (line.kind, line.holder, line.worker): dict(line.things)
+                for line in lines_of(graph(recording[:moment]))
+            }
+            assert page.lines(moment) == told

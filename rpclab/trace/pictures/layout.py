@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from rpclab.trace.graph import binding_name, introduction_name
 from rpclab.trace.model import Graph
 from rpclab.trace.pictures.drawing import LABEL, Curve, curve, elided, width_of
 from rpclab.trace.pictures.frame import MARGIN
@@ -134,7 +135,7 @@ def lines_of(graph: Graph) -> Iterator[Line]:
     for kind, holder, worker, name, number in _things_of(graph):
         found.setdefault((kind, holder, worker), Counter())[name] += number
     for (kind, holder, worker), things in found.items():
-        yield Line(kind, holder, worker, tuple(things.items()))
+        yield Line(kind, holder, worker, tuple(sorted(things.items())))
 
 
 def _things_of(graph: Graph) -> Iterator[tuple[str, str, str, str, int]]:
@@ -144,13 +145,8 @@ def _things_of(graph: Graph) -> Iterator[tuple[str, str, str, str, int]]:
     for held in graph.stubs:
         yield "stub", held.holder, held.worker, held.name, held.count
     for given in graph.introductions:
-        name = f"{given.name} of {given.worker}"
+        name = introduction_name(given.name, given.worker)
         yield "introduction", given.introducer, given.receiver, name, 1
-
-
-def binding_name(name: str, entrypoint: str) -> str:
-    """What the line of a binding says, such as "env.COUNTER" or "env.ADMIN#Admin"."""
-    return f"env.{name}#{entrypoint}" if entrypoint not in ("", "Default") else f"env.{name}"
 
 
 def layout(workers: Sequence[str], lines: Sequence[Line], width: float, top: float) -> Layout:
@@ -417,5 +413,5 @@ def _nearest(point: Point, room: float, taken: list[Box], width: float) -> Box:
 
 
 __all__ = [
-    "BOX", "MOST", "Box", "Layout", "Line", "Placed", "binding_name", "layout", "lines_of",
+    "BOX", "MOST", "Box", "Layout", "Line", "Placed", "layout", "lines_of",
 ]  # fmt: skip

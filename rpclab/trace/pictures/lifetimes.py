@@ -5,8 +5,7 @@ Floor: trace. A pure function of what `rpclab.trace.lifetimes` gives.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -35,12 +34,11 @@ from rpclab.trace.pictures.frame import (
 from rpclab.trace.pictures.legends import lifetimes_legend
 from rpclab.trace.pictures.look import LOOK
 from rpclab.trace.pictures.scale import ORDER, Scale, Stop
-from rpclab.trace.pictures.telling import count, known_of, place, said
+from rpclab.trace.pictures.telling import count, known_of, place, said, short_place
 from rpclab.trace.pictures.wording import stub_label, stub_title, target_title
 from rpclab.trace.pictures.words import WORDS
 
 _ROW = SIZES["row"]
-_SHARE = 0.62  # of the width, at most, for the columns of what it is, and where it was made
 _MOST = 120  # rows; beyond that, stubs made alike share one
 _LABELS, _ENDS, _THICK = WORDS["labels"], LOOK["ends"], LOOK["thickness"]
 
@@ -113,25 +111,29 @@ class _Columns(NamedTuple):
     def place(self, site: str | None) -> str:
         """A place that fits: without its folder if need be, and never without its line."""
         whole, room = printable(place(site or "")), self.right - self.site - 12
-        if width_of(whole) <= room or not whole:
+        if width_of(whole) <= room + 0.01:
             return whole
-        name, comma, line = re.split(r"[/\\]", whole)[-1].rpartition(",")
-        if name.startswith("Cell "):
-            name = name.removeprefix("Cell ")
+        name, comma, line = short_place(whole).rpartition(",")
         return elided(name, room - width_of(comma + line)) + comma + line
 
 
 def _columns(lifetimes: Lifetimes, width: float) -> _Columns:
     """Columns as wide as their texts, as far as there is room; the labels give way first."""
     label = MARGIN + 21.0
-    sites = [width_of(place(stub.site or "")) for stub in lifetimes.stubs]
-    labels = [width_of(stub_label(stub)) for stub in lifetimes.stubs]
+    labels = max((width_of(stub_label(stub)) for stub in lifetimes.stubs), default=0)
     names = [width_of(said(_LABELS["target"], known_of(each))) for each in lifetimes.targets]
-    room = width * _SHARE - label
-    site = min(max(sites, default=0), room / 2) + 12
-    wide = min(max(labels, default=0), room - site) + 12
+    room = width * SIZES["texts"] - label
+    sites = _widest(lifetimes, place)
+    if labels + sites > room - 24:
+        sites = _widest(lifetimes, short_place)
+    site = min(sites, room / 2) + 12
+    wide = min(labels, room - site) + 12
     right = label + max(wide + site, min(max(names, default=0), room) + 12, width * 0.2)
     return _Columns(label, right - site, right)
+
+
+def _widest(lifetimes: Lifetimes, written: Callable[[str], str]) -> float:
+    return max((width_of(written(stub.site or "")) for stub in lifetimes.stubs), default=0)
 
 
 class _Drawing:

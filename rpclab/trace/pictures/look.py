@@ -98,6 +98,12 @@ LOOK: dict[str, Any] = {
                       "colour": "warn", "text": "‖"},
         "deployed": {"path": "M6 2L10.5 10h-9z", "filled": True,
                      "colour": "muted", "text": "▲"},
+        "cut": {"path": "M4.3 7.6a1.7 1.7 0 1 0 .1.1zM7.7 7.6a1.7 1.7 0 1 1-.1.1z"
+                "M4.3 7.6L8.6 1.5M7.7 7.6L3.4 1.5",
+                "filled": False, "colour": "text", "text": "//"},
+        "mend": {"path": "M5 7.2L7.2 5M4.6 5.2L3 6.8a1.9 1.9 0 0 0 2.7 2.7L7.2 8M7.4 6.8L9 5.2"
+                 "a1.9 1.9 0 0 0-2.7-2.7L4.8 4",
+                 "filled": False, "colour": "text", "text": "∞"},
         "link": {"path": "M1 4.2h4.5M6.5 7.8H11M3 2L1 4.2L3 6.4M9 5.6L11 7.8L9 10",
                  "filled": False, "colour": "muted", "text": "⇄"},
     },
@@ -118,6 +124,7 @@ LOOK: dict[str, Any] = {
     "sizes": {
         "width": 820, "margin": 14, "title": 14, "label": 11, "legend": 11, "row": 20, "bar": 12,
         "head": 5, "mark": 12, "radius": 2.5, "character": 0.605, "letter": 0.56,
+        "texts": 0.62,  # of the width at most, beside the bars of lifetimes
     },
     "fonts": {
         "text": "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif",

@@ -18,6 +18,7 @@ Fields = Mapping[str, Any]
 
 _PART = re.compile(r"\[([^\[\]]*)\]|\{(\w+)(?::(\w+)(?: ([^}]*))?)?\}")
 _FOLDERS = re.compile(WORDS["folders"])
+_BEFORE_A_NAME = re.compile(WORDS["before a name"])
 _SIZES = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B"))
 _TIMES = ((1e-6, "µs"), (1e-3, "ms"), (1.0, "s"))
 
@@ -109,6 +110,11 @@ def duration(seconds: float) -> str:
 def place(site: str) -> str:
     """A place in a file by that file and its folder: "web/main.py, line 4"."""
     return _FOLDERS.sub("", site)
+
+
+def short_place(site: str) -> str:
+    """The same without the folder, or the word before a cell: "main.py, line 4"."""
+    return _BEFORE_A_NAME.sub("", site)
 
 
 def listed(words: Iterable[str], most: int = 4) -> str:

@@ -19,6 +19,8 @@ from typing import Any
 WORDS: dict[str, Any] = {
     # What stands before the file and its folder in a place such as "/home/me/web/main.py, line 4".
     "folders": r"^.*[/\\](?=[^/\\]+[/\\][^/\\]+, line \d+$)",
+    # And what stands before the name of a file or cell.
+    "before a name": r"^(?:.*[/\\])?(?:Cell )?(?=[^/\\]*$)",
     "choices": {
         "outcomes": {
             "returned": "returned {result}",
@@ -105,10 +107,10 @@ WORDS: dict[str, Any] = {
             "{is_held_back:of held back}",
         ],
         "stream at a moment": [
-            "{read:bytes} read",
-            "window {window:bytes}",
-            "{in_flight:bytes} not acknowledged",
-            "{buffered:bytes} arrived and not read",
+            "{read:count byte} read",
+            "window {window:count byte}",
+            "{in_flight:count byte} not acknowledged",
+            "{buffered:count byte} arrived and not read",
         ],
     },
     # What stands beside a thing in a picture.
@@ -120,6 +122,7 @@ WORDS: dict[str, Any] = {
             "cancelled": "{number} {label}[, {pipelined:of how sent}], cancelled",
             "lost": "{number} {label}[, {pipelined:of how sent}], lost",
         },
+        "call alone": "{number} {label}",
         "stub": "{number} {holder}: {how:of hows}",
         "stubs alike": "{holder}: {how} ×{number}[, {held} held]",
         "target": "{name} in {worker}",
@@ -248,6 +251,7 @@ WORDS: dict[str, Any] = {
         "no stream": "No stream was opened.",
         "earlier streams": "and {streams:number} earlier ones",
         "not open": "not opened yet",
+        "open": "open",
         "graph hint": "Click a Worker, or move the focus to it and press Enter: what can it reach?",
         "graph label": "{workers:count Worker}, and what leads from one to another",
         "holds": "holds {held:count stub}",
