@@ -5,7 +5,7 @@ import json
 from dataclasses import astuple
 
 import pytest
-from support.traced import READER, SOURCE, busy
+from support.traced import READER, busy, deployed
 from support.virtual_time import VirtualTimeLoop
 
 import rpclab
@@ -25,13 +25,6 @@ async def recorded():
         reader = sandbox.bind(READER="reader").READER
         assert await reader.read(rpclab.ReadableStream([b"x" * 100_000] * 8)) == 800_000
         return list(sandbox.recording)
-
-
-def deployed(sandbox):
-    sandbox.deploy("b", source=SOURCE)
-    sandbox.deploy("a", source=SOURCE, bind={"NEXT": "b"})
-    sandbox.link("notebook", "b", rtt="80ms")
-    return sandbox.bind(A="a", B="b")
 
 
 @pytest.fixture(scope="module")

@@ -63,17 +63,21 @@ def _written(known: Fields, name: str, how: str | None, argument: str | None) ->
     if value is None or value is False or value in ("", (), []):
         return ""
     if how is None:
-        return str(value)
+        return _plain(value)
     return FORMATS[how](value) if argument is None else count(value, argument)
 
 
 def _choice(choices: Mapping[str, str], value: Any, known: Fields) -> str:
     """The template for a value; a text that there is none for is shown as it is."""
-    key = str(value).lower() if isinstance(value, bool) else value or ""
+    key = _plain(value)
     choice = choices.get(key)
     if choice is not None:
         return said(choice, known)
     return "" if isinstance(value, bool) else key
+
+
+def _plain(value: Any) -> str:
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 # How values are written.
