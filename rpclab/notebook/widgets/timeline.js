@@ -275,6 +275,8 @@ export class TimelinePanel {
     font(context, Math.min(11, this.where.row - 3));
     context.textBaseline = "middle";
     context.fillStyle = palette.named.text;
+    const one = context.measureText("0123456789").width / 10;
+    const wide = text => text.length * one;
     for (const bars of rows.values()) {
       bars.sort(([, one], [, other]) => one - other);
       let taken = NAMES;
@@ -283,18 +285,20 @@ export class TimelinePanel {
         const end = Math.max(to, bars[place - 1]?.[2] ?? to);
         const behind = (bars[place + 1]?.[1] ?? this.axis.right + 10) - end - 12;
         const before = from - taken - 12;
-        const texts = [callLabel(bar.call), callAlone(bar.call)];
-        const wide = texts.map(text => context.measureText(text).width);
-        // What came of a call is left out where only so it can be read whole.
-        const n = wide.findIndex(each => each <= Math.max(behind, before, to - from - 8));
-        if (n >= 0 && wide[n] <= to - from - 8) context.fillText(texts[n], from + 4, y);
-        else if (n >= 0 && wide[n] > behind) haloed(context, palette, texts[n], from - 6 - wide[n], y);
-        else {
-          const shown = n >= 0 ? texts[n] : fitted(context, texts[1], behind);
-          if (shown) haloed(context, palette, shown, end + 7, y);
-          if (shown) taken = Math.max(taken, end + 7 + context.measureText(shown).width);
-        }
+        const inside = to - from - 8;
+        const room = Math.max(behind, before, inside);
         taken = Math.max(taken, end);
+        if (room < 5 * one) return;
+        // What came of a call is left out where only so it can be read whole.
+        let text = callLabel(bar.call);
+        if (wide(text) > room) text = callAlone(bar.call);
+        if (wide(text) <= inside) context.fillText(text, from + 4, y);
+        else if (wide(text) <= room && wide(text) > behind) haloed(context, palette, text, from - 6 - wide(text), y);
+        else {
+          const cut = wide(text) <= room ? text : fitted(context, text, behind);
+          if (cut) haloed(context, palette, cut, end + 7, y);
+          if (cut) taken = end + 7 + wide(cut);
+        }
       });
     }
   }
