@@ -536,15 +536,17 @@ class Session:
         self.imports[call] = pending
         if message[0] != CALL:
             pending.size = size_of(frame)
+        if payload is not None:
+            if self.host.ledger is not None:
+                self.host.ledger.returns_to(pending)
+            # Before the call is told of: what a message introduces comes before it in a recording.
+            payload.commit()
         watching = self.host.watching
         if watching is not None:
             size = len(frame) if type(frame) is bytes else size_of(frame)
             self._note(watching, pending, message, size, payload)
         self._outbox.append(frame)
         if payload is not None:
-            if self.host.ledger is not None:
-                self.host.ledger.returns_to(pending)
-            payload.commit()
             payload.sent()
         if not self._dialect.call_pulls and message[0] != STREAM:
             self._outbox.append(self._codec.pack([PULL, call]))
