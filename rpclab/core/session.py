@@ -544,14 +544,16 @@ class Session:
         self.imports[call] = pending
         if message[0] != CALL:
             pending.size = size_of(frame)
+        if payload is not None:
+            if self.host.ledger is not None:
+                self.host.ledger.returns_to(pending)
+            # Before the call is told of: what a message introduces comes before it in a recording.
+            payload.commit()
         if self._calls.noting:
             size = len(frame) if type(frame) is bytes else size_of(frame)
             self._note(pending, message, size, payload)
         self._outbox.append(frame)
         if payload is not None:
-            if self.host.ledger is not None:
-                self.host.ledger.returns_to(pending)
-            payload.commit()
             payload.sent()
         if not self._dialect.call_pulls and message[0] != STREAM:
             self._outbox.append(self._codec.pack([PULL, call]))
