@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.core.cascade import Cascade
 from rpclab.core.containers import DICT_TYPES, contents, replaced
-from rpclab.core.events import answered
+from rpclab.core.events import answered, note_forwarded
 from rpclab.core.hooks import BrokenHook, ForwardHook, Hook, OnwardHook, TargetHook
 from rpclab.core.imports import PENDING, REJECTED, RESOLVED
 from rpclab.core.messages import SCALARS
@@ -84,12 +84,7 @@ class Answer:
     held_at: Exported | None = None
     onward: OnwardHook | None = None
     _others: dict[int, tuple[Any, HookLike]] | None = None
-    # For the accounting of a trace: see trace/accounting.py.
-    moment: int | None = None
     origin: AnswerLike | None = None
-    causes: tuple[int, ...] = ()
-    settled_at: int | None = None
-    trace: Any = None
 
     def __init__(
         self,
@@ -131,9 +126,6 @@ class Answer:
 
     def follow(self, pending: PendingLike) -> None:
         """Settle as `pending` does: the call was forwarded, and what is pipelined on it follows."""
-        ledger = pending.session.host.ledger
-        if ledger is not None:
-            ledger.settled(self)
         self.running = pending
         if pending.state == PENDING:
             self.onward = OnwardHook(self, pending)
@@ -148,8 +140,7 @@ class Answer:
                 blocked, self.onward = self.onward.hand_over(), None
                 if blocked:
                     self.queue = deque([*blocked, *(self.queue or ())])
-            if pending.arrival:
-                self.causes = (*self.causes, *pending.arrival)
+            note_forwarded(self, pending)
             if self.state != PENDING:
                 self._conclude(None)
             elif pending.state == RESOLVED:
@@ -181,7 +172,6 @@ class Answer:
         if session is None or (self.quiet and session.stays(self, value)):
             if self.origin is not None and type(value) not in SCALARS:
                 self._hold_targets(value)
-            self._note_step()
             self._note_quiet()
         elif self.queue is None and session.reply_at_once(self, value):
             pass
@@ -198,7 +188,6 @@ class Answer:
         self.state = REJECTED
         self.value = error
         self.remote = remote
-        self._note_step()
         session = self.session
         if self.quiet:
             self._note_quiet()
@@ -230,12 +219,6 @@ class Answer:
         session = self.session
         if session is not None and session.host.observe is not None:
             session.host.observe(answered(session.label, self, 0))
-
-    def _note_step(self) -> None:
-        """Tell the accounting that this has settled, before a message does, or where none does."""
-        owner = (self.origin or self).session or self.context
-        if owner is not None and owner.host.ledger is not None:
-            owner.host.ledger.settled(self)
 
     def _conclude(self, reply: Packed | None) -> None:
         """Deliver what was pipelined on this, queue the settlement, and let go of the rest."""
@@ -384,8 +367,6 @@ class Answer:
         """Deliver a call to the part of this result that its path leads to."""
         if answer.state != PENDING:
             return
-        if self.settled_at is not None:
-            answer.causes = (*answer.causes, self.settled_at)
         if self.state == REJECTED:
             answer.reject(self.value, remote=self.remote)
             return

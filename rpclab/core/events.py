@@ -16,16 +16,51 @@ from rpclab.core.messages import KEYWORDS, MAP, STREAM, Message
 from rpclab.previews import class_name, described, shown
 
 if TYPE_CHECKING:
-    from rpclab.core.protocols import AnswerLike, ContextLike, HookLike, Host
+    from collections.abc import Callable
+
+    from rpclab.core.protocols import AnswerLike, ContextLike, HookLike, Host, PendingLike
 
 IDENTIFIED = frozenset(
     {"introduced", "stub", "owned", "passed", "disposed", "forgotten", "context", "context ended"}
 )
 """The kinds whose second item is the `id` of an object: a hook, handle or execution context."""
 
-answering: ContextVar[tuple[str, int] | None] = ContextVar("rpclab_answering", default=None)
-"""The call that the running code answers, while observed: the label of the end that answers it, and
-its id."""
+Call = tuple[str, int]
+"""A call, as (label of the end that made it, its id)."""
+
+
+class Actor:
+    """Who acts: the code that answers a call, or the program outside, as one task runs it.
+
+    Args:
+        call: the call that it answers, as (label of the end that answers it, its id); None for the
+            program outside.
+        number: tells the tasks of the code that answers one call from one another. 0 is the first;
+            NOBODY is what nothing waits for.
+
+    Attributes:
+        task: a weak reference to its task; None where it is whatever task runs.
+        started: the tasks that it has started, and that it was not seen to go on after.
+        steps: how often it went on after something that was told of.
+    """
+
+    __slots__ = ("call", "number", "started", "steps", "task")
+
+    def __init__(self, call: Call | None, number: int = 0) -> None:
+        self.call = call
+        self.number = number
+        self.task: Callable[[], Any] | None = None
+        self.started: list[Actor] = []
+        self.steps = 0
+
+
+NOBODY = -1
+
+answering: ContextVar[Actor | None] = ContextVar("rpclab_answering", default=None)
+"""Who acts in a context, as far as that was observed."""
+
+steps: ContextVar[int] = ContextVar("rpclab_steps", default=0)
+"""The steps of who acts there; a task that it starts has a copy, and began after that many."""
 
 SMALL = frozenset({int, float, bool, type(None)})
 """The types of small scalars, but for texts, which may be long."""
@@ -36,9 +71,6 @@ _MEMBERS = 8  # a dict of more members is only counted
 
 Scalar = int | float | bool | str | tuple[str] | None
 """A small scalar as it is; or a tuple of one text, written down in the place of another value."""
-
-Call = tuple[str, int]
-"""A call, as (label of the end that made it, its id)."""
 
 
 def noted_place(host: Host) -> str | None:
@@ -140,7 +172,7 @@ def called(
     message: Message,
     size: int,
     site: str | None,
-    by: Call | None,
+    maker: tuple[Call | None, int],
     using: tuple[Call, ...],
 ) -> tuple[Any, ...]:
     """The event of a call, map or write that is on its way out.
@@ -150,19 +182,20 @@ def called(
         message: it.
         size: in bytes.
         site: where it was made, if that is known.
-        by: the call whose method made it.
+        maker: the call whose method made it, and the task.
         using: the promises among its arguments.
     """
     kind, call, target, path, args, *more = message
     if kind == STREAM:
-        return ("stream", label, call, target, path, size)
+        return ("stream", label, call, target, path, size, *maker)
+    by, task = maker
     path = path if type(path) is str else tuple(path)
     if kind == MAP:
-        return ("map", label, call, target, path, len(more[0]) - 1, size, site, by, using)
+        return ("map", label, call, target, path, len(more[0]) - 1, size, site, by, using, task)
     shown = None if args is None else scalars(args)
     named = more[0].get(KEYWORDS) if more else None
     keywords = tuple([(name, scalar(item)) for name, item in named.items()]) if named else None
-    return ("call", label, call, target, path, shown, size, site, by, using, keywords)
+    return ("call", label, call, target, path, shown, size, site, by, using, keywords, task)
 
 
 def answered(label: str, answer: AnswerLike, size: int) -> tuple[Any, ...]:
@@ -191,3 +224,11 @@ def call_of(answer: AnswerLike) -> Call | None:
     """The call that an answer, or the step of one, belongs to."""
     origin = answer.origin or answer
     return None if origin.session is None else (origin.session.label, origin.id)
+
+
+def note_forwarded(answer: AnswerLike, pending: PendingLike) -> None:
+    """Tell those who watch that a call is answered with the result of another one."""
+    observe = pending.session.host.observe
+    call = None if observe is None else call_of(answer)
+    if observe is not None and call is not None:
+        observe(("forwarded", *call, (pending.session.label, pending.id)))

@@ -138,8 +138,6 @@ class Pending(Import):
             path, and whether that is read.
         size: how many bytes its message took, if it is a write to a stream.
         ends: the streams inside the value, until they have an owner.
-        arrival: while somebody traces, where its result arrived; see `trace/accounting.py`.
-        target: likewise, what the call was made on.
     """
 
     # What every call reads has a slot; it costs less than half of what a class's default does.
@@ -158,8 +156,6 @@ class Pending(Import):
     disposed = False
     embargoed = False
     size = 0
-    arrival: list[int] | None = None
-    target = 0
     ends: Sequence[EndLike] | None = None
 
     def __init__(self, session: SessionLike, import_id: int, context: ContextLike) -> None:
@@ -248,9 +244,6 @@ class Pending(Import):
     ) -> PendingLike:
         """Call a member of the value at the side where it is, or will be (rule L1)."""
         self.uses += 1
-        ledger = self.session.host.ledger
-        if ledger is not None:
-            ledger.follow(self)
         return self._made_on(self.session.call(self, path, args, kwargs, context))
 
     def map(self, captures: list[Any], program: list[Any], context: ContextLike) -> PendingLike:

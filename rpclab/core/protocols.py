@@ -258,10 +258,8 @@ class PendingLike(ImportLike, Protocol):
     """How many calls made on it have no answer yet."""
 
     size: int
-    target: int
     upstream: PendingLike | None
     noted: tuple[str | None, int, Any, bool] | None
-    arrival: list[int] | None
     waiters: tuple[Resumable, ...] | None
 
     @property
@@ -419,10 +417,6 @@ class AnswerLike(Exported, Protocol):
     running: Cancellable | None
     held_at: Exported | None
     deadline: Any
-    moment: int | None
-    causes: tuple[int, ...]
-    settled_at: int | None
-    trace: Any
 
     @property
     def session(self) -> SessionLike | None:
@@ -579,6 +573,10 @@ class PipeLike(HookLike, Protocol):
     def error(self) -> BaseException | None:
         """Why no more will come, where that is not all."""
 
+    @property
+    def ending(self) -> AnswerLike | None:
+        """The message that has brought the end, once it has come."""
+
     def hand_to(self, inlet: None) -> None:
         """Nobody reads it as a stream any more: it is passed on."""
 
@@ -687,6 +685,10 @@ class PayloadLike(Protocol):
     @property
     def references(self) -> bool:
         """Whether the peer sees any."""
+
+    @property
+    def source(self) -> AnswerLike | None:
+        """The call whose result it is; None for arguments."""
 
     @property
     def is_result(self) -> bool:
@@ -941,6 +943,15 @@ class Watch(Protocol):
     calling_site: Callable[[], str | None] | None
     """Finds where a session was called from, some frames away; None while nobody wants to know."""
 
+    def acting(self) -> tuple[tuple[str, int] | None, int]:
+        """Who acts: the call whose code runs, None outside; and which of its tasks.
+
+        While there is an observer.
+        """
+
+    def went_on(self) -> tuple[tuple[str, int] | None, int]:
+        """Who acts, likewise; it goes on after something that is told of next."""
+
     def site(self) -> str | None:
         """The cell or file and line that called into rpclab; None while nobody wants to know."""
 
@@ -949,43 +960,6 @@ class Watch(Protocol):
 
     def carry(self, variables: Context) -> None:
         """Give a call the variables that it carries from what caused it."""
-
-
-class LedgerLike(Protocol):
-    """Does the accounting of round trips (see `trace.accounting`).
-
-    A node is a step of the program. Calls and settlements carry the number of theirs.
-    """
-
-    def call(self, pending: PendingLike) -> int:
-        """A call is sent now. Gives its node."""
-
-    def returns_to(self, pending: PendingLike) -> None:
-        """A call is packed anew, after others were made that its arguments needed."""
-
-    def follow(self, pending: PendingLike) -> None:
-        """The next call is made on that promise."""
-
-    def uses(self, pending: PendingLike) -> None:
-        """The call that is being packed has that promise among its arguments."""
-
-    def reply(self, answer: AnswerLike) -> int:
-        """A call is answered now. Gives the node of its settlement."""
-
-    def settled(self, answer: AnswerLike) -> None:
-        """A call has settled, before a message says so, or where none does."""
-
-    def passed_on(self, pending: PendingLike) -> int:
-        """An announced promise has settled. Gives the node of its settlement."""
-
-    def arrived(self, pending: PendingLike, node: int, *, failed: bool) -> None:
-        """A settlement came in that was sent at `node`."""
-
-    def awaited(self, pending: PendingLike) -> None:
-        """The running task goes on after that result."""
-
-    def took(self, answer: AnswerLike) -> None:
-        """The running task goes on after the chunk that this write has brought."""
 
 
 class DeadlinesLike(Protocol):
@@ -1031,10 +1005,6 @@ class Host(Protocol):
     @property
     def deadlines(self) -> DeadlinesLike:
         """Has calls given up that take too long."""
-
-    @property
-    def ledger(self) -> LedgerLike | None:
-        """Does the accounting of round trips while somebody traces, else None."""
 
     def wake(self, session: SessionLike) -> None:
         """Flush this session's outbox in the next turn. Never flushes at once."""

@@ -8,8 +8,9 @@ context that passed the stream on.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from rpclab.core.events import note_forwarded
 from rpclab.core.hooks import Hook
 from rpclab.core.imports import PENDING, REJECTED, Pending
 from rpclab.core.streams import ABORT, CLOSE, WRITE, operation_of
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
         PendingLike,
         SessionLike,
     )
+
+T = TypeVar("T")
 
 
 class PipeRelay:
@@ -79,20 +82,19 @@ class PipeRelay:
         if self._over or not (pipe.ended or pipe.error):
             return
         self._over = True
-        if pipe.ended:
-            self._send(CLOSE, [])
-        else:
-            for note in getattr(pipe.error, "__notes__", [])[:1]:
-                self._send(ABORT, [note])
+        _as_work_of(pipe.ending, self._session, self._hand_on_the_end)
         self._entry.drop()
 
+    def _hand_on_the_end(self) -> None:
+        if self._pipe.ended:
+            self._send(CLOSE, [])
+        else:
+            for note in getattr(self._pipe.error, "__notes__", [])[:1]:
+                self._send(ABORT, [note])
+
     def _hand(self, arrived: ArrivedLike) -> None:
-        host, answer = self._session.host, arrived.answer
-
-        def send() -> PendingLike:
-            return self._send(WRITE, [arrived.chunk])
-
-        write = host.apart(answer, send, self._session.keeper) if host.special else send()
+        answer = arrived.answer
+        write = _as_work_of(answer, self._session, lambda: self._send(WRITE, [arrived.chunk]))
         arrived.give_back()
         _pass_back(write, answer)
         if write.state == REJECTED:
@@ -145,10 +147,7 @@ class SinkRelay(Hook):
             def tell() -> PendingLike:
                 return outlet.close() if operation == CLOSE else outlet.tell(operation, *args)
 
-            if session.host.special:
-                _pass_back(session.host.apart(answer, tell, session.keeper), answer)
-            else:
-                _pass_back(tell(), answer)
+            _pass_back(_as_work_of(answer, session, tell), answer)
 
     def unclaimed(self) -> None:
         if self._outlet.moved:
@@ -160,12 +159,19 @@ class SinkRelay(Hook):
         self._unsent()
 
 
+def _as_work_of(answer: AnswerLike | None, session: SessionLike, send: Callable[[], T]) -> T:
+    """Send something on, as the work of the message that has brought it."""
+    host = session.host
+    if answer is not None and (host.special or host.observe is not None):
+        return host.apart(answer, send, session.keeper)
+    return send()
+
+
 def _pass_back(write: PendingLike, answer: AnswerLike) -> None:
     """Settle a write as the one does that it was handed on as."""
 
     def settled() -> None:
-        if write.arrival:
-            answer.causes = (*answer.causes, *write.arrival)
+        note_forwarded(answer, write)
         if answer.state == PENDING:
             if write.state == REJECTED:
                 answer.reject(write.value, remote=getattr(write.value, "remote", False))
