@@ -11,14 +11,11 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from rpclab.core.imports import RESOLVED
 from rpclab.core.messages import KEYWORDS, MAP, STREAM, Message
 from rpclab.previews import class_name, described, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from rpclab.core.protocols import AnswerLike, ContextLike, HookLike, Host, PendingLike
 
 IDENTIFIED = frozenset(
     {"introduced", "stub", "owned", "passed", "disposed", "forgotten", "context", "context ended"}
@@ -71,11 +68,6 @@ _MEMBERS = 8  # a dict of more members is only counted
 
 Scalar = int | float | bool | str | tuple[str] | None
 """A small scalar as it is; or a tuple of one text, written down in the place of another value."""
-
-
-def noted_place(host: Host) -> str | None:
-    """The user's line that called into rpclab; None while nobody wants to know places."""
-    return None if host.watching is None else host.watching.site()
 
 
 def opposite(label: str) -> str:
@@ -198,37 +190,10 @@ def called(
     return ("call", label, call, target, path, shown, size, site, by, using, keywords, task)
 
 
-def answered(label: str, answer: AnswerLike, size: int) -> tuple[Any, ...]:
+def answered(label: str, call: int, value: Any, size: int, *, failed: bool) -> tuple[Any, ...]:
     """The event of a result or error on its way back: the method has returned, or raised."""
-    value = answer.value
-    if answer.state != RESOLVED:
-        return ("error", label, answer.id, failure(value), size)
+    if failed:
+        return ("error", label, call, failure(value), size)
     if type(value) in SMALL:
-        return ("result", label, answer.id, value, size)
-    return ("result", label, answer.id, scalar(value), size, members(value))
-
-
-def introduced(label: str, export_id: int, hook: HookLike) -> tuple[Any, ...]:
-    """The event of an export that gets its number."""
-    kind, name, of, new = hook.identity()
-    return ("introduced", id(hook), label, export_id, kind, name, of, new)
-
-
-def opened(context: ContextLike, answer: AnswerLike | None = None) -> tuple[Any, ...]:
-    """The event of an execution context that begins, for a call or for an event from outside."""
-    call = None if answer is None else call_of(answer)
-    return ("context", id(context), context.worker, call)
-
-
-def call_of(answer: AnswerLike) -> Call | None:
-    """The call that an answer, or the step of one, belongs to."""
-    origin = answer.origin or answer
-    return None if origin.session is None else (origin.session.label, origin.id)
-
-
-def note_forwarded(answer: AnswerLike, pending: PendingLike) -> None:
-    """Tell those who watch that a call is answered with the result of another one."""
-    observe = pending.session.host.observe
-    call = None if observe is None else call_of(answer)
-    if observe is not None and call is not None:
-        observe(("forwarded", *call, (pending.session.label, pending.id)))
+        return ("result", label, call, value, size)
+    return ("result", label, call, scalar(value), size, members(value))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rpclab.core.events import note_forwarded
 from rpclab.core.hooks import Hook
 from rpclab.core.imports import PENDING, REJECTED, Pending
 from rpclab.core.streams import ABORT, CLOSE, WRITE, operation_of
@@ -19,17 +18,11 @@ from rpclab.errors import WRITABLE_CLOSED, StreamClosedError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpclab.core.messages import Path
-    from rpclab.core.protocols import (
-        AnswerLike,
-        ArrivedLike,
-        ImportLike,
-        InletLike,
-        Keywords,
-        OutletLike,
-        PendingLike,
-        SessionLike,
-    )
+    from rpclab.core.answers import Answer
+    from rpclab.core.contexts import SessionLike
+    from rpclab.core.imports import Import
+    from rpclab.core.messages import Keywords, Path
+    from rpclab.core.streams import Arrived, Inlet, Outlet
 
 T = TypeVar("T")
 
@@ -48,7 +41,7 @@ class PipeRelay:
     """
 
     def __init__(
-        self, inlet: InletLike, session: SessionLike, rest: list[Any], unsent: Callable[[], None]
+        self, inlet: Inlet, session: SessionLike, rest: list[Any], unsent: Callable[[], None]
     ) -> None:
         self._inlet = inlet
         self._pipe = inlet.pipe
@@ -56,7 +49,7 @@ class PipeRelay:
         self._rest = rest
         self._unsent = unsent
         self._over = False
-        self._entry: ImportLike = session.open_pipe()
+        self._entry: Import = session.open_pipe()
         self._entry.claim()
         self.id = self._entry.id
 
@@ -92,7 +85,7 @@ class PipeRelay:
             for note in getattr(self._pipe.error, "__notes__", [])[:1]:
                 self._send(ABORT, [note])
 
-    def _hand(self, arrived: ArrivedLike) -> None:
+    def _hand(self, arrived: Arrived) -> None:
         answer = arrived.answer
         write = _as_work_of(answer, self._session, lambda: self._send(WRITE, [arrived.chunk]))
         arrived.give_back()
@@ -101,7 +94,7 @@ class PipeRelay:
             # What comes after a chunk that could not be handed on must not be read.
             self._unread(write.value)
 
-    def _send(self, operation: str, args: list[Any]) -> PendingLike:
+    def _send(self, operation: str, args: list[Any]) -> Pending:
         session = self._session
         pending = Pending(session, 0, session.keeper)
         return session.write(pending, self._entry, operation, args, session.keeper)
@@ -124,13 +117,13 @@ class SinkRelay(Hook):
 
     __slots__ = ("_outlet", "_unsent")
 
-    def __init__(self, outlet: OutletLike, unsent: Callable[[], None]) -> None:
+    def __init__(self, outlet: Outlet, unsent: Callable[[], None]) -> None:
         super().__init__(None)
         self._outlet = outlet
         self._unsent = unsent
         outlet.moved = True
 
-    def start(self, answer: AnswerLike, path: Path, args: Any, kwargs: Keywords) -> None:
+    def start(self, answer: Answer, path: Path, args: Any, kwargs: Keywords) -> None:
         """Hand a chunk on, or the end."""
         del kwargs
         outlet = self._outlet
@@ -144,7 +137,7 @@ class SinkRelay(Hook):
         else:
             session = outlet.session
 
-            def tell() -> PendingLike:
+            def tell() -> Pending:
                 return outlet.close() if operation == CLOSE else outlet.tell(operation, *args)
 
             _pass_back(_as_work_of(answer, session, tell), answer)
@@ -159,7 +152,7 @@ class SinkRelay(Hook):
         self._unsent()
 
 
-def _as_work_of(answer: AnswerLike | None, session: SessionLike, send: Callable[[], T]) -> T:
+def _as_work_of(answer: Answer | None, session: SessionLike, send: Callable[[], T]) -> T:
     """Send something on, as the work of the message that has brought it."""
     host = session.host
     if answer is not None and (host.special or host.observe is not None):
@@ -167,11 +160,11 @@ def _as_work_of(answer: AnswerLike | None, session: SessionLike, send: Callable[
     return send()
 
 
-def _pass_back(write: PendingLike, answer: AnswerLike) -> None:
+def _pass_back(write: Pending, answer: Answer) -> None:
     """Settle a write as the one does that it was handed on as."""
 
     def settled() -> None:
-        note_forwarded(answer, write)
+        answer.forwarded(write)
         if answer.state == PENDING:
             if write.state == REJECTED:
                 answer.reject(write.value, remote=getattr(write.value, "remote", False))

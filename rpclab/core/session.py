@@ -21,7 +21,6 @@ from rpclab.core.events import (
     answered,
     called,
     failure,
-    introduced,
     scalar,
     scalars,
 )
@@ -68,23 +67,10 @@ from rpclab.previews import message_of, type_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from rpclab.core.contexts import ExecutionContext, Host, Packed, Watch
     from rpclab.core.dialects import Dialect
-    from rpclab.core.handles import Handle
-    from rpclab.core.messages import Path
-    from rpclab.core.protocols import (
-        AnswerLike,
-        ContextLike,
-        E,
-        Given,
-        HookLike,
-        Host,
-        ImportLike,
-        Keywords,
-        Packed,
-        PendingLike,
-        PipeLike,
-        Watch,
-    )
+    from rpclab.core.imports import Handle
+    from rpclab.core.messages import Given, Keywords, Path
     from rpclab.core.streams import End
 
 IN_TABLE: Any = object()
@@ -180,7 +166,7 @@ class Session:
         *,
         codec: Callable[[Any], Codec],
         host: Host,
-        keeper: ContextLike,
+        keeper: ExecutionContext,
         main: Hook | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
@@ -191,8 +177,8 @@ class Session:
         self.keeper = keeper
         self.limits = limits
         self.closed: BaseException | None = None
-        self.imports: dict[int, ImportLike] = {}
-        self.exports: dict[int, HookLike | Answer] = {}
+        self.imports: dict[int, Import] = {}
+        self.exports: dict[int, Hook | Answer] = {}
         # To CPython -1 and -2 have one hash: a small table with both is slow to search, so no -1.
         self.last_export = -1
         self.send: Callable[[int, list[Frame]], None] = _unconnected
@@ -211,7 +197,7 @@ class Session:
         # that calls were made on meanwhile.
         self._next_call = 1
         self.first_unsent = 1
-        self.pipelined: list[PendingLike] = []
+        self.pipelined: list[Pending] = []
         self._seen = 0
         self._told = 0
         # As an exporter: the last id of a call, and the results that the peer has not seen yet.
@@ -233,22 +219,13 @@ class Session:
     def send_frame(self, frame: Frame) -> None:
         """Put a frame in the outbox; it leaves with the next flush."""
         if not self._awake:
-            self.awake()
+            self._awake = self.host.wake(self)
         self._outbox.append(frame)
 
     def awake(self) -> None:
         """Have the session flushed in the next turn."""
         if not self._awake:
-            self._awake = True
-            try:
-                self.host.wake(self)
-            except BaseException:
-                self._awake = False
-                raise
-
-    def asleep(self) -> None:
-        """Nobody will flush the session yet: the next frame asks for it again."""
-        self._awake = False
+            self._awake = self.host.wake(self)
 
     def soon(self, function: Callable[[], None]) -> None:
         """Go on with long work after others had their turn."""
@@ -324,7 +301,7 @@ class Session:
 
     # The tables.
 
-    def introduce(self, hook: HookLike) -> int:
+    def introduce(self, hook: Hook) -> int:
         """Enter a hook in the export table, under a number of its own."""
         self.last_export -= 1
         export_id = self.last_export
@@ -332,7 +309,7 @@ class Session:
         hook.retain()
         self.holdings.most += ENTRY
         if self.host.observe is not None:
-            self.host.observe(introduced(self.label, export_id, hook))
+            self.host.observe(("introduced", id(hook), self.label, export_id, *hook.identity()))
         hook.exported(self, export_id)
         return export_id
 
@@ -345,7 +322,7 @@ class Session:
             hook.unsent()
             hook.release()
 
-    def enter(self, entry: E) -> E:
+    def enter(self, entry: Import) -> Import:
         """Enter what the peer has introduced in the import table.
 
         Raises:
@@ -391,8 +368,8 @@ class Session:
         self,
         message: Message,
         values: list[Any],
-        context: ContextLike,
-        source: AnswerLike | None = None,
+        context: ExecutionContext,
+        source: Answer | None = None,
         *,
         copying: bool = False,
         ahead: bool = True,
@@ -439,12 +416,12 @@ class Session:
 
     def call(
         self,
-        target: ImportLike,
+        target: Import,
         path: Path,
         args: Given,
         kwargs: Keywords,
-        context: ContextLike,
-    ) -> PendingLike:
+        context: ExecutionContext,
+    ) -> Pending:
         """Call the member at `path` of what the peer exports; read it where `args` is None.
 
         The arguments are packed now (rule V21); what cannot be sent rejects the promise (V22).
@@ -473,11 +450,11 @@ class Session:
 
     def map(
         self,
-        target: ImportLike,
+        target: Import,
         captures: list[Any],
         program: list[Any],
-        context: ContextLike,
-    ) -> PendingLike:
+        context: ExecutionContext,
+    ) -> Pending:
         """Replay a recorded function on what the peer exports (see `map`)."""
         if self.closed is not None or context.ended or target.broken is not None:
             return self._refused(target, context, captures)
@@ -493,12 +470,12 @@ class Session:
 
     def write(
         self,
-        pending: PendingLike,
-        target: ImportLike,
+        pending: Pending,
+        target: Import,
         operation: str,
         args: list[Any],
-        context: ContextLike,
-    ) -> PendingLike:
+        context: ExecutionContext,
+    ) -> Pending:
         """Write to a sink that the peer has exported, or to a pipe there (see `streams`).
 
         Args:
@@ -522,8 +499,8 @@ class Session:
         return self._push(pending, message, args, context)
 
     def _push(
-        self, pending: PendingLike, message: Message, values: list[Any], context: ContextLike
-    ) -> PendingLike:
+        self, pending: Pending, message: Message, values: list[Any], context: ExecutionContext
+    ) -> Pending:
         """Pack a message that makes a promise, and queue it."""
         if self._releases and message[0] == CALL:
             # A stub disposed before this call is gone before it.
@@ -548,7 +525,7 @@ class Session:
                     return pending
         # First of all, for it raises where the call comes from another thread.
         if not self._awake:
-            self.awake()
+            self._awake = self.host.wake(self)
         call = pending.id = message[1]
         if not pending.context.long:
             try:
@@ -576,7 +553,7 @@ class Session:
     def _note(
         self,
         watching: Watch,
-        pending: PendingLike,
+        pending: Pending,
         message: Message,
         size: int,
         payload: Payload | None,
@@ -608,7 +585,7 @@ class Session:
         else:
             keep((host.clock(), *called(self.label, message, size, site, maker, using)))
 
-    def _options(self, pending: PendingLike, kwargs: Keywords) -> dict[str, Any]:
+    def _options(self, pending: Pending, kwargs: Keywords) -> dict[str, Any]:
         options: dict[str, Any] = {}
         if self.host.special:
             left = self.host.deadlines.left(pending)
@@ -620,7 +597,7 @@ class Session:
             options[KEYWORDS] = kwargs
         return options
 
-    def _refused(self, target: ImportLike, context: ContextLike, values: list[Any]) -> Pending:
+    def _refused(self, target: Import, context: ExecutionContext, values: list[Any]) -> Pending:
         """The promise of a call that cannot be made any more, with those values."""
         if self.closed is not None:
             return self.rejected(self.closed, context, values)
@@ -633,7 +610,7 @@ class Session:
         return self.rejected(target.broken, context, values)
 
     def rejected(
-        self, error: BaseException, context: ContextLike, values: Sequence[Any] = ()
+        self, error: BaseException, context: ExecutionContext, values: Sequence[Any] = ()
     ) -> Pending:
         """A promise that has failed already, without a message.
 
@@ -649,13 +626,13 @@ class Session:
         pending.settle(REJECTED, error)
         return pending
 
-    def resolved(self, value: Any, context: ContextLike) -> Pending:
+    def resolved(self, value: Any, context: ExecutionContext) -> Pending:
         """A promise that has its value already, without a message."""
         pending = Pending(self, 0, context)
         pending.settle(RESOLVED, value)
         return pending
 
-    def cancel(self, pending: PendingLike) -> None:
+    def cancel(self, pending: Pending) -> None:
         """Tell the peer that nobody waits for this call any more."""
         if self.imports.pop(pending.id, None) is pending and self.closed is None:
             if self._dialect.cancels:
@@ -666,19 +643,19 @@ class Session:
             else:
                 self.give_back(pending.id)
 
-    def release(self, entry: ImportLike) -> None:
-        """The last handle of an import is gone: give its introductions back."""
-        known = self.imports.pop(entry.id, None) is entry and entry.introductions
-        if known and self.closed is None:
+    def release(self, entry: Import) -> None:
+        """The last handle of an import is gone: give it back."""
+        number = entry.id
+        if self.imports.pop(number, None) is entry and self.closed is None:
             if self.host.observe is not None:
-                self.host.observe(("let go", self.label, entry.id))
-            self.give_back(entry.id, entry.introductions)
+                self.host.observe(("let go", self.label, number))
+            self.give_back(number)
 
-    def give_back(self, import_id: int, count: int = 1) -> None:
-        """Release an id of the peer, with the next flush."""
-        self._releases += (import_id, count)
+    def give_back(self, import_id: int) -> None:
+        """Release an id of the peer, which has introduced it once, with the next flush."""
+        self._releases += (import_id, 1)
         if not self._awake:
-            self.awake()
+            self._awake = self.host.wake(self)
 
     # Pipes: what a stream flows through that is sent to the peer, or comes from there.
 
@@ -696,17 +673,17 @@ class Session:
         if self.host.observe is not None:
             self.host.observe(("pipe", self.label, number, len(frame)))
 
-    def cancel_pipe(self, pipe: PipeLike, reason: BaseException) -> None:
+    def cancel_pipe(self, pipe: Hook, number: int, reason: BaseException) -> None:
         """Tell the sender of a stream that nobody reads it any more."""
-        if self.closed is None and self.exports.get(pipe.number) is pipe:
-            frame = self._pack_error([PIPE, pipe.number, reason_of(reason)], 2).frame
+        if self.closed is None and self.exports.get(number) is pipe:
+            frame = self._pack_error([PIPE, number, reason_of(reason)], 2).frame
             self.send_frame(frame)
             if self.host.observe is not None:
-                self.host.observe(("unread", self.label, pipe.number, size_of(frame)))
+                self.host.observe(("unread", self.label, number, size_of(frame)))
 
     # Results on their way out.
 
-    def pack_result(self, answer: AnswerLike, value: Any) -> Reply | None:
+    def pack_result(self, answer: Answer, value: Any) -> Reply | None:
         """Pack the result of a call; its stubs are moved (rule O10).
 
         Returns:
@@ -731,7 +708,7 @@ class Session:
             payload.commit()
         return Reply(frame, payload)
 
-    def stays(self, answer: AnswerLike, value: Any) -> bool:
+    def stays(self, answer: Answer, value: Any) -> bool:
         """Keep the result of a quiet call here, for what was made on it.
 
         Returns:
@@ -756,7 +733,7 @@ class Session:
             payload.sent()
         return True
 
-    def pack_error(self, answer: AnswerLike, error: BaseException, *, remote: bool) -> Reply:
+    def pack_error(self, answer: Answer, error: BaseException, *, remote: bool) -> Reply:
         """Pack the failure of a call."""
         reply = self._pack_error([REJECT, answer.id, error, remote], 2, answer.context)
         answer.plain = reply.payload is None or not reply.payload.references
@@ -765,7 +742,7 @@ class Session:
         return reply
 
     def _pack_error(
-        self, message: Message, position: int, context: ContextLike | None = None
+        self, message: Message, position: int, context: ExecutionContext | None = None
     ) -> Reply:
         """Pack a message with an error in it; one that cannot be sent is told of."""
         error = message[position]
@@ -778,7 +755,7 @@ class Session:
             frame, payload = self.pack(message, [], context or self.keeper)
         return Reply(frame, payload)
 
-    def reply(self, answer: AnswerLike, reply: Packed) -> None:
+    def reply(self, answer: Answer, reply: Packed) -> None:
         """Queue a settlement, unless the call was cancelled meanwhile."""
         frame, payload = reply
         if self.exports.get(answer.id) is not answer:
@@ -789,10 +766,12 @@ class Session:
             answer.pulled = reply
             return
         if self.host.observe is not None:
-            self.host.observe(answered(self.label, answer, size_of(frame)))
+            failed = answer.state == REJECTED
+            size = size_of(frame)
+            self.host.observe(answered(self.label, answer.id, answer.value, size, failed=failed))
         self._outbox.append(frame)
         if not self._awake:
-            self.awake()
+            self._awake = self.host.wake(self)
         if answer.plain and self._acknowledges:
             self._unacknowledged[answer.id] = IN_TABLE
         if payload is not None:
@@ -809,7 +788,7 @@ class Session:
         self._outbox.append(frame)
         self.holdings.most += ENTRY + size
         if not self._awake:
-            self.awake()
+            self._awake = self.host.wake(self)
         keep = self.host.keep
         if keep is not None:
             if type(value) not in SMALL:
@@ -828,9 +807,9 @@ class Session:
         stub = self._codec.reference(STUB, self.introduce(hook))
         self._outbox.append(self._codec.pack([RESOLVE, call, stub]))
         if not self._awake:
-            self.awake()
+            self._awake = self.host.wake(self)
 
-    def reply_at_once(self, answer: AnswerLike, value: Any) -> bool:
+    def reply_at_once(self, answer: Answer, value: Any) -> bool:
         """Queue the result of a call on which nothing waits, if it is a small scalar or a target.
 
         Most results are one of these, and a reference costs a third less so (benchmarks
@@ -861,7 +840,7 @@ class Session:
                 size = size_of(frame)
                 self.host.observe(("broke", self.label, export_id, failure(error), size))
 
-    def copy(self, source: AnswerLike) -> tuple[Any, list[Handle], list[End]]:
+    def copy(self, source: Answer) -> tuple[Any, list[Handle], list[End]]:
         """Copy the value of an answer for a call within this Worker (see `promise_arguments`).
 
         Returns:
@@ -906,8 +885,7 @@ class Session:
         frames.reverse()
         error: Exception | None = None
         try:
-            while frames and self.closed is None:
-                self._apply(frames.pop())
+            self._apply(frames)
         except RemoteProtocolError as fault:
             error = fault
         except Exception as fault:
@@ -929,48 +907,54 @@ class Session:
         if self._seen != self._told:
             self.awake()
 
-    def _apply(self, frame: Frame) -> None:
-        size = len(frame) if type(frame) is bytes else size_of(frame)
-        if size > self.limits.message_bytes:
-            raise RemoteProtocolError(
-                f"the peer sent a message of over {self.limits.message_bytes} bytes"
-                " (Limits.message_bytes)"
-            )
-        if self.holdings.most > self.holdings.enough:
-            self.holdings.weigh()
-        try:
-            unpacked, arrival = self._decode(frame)
-        except RemoteProtocolError:
-            raise
-        except Exception as error:
-            text = f"the peer sent a frame that is no message: {failure(error)}"
-            raise RemoteProtocolError(text) from None
-        if arrival is None and type(unpacked) is list:
-            # The two most common messages are judged here, by the rules of `messages`: that and
-            # what they need alone are a quarter of a call in flight (benchmark `burst`).
-            if len(unpacked) == 5:
-                kind, call, target, path, args = unpacked
-                if (
-                    type(kind) is int
-                    and kind == CALL
-                    and type(call) is int
-                    and type(target) is int
-                    and type(path) is str
-                    and type(args) is list
-                    and 0 < call < MOST
-                    and -MOST < target < MOST
-                ):
-                    self._receive_plain_call(call, target, path, args, frame)
-                    return
-            elif len(unpacked) == 3:
-                kind, number, value = unpacked
-                if (
-                    type(kind) is int
-                    and kind == RESOLVE
-                    and type(number) is int
-                    and self._take_plain(number, value)
-                ):
-                    return
+    def _apply(self, frames: list[Frame]) -> None:
+        """Apply messages, the last one first, and take each off the list."""
+        decode, holdings, most = self._decode, self.holdings, self.limits.message_bytes
+        while frames and self.closed is None:
+            frame = frames.pop()
+            if (len(frame) if type(frame) is bytes else size_of(frame)) > most:
+                raise RemoteProtocolError(
+                    f"the peer sent a message of over {most} bytes (Limits.message_bytes)"
+                )
+            if holdings.most > holdings.enough:
+                holdings.weigh()
+            try:
+                unpacked, arrival = decode(frame)
+            except RemoteProtocolError:
+                raise
+            except Exception as error:
+                text = f"the peer sent a frame that is no message: {failure(error)}"
+                raise RemoteProtocolError(text) from None
+            if arrival is None and type(unpacked) is list:
+                # The two most common messages are judged here, by the rules of `messages`: that
+                # and what they need alone are a quarter of a call in flight (benchmark `burst`).
+                if len(unpacked) == 5:
+                    kind, call, target, path, args = unpacked
+                    if (
+                        type(kind) is int
+                        and kind == CALL
+                        and type(call) is int
+                        and type(target) is int
+                        and type(path) is str
+                        and type(args) is list
+                        and 0 < call < MOST
+                        and -MOST < target < MOST
+                    ):
+                        self._receive_plain_call(call, target, path, args, frame)
+                        continue
+                elif len(unpacked) == 3:
+                    kind, number, value = unpacked
+                    if (
+                        type(kind) is int
+                        and kind == RESOLVE
+                        and type(number) is int
+                        and self._take_plain(number, value)
+                    ):
+                        continue
+            self._receive_checked(unpacked, arrival, frame)
+
+    def _receive_checked(self, unpacked: object, arrival: Arrival | None, frame: Frame) -> None:
+        """Check a message of any kind, and apply it."""
         try:
             message = parse(unpacked)
             kind = message[0]
@@ -1027,7 +1011,7 @@ class Session:
 
     # Calls of the peer.
 
-    def _accept(self, call: int, target: int) -> HookLike | Answer:
+    def _accept(self, call: int, target: int) -> Hook | Answer:
         """The preamble of every message that makes a call. Gives what it is made on."""
         hook = self.exports.get(target) or self.export_of(target)
         most = self.limits.exports
@@ -1086,6 +1070,7 @@ class Session:
                 hook.blocked is None
                 and hook.context.variables is not None
                 and not hook.context.ended
+                and hook.context.door is None
                 and not host.special
                 and self._acknowledges
             ):
@@ -1093,18 +1078,19 @@ class Session:
         elif (
             isinstance(hook, ServiceHook)
             and hook.blocked is None
-            and hook.runs_plainly(path)
+            and hook.unusual is not None
+            and path not in hook.unusual
             and watching is None
             and not host.special
             and self._acknowledges
         ):
             try:
-                instance, context = hook.open(path)
+                instance, context = hook.open()
             except Exception as error:
                 self._answer(call, None, frame).reject(error)
                 return
             function = method_of(instance, path)
-            if function is None:
+            if function is None or context.door is not None:
                 hook.serve(self._answer(call, None, frame), instance, context, path, args, None)
                 return
             context.hold()
@@ -1147,7 +1133,7 @@ class Session:
         hook.has_run(answer, context)
 
     def _answer_of(
-        self, call: int, hook: HookLike | Answer, context: ContextLike, frame: Frame
+        self, call: int, hook: Hook | Answer, context: ExecutionContext, frame: Frame
     ) -> Answer:
         """Make the answer to a call that a method has returned from, or raised in."""
         answer = Answer(self, call)
@@ -1200,7 +1186,7 @@ class Session:
         if DEADLINE in options:
             self.host.deadlines.bound(answer, options[DEADLINE])
 
-    def export_of(self, number: int) -> HookLike | Answer | None:
+    def export_of(self, number: int) -> Hook | Answer | None:
         """What the peer means by a number, if there is anything."""
         found = self.exports.get(number)
         if found is None:

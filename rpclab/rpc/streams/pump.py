@@ -12,7 +12,6 @@ from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rpclab.core.contexts import current
-from rpclab.core.events import call_of
 from rpclab.core.streams import Outlet, reason_of
 from rpclab.previews import message_of, type_name
 from rpclab.rpc.activity import Activity, StepInterrupted
@@ -20,7 +19,8 @@ from rpclab.rpc.streams.sources import NOTHING, PIECE, pieces_of, size_of
 from rpclab.rpc.waiter import StreamWaiter
 
 if TYPE_CHECKING:
-    from rpclab.core.protocols import AnswerLike, ContextLike, OutletLike, SessionLike
+    from rpclab.core.answers import Answer
+    from rpclab.core.contexts import ExecutionContext, SessionLike
 
 
 class Pumped(Protocol):
@@ -56,8 +56,8 @@ class Pump:
         self,
         stream: Pumped,
         session: SessionLike,
-        context: ContextLike,
-        answer: AnswerLike | None,
+        context: ExecutionContext,
+        answer: Answer | None,
     ) -> None:
         self._stream = stream
         self._session = session
@@ -71,7 +71,7 @@ class Pump:
         self._variables = copy_context() if answer is None else _variables_of(context)
         engine: Any = session.host
         if engine.observe is not None:
-            maker = engine.acting() if answer is None else (call_of(answer), 0)
+            maker = engine.acting() if answer is None else (answer.call, 0)
             engine.begins_apart(self._variables, *maker)
 
     def packed(self, *, sent: bool) -> None:
@@ -167,7 +167,7 @@ class Pump:
             raise _ReaderLeft
 
 
-async def room(outlet: OutletLike, size: int) -> None:
+async def room(outlet: Outlet, size: int) -> None:
     """Wait until a chunk of that size may be sent, or the stream is through."""
     if _goes_on(outlet, size):
         return
@@ -181,18 +181,18 @@ async def room(outlet: OutletLike, size: int) -> None:
     note_credit(outlet)
 
 
-def _goes_on(outlet: OutletLike, size: int) -> bool:
+def _goes_on(outlet: Outlet, size: int) -> bool:
     return outlet.done or outlet.flow.fits(size)
 
 
-def note_credit(outlet: OutletLike) -> None:
+def note_credit(outlet: Outlet) -> None:
     """Tell those who watch that the running task goes on after the last credit."""
     host: Any = outlet.session.host
     if host.observe is not None and outlet.credit is not None:
         host.observe(("awaited", outlet.session.label, (outlet.credit.id,), *host.went_on()))
 
 
-def _variables_of(context: ContextLike) -> Context:
+def _variables_of(context: ExecutionContext) -> Context:
     variables = Context() if context.variables is None else context.variables.copy()
     variables.run(current.set, context)
     return variables
