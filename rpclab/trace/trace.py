@@ -11,7 +11,7 @@ from rpclab.trace.advice import advice
 from rpclab.trace.events import Mapped
 from rpclab.trace.messages import Sent, messages
 from rpclab.trace.model import Advice
-from rpclab.trace.pictures.scale import duration
+from rpclab.trace.pictures.telling import duration
 from rpclab.trace.reading import Event
 from rpclab.trace.recording import Recording
 from rpclab.trace.sequence import sequence_text
