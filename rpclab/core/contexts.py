@@ -369,6 +369,7 @@ class PayloadLike(Protocol):
     context: ExecutionContext
     copying: bool
     references: bool
+    source: Answer | None
 
     @property
     def is_result(self) -> bool: ...
@@ -505,6 +506,15 @@ class Calls(Protocol):
     holder: Holder | None
     """Holds calls back that are made on or with a promise, where there is no pipelining."""
 
+    def acting(self) -> tuple[Call | None, int]:
+        """Who acts: the call whose code runs, None outside; and which of its tasks.
+
+        While there is an observer.
+        """
+
+    def went_on(self) -> tuple[Call | None, int]:
+        """Who acts, likewise; it goes on after something that is told of next."""
+
     def site(self) -> str | None:
         """The cell or file and line that called into rpclab; None while nobody wants to know."""
 
@@ -528,43 +538,6 @@ class Calls(Protocol):
         """
 
 
-class LedgerLike(Protocol):
-    """Does the accounting of round trips (see `trace.accounting`).
-
-    A node is a step of the program. Calls and settlements carry the number of theirs.
-    """
-
-    def call(self, pending: Pending) -> int:
-        """A call is sent now. Gives its node."""
-
-    def returns_to(self, pending: Pending) -> None:
-        """A call is packed anew, after others were made that its arguments needed."""
-
-    def follow(self, pending: Pending) -> None:
-        """The next call is made on that promise."""
-
-    def uses(self, pending: Pending) -> None:
-        """The call that is being packed has that promise among its arguments."""
-
-    def reply(self, answer: Answer) -> int:
-        """A call is answered now. Gives the node of its settlement."""
-
-    def settled(self, answer: Answer) -> None:
-        """A call has settled, before a message says so, or where none does."""
-
-    def passed_on(self, pending: Pending) -> int:
-        """An announced promise has settled. Gives the node of its settlement."""
-
-    def arrived(self, pending: Pending, node: int, *, failed: bool) -> None:
-        """A settlement came in that was sent at `node`."""
-
-    def awaited(self, pending: Pending) -> None:
-        """The running task goes on after that result."""
-
-    def took(self, answer: Answer) -> None:
-        """The running task goes on after the chunk that this write has brought."""
-
-
 class Host(Protocol):
     """The world around the sessions of one event loop."""
 
@@ -580,10 +553,6 @@ class Host(Protocol):
 
     calls: Calls
     """What is done with calls beyond sending and answering them."""
-
-    @property
-    def ledger(self) -> LedgerLike | None:
-        """Does the accounting of round trips while somebody traces, else None."""
 
     def wake(self, session: SessionLike) -> bool:
         """Flush this session's outbox in the next turn, and never at once.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.core.containers import replaced
 from rpclab.core.contexts import opened
-from rpclab.core.events import answering
+from rpclab.core.events import Actor, answering
 from rpclab.core.imports import PENDING
 from rpclab.core.targets import (
     Exposed,
@@ -219,10 +219,6 @@ class Hook:
                 args, kwargs = fill(args), fill(kwargs)
             except Exception as error:
                 failure = error
-        if answer.causes and self.blocked:
-            # Before the call runs: one that is over at once lets those behind it go.
-            behind = self.blocked[0][0]
-            behind.causes = (*behind.causes, *answer.causes)
         if failure is not None:
             answer.reject(failure)
         else:
@@ -616,8 +612,6 @@ class OnwardHook(Hook):
         """Pipeline the call on the forwarded one."""
         if answer.state != PENDING:
             return  # it was cancelled while it was queued
-        if self._source.settled_at is not None:
-            answer.causes = (*answer.causes, self._source.settled_at)
         pending = self._pending
         _call_on(answer, pending.session, pending.pipeline, path, args, kwargs)
 
@@ -632,7 +626,7 @@ def work_of(answer: Answer, context: ExecutionContext) -> Variables:
     variables = context.fresh_variables()
     context.host.calls.carry(variables, answer)
     if context.host.observe is not None:
-        variables.run(answering.set, answer.call)
+        variables.run(answering.set, Actor(answer.call))
     return variables
 
 

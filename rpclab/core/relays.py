@@ -8,7 +8,7 @@ context that passed the stream on.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rpclab.core.hooks import Hook, work_of
 from rpclab.core.imports import PENDING, REJECTED, Pending
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from rpclab.core.imports import Import
     from rpclab.core.messages import Keywords, Path
     from rpclab.core.streams import Arrived, Inlet, Outlet
+
+T = TypeVar("T")
 
 
 class PipeRelay:
@@ -73,20 +75,19 @@ class PipeRelay:
         if self._over or not (pipe.ended or pipe.error):
             return
         self._over = True
-        if pipe.ended:
-            self._send(CLOSE, [])
-        else:
-            for note in getattr(pipe.error, "__notes__", [])[:1]:
-                self._send(ABORT, [note])
+        _as_work_of(pipe.ending, self._session, self._hand_on_the_end)
         self._entry.drop()
 
+    def _hand_on_the_end(self) -> None:
+        if self._pipe.ended:
+            self._send(CLOSE, [])
+        else:
+            for note in getattr(self._pipe.error, "__notes__", [])[:1]:
+                self._send(ABORT, [note])
+
     def _hand(self, arrived: Arrived) -> None:
-        host, answer = self._session.host, arrived.answer
-
-        def send() -> Pending:
-            return self._send(WRITE, [arrived.chunk])
-
-        write = work_of(answer, self._session.keeper).run(send) if host.calls.special else send()
+        answer = arrived.answer
+        write = _as_work_of(answer, self._session, lambda: self._send(WRITE, [arrived.chunk]))
         arrived.give_back()
         _pass_back(write, answer)
         if write.state == REJECTED:
@@ -139,10 +140,7 @@ class SinkRelay(Hook):
             def tell() -> Pending:
                 return outlet.close() if operation == CLOSE else outlet.tell(operation, *args)
 
-            if session.host.calls.special:
-                _pass_back(work_of(answer, session.keeper).run(tell), answer)
-            else:
-                _pass_back(tell(), answer)
+            _pass_back(_as_work_of(answer, session, tell), answer)
 
     def unclaimed(self) -> None:
         if self._outlet.moved:
@@ -154,12 +152,19 @@ class SinkRelay(Hook):
         self._unsent()
 
 
+def _as_work_of(answer: Answer | None, session: SessionLike, send: Callable[[], T]) -> T:
+    """Send something on, as the work of the message that has brought it."""
+    host = session.host
+    if answer is not None and (host.calls.special or host.observe is not None):
+        return work_of(answer, session.keeper).run(send)
+    return send()
+
+
 def _pass_back(write: Pending, answer: Answer) -> None:
     """Settle a write as the one does that it was handed on as."""
 
     def settled() -> None:
-        if write.arrival:
-            answer.causes = (*answer.causes, *write.arrival)
+        answer.forwarded(write)
         if answer.state == PENDING:
             if write.state == REJECTED:
                 answer.reject(write.value, remote=getattr(write.value, "remote", False))

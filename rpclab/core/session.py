@@ -19,7 +19,6 @@ from rpclab.core.cascade import Cascade
 from rpclab.core.events import (
     SMALL,
     answered,
-    answering,
     called,
     failure,
     scalar,
@@ -40,7 +39,6 @@ from rpclab.core.messages import (
     LEAST,
     MAP,
     MOST,
-    NODE,
     PIPE,
     PULL,
     QUIET,
@@ -78,8 +76,6 @@ if TYPE_CHECKING:
 
 IN_TABLE: Any = object()
 """Stands for the result of a call whose answer is in the export table."""
-
-call_answered = answering.get
 
 
 class Codec(Protocol):
@@ -447,7 +443,7 @@ class Session:
                 held = holder.call(self, target, path, (args, kwargs), context)
                 if held is not None:
                     return held
-            options = self._options(pending, target, kwargs)
+            options = self._options(pending, kwargs)
             if options:
                 message.append(options)
                 values = [*values, *(kwargs or {}).values()]
@@ -471,7 +467,7 @@ class Session:
         pending = Pending(self, self._next_call, context)
         message = [MAP, self._next_call, target.id, [], captures, program]
         if self._calls.special:
-            message.append(self._options(pending, target, None))
+            message.append(self._options(pending, None))
         return self._push(pending, message, captures, context)
 
     def write(
@@ -501,7 +497,7 @@ class Session:
             return pending
         message = [STREAM, self._next_call, target.id, operation, args]
         if self._calls.special:
-            message.append(self._options(pending, target, None))
+            message.append(self._options(pending, None))
         return self._push(pending, message, args, context)
 
     def _push(
@@ -545,8 +541,6 @@ class Session:
         if message[0] != CALL:
             pending.size = size_of(frame)
         if payload is not None:
-            if self.host.ledger is not None:
-                self.host.ledger.returns_to(pending)
             # Before the call is told of: what a message introduces comes before it in a recording.
             payload.commit()
         if self._calls.noting:
@@ -580,25 +574,25 @@ class Session:
         using: tuple[tuple[str, int], ...] = ()
         if payload is not None:
             using = tuple([(other.session.label, other.id) for other in payload.used])
-        by = call_answered() or calls.active
+        maker = calls.acting()
         if message[0] == CALL and len(message) == 5:
             _, call, target, path, args = message
             path = path if type(path) is str else tuple(path)
             shown = None if args is None else scalars(args)
-            at = host.clock()
-            keep((at, "call", self.label, call, target, path, shown, size, site, by, using))
+            by, task = maker
+            # What is as usual is left out at the end.
+            usual = () if task == 0 else (None, task)
+            at, label = host.clock(), self.label
+            keep((at, "call", label, call, target, path, shown, size, site, by, using, *usual))
         else:
-            keep((host.clock(), *called(self.label, message, size, site, by, using)))
+            keep((host.clock(), *called(self.label, message, size, site, maker, using)))
 
-    def _options(self, pending: Pending, target: Import, kwargs: Keywords) -> dict[str, Any]:
+    def _options(self, pending: Pending, kwargs: Keywords) -> dict[str, Any]:
         options: dict[str, Any] = {}
         if self._calls.special:
-            pending.target = target.id
             left = self._calls.left(pending)
             if left is not None:
                 options[DEADLINE] = left
-            if self.host.ledger is not None:
-                options[NODE] = self.host.ledger.call(pending)
         if kwargs:
             if not self._dialect.keywords:
                 raise TypeError("keyword arguments cannot be sent to a JavaScript peer")
@@ -699,8 +693,6 @@ class Session:
             later, when what the value holds was awaited.
         """
         message = [RESOLVE, answer.id, value]
-        if self.host.ledger is not None:
-            message.append(self.host.ledger.reply(answer))
         try:
             frame, payload = self.pack(message, [value], answer.context or self.keeper, answer)
         except Exception as error:
@@ -745,10 +737,7 @@ class Session:
 
     def pack_error(self, answer: Answer, error: BaseException, *, remote: bool) -> Packed:
         """Pack the failure of a call."""
-        message = [REJECT, answer.id, error, remote]
-        if self.host.ledger is not None:
-            message.append(self.host.ledger.reply(answer))
-        reply = self._pack_error(message, 2, answer.context)
+        reply = self._pack_error([REJECT, answer.id, error, remote], 2, answer.context)
         _, payload = reply
         answer.plain = payload is None or not payload.references
         if payload is not None:
@@ -1005,7 +994,7 @@ class Session:
             if kind == CALL:
                 self._receive_call(message, arrival, frame)
             elif kind == RESOLVE:
-                self._receive_settlement(message, arrival, RESOLVED, 3)
+                self._receive_settlement(message, arrival, RESOLVED)
             elif kind == STREAM:
                 self._receive_write(message, arrival, frame)
             else:
@@ -1022,7 +1011,7 @@ class Session:
             error = message[2]
             if message[3]:
                 error.remote = True
-            self._receive_settlement(message, arrival, REJECTED, 4)
+            self._receive_settlement(message, arrival, REJECTED)
         elif kind == RELEASE:
             for number in message[1::2]:
                 self._receive_release(number)
@@ -1228,7 +1217,6 @@ class Session:
     def _apply_options(self, answer: Answer, options: dict[str, Any]) -> None:
         if DEADLINE in options:
             self._calls.bound(answer, options[DEADLINE])
-        answer.moment = options.get(NODE)
 
     def export_of(self, number: int) -> Hook | Answer | None:
         """What the peer means by a number, if there is anything."""
@@ -1302,9 +1290,7 @@ class Session:
 
     # Results of the peer.
 
-    def _receive_settlement(
-        self, message: Message, arrival: Arrival | None, state: int, size: int
-    ) -> None:
+    def _receive_settlement(self, message: Message, arrival: Arrival | None, state: int) -> None:
         number, value = message[1], message[2]
         entry = self.imports.get(number)
         if number >= self._next_call:
@@ -1328,8 +1314,6 @@ class Session:
                 self.give_back(number)
         if isinstance(entry, Pending):
             del self.imports[number]
-            if len(message) > size and self.host.ledger is not None:
-                self.host.ledger.arrived(entry, message[size], failed=state == REJECTED)
             if arrival is None:
                 entry.settle(state, value)
                 return

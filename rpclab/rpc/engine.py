@@ -12,7 +12,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from rpclab.core.contexts import ExecutionContext, current
-from rpclab.core.events import answering, opposite
+from rpclab.core.events import NOBODY, Actor, answering, opposite
 from rpclab.core.hooks import ForwardHook
 from rpclab.core.imports import PENDING, Pending
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from rpclab.core.imports import Handle
     from rpclab.core.streams import Outlet
     from rpclab.rpc.streams import ReadableStream, WritableStream
-    from rpclab.trace.accounting import Ledger
 
     Connect = Callable[[Session, Session], None]
 
@@ -66,7 +65,6 @@ class Engine(RunQueue, Observed, Deadlines):
 
     Attributes:
         calls: what is done with calls beyond sending and answering them: this engine knows.
-        ledger: does the accounting of round trips while somebody traces.
         validation: whose calls are checked against annotations; None where nobody's are. What it
             may be asked, `rpclab.workers.validation.policy.Policy` says.
         special: whether calls carry options; kept up to date by who needs that.
@@ -92,7 +90,6 @@ class Engine(RunQueue, Observed, Deadlines):
         self.debug = debug
         self.http_call: Callable[[ServiceBinding, Any, dict[str, Any]], Any] = _no_http
         self.calls: Calls = self
-        self.ledger: Ledger | None = None
         self.special = deadlines.in_use
         self.warn_undisposed = False
         self.connect: Connect = memory.connect
@@ -272,8 +269,11 @@ class Engine(RunQueue, Observed, Deadlines):
     def _note_work(self, answer: Answer, kind: type, variables: Context) -> None:
         """A method that returned an awaitable goes on; what it calls says whose work it is."""
         call = answer.call if hasattr(kind, "__await__") else None
-        if call is not None and variables.get(answering) != call and self.observe is not None:
-            variables.run(answering.set, call)
+        actor = variables.get(answering)
+        if actor is not None and actor.call == call:
+            return  # it was told of before: this is the work of a call, and no method
+        if call is not None and self.observe is not None:
+            variables.run(answering.set, Actor(call))
             self.observe(("goes on", *call))
 
     def _drive(self, answer: Answer, work: Any, variables: Context) -> None:
@@ -292,6 +292,8 @@ class Engine(RunQueue, Observed, Deadlines):
                 answer.resolve(value)
 
         def settled(value: Any, error: BaseException | None) -> None:
+            if self.observe is not None:
+                self.acted(variables)
             if self._draining:
                 settle(value, error)
             else:
@@ -299,8 +301,8 @@ class Engine(RunQueue, Observed, Deadlines):
                 self.again(lambda: settle(value, error))
 
         activity = Activity(loop, work, variables, settled)
-        if self.ledger is not None:
-            self.ledger.activity(activity, variables)
+        if self.observe is not None:
+            self.acts_as(activity, variables)
         if not activity.start():
             answer.suspend(activity)
 
@@ -322,8 +324,6 @@ class Engine(RunQueue, Observed, Deadlines):
                     variables.run(variable.set, self._cause[variable])
         if answer is not None and answer.deadline is not None:
             variables.run(current_deadline.set, answer.deadline)
-        if answer is not None and self.ledger is not None:
-            self.ledger.started(answer, variables)
 
     def _failed(self, answer: Answer, error: BaseException) -> None:
         try:
@@ -354,6 +354,8 @@ class Engine(RunQueue, Observed, Deadlines):
         context.hold()
         variables = Context() if context.variables is None else context.variables.copy()
         variables.run(current.set, context)
+        if self.observe is not None:
+            variables.run(answering.set, Actor(None, NOBODY))
         self.carry(variables)
 
         def settled(_value: Any, error: BaseException | None) -> None:

@@ -298,9 +298,8 @@ class RpcPromise(Awaited):
                 host.attend(loop)
             yield Waiter(host, (pending,), loop)
         if host.keep is not None:
-            host.keep((host.clock(), "awaited", pending.session.label, (pending.id,)))
-        if host.ledger is not None:
-            host.ledger.awaited(pending)
+            label, ids = pending.session.label, (pending.id,)
+            host.keep((host.clock(), "awaited", label, ids, *host.went_on()))
         if pending.state == REJECTED:
             raise fresh_copy(pending.value)
         return pending.value
@@ -347,8 +346,6 @@ class RpcPromise(Awaited):
             with RpcStub(lambda value: value) as local:
                 return local(pending.value).map(function)
         pending.uses += 1
-        if pending.session.host.ledger is not None:
-            pending.session.host.ledger.follow(pending)
         captures, program = record(pending.session, context, function, MapValue)
         return RpcPromise(pending.map(captures, program, context))
 

@@ -266,7 +266,6 @@ class InlineHost:
         self.keep = None
         self.clock = lambda: self.time
         self.calls = Calls()
-        self.ledger = None
         self.time = 0.0
         self.reports = []
         self._woken = deque()
