@@ -7,6 +7,7 @@ which JavaScript makes an `Error`, and Python the class. Section 10 of the wire.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from rpclab.codecs import exceptions
@@ -45,8 +46,6 @@ def write_error(error: BaseException, write: Callable[[Any], Any]) -> Any:
     """
     members: dict[str, Any] = {}
     kind = type(error)
-    if isinstance(error, RemoteError) and not isinstance(error.name, str):
-        return ["error", "Error", _message(error)]
     for name, value in vars(error).items():
         if name not in _OWN and exceptions.is_open(kind, name) and not _is_told(error, name):
             _add(members, name, value, write)
@@ -67,18 +66,14 @@ def _is_told(error: BaseException, name: str) -> bool:
     return isinstance(error, RemoteError) and name == "value"
 
 
-def _add(
-    members: dict[str, Any], name: str, value: object, write: Callable[[Any], Any]
-) -> None:
-    try:
+def _add(members: dict[str, Any], name: str, value: object, write: Callable[[Any], Any]) -> None:
+    with suppress(DataCloneError):  # the error is told of all the same
         members[name] = write(value)
-    except DataCloneError:
-        pass  # what holds it is told of all the same
 
 
 def _name_of(error: BaseException) -> str:
     if isinstance(error, RemoteError):
-        return error.name[:_LONGEST_NAME]
+        return str(error.name)[:_LONGEST_NAME]
     kind = exceptions.nearest(type(error))
     for base in kind.__mro__:
         if base in _NAMES:
@@ -91,7 +86,7 @@ def _name_of(error: BaseException) -> str:
 def _message(error: BaseException) -> str:
     if isinstance(error, BaseExceptionGroup):
         return str(error.message)[:_LONGEST]
-    arguments = BaseException.args.__get__(error)
+    arguments = BaseException.__dict__["args"].__get__(error)
     if len(arguments) == 1 and type(arguments[0]) is str:
         return arguments[0][:_LONGEST]
     return message_of(error, 1000)
@@ -111,7 +106,7 @@ def read_error(parts: list[Any], evaluate: Callable[[Any], Any], *, raised: bool
     stack = parts[2] if len(parts) > 2 else None
     members = parts[3] if len(parts) > 3 else None
     if (
-        not 2 <= len(parts)
+        len(parts) < 2
         or type(parts[0]) is not str
         or type(parts[1]) is not str
         or type(stack) not in (str, type(None))
@@ -157,7 +152,9 @@ def thrown(value: Any, tree: Any) -> BaseException:
     name = type(value).__name__
     if value is None:
         name = "null" if tree is None else "undefined"
-    return RemoteError(shown(str(value) if type(value) is str else repr(tree)), name=name, value=value)
+    return RemoteError(
+        shown(str(value) if type(value) is str else repr(tree)), name=name, value=value
+    )
 
 
 def thrown_value(error: BaseException) -> tuple[Any] | None:
