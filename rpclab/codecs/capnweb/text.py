@@ -14,10 +14,11 @@ from rpclab.codecs.capnweb.numbers import write_integer
 from rpclab.errors import RemoteProtocolError
 from rpclab.previews import message_of
 
+orjson: Any
 try:
     import orjson
 except ModuleNotFoundError:
-    orjson = None  # type: ignore[assignment]
+    orjson = None
 
 _encode = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
