@@ -23,7 +23,7 @@ from rpclab.core.targets import (
 from rpclab.errors import HOST_CONTEXT_ENDED, ContextEndedError, no_keywords, not_callable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from rpclab.core.answers import Answer
     from rpclab.core.contexts import ExecutionContext, SessionLike
@@ -290,8 +290,7 @@ class TargetHook(Hook):
         answer.context = context
         target = self.target
         if args is not None and type(path) is str and (function := self.method(path)) is not None:
-            # The list is the peer's, and may stand among its own arguments.
-            context.host.run(answer, function, [target, *args], kwargs, context)
+            _run_method(answer, function, target, args, kwargs, context)
         else:
             dispatch(answer, target, path, args, kwargs, context)
         self.has_run(answer, context)
@@ -329,10 +328,10 @@ class TargetHook(Hook):
             self._dispose()
 
     def release(self) -> None:
-        self.claims -= 1
-        if self.claims > 0:
+        claims = self.claims = self.claims - 1
+        if claims > 0:
             self.context.part_with_itself()
-        elif self._active == 0 and self.claims == 0:
+        elif claims == 0 and self._active == 0:
             # The disposer waits until the calls already made have finished.
             self._dispose()
 
@@ -438,13 +437,38 @@ def dispatch(
     if args is not None and isinstance(target, Exposed):
         function = method_of(target, path)
         if function is not None:
-            context.host.run(answer, function, [target, *args], kwargs, context)
+            _run_method(answer, function, target, args, kwargs, context)
             return
     if args is None:
         context.host.run(answer, _reader(target), [target, path], None, context)
         return
     # The member is a property or an attribute that may hold a function: read it, then call that.
     _through(answer, target, path, [], args, kwargs, context)
+
+
+def _run_method(
+    answer: Answer,
+    function: Any,
+    target: Any,
+    args: Sequence[Any],
+    kwargs: Keywords,
+    context: ExecutionContext,
+) -> None:
+    """Run a plain method of a target, if the door of its context lets the call in."""
+    refusal = _refused(context, function, args, kwargs, bound=True)
+    if refusal is not None:
+        answer.reject(refusal)
+    else:
+        # The list is the peer's, and may stand among its own arguments.
+        context.host.run(answer, function, [target, *args], kwargs, context)
+
+
+def _refused(
+    context: ExecutionContext, function: Any, args: Sequence[Any], kwargs: Keywords, *, bound: bool
+) -> BaseException | None:
+    """Say why the door of a context refuses a call; None if it does not, or there is none."""
+    door = context.door
+    return None if door is None else door.refusal(function, args, kwargs, bound=bound)
 
 
 def _dispatch_long(
@@ -459,7 +483,11 @@ def _dispatch_long(
         if args is None:
             answer.resolve(answer.via)
         elif is_function(target):
-            context.host.run(answer, target, args, kwargs, context)
+            refusal = _refused(context, target, args, kwargs, bound=False)
+            if refusal is not None:
+                answer.reject(refusal)
+            else:
+                context.host.run(answer, target, args, kwargs, context)
         else:
             answer.reject(not_callable(answer.path))
         return
@@ -493,51 +521,42 @@ def _reader(target: Any) -> Any:
 class ServiceHook(Hook):
     """A binding: each call gets a new entrypoint instance in a new context (rule E2).
 
-    Args:
-        open_entrypoint: makes the instance and its context; what it raises rejects the call (E4).
-        reserved: the names that are refused (rules C16, C17), each with its error.
-        dispatch: runs the call on the instance.
-        apart: the names whose calls run as only `dispatch` knows; None if all do.
+    Attributes:
+        unusual: the names that are refused, or whose calls run as only `dispatch` knows; None if
+            all may be.
     """
 
-    __slots__ = ("_apart", "_dispatch", "_open", "_reserved")
+    __slots__ = ()
 
-    def __init__(
-        self,
-        open_entrypoint: Callable[[], tuple[Any, ExecutionContext]],
-        reserved: Callable[[str], BaseException | None],
-        dispatch: Callable[..., None] = dispatch,
-        *,
-        apart: frozenset[str] | None = None,
-    ) -> None:
+    unusual: frozenset[str] | None = None
+    dispatch = staticmethod(dispatch)
+
+    def __init__(self) -> None:
         super().__init__(None)
-        self._apart = apart
-        self._dispatch = dispatch
-        self._open = open_entrypoint
-        self._reserved = reserved
 
     def identity(self) -> tuple[str, str, tuple[str, int] | None, bool]:
         return ("binding", "", None, True)
 
-    def runs_plainly(self, name: str) -> bool:
-        """Whether a method of that name runs on the instance as on any target."""
-        return self._apart is not None and name not in self._apart
+    def refusal(self, name: str) -> BaseException | None:
+        """The error of a name that is refused (rules C16, C17)."""
+        raise NotImplementedError
 
-    def open(self, path: Path) -> tuple[Any, ExecutionContext]:
+    def open(self) -> tuple[Any, ExecutionContext]:
         """Make the instance and its context, for one call.
 
         Raises:
-            Exception: the name is refused, or the instance cannot be made.
+            Exception: it cannot be made; the call is rejected with that (E4).
         """
-        refusal = self._reserved(path if type(path) is str else path[0] if path else "")
-        if refusal is not None:
-            raise refusal
-        return self._open()
+        raise NotImplementedError
 
     def start(self, answer: Answer, path: Path, args: Arguments, kwargs: Keywords) -> None:
         """Make the instance and its context, and run the call there."""
+        refusal = self.refusal(path if type(path) is str else path[0] if path else "")
+        if refusal is not None:
+            answer.reject(refusal)
+            return
         try:
-            instance, context = self.open(path)
+            instance, context = self.open()
         except Exception as error:
             answer.reject(error)
             return
@@ -558,7 +577,7 @@ class ServiceHook(Hook):
         context.hold()
         if context.host.observe is not None:
             context.host.observe(opened(context, answer.call))
-        self._dispatch(answer, instance, path, args, kwargs, context)
+        self.dispatch(answer, instance, path, args, kwargs, context)
         self.has_run(answer, context)
 
     def has_run(self, answer: Answer, context: ExecutionContext) -> None:

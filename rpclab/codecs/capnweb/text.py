@@ -50,10 +50,12 @@ def write(tree: Any) -> bytes:
     """Write a tree of dicts, lists and scalars, whose floats are finite."""
     if orjson is not None:
         try:
-            return orjson.dumps(tree, option=orjson.OPT_STRICT_INTEGER)
+            packed: bytes = orjson.dumps(tree, option=orjson.OPT_STRICT_INTEGER)
         except TypeError:
             # A large integer, half a surrogate pair, or too deep for it.
             tree = _with_bigints(tree)
+        else:
+            return packed
     try:
         return _encode(tree).encode()
     except UnicodeEncodeError:
