@@ -113,7 +113,11 @@ class RpcProperty(Awaited):
         return payload.refer_property(self, self.__read__)
 
     def map(self, function: Callable[[Any], Any]) -> RpcPromise:
-        """Read the property, and map its value at the callee (see `RpcPromise.map`)."""
+        """Read the property, and map its value at the callee (see `RpcPromise.map`).
+
+        Args:
+            function: takes a value; it is recorded here, and runs at the callee.
+        """
         return self.__read__().map(function)
 
     def dup(self) -> NoReturn:
@@ -247,6 +251,9 @@ class RpcStub(Held):
 
         Not for an ordinary dispose.
 
+        Args:
+            callback: takes the error. It is called on the loop of the sandbox.
+
         Returns:
             A function that takes the callback back.
         """
@@ -376,6 +383,9 @@ class RpcPromise(Awaited):
 
     def on_broken(self, callback: Callable[[BaseException], None]) -> Callable[[], None]:
         """Call `callback(error)` once if the call fails; at once if it has.
+
+        Args:
+            callback: takes the error. It is called on the loop of the sandbox.
 
         Returns:
             A function that takes the callback back.
