@@ -101,8 +101,8 @@ class ExecutionContext:
 
     def let_go(self) -> None:
         """Give a hold back; the last one ends the context, unless it is a long one."""
-        self._holds -= 1
-        if self._holds <= 0 and not self.long and not self.ended:
+        holds = self._holds = self._holds - 1
+        if holds <= 0 and not self.long and not self.ended:
             self.end()
         elif self._owned:
             self.part_with_itself()
@@ -187,14 +187,16 @@ class ExecutionContext:
 
     def exported(self, hook: TargetHook) -> None:
         """Take note of a target made here that a peer holds: it keeps the context alive (O14)."""
-        if self._targets is None:
-            self._targets = {}
-        self._targets[hook] = None
+        targets = self._targets
+        if targets is None:
+            targets = self._targets = {}
+        targets[hook] = None
         self._holds += 1
 
     def withdrawn(self, hook: TargetHook) -> None:
         """Forget a target whose last stub is gone."""
-        if self._targets is not None and self._targets.pop(hook, self) is None:
+        targets = self._targets
+        if targets is not None and targets.pop(hook, self) is None:
             self.let_go()
 
     def running(self) -> list[Answer]:

@@ -303,10 +303,10 @@ class TargetHook(Hook):
             self._dispose()
 
     def release(self) -> None:
-        self.claims -= 1
-        if self.claims > 0:
+        claims = self.claims = self.claims - 1
+        if claims > 0:
             self.context.part_with_itself()
-        elif self._active == 0 and self.claims == 0:
+        elif claims == 0 and self._active == 0:
             # The disposer waits until the calls already made have finished.
             self._dispose()
 
