@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from rpclab.core.answers import Answer
     from rpclab.core.cascade import Cascade
+    from rpclab.core.dialects import Dialect
     from rpclab.core.events import Call
     from rpclab.core.hooks import Hook, TargetHook
     from rpclab.core.imports import Handle, Import, Pending
@@ -375,7 +376,9 @@ class PayloadLike(Protocol):
     def is_result(self) -> bool: ...
     def goes_ahead(self, value: object) -> bool: ...
     def refer_handle(self, value: Any, handle: Handle, *, binding: bool = False) -> Reference: ...
-    def refer_property(self, value: Any, read: Callable[[], Any]) -> Reference | Settled: ...
+    def refer_property(
+        self, value: Any, read: Callable[[], Any], of: Import | None, path: Path
+    ) -> Reference | Settled: ...
     def refer_promise(self, pending: Pending) -> Reference | Settled: ...
     def refer_readable(self, value: Any, open_pipe: Callable[[SessionLike], Any]) -> Reference: ...
     def refer_writable(self, sink: Hook) -> Reference: ...
@@ -413,6 +416,13 @@ class SessionLike(Protocol):
     def introduce(self, hook: Hook) -> int: ...
     def withdraw(self, export_id: int) -> None: ...
     def enter(self, entry: Import) -> Import: ...
+    @property
+    def dialect(self) -> Dialect: ...
+    @property
+    def gathered(self) -> int: ...
+    def hold(self, size: int) -> None: ...
+    def introduced(self, number: int) -> Import: ...
+    def export_of(self, number: int) -> Hook | Answer | None: ...
     def answer_to(self, number: int) -> Answer | None: ...
     def unseen_results(self) -> Iterable[Any]: ...
     def pack(self, message: Message, values: list[Any], context: ExecutionContext) -> Packed: ...
@@ -424,7 +434,12 @@ class SessionLike(Protocol):
         self, target: Import, path: Path, args: Given, kwargs: Keywords, context: ExecutionContext
     ) -> Pending: ...
     def map(
-        self, target: Import, captures: list[Any], program: list[Any], context: ExecutionContext
+        self,
+        target: Import,
+        captures: list[Any],
+        program: list[Any],
+        context: ExecutionContext,
+        path: Sequence[str] = (),
     ) -> Pending: ...
     def write(
         self,
@@ -438,6 +453,7 @@ class SessionLike(Protocol):
         self, error: BaseException, context: ExecutionContext, values: Sequence[Any] = ()
     ) -> Pending: ...
     def resolved(self, value: Any, context: ExecutionContext) -> Pending: ...
+    def ask(self, pending: Pending) -> None: ...
     def cancel(self, pending: Pending) -> None: ...
     def release(self, entry: Import) -> None: ...
     def give_back(self, import_id: int) -> None: ...
@@ -484,7 +500,7 @@ class Calls(Protocol):
     """What is done with calls beyond sending and answering them.
 
     They may carry options, be held back, or be noted: their place, whose work it is, what they
-    carry.
+    carry. And what they give is wrapped for the application.
     """
 
     special: int
@@ -492,6 +508,10 @@ class Calls(Protocol):
 
     noting: bool
     """Whether anything is noted of calls at present."""
+
+    keep: Observer | None
+    """`Host.observe` for what happens with each call, in fewer steps (benchmark `recording`): takes
+    an event that has its time, as `clock` gives it, in front."""
 
     active: tuple[str, int] | None
     """While there is an observer: the call whose method runs at this very moment, up to where it
@@ -502,6 +522,13 @@ class Calls(Protocol):
 
     calling_site: Callable[[], str | None] | None
     """Finds where a session was called from, some frames away; None while nobody wants to know."""
+
+    wrap: Mapping[int, Callable[[Any], Any]]
+    """By kind of reference, what makes the object that the application sees.
+
+    STUB and BINDING take a handle, WRITABLE the outlet to a sink at the other side, and READABLE
+    the inlet of a stream that came in, or a generator that a method has returned.
+    """
 
     holder: Holder | None
     """Holds calls back that are made on or with a promise, where there is no pipelining."""
@@ -543,10 +570,6 @@ class Host(Protocol):
 
     observe: Observer | None
     """Takes the events of `Session` while somebody records, else None."""
-
-    keep: Observer | None
-    """The same for what happens with each call, in fewer steps: takes an event that has its time,
-    as `clock` gives it, in front."""
 
     clock: Callable[[], float]
     """Gives the time, in seconds."""

@@ -90,6 +90,7 @@ class Engine(RunQueue, Observed, Deadlines):
         self.debug = debug
         self.http_call: Callable[[ServiceBinding, Any, dict[str, Any]], Any] = _no_http
         self.calls: Calls = self
+        self.wrap = _WRAP
         self.special = deadlines.in_use
         self.warn_undisposed = False
         self.connect: Connect = memory.connect
@@ -176,7 +177,6 @@ class Engine(RunQueue, Observed, Deadlines):
                 codec=MsgpackCodec,
                 host=self,
                 keeper=self.keeper(here),
-                wrap=WRAP,
                 limits=self.limits,
             )
             for here, there in ((one, other), (other, one))
@@ -445,7 +445,7 @@ def _writable(outlet: Outlet) -> WritableStream:
     return WritableStream.__from_outlet__(outlet)
 
 
-WRAP: Mapping[int, Callable[[Any], Any]] = {
+_WRAP: Mapping[int, Callable[[Any], Any]] = {
     STUB: RpcStub.__from_handle__,
     BINDING: _binding,
     READABLE: _readable,

@@ -65,11 +65,11 @@ def _note(pendings: list[Pending]) -> None:
     sessions = dict.fromkeys(map(_SESSION, pendings))
     for session in sessions:
         host, among = session.host, pendings
-        if host.keep is not None:
+        if host.calls.keep is not None:
             if len(sessions) > 1:
                 among = [pending for pending in pendings if pending.session is session]
             ids = tuple(map(_ID, among))
-            host.keep((host.clock(), "awaited", session.label, ids, *host.went_on()))
+            host.calls.keep((host.clock(), "awaited", session.label, ids, *host.went_on()))
 
 
 def dispose(value: Any) -> None:

@@ -23,7 +23,6 @@ from rpclab.core.imports import Handle, Import
 from rpclab.core.session import Session
 from rpclab.errors import DisconnectedError
 from rpclab.rpc.bindings import ServiceBinding
-from rpclab.rpc.engine import WRAP
 from rpclab.workers.worker import EntrypointHook
 
 TURNS = 4  # of the loop, after each step
@@ -166,7 +165,6 @@ class EngineWorld:
             codec=DIALECTS[self.dialect],
             host=engine,
             keeper=engine.keeper("victim"),
-            wrap=WRAP,
             limits=LIMITS,
         )
         engine._sessions["victim", "hand"] = session

@@ -8,7 +8,6 @@ from types import CoroutineType
 
 from rpclab.codecs.msgpack import MsgpackCodec
 from rpclab.core.contexts import ExecutionContext, current
-from rpclab.core.dialects import CAPN_WEB
 from rpclab.core.hooks import TargetHook
 from rpclab.core.imports import PENDING, RESOLVED, Handle, Import
 from rpclab.core.limits import DEFAULT_LIMITS
@@ -52,6 +51,7 @@ class Promise:
 
     def __init__(self, pending) -> None:
         self.pending = pending
+        pending.ask()  # as an await does
 
     def call(self, name, *args):
         """Call a method of the result, before it is there."""
@@ -220,9 +220,6 @@ class Writable:
         return payload.refer_writable(SinkRelay(self.outlet, lambda: None))
 
 
-WRAP = {STUB: Stub, BINDING: Stub, READABLE: _readable, WRITABLE: Writable}
-
-
 class Calls:
     """Notes nothing of calls, and writes down the deadlines that they came with.
 
@@ -233,9 +230,11 @@ class Calls:
     special = 0
     noting = False
     holder = None
+    keep = None
 
     def __init__(self) -> None:
         self.bounds = []
+        self.wrap = {STUB: Stub, BINDING: Stub, READABLE: _readable, WRITABLE: Writable}
 
     def site(self):
         return None
@@ -260,10 +259,8 @@ class InlineHost:
         reports: failures that nobody waited for.
     """
 
-    def __init__(self, codec=MsgpackCodec) -> None:
-        self.codec = codec
+    def __init__(self) -> None:
         self.observe = None
-        self.keep = None
         self.clock = lambda: self.time
         self.calls = Calls()
         self.time = 0.0
@@ -325,7 +322,7 @@ class InlineHost:
     def loopback(self, context):
         if context.worker not in self._loopbacks:
             ends = [
-                Session(context.worker, codec=self.codec, host=self, keeper=context, wrap=WRAP)
+                Session(context.worker, codec=MsgpackCodec, host=self, keeper=context)
                 for _ in range(2)
             ]
             Wire(self, *ends)
@@ -384,12 +381,6 @@ class Wire:
         self.host.turn()
 
 
-class CapnWebFlags(MsgpackCodec):
-    """The msgpack frames under the rules of Cap'n Web: pulls, releases, no cancel."""
-
-    dialect = CAPN_WEB
-
-
 class SessionPair:
     """A client and a server, joined.
 
@@ -407,20 +398,17 @@ class SessionPair:
     def __init__(
         self, main, *, codec=MsgpackCodec, limits=DEFAULT_LIMITS, host=None, prepared=False
     ) -> None:
-        self.host = host or InlineHost(codec)
+        self.host = host or InlineHost()
         here, there = (ExecutionContext(self.host, name, long=True) for name in ("here", "there"))
         if prepared:
             there.variables = Context()
             there.variables.run(current.set, there)
-        self.client = Session(
-            "here→there", codec=codec, host=self.host, keeper=here, wrap=WRAP, limits=limits
-        )
+        self.client = Session("here→there", codec=codec, host=self.host, keeper=here, limits=limits)
         self.server = Session(
             "there→here",
             codec=codec,
             host=self.host,
             keeper=there,
-            wrap=WRAP,
             main=TargetHook(main, there),
             limits=limits,
         )
