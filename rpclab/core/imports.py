@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 PENDING, RESOLVED, REJECTED = range(3)
 
+# Where these stand in the event of a call (see `events.called`), behind its time.
+_KIND, _PATH, _ARGUMENTS, _SITE = 1, 5, 6, 8
+
 running_in = current.get
 WHY = {
     "user": "it was disposed",
@@ -136,8 +139,7 @@ class Pending(Import):
         uses: how many calls were made on or with it; a used one is not cancelled with its await.
         unanswered: how many calls made on it have no answer yet.
         waiters: what the host resumes when it settles.
-        noted: while somebody records, where the call was made, and the kind of its message, the
-            path, and whether that is read.
+        noted: while places are noted, the event of the call, with its time (see `events.called`).
         size: how many bytes its message took, if it is a write to a stream.
         ends: the streams inside the value, until they have an owner.
         arrival: while somebody traces, where its result arrived; see `trace/accounting.py`.
@@ -169,7 +171,7 @@ class Pending(Import):
         self.disposed = False
         self.embargoed = False
         self.size = 0
-        self.noted: tuple[str | None, int, Any, bool] | None = None
+        self.noted: tuple[Any, ...] | None = None
         self.arrival: list[int] | None = None
         self.target = 0
 
@@ -184,12 +186,20 @@ class Pending(Import):
     @property
     def site(self) -> str | None:
         """Where the call was made, while somebody records."""
-        return None if self.noted is None else self.noted[0]
+        return None if self.noted is None else self.noted[_SITE]
+
+    @property
+    def path(self) -> str | tuple[str, ...] | None:
+        """The path that was called, likewise."""
+        return None if self.noted is None else self.noted[_PATH]
 
     @property
     def what(self) -> str:
         """What was called, likewise, such as "increment()"."""
-        return "" if self.noted is None else spell(*self.noted[1:])
+        noted = self.noted
+        if noted is None:
+            return ""
+        return spell(noted[_PATH], reads=noted[_ARGUMENTS] is None, maps=noted[_KIND] == "map")
 
     def settle(self, state: int, value: object, stubs: Sequence[Handle] | None = None) -> None:
         """Take the value (with the handles inside it) or the error."""

@@ -72,6 +72,7 @@ if TYPE_CHECKING:
 
     from rpclab.core.contexts import ExecutionContext, Host, Packed, Watch
     from rpclab.core.dialects import Dialect
+    from rpclab.core.events import Call
     from rpclab.core.imports import Handle
     from rpclab.core.messages import Given, Keywords, Path
     from rpclab.core.streams import End
@@ -559,28 +560,30 @@ class Session:
         payload: Payload | None,
     ) -> None:
         """Tell those who watch of a message that makes a promise, and where it was made."""
-        host = self.host
-        site = None
         if watching.ambient:
             watching.caused(self)
-        if watching.calling_site is not None:
-            site = watching.calling_site()
-            pending.noted = site, message[0], message[3], message[4] is None
-        keep = host.keep
-        if keep is None:
+        find, keep = watching.calling_site, self.host.keep
+        site = None if find is None else find()
+        if keep is None and find is None:
             return
-        using: tuple[tuple[str, int], ...] = ()
+        at, by = self.host.clock(), call_answered() or watching.active
+        using: tuple[Call, ...] = ()
         if payload is not None:
             using = tuple([(other.session.label, other.id) for other in payload.used])
-        by = call_answered() or watching.active
+        event: tuple[Any, ...]
         if message[0] == CALL and len(message) == 5:
-            _, call, target, path, args = message
-            path = path if type(path) is str else tuple(path)
-            shown = None if args is None else scalars(args)
-            at = host.clock()
-            keep((at, "call", self.label, call, target, path, shown, size, site, by, using))
+            _, call, target, path, shown = message
+            if shown is not None:
+                shown = scalars(shown)
+            if type(path) is not str:
+                path = tuple(path)
+            event = (at, "call", self.label, call, target, path, shown, size, site, by, using)
         else:
-            keep((host.clock(), *called(self.label, message, size, site, by, using)))
+            event = (at, *called(self.label, message, size, site, by, using))
+        if keep is not None:
+            keep(event)
+        if find is not None and message[0] != STREAM:
+            pending.noted = event
 
     def _options(self, pending: Pending, target: Import, kwargs: Keywords) -> dict[str, Any]:
         options: dict[str, Any] = {}
