@@ -153,7 +153,7 @@ class Session:
     # The interpreter finds the attributes of an instance slowly where it has more than thirty.
     __slots__ = (
         "__dict__", "__weakref__", "_acknowledged", "_acknowledges", "_awake", "_codec", "_decode",
-        "_dialect", "_last_call", "_next_call", "_outbox", "_quiet", "_releases", "_seen", "_soon",
+        "_dialect", "_last_call", "_next_call", "_outbox", "_pulls", "_quiet", "_releases", "_seen", "_soon",
         "_told", "_unacknowledged", "cascade", "closed", "exports", "first_unsent", "holdings",
         "host", "imports", "keeper", "label", "last_export", "latest", "limits", "name", "peer",
         "pipelined", "send",
@@ -188,6 +188,7 @@ class Session:
         self._decode = self._codec.decode
         self._dialect = self._codec.dialect
         self._acknowledges = self._dialect.acknowledges
+        self._pulls = not self._dialect.call_pulls
         self._outbox: list[Frame] = []
         self._releases: list[int] = []
         self._soon: deque[Callable[[], None]] = deque()
@@ -504,28 +505,26 @@ class Session:
         if self._releases and message[0] == CALL:
             # A stub disposed before this call is gone before it.
             self._put_releases()
+        frame: Frame
         payload = None
-        for value in values:
-            if type(value) not in _SMALL and (type(value) is not bytes or len(value) >= LARGE):
-                try:
+        try:
+            for value in values:
+                if type(value) not in _SMALL and (type(value) is not bytes or len(value) >= LARGE):
                     frame, payload = self.pack(message, values, context)
-                except Exception as error:
-                    pending.settle(REJECTED, error)
-                    return pending
-                break
-        else:
-            # Small scalars cannot be refused but for the size of all.
-            frame = self._codec.pack(message)
-            if len(frame) > self.limits.message_bytes:
-                try:
+                    break
+            else:
+                # Small scalars cannot be refused but for the size of all.
+                frame = self._codec.pack(message)
+                if len(frame) > self.limits.message_bytes:
                     frame, _ = self.pack(message, values, context)
-                except Exception as error:
-                    pending.settle(REJECTED, error)
-                    return pending
+        except Exception as error:
+            pending.settle(REJECTED, error)
+            return pending
         # First of all, for it raises where the call comes from another thread.
         if not self._awake:
             self._awake = self.host.wake(self)
-        call = pending.id = message[1]
+        kind, call = message[0], message[1]
+        pending.id = call
         if not pending.context.long:
             try:
                 pending.context.started(pending)
@@ -535,8 +534,6 @@ class Session:
                 raise
         self._next_call = call + 1
         self.imports[call] = pending
-        if message[0] != CALL:
-            pending.size = size_of(frame)
         watching = self.host.watching
         if watching is not None:
             size = len(frame) if type(frame) is bytes else size_of(frame)
@@ -547,7 +544,9 @@ class Session:
                 self.host.ledger.returns_to(pending)
             payload.commit()
             payload.sent()
-        if not self._dialect.call_pulls and message[0] != STREAM:
+        if kind == STREAM:
+            pending.size = size_of(frame)
+        elif self._pulls:
             self._outbox.append(self._codec.pack([PULL, call]))
         return pending
 
@@ -929,6 +928,8 @@ class Session:
     def _apply(self, frames: list[Frame]) -> None:
         """Apply messages, the last one first, and take each off the list."""
         decode, holdings, most = self._decode, self.holdings, self.limits.message_bytes
+        exports, unacknowledged = self.exports, self._unacknowledged
+        most_exports = self.limits.exports
         while frames and self.closed is None:
             frame = frames.pop()
             if (len(frame) if type(frame) is bytes else size_of(frame)) > most:
@@ -945,8 +946,9 @@ class Session:
                 text = f"the peer sent a frame that is no message: {failure(error)}"
                 raise RemoteProtocolError(text) from None
             if arrival is None and type(message) is list and self._acknowledges:
-                # The two most common messages are judged here, by the rules of `messages`: that
-                # and what they need alone are a quarter of a call in flight (benchmark `burst`).
+                # The two most common messages are judged here: that and what they need alone are a
+                # quarter of a call in flight (benchmark `burst`). What is not quite in order goes
+                # the way of any message, where it is checked in full, and refused.
                 if len(message) == 5:
                     kind, call, target, path, args = message
                     if (
@@ -956,10 +958,13 @@ class Session:
                         and type(target) is int
                         and type(path) is str
                         and type(args) is list
-                        and 0 < call < MOST
-                        and LEAST < target < MOST
+                        and self._last_call < call < MOST
+                        and target in exports
+                        and len(exports) <= most_exports
+                        and len(unacknowledged) <= most_exports
                     ):
-                        self._receive_plain_call(call, target, path, args, frame)
+                        self._last_call = call
+                        self._receive_plain_call(call, exports[target], path, args, frame)
                         continue
                 elif len(message) == 3:
                     kind, number, value = message
@@ -1057,7 +1062,7 @@ class Session:
         self.holdings.most += ENTRY + answer.weight
         if self.host.observe is not None:
             self.latest = answer
-        if not self._dialect.call_pulls:
+        if self._pulls:
             answer.pulled = False
         if self._quiet and call in self._quiet:
             self._quiet.discard(call)
@@ -1071,7 +1076,7 @@ class Session:
         return answer
 
     def _receive_plain_call(
-        self, call: int, target: int, path: str, args: list[Any], frame: Frame
+        self, call: int, hook: Any, path: str, args: list[Any], frame: Frame
     ) -> None:
         """Take a call of one name, with arguments that refer to nothing, and no options.
 
@@ -1081,7 +1086,6 @@ class Session:
         is kept, or the hook of a target, for what may have been pipelined on it. What follows is
         `Hook.start`, `Host.run` and `Answer.resolve` in one.
         """
-        hook: Any = self._accept(call, target)
         if type(hook) is Answer:
             hook = hook.target or hook
         host, watching, function = self.host, self.host.watching, None
