@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from rpclab.core.answers import Answer, awaited_inside
 from rpclab.core.arrival import Arrival
 from rpclab.core.cascade import Cascade
+from rpclab.core.containers import CONTAINER_TYPES
 from rpclab.core.events import (
     SMALL,
     answered,
@@ -37,7 +38,6 @@ from rpclab.core.messages import (
     DEADLINE,
     KEYWORDS,
     LARGE,
-    LEAST,
     MAP,
     MOST,
     NODE,
@@ -153,10 +153,10 @@ class Session:
     # The interpreter finds the attributes of an instance slowly where it has more than thirty.
     __slots__ = (
         "__dict__", "__weakref__", "_acknowledged", "_acknowledges", "_awake", "_codec", "_decode",
-        "_dialect", "_last_call", "_next_call", "_outbox", "_pulls", "_quiet", "_releases", "_seen", "_soon",
-        "_told", "_unacknowledged", "cascade", "closed", "exports", "first_unsent", "holdings",
-        "host", "imports", "keeper", "label", "last_export", "latest", "limits", "name", "peer",
-        "pipelined", "send",
+        "_dialect", "_last_call", "_next_call", "_outbox", "_pulls", "_quiet", "_releases", "_seen",
+        "_soon", "_told", "_unacknowledged", "cascade", "closed", "exports", "first_unsent",
+        "holdings", "host", "imports", "keeper", "label", "last_export", "latest", "limits", "name",
+        "peer", "pipelined", "send",
     )  # fmt: skip
 
     def __init__(
@@ -390,9 +390,18 @@ class Session:
         Raises:
             Exception: a value cannot be sent. Targets in the values were disposed (rule V22).
         """
-        frame, payload = self._codec.encode(
-            message, values, partial(Payload, self, context, source, copying=copying)
-        )
+        references = partial(Payload, self, context, source, copying=copying)
+        return self._pack(message, values, references, ahead=ahead)
+
+    def _pack(
+        self,
+        message: Message,
+        values: list[Any],
+        references: Callable[[], Payload],
+        *,
+        ahead: bool = True,
+    ) -> tuple[Frame, Payload | None]:
+        frame, payload = self._codec.encode(message, values, references)
         while payload is not None and not payload.complete and not payload.awaitables:
             if not ahead and payload.first:
                 payload.discard([])
@@ -698,19 +707,28 @@ class Session:
         try:
             frame, payload = self.pack(message, [value], answer.context or self.keeper, answer)
         except Exception as error:
-            answer.state = PENDING
-            # How packing failed tells nobody anything, and would keep the value alive.
-            answer.reject(error.with_traceback(None))
+            self._refuse_result(answer, error)
             return None
-        if payload is not None:
-            if payload.awaitables and answer.context is not None:
-                answer.state = PENDING
-                payload.discard([])
-                self.host.drive(answer, awaited_inside(value), answer.context)
-                return None
-            answer.plain = not payload.references
-            payload.commit()
+        if payload is not None and not self._commit_result(answer, value, payload):
+            return None
         return frame, payload
+
+    def _refuse_result(self, answer: Answer, error: Exception) -> None:
+        """The result cannot be sent: the call has failed."""
+        answer.state = PENDING
+        # How packing failed tells nobody anything, and would keep the value alive.
+        answer.reject(error.with_traceback(None))
+
+    def _commit_result(self, answer: Answer, value: Any, payload: Payload) -> bool:
+        """Enter what a result refers to in the tables. Says whether it is sent now."""
+        if payload.awaitables and answer.context is not None:
+            answer.state = PENDING
+            payload.discard([])
+            self.host.drive(answer, awaited_inside(value), answer.context)
+            return False
+        answer.plain = not payload.references
+        payload.commit()
+        return True
 
     def stays(self, answer: Answer, value: Any) -> bool:
         """Keep the result of a quiet call here, for what was made on it.
@@ -829,6 +847,56 @@ class Session:
         self._outbox.append(self._codec.pack([RESOLVE, call, stub]))
         if not self._awake:
             self._awake = self.host.wake(self)
+        return True
+
+    def _reply_data(
+        self, call: int, value: Any, hook: Hook, context: ExecutionContext
+    ) -> Answer | None:
+        """Queue a result that is a container. Gives the answer, if one had to be made.
+
+        Most refer to nothing, and need none: a dictionary comes back a tenth sooner so (benchmark
+        `dict1k`).
+        """
+        answers: list[Answer] = []
+
+        def references() -> Payload:
+            answer = self._answer_of(call, hook, context)
+            answer.state, answer.value = RESOLVED, value
+            answers.append(answer)
+            return Payload(self, context, answer)
+
+        try:
+            frame, payload = self._pack([RESOLVE, call, value], [value], references)
+        except Exception as error:
+            # Whoever packs has asked for what is to be discarded.
+            self._refuse_result(answers[0], error)
+            return answers[0]
+        if payload is not None:
+            if self._commit_result(answers[0], value, payload):
+                self.reply(answers[0], (frame, payload))
+            return answers[0]
+        self._unacknowledged[call] = value
+        self._outbox.append(frame)
+        self.holdings.most += ENTRY
+        if not self._awake:
+            self._awake = self.host.wake(self)
+        return None
+
+    def _reply_without_answer(
+        self, call: int, value: Any, hook: Hook, context: ExecutionContext, frame: Frame
+    ) -> bool:
+        """Queue what a method has returned, if it is a container or a target."""
+        if type(value) in CONTAINER_TYPES:
+            if call in self._quiet:
+                return False
+            answer = self._reply_data(call, value, hook, context)
+            if answer is not None:
+                self._goes_on(answer, hook, context, frame)
+                return True
+        elif not self._reply_target(call, value, context):
+            return False
+        if type(hook) is not TargetHook:
+            context.let_go()
         return True
 
     def reply_at_once(self, answer: Answer, value: Any) -> bool:
@@ -1139,12 +1207,13 @@ class Session:
             watching.active = None
         if self.closed is None and not host.special:  # which the method may have changed
             if type(value) in SCALARS:
-                replied = call not in self._quiet and self._reply_scalar(call, value, value)
-            else:
-                replied = host.observe is None and self._reply_target(call, value, context)
-            if replied:
-                if type(hook) is not TargetHook:
-                    context.let_go()
+                if call not in self._quiet and self._reply_scalar(call, value, value):
+                    if type(hook) is not TargetHook:
+                        context.let_go()
+                    return
+            elif host.observe is None and self._reply_without_answer(
+                call, value, hook, context, frame
+            ):
                 return
         answer = self._answer_of(call, hook, context)
         host.ran(answer, value, variables)
