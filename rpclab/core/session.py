@@ -1013,11 +1013,12 @@ class Session:
             except Exception as error:
                 text = f"the peer sent a frame that is no message: {failure(error)}"
                 raise RemoteProtocolError(text) from None
-            if arrival is None and type(message) is list and self._acknowledges:
+            in_order = False
+            if type(message) is list and self._acknowledges:
                 # The two most common messages are judged here: that and what they need alone are a
                 # quarter of a call in flight (benchmark `burst`). What is not quite in order goes
                 # the way of any message, where it is checked in full, and refused.
-                if len(message) == 5:
+                if len(message) == 5 and arrival is None:
                     kind, call, target, path, args = message
                     if (
                         type(kind) is int
@@ -1039,16 +1040,20 @@ class Session:
                     if type(kind) is int and kind == RESOLVE and type(number) is int and number > 0:
                         entry = self.imports.get(number)
                         if type(entry) is Pending:
-                            self._seen += 1
-                            del self.imports[number]
-                            entry.settle(RESOLVED, value)
-                            continue
-            self._receive_checked(message, arrival, frame)
+                            if arrival is None:
+                                self._seen += 1
+                                del self.imports[number]
+                                entry.settle(RESOLVED, value)
+                                continue
+                            in_order = True
+            self._receive_any(message, arrival, frame, in_order=in_order)
 
-    def _receive_checked(self, unpacked: object, arrival: Arrival | None, frame: Frame) -> None:
-        """Check a message of any kind, and apply it."""
+    def _receive_any(
+        self, unpacked: Any, arrival: Arrival | None, frame: Frame, *, in_order: bool
+    ) -> None:
+        """Apply a message of any kind; it is checked first, unless it is known to be in order."""
         try:
-            message = parse(unpacked)
+            message = unpacked if in_order else parse(unpacked)
             kind = message[0]
             if arrival is not None:
                 arrival.check(kind)
