@@ -99,6 +99,9 @@ class View:
     def save(self, path: str | PathLike[str]) -> None:
         """Write it to a file: a picture (.svg), a page (.html) or its text (.txt).
 
+        Args:
+            path: where; its end says what is written.
+
         Raises:
             ValueError: the name ends otherwise.
             OSError: the file cannot be written.
@@ -116,13 +119,9 @@ class View:
         Path(path).write_text(form(self._look()), "utf-8")
 
     def bundle(self) -> dict[str, str]:
-        """What stands in the file of a notebook: text, a part of a page, a picture."""
+        """What stands in the file of a notebook: text, and the picture as a part of a page."""
         look = self._look()
-        return {
-            "text/plain": look.text(),
-            "text/html": look.html(keep=True),
-            "image/svg+xml": look.svg(),
-        }
+        return {"text/plain": look.text(), "text/html": look.html(keep=True)}
 
     def _look(self) -> Look:
         from rpclab.viewing import Look  # noqa: PLC0415 - for those who look
@@ -225,22 +224,42 @@ def timeline(recording: Recording | str | PathLike[str], **options: Any) -> View
 
 
 def lifetimes(recording: Recording | str | PathLike[str], **options: Any) -> View:
-    """Show which stubs lived when in a recording. Takes and raises what `timeline` does."""
+    """Show which stubs lived when in a recording. Takes and raises what `timeline` does.
+
+    Args:
+        recording: as of `timeline`.
+        options: likewise.
+    """
     return _of("lifetimes", recording, options)
 
 
 def streams(recording: Recording | str | PathLike[str], **options: Any) -> View:
-    """Show how the streams of a recording flowed. Takes and raises what `timeline` does."""
+    """Show how the streams of a recording flowed. Takes and raises what `timeline` does.
+
+    Args:
+        recording: as of `timeline`.
+        options: likewise.
+    """
     return _of("streams", recording, options)
 
 
 def graph(recording: Recording | str | PathLike[str], **options: Any) -> View:
-    """Show who could call whom at its end. Takes and raises what `timeline` does."""
+    """Show who could call whom at its end. Takes and raises what `timeline` does.
+
+    Args:
+        recording: as of `timeline`.
+        options: likewise.
+    """
     return _of("graph", recording, options)
 
 
 def view(recording: Recording | str | PathLike[str], **options: Any) -> View:
-    """Show all four views of a recording. Takes and raises what `timeline` does."""
+    """Show all four views of a recording. Takes and raises what `timeline` does.
+
+    Args:
+        recording: as of `timeline`.
+        options: likewise.
+    """
     return _of("view", recording, options)
 
 

@@ -52,9 +52,6 @@ async def gather(*awaitables: Awaitable[Any], return_exceptions: bool = False) -
             outcome = fresh_copy(outcome)
             if not return_exceptions:
                 raise outcome
-        ledger = pending.session.host.ledger
-        if ledger is not None:
-            ledger.awaited(pending)
         outcomes.append(outcome)
     return outcomes
 
@@ -63,12 +60,13 @@ def _note(pendings: list[Pending]) -> None:
     """Tell those who watch that all these were awaited."""
     sessions = dict.fromkeys([pending.session for pending in pendings])
     for session in sessions:
-        host, among = session.host, pendings
+        host: Any = session.host
+        among = pendings
         if host.keep is not None:
             if len(sessions) > 1:
                 among = [pending for pending in pendings if pending.session is session]
-            numbers = tuple([pending.id for pending in among])
-            host.keep((host.clock(), "awaited", session.label, numbers))
+            ids = tuple([pending.id for pending in among])
+            host.keep((host.clock(), "awaited", session.label, ids, *host.went_on()))
 
 
 def dispose(value: Any) -> None:
