@@ -167,11 +167,8 @@ class Pending(Import):
     # All stand in slots: a `__dict__` would be room for thirty more (benchmark `chain`).
     __slots__ = (
         "_followers", "context", "disposed", "embargoed", "ends", "noted", "size",
-        "state", "stubs", "unanswered", "upstream", "uses", "value", "waiters",
+        "state", "stubs", "unanswered", "unasked", "upstream", "uses", "value", "waiters",
     )  # fmt: skip
-
-    unasked = False
-    """Whether nobody has asked the peer for the result yet, and the peer waits for that."""
 
     def __init__(self, session: SessionLike, import_id: int, context: ExecutionContext) -> None:
         self.session = session
@@ -185,6 +182,7 @@ class Pending(Import):
         self.stubs: Sequence[Handle] | None = None
         self.ends: Sequence[EndLike] | None = None
         self.uses = 0
+        self.unasked = False
         self.unanswered = 0
         self.upstream: Pending | None = None
         self.waiters: tuple[Resumable, ...] | None = None
@@ -350,7 +348,7 @@ class Unasked(Pending):
     back.
     """
 
-    __slots__ = ("__weakref__", "_entry", "unasked")
+    __slots__ = ("__weakref__", "_entry")
 
     def __init__(self, session: SessionLike, import_id: int, context: ExecutionContext) -> None:
         super().__init__(session, import_id, context)

@@ -163,10 +163,10 @@ class Session:
     # The interpreter finds the attributes of an instance slowly where it has more than thirty.
     __slots__ = (
         "__dict__", "__weakref__", "_acknowledged", "_acknowledges", "_awake", "_codec", "_decode",
-        "_dialect", "_last_call", "_next_call", "_outbox", "_quiet", "_releases", "_seen",
-        "_soon", "_told", "_unacknowledged", "cascade", "closed", "exports", "first_unsent",
-        "holdings", "host", "imports", "keeper", "label", "last_export", "latest", "limits", "name",
-        "peer", "pipelined", "send",
+        "_dialect", "_last_call", "_next_call", "_outbox", "_promise", "_quiet", "_releases",
+        "_seen", "_soon", "_told", "_unacknowledged", "cascade", "closed", "exports",
+        "first_unsent", "holdings", "host", "imports", "keeper", "label", "last_export", "latest",
+        "limits", "name", "peer", "pipelined", "send",
     )  # fmt: skip
 
     def __init__(
@@ -197,6 +197,7 @@ class Session:
         self._decode = self._codec.decode
         self._dialect = self._codec.dialect
         self._acknowledges = self._dialect.acknowledges
+        self._promise = Pending if self._dialect.call_pulls else Unasked
         self.last_export = self._dialect.last_export
         self._outbox: list[Frame] = []
         self._releases: list[int] = []
@@ -498,7 +499,7 @@ class Session:
         else:
             values = [*args]
             message = [CALL, call, target.id, path, values]
-        pending = self._pending(call, context)
+        pending = self._promise(self, call, context)
         if kwargs or host.special:
             if host.holder is not None:
                 held = host.holder.call(self, target, path, (args, kwargs), context)
@@ -525,7 +526,7 @@ class Session:
             held = self.host.holder.map(self, target, captures, program, context)
             if held is not None:
                 return held
-        pending = self._pending(self._next_call, context)
+        pending = self._promise(self, self._next_call, context)
         message = [MAP, self._next_call, target.id, list(path), captures, program]
         if self.host.special:
             message.append(self._options(pending, None))
@@ -562,12 +563,6 @@ class Session:
         if self.host.special:
             message.append(self._options(pending, None))
         return self._push(pending, message, args, context)
-
-    def _pending(self, call: int, context: ExecutionContext) -> Pending:
-        """Make the promise of a call."""
-        if self._dialect.call_pulls:
-            return Pending(self, call, context)
-        return Unasked(self, call, context)
 
     def _push(
         self, pending: Pending, message: Message, values: list[Any], context: ExecutionContext
