@@ -1157,11 +1157,13 @@ class Session:
                 error.remote = True
             self._receive_settlement(message, arrival, REJECTED)
         elif kind == RELEASE:
-            for position in range(1, len(message), 2):
-                if self._dialect.shares:
-                    self._receive_release(message[position])
-                else:
-                    self._receive_counted_release(*message[position : position + 2])
+            numbers, counts = message[1::2], message[2::2]
+            if self._dialect.shares:
+                for number in numbers:
+                    self._receive_release(number)
+            else:
+                for number, count in zip(numbers, counts, strict=True):
+                    self._receive_counted_release(number, count)
         elif kind == CANCEL:
             answer = self._call_of_peer(message[1], "cancelled")
             if answer is not None:
@@ -1178,8 +1180,10 @@ class Session:
         elif kind == MAP:
             self._receive_map(message, arrival, frame)
         elif kind == QUIET:
-            last = self._last_call
-            self._quiet.update([call for call in message[1:] if call > last])
+            last, calls = self._last_call, message[1:]
+            if min(calls, default=0) <= last:
+                calls = [call for call in calls if call > last]
+            self._quiet.update(calls)
             if len(self._quiet) > self.limits.exports:
                 raise self._too_many()
         elif kind == ABORT:
