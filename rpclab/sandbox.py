@@ -467,21 +467,16 @@ class Sandbox(Distances, Namespaces, KVNamespaces, Networked, Validating, Viewed
         Returns:
             A trace; its figures are there when the block is over.
         """
-        from rpclab.trace.accounting import Ledger  # noqa: PLC0415 - for those who trace
-        from rpclab.trace.trace import Trace  # noqa: PLC0415
+        from rpclab.trace.trace import Trace  # noqa: PLC0415 - for those who trace
 
         engine = self.engine
-        outer = engine.ledger
-        engine.ledger = outer or Ledger(pipelining=engine.holder is None)
         recording = recording_of(engine)
-        engine.special += 1
-        trace = Trace(recording, engine.ledger, engine.guest.time if engine.guest else None)
+        trace = Trace(recording, engine.acting(), engine.guest.time if engine.guest else None)
         try:
             yield trace
         finally:
+            engine.acting()  # it goes on after the tasks that are done
             trace.finish()
-            engine.special -= 1
-            engine.ledger = outer
             engine.unwatch(recording)
 
     def tables(self, worker: str = NOTEBOOK) -> Tables:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -56,6 +56,7 @@ class Recording:
         dropped: how many events were dropped because it was full, since it was last cleared.
         cleared: where it had come to when it was last cleared: a mark, as `mark` is.
         virtual: whether the times are those of a virtual clock, so that they are worth showing.
+        dropping: takes the oldest events before they go, if it is there.
         take: takes an event.
         keep: takes an event that has its time in front, and is not one of those that
             `take` looks at (`IDENTIFIED` and "left"): nothing takes it in fewer steps.
@@ -65,6 +66,7 @@ class Recording:
         self.dropped = 0
         self.cleared = 0
         self.virtual = False
+        self.dropping: Callable[[Iterable[Event]], None] | None = None
         self._limit = limit
         self._events: list[Raw] = []
         self._numbers: dict[int, int] = {}
@@ -112,6 +114,8 @@ class Recording:
     def _trim(self) -> None:
         surplus = len(self._events) - self._limit
         if surplus > 0:
+            if self.dropping is not None:
+                self.dropping(map(read, self._events[:surplus]))
             del self._events[:surplus]
             self.dropped += surplus
 
