@@ -22,7 +22,7 @@ LOWEST = {"errors", "previews", "printable"}
 SESSIONS = LOWEST | {"core"}
 SHELL = SESSIONS | {"codecs", "transports", "trace"}
 SCRIPTS = SHELL | {"rpc", "workers"}
-TOP = {"sandbox", "leaks", "configured", "distances", "views", "viewing"}
+TOP = {"sandbox", "leaks", "configured", "distances", "views", "viewing", "server"}
 
 # Lowest first. The modules of one floor may import one another.
 FLOORS = [
@@ -36,7 +36,8 @@ FLOORS = [
     # httpx makes the requests of `fetch` over the network, and is loaded by the first of those.
     Floor({"workers"}, SHELL | {"rpc"}, {"ada_url", "httpx", "multidict", "python_multipart"}),
     Floor({"config"}, LOWEST),
-    Floor(TOP, SCRIPTS | {"config"}),
+    # uvicorn is loaded by those who serve.
+    Floor(TOP, SCRIPTS | {"config"}, {"uvicorn"}),
     # What type checkers see of stubs and promises.
     Floor({"typed"}, SCRIPTS),
     Floor({"typegen"}, SCRIPTS | TOP | {"config"}),

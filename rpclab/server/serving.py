@@ -1,0 +1,242 @@
+"""A server: uvicorn on the loop of the sandbox, with its beginning and its end.
+
+Floor: server. Needs the extra rpclab[serve].
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+from collections.abc import Coroutine, Generator, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+from rpclab.server.admission import Admission, is_loopback
+from rpclab.server.application import Application
+from rpclab.server.limits import DEFAULT_LIMITS, ServerLimits
+from rpclab.server.routes import Exposed, Routes
+
+if TYPE_CHECKING:
+    import ssl
+
+    from rpclab.sandbox import Sandbox
+    from rpclab.server.access import Tell
+
+_BACKLOG = 2048  # connections that wait to be accepted
+
+
+class Server:
+    """A server of a sandbox's Workers; made by `serve`.
+
+    Args:
+        application: answers.
+        listening: the socket, bound already.
+        tls: for https; None for http.
+        limits: of whoever comes in.
+
+    Attributes:
+        host: the address it listens on.
+        port: likewise.
+        url: where it is found, such as "http://127.0.0.1:8787".
+        token: what whoever comes must know; None if nothing.
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        listening: socket.socket,
+        *,
+        tls: ssl.SSLContext | None,
+        limits: ServerLimits,
+        token: str | None,
+        prefix: str = "",
+    ) -> None:
+        self.application = application
+        self.token = token
+        self.host, self.port = listening.getsockname()[:2]
+        name = f"[{self.host}]" if ":" in self.host else self.host
+        self.url = f"http{'s' * (tls is not None)}://{name}:{self.port}{prefix}"
+        self._listening = listening
+        self._limits = limits
+        self._uvicorn = _uvicorn(application, tls, prefix, limits)
+        self._ticking: asyncio.Task[None] | None = None
+        self._stopping: asyncio.Task[None] | None = None
+        self._stopped = asyncio.Event()
+
+    async def start(self) -> None:
+        """Listen from now on."""
+        self._uvicorn.config.load()
+        self._uvicorn.lifespan = self._uvicorn.config.lifespan_class(self._uvicorn.config)
+        await self._uvicorn.on_tick(0)
+        await self._uvicorn.startup(sockets=[self._listening])
+        self._ticking = asyncio.ensure_future(self._tick())
+
+    async def _tick(self) -> None:
+        while True:  # as uvicorn does itself: the header Date is made once in a second
+            await asyncio.sleep(1)
+            await self._uvicorn.on_tick(0)
+
+    async def stop(self) -> None:
+        """Stop: nobody new is let in, what is under way gets its time. Stopping twice is fine."""
+        if self._stopping is None:
+            self._stopping = asyncio.ensure_future(self._stop())
+        await asyncio.shield(self._stopping)
+
+    async def _stop(self) -> None:
+        self.application.stopping = True
+        if self._ticking is not None:
+            self._ticking.cancel()
+        try:
+            if self._uvicorn.started:
+                await self._uvicorn.shutdown(sockets=[self._listening])
+        finally:
+            self._listening.close()
+            self._stopped.set()
+
+    async def stopped(self) -> None:
+        """Wait until it has stopped."""
+        await self._stopped.wait()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    def __repr__(self) -> str:
+        return f"<Server at {self.url}{', stopped' * self._stopped.is_set()}>"
+
+
+class Starting:
+    """A server that is going to listen: `await` it, or begin a block with `async with`."""
+
+    def __init__(self, starting: Coroutine[Any, Any, Server]) -> None:
+        self._starting = starting
+        self._server: Server | None = None
+
+    def __await__(self) -> Generator[Any, None, Server]:
+        return self._starting.__await__()
+
+    async def __aenter__(self) -> Server:
+        self._server = await self._starting
+        return self._server
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._server is not None:
+            await self._server.stop()
+
+
+async def serve(
+    sandbox: Sandbox,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8787,
+    worker: str | None = None,
+    routes: Mapping[str, str] | None = None,
+    expose: Mapping[str, Any] | Iterable[str] | None = None,
+    token: str | None = None,
+    insecure: bool = False,
+    hosts: Iterable[str] = (),
+    origins: Iterable[str] = (),
+    tls: ssl.SSLContext | None = None,
+    prefix: str = "",
+    limits: ServerLimits = DEFAULT_LIMITS,
+    tell: Tell | None = None,
+) -> Server:
+    """Serve the Workers of a sandbox over the network, on the event loop that this runs on.
+
+    HTTP goes to the `fetch` of a Worker. RPC sessions are offered only where an entrypoint was
+    exposed by name. Nobody but this machine reaches it unless `host` says so; then whoever comes
+    needs a token, which is made if none is given.
+
+    Args:
+        sandbox: where the Workers are.
+        host: the address to listen on.
+        port: likewise; 0 for any that is free.
+        worker: what answers where no route fits; else the first Worker that has `fetch`.
+        routes: by "/path", "host" or "host/path", which Worker answers there. Every Worker is also
+            found at http://NAME.localhost.
+        expose: by path, what a session reaches as main: "worker#Entrypoint", or an object; or
+            texts "worker#Entrypoint=/path".
+        token: what whoever comes must know: `?token=`, or `Authorization: Bearer`.
+        insecure: listen on another address without a token.
+        hosts: names under which the server may be asked, beside those of this machine; "*.name"
+            for all below a name. Needed behind a proxy.
+        origins: origins whose pages may open sessions and send forms; "*" for all.
+        tls: for https; see `rpclab.certificates`.
+        prefix: the path that a proxy in front leaves before each address.
+        limits: for whoever comes.
+        tell: is told of each request.
+
+    Returns:
+        The server, which listens.
+
+    Raises:
+        ImportError: the extra rpclab[serve] is not installed.
+        OSError: the address is taken.
+        ValueError: a path or target is none.
+    """
+    loopback = is_loopback(host)
+    if token is None and not loopback and not insecure:
+        token = secrets.token_urlsafe(24)
+    admission = Admission(
+        token=token,
+        hosts=frozenset(name.lower() for name in hosts) if loopback and token is None else None,
+        origins=frozenset(origins),
+        local=loopback,
+    )
+    application = Application(
+        sandbox,
+        routes=Routes(sandbox, worker, routes),
+        exposed=Exposed(expose),
+        admission=admission,
+        limits=limits,
+        tell=tell,
+    )
+    listening = _listen(host, port)
+    try:
+        server = Server(
+            application, listening, tls=tls, limits=limits, token=token, prefix=prefix.rstrip("/")
+        )
+        await server.start()
+    except BaseException:
+        listening.close()
+        raise
+    return server
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listening = None
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        # Only where the protocol is written down does asyncio send small pieces at once.
+        listening = socket.socket(found[0], socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(found[4])
+        listening.listen(_BACKLOG)
+    except OSError as error:
+        if listening is not None:
+            listening.close()
+        why = f"cannot listen on {host}:{port}: {error.strerror}; port=0 takes any that is free"
+        raise OSError(error.errno, why) from None
+    return listening
+
+
+def _uvicorn(
+    application: Application, tls: ssl.SSLContext | None, prefix: str, limits: ServerLimits
+) -> Any:
+    try:
+        import uvicorn  # noqa: PLC0415 - for those who serve
+    except ModuleNotFoundError as error:
+        raise ImportError("a server needs the extra rpclab[serve]") from error
+    config = uvicorn.Config(
+        application,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        root_path=prefix,
+        timeout_graceful_shutdown=limits.stop_seconds,  # type: ignore[arg-type]
+        ssl_context_factory=None if tls is None else lambda *_: tls,
+    )
+    return uvicorn.Server(config)
