@@ -49,8 +49,12 @@ from rpclab.workers.objects.namespace import objects
 from rpclab.workers.storage.limits import D1Limits, ObjectLimits
 
 if TYPE_CHECKING:
+    from rpclab.net.dialling import connect
+    from rpclab.net.limits import ServerLimits
+    from rpclab.net.tls import certificates
     from rpclab.rpc.streams import ReadableStream, WritableStream
-    from rpclab.server import ServerLimits, asgi
+    from rpclab.server.application import asgi
+    from rpclab.server.mains import serve
     from rpclab.workers.http import Blob, Headers, Request, Response, fetch
 
 __all__ = [
@@ -96,12 +100,15 @@ __all__ = [
     "WritableStream",
     "asgi",
     "binding",
+    "certificates",
+    "connect",
     "deadline",
     "dispose",
     "fetch",
     "gather",
     "objects",
     "run",
+    "serve",
     "surface",
     "wait_until",
 ]
@@ -122,8 +129,11 @@ def __getattr__(name: str) -> Any:
 
 
 _NETWORK = {
-    "ServerLimits": "rpclab.server.limits",
+    "ServerLimits": "rpclab.net.limits",
     "asgi": "rpclab.server.application",
+    "certificates": "rpclab.net.tls",
+    "connect": "rpclab.net.dialling",
+    "serve": "rpclab.server.mains",
 }
 
 

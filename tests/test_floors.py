@@ -29,15 +29,17 @@ FLOORS = [
     Floor(LOWEST, set()),
     Floor({"core"}, LOWEST),
     Floor({"codecs"}, SESSIONS, {"msgpack", "numpy"}),
-    Floor({"transports"}, SESSIONS),
+    Floor({"transports"}, SESSIONS, {"msgpack"}),
     Floor({"trace"}, SESSIONS, {"opentelemetry"}),
     # `rpclab.run` applies it, and only there, where a loop is running already.
     Floor({"rpc"}, SHELL, {"nest_asyncio2"}),
     # httpx makes the requests of `fetch` over the network, and is loaded by the first of those.
     Floor({"workers"}, SHELL | {"rpc"}, {"ada_url", "httpx", "multidict", "python_multipart"}),
+    # trustme makes certificates, for those who want some.
+    Floor({"net"}, SCRIPTS, {"trustme"}),
     Floor({"config"}, LOWEST),
     # uvicorn is loaded by those who serve.
-    Floor(TOP, SCRIPTS | {"config"}, {"uvicorn"}),
+    Floor(TOP, SCRIPTS | {"config", "net"}, {"uvicorn"}),
     # What type checkers see of stubs and promises.
     Floor({"typed"}, SCRIPTS),
     Floor({"typegen"}, SCRIPTS | TOP | {"config"}),
@@ -49,7 +51,7 @@ FLOORS = [
         {"IPython", "anywidget", "traitlets"},
     ),
     # The package itself: it gives out names, and hands `%load_ext` on to the notebook's floor.
-    Floor({"rpclab"}, SCRIPTS | TOP | {"notebook"}),
+    Floor({"rpclab"}, SCRIPTS | TOP | {"net", "notebook"}),
 ]
 
 # The core waits for nothing and knows no clock, so that any shell can drive it.

@@ -27,12 +27,15 @@ NAMES = [
     "WritableStream",
     "asgi",
     "binding",
+    "certificates",
+    "connect",
     "deadline",
     "dispose",
     "fetch",
     "gather",
     "objects",
     "run",
+    "serve",
     "surface",
     "wait_until",
 ]
@@ -62,8 +65,6 @@ ERRORS = [
 WARNINGS = ["ConfigWarning", "UndisposedStubWarning"]
 NOT_YET = [
     "asgi_app",
-    "connect",
-    "serve",
 ]
 NOT_LOADED = [
     "rpclab.config",

@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
-from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-TOKEN = "token"  # noqa: S105 - the name of a parameter
+from rpclab.net.addresses import TOKEN, is_loopback
+
 COOKIE = "rpclab_token"
 ANY = "*"
 
@@ -167,17 +167,6 @@ def name_of(host: str) -> str:
     """The name in a header `Host`, without its port."""
     matched = _HOST.fullmatch(host)
     return matched[1].lower() if matched else ""
-
-
-def is_loopback(name: str) -> bool:
-    """Whether a name or address means this very machine, whatever a name server says."""
-    bare = name.strip("[]").lower()
-    if bare == "localhost" or bare.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(bare).is_loopback
-    except ValueError:
-        return False
 
 
 def last_of_each(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

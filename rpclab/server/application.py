@@ -9,10 +9,10 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from rpclab.net.limits import DEFAULT_LIMITS, ServerLimits
 from rpclab.server.access import Access, Tell
 from rpclab.server.admission import Admission, Asked, last_of_each, without_token
 from rpclab.server.http import VISITORS, Exchange, Message, Receive, Send
-from rpclab.server.limits import DEFAULT_LIMITS, ServerLimits
 from rpclab.server.routes import Exposed, Routes
 
 if TYPE_CHECKING:

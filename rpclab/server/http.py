@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rpclab.core.contexts import EventContext, current
 from rpclab.core.events import opened
 from rpclab.errors import UnknownBindingError, UnknownEntrypointError
-from rpclab.server.limits import ServerLimits
+from rpclab.net.limits import ServerLimits
 from rpclab.workers.http.requests import MANUAL, Request
 from rpclab.workers.http.responses import NULL_BODY_STATUS, Response
 

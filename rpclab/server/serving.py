@@ -7,22 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import socket
-from collections.abc import Coroutine, Generator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from rpclab.server.admission import Admission, is_loopback
+from rpclab.net.addresses import is_loopback
+from rpclab.net.limits import DEFAULT_LIMITS, ServerLimits
+from rpclab.net.listening import listen
+from rpclab.server.admission import Admission
 from rpclab.server.application import Application
-from rpclab.server.limits import DEFAULT_LIMITS, ServerLimits
 from rpclab.server.routes import Exposed, Routes
 
 if TYPE_CHECKING:
+    import socket
     import ssl
 
     from rpclab.sandbox import Sandbox
     from rpclab.server.access import Tell
-
-_BACKLOG = 2048  # connections that wait to be accepted
 
 
 class Server:
@@ -107,25 +107,6 @@ class Server:
         return f"<Server at {self.url}{', stopped' * self._stopped.is_set()}>"
 
 
-class Starting:
-    """A server that is going to listen: `await` it, or begin a block with `async with`."""
-
-    def __init__(self, starting: Coroutine[Any, Any, Server]) -> None:
-        self._starting = starting
-        self._server: Server | None = None
-
-    def __await__(self) -> Generator[Any, None, Server]:
-        return self._starting.__await__()
-
-    async def __aenter__(self) -> Server:
-        self._server = await self._starting
-        return self._server
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._server is not None:
-            await self._server.stop()
-
-
 async def serve(
     sandbox: Sandbox,
     *,
@@ -193,7 +174,7 @@ async def serve(
         limits=limits,
         tell=tell,
     )
-    listening = _listen(host, port)
+    listening = listen(host, port)
     try:
         server = Server(
             application, listening, tls=tls, limits=limits, token=token, prefix=prefix.rstrip("/")
@@ -203,23 +184,6 @@ async def serve(
         listening.close()
         raise
     return server
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    listening = None
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        # Only where the protocol is written down does asyncio send small pieces at once.
-        listening = socket.socket(found[0], socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(found[4])
-        listening.listen(_BACKLOG)
-    except OSError as error:
-        if listening is not None:
-            listening.close()
-        why = f"cannot listen on {host}:{port}: {error.strerror}; port=0 takes any that is free"
-        raise OSError(error.errno, why) from None
-    return listening
 
 
 def _uvicorn(

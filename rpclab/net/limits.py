@@ -1,6 +1,6 @@
-"""What a server lets strangers do at most.
+"""What strangers may do at most, and how long one waits for them.
 
-Floor: server.
+Floor: net.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class ServerLimits:
     Attributes:
         body_bytes: how large the body of a request may be: 100 MB, as on the platform; of a batch
             it is `message_bytes` of `session` where that is less.
-        head_seconds: how long a client may take to send the head of a request.
+        head_seconds: how long a client may take to send the head of a request, or its greeting.
         body_seconds: how long it may stop in the middle of a body, of a request that it sends or
             of a response that it reads.
         answer_seconds: how long a Worker may take until its response begins, or a batch until all
@@ -36,7 +36,7 @@ class ServerLimits:
         session: bounds of one RPC session.
         unsent_bytes: how many bytes may wait for a peer that reads too slowly; then its session
             ends.
-        idle_seconds: how long nothing may happen in a session, pings apart; then it ends.
+        idle_seconds: how long nothing may happen in a session, signs of life apart; then it ends.
         silence_seconds: how long nothing at all may be heard of a peer, which is asked for a sign
             of life after half of that.
         stop_seconds: how long what is under way may take when the server stops.
