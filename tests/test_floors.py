@@ -35,11 +35,11 @@ FLOORS = [
     Floor({"rpc"}, SHELL, {"nest_asyncio2"}),
     # httpx makes the requests of `fetch` over the network, and is loaded by the first of those.
     Floor({"workers"}, SHELL | {"rpc"}, {"ada_url", "httpx", "multidict", "python_multipart"}),
-    # trustme makes certificates, for those who want some.
-    Floor({"net"}, SCRIPTS, {"trustme"}),
+    # trustme makes certificates, and websockets frames, for those who want some.
+    Floor({"net"}, SCRIPTS, {"trustme", "websockets"}),
     Floor({"config"}, LOWEST),
-    # uvicorn is loaded by those who serve.
-    Floor(TOP, SCRIPTS | {"config", "net"}, {"uvicorn"}),
+    # uvicorn and websockets are loaded by those who serve.
+    Floor(TOP, SCRIPTS | {"config", "net"}, {"uvicorn", "websockets"}),
     # What type checkers see of stubs and promises.
     Floor({"typed"}, SCRIPTS),
     Floor({"typegen"}, SCRIPTS | TOP | {"config"}),

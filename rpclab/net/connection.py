@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from rpclab.core.handles import Handle
 from rpclab.errors import DisconnectedError, RemoteProtocolError
+from rpclab.net.closing import FAULT, GOING, NORMAL
 from rpclab.net.pulse import ASK, IDLE, SILENT, Pulse
 from rpclab.net.sessions import FarSession, MainImport
 from rpclab.rpc.stubs import RpcStub
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from rpclab.core.protocols import ContextLike
     from rpclab.rpc.engine import Engine
 
+CLOSED_HERE = "this end closed the connection"
+
 _LINGER = 5.0  # seconds that the last bytes may take to leave
 
 
@@ -39,8 +42,8 @@ class Wire(Protocol):
     def ask(self) -> None:
         """Ask the other end for a sign of life."""
 
-    def end(self, reason: str, *, fault: bool) -> None:
-        """Say why this is the end, and close when all that was sent has left."""
+    def end(self, reason: str, code: int) -> None:
+        """Say why this is the end (see `closing`), and close when all that was sent has left."""
 
     def abort(self) -> None:
         """Close at once; what was not sent is lost."""
@@ -60,8 +63,6 @@ class Connection:
         codec: makes the codec of the session.
         main: what the peer reaches as id 0.
         limits: of the session.
-        dialled: whether this end has dialled. The other one then stops reading when its results
-            are not read; were both to do so, each could wait for the other for ever.
         unsent: how many bytes may wait for a peer that does not read.
         silence: how many seconds nothing at all may be heard; it is asked after half of that.
         idle: how many seconds nothing may happen, signs of life apart.
@@ -70,6 +71,7 @@ class Connection:
         main: the peer's main object, a stub. To dispose it ends the connection.
         session: the session.
         reason: why it ended; None while it is open.
+        code: what it closes with, if nobody is to blame.
     """
 
     def __init__(
@@ -82,7 +84,6 @@ class Connection:
         codec: Callable[[Any], Any],
         main: Hook,
         limits: Limits,
-        dialled: bool,
         unsent: float = math.inf,
         silence: float = math.inf,
         idle: float = math.inf,
@@ -90,7 +91,7 @@ class Connection:
         self.engine = engine
         self.peer = far
         self.reason: BaseException | None = None
-        self.dialled = dialled
+        self.code = NORMAL
         self._wire = wire
         self._most = unsent
         self._loop = asyncio.get_running_loop()
@@ -102,7 +103,7 @@ class Connection:
         session.ended = self._session_ended
         self._lane = Lane(session, engine.again)
         engine.join(session)
-        entry = MainImport(session, partial(self.let_go, "its main was disposed"))
+        entry = MainImport(session, self.let_go)
         session.imports[0] = entry
         self.main = RpcStub.__from_handle__(Handle(entry, here))
         self.closed = asyncio.Event()
@@ -157,8 +158,11 @@ class Connection:
         self.engine.part(self.session)
         if self._timer is not None:
             self._timer.cancel()
-        fault = not isinstance(error, DisconnectedError)
-        self._wire.end(str(error), fault=fault)
+        if not isinstance(error, DisconnectedError):
+            self._wire.end(str(error), FAULT)
+        else:
+            # What this end calls itself says nothing to the other one.
+            self._wire.end("" if str(error) == CLOSED_HERE else str(error), self.code)
         if not self.closed.is_set():
             self._timer = self._loop.call_later(_LINGER, self._wire.abort)
             self._loop.create_task(self._forget_timer())
@@ -197,7 +201,7 @@ class Connection:
 
     # For whoever holds it.
 
-    def let_go(self, why: str = "this end closed the connection") -> None:
+    def let_go(self, why: str = CLOSED_HERE) -> None:
         """Close, without waiting for it: what is queued is sent, and everything breaks."""
         if self.reason is None:
             self.engine.deliver(partial(self._close, why))
@@ -218,6 +222,7 @@ class Connection:
         Args:
             why: what new calls are rejected with, and everything breaks with at the end.
         """
+        self.code = GOING
         if self.reason is None:
             over = asyncio.Event()
             self.on_end(lambda _: over.set())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import ssl
 from typing import TYPE_CHECKING, Any, cast
 
 from rpclab.codecs.msgpack import MsgpackCodec
@@ -21,7 +22,6 @@ from rpclab.net.tls import TLS, client_context
 from rpclab.rpc.local import home
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Generator, Mapping
 
     from rpclab.net.connection import Wire
@@ -156,7 +156,6 @@ class Dialling:
             codec=codec,
             main=self.main.hook(),
             limits=self.limits,
-            dialled=True,
             unsent=self.limits.session_bytes,
             silence=self._silence if signs else math.inf,
             idle=self._idle,
@@ -186,7 +185,16 @@ class Dialling:
         scheme = self.address.scheme
         if scheme == "memory":
             return await memory.dial(self)
-        return await self._dial_stream()
+        try:
+            if scheme in ("ws", "wss"):
+                from rpclab.net import web_dialling  # noqa: PLC0415 - needs a library
+
+                return await web_dialling.dial(self)
+            return await self._dial_stream()
+        except ssl.SSLError as error:
+            raise unreachable(self.address, error) from error
+        except OSError as error:
+            raise unreachable(self.address, error) from None
 
     async def _dial_stream(self) -> Connection:
         words = {} if self.token is None else {"token": self.token}
@@ -201,18 +209,13 @@ class Dialling:
             )
 
         address = self.address
-        try:
-            if address.scheme == "unix":
-                transport, wire = await loop.create_unix_connection(protocol, address.path)
-            else:
-                context: ssl.SSLContext | None = None
-                if address.scheme == "tls":
-                    context = client_context(self.tls)
-                transport, wire = await loop.create_connection(
-                    protocol, address.host, address.port, ssl=context
-                )
-        except OSError as error:
-            raise unreachable(address, error) from None
+        if address.scheme == "unix":
+            transport, wire = await loop.create_unix_connection(protocol, address.path)
+        else:
+            context = client_context(self.tls) if address.scheme == "tls" else None
+            transport, wire = await loop.create_connection(
+                protocol, address.host, address.port, ssl=context
+            )
         try:
             return await asyncio.shield(wire.ready)
         except BaseException:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
+import math
 import os
 import secrets
 import socket
@@ -69,9 +70,22 @@ class Sessions:
         return ""
 
     def admit(
-        self, wire: Wire, main: Main, here: ContextLike, codec: Any = MsgpackCodec
+        self,
+        wire: Wire,
+        main: Main,
+        here: ContextLike,
+        codec: Any = MsgpackCodec,
+        *,
+        signs: bool = True,
     ) -> Connection:
         """Begin a session with a peer.
+
+        Args:
+            wire: carries it.
+            main: makes what the peer reaches.
+            here: the context that owns what it sends.
+            codec: makes the codec.
+            signs: whether the wire can ask for signs of life.
 
         Raises:
             DisconnectedError: nobody more is let in.
@@ -88,9 +102,8 @@ class Sessions:
             codec=codec,
             main=main.hook(),
             limits=limits.session,
-            dialled=False,
             unsent=limits.unsent_bytes,
-            silence=limits.silence_seconds,
+            silence=limits.silence_seconds if signs else math.inf,
             idle=limits.idle_seconds,
         )
         self._open.add(connection)

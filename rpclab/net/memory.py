@@ -9,6 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from rpclab.errors import DisconnectedError
+from rpclab.net.closing import FAULT, closed_there
 from rpclab.transports.batches import cut
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ class MemoryWire:
         if self.connection is not None and not self.other._over:
             self.connection.heard()
 
-    def end(self, reason: str, *, fault: bool) -> None:
-        del fault
+    def end(self, reason: str, code: int) -> None:
+        del code
         if not self._over:
             self._over = True
             self._loop.call_soon(self.other._end, cut(reason).decode())
@@ -62,15 +63,14 @@ class MemoryWire:
 
     def _end(self, reason: str) -> None:
         if self.connection is not None:
-            why = f"the other side closed the connection: {reason}"
-            self.connection.lost(DisconnectedError(why))
+            self.connection.lost(closed_there(reason))
 
     def _gone(self) -> None:
         if self.connection is not None:
             self.connection.gone()
 
     def abort(self) -> None:
-        self.end("the connection broke", fault=True)
+        self.end("the connection broke", FAULT)
 
     def unsent(self) -> int:
         return 0

@@ -10,6 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 from rpclab.errors import DisconnectedError, RemoteProtocolError, RpcError
+from rpclab.net.closing import FAULT, closed_there
 from rpclab.transports.batches import (
     BATCH,
     BESIDE,
@@ -139,8 +140,7 @@ class StreamWire(asyncio.Protocol):
         elif kind == PONG:
             connection.heard()
         elif kind == BYE:
-            why = record[1:].decode("utf-8", "replace")
-            connection.lost(DisconnectedError(f"the other side closed the connection: {why}"))
+            connection.lost(closed_there(record[1:].decode("utf-8", "replace")))
         else:
             raise RemoteProtocolError(f"the peer sent a record of unknown kind {kind}")
 
@@ -157,7 +157,7 @@ class StreamWire(asyncio.Protocol):
         if not self._ended:
             if not self._dialled:
                 self._write([MAGIC])
-            self.end(why, fault=True)
+            self.end(why, FAULT)
             # Whoever sent what is no greeting may not read either.
             self._late = asyncio.get_running_loop().call_later(1, self.abort)
 
@@ -207,8 +207,8 @@ class StreamWire(asyncio.Protocol):
     def ask(self) -> None:
         self._write(framed([bytes([PING])]))
 
-    def end(self, reason: str, *, fault: bool) -> None:
-        del fault
+    def end(self, reason: str, code: int) -> None:
+        del code
         if not self._ended:
             self._ended = True
             self._write(framed([goodbye(reason)]))

@@ -9,16 +9,23 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from rpclab.errors import DisconnectedError
 from rpclab.net.limits import DEFAULT_LIMITS, ServerLimits
+from rpclab.net.listening import Sessions
 from rpclab.server.access import Access, Tell
-from rpclab.server.admission import Admission, Asked, last_of_each, without_token
+from rpclab.server.admission import Admission, Asked, Refusal, last_of_each, without_token
 from rpclab.server.http import VISITORS, Exchange, Message, Receive, Send
 from rpclab.server.routes import Exposed, Routes
 
 if TYPE_CHECKING:
+    from rpclab.net.connection import Connection, Wire
     from rpclab.rpc.bindings import ServiceBinding
+    from rpclab.rpc.engine import Engine
     from rpclab.sandbox import Sandbox
     from rpclab.workers.declarations import BindingTarget
+
+
+_LEFT = 499  # what the line of a request says whose client did not wait for an answer
 
 
 class Application:
@@ -27,33 +34,41 @@ class Application:
     It is to be called on the event loop that the sandbox lives on.
 
     Args:
-        sandbox: where the Workers are.
-        routes: which of them answers what.
+        engine: runs what is called.
+        sandbox: where the Workers are that answer HTTP; None if none do.
+        routes: which of them answers what; likewise.
         exposed: what sessions are offered, by path.
         admission: who may come in.
         limits: for whoever does.
         tell: is told of each request.
+        prefix: the path that a proxy in front leaves before each address.
 
     Attributes:
-        stopping: whether nobody new is let in.
+        limits: for whoever comes in.
+        prefix: likewise.
+        sessions: those that are open.
     """
 
     def __init__(
         self,
-        sandbox: Sandbox,
+        engine: Engine,
         *,
-        routes: Routes,
+        sandbox: Sandbox | None = None,
+        routes: Routes | None = None,
         exposed: Exposed,
         admission: Admission,
         limits: ServerLimits = DEFAULT_LIMITS,
         tell: Tell | None = None,
+        prefix: str = "",
     ) -> None:
-        self.stopping = False
+        self.limits = limits
+        self.prefix = prefix
+        self.sessions = Sessions(engine, limits)
+        self._engine = engine
         self._sandbox = sandbox
         self._routes = routes
         self._exposed = exposed
         self._admission = admission
-        self._limits = limits
         self._tell = tell
         self._bindings: dict[str, ServiceBinding] = {}
         self._requests = 0
@@ -62,6 +77,10 @@ class Application:
         """Answer one request, as ASGI hands it over."""
         if scope["type"] == "http":
             await self._answer(scope, receive, send)
+        elif scope["type"] == "websocket":
+            from rpclab.server.sockets import mounted  # noqa: PLC0415 - needs a library
+
+            await mounted(self, scope, receive, send)
         elif scope["type"] == "lifespan":
             await _live(receive, send)
         else:
@@ -69,10 +88,10 @@ class Application:
 
     async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
-        exchange = Exchange(self._sandbox.engine, self._limits, scope, receive, send)
+        exchange = Exchange(self._engine, self.limits, scope, receive, send)
         headers = last_of_each(scope["headers"])
         query = scope["query_string"].decode("latin-1")
-        path = path_in(scope)
+        path = self.path_in(scope)
         asked = Asked(scope["method"], headers, query)
         target = None
         refusal = self._admission.refusal(asked)
@@ -81,16 +100,16 @@ class Application:
             if refusal is not None:
                 exchange.note = "not let in"
                 await exchange.refuse(*refusal)
-            elif self.stopping or self._requests > self._limits.requests:
+            elif self.sessions.stopping or self._requests > self.limits.requests:
                 await exchange.refuse(503, headers=[(b"retry-after", b"1")])
             else:
-                target = self._routes.find(headers.get("host", ""), path)
+                target = self._route(headers.get("host", ""), path)
                 if target is None:
                     await exchange.refuse(404)
                 else:
                     if self._admission.wants_cookie(asked):
                         exchange.cookie = self._admission.cookie(
-                            scope.get("root_path", ""), secure=scope["scheme"] == "https"
+                            scope.get("root_path") or self.prefix, secure=scope["scheme"] == "https"
                         )
                     url = _url(scope, headers, path, without_token(query))
                     binding = self._binding(target)
@@ -99,22 +118,79 @@ class Application:
             exchange.note = exchange.note or str(error)
         finally:
             self._requests -= 1
-            if self._tell is not None:
-                self._tell(
-                    Access(
-                        client=_client(scope),
-                        method=scope["method"],
-                        path=path,
-                        status=exchange.status or 499,
-                        seconds=time.perf_counter() - began,
-                        size=exchange.size,
-                        worker=str(target or ""),
-                        note=exchange.note,
-                    )
+            self.tell(
+                Access(
+                    client=_client(scope),
+                    method=scope["method"],
+                    path=path,
+                    status=exchange.status or _LEFT,
+                    seconds=time.perf_counter() - began,
+                    size=exchange.size,
+                    worker=str(target or ""),
+                    note=exchange.note,
                 )
+            )
+
+    def tell(self, access: Access) -> None:
+        """Tell of a request, or of a session."""
+        if self._tell is not None:
+            self._tell(access)
+
+    def path_in(self, scope: Message) -> str:
+        """The path below the place where the application is mounted, as it was written."""
+        raw = scope.get("raw_path") or scope["path"].encode()
+        path: str = raw.partition(b"?")[0].decode("latin-1")
+        prefix = (scope.get("root_path") or self.prefix).rstrip("/")
+        if prefix and (path == prefix or path.startswith(prefix + "/")):
+            path = path[len(prefix) :]
+        return path or "/"
+
+    # Sessions.
+
+    def refuse_socket(self, asked: Asked, path: str) -> Refusal | None:
+        """Say why a session is not opened; None if it is."""
+        refusal = self._admission.refusal(asked)
+        if refusal is not None:
+            return refusal
+        if self._exposed.find(path) is None:
+            return Refusal(404, "Nothing is exposed here.")
+        busy = self.sessions.refusal()
+        return Refusal(503, busy) if busy else None
+
+    def admit_socket(self, path: str, wire: Wire, codec: Any, *, signs: bool) -> Connection:
+        """Begin a session of what is exposed at a path.
+
+        Args:
+            path: such as "/api".
+            wire: carries it.
+            codec: makes its codec.
+            signs: whether the wire can ask for signs of life.
+
+        Raises:
+            DisconnectedError: nobody more is let in.
+        """
+        found = self._exposed.find(path)
+        if found is None:
+            raise DisconnectedError("nothing is exposed here any more")
+        main, here = found
+        return self.sessions.admit(wire, main, here, codec, signs=signs)
+
+    def exposed_as(self, path: str) -> str:
+        """What is exposed at a path, for a line that tells of it."""
+        return self._exposed.named(path)
+
+    def close(self) -> None:
+        """No more sessions begin."""
+        self._exposed.close()
+
+    # HTTP.
+
+    def _route(self, host: str, path: str) -> BindingTarget | None:
+        return None if self._routes is None else self._routes.find(host, path)
 
     def _binding(self, target: BindingTarget) -> ServiceBinding:
         """Leads to an entrypoint; made once, for a deploy or a reset makes it lead anew."""
+        assert self._sandbox is not None  # noqa: S101 - a route has led to one of its Workers
         key = str(target)
         found = self._bindings.get(key)
         entry = None if found is None else found.__handle__.entry
@@ -146,16 +222,6 @@ async def _live(receive: Receive, send: Send) -> None:
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return
-
-
-def path_in(scope: Message) -> str:
-    """The path below the place where the application is mounted, as it was written."""
-    raw = scope.get("raw_path") or scope["path"].encode()
-    path: str = raw.partition(b"?")[0].decode("latin-1")
-    prefix = scope.get("root_path", "").rstrip("/")
-    if prefix and (path == prefix or path.startswith(prefix + "/")):
-        path = path[len(prefix) :]
-    return path or "/"
 
 
 def _url(scope: Message, headers: dict[str, str], path: str, query: str) -> str:
@@ -203,9 +269,10 @@ def asgi(
         ValueError: a path or target is none.
     """
     return Application(
-        sandbox,
+        sandbox.engine,
+        sandbox=sandbox,
         routes=Routes(sandbox, worker, routes),
-        exposed=Exposed(expose),
+        exposed=Exposed(expose, sandbox),
         admission=Admission(
             token=token,
             hosts=None if hosts is None else frozenset(name.lower() for name in hosts),

@@ -6,15 +6,22 @@ Floor: server.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rpclab.net.mains import main_of
+from rpclab.previews import type_name
+from rpclab.rpc.local import home
 from rpclab.server.admission import name_of
-from rpclab.workers.declarations import binding_target
+from rpclab.workers.declarations import NOTEBOOK, BindingTarget, binding_target
 from rpclab.workers.entrypoints import DEFAULT
+from rpclab.workers.worker import EntrypointHook
 
 if TYPE_CHECKING:
+    from rpclab.core.hooks import Hook
+    from rpclab.core.protocols import ContextLike
+    from rpclab.net.mains import Main
     from rpclab.sandbox import Sandbox
-    from rpclab.workers.declarations import BindingTarget
 
 
 class Route(NamedTuple):
@@ -71,13 +78,22 @@ class Exposed:
     Args:
         entrypoints: by path, "worker#Entrypoint", or an object that is main itself; or texts
             "worker#Entrypoint=/path".
+        sandbox: where the Workers are; None if none are exposed.
 
     Raises:
         ValueError: a path is none, or given twice.
+        TypeError: an object can be no main.
+        UnknownEntrypointError: the Worker is there, and has no such entrypoint.
     """
 
-    def __init__(self, entrypoints: Mapping[str, Any] | Iterable[str] | None = None) -> None:
-        self.mains: dict[str, Any] = {}
+    def __init__(
+        self,
+        entrypoints: Mapping[str, Any] | Iterable[str] | None = None,
+        sandbox: Sandbox | None = None,
+    ) -> None:
+        self._sandbox = sandbox
+        self._mains: dict[str, tuple[Main, ContextLike]] = {}
+        self._names: dict[str, str] = {}
         pairs: Iterable[tuple[str, Any]]
         if entrypoints is None or isinstance(entrypoints, Mapping):
             pairs = (entrypoints or {}).items()
@@ -86,22 +102,63 @@ class Exposed:
         for path, main in pairs:
             if not path.startswith("/"):
                 raise ValueError(f'an exposed path begins with "/", and {path!r} does not')
-            if path in self.mains:
-                raise ValueError(f"two entrypoints are exposed at {path}")
-            self.mains[path.rstrip("/") or "/"] = binding_target(main) if _is_text(main) else main
+            place = path.rstrip("/") or "/"
+            if place in self._mains:
+                raise ValueError(f"two entrypoints are exposed at {place}")
+            self._mains[place] = self._main(place, main)
 
-    def find(self, path: str) -> Any:
-        """Give what was exposed at a path; None if nothing was."""
-        return self.mains.get(path.rstrip("/") or "/")
+    def _main(self, path: str, main: Any) -> tuple[Main, ContextLike]:
+        if not isinstance(main, (str, BindingTarget)):
+            self._names[path] = type_name(main)
+            here = home() if self._sandbox is None else self._sandbox.engine.keeper(NOTEBOOK)
+            return main_of(main, here), here
+        if self._sandbox is None:
+            raise TypeError("an entrypoint is exposed by its sandbox: sandbox.serve(expose=…)")
+        target = binding_target(main)
+        self._names[path] = str(target)
+        deployed = self._sandbox.workers.get(target.worker)
+        if deployed is not None:
+            deployed.entrypoint(target.entrypoint)
+        return OfWorker(self._sandbox, target), self._sandbox.engine.keeper(target.worker)
+
+    def find(self, path: str) -> tuple[Main, ContextLike] | None:
+        """Give what was exposed at a path, and where it lives; None if nothing was."""
+        return self._mains.get(path.rstrip("/") or "/")
+
+    def named(self, path: str) -> str:
+        """What was exposed at a path, in a word; "" if nothing was."""
+        return self._names.get(path.rstrip("/") or "/", "")
+
+    def close(self) -> None:
+        """No more sessions begin."""
+        for main, _ in self._mains.values():
+            main.close()
+        self._mains.clear()
+
+
+class OfWorker:
+    """An entrypoint of a Worker: each call reaches a new instance, of the version there is then.
+
+    Args:
+        sandbox: where the Worker is.
+        target: which entrypoint, with what props.
+    """
+
+    def __init__(self, sandbox: Sandbox, target: BindingTarget) -> None:
+        self._find = partial(sandbox.worker, target.worker)
+        self._target = target
+
+    def hook(self) -> Hook:
+        target = self._target
+        return EntrypointHook(self._find, target.entrypoint, dict(target.props))
+
+    def close(self) -> None:
+        pass
 
 
 def is_below(path: str, top: str) -> bool:
     """Whether a path is that one, or below it."""
     return top in ("/", path) or path.startswith(top + "/")
-
-
-def _is_text(main: object) -> bool:
-    return isinstance(main, str)
 
 
 def _exposure(text: str) -> tuple[str, str]:

@@ -58,7 +58,7 @@ class Server:
         self.url = f"http{'s' * (tls is not None)}://{name}:{self.port}{prefix}"
         self._listening = listening
         self._limits = limits
-        self._uvicorn = _uvicorn(application, tls, prefix, limits)
+        self._uvicorn = _uvicorn(application, tls, limits)
         self._ticking: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._stopped = asyncio.Event()
@@ -83,13 +83,15 @@ class Server:
         await asyncio.shield(self._stopping)
 
     async def _stop(self) -> None:
-        self.application.stopping = True
         if self._ticking is not None:
             self._ticking.cancel()
         try:
+            sessions = asyncio.ensure_future(self.application.sessions.stop())
             if self._uvicorn.started:
                 await self._uvicorn.shutdown(sockets=[self._listening])
+            await sessions
         finally:
+            self.application.close()
             self._listening.close()
             self._stopped.set()
 
@@ -167,12 +169,14 @@ async def serve(
         local=loopback,
     )
     application = Application(
-        sandbox,
+        sandbox.engine,
+        sandbox=sandbox,
         routes=Routes(sandbox, worker, routes),
-        exposed=Exposed(expose),
+        exposed=Exposed(expose, sandbox),
         admission=admission,
         limits=limits,
         tell=tell,
+        prefix=prefix.rstrip("/"),
     )
     listening = listen(host, port)
     try:
@@ -186,20 +190,20 @@ async def serve(
     return server
 
 
-def _uvicorn(
-    application: Application, tls: ssl.SSLContext | None, prefix: str, limits: ServerLimits
-) -> Any:
+def _uvicorn(application: Application, tls: ssl.SSLContext | None, limits: ServerLimits) -> Any:
     try:
         import uvicorn  # noqa: PLC0415 - for those who serve
     except ModuleNotFoundError as error:
         raise ImportError("a server needs the extra rpclab[serve]") from error
+    from rpclab.server.sockets import served  # noqa: PLC0415 - likewise
+
     config = uvicorn.Config(
         application,
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
-        root_path=prefix,
+        ws=served(application),
         timeout_graceful_shutdown=limits.stop_seconds,  # type: ignore[arg-type]
         ssl_context_factory=None if tls is None else lambda *_: tls,
     )
