@@ -293,6 +293,13 @@ def not_callable(path: tuple[str, ...]) -> NotCallableError:
     return NotCallableError(f'"{spelled(path) or "(this)"}" is not a function.')
 
 
+def no_keywords() -> TypeError:
+    """Build the error of keyword arguments on their way to a peer that has none."""
+    error = TypeError("keyword arguments cannot be sent to a JavaScript peer")
+    error.add_note("pass them by position, or as one dict, as JavaScript does")
+    return error
+
+
 def reserved_method(name: str) -> TypeError:
     """Build the error of rules C16 and C17."""
     return TypeError(f"'{shown(name)}' is a reserved method and cannot be called over RPC.")

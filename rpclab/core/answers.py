@@ -14,7 +14,7 @@ from rpclab.core.containers import DICT_TYPES, contents, replaced
 from rpclab.core.events import answered
 from rpclab.core.hooks import BrokenHook, ForwardHook, Hook, OnwardHook, TargetHook
 from rpclab.core.imports import PENDING, REJECTED, RESOLVED
-from rpclab.core.messages import SCALARS
+from rpclab.core.messages import SCALARS, Index
 from rpclab.core.targets import is_target, no_such_step
 from rpclab.errors import (
     HOST_CONTEXT_ENDED,
@@ -59,10 +59,11 @@ class Answer:
         held_at: where it was held back, if it was: at a result that is not there yet, or behind a
             call whose promised arguments are not.
         weight: how many bytes it keeps until it has settled (see `holdings`).
+        mapped: how many steps the maps in it have taken.
         quiet: whether nobody can ask for the result: it stays here, for what was made on it.
         plain: whether the settlement holds no references; then it is released by itself.
-        pulled: whether the importer wants the result; False until it has asked for it, or the
-            packed settlement that waits for that.
+        pulled: whether the importer wants the result; else it stays here until it is asked for.
+        gives_itself_back: whether its settlement releases it, and nothing else does.
         path: the whole path asked for, for the words of rule C7.
     """
 
@@ -76,11 +77,13 @@ class Answer:
     running: Cancellable | None = None
     remote = True
     quiet = False
+    gives_itself_back = False
     path: tuple[str, ...] = ()
     deadline: Any = None
     ends: list[EndLike] | None = None
     size = 0
     weight = 0
+    mapped = 0
     held_at: Exported | None = None
     onward: OnwardHook | None = None
     _others: dict[int, tuple[Any, HookLike]] | None = None
@@ -106,7 +109,7 @@ class Answer:
         self.via: HookLike | None = None
         self.serving = False
         self.plain = True
-        self.pulled: Any = True
+        self.pulled = True
         self.queue: deque[Delivery] | None = None
         self.followers: deque[Callable[[], None]] | None = None
         # The first part of the result that has a hook, and the hook; `_others` are the others.
@@ -183,6 +186,9 @@ class Answer:
                 self._hold_targets(value)
             self._note_step()
             self._note_quiet()
+        elif not self.pulled:
+            self.hold_parts(value)
+            self._note_quiet()
         elif self.queue is None and session.reply_at_once(self, value):
             pass
         else:
@@ -200,11 +206,11 @@ class Answer:
         self.remote = remote
         self._note_step()
         session = self.session
-        if self.quiet:
+        if self.quiet or not self.pulled:
             self._note_quiet()
         self._conclude(
             None
-            if session is None or self.quiet
+            if session is None or self.quiet or not self.pulled
             else session.pack_error(self, error, remote=remote)
         )
         if self._hook is not None:
@@ -216,6 +222,27 @@ class Answer:
         for part in contents(value):
             if is_target(part):
                 self.hook_for(part)
+
+    def hold_parts(self, value: Any) -> None:
+        """The result stays here for now: keep what it refers to, as the message would that sends it."""
+        if type(value) not in SCALARS:
+            for part in contents(value):
+                self.hook_for(part)
+
+    def pull(self) -> None:
+        """The importer wants the result: it gets it now, or once it is there."""
+        session = self.session
+        if self.pulled or session is None:
+            return
+        self.pulled = True
+        if self.state == RESOLVED:
+            reply = session.pack_result(self, self.value)
+        elif self.state == REJECTED:
+            reply = session.pack_error(self, self.value, remote=self.remote)
+        else:
+            return
+        if reply is not None:
+            session.reply(self, reply)
 
     def _come_too_late(self, value: Any) -> None:
         """The call was cancelled before its method returned: no message takes that (rule O7)."""
@@ -400,6 +427,9 @@ class Answer:
                 return
             if position < len(names):
                 name = names[position]
+                if type(name) is Index and type(value) is list and int(name) < len(value):
+                    value = value[int(name)]
+                    continue
                 if type(value) not in DICT_TYPES or name not in value:
                     whole = answer.path or tuple(names)
                     answer.reject(no_such_step(whole, len(whole) - len(names) + position, value))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from contextvars import Context, ContextVar
 
     from rpclab.core.cascade import Cascade
+    from rpclab.core.dialects import Dialect
     from rpclab.core.flow import FlowController
     from rpclab.core.limits import Limits
     from rpclab.core.messages import Frame, Message, Path
@@ -279,6 +280,17 @@ class PendingLike(ImportLike, Protocol):
     @property
     def stubs(self) -> Sequence[HandleLike] | None:
         """The handles inside the value."""
+
+    @property
+    def unasked(self) -> bool:
+        """Whether nobody has asked the peer for the result, and it waits for that."""
+
+    @property
+    def entry(self) -> ImportLike:
+        """What the import table knows it by."""
+
+    def ask(self) -> None:
+        """Somebody waits for the result."""
 
     @property
     def is_plain(self) -> bool:
@@ -698,7 +710,9 @@ class PayloadLike(Protocol):
     def refer_handle(self, value: Any, handle: HandleLike, *, binding: bool = False) -> Reference:
         """Refer to a stub or binding."""
 
-    def refer_property(self, value: Any, read: Callable[[], Any]) -> Reference | Settled:
+    def refer_property(
+        self, value: Any, read: Callable[[], Any], of: ImportLike | None, path: Path
+    ) -> Reference | Settled:
         """Refer to a property, which is read first."""
 
     def refer_promise(self, pending: PendingLike) -> Reference | Settled:
@@ -789,8 +803,28 @@ class SessionLike(Protocol):
     def withdraw(self, export_id: int) -> None:
         """Take back what the peer has never been told of."""
 
+    @property
+    def dialect(self) -> Dialect:
+        """What its frames can say."""
+
     def enter(self, entry: E) -> E:
         """Enter what the peer has introduced in the import table."""
+
+    @property
+    def gathered(self) -> int:
+        """How many bytes of what comes in parts are kept until it is whole."""
+
+    def hold(self, size: int) -> None:
+        """So many bytes more are kept for the peer that stand in no table."""
+
+    def introduced(self, number: int) -> ImportLike:
+        """Give the entry of a stub that the peer introduces."""
+
+    def ask(self, pending: PendingLike) -> None:
+        """Ask the peer for the result of a call."""
+
+    def export_of(self, number: int) -> HookLike | AnswerLike | None:
+        """What the peer means by a number."""
 
     def answer_to(self, number: int) -> AnswerLike | None:
         """What this end has answered, or is going to answer, to a call of the peer."""

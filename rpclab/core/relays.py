@@ -122,6 +122,8 @@ class SinkRelay(Hook):
 
     __slots__ = ("_outlet", "_unsent")
 
+    in_order = True
+
     def __init__(self, outlet: OutletLike, unsent: Callable[[], None]) -> None:
         super().__init__(None)
         self._outlet = outlet

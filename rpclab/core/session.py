@@ -26,9 +26,17 @@ from rpclab.core.events import (
     scalar,
     scalars,
 )
-from rpclab.core.holdings import EMPTY_PIPE, ENTRY, Holdings, weight_of
-from rpclab.core.hooks import Hook, ServiceHook, TargetHook
-from rpclab.core.imports import PENDING, REJECTED, RESOLVED, Import, Pending
+from rpclab.core.holdings import EMPTY_PIPE, ENTRY, Holdings
+from rpclab.core.hooks import BrokenHook, Hook, ServiceHook, TargetHook, fill
+from rpclab.core.imports import (
+    PENDING,
+    REJECTED,
+    RESOLVED,
+    Forgettable,
+    Import,
+    Pending,
+    Unasked,
+)
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.core.map import Program, replay
 from rpclab.core.messages import (
@@ -43,6 +51,7 @@ from rpclab.core.messages import (
     NODE,
     PIPE,
     PULL,
+    PUSH,
     QUIET,
     REJECT,
     RELEASE,
@@ -64,6 +73,7 @@ from rpclab.errors import (
     LocalProtocolError,
     RemoteProtocolError,
     RpcError,
+    no_keywords,
 )
 from rpclab.previews import message_of, type_name
 
@@ -130,6 +140,9 @@ class Codec(Protocol):
     def encode_part(self, value: Any, references: Any) -> Any:
         """Pack a part of a program, in which `references` gives the references; packed in turn."""
 
+    def weight_of(self, frame: Any) -> int:
+        """How many bytes a message takes once it is unpacked, at most, about."""
+
     def decode(self, frame: Frame) -> tuple[object, Arrival | None]:
         """Unpack a message. Gives it, and what it mentions by reference, if anything.
 
@@ -162,6 +175,7 @@ class Session:
         last_export: the id that was introduced last.
         peer: the other end, where it is in this process.
         label: tells this end from every other one, in events (see `events.opposite`).
+        gathered: how many bytes of what comes in parts are kept until it is whole.
         latest: while observed, the call that is being applied: if it runs now, it does so at once.
         closed: why the session ended; None while it is open.
         first_unsent: the id of the first call that has not left yet.
@@ -197,16 +211,16 @@ class Session:
         self.closed: BaseException | None = None
         self.imports: dict[int, ImportLike] = {}
         self.exports: dict[int, HookLike | Answer] = {}
-        # To CPython -1 and -2 have one hash: a small table with both is slow to search, so no -1.
-        self.last_export = -1
         self.send: Callable[[int, list[Frame]], None] = _unconnected
         self.peer: Session | None = None
         self.cascade = Cascade(self.awake)
         self.holdings = Holdings(self)
+        self.gathered = 0
         self._codec = codec(self)
         self._decode = self._codec.decode
         self._dialect = self._codec.dialect
         self._acknowledges = self._dialect.acknowledges
+        self.last_export = self._dialect.last_export
         self._outbox: list[Frame] = []
         self._releases: list[int] = []
         self._soon: deque[Callable[[], None]] = deque()
@@ -223,9 +237,16 @@ class Session:
         self._quiet: set[int] = set()
         self._acknowledged = 0
         self._unacknowledged: dict[int, Any] = {}
+        if main is None and not self._dialect.shares:
+            main = BrokenHook(RpcError("This connection has no main object."))
         if main is not None:
             self.exports[0] = main
             main.retain()
+
+    @property
+    def dialect(self) -> Dialect:
+        """What its frames can say."""
+        return self._dialect
 
     def __repr__(self) -> str:
         state = "open" if self.closed is None else "closed"
@@ -321,7 +342,15 @@ class Session:
     def _put_releases(self) -> None:
         """Put what was given back in the outbox: before the next call, or with the next flush."""
         releases, self._releases = self._releases, []
-        frame = self._codec.pack([RELEASE, *releases])
+        if self._dialect.release_lists:
+            frame = self._codec.pack([RELEASE, *releases])
+        else:
+            frames = [
+                self._codec.pack([RELEASE, number, count])
+                for number, count in zip(releases[::2], releases[1::2], strict=True)
+            ]
+            frame = frames.pop()
+            self._outbox += frames
         self._outbox.append(frame)
         if self.host.observe is not None:
             self.host.observe(("release", self.label, tuple(releases[::2]), len(frame)))
@@ -367,6 +396,25 @@ class Session:
         if self.host.observe is not None:
             self.host.observe(("imported", self.label, number))
         return entry
+
+    def introduced(self, number: int) -> ImportLike:
+        """Give the entry of a stub that the peer introduces; where mentions are counted, of an old
+        one.
+
+        Raises:
+            RemoteProtocolError: the number is taken, or there are too many.
+        """
+        if not self._dialect.shares:
+            found = self.imports.get(number)
+            if type(found) is Import and number < 0:
+                found.introductions += 1
+                return found
+        return self.enter(Import(self, number))
+
+    def hold(self, size: int) -> None:
+        """So many bytes more are kept for the peer that stand in no table; or fewer."""
+        self.gathered += size
+        self.holdings.most += max(size, 0)
 
     def unseen_results(self) -> Iterable[Any]:
         """The results that are kept by themselves until the peer has seen them."""
@@ -431,6 +479,11 @@ class Session:
             frame, _ = self._codec.encode(message, values, lambda: payload)
         return frame, payload
 
+    @property
+    def next_call_of_peer(self) -> int:
+        """The number that the next call of the peer has, where its message does not say."""
+        return self._last_call + 1
+
     def arrival(self) -> Arrival:
         """Make what a message mentions by reference that is being unpacked."""
         return Arrival(self)
@@ -463,7 +516,7 @@ class Session:
         else:
             values = [*args]
             message = [CALL, call, target.id, path, values]
-        pending = Pending(self, call, context)
+        pending = self._pending(call, context)
         if kwargs or host.special:
             if host.holder is not None:
                 held = host.holder.call(self, target, path, (args, kwargs), context)
@@ -489,7 +542,7 @@ class Session:
             held = self.host.holder.map(self, target, captures, program, context)
             if held is not None:
                 return held
-        pending = Pending(self, self._next_call, context)
+        pending = self._pending(self._next_call, context)
         message = [MAP, self._next_call, target.id, [], captures, program]
         if self.host.special:
             message.append(self._options(pending, target, None))
@@ -521,9 +574,17 @@ class Session:
             pending.settle(REJECTED, self.closed)
             return pending
         message = [STREAM, self._next_call, target.id, operation, args]
+        if not self._acknowledges:
+            pending.introductions = 0  # what settles a write gives its number back
         if self.host.special:
             message.append(self._options(pending, target, None))
         return self._push(pending, message, args, context)
+
+    def _pending(self, call: int, context: ContextLike) -> Pending:
+        """Make the promise of a call."""
+        if self._dialect.call_pulls:
+            return Pending(self, call, context)
+        return Unasked(self, call, context)
 
     def _push(
         self, pending: PendingLike, message: Message, values: list[Any], context: ContextLike
@@ -562,7 +623,7 @@ class Session:
                     payload.discard(values)
                 raise
         self._next_call = call + 1
-        self.imports[call] = pending
+        self.imports[call] = pending.entry if pending.unasked else pending
         if message[0] != CALL:
             pending.size = size_of(frame)
         watching = self.host.watching
@@ -575,9 +636,14 @@ class Session:
                 self.host.ledger.returns_to(pending)
             payload.commit()
             payload.sent()
-        if not self._dialect.call_pulls and message[0] != STREAM:
-            self._outbox.append(self._codec.pack([PULL, call]))
         return pending
+
+    def ask(self, pending: PendingLike) -> None:
+        """Ask the peer for the result of a call: somebody waits for it."""
+        if self.closed is None and self.imports.get(pending.id) is pending.entry:
+            # What is asked for is kept, also where Python forgets the promise meanwhile.
+            self.imports[pending.id] = pending
+            self.send_frame(self._codec.pack([PULL, pending.id]))
 
     def _note(
         self,
@@ -624,7 +690,7 @@ class Session:
                 options[NODE] = self.host.ledger.call(pending)
         if kwargs:
             if not self._dialect.keywords:
-                raise TypeError("keyword arguments cannot be sent to a JavaScript peer")
+                raise no_keywords()
             options[KEYWORDS] = kwargs
         return options
 
@@ -665,19 +731,24 @@ class Session:
 
     def cancel(self, pending: PendingLike) -> None:
         """Tell the peer that nobody waits for this call any more."""
-        if self.imports.pop(pending.id, None) is pending and self.closed is None:
+        if self.imports.get(pending.id) is not (pending.entry if pending.unasked else pending):
+            return
+        del self.imports[pending.id]
+        if self.closed is None:
             if self._dialect.cancels:
                 frame = self._codec.pack([CANCEL, pending.id])
                 self.send_frame(frame)
                 if self.host.observe is not None:
                     self.host.observe(("cancel", self.label, pending.id, len(frame)))
-            else:
+            elif pending.introductions:
                 self.give_back(pending.id)
 
     def release(self, entry: ImportLike) -> None:
         """The last handle of an import is gone: give its introductions back."""
-        known = self.imports.pop(entry.id, None) is entry and entry.introductions
-        if known and self.closed is None:
+        if self.imports.get(entry.id) is not entry:
+            return
+        del self.imports[entry.id]
+        if self.closed is None:
             if self.host.observe is not None:
                 self.host.observe(("let go", self.label, entry.id))
             self.give_back(entry.id, entry.introductions)
@@ -706,6 +777,8 @@ class Session:
 
     def cancel_pipe(self, pipe: PipeLike, reason: BaseException) -> None:
         """Tell the sender of a stream that nobody reads it any more."""
+        if not self._dialect.cancels:
+            return  # it learns that from its writes
         if self.closed is None and self.exports.get(pipe.number) is pipe:
             frame = self._pack_error([PIPE, pipe.number, reason_of(reason)], 2).frame
             self.send_frame(frame)
@@ -798,9 +871,6 @@ class Session:
             if payload is not None:
                 payload.take_back()
             return
-        if not answer.pulled:
-            answer.pulled = reply
-            return
         if self.host.observe is not None:
             self.host.observe(answered(self.label, answer, size_of(frame)))
         self._outbox.append(frame)
@@ -810,6 +880,9 @@ class Session:
             self._unacknowledged[answer.id] = IN_TABLE
         if payload is not None:
             payload.sent()
+        if answer.gives_itself_back:
+            del self.exports[answer.id]
+            answer.drop()
 
     def _reply_scalar(self, call: int, value: Any) -> bool:
         """Queue a result that is a small scalar. Says whether it is one."""
@@ -852,10 +925,14 @@ class Session:
         if answer.pulled is not True or self.host.special:
             return False
         if type(value) in SCALARS:
+            if self.exports.get(answer.id) is not answer:
+                return True
             if not self._reply_scalar(answer.id, value):
                 return False
             if self._acknowledges:
                 self._unacknowledged[answer.id] = IN_TABLE
+            elif answer.gives_itself_back:
+                del self.exports[answer.id]
             return True
         hook = answer.hook_for(value) if is_target(value) else None
         if hook is None or self.exports.get(answer.id) is not answer:
@@ -995,6 +1072,8 @@ class Session:
                 self._receive_settlement(message, arrival, RESOLVED, 3)
             elif kind == STREAM:
                 self._receive_write(message, arrival, frame)
+            elif kind == PUSH:
+                self._receive_push(message, arrival, frame)
             else:
                 self._receive_other(kind, message, arrival, frame)
         except Exception:
@@ -1012,7 +1091,10 @@ class Session:
             self._receive_settlement(message, arrival, REJECTED, 4)
         elif kind == RELEASE:
             for position in range(1, len(message), 2):
-                self._receive_release(message[position])
+                if self._dialect.shares:
+                    self._receive_release(message[position])
+                else:
+                    self._receive_counted_release(*message[position : position + 2])
         elif kind == CANCEL:
             answer = self._call_of_peer(message[1], "cancelled")
             if answer is not None:
@@ -1043,15 +1125,19 @@ class Session:
     def _accept(self, call: int, target: int) -> HookLike | Answer:
         """The preamble of every message that makes a call. Gives what it is made on."""
         hook = self.exports.get(target) or self.export_of(target)
+        if hook is None:
+            raise RemoteProtocolError(f"the peer called export {target}, which it does not hold")
+        self._accept_call(call)
+        return hook
+
+    def _accept_call(self, call: int) -> int:
         most = self.limits.exports
         if call <= self._last_call:
             raise RemoteProtocolError(f"the peer used the call id {call} twice")
-        if hook is None:
-            raise RemoteProtocolError(f"the peer called export {target}, which it does not hold")
         if len(self.exports) > most or len(self._unacknowledged) > most:
             raise self._too_many()
         self._last_call = call
-        return hook
+        return call
 
     def _too_many(self) -> RemoteProtocolError:
         return RemoteProtocolError(
@@ -1061,7 +1147,7 @@ class Session:
     def _answer(self, call: int, arrival: Arrival | None, frame: Frame) -> Answer:
         """Enter the answer to a call in the table, with what is among its arguments."""
         answer = self.exports[call] = Answer(self, call)
-        answer.weight = weight_of(frame)
+        answer.weight = self._codec.weight_of(frame)
         self.holdings.most += ENTRY + answer.weight
         if self.host.observe is not None:
             self.latest = answer
@@ -1164,7 +1250,7 @@ class Session:
     ) -> Answer:
         """Make the answer to a call that a method has returned from, or raised in."""
         answer = Answer(self, call)
-        answer.weight = weight_of(frame)
+        answer.weight = self._codec.weight_of(frame)
         self.holdings.most += ENTRY + answer.weight
         answer.via = hook  # type: ignore[assignment]  # none of an `Answer` comes here
         answer.context = context
@@ -1181,6 +1267,8 @@ class Session:
         call, target, path, args = message[1:5]
         hook = self._accept(call, target)
         answer = self._answer(call, arrival, frame)
+        if arrival is not None and arrival.evaluations:
+            arrival.evaluate(answer)
         kwargs = None
         if len(message) > 5:
             kwargs = message[5].get(KEYWORDS)
@@ -1192,11 +1280,28 @@ class Session:
         hook = self._accept(message[1], message[2])
         answer = self._answer(message[1], arrival, frame)
         answer.pulled = True
+        answer.gives_itself_back = not self._acknowledges
         answer.size = size_of(frame)
+        if arrival is not None and arrival.evaluations:
+            arrival.evaluate(answer)
         if len(message) > 5:
             self._apply_options(answer, message[5])
         promised = None if arrival is None else arrival.promised
         hook.deliver(answer, message[3], message[4], None, promised)
+
+    def _receive_push(self, message: Message, arrival: Arrival | None, frame: Frame) -> None:
+        """The peer names a value, for calls on it and as an argument of others."""
+        answer = self._answer(self._accept_call(message[1]), arrival, frame)
+        if arrival is None:
+            answer.resolve(message[2])
+            return
+        arrival.evaluate(answer)
+
+        def resolve(value: Any) -> None:
+            answer.hold_parts(value)
+            answer.resolve(value)
+
+        fill(answer, message[2], arrival.promised, resolve, answer.reject)
 
     def _receive_map(self, message: Message, arrival: Arrival | None, frame: Frame) -> None:
         _, call, target, path, captures, program, *options = message
@@ -1205,6 +1310,8 @@ class Session:
         if options:
             self._apply_options(answer, options[0])
         parsed = Program(program, captures, arrival)
+        if arrival is not None and arrival.evaluations:
+            arrival.evaluate(answer)
         step = answer.step()
         hook.deliver(step, path, None, None, None)
         step.watch(lambda: replay(answer, step, parsed, self))
@@ -1267,6 +1374,19 @@ class Session:
         elif not 0 < number <= self._last_call:
             raise RemoteProtocolError(f"the peer released export {number}, which it does not hold")
 
+    def _receive_counted_release(self, number: int, count: int) -> None:
+        hook = self.exports.get(number)
+        # What is introduced here has a number of its own each time.
+        if hook is None or number == 0 or count != 1:
+            raise RemoteProtocolError(
+                f"the peer released export {number} {count} times, which it does not hold as often"
+            )
+        del self.exports[number]
+        if isinstance(hook, Answer):
+            hook.drop()  # a release stops nothing
+        else:
+            hook.release()
+
     def _call_of_peer(self, number: int, what: str) -> Answer | None:
         """The call of that number; None if it is over."""
         if number in self.exports:
@@ -1278,11 +1398,15 @@ class Session:
         return None
 
     def _receive_pull(self, number: int) -> None:
-        answer = self._call_of_peer(number, "pulled")
-        if answer is not None and answer.pulled is not True:
-            reply, answer.pulled = answer.pulled, True
-            if reply:
-                self.reply(answer, reply)
+        hook = self.exports.get(number)
+        if isinstance(hook, Answer):
+            hook.pull()
+        elif hook is not None:
+            # It is no promise; whoever asks for it all the same gets one stub more.
+            stub = self._codec.reference(STUB, self.introduce(hook))
+            self.send_frame(self._codec.pack([RESOLVE, number, stub]))
+        else:
+            raise RemoteProtocolError(f"the peer pulled id {number}, which is no call")
 
     # Results of the peer.
 
@@ -1301,6 +1425,9 @@ class Session:
     ) -> None:
         number, value = message[1], message[2]
         entry = self.imports.get(number)
+        if not self._dialect.shares:
+            self._receive_counted_settlement(number, value, arrival, state)
+            return
         if number >= self._next_call:
             raise RemoteProtocolError(f"the peer settled id {number}, which is no call")
         references = arrival is not None and arrival.references
@@ -1338,6 +1465,62 @@ class Session:
             entry.break_off(value)
         elif entry is not None:
             raise RemoteProtocolError(f"the peer resolved id {number}, which is no promise")
+
+    def _receive_counted_settlement(
+        self, number: int, value: Any, arrival: Arrival | None, state: int
+    ) -> None:
+        """Take a settlement where each number is given back by a message of its own."""
+        entry = self.imports.get(number)
+        if type(entry) is Forgettable:
+            entry = entry.pending() or entry
+        if isinstance(entry, Pending):
+            del self.imports[number]
+            self._settle(entry, state, value, arrival)
+            return
+        if entry is not None and number < 0 and state == RESOLVED:
+            raise RemoteProtocolError(f"the peer resolved id {number}, which is no promise")
+        if arrival is not None:
+            arrival.give_back()
+        if entry is not None and number != 0 and state == REJECTED:
+            del self.imports[number]
+            self.give_back(number, entry.introductions)
+            entry.break_off(value)
+
+    def _settle(
+        self, entry: Pending, state: int, value: Any, arrival: Arrival | None
+    ) -> None:
+        """Settle a promise of this end, once all is there that the value mentions."""
+        if (
+            arrival is not None
+            and entry.unanswered
+            and arrival.own
+            and not arrival.promised
+            and arrival.embargo(entry, value)
+        ):
+            entry.embargoed = True
+        elif entry.introductions:
+            self.give_back(entry.id, entry.introductions)
+        if arrival is None:
+            entry.settle(state, value)
+            return
+        owner = Answer(None, 0)
+        owner.params, owner.ends = arrival.handles, arrival.streams
+        arrival.evaluate(owner)
+
+        def settle(state: int, value: object) -> None:
+            handles, owner.params = owner.params, None
+            ends, owner.ends = owner.ends, None
+            owner.resolve(None)
+            entry.ends = ends
+            entry.settle(state, value, handles)
+            for end in entry.take_ends():
+                end.belong(None if entry.disposed else entry.context)
+
+        def failed(error: BaseException) -> None:
+            settle(REJECTED, error)
+            entry.dispose_stubs()
+
+        fill(owner, value, arrival.promised, partial(settle, state), failed)
 
     def _receive_pipe_end(self, number: int, reason: object) -> None:
         """Nobody reads the stream any more that we send through a pipe."""

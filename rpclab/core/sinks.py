@@ -49,6 +49,7 @@ class SinkHook(Hook):
     __slots__ = ("_busy", "_over", "_queue", "_sink", "_told", "_unsent", "_waiting")
 
     context: ContextLike
+    in_order = True
 
     def __init__(self, sink: Sink, context: ContextLike, unsent: Callable[[], None]) -> None:
         super().__init__(context)

@@ -24,12 +24,15 @@ from rpclab.core.contexts import current
 from rpclab.core.flow import FlowController
 from rpclab.core.hooks import Hook
 from rpclab.core.imports import PENDING, REJECTED, Pending
+from rpclab.core.promise_arguments import PromisedArgument
 from rpclab.errors import (
     READABLE_BROKEN,
     READER_GONE,
     WRITABLE_CLOSED,
     WRITER_GONE,
+    DataCloneError,
     DisconnectedError,
+    MessageTooLargeError,
     NoSuchMemberError,
     StreamClosedError,
     fresh_copy,
@@ -97,6 +100,9 @@ class End:
 
     uses = 1
     """A task that waits here and is cancelled leaves the stream alone."""
+
+    unasked = False
+    """What happens here comes by itself."""
 
     def __init__(self, context: ContextLike) -> None:
         self.context = context
@@ -343,6 +349,8 @@ class Pipe(Hook):
         "taken",
     )  # fmt: skip
 
+    in_order = True
+
     def __init__(self, session: SessionLike, number: int) -> None:
         super().__init__(None)
         self.session = session
@@ -488,6 +496,96 @@ class Inlet(End):
 
     def lost(self) -> None:
         self.cancel_with(lost(READER_GONE))
+
+
+class Gathered(PromisedArgument):
+    """The place of a value that is made of a whole stream of bytes, such as a Blob.
+
+    Args:
+        pipe: the stream comes in through it, and is read by nobody else.
+        build: makes the value.
+    """
+
+    __slots__ = ("_build", "_error", "_over", "_parts", "_pipe", "_size", "_watchers")
+
+    def __init__(self, pipe: Pipe, build: Callable[[bytes], Any]) -> None:
+        self._pipe = pipe
+        self._build = build
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._error: BaseException | None = None
+        self._over = False
+        self._watchers: list[Callable[[], None]] = []
+        pipe.hand_to(None)
+        pipe.relay = self._read
+        pipe.session.soon(self._read)  # what has come already
+
+    @property
+    def settled(self) -> bool:
+        return self._over
+
+    def watch(self, watcher: Callable[[], None]) -> None:
+        if self._over:
+            watcher()
+        else:
+            self._watchers.append(watcher)
+
+    def _read(self) -> None:
+        pipe = self._pipe
+        while pipe.chunks and not self._over:
+            arrived = pipe.pop()
+            chunk, size = arrived.chunk, self._size
+            arrived.give_back()
+            if type(chunk) is not bytes:
+                self._fail(DataCloneError(f"a part of a Blob is bytes, not {type(chunk).__name__}"))
+            elif size + len(chunk) > pipe.session.limits.stream_buffer:
+                self._fail(
+                    MessageTooLargeError(
+                        f"a Blob is limited to {pipe.session.limits.stream_buffer:,} bytes"
+                        " (Limits.stream_buffer): send a stream"
+                    )
+                )
+            else:
+                self._size = size + len(chunk)
+                self._parts.append(chunk)
+                pipe.session.hold(len(chunk))
+                arrived.answer.resolve(None)
+                continue
+            arrived.answer.reject(self._error or lost(READER_GONE), remote=False)
+        if pipe.error is not None:
+            self._fail(pipe.error)
+        elif pipe.ended and not pipe.chunks:
+            self._end()
+
+    def _fail(self, error: BaseException) -> None:
+        if not self._over:
+            self._error = error
+            self._pipe.cancel(error)
+            self._end()
+
+    def _end(self) -> None:
+        if not self._over:
+            self._over = True
+            watchers, self._watchers = self._watchers, []
+            for watcher in watchers:
+                watcher()
+
+    def take(self, answer: AnswerLike) -> Any:
+        del answer
+        self._let_go()
+        if self._error is not None:
+            raise self._error
+        parts, self._parts = self._parts, []
+        return self._build(b"".join(parts))
+
+    def give_back(self) -> None:
+        self._fail(lost(READER_GONE))
+        self._let_go()
+        self._parts = []
+
+    def _let_go(self) -> None:
+        self._pipe.session.hold(-self._size)
+        self._size = 0
 
 
 def _call(method: Callable[[BaseException], None] | None, error: BaseException) -> None:

@@ -29,6 +29,12 @@ class Members:
     def __repr__(self) -> str:
         return repr(self.promise)
 
+    @property
+    def pending_on(self) -> PendingLike | None:
+        """The call, while its result is on its way."""
+        pending = self.promise.__pending__
+        return None if self.promise.__gone__ or pending.state != PENDING else pending
+
     def call(
         self, path: Any, args: tuple[Any, ...] | None, kwargs: dict[str, Any] | None
     ) -> PendingLike:

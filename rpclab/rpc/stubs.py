@@ -104,7 +104,9 @@ class RpcProperty(Awaited):
         return f"<RpcProperty {'.'.join(names_in(self.__path__))} of {of}: call or await it>"
 
     def __rpc_refer__(self, payload: PayloadLike) -> Reference | Settled:
-        return payload.refer_property(self, self.__read__)
+        owner = self.__owner__
+        of = owner.pending_on if type(owner) is Members else owner.entry
+        return payload.refer_property(self, self.__read__, of, self.__path__)
 
     def map(self, function: Callable[[Any], Any]) -> RpcPromise:
         """Read the property, and map its value at the callee (see `RpcPromise.map`)."""

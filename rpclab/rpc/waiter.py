@@ -49,6 +49,8 @@ class Waiter:
         alone = (self,)
         for pending in self.pendings:
             pending.waiters = alone if pending.waiters is None else (*pending.waiters, self)
+            if pending.unasked:
+                pending.ask()
 
     def settled(self, pending: PendingLike) -> None:
         """Have the drain resume the task, once the batch at hand is applied."""
