@@ -209,9 +209,7 @@ class Program:
         self.places = _places(self.result, count)
 
 
-def _step(
-    number: int, subject: int | None, path: list[str], call: Any, inner: Any = None
-) -> _Step:
+def _step(number: int, subject: int | None, path: list[str], call: Any, inner: Any = None) -> _Step:
     if inner is not None:
         return _Step(subject, path, None, [], Program(inner, call, None))
     return _Step(subject, path, call, _places(call, number))

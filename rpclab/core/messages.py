@@ -50,7 +50,6 @@ Path = str | list[str]
 Frame = bytes | list[bytes]
 
 
-
 class Index(str):
     """A step of a path that enters a list; of anything else it is the member of that name."""
 

@@ -1486,9 +1486,7 @@ class Session:
             self.give_back(number, entry.introductions)
             entry.break_off(value)
 
-    def _settle(
-        self, entry: Pending, state: int, value: Any, arrival: Arrival | None
-    ) -> None:
+    def _settle(self, entry: Pending, state: int, value: Any, arrival: Arrival | None) -> None:
         """Settle a promise of this end, once all is there that the value mentions."""
         if (
             arrival is not None

@@ -190,6 +190,10 @@ class Dialling:
                 from rpclab.net import web_dialling  # noqa: PLC0415 - needs a library
 
                 return await web_dialling.dial(self)
+            if scheme in ("http", "https"):
+                from rpclab.net import batch_dialling  # noqa: PLC0415 - needs another
+
+                return await batch_dialling.dial(self)
             return await self._dial_stream()
         except ssl.SSLError as error:
             raise unreachable(self.address, error) from error

@@ -26,11 +26,10 @@ class FarSession(Session):
 
     Attributes:
         ended: called once with the reason when the session is over.
-        finished: called when nothing is under way any more, once `let_finish` was asked for.
     """
 
     ended: Callable[[BaseException], None] | None = None
-    finished: Callable[[], None] | None = None
+    _waiting: tuple[Callable[[], bool], Callable[[], None]] | None = None
     _refusal: BrokenHook | None = None
 
     def close(self, error: BaseException) -> None:
@@ -52,6 +51,31 @@ class FarSession(Session):
             for hook in self.exports.values()
         )
 
+    def has_answered(self) -> bool:
+        """Whether every call that the peer wants the result of has been answered."""
+        return not any(
+            isinstance(hook, Answer) and hook.state == PENDING and hook.pulled is not False
+            for hook in self.exports.values()
+        )
+
+    def sends_streams(self) -> bool:
+        """Whether streams are being sent to the peer."""
+        return any(number > 0 and type(entry) is Import for number, entry in self.imports.items())
+
+    def when(self, condition: Callable[[], bool], function: Callable[[], None]) -> None:
+        """Call a function once, in the drain, when all is sent and a condition holds."""
+        self._waiting = condition, function
+        self.awake()
+
+    def flush(self) -> int:
+        count = super().flush()
+        if self._waiting is not None and not self._outbox:
+            condition, function = self._waiting
+            if condition():
+                self._waiting = None
+                self.host.again(function)  # type: ignore[attr-defined]  # it is an engine
+        return count
+
     # The end that is announced.
 
     def let_finish(self, error: BaseException, finished: Callable[[], None]) -> None:
@@ -62,15 +86,7 @@ class FarSession(Session):
             finished: called once, when nothing is under way any more.
         """
         self._refusal = BrokenHook(error)
-        self.finished = finished
-        self.awake()
-
-    def flush(self) -> int:
-        count = super().flush()
-        if self.finished is not None and not self._outbox and not self.busy():
-            finished, self.finished = self.finished, None
-            self.host.again(finished)  # type: ignore[attr-defined]  # it is an engine
-        return count
+        self.when(lambda: not self.busy(), finished)
 
     def _accept(self, call: int, target: int) -> HookLike | Answer:
         hook = super()._accept(call, target)

@@ -93,7 +93,7 @@ class Application:
         query = scope["query_string"].decode("latin-1")
         path = self.path_in(scope)
         asked = Asked(scope["method"], headers, query)
-        target = None
+        served = ""
         refusal = self._admission.refusal(asked)
         self._requests += 1
         try:
@@ -102,10 +102,15 @@ class Application:
                 await exchange.refuse(*refusal)
             elif self.sessions.stopping or self._requests > self.limits.requests:
                 await exchange.refuse(503, headers=[(b"retry-after", b"1")])
+            elif self._exposed.find(path) is not None and asked.method in ("POST", "OPTIONS"):
+                served = self._exposed.named(path)
+                await self._batch(exchange, asked, path)
             else:
                 target = self._route(headers.get("host", ""), path)
+                served = str(target or "")
                 if target is None:
-                    await exchange.refuse(404)
+                    is_exposed = self._exposed.find(path) is not None
+                    await exchange.refuse(405 if is_exposed else 404)
                 else:
                     if self._admission.wants_cookie(asked):
                         exchange.cookie = self._admission.cookie(
@@ -126,7 +131,7 @@ class Application:
                     status=exchange.status or _LEFT,
                     seconds=time.perf_counter() - began,
                     size=exchange.size,
-                    worker=str(target or ""),
+                    worker=served,
                     note=exchange.note,
                 )
             )
@@ -182,6 +187,48 @@ class Application:
     def close(self) -> None:
         """No more sessions begin."""
         self._exposed.close()
+
+    async def _batch(self, exchange: Exchange, asked: Asked, path: str) -> None:
+        """Answer a batch; or the question of a browser whether a page may send one."""
+        from rpclab.server import batch  # noqa: PLC0415 - for those who get one
+
+        about = [(b"vary", b"origin")]
+        origin = asked.headers.get("origin")
+        if origin is not None:
+            # Whose page may not have sent it has not come so far.
+            about.append((b"access-control-allow-origin", origin.encode("latin-1")))
+        if asked.method == "OPTIONS":
+            if self._admission.refusal(asked._replace(method="POST")) is not None:
+                about = []
+            words = b"authorization, content-type"
+            about += [
+                (b"access-control-allow-methods", b"POST"),
+                (b"access-control-allow-headers", words),
+            ]
+            await exchange.answer(204, b"", about)
+            return
+        limits = self.limits
+        body = await exchange.whole(min(limits.body_bytes, limits.session.message_bytes))
+        if body is None:
+            return
+        try:
+            answer = await batch.answer(
+                body,
+                lambda wire, codec: self.admit_socket(path, wire, codec, signs=False),
+                most=limits.session.message_bytes,
+                seconds=limits.answer_seconds,
+            )
+        except DisconnectedError as error:
+            await exchange.refuse(503, str(error), about)
+        except TimeoutError:
+            await exchange.refuse(504, "The results were not there in time.", about)
+        else:
+            if isinstance(answer, str):
+                exchange.note = answer[:100]
+                await exchange.refuse(400, answer, about)
+            else:
+                about.append((b"content-type", b"text/plain; charset=utf-8"))
+                await exchange.answer(200, answer, about)
 
     # HTTP.
 

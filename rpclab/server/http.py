@@ -37,6 +37,7 @@ _HOP = frozenset({
 _FAILED = b"The Worker failed. What went wrong is in the log of this server.\n"
 _JUST = {
     400: "This is no request that a Worker could be asked.",
+    405: "A session is opened here by a WebSocket, or sent as a batch: POST.",
     404: "No Worker answers here.",
     413: "The body of the request is too large.",
     500: "The Worker failed. What went wrong is in the log of this server.",
@@ -133,6 +134,32 @@ class Exchange:
             current.reset(token)
             context.work_ends()
 
+    async def whole(self, most: int) -> bytes | None:
+        """Read the whole body. None where an error was answered instead."""
+        if _length(self._scope) > most:
+            await self.refuse(413)
+            return None
+        parts: list[bytes] = []
+        while not self._whole:
+            try:
+                parts.append(await self._chunk())
+            except StalledError:
+                await self.refuse(408)
+                return None
+            except TooLargeError:
+                self._read = most + 1
+            if self._read > most:
+                await self.refuse(413)
+                return None
+        return b"".join(parts)
+
+    async def answer(self, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+        """Answer with what is there."""
+        if status not in NULL_BODY_STATUS:
+            headers = [*headers, (b"content-length", b"%d" % len(body))]
+        await self._begin(status, headers)
+        await self._send_body(body, more=False)
+
     async def refuse(
         self, status: int, why: str = "", headers: list[tuple[bytes, bytes]] | None = None
     ) -> None:
@@ -155,8 +182,7 @@ class Exchange:
 
     async def _body(self) -> Any:
         """The body: bytes where it is there at once, else a stream; None where there is none."""
-        length = next((v for n, v in self._scope["headers"] if n == b"content-length"), b"0")
-        if int(length) > self._limits.body_bytes:
+        if _length(self._scope) > self._limits.body_bytes:
             raise TooLargeError
         first = await self._chunk()
         if self._whole:
@@ -290,3 +316,9 @@ class Exchange:
     async def _send_body(self, body: bytes, *, more: bool) -> None:
         self.size += len(body)
         await self._send({"type": "http.response.body", "body": body, "more_body": more})
+
+
+def _length(scope: Message) -> int:
+    """How long the body of a request says it is; 0 where it says nothing."""
+    said = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    return int(said) if said.isdigit() else 0

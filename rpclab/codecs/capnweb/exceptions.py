@@ -67,9 +67,7 @@ def _is_told(error: BaseException, name: str) -> bool:
     return isinstance(error, RemoteError) and name == "value"
 
 
-def _add(
-    members: dict[str, Any], name: str, value: object, write: Callable[[Any], Any]
-) -> None:
+def _add(members: dict[str, Any], name: str, value: object, write: Callable[[Any], Any]) -> None:
     try:
         members[name] = write(value)
     except DataCloneError:
@@ -111,7 +109,7 @@ def read_error(parts: list[Any], evaluate: Callable[[Any], Any], *, raised: bool
     stack = parts[2] if len(parts) > 2 else None
     members = parts[3] if len(parts) > 3 else None
     if (
-        not 2 <= len(parts)
+        not len(parts) >= 2
         or type(parts[0]) is not str
         or type(parts[1]) is not str
         or type(stack) not in (str, type(None))
@@ -157,7 +155,9 @@ def thrown(value: Any, tree: Any) -> BaseException:
     name = type(value).__name__
     if value is None:
         name = "null" if tree is None else "undefined"
-    return RemoteError(shown(str(value) if type(value) is str else repr(tree)), name=name, value=value)
+    return RemoteError(
+        shown(str(value) if type(value) is str else repr(tree)), name=name, value=value
+    )
 
 
 def thrown_value(error: BaseException) -> tuple[Any] | None:

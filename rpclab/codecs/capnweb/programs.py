@@ -141,9 +141,7 @@ class Compiler:
         if not instructions:
             raise ValueError("a mapped function has an instruction")
         program = inner._program(instructions)
-        return self._place(
-            self._step([self._known(number), _listed(path), outer, program])
-        )
+        return self._place(self._step([self._known(number), _listed(path), outer, program]))
 
 
 def _listed(path: Path) -> list[str]:

@@ -40,7 +40,6 @@ from rpclab.errors import DataCloneError, MessageTooLargeError
 if TYPE_CHECKING:
     from rpclab.core.limits import Limits
     from rpclab.core.messages import Path
-    from rpclab.core.payload import Payload
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND = dt.timedelta(milliseconds=1)
@@ -177,8 +176,7 @@ class Writer:
         depth += 1
         write = self.value
         return {
-            key: item if type(item) in LEAVES else write(item, depth)
-            for key, item in value.items()
+            key: item if type(item) in LEAVES else write(item, depth) for key, item in value.items()
         }
 
     def _record(self, value: Any, record: Any, depth: int) -> Any:
@@ -277,10 +275,6 @@ def _passes_by_reference(value: Any) -> bool:
         or is_function(value)
         or hasattr(type(value), "__rpc_refer__")
     )
-
-
-
-
 
 
 def _write_datetime(value: dt.datetime) -> Any:
