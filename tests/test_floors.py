@@ -35,8 +35,8 @@ FLOORS = [
     Floor({"rpc"}, SHELL, {"nest_asyncio2"}),
     # httpx makes the requests of `fetch` over the network, and is loaded by the first of those.
     Floor({"workers"}, SHELL | {"rpc"}, {"ada_url", "httpx", "multidict", "python_multipart"}),
-    # trustme makes certificates, and websockets frames, for those who want some.
-    Floor({"net"}, SCRIPTS, {"trustme", "websockets"}),
+    # trustme makes certificates, websockets frames and httpx requests, for those who want some.
+    Floor({"net"}, SCRIPTS, {"httpx", "trustme", "websockets"}),
     Floor({"config"}, LOWEST),
     # uvicorn and websockets are loaded by those who serve.
     Floor(TOP, SCRIPTS | {"config", "net"}, {"uvicorn", "websockets"}),

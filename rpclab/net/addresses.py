@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from ipaddress import ip_address
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from rpclab.errors import near
 
@@ -17,6 +17,7 @@ TOKEN = "token"  # noqa: S105 - the name of a parameter
 
 _PORTS = {"ws": 80, "wss": 443, "http": 80, "https": 443}
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.%a-z]+\]|[^:\[\]/?#@\s]*):(\d{1,5})")
+_TOKEN = re.compile(r"[!-~]+")
 _MOST_PORT = 65535
 
 
@@ -85,7 +86,10 @@ def parse_address(text: str) -> Address:
     if scheme in ("unix", "memory"):
         if not rest:
             raise ValueError(f"{text[:100]!r} is no address: {scheme}: is followed by a name")
-        return Address(scheme, path=rest.removeprefix("//") if scheme == "unix" else rest)
+        path, asked, token = rest.partition(f"?{TOKEN}=")
+        if scheme == "unix":
+            path = path.removeprefix("//")
+        return Address(scheme, path=path, token=unquote(token) if asked else None)
     return _socket(scheme, rest, text)
 
 
@@ -131,6 +135,20 @@ def _taken(query: str) -> tuple[str | None, str]:
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
+
+
+def checked_token(token: str | None) -> str | None:
+    """Give a token as it can stand in a header.
+
+    Raises:
+        TypeError: it is no text.
+        ValueError: it is none.
+    """
+    if token is not None and not isinstance(token, str):
+        raise TypeError(f"a token is a text, not {type(token).__name__}")
+    if token is not None and not _TOKEN.fullmatch(token):
+        raise ValueError("a token consists of visible characters of ASCII, without white space")
+    return token
 
 
 def is_loopback(name: str) -> bool:

@@ -14,7 +14,7 @@ from rpclab.codecs.msgpack import MsgpackCodec
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.errors import DisconnectedError, RpcError
 from rpclab.net import memory
-from rpclab.net.addresses import Address, parse_address
+from rpclab.net.addresses import Address, checked_token, parse_address
 from rpclab.net.connection import Connection
 from rpclab.net.mains import main_of
 from rpclab.net.streams import StreamWire
@@ -72,7 +72,7 @@ def connect(
         idle_seconds: how long nothing may happen, signs of life apart, before this end closes.
 
     Raises:
-        ValueError: the address is none.
+        ValueError: the address, the token or a header is none.
         TypeError: main can be none.
 
     As it is awaited:
@@ -120,7 +120,7 @@ class Dialling:
         idle_seconds: float,
     ) -> None:
         self.address = address
-        self.token = token if token is not None else address.token
+        self.token = checked_token(token if token is not None else address.token)
         self.tls = tls
         self.headers = headers
         self.codec = codec

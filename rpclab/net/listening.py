@@ -16,11 +16,12 @@ import ssl
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlencode
 
 from rpclab.codecs.msgpack import MsgpackCodec
 from rpclab.errors import DisconnectedError, RpcError
 from rpclab.net import memory
-from rpclab.net.addresses import Address, is_loopback
+from rpclab.net.addresses import TOKEN, Address, checked_token, is_loopback
 from rpclab.net.connection import Connection
 from rpclab.net.streams import StreamWire
 from rpclab.net.tls import server_context
@@ -154,7 +155,7 @@ class Listener:
     @property
     def address(self) -> str:
         """Where it is found; with the token, if there is one."""
-        return f"{self._address}" + f"?token={self.token}" * (self.token is not None)
+        return f"{self._address}" + asked_for(self.token)
 
     @property
     def sessions(self) -> int:
@@ -240,13 +241,18 @@ def token_for(
 
     Where both ends show certificates, these are enough.
     """
-    token = token if token is not None else address.token
+    token = checked_token(token if token is not None else address.token)
     if token is not None or insecure or not address.host or is_loopback(address.host):
         return token
     context = server_context(tls)
     if context is not None and context.verify_mode == ssl.CERT_REQUIRED:
         return None
     return secrets.token_urlsafe(24)
+
+
+def asked_for(token: str | None) -> str:
+    """A token as it stands behind an address; "" for none."""
+    return "" if token is None else f"?{urlencode({TOKEN: token})}"
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -39,6 +39,12 @@ _HIGH = 256 * 1024  # bytes that wait to leave, from which on the listening end 
 _LARGE = 64 * 1024  # pieces from which on to join them costs more than to send them one by one
 
 
+def seen(future: asyncio.Future[Any]) -> None:
+    """Take note of what a future holds: if it is an error, nobody need be told of it."""
+    if not future.cancelled():
+        future.exception()
+
+
 class StreamWire(asyncio.Protocol):
     """One end of a byte stream.
 
@@ -66,6 +72,8 @@ class StreamWire(asyncio.Protocol):
         self._ended = False
         self._late: asyncio.TimerHandle | None = None
         self.ready: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
+        # Whoever listens does not wait for it, and whoever dials may have given up.
+        self.ready.add_done_callback(seen)
 
     def expect(self, seconds: float) -> None:
         """Give the other end up if it has not introduced itself by then."""

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.errors import DisconnectedError
 from rpclab.net.codecs import codec_named, offered, spoken
+from rpclab.net.streams import seen
 from rpclab.net.tls import client_context
 from rpclab.net.websocket import Messages, WebSocketWire
 
 try:
     from websockets.client import ClientProtocol
-    from websockets.exceptions import InvalidStatus
+    from websockets.exceptions import InvalidHeader, InvalidStatus
     from websockets.uri import parse_uri
 except ModuleNotFoundError as missing:
     raise ImportError("a WebSocket needs the extra rpclab[serve]") from missing
@@ -45,16 +46,20 @@ class DiallingWire(WebSocketWire):
         )
         super().__init__(protocol, dialled=True)
         self.ready: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
+        self.ready.add_done_callback(seen)
         self._dialling = dialling
+        self._request = protocol.connect()
+        try:
+            if dialling.token is not None:
+                self._request.headers["Authorization"] = f"Bearer {dialling.token}"
+            for name, value in dialling.headers.items():
+                self._request.headers[name] = value
+        except InvalidHeader as error:
+            raise ValueError(str(error)) from None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        request = self._protocol.connect()
-        if self._dialling.token is not None:
-            request.headers["Authorization"] = f"Bearer {self._dialling.token}"
-        for name, value in self._dialling.headers.items():
-            request.headers[name] = value
-        self._protocol.send_request(request)
+        self._protocol.send_request(self._request)
         self._put()
 
     def _go_on(self) -> None:

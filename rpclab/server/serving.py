@@ -6,13 +6,14 @@ Floor: server. Needs the extra rpclab[serve].
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
-from rpclab.net.addresses import is_loopback
+from rpclab.net.addresses import Address, is_loopback
 from rpclab.net.limits import DEFAULT_LIMITS, ServerLimits
-from rpclab.net.listening import listen
+from rpclab.net.listening import asked_for, listen, token_for
+from rpclab.net.tls import server_context
 from rpclab.server.admission import Admission
 from rpclab.server.application import Application
 from rpclab.server.routes import Exposed, Routes
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import socket
     import ssl
 
+    from rpclab.net.tls import TLS
     from rpclab.sandbox import Sandbox
     from rpclab.server.access import Tell
 
@@ -33,11 +35,16 @@ class Server:
         listening: the socket, bound already.
         tls: for https; None for http.
         limits: of whoever comes in.
+        token: what whoever comes must know; None if nothing.
+        prefix: the path that a proxy in front leaves before each address.
+        address: what `connect` is to be given, without the port, if one object is served.
 
     Attributes:
         host: the address it listens on.
         port: likewise.
         url: where it is found, such as "http://127.0.0.1:8787".
+        address: the same with the token; or what to give to `rpclab.connect`, if one object is
+            served.
         token: what whoever comes must know; None if nothing.
     """
 
@@ -50,12 +57,18 @@ class Server:
         limits: ServerLimits,
         token: str | None,
         prefix: str = "",
+        address: Address | None = None,
     ) -> None:
         self.application = application
         self.token = token
         self.host, self.port = listening.getsockname()[:2]
         name = f"[{self.host}]" if ":" in self.host else self.host
         self.url = f"http{'s' * (tls is not None)}://{name}:{self.port}{prefix}"
+        asked = asked_for(token)
+        self.address = self.url + asked
+        if address is not None:
+            # An address with a name is found by that, which a certificate may be for.
+            self.address = f"{replace(address, port=self.port)}{asked}"
         self._listening = listening
         self._limits = limits
         self._uvicorn = _uvicorn(application, tls, limits)
@@ -121,7 +134,7 @@ async def serve(
     insecure: bool = False,
     hosts: Iterable[str] = (),
     origins: Iterable[str] = (),
-    tls: ssl.SSLContext | None = None,
+    tls: TLS = None,
     prefix: str = "",
     limits: ServerLimits = DEFAULT_LIMITS,
     tell: Tell | None = None,
@@ -146,7 +159,7 @@ async def serve(
         hosts: names under which the server may be asked, beside those of this machine; "*.name"
             for all below a name. Needed behind a proxy.
         origins: origins whose pages may open sessions and send forms; "*" for all.
-        tls: for https; see `rpclab.certificates`.
+        tls: for https: what `rpclab.certificates` makes, or an SSLContext.
         prefix: the path that a proxy in front leaves before each address.
         limits: for whoever comes.
         tell: is told of each request.
@@ -160,8 +173,7 @@ async def serve(
         ValueError: a path or target is none.
     """
     loopback = is_loopback(host)
-    if token is None and not loopback and not insecure:
-        token = secrets.token_urlsafe(24)
+    token = token_for(Address("http", host, port), token, insecure=insecure, tls=tls)
     admission = Admission(
         token=token,
         hosts=frozenset(name.lower() for name in hosts) if loopback and token is None else None,
@@ -178,10 +190,48 @@ async def serve(
         tell=tell,
         prefix=prefix.rstrip("/"),
     )
+    return await start(
+        application, host, port, tls=tls, limits=limits, token=token, prefix=application.prefix
+    )
+
+
+async def start(
+    application: Application,
+    host: str,
+    port: int,
+    *,
+    tls: TLS,
+    limits: ServerLimits,
+    token: str | None,
+    prefix: str = "",
+    address: Address | None = None,
+) -> Server:
+    """Let an application answer at an address.
+
+    Args:
+        application: answers.
+        host: the address to listen on.
+        port: likewise.
+        tls: for https.
+        limits: for whoever comes.
+        token: what whoever comes must know.
+        prefix: the path that a proxy in front leaves before each address.
+        address: what `connect` is to be given, without the port, if one object is served.
+
+    Raises:
+        ImportError: the extra rpclab[serve] is not installed.
+        OSError: the address is taken.
+    """
     listening = listen(host, port)
     try:
         server = Server(
-            application, listening, tls=tls, limits=limits, token=token, prefix=prefix.rstrip("/")
+            application,
+            listening,
+            tls=server_context(tls),
+            limits=limits,
+            token=token,
+            prefix=prefix,
+            address=address,
         )
         await server.start()
     except BaseException:
