@@ -30,10 +30,10 @@ def api():
     return Api()
 
 
-@pytest.fixture(params=["memory", "unix", "tcp", "tls", "ws", "wss"])
+@pytest.fixture(params=["memory", "unix", "tcp", "tls", "ws", "wss", "capnweb"])
 def place(request, tmp_path, certificates, sandbox, api):
     """Each kind of link: how to serve at one, and what to connect with."""
-    scheme = request.param
+    scheme = "ws" if request.param == "capnweb" else request.param
     where = {
         "memory": "memory:api",
         "unix": f"unix:{tmp_path}/api.sock",
@@ -41,7 +41,8 @@ def place(request, tmp_path, certificates, sandbox, api):
         scheme, f"{scheme}:127.0.0.1:0" if scheme in ("tcp", "tls") else f"{scheme}://127.0.0.1:0/"
     )
     secure = {"tls": certificates} if scheme in ("tls", "wss") else {}
-    return Place(where, secure, api)
+    codec = {"codec": "capnweb"} if request.param == "capnweb" else {}
+    return Place(where, secure, codec, api)
 
 
 class Place:
@@ -50,12 +51,14 @@ class Place:
     Args:
         where: the address to serve at.
         secure: what both ends need of TLS.
+        codec: which codec whoever dials asks for, if it asks for one.
         api: what is served.
     """
 
-    def __init__(self, where, secure, api) -> None:
+    def __init__(self, where, secure, codec, api) -> None:
         self.where = where
         self.secure = secure
+        self.codec = codec
         self.api = api
 
     def serve(self, main=None, **options):
@@ -64,4 +67,4 @@ class Place:
         )
 
     def connect(self, server, **options):
-        return rpclab.connect(server.address, **self.secure, **options)
+        return rpclab.connect(server.address, **self.secure, **self.codec, **options)
