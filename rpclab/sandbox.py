@@ -12,10 +12,8 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from rpclab import workers
-from rpclab.core.contexts import EventContext, current
-from rpclab.core.events import opened
-from rpclab.core.handles import Handle
-from rpclab.core.imports import Import
+from rpclab.core.contexts import EventContext, current, opened
+from rpclab.core.imports import Handle, Import
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.distances import Distances, is_virtual
 from rpclab.errors import UnknownBindingError, near, noted

@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from rpclab.core.answers import Answer
 from rpclab.core.embargo import place_all
-from rpclab.core.handles import Handle
-from rpclab.core.hooks import ForwardHook, Hook, TargetHook
-from rpclab.core.imports import Import, Pending
+from rpclab.core.gathering import Gathered
+from rpclab.core.hooks import ForwardHook, Hook, Places, PromisedArgument, TargetHook
+from rpclab.core.imports import Handle, Import, Pending
 from rpclab.core.map import Program, replay
 from rpclab.core.messages import MAP
 from rpclab.core.promise_arguments import (
     Announcement,
-    Places,
     PromisedAnswer,
-    PromisedArgument,
     PromisedImport,
     Unreadable,
     Variable,
@@ -36,14 +34,14 @@ from rpclab.core.references import (
     WRITABLE,
     Reference,
 )
-from rpclab.core.streams import End, Gathered, Inlet, Outlet, Pipe
+from rpclab.core.streams import End, Inlet, Outlet, Pipe
 from rpclab.errors import RemoteProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from rpclab.core.contexts import SessionLike
     from rpclab.core.messages import Path
-    from rpclab.core.protocols import AnswerLike, HookLike, ImportLike, SessionLike
 
 E = TypeVar("E", bound=End)
 
@@ -51,7 +49,7 @@ E = TypeVar("E", bound=End)
 class Evaluation(NamedTuple):
     """A call inside a message, or the reading of a member (see `Arrival.later`)."""
 
-    hook: HookLike | AnswerLike
+    hook: Hook | Answer
     step: Answer
     path: Path
     args: list[Any] | None
@@ -179,7 +177,7 @@ class Arrival:
         self.promised.append(place)
         return place
 
-    def _come_home(self, number: int) -> ImportLike | None:
+    def _come_home(self, number: int) -> Import | None:
         """Between a Worker and itself a stub that came home stands for what it stood for."""
         session = self._session
         peer = session.peer
@@ -243,7 +241,7 @@ class Arrival:
         """
         return self._promise(Gathered(self._pipe(number), build))
 
-    def evaluate(self, answer: AnswerLike) -> None:
+    def evaluate(self, answer: Answer) -> None:
         """Make the calls inside the message, in order; `answer` stands for the whole of it."""
         evaluations, self.evaluations = self.evaluations, ()
         for hook, step, path, args, inside, program in evaluations:
@@ -262,7 +260,7 @@ class Arrival:
                 hook.deliver(source, path, None, None, None)
                 source.watch(partial(replay, step, source, program, self._session))
 
-    def _home(self, hook: Hook) -> ImportLike:
+    def _home(self, hook: Hook) -> Import:
         if isinstance(hook, ForwardHook):
             return hook.entry
         importer = self._session.host.loopback(self._session.keeper)
@@ -270,7 +268,7 @@ class Arrival:
             raise RemoteProtocolError("a stub came home to a Worker without a loopback")
         return importer.enter(Import(importer, importer.peer.introduce(hook)))
 
-    def _wrap(self, entry: ImportLike, *, binding: bool, home: bool) -> Any:
+    def _wrap(self, entry: Import, *, binding: bool, home: bool) -> Any:
         session = self._session
         handle = Handle(entry, session.keeper)
         if session.host.observe is not None:

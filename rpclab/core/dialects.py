@@ -27,8 +27,9 @@ class Dialect:
         release_lists: a message releases several ids; else each has one of its own.
         keeps_order: a call that waits for promised arguments holds back those behind it.
         paths: a member can be mentioned that nobody has read; else it is read first.
-        tells_reasons: the other end of a stream learns the error that ended it (unlike rules S4 and
-            S16), and is released when that is answered.
+        web_streams: streams end as those of the web do: the other end learns the error that ended
+            it (unlike rules S4 and S16), and is released when that is answered; nor is it told how
+            long a chunk lay there.
         last_export: the number before the first one that is introduced.
     """
 
@@ -42,7 +43,7 @@ class Dialect:
     release_lists: bool
     keeps_order: bool
     paths: bool
-    tells_reasons: bool
+    web_streams: bool
     last_export: int
 
 
@@ -57,7 +58,7 @@ MSGPACK = Dialect(
     release_lists=True,
     keeps_order=True,
     paths=False,
-    tells_reasons=False,
+    web_streams=False,
     last_export=-1,  # to CPython -1 and -2 have one hash: a small table with both is slow to search
 )
 CAPN_WEB = Dialect(
@@ -71,6 +72,6 @@ CAPN_WEB = Dialect(
     release_lists=False,
     keeps_order=False,
     paths=True,
-    tells_reasons=True,
+    web_streams=True,
     last_export=0,
 )

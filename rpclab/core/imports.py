@@ -1,4 +1,4 @@
-"""The importer's half of the tables: what a session holds of the other side.
+"""The importer's half of the tables: what a session holds of the other side, and claims on that.
 
 Floor: core.
 """
@@ -10,24 +10,33 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rpclab.core.contexts import current, noted_place
 from rpclab.core.messages import spell
-from rpclab.errors import PROMISE_DISPOSED, CallCancelledError, DisposedError, fresh_copy
+from rpclab.errors import (
+    PROMISE_DISPOSED,
+    STUB_DISPOSED,
+    CallCancelledError,
+    DisposedError,
+    fresh_copy,
+)
 
 if TYPE_CHECKING:
-    from rpclab.core.messages import Path
-    from rpclab.core.protocols import (
-        ContextLike,
-        EndLike,
-        Given,
-        HandleLike,
-        ImportLike,
-        Keywords,
-        PendingLike,
-        Resumable,
-        SessionLike,
-    )
+    from rpclab.core.contexts import EndLike, ExecutionContext, PayloadLike, Resumable, SessionLike
+    from rpclab.core.messages import Given, Keywords, Path
+    from rpclab.core.references import Reference
 
 PENDING, RESOLVED, REJECTED = range(3)
+
+running_in = current.get
+WHY = {
+    "user": "it was disposed",
+    "parameter": (
+        "it was a parameter, released when the method returned;\n"
+        "to keep it, take stub.dup() inside the method"
+    ),
+    "returned": "it was moved to the caller when it was returned; return stub.dup() to keep one",
+    "context": "the execution context that owned it ended",
+}
 
 
 class Import:
@@ -35,17 +44,15 @@ class Import:
 
     Attributes:
         id: its number in the session.
-        introductions: how often the peer has introduced it; given back on release.
         handles: how many handles of it live here; at none it is released.
         broken: the error that broke it, if any.
     """
 
-    __slots__ = ("broken", "callbacks", "handles", "id", "introductions", "session")
+    __slots__ = ("broken", "callbacks", "handles", "id", "session")
 
     def __init__(self, session: SessionLike, import_id: int) -> None:
         self.session = session
         self.id = import_id
-        self.introductions = 1
         self.handles = 0
         self.broken: BaseException | None = None
         self.callbacks: list[Callable[[BaseException], None]] | None = None
@@ -55,23 +62,23 @@ class Import:
         path: Path,
         args: Given,
         kwargs: Keywords,
-        context: ContextLike,
-    ) -> PendingLike:
+        context: ExecutionContext,
+    ) -> Pending:
         """Call the member at `path`, or read it where `args` is None."""
         return self.session.call(self, path, args, kwargs, context)
 
     @property
-    def direct(self) -> ImportLike:
+    def direct(self) -> Import:
         """The entry behind it, where it is a stand-in."""
         return self
 
     @property
-    def present(self) -> ImportLike:
+    def present(self) -> Import:
         """The entry that calls made now must go through: a stand-in, while it is needed."""
         return self
 
     @property
-    def behind(self) -> ImportLike | None:
+    def behind(self) -> Import | None:
         """What a stand-in stands for, which may be another one; it is one handle of that."""
         return None
 
@@ -146,37 +153,37 @@ class Pending(Import):
         target: likewise, what the call was made on.
     """
 
-    # What every call reads has a slot; it costs less than half of what a class's default does.
+    # All stand in slots: a `__dict__` would be room for thirty more (benchmark `chain`).
     __slots__ = (
-        "__dict__", "_followers", "context", "noted", "state", "upstream", "value", "waiters",
+        "_followers", "arrival", "context", "disposed", "embargoed", "ends", "noted", "size",
+        "state", "stubs", "target", "unanswered", "upstream", "uses", "value", "waiters",
     )  # fmt: skip
 
-    # Defaults stand on the class: most promises need none of these of their own.
-    introductions = 1
-    handles = 1
-    broken: BaseException | None = None
-    callbacks: list[Callable[[BaseException], None]] | None = None
-    stubs: Sequence[HandleLike] | None = None
     unasked = False
-    uses = 0
-    unanswered = 0
-    disposed = False
-    embargoed = False
-    size = 0
-    arrival: list[int] | None = None
-    target = 0
-    ends: Sequence[EndLike] | None = None
+    """Whether nobody has asked the peer for the result yet, and the peer waits for that."""
 
-    def __init__(self, session: SessionLike, import_id: int, context: ContextLike) -> None:
+    def __init__(self, session: SessionLike, import_id: int, context: ExecutionContext) -> None:
         self.session = session
         self.id = import_id
+        self.handles = 1
+        self.broken = None
+        self.callbacks = None
         self.context = context
         self.state = PENDING
         self.value: Any = None
-        self.noted: tuple[str | None, int, Any, bool] | None = None
-        self.upstream: PendingLike | None = None
+        self.stubs: Sequence[Handle] | None = None
+        self.ends: Sequence[EndLike] | None = None
+        self.uses = 0
+        self.unanswered = 0
+        self.upstream: Pending | None = None
         self.waiters: tuple[Resumable, ...] | None = None
         self._followers: list[Callable[[], None]] | None = None
+        self.disposed = False
+        self.embargoed = False
+        self.size = 0
+        self.noted: tuple[str | None, int, Any, bool] | None = None
+        self.arrival: list[int] | None = None
+        self.target = 0
 
     @property
     def is_plain(self) -> bool:
@@ -187,7 +194,7 @@ class Pending(Import):
         self.settle(REJECTED, error)
 
     @property
-    def entry(self) -> ImportLike:
+    def stand_in(self) -> Import:
         return self
 
     def ask(self) -> None:
@@ -203,7 +210,7 @@ class Pending(Import):
         """What was called, likewise, such as "increment()"."""
         return "" if self.noted is None else spell(*self.noted[1:])
 
-    def settle(self, state: int, value: object, stubs: Sequence[HandleLike] | None = None) -> None:
+    def settle(self, state: int, value: object, stubs: Sequence[Handle] | None = None) -> None:
         """Take the value (with the handles inside it) or the error."""
         if self.state != PENDING:
             for handle in stubs or ():
@@ -256,8 +263,8 @@ class Pending(Import):
         path: Path,
         args: Given,
         kwargs: Keywords,
-        context: ContextLike,
-    ) -> PendingLike:
+        context: ExecutionContext,
+    ) -> Pending:
         """Call a member of the value at the side where it is, or will be (rule L1)."""
         self.uses += 1
         ledger = self.session.host.ledger
@@ -265,11 +272,11 @@ class Pending(Import):
             ledger.follow(self)
         return self._made_on(self.session.call(self, path, args, kwargs, context))
 
-    def map(self, captures: list[Any], program: list[Any], context: ContextLike) -> PendingLike:
+    def map(self, captures: list[Any], program: list[Any], context: ExecutionContext) -> Pending:
         """Replay a recorded function on the value (see `map`)."""
         return self._made_on(self.session.map(self, captures, program, context))
 
-    def _made_on(self, pending: PendingLike) -> PendingLike:
+    def _made_on(self, pending: Pending) -> Pending:
         if pending.state == PENDING:
             pending.upstream = self
             self.unanswered += 1
@@ -323,9 +330,9 @@ class Unasked(Pending):
     back.
     """
 
-    __slots__ = ("__weakref__", "_entry")
+    __slots__ = ("__weakref__", "_entry", "unasked")
 
-    def __init__(self, session: SessionLike, import_id: int, context: ContextLike) -> None:
+    def __init__(self, session: SessionLike, import_id: int, context: ExecutionContext) -> None:
         super().__init__(session, import_id, context)
         self._entry: Forgettable | None = None
         self.unasked = True
@@ -335,7 +342,7 @@ class Unasked(Pending):
             self.session.host.forget(self._entry)
 
     @property
-    def entry(self) -> ImportLike:
+    def stand_in(self) -> Import:
         if self._entry is None:
             self._entry = Forgettable(self)
         return self._entry
@@ -345,7 +352,7 @@ class Unasked(Pending):
             self.session.ask(self)
             self.unasked = False
 
-    def settle(self, state: int, value: object, stubs: Sequence[HandleLike] | None = None) -> None:
+    def settle(self, state: int, value: object, stubs: Sequence[Handle] | None = None) -> None:
         super().settle(state, value, stubs)
         self.unasked = False
 
@@ -386,3 +393,105 @@ class Forgettable(Import):
         pending = self.pending()
         if pending is not None:
             pending.end(error)
+
+
+class Handle:
+    """A claim that its owner gives back once, by `dispose`.
+
+    In a long context a handle that Python forgets is given back too: its finalizer only queues it.
+
+    Attributes:
+        entry: what it is a claim on; None once it was given back.
+        context: the execution context that owns it.
+        gone: why it was given back.
+        site: where it was made, while somebody records.
+        gone_site: where it was disposed, likewise.
+    """
+
+    __slots__ = ("__weakref__", "context", "entry", "gone", "gone_site", "site")
+
+    def __init__(self, entry: Import, context: ExecutionContext) -> None:
+        entry.handles += 1
+        self.entry: Import | None = entry
+        self.context = context
+        self.gone: str | None = None
+        self.gone_site: str | None = None
+        self.site: str | None = None
+
+    def __del__(self, at_exit: Callable[[], bool] = sys.is_finalizing) -> None:
+        entry = self.entry
+        # When the interpreter ends, the modules are emptied before the last objects go.
+        if entry is not None and not at_exit():
+            host = entry.session.host
+            if host.observe is not None:
+                host.observe(("forgotten", id(self)))
+            host.forget(entry)
+
+    def belong(self, context: ExecutionContext) -> None:
+        """Make `context` the owner."""
+        if not self.context.long:
+            self.context.disown(self)
+        self.context = context
+        if not context.long:
+            context.own(self)
+            if context.host.observe is not None:
+                context.host.observe(("owned", id(self), id(context)))
+
+    def call(self, path: Path, args: Given, kwargs: dict[str, Any]) -> Pending:
+        """Call the member at `path`, or read it where `args` is None."""
+        context = running_in() or self.context
+        entry = self.entry
+        if type(entry) is Import and context.recording is None:
+            # A plain import: what `entry.call` does, without that step.
+            return entry.session.call(entry, path, args, kwargs, context)
+        if entry is None:
+            values = [*(args or ()), *(kwargs or {}).values()]
+            return context.host.loopback(context).rejected(self.error(), context, values)
+        if context.recording is not None:
+            return context.recording.add(context.recording.capture(self), path, args, kwargs)
+        return entry.call(path, args, kwargs, context)
+
+    def __rpc_refer__(self, payload: PayloadLike) -> Reference:
+        return payload.refer_handle(self, self)
+
+    def dup(self) -> Handle:
+        """Make an independent handle of the same stub (rule O5).
+
+        Raises:
+            DisposedError: it was given back already (rule O4).
+        """
+        if self.entry is None:
+            raise self.error()
+        copy = Handle(self.entry, current.get() or self.context)
+        copy.context.own(copy)
+        copy.site = noted_place(copy.context.host)
+        observe = copy.context.host.observe
+        if observe is not None:
+            entry = self.entry.direct
+            observe(("stub", id(copy), entry.session.label, entry.id, "dup", id(self), copy.site))
+        return copy
+
+    def dispose(self, why: str = "user") -> None:
+        """Give the claim back. Doing so twice is fine (rule O2)."""
+        entry = self.entry
+        if entry is not None:
+            self.entry = None
+            self.gone = why
+            context = self.context
+            if not context.long:
+                context.disown(self)
+            if context.host.watching is not None:
+                self.gone_site = context.host.watching.site()
+                if context.host.observe is not None:
+                    context.host.observe(("disposed", id(self), why, self.gone_site))
+            entry.drop()
+
+    def error(self) -> DisposedError:
+        """The error of rule O3, with what is known of the end as notes."""
+        error = DisposedError(STUB_DISPOSED)
+        error.add_note(WHY[self.gone or "user"])
+        if self.site:
+            error.add_note(f"made at {self.site}")
+        if self.gone_site:
+            error.add_note(f"disposed at {self.gone_site}")
+        return error

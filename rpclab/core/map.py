@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rpclab.core.answers import Answer
 from rpclab.core.containers import CONTAINER_TYPES, contents, replaced
 from rpclab.core.contexts import ExecutionContext, current
-from rpclab.core.hooks import fill
-from rpclab.core.imports import PENDING, REJECTED, Pending
+from rpclab.core.hooks import Places, PromisedArgument, fill
+from rpclab.core.imports import PENDING, REJECTED, Import, Pending
 from rpclab.core.messages import Checked
-from rpclab.core.promise_arguments import Places, PromisedAnswer, PromisedArgument, Variable
+from rpclab.core.promise_arguments import PromisedAnswer, Variable
 from rpclab.core.references import MEMBER, PLACEHOLDER, Reference, Settled
 from rpclab.errors import RemoteProtocolError, RpcError, fresh_copy
 
@@ -26,17 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rpclab.core.arrival import Arrival
-    from rpclab.core.messages import Path
+    from rpclab.core.contexts import SessionLike
+    from rpclab.core.imports import Handle
+    from rpclab.core.messages import Given, Keywords, Path
     from rpclab.core.payload import Payload
-    from rpclab.core.protocols import (
-        ContextLike,
-        Given,
-        HandleLike,
-        ImportLike,
-        Keywords,
-        PendingLike,
-        SessionLike,
-    )
 
 _SLICE = 500  # steps that are replayed before others have their turn
 
@@ -53,8 +46,8 @@ class Placeholder(Pending):
         path: Path,
         args: Given,
         kwargs: Keywords,
-        context: ContextLike,
-    ) -> PendingLike:
+        context: ExecutionContext,
+    ) -> Pending:
         del context
         return self.recorder.add(self.id, path, args, kwargs)
 
@@ -80,7 +73,7 @@ class Recorder(ExecutionContext):
 
     __slots__ = ("_known", "captures", "instructions", "session")
 
-    def __init__(self, session: SessionLike, context: ContextLike) -> None:
+    def __init__(self, session: SessionLike, context: ExecutionContext) -> None:
         super().__init__(context.host, context.worker, long=True)
         self.recording = self
         self.session = session
@@ -96,7 +89,7 @@ class Recorder(ExecutionContext):
             known = self._known[id(value)] = -len(self.captures)
         return known
 
-    def add(self, subject: int, path: Path, args: Given, kwargs: Keywords) -> PendingLike:
+    def add(self, subject: int, path: Path, args: Given, kwargs: Keywords) -> Pending:
         """Record a call (or a property, where `args` is None) on a variable."""
         names = [path] if type(path) is str else list(path)
         part = None if args is None else self.session.encode_part([list(args), kwargs or {}], self)
@@ -107,10 +100,13 @@ class Recorder(ExecutionContext):
 
     def refer(self, value: Any) -> Reference | Settled | None:
         """The reference of a value inside a recorded call; None if it is sent as a copy."""
+        pending = getattr(type(value), "__rpc_entry__", None) and value.__rpc_entry__
+        if pending and self.session.dialect.paths and pending.state != PENDING:
+            return Settled(pending.result())  # only stubs and promises are captured there
         refer = getattr(type(value), "__rpc_refer__", None)
         return None if refer is None else refer(value, self)
 
-    def refer_handle(self, value: Any, handle: HandleLike, *, binding: bool = False) -> Reference:
+    def refer_handle(self, value: Any, handle: Handle, *, binding: bool = False) -> Reference:
         """Refer to a stub or binding from outside."""
 
         def refer(payload: Payload) -> Reference:
@@ -118,17 +114,15 @@ class Recorder(ExecutionContext):
 
         return (PLACEHOLDER, self.capture(value, refer))
 
-    def refer_promise(self, pending: PendingLike) -> Reference | Settled:
+    def refer_promise(self, pending: Pending) -> Reference:
         """Refer to the item, a step, or a promise from outside."""
         if isinstance(pending, Placeholder):
             return (PLACEHOLDER, pending.id)
-        if self.session.dialect.paths and pending.state != PENDING:
-            return Settled(pending.result())  # a capture is a stub or a promise there
         return (PLACEHOLDER, self.capture(pending, lambda payload: payload.refer_promise(pending)))
 
     def refer_property(
-        self, _value: Any, read: Callable[[], Any], of: ImportLike | None, path: Path
-    ) -> Reference | Settled:
+        self, _value: Any, read: Callable[[], Any], of: Import | None, path: Path
+    ) -> Reference:
         """Refer to a property: reading it is a step of its own, unless it can be mentioned."""
         if self.session.dialect.paths and isinstance(of, Placeholder):
             return (MEMBER, of.id, path)
@@ -137,9 +131,9 @@ class Recorder(ExecutionContext):
 
 def record(
     session: SessionLike,
-    context: ContextLike,
+    context: ExecutionContext,
     function: Callable[[Any], Any],
-    wrap: Callable[[PendingLike], Any],
+    wrap: Callable[[Pending], Any],
 ) -> tuple[list[Any], list[Any]]:
     """Run `function` once with a placeholder, and write down what it does.
 
@@ -392,7 +386,7 @@ class _Run:
                         promised.append(place)
                 args, kwargs = replaced(made.call, filled)
             if made.subject is None:
-                fill(step, args[0], promised, step.resolve, step.reject)
+                fill(step, args[0] if args else None, promised, step.resolve, step.reject)
             elif made.inner is not None:
                 self._map(step, made.subject, made.path, made.inner, session)
             else:

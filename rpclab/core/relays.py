@@ -12,23 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.core.hooks import Hook
 from rpclab.core.imports import PENDING, REJECTED, Pending
-from rpclab.core.streams import ABORT, CLOSE, WRITE, operation_of
+from rpclab.core.streams import ABORT, CLOSE, WRITE, let_go, operation_of
 from rpclab.errors import WRITABLE_CLOSED, StreamClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpclab.core.messages import Path
-    from rpclab.core.protocols import (
-        AnswerLike,
-        ArrivedLike,
-        ImportLike,
-        InletLike,
-        Keywords,
-        OutletLike,
-        PendingLike,
-        SessionLike,
-    )
+    from rpclab.core.answers import Answer
+    from rpclab.core.contexts import SessionLike
+    from rpclab.core.imports import Import
+    from rpclab.core.messages import Keywords, Path
+    from rpclab.core.streams import Arrived, Inlet, Outlet
 
 
 class PipeRelay:
@@ -45,7 +39,7 @@ class PipeRelay:
     """
 
     def __init__(
-        self, inlet: InletLike, session: SessionLike, rest: list[Any], unsent: Callable[[], None]
+        self, inlet: Inlet, session: SessionLike, rest: list[Any], unsent: Callable[[], None]
     ) -> None:
         self._inlet = inlet
         self._pipe = inlet.pipe
@@ -53,7 +47,7 @@ class PipeRelay:
         self._rest = rest
         self._unsent = unsent
         self._over = False
-        self._entry: ImportLike = session.open_pipe()
+        self._entry: Import = session.open_pipe()
         self._entry.claim()
         self.id = self._entry.id
 
@@ -79,17 +73,20 @@ class PipeRelay:
         if self._over or not (pipe.ended or pipe.error):
             return
         self._over = True
+        told = None
         if pipe.ended:
-            self._send(CLOSE, [])
+            told = self._send(CLOSE, [])
+        elif self._session.dialect.web_streams:
+            told = self._send(ABORT, [pipe.error])
         else:
             for note in getattr(pipe.error, "__notes__", [])[:1]:
                 self._send(ABORT, [note])
-        self._entry.drop()
+        let_go(self._entry, told)
 
-    def _hand(self, arrived: ArrivedLike) -> None:
+    def _hand(self, arrived: Arrived) -> None:
         host, answer = self._session.host, arrived.answer
 
-        def send() -> PendingLike:
+        def send() -> Pending:
             return self._send(WRITE, [arrived.chunk])
 
         write = host.apart(answer, send, self._session.keeper) if host.special else send()
@@ -99,7 +96,7 @@ class PipeRelay:
             # What comes after a chunk that could not be handed on must not be read.
             self._unread(write.value)
 
-    def _send(self, operation: str, args: list[Any]) -> PendingLike:
+    def _send(self, operation: str, args: list[Any]) -> Pending:
         session = self._session
         pending = Pending(session, 0, session.keeper)
         return session.write(pending, self._entry, operation, args, session.keeper)
@@ -124,13 +121,13 @@ class SinkRelay(Hook):
 
     in_order = True
 
-    def __init__(self, outlet: OutletLike, unsent: Callable[[], None]) -> None:
+    def __init__(self, outlet: Outlet, unsent: Callable[[], None]) -> None:
         super().__init__(None)
         self._outlet = outlet
         self._unsent = unsent
         outlet.moved = True
 
-    def start(self, answer: AnswerLike, path: Path, args: Any, kwargs: Keywords) -> None:
+    def start(self, answer: Answer, path: Path, args: Any, kwargs: Keywords) -> None:
         """Hand a chunk on, or the end."""
         del kwargs
         outlet = self._outlet
@@ -144,7 +141,7 @@ class SinkRelay(Hook):
         else:
             session = outlet.session
 
-            def tell() -> PendingLike:
+            def tell() -> Pending:
                 return outlet.close() if operation == CLOSE else outlet.tell(operation, *args)
 
             if session.host.special:
@@ -162,7 +159,7 @@ class SinkRelay(Hook):
         self._unsent()
 
 
-def _pass_back(write: PendingLike, answer: AnswerLike) -> None:
+def _pass_back(write: Pending, answer: Answer) -> None:
     """Settle a write as the one does that it was handed on as."""
 
     def settled() -> None:

@@ -22,7 +22,6 @@ from rpclab.core.events import (
     answering,
     called,
     failure,
-    introduced,
     scalar,
     scalars,
 )
@@ -80,23 +79,10 @@ from rpclab.previews import message_of, type_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from rpclab.core.contexts import ExecutionContext, Host, Packed, Watch
     from rpclab.core.dialects import Dialect
-    from rpclab.core.handles import Handle
-    from rpclab.core.messages import Path
-    from rpclab.core.protocols import (
-        AnswerLike,
-        ContextLike,
-        E,
-        Given,
-        HookLike,
-        Host,
-        ImportLike,
-        Keywords,
-        Packed,
-        PendingLike,
-        PipeLike,
-        Watch,
-    )
+    from rpclab.core.imports import Handle
+    from rpclab.core.messages import Given, Keywords, Path
     from rpclab.core.streams import End
 
 IN_TABLE: Any = object()
@@ -198,7 +184,7 @@ class Session:
         *,
         codec: Callable[[Any], Codec],
         host: Host,
-        keeper: ContextLike,
+        keeper: ExecutionContext,
         main: Hook | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
@@ -209,8 +195,8 @@ class Session:
         self.keeper = keeper
         self.limits = limits
         self.closed: BaseException | None = None
-        self.imports: dict[int, ImportLike] = {}
-        self.exports: dict[int, HookLike | Answer] = {}
+        self.imports: dict[int, Import] = {}
+        self.exports: dict[int, Hook | Answer] = {}
         self.send: Callable[[int, list[Frame]], None] = _unconnected
         self.peer: Session | None = None
         self.cascade = Cascade(self.awake)
@@ -229,9 +215,13 @@ class Session:
         # that calls were made on meanwhile.
         self._next_call = 1
         self.first_unsent = 1
-        self.pipelined: list[PendingLike] = []
+        self.pipelined: list[Pending] = []
         self._seen = 0
         self._told = 0
+        # Where these are counted, and not acknowledged: ids introduced several times, with how
+        # often, and the writes to streams that are on their way.
+        self._introductions: dict[int, int] = {}
+        self._streaming: set[int] = set()
         # As an exporter: the last id of a call, and the results that the peer has not seen yet.
         self._last_call = 0
         self._quiet: set[int] = set()
@@ -357,7 +347,7 @@ class Session:
 
     # The tables.
 
-    def introduce(self, hook: HookLike) -> int:
+    def introduce(self, hook: Hook) -> int:
         """Enter a hook in the export table, under a number of its own."""
         self.last_export -= 1
         export_id = self.last_export
@@ -365,7 +355,7 @@ class Session:
         hook.retain()
         self.holdings.most += ENTRY
         if self.host.observe is not None:
-            self.host.observe(introduced(self.label, export_id, hook))
+            self.host.observe(("introduced", id(hook), self.label, export_id, *hook.identity()))
         hook.exported(self, export_id)
         return export_id
 
@@ -378,7 +368,7 @@ class Session:
             hook.unsent()
             hook.release()
 
-    def enter(self, entry: E) -> E:
+    def enter(self, entry: Import) -> Import:
         """Enter what the peer has introduced in the import table.
 
         Raises:
@@ -397,9 +387,10 @@ class Session:
             self.host.observe(("imported", self.label, number))
         return entry
 
-    def introduced(self, number: int) -> ImportLike:
-        """Give the entry of a stub that the peer introduces; where mentions are counted, of an old
-        one.
+    def introduced(self, number: int) -> Import:
+        """Give the entry of a stub that the peer introduces.
+
+        Where mentions are counted, it may be introduced already.
 
         Raises:
             RemoteProtocolError: the number is taken, or there are too many.
@@ -407,7 +398,7 @@ class Session:
         if not self._dialect.shares:
             found = self.imports.get(number)
             if type(found) is Import and number < 0:
-                found.introductions += 1
+                self._introductions[number] = self._introductions.get(number, 1) + 1
                 return found
         return self.enter(Import(self, number))
 
@@ -443,8 +434,8 @@ class Session:
         self,
         message: Message,
         values: list[Any],
-        context: ContextLike,
-        source: AnswerLike | None = None,
+        context: ExecutionContext,
+        source: Answer | None = None,
         *,
         copying: bool = False,
         ahead: bool = True,
@@ -496,12 +487,12 @@ class Session:
 
     def call(
         self,
-        target: ImportLike,
+        target: Import,
         path: Path,
         args: Given,
         kwargs: Keywords,
-        context: ContextLike,
-    ) -> PendingLike:
+        context: ExecutionContext,
+    ) -> Pending:
         """Call the member at `path` of what the peer exports; read it where `args` is None.
 
         The arguments are packed now (rule V21); what cannot be sent rejects the promise (V22).
@@ -530,11 +521,11 @@ class Session:
 
     def map(
         self,
-        target: ImportLike,
+        target: Import,
         captures: list[Any],
         program: list[Any],
-        context: ContextLike,
-    ) -> PendingLike:
+        context: ExecutionContext,
+    ) -> Pending:
         """Replay a recorded function on what the peer exports (see `map`)."""
         if self.closed is not None or context.ended or target.broken is not None:
             return self._refused(target, context, captures)
@@ -550,12 +541,12 @@ class Session:
 
     def write(
         self,
-        pending: PendingLike,
-        target: ImportLike,
+        pending: Pending,
+        target: Import,
         operation: str,
         args: list[Any],
-        context: ContextLike,
-    ) -> PendingLike:
+        context: ExecutionContext,
+    ) -> Pending:
         """Write to a sink that the peer has exported, or to a pipe there (see `streams`).
 
         Args:
@@ -575,20 +566,20 @@ class Session:
             return pending
         message = [STREAM, self._next_call, target.id, operation, args]
         if not self._acknowledges:
-            pending.introductions = 0  # what settles a write gives its number back
+            self._streaming.add(self._next_call)  # what settles it gives its number back
         if self.host.special:
             message.append(self._options(pending, target, None))
         return self._push(pending, message, args, context)
 
-    def _pending(self, call: int, context: ContextLike) -> Pending:
+    def _pending(self, call: int, context: ExecutionContext) -> Pending:
         """Make the promise of a call."""
         if self._dialect.call_pulls:
             return Pending(self, call, context)
         return Unasked(self, call, context)
 
     def _push(
-        self, pending: PendingLike, message: Message, values: list[Any], context: ContextLike
-    ) -> PendingLike:
+        self, pending: Pending, message: Message, values: list[Any], context: ExecutionContext
+    ) -> Pending:
         """Pack a message that makes a promise, and queue it."""
         if self._releases and message[0] == CALL:
             # A stub disposed before this call is gone before it.
@@ -623,7 +614,7 @@ class Session:
                     payload.discard(values)
                 raise
         self._next_call = call + 1
-        self.imports[call] = pending.entry if pending.unasked else pending
+        self.imports[call] = pending.stand_in if pending.unasked else pending
         if message[0] != CALL:
             pending.size = size_of(frame)
         watching = self.host.watching
@@ -638,9 +629,9 @@ class Session:
             payload.sent()
         return pending
 
-    def ask(self, pending: PendingLike) -> None:
+    def ask(self, pending: Pending) -> None:
         """Ask the peer for the result of a call: somebody waits for it."""
-        if self.closed is None and self.imports.get(pending.id) is pending.entry:
+        if self.closed is None and self.imports.get(pending.id) is pending.stand_in:
             # What is asked for is kept, also where Python forgets the promise meanwhile.
             self.imports[pending.id] = pending
             self.send_frame(self._codec.pack([PULL, pending.id]))
@@ -648,7 +639,7 @@ class Session:
     def _note(
         self,
         watching: Watch,
-        pending: PendingLike,
+        pending: Pending,
         message: Message,
         size: int,
         payload: Payload | None,
@@ -677,9 +668,7 @@ class Session:
         else:
             keep((host.clock(), *called(self.label, message, size, site, by, using)))
 
-    def _options(
-        self, pending: PendingLike, target: ImportLike, kwargs: Keywords
-    ) -> dict[str, Any]:
+    def _options(self, pending: Pending, target: Import, kwargs: Keywords) -> dict[str, Any]:
         options: dict[str, Any] = {}
         if self.host.special:
             pending.target = target.id
@@ -694,7 +683,7 @@ class Session:
             options[KEYWORDS] = kwargs
         return options
 
-    def _refused(self, target: ImportLike, context: ContextLike, values: list[Any]) -> Pending:
+    def _refused(self, target: Import, context: ExecutionContext, values: list[Any]) -> Pending:
         """The promise of a call that cannot be made any more, with those values."""
         if self.closed is not None:
             return self.rejected(self.closed, context, values)
@@ -707,7 +696,7 @@ class Session:
         return self.rejected(target.broken, context, values)
 
     def rejected(
-        self, error: BaseException, context: ContextLike, values: Sequence[Any] = ()
+        self, error: BaseException, context: ExecutionContext, values: Sequence[Any] = ()
     ) -> Pending:
         """A promise that has failed already, without a message.
 
@@ -723,15 +712,15 @@ class Session:
         pending.settle(REJECTED, error)
         return pending
 
-    def resolved(self, value: Any, context: ContextLike) -> Pending:
+    def resolved(self, value: Any, context: ExecutionContext) -> Pending:
         """A promise that has its value already, without a message."""
         pending = Pending(self, 0, context)
         pending.settle(RESOLVED, value)
         return pending
 
-    def cancel(self, pending: PendingLike) -> None:
+    def cancel(self, pending: Pending) -> None:
         """Tell the peer that nobody waits for this call any more."""
-        if self.imports.get(pending.id) is not (pending.entry if pending.unasked else pending):
+        if self.imports.get(pending.id) is not (pending.stand_in if pending.unasked else pending):
             return
         del self.imports[pending.id]
         if self.closed is None:
@@ -740,21 +729,25 @@ class Session:
                 self.send_frame(frame)
                 if self.host.observe is not None:
                     self.host.observe(("cancel", self.label, pending.id, len(frame)))
-            elif pending.introductions:
+            elif pending.id in self._streaming:
+                self._streaming.discard(pending.id)
+            else:
                 self.give_back(pending.id)
 
-    def release(self, entry: ImportLike) -> None:
-        """The last handle of an import is gone: give its introductions back."""
-        if self.imports.get(entry.id) is not entry:
+    def release(self, entry: Import) -> None:
+        """The last handle of an import is gone: give it back."""
+        number = entry.id
+        if self.imports.get(number) is not entry:
             return
-        del self.imports[entry.id]
+        del self.imports[number]
         if self.closed is None:
             if self.host.observe is not None:
-                self.host.observe(("let go", self.label, entry.id))
-            self.give_back(entry.id, entry.introductions)
+                self.host.observe(("let go", self.label, number))
+            self.give_back(number)
 
-    def give_back(self, import_id: int, count: int = 1) -> None:
-        """Release an id of the peer, with the next flush."""
+    def give_back(self, import_id: int) -> None:
+        """Release an id of the peer, with the next flush; as often as it has introduced it."""
+        count = self._introductions.pop(import_id, 1) if self._introductions else 1
         self._releases += (import_id, count)
         if not self._awake:
             self.awake()
@@ -775,19 +768,19 @@ class Session:
         if self.host.observe is not None:
             self.host.observe(("pipe", self.label, number, len(frame)))
 
-    def cancel_pipe(self, pipe: PipeLike, reason: BaseException) -> None:
+    def cancel_pipe(self, pipe: Hook, number: int, reason: BaseException) -> None:
         """Tell the sender of a stream that nobody reads it any more."""
         if not self._dialect.cancels:
             return  # it learns that from its writes
-        if self.closed is None and self.exports.get(pipe.number) is pipe:
-            frame = self._pack_error([PIPE, pipe.number, reason_of(reason)], 2).frame
+        if self.closed is None and self.exports.get(number) is pipe:
+            frame = self._pack_error([PIPE, number, reason_of(reason)], 2).frame
             self.send_frame(frame)
             if self.host.observe is not None:
-                self.host.observe(("unread", self.label, pipe.number, size_of(frame)))
+                self.host.observe(("unread", self.label, number, size_of(frame)))
 
     # Results on their way out.
 
-    def pack_result(self, answer: AnswerLike, value: Any) -> Reply | None:
+    def pack_result(self, answer: Answer, value: Any) -> Reply | None:
         """Pack the result of a call; its stubs are moved (rule O10).
 
         Returns:
@@ -814,7 +807,7 @@ class Session:
             payload.commit()
         return Reply(frame, payload)
 
-    def stays(self, answer: AnswerLike, value: Any) -> bool:
+    def stays(self, answer: Answer, value: Any) -> bool:
         """Keep the result of a quiet call here, for what was made on it.
 
         Returns:
@@ -839,7 +832,7 @@ class Session:
             payload.sent()
         return True
 
-    def pack_error(self, answer: AnswerLike, error: BaseException, *, remote: bool) -> Reply:
+    def pack_error(self, answer: Answer, error: BaseException, *, remote: bool) -> Reply:
         """Pack the failure of a call."""
         message = [REJECT, answer.id, error, remote]
         if self.host.ledger is not None:
@@ -851,7 +844,7 @@ class Session:
         return reply
 
     def _pack_error(
-        self, message: Message, position: int, context: ContextLike | None = None
+        self, message: Message, position: int, context: ExecutionContext | None = None
     ) -> Reply:
         """Pack a message with an error in it; one that cannot be sent is told of."""
         error = message[position]
@@ -864,7 +857,7 @@ class Session:
             frame, payload = self.pack(message, [], context or self.keeper)
         return Reply(frame, payload)
 
-    def reply(self, answer: AnswerLike, reply: Packed) -> None:
+    def reply(self, answer: Answer, reply: Packed) -> None:
         """Queue a settlement, unless the call was cancelled meanwhile."""
         frame, payload = reply
         if self.exports.get(answer.id) is not answer:
@@ -872,7 +865,9 @@ class Session:
                 payload.take_back()
             return
         if self.host.observe is not None:
-            self.host.observe(answered(self.label, answer, size_of(frame)))
+            failed = answer.state == REJECTED
+            size = size_of(frame)
+            self.host.observe(answered(self.label, answer.id, answer.value, size, failed=failed))
         self._outbox.append(frame)
         if not self._awake:
             self.awake()
@@ -916,7 +911,7 @@ class Session:
         if not self._awake:
             self.awake()
 
-    def reply_at_once(self, answer: AnswerLike, value: Any) -> bool:
+    def reply_at_once(self, answer: Answer, value: Any) -> bool:
         """Queue the result of a call on which nothing waits, if it is a small scalar or a target.
 
         Most results are one of these, and a reference costs a third less so (benchmarks
@@ -951,7 +946,7 @@ class Session:
                 size = size_of(frame)
                 self.host.observe(("broke", self.label, export_id, failure(error), size))
 
-    def copy(self, source: AnswerLike) -> tuple[Any, list[Handle], list[End]]:
+    def copy(self, source: Answer) -> tuple[Any, list[Handle], list[End]]:
         """Copy the value of an answer for a call within this Worker (see `promise_arguments`).
 
         Returns:
@@ -996,8 +991,7 @@ class Session:
         frames.reverse()
         error: Exception | None = None
         try:
-            while frames and self.closed is None:
-                self._apply(frames.pop())
+            self._apply(frames)
         except RemoteProtocolError as fault:
             error = fault
         except Exception as fault:
@@ -1019,48 +1013,54 @@ class Session:
         if self._seen != self._told:
             self.awake()
 
-    def _apply(self, frame: Frame) -> None:
-        size = len(frame) if type(frame) is bytes else size_of(frame)
-        if size > self.limits.message_bytes:
-            raise RemoteProtocolError(
-                f"the peer sent a message of over {self.limits.message_bytes} bytes"
-                " (Limits.message_bytes)"
-            )
-        if self.holdings.most > self.holdings.enough:
-            self.holdings.weigh()
-        try:
-            unpacked, arrival = self._decode(frame)
-        except RemoteProtocolError:
-            raise
-        except Exception as error:
-            text = f"the peer sent a frame that is no message: {failure(error)}"
-            raise RemoteProtocolError(text) from None
-        if arrival is None and type(unpacked) is list:
-            # The two most common messages are judged here, by the rules of `messages`: that and
-            # what they need alone are a quarter of a call in flight (benchmark `burst`).
-            if len(unpacked) == 5:
-                kind, call, target, path, args = unpacked
-                if (
-                    type(kind) is int
-                    and kind == CALL
-                    and type(call) is int
-                    and type(target) is int
-                    and type(path) is str
-                    and type(args) is list
-                    and 0 < call < MOST
-                    and -MOST < target < MOST
-                ):
-                    self._receive_plain_call(call, target, path, args, frame)
-                    return
-            elif len(unpacked) == 3:
-                kind, number, value = unpacked
-                if (
-                    type(kind) is int
-                    and kind == RESOLVE
-                    and type(number) is int
-                    and self._take_plain(number, value)
-                ):
-                    return
+    def _apply(self, frames: list[Frame]) -> None:
+        """Apply messages, the last one first, and take each off the list."""
+        decode, holdings, most = self._decode, self.holdings, self.limits.message_bytes
+        while frames and self.closed is None:
+            frame = frames.pop()
+            if (len(frame) if type(frame) is bytes else size_of(frame)) > most:
+                raise RemoteProtocolError(
+                    f"the peer sent a message of over {most} bytes (Limits.message_bytes)"
+                )
+            if holdings.most > holdings.enough:
+                holdings.weigh()
+            try:
+                unpacked, arrival = decode(frame)
+            except RemoteProtocolError:
+                raise
+            except Exception as error:
+                text = f"the peer sent a frame that is no message: {failure(error)}"
+                raise RemoteProtocolError(text) from None
+            if arrival is None and type(unpacked) is list:
+                # The two most common messages are judged here, by the rules of `messages`: that
+                # and what they need alone are a quarter of a call in flight (benchmark `burst`).
+                if len(unpacked) == 5:
+                    kind, call, target, path, args = unpacked
+                    if (
+                        type(kind) is int
+                        and kind == CALL
+                        and type(call) is int
+                        and type(target) is int
+                        and type(path) is str
+                        and type(args) is list
+                        and 0 < call < MOST
+                        and -MOST < target < MOST
+                    ):
+                        self._receive_plain_call(call, target, path, args, frame)
+                        continue
+                elif len(unpacked) == 3:
+                    kind, number, value = unpacked
+                    if (
+                        type(kind) is int
+                        and kind == RESOLVE
+                        and type(number) is int
+                        and self._take_plain(number, value)
+                    ):
+                        continue
+            self._receive_checked(unpacked, arrival, frame)
+
+    def _receive_checked(self, unpacked: object, arrival: Arrival | None, frame: Frame) -> None:
+        """Check a message of any kind, and apply it."""
         try:
             message = parse(unpacked)
             kind = message[0]
@@ -1122,7 +1122,7 @@ class Session:
 
     # Calls of the peer.
 
-    def _accept(self, call: int, target: int) -> HookLike | Answer:
+    def _accept(self, call: int, target: int) -> Hook | Answer:
         """The preamble of every message that makes a call. Gives what it is made on."""
         hook = self.exports.get(target) or self.export_of(target)
         if hook is None:
@@ -1246,7 +1246,7 @@ class Session:
         hook.has_run(answer, context)
 
     def _answer_of(
-        self, call: int, hook: HookLike | Answer, context: ContextLike, frame: Frame
+        self, call: int, hook: Hook | Answer, context: ExecutionContext, frame: Frame
     ) -> Answer:
         """Make the answer to a call that a method has returned from, or raised in."""
         answer = Answer(self, call)
@@ -1321,7 +1321,7 @@ class Session:
             self.host.deadlines.bound(answer, options[DEADLINE])
         answer.moment = options.get(NODE)
 
-    def export_of(self, number: int) -> HookLike | Answer | None:
+    def export_of(self, number: int) -> Hook | Answer | None:
         """What the peer means by a number, if there is anything."""
         found = self.exports.get(number)
         if found is None:
@@ -1401,6 +1401,8 @@ class Session:
         hook = self.exports.get(number)
         if isinstance(hook, Answer):
             hook.pull()
+        elif self._dialect.shares:
+            self._call_of_peer(number, "pulled")
         elif hook is not None:
             # It is no promise; whoever asks for it all the same gets one stub more.
             stub = self._codec.reference(STUB, self.introduce(hook))
@@ -1483,7 +1485,7 @@ class Session:
             arrival.give_back()
         if entry is not None and number != 0 and state == REJECTED:
             del self.imports[number]
-            self.give_back(number, entry.introductions)
+            self.give_back(number)
             entry.break_off(value)
 
     def _settle(self, entry: Pending, state: int, value: Any, arrival: Arrival | None) -> None:
@@ -1496,13 +1498,17 @@ class Session:
             and arrival.embargo(entry, value)
         ):
             entry.embargoed = True
-        elif entry.introductions:
-            self.give_back(entry.id, entry.introductions)
+        elif entry.id in self._streaming:
+            self._streaming.discard(entry.id)
+        else:
+            self.give_back(entry.id)
         if arrival is None:
             entry.settle(state, value)
             return
         owner = Answer(None, 0)
-        owner.params, owner.ends = arrival.handles, arrival.streams
+        owner.params = arrival.handles
+        if arrival.streams is not None:
+            owner.take_ends(arrival.streams)
         arrival.evaluate(owner)
 
         def settle(state: int, value: object) -> None:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from rpclab.core.answers import Answer
 from rpclab.core.hooks import Hook
 from rpclab.core.imports import PENDING, REJECTED
-from rpclab.core.streams import ABORT, WRITE, lost, operation_of
+from rpclab.core.streams import ABORT, WRITE, held_since, lost, operation_of
 from rpclab.errors import WRITABLE_CLOSED, WRITER_GONE, StreamClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
-    from rpclab.core.messages import Path
-    from rpclab.core.protocols import AnswerLike, ContextLike, Keywords
+    from rpclab.core.contexts import ExecutionContext
+    from rpclab.core.messages import Keywords, Path
 
 
 class Sink(Protocol):
@@ -48,21 +48,21 @@ class SinkHook(Hook):
 
     __slots__ = ("_busy", "_over", "_queue", "_sink", "_told", "_unsent", "_waiting")
 
-    context: ContextLike
+    context: ExecutionContext
     in_order = True
 
-    def __init__(self, sink: Sink, context: ContextLike, unsent: Callable[[], None]) -> None:
+    def __init__(self, sink: Sink, context: ExecutionContext, unsent: Callable[[], None]) -> None:
         super().__init__(context)
         self._unsent = unsent
         self._sink = sink
-        self._queue: deque[tuple[str, list[Any], AnswerLike, float]] = deque()
+        self._queue: deque[tuple[str, list[Any], Answer, float]] = deque()
         self._waiting = 0  # bytes of the chunks in the queue
         self._busy = False
         self._over = False
         self._told = False
         context.hold()
 
-    def start(self, answer: AnswerLike, path: Path, args: Any, kwargs: Keywords) -> None:
+    def start(self, answer: Answer, path: Path, args: Any, kwargs: Keywords) -> None:
         """Take a chunk, or the end."""
         del kwargs
         operation = operation_of(path, args)
@@ -91,17 +91,19 @@ class SinkHook(Hook):
             if self._over or self.context.ended:
                 answer.reject(StreamClosedError(WRITABLE_CLOSED))
             elif operation == ABORT:
-                self._abort()
+                session = answer.session
+                web = session is not None and session.dialect.web_streams
+                self._abort(args[0] if args and web else None)
                 answer.resolve(None)
             elif operation == WRITE:
-                self._run(answer, self._take(args[0], since))
+                self._run(answer, self._take(args[0], since, answer))
             else:
                 self._over = True
                 self._run(answer, self._sink.close())
         if not self._busy and self.claims <= 0:
             self._let_go()
 
-    def _run(self, answer: AnswerLike, work: Coroutine[Any, Any, Any]) -> None:
+    def _run(self, answer: Answer, work: Coroutine[Any, Any, Any]) -> None:
         # A step of its own: the sink finishes a chunk also where the session ends meanwhile.
         self._busy = True
         step = Answer(None, 0)
@@ -111,11 +113,11 @@ class SinkHook(Hook):
         answer.trace = step.trace
         step.watch(lambda: self._finished(answer, step))
 
-    async def _take(self, chunk: Any, since: float) -> float:
+    async def _take(self, chunk: Any, since: float, answer: Answer) -> float | None:
         await self._sink.write(chunk)
-        return self.context.host.clock() - since
+        return held_since(since, answer)
 
-    def _finished(self, answer: AnswerLike, step: Answer) -> None:
+    def _finished(self, answer: Answer, step: Answer) -> None:
         self._busy = False
         self.context.finished(step)
         if step.state == REJECTED:
@@ -142,10 +144,12 @@ class SinkHook(Hook):
                 self._abort()
             self.context.let_go()
 
-    def _abort(self) -> None:
+    def _abort(self, reason: object = None) -> None:
         self._over = True
         if not self.context.ended:
             sink = self._sink
             self.context.host.detach(
-                lambda: sink.abort(lost(WRITER_GONE)), self.context, "the abort of a stream's sink"
+                lambda: sink.abort(lost(WRITER_GONE) if reason is None else reason),
+                self.context,
+                "the abort of a stream's sink",
             )

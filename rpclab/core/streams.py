@@ -24,15 +24,12 @@ from rpclab.core.contexts import current
 from rpclab.core.flow import FlowController
 from rpclab.core.hooks import Hook
 from rpclab.core.imports import PENDING, REJECTED, Pending
-from rpclab.core.promise_arguments import PromisedArgument
 from rpclab.errors import (
     READABLE_BROKEN,
     READER_GONE,
     WRITABLE_CLOSED,
     WRITER_GONE,
-    DataCloneError,
     DisconnectedError,
-    MessageTooLargeError,
     NoSuchMemberError,
     StreamClosedError,
     fresh_copy,
@@ -42,21 +39,11 @@ from rpclab.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from rpclab.core.answers import Answer
+    from rpclab.core.contexts import EndLike, ExecutionContext, Resumable, SessionLike
     from rpclab.core.flow import Token
-    from rpclab.core.messages import Path
-    from rpclab.core.protocols import (
-        AnswerLike,
-        Arguments,
-        ContextLike,
-        EndLike,
-        HandleLike,
-        ImportLike,
-        InletLike,
-        Keywords,
-        PendingLike,
-        Resumable,
-        SessionLike,
-    )
+    from rpclab.core.imports import Handle, Import
+    from rpclab.core.messages import Arguments, Keywords, Path
 
 WRITE, CLOSE, ABORT = "write", "close", "abort"
 
@@ -76,6 +63,22 @@ def operation_of(path: Path, args: Arguments) -> str | NoSuchMemberError:
     if operation not in (WRITE, CLOSE, ABORT) or args is None or (operation == WRITE and not args):
         return no_such_member(operation, (WRITE, CLOSE, ABORT))
     return operation
+
+
+def let_go(entry: Import, told: Pending | None) -> None:
+    """Drop the last claim on a sink; where streams are those of the web, once it has answered."""
+    if told is not None and entry.session.dialect.web_streams:
+        told.follow(entry.drop)
+    else:
+        entry.drop()
+
+
+def held_since(since: float, answer: Answer) -> float | None:
+    """What a write is answered with: for how long the chunk lay here, if the peer wants to know."""
+    session = answer.session
+    if session is None or session.dialect.web_streams:
+        return None
+    return session.host.clock() - since
 
 
 class Unread(Exception):  # noqa: N818 - it is a reason, and nobody raises it
@@ -104,12 +107,12 @@ class End:
     unasked = False
     """What happens here comes by itself."""
 
-    def __init__(self, context: ContextLike) -> None:
+    def __init__(self, context: ExecutionContext) -> None:
         self.context = context
         self.done = False
         self.waiters: tuple[Resumable, ...] | None = None
 
-    def belong(self, context: ContextLike | None) -> None:
+    def belong(self, context: ExecutionContext | None) -> None:
         """Make `context` the owner: the end of it is the end of this. None: nobody took it."""
         if self.done:
             return
@@ -151,7 +154,7 @@ class Write(Pending):
         super().__init__(session, 0, session.keeper)
         self._outlet: Outlet | None = outlet
 
-    def settle(self, state: int, value: object, stubs: Sequence[HandleLike] | None = None) -> None:
+    def settle(self, state: int, value: object, stubs: Sequence[Handle] | None = None) -> None:
         """The chunk was taken, or the sink has failed."""
         for handle in stubs or ():
             handle.dispose()
@@ -184,7 +187,7 @@ class Outlet(End):
         "session",
     )  # fmt: skip
 
-    def __init__(self, entry: ImportLike, context: ContextLike) -> None:
+    def __init__(self, entry: Import, context: ExecutionContext) -> None:
         super().__init__(context)
         session = entry.session
         self.entry = entry
@@ -197,7 +200,7 @@ class Outlet(End):
         self.moved = False
         self.last: Write | None = None
         self.credit: Write | None = None
-        self._closing: PendingLike | None = None
+        self._closing: Pending | None = None
         self._unwatch: Callable[[], None] = lambda: None
         entry.claim()
         # The table must not keep an outlet that Python could forget.
@@ -249,26 +252,30 @@ class Outlet(End):
             flow = self.flow
             observe(("credit", self.session.label, self.id, flow.window, flow.in_flight, 0))
 
-    def close(self) -> PendingLike:
+    def close(self) -> Pending:
         """Say that no more will come. The promise resolves when the sink has closed (rule S14)."""
         if self._closing is None:
             self._closing = self.tell(CLOSE)
             self._closing.uses += 1
-            self._end()
+            self._end(self._closing)
         return self._closing
 
-    def abort(self, note: str | None = None) -> None:
+    def abort(self, note: str | None = None, reason: object = None) -> None:
         """Break the stream off: the other side learns that, and no more (rules S4, S16).
 
         Args:
             note: what a sandbox tells its user beside that.
+            reason: why; the other side learns it where streams are those of the web.
         """
         if not self.done:
-            if note is not None and self.entry.broken is None:
-                self.tell(ABORT, note)
-            self._end()
+            told = None
+            if self.entry.broken is None and self.session.dialect.web_streams:
+                told = None if reason is None else self.tell(ABORT, reason)
+            elif note is not None and self.entry.broken is None:
+                told = self.tell(ABORT, note)
+            self._end(told)
 
-    def tell(self, operation: str, *args: Any) -> PendingLike:
+    def tell(self, operation: str, *args: Any) -> Pending:
         """Send something that is no chunk."""
         pending = Pending(self.session, 0, self.session.keeper)
         return self.session.write(pending, self.entry, operation, list(args), self.context)
@@ -288,11 +295,12 @@ class Outlet(End):
         self._end()
         self.changed()
 
-    def _end(self) -> None:
+    def _end(self, told: Pending | None = None) -> None:
+        """It is through; `told` is what the other side was told last."""
         if not self.done:
             self._unwatch()
             self.finish()
-            self.entry.drop()
+            let_go(self.entry, told)
             self.changed()
 
 
@@ -310,9 +318,9 @@ class Arrived(NamedTuple):
 
     chunk: Any
     size: int
-    answer: AnswerLike
+    answer: Answer
     since: float
-    handles: Sequence[HandleLike] | None
+    handles: Sequence[Handle] | None
     ends: Sequence[EndLike] | None
 
     def let_go(self, reason: BaseException) -> None:
@@ -356,7 +364,7 @@ class Pipe(Hook):
         self.session = session
         self.number = number
         self.taken = False
-        self.awaited: InletLike | None = None
+        self.awaited: Inlet | None = None
         self.ended = False
         self.error: BaseException | None = None
         self.relay: Callable[[], None] | None = None
@@ -364,14 +372,16 @@ class Pipe(Hook):
         self._buffered = 0
         self._inlet: Callable[[], Inlet | None] | None = None
 
-    def start(self, answer: AnswerLike, path: Path, args: Any, kwargs: Keywords) -> None:
+    def start(self, answer: Answer, path: Path, args: Any, kwargs: Keywords) -> None:
         """Take a chunk, or the end."""
         del kwargs
         operation = operation_of(path, args)
         if type(operation) is not str:
             answer.reject(operation)  # type: ignore[arg-type]
         elif self.ended or self.error is not None:
-            answer.reject(StreamClosedError(WRITABLE_CLOSED))
+            told = self.session.dialect.web_streams and not self.ended
+            error = self.error if told else None
+            answer.reject(error or StreamClosedError(WRITABLE_CLOSED))
         elif operation == WRITE:
             self._write(answer, args[0])
         else:
@@ -382,7 +392,7 @@ class Pipe(Hook):
             answer.resolve(None)
             self._tell()
 
-    def _write(self, answer: AnswerLike, chunk: Any) -> None:
+    def _write(self, answer: Answer, chunk: Any) -> None:
         size = answer.size
         if self._buffered + size > self.session.limits.stream_buffer:
             self._break("the other side sent more than was asked for")
@@ -398,7 +408,9 @@ class Pipe(Hook):
 
     def _break(self, note: object = None) -> None:
         self.error = lost(READABLE_BROKEN)
-        if type(note) is str:
+        if isinstance(note, BaseException) and self.session.dialect.web_streams:
+            self.error = note
+        elif type(note) is str:
             self.error.add_note(note)
 
     def _tell(self) -> None:
@@ -435,7 +447,7 @@ class Pipe(Hook):
         """Nobody reads any more: tell the sender, with the reason (rule S8)."""
         if not self.ended and self.error is None:
             self.error = reason
-            self.session.cancel_pipe(self, reason)
+            self.session.cancel_pipe(self, self.number, reason)
         while self.chunks:
             self.pop().let_go(reason)
 
@@ -449,7 +461,7 @@ class Inlet(End):
 
     __slots__ = ("pipe",)
 
-    def __init__(self, pipe: Pipe, context: ContextLike) -> None:
+    def __init__(self, pipe: Pipe, context: ExecutionContext) -> None:
         super().__init__(context)
         self.pipe = pipe
         pipe.hand_to(self)
@@ -484,7 +496,7 @@ class Inlet(End):
             host = pipe.session.host
             if host.ledger is not None:
                 host.ledger.took(answer)
-            answer.resolve(host.clock() - arrived.since)
+            answer.resolve(held_since(arrived.since, answer))
         return arrived.chunk
 
     def cancel_with(self, reason: BaseException) -> None:
@@ -496,96 +508,6 @@ class Inlet(End):
 
     def lost(self) -> None:
         self.cancel_with(lost(READER_GONE))
-
-
-class Gathered(PromisedArgument):
-    """The place of a value that is made of a whole stream of bytes, such as a Blob.
-
-    Args:
-        pipe: the stream comes in through it, and is read by nobody else.
-        build: makes the value.
-    """
-
-    __slots__ = ("_build", "_error", "_over", "_parts", "_pipe", "_size", "_watchers")
-
-    def __init__(self, pipe: Pipe, build: Callable[[bytes], Any]) -> None:
-        self._pipe = pipe
-        self._build = build
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._error: BaseException | None = None
-        self._over = False
-        self._watchers: list[Callable[[], None]] = []
-        pipe.hand_to(None)
-        pipe.relay = self._read
-        pipe.session.soon(self._read)  # what has come already
-
-    @property
-    def settled(self) -> bool:
-        return self._over
-
-    def watch(self, watcher: Callable[[], None]) -> None:
-        if self._over:
-            watcher()
-        else:
-            self._watchers.append(watcher)
-
-    def _read(self) -> None:
-        pipe = self._pipe
-        while pipe.chunks and not self._over:
-            arrived = pipe.pop()
-            chunk, size = arrived.chunk, self._size
-            arrived.give_back()
-            if type(chunk) is not bytes:
-                self._fail(DataCloneError(f"a part of a Blob is bytes, not {type(chunk).__name__}"))
-            elif size + len(chunk) > pipe.session.limits.stream_buffer:
-                self._fail(
-                    MessageTooLargeError(
-                        f"a Blob is limited to {pipe.session.limits.stream_buffer:,} bytes"
-                        " (Limits.stream_buffer): send a stream"
-                    )
-                )
-            else:
-                self._size = size + len(chunk)
-                self._parts.append(chunk)
-                pipe.session.hold(len(chunk))
-                arrived.answer.resolve(None)
-                continue
-            arrived.answer.reject(self._error or lost(READER_GONE), remote=False)
-        if pipe.error is not None:
-            self._fail(pipe.error)
-        elif pipe.ended and not pipe.chunks:
-            self._end()
-
-    def _fail(self, error: BaseException) -> None:
-        if not self._over:
-            self._error = error
-            self._pipe.cancel(error)
-            self._end()
-
-    def _end(self) -> None:
-        if not self._over:
-            self._over = True
-            watchers, self._watchers = self._watchers, []
-            for watcher in watchers:
-                watcher()
-
-    def take(self, answer: AnswerLike) -> Any:
-        del answer
-        self._let_go()
-        if self._error is not None:
-            raise self._error
-        parts, self._parts = self._parts, []
-        return self._build(b"".join(parts))
-
-    def give_back(self) -> None:
-        self._fail(lost(READER_GONE))
-        self._let_go()
-        self._parts = []
-
-    def _let_go(self) -> None:
-        self._pipe.session.hold(-self._size)
-        self._size = 0
 
 
 def _call(method: Callable[[BaseException], None] | None, error: BaseException) -> None:

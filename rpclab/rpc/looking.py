@@ -20,7 +20,7 @@ from rpclab.core.targets import FUNCTION_TYPES, surface
 from rpclab.rpc.sites import is_ours
 
 if TYPE_CHECKING:
-    from rpclab.core.protocols import HandleLike, ImportLike
+    from rpclab.core.imports import Handle, Import
 
 _FORWARDS = 100
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
@@ -36,7 +36,7 @@ HTTP = frozenset({"fetch", "connect"})
 """Names that are no RPC on a binding (rules C19, C20)."""
 
 
-def behind(entry: ImportLike | None) -> Hook | None:
+def behind(entry: Import | None) -> Hook | None:
     """Find what an import stands for, if that runs in this process."""
     for _ in range(_FORWARDS):
         peer = None if entry is None else entry.session.peer
@@ -49,7 +49,7 @@ def behind(entry: ImportLike | None) -> Hook | None:
     return None
 
 
-def led_to(handle: HandleLike) -> Any:
+def led_to(handle: Handle) -> Any:
     """Give the target that a handle leads to, or the class of an entrypoint or object; or None."""
     hook = behind(handle.entry)
     if isinstance(hook, TargetHook):

@@ -17,7 +17,7 @@ from rpclab.rpc.tasks import note_tasks
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpclab.core.protocols import Droppable, SessionLike
+    from rpclab.core.contexts import Droppable, SessionLike
     from rpclab.rpc.guest import GuestLoop
     from rpclab.rpc.protocols import Resumed
 
@@ -100,6 +100,8 @@ class RunQueue:
         """Queue the release of a handle that Python forgot. Safe in finalizers and threads."""
         self._forgotten.append(entry)
         loop = self.loop
+        if self.scheduled:
+            return  # a drain looks for them as it begins and ends; to wake a loop takes 5 µs
         if len(self._forgotten) == 1 and loop is not None and not loop.is_closed():
             try:
                 loop.call_soon_threadsafe(self._sweep)
@@ -199,7 +201,7 @@ class RunQueue:
             self._draining = False
             self._cause = None
             self.scheduled = False
-            if self._woken or self.ready or self._again:
+            if self._woken or self.ready or self._again or self._forgotten:
                 self._schedule()
 
 

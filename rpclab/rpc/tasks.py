@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from types import CodeType
 
-    from rpclab.core.protocols import ContextLike
+    from rpclab.core.contexts import ExecutionContext
 
 
 log = logging.getLogger("rpclab")
@@ -81,7 +81,7 @@ class _Begun:
 
     __slots__ = ("_context", "_coroutine", "_variables", "task")
 
-    def __init__(self, task: Any, coroutine: Any, context: ContextLike) -> None:
+    def __init__(self, task: Any, coroutine: Any, context: ExecutionContext) -> None:
         self.task = task
         self._coroutine = coroutine
         self._context = context

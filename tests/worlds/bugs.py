@@ -6,9 +6,8 @@ from rpclab.core.answers import Answer
 from rpclab.core.arrival import Arrival
 from rpclab.core.contexts import ExecutionContext
 from rpclab.core.embargo import Embargo
-from rpclab.core.handles import Handle
 from rpclab.core.hooks import ForwardHook, Hook, TargetHook
-from rpclab.core.imports import Import, Pending
+from rpclab.core.imports import Handle, Import, Pending
 from rpclab.core.payload import Payload
 from rpclab.core.session import Session
 

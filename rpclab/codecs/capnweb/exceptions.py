@@ -7,6 +7,7 @@ which JavaScript makes an `Error`, and Python the class. Section 10 of the wire.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from rpclab.codecs import exceptions
@@ -45,8 +46,6 @@ def write_error(error: BaseException, write: Callable[[Any], Any]) -> Any:
     """
     members: dict[str, Any] = {}
     kind = type(error)
-    if isinstance(error, RemoteError) and not isinstance(error.name, str):
-        return ["error", "Error", _message(error)]
     for name, value in vars(error).items():
         if name not in _OWN and exceptions.is_open(kind, name) and not _is_told(error, name):
             _add(members, name, value, write)
@@ -68,15 +67,13 @@ def _is_told(error: BaseException, name: str) -> bool:
 
 
 def _add(members: dict[str, Any], name: str, value: object, write: Callable[[Any], Any]) -> None:
-    try:
+    with suppress(DataCloneError):  # the error is told of all the same
         members[name] = write(value)
-    except DataCloneError:
-        pass  # what holds it is told of all the same
 
 
 def _name_of(error: BaseException) -> str:
     if isinstance(error, RemoteError):
-        return error.name[:_LONGEST_NAME]
+        return str(error.name)[:_LONGEST_NAME]
     kind = exceptions.nearest(type(error))
     for base in kind.__mro__:
         if base in _NAMES:
@@ -89,7 +86,7 @@ def _name_of(error: BaseException) -> str:
 def _message(error: BaseException) -> str:
     if isinstance(error, BaseExceptionGroup):
         return str(error.message)[:_LONGEST]
-    arguments = BaseException.args.__get__(error)
+    arguments = BaseException.__dict__["args"].__get__(error)
     if len(arguments) == 1 and type(arguments[0]) is str:
         return arguments[0][:_LONGEST]
     return message_of(error, 1000)
@@ -109,7 +106,7 @@ def read_error(parts: list[Any], evaluate: Callable[[Any], Any], *, raised: bool
     stack = parts[2] if len(parts) > 2 else None
     members = parts[3] if len(parts) > 3 else None
     if (
-        not len(parts) >= 2
+        len(parts) < 2
         or type(parts[0]) is not str
         or type(parts[1]) is not str
         or type(stack) not in (str, type(None))

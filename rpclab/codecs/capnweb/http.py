@@ -174,7 +174,7 @@ def read_headers(parts: list[Any]) -> Any:
         RemoteProtocolError: they are none.
         LookupError: nobody here knows what headers are.
     """
-    return named("Headers").build(_read_pairs(parts[0] if parts else None))  # type: ignore[arg-type]
+    return named("Headers").build(_read_pairs(parts[0] if parts else None))
 
 
 def _read_pairs(pairs: Any) -> list[tuple[str, str]]:

@@ -261,7 +261,7 @@ class Reader:
         return read_integer(tree[1] if len(tree) > 1 else None)
 
     def _date(self, tree: list[Any], _depth: int) -> Any:
-        when = tree[1] if len(tree) > 1 else ""
+        when: Any = tree[1] if len(tree) > 1 else ""
         if when is None:
             return None  # an invalid date
         if type(when) not in (int, float):

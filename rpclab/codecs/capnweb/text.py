@@ -39,7 +39,9 @@ def _no_constant(name: str) -> Any:
 _decode = json.JSONDecoder(parse_constant=_no_constant).decode
 
 
-LEAVES: frozenset[type] = frozenset({type(None), bool, str} | ({int} if orjson else set()))
+LEAVES: frozenset[type] = frozenset(
+    {type(None), bool, str} | ({int} if orjson is not None else set())
+)
 """What stands in a tree as it is. orjson looks at the size of integers itself."""
 
 

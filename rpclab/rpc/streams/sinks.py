@@ -20,7 +20,7 @@ from rpclab.rpc.waiter import StreamWaiter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpclab.core.protocols import OutletLike
+    from rpclab.core.streams import Outlet
 
 
 class LocalSink:
@@ -90,7 +90,7 @@ class RemoteSink:
         outlet: the way there.
     """
 
-    def __init__(self, outlet: OutletLike) -> None:
+    def __init__(self, outlet: Outlet) -> None:
         self.outlet = outlet
         self._turn = asyncio.Lock()
         self._waiting = 0
@@ -143,8 +143,7 @@ class RemoteSink:
 
     async def abort(self, reason: object) -> None:
         """Break the stream off."""
-        del reason
-        self.outlet.abort()
+        self.outlet.abort(reason=reason)
 
     def _check(self) -> None:
         """Raise what has gone wrong: once as it is, then in the words of rule S15."""

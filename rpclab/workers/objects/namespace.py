@@ -17,7 +17,7 @@ from rpclab.workers.spellings import also_in_javascript
 if TYPE_CHECKING:
     import types
 
-    from rpclab.core.protocols import HandleLike
+    from rpclab.core.imports import Handle
     from rpclab.workers.objects.home import ObjectHome
     from rpclab.workers.objects.state import DurableObjectId
 
@@ -114,7 +114,7 @@ class DurableObjectStub(ServiceBinding):
 
     __slots__ = ("id", "name")
 
-    def __init__(self, handle: HandleLike, id: DurableObjectId) -> None:
+    def __init__(self, handle: Handle, id: DurableObjectId) -> None:
         super().__init__(handle)
         object.__setattr__(self, "id", id)
         object.__setattr__(self, "name", id.name)
