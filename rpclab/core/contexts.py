@@ -368,7 +368,6 @@ class SessionLike(Protocol):
     # The outbox and the tables.
 
     def send_frame(self, frame: Frame) -> None: ...
-    def asleep(self) -> None: ...
     def flush(self) -> int: ...
     def soon(self, function: Callable[[], None]) -> None: ...
     def introduce(self, hook: Hook) -> int: ...
@@ -557,8 +556,12 @@ class Host(Protocol):
     def ledger(self) -> LedgerLike | None:
         """Does the accounting of round trips while somebody traces, else None."""
 
-    def wake(self, session: SessionLike) -> None:
-        """Flush this session's outbox in the next turn. Never flushes at once."""
+    def wake(self, session: SessionLike) -> bool:
+        """Flush this session's outbox in the next turn, and never at once.
+
+        Returns:
+            Whether that will be; else the session asks again with its next frame.
+        """
 
     def forget(self, entry: Droppable) -> None:
         """A handle, or an end of a stream, died without having been disposed.

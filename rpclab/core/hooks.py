@@ -493,51 +493,42 @@ def _reader(target: Any) -> Any:
 class ServiceHook(Hook):
     """A binding: each call gets a new entrypoint instance in a new context (rule E2).
 
-    Args:
-        open_entrypoint: makes the instance and its context; what it raises rejects the call (E4).
-        reserved: the names that are refused (rules C16, C17), each with its error.
-        dispatch: runs the call on the instance.
-        apart: the names whose calls run as only `dispatch` knows; None if all do.
+    Attributes:
+        unusual: the names that are refused, or whose calls run as only `dispatch` knows; None if
+            all may be.
     """
 
-    __slots__ = ("_apart", "_dispatch", "_open", "_reserved")
+    __slots__ = ()
 
-    def __init__(
-        self,
-        open_entrypoint: Callable[[], tuple[Any, ExecutionContext]],
-        reserved: Callable[[str], BaseException | None],
-        dispatch: Callable[..., None] = dispatch,
-        *,
-        apart: frozenset[str] | None = None,
-    ) -> None:
+    unusual: frozenset[str] | None = None
+    dispatch = staticmethod(dispatch)
+
+    def __init__(self) -> None:
         super().__init__(None)
-        self._apart = apart
-        self._dispatch = dispatch
-        self._open = open_entrypoint
-        self._reserved = reserved
 
     def identity(self) -> tuple[str, str, tuple[str, int] | None, bool]:
         return ("binding", "", None, True)
 
-    def runs_plainly(self, name: str) -> bool:
-        """Whether a method of that name runs on the instance as on any target."""
-        return self._apart is not None and name not in self._apart
+    def refusal(self, name: str) -> BaseException | None:
+        """The error of a name that is refused (rules C16, C17)."""
+        raise NotImplementedError
 
-    def open(self, path: Path) -> tuple[Any, ExecutionContext]:
+    def open(self) -> tuple[Any, ExecutionContext]:
         """Make the instance and its context, for one call.
 
         Raises:
-            Exception: the name is refused, or the instance cannot be made.
+            Exception: it cannot be made; the call is rejected with that (E4).
         """
-        refusal = self._reserved(path if type(path) is str else path[0] if path else "")
-        if refusal is not None:
-            raise refusal
-        return self._open()
+        raise NotImplementedError
 
     def start(self, answer: Answer, path: Path, args: Arguments, kwargs: Keywords) -> None:
         """Make the instance and its context, and run the call there."""
+        refusal = self.refusal(path if type(path) is str else path[0] if path else "")
+        if refusal is not None:
+            answer.reject(refusal)
+            return
         try:
-            instance, context = self.open(path)
+            instance, context = self.open()
         except Exception as error:
             answer.reject(error)
             return
@@ -558,7 +549,7 @@ class ServiceHook(Hook):
         context.hold()
         if context.host.observe is not None:
             context.host.observe(opened(context, answer.call))
-        self._dispatch(answer, instance, path, args, kwargs, context)
+        self.dispatch(answer, instance, path, args, kwargs, context)
         self.has_run(answer, context)
 
     def has_run(self, answer: Answer, context: ExecutionContext) -> None:

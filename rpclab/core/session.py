@@ -248,22 +248,13 @@ class Session:
     def send_frame(self, frame: Frame) -> None:
         """Put a frame in the outbox; it leaves with the next flush."""
         if not self._awake:
-            self.awake()
+            self._awake = self.host.wake(self)
         self._outbox.append(frame)
 
     def awake(self) -> None:
         """Have the session flushed in the next turn."""
         if not self._awake:
-            self._awake = True
-            try:
-                self.host.wake(self)
-            except BaseException:
-                self._awake = False
-                raise
-
-    def asleep(self) -> None:
-        """Nobody will flush the session yet: the next frame asks for it again."""
-        self._awake = False
+            self._awake = self.host.wake(self)
 
     def soon(self, function: Callable[[], None]) -> None:
         """Go on with long work after others had their turn."""
@@ -604,7 +595,7 @@ class Session:
                     return pending
         # First of all, for it raises where the call comes from another thread.
         if not self._awake:
-            self.awake()
+            self._awake = self.host.wake(self)
         call = pending.id = message[1]
         if not pending.context.long:
             try:
@@ -750,7 +741,7 @@ class Session:
         count = self._introductions.pop(import_id, 1) if self._introductions else 1
         self._releases += (import_id, count)
         if not self._awake:
-            self.awake()
+            self._awake = self.host.wake(self)
 
     # Pipes: what a stream flows through that is sent to the peer, or comes from there.
 
@@ -870,7 +861,7 @@ class Session:
             self.host.observe(answered(self.label, answer.id, answer.value, size, failed=failed))
         self._outbox.append(frame)
         if not self._awake:
-            self.awake()
+            self._awake = self.host.wake(self)
         if answer.plain and self._acknowledges:
             self._unacknowledged[answer.id] = IN_TABLE
         if payload is not None:
@@ -890,7 +881,7 @@ class Session:
         self._outbox.append(frame)
         self.holdings.most += ENTRY + size
         if not self._awake:
-            self.awake()
+            self._awake = self.host.wake(self)
         keep = self.host.keep
         if keep is not None:
             if type(value) not in SMALL:
@@ -909,7 +900,7 @@ class Session:
         stub = self._codec.reference(STUB, self.introduce(hook))
         self._outbox.append(self._codec.pack([RESOLVE, call, stub]))
         if not self._awake:
-            self.awake()
+            self._awake = self.host.wake(self)
 
     def reply_at_once(self, answer: Answer, value: Any) -> bool:
         """Queue the result of a call on which nothing waits, if it is a small scalar or a target.
@@ -1192,13 +1183,14 @@ class Session:
         elif (
             isinstance(hook, ServiceHook)
             and hook.blocked is None
-            and hook.runs_plainly(path)
+            and hook.unusual is not None
+            and path not in hook.unusual
             and watching is None
             and not host.special
             and self._acknowledges
         ):
             try:
-                instance, context = hook.open(path)
+                instance, context = hook.open()
             except Exception as error:
                 self._answer(call, None, frame).reject(error)
                 return

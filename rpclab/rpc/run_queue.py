@@ -7,12 +7,13 @@ where no task is current; so a call and its answer cost no pass of the loop of t
 from __future__ import annotations
 
 import asyncio
+from asyncio import _get_running_loop as running_loop
 from collections import deque
 from contextvars import Context, copy_context
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rpclab.errors import OTHER_THREAD, RpcError
-from rpclab.rpc.tasks import note_tasks
+from rpclab.rpc.tasks import TaskFactory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,17 +50,16 @@ class RunQueue:
         self._cause: Context | None = None
         self._draining = False
 
-    def wake(self, session: SessionLike) -> None:
-        """Flush a session in the next turn of the drain.
+    def wake(self, session: SessionLike) -> bool:
+        """Flush a session in the next turn of the drain. Says whether there is going to be one.
 
         Raises:
             RpcError: the sandbox lives on the event loop of another thread.
         """
-        if not self._draining and (not self.scheduled or _running_loop() is not self.loop):
+        if not self._draining and (not self.scheduled or running_loop() is not self.loop):
             self._schedule()
         self._woken.append(session)
-        if not self.scheduled:
-            session.asleep()
+        return self.scheduled
 
     def caused(self, session: SessionLike) -> None:
         """The running code makes a call on that session, which carries its variables."""
@@ -118,7 +118,7 @@ class RunQueue:
         Returns:
             None where there is no loop; `moved` is called when there is one again.
         """
-        running = _running_loop()
+        running = running_loop()
         if running is not None and running is not self.loop:
             self._adopt(running)
         if self.loop is None or self.loop.is_closed():
@@ -144,7 +144,7 @@ class RunQueue:
             context.run(callback, arg)
 
     def _schedule(self) -> None:
-        loop = _running_loop()
+        loop = running_loop()
         if loop is None:
             self._no_loop_here()
             return
@@ -181,7 +181,10 @@ class RunQueue:
         if self._draining or loop is None:
             return
         self._draining = True
-        note_tasks(loop)
+        factory: Any = loop.get_task_factory()  # another may have been put on top
+        if type(factory) is not TaskFactory:
+            factory = TaskFactory(factory)
+            loop.set_task_factory(factory)
         messages = 0
         try:
             for _ in range(_TURNS):
@@ -203,13 +206,6 @@ class RunQueue:
             self.scheduled = False
             if self._woken or self.ready or self._again or self._forgotten:
                 self._schedule()
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 _EMPTY = Context()

@@ -75,16 +75,16 @@ def fetch_from(
 
 
 def dispatch(
-    answer: Answer, instance: Any, path: Any, args: Any, kwargs: Any, context: ExecutionContext
+    answer: Answer, target: Any, path: Any, args: Any, kwargs: Any, context: ExecutionContext
 ) -> None:
     """Run a call on an entrypoint or a Durable Object: `fetch` as an HTTP call, others as they are.
 
     The arguments are those of `rpclab.core.hooks.dispatch`.
     """
     if path in _FETCH and args is not None:
-        context.host.run(answer, answer_fetch, [instance, *args], kwargs, context)
+        context.host.run(answer, answer_fetch, [target, *args], kwargs, context)
     else:
-        dispatch_member(answer, instance, path, args, kwargs, context)
+        dispatch_member(answer, target, path, args, kwargs, context)
 
 
 def answer_fetch(instance: Any, /, *args: Any, **options: Any) -> Any:

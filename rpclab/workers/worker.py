@@ -14,6 +14,7 @@ from rpclab.core.contexts import ExecutionContext, current
 from rpclab.core.hooks import ServiceHook
 from rpclab.errors import RpcError
 from rpclab.rpc.activity import StepInterrupted
+from rpclab.rpc.looking import RESERVED
 from rpclab.workers.by_name import modules_of, serve
 from rpclab.workers.context import Context, Exports
 from rpclab.workers.entrypoints import (
@@ -134,14 +135,22 @@ class EntrypointHook(ServiceHook):
         props: what `ctx.props` is there.
     """
 
-    __slots__ = ("_entrypoint", "_find")
+    __slots__ = ("_entrypoint", "_find", "_props")
+
+    unusual = RESERVED | {"fetch"}  # which `dispatch` runs as an HTTP call
+    dispatch = staticmethod(dispatch)
 
     def __init__(self, find: Callable[[], Worker], entrypoint: str, props: dict[str, Any]) -> None:
-        super().__init__(
-            lambda: find().open(entrypoint, props), refuse_reserved, dispatch, apart=_HTTP
-        )
+        super().__init__()
         self._find = find
         self._entrypoint = entrypoint
+        self._props = props
+
+    def refusal(self, name: str) -> BaseException | None:
+        return refuse_reserved(name)
+
+    def open(self) -> tuple[Any, ExecutionContext]:
+        return self._find().open(self._entrypoint, self._props)
 
     def kind(self) -> type:
         """The class that answers, of the present version.
@@ -150,6 +159,3 @@ class EntrypointHook(ServiceHook):
             RpcError: there is no such Worker, or no such entrypoint.
         """
         return self._find().entrypoint(self._entrypoint)
-
-
-_HTTP = frozenset({"fetch"})  # what `dispatch` runs as an HTTP call

@@ -263,6 +263,7 @@ class InlineHost:
 
     def wake(self, session):
         self._woken.append(session)
+        return True
 
     def settled(self, pending):
         pending.waiters = None

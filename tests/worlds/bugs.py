@@ -83,9 +83,9 @@ def a_settlement_counts_as_seen_when_it_is_sent(patch):
 def a_release_is_sent_twice(patch):
     release = Session.give_back
 
-    def give_back_twice(self, import_id, count=1):
-        release(self, import_id, count)
-        release(self, import_id, count)
+    def give_back_twice(self, import_id):
+        release(self, import_id)
+        release(self, import_id)
 
     patch.setattr(Session, "give_back", give_back_twice)
 

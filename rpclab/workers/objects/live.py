@@ -68,7 +68,7 @@ class ObjectHook(ServiceHook):
     __slots__ = ("broken", "home", "id")
 
     def __init__(self, home: ObjectHome, id: DurableObjectId) -> None:
-        super().__init__(_no_entrypoint, refuse_reserved)
+        super().__init__()
         self.home = home
         self.id = id
         self.broken: BaseException | None = None
@@ -76,7 +76,7 @@ class ObjectHook(ServiceHook):
     def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
         """Deliver the call to the object, when its gate is open."""
         name = path if type(path) is str else path[0] if path else ""
-        refusal = self._reserved(name)
+        refusal = refuse_reserved(name)
         if refusal is not None:
             answer.reject(refusal)
         elif self.broken is not None:
@@ -100,10 +100,6 @@ class ObjectHook(ServiceHook):
     def wrap(self, handle: Handle) -> object:
         """Make the stub that a Worker sees to which a stub of the object was sent."""
         return self.home.wrap(handle, self.id)
-
-
-def _no_entrypoint() -> NoReturn:
-    raise NotImplementedError
 
 
 class ObjectContext(ExecutionContext):
