@@ -11,7 +11,7 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from rpclab.core.handles import Handle
+from rpclab.core.imports import Handle
 from rpclab.errors import DisconnectedError, RemoteProtocolError
 from rpclab.net.closing import FAULT, GOING, NORMAL
 from rpclab.net.pulse import ASK, IDLE, SILENT, Pulse
@@ -22,10 +22,10 @@ from rpclab.transports.memory import Lane
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rpclab.core.contexts import ExecutionContext
     from rpclab.core.hooks import Hook
     from rpclab.core.limits import Limits
     from rpclab.core.messages import Frame
-    from rpclab.core.protocols import ContextLike
     from rpclab.rpc.engine import Engine
 
 CLOSED_HERE = "this end closed the connection"
@@ -79,7 +79,7 @@ class Connection:
         engine: Engine,
         wire: Wire,
         *,
-        here: ContextLike,
+        here: ExecutionContext,
         far: str,
         codec: Callable[[Any], Any],
         main: Hook,

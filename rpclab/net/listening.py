@@ -29,7 +29,7 @@ from rpclab.net.tls import server_context
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpclab.core.protocols import ContextLike
+    from rpclab.core.contexts import ExecutionContext
     from rpclab.net.connection import Wire
     from rpclab.net.limits import ServerLimits
     from rpclab.net.mains import Main
@@ -74,7 +74,7 @@ class Sessions:
         self,
         wire: Wire,
         main: Main,
-        here: ContextLike,
+        here: ExecutionContext,
         codec: Any = MsgpackCodec,
         *,
         signs: bool = True,
@@ -137,7 +137,7 @@ class Listener:
         self,
         address: Address,
         main: Main,
-        here: ContextLike,
+        here: ExecutionContext,
         sessions: Sessions,
         *,
         token: str | None,

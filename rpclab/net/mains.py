@@ -15,8 +15,8 @@ from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.stubs import RpcStub
 
 if TYPE_CHECKING:
+    from rpclab.core.contexts import ExecutionContext
     from rpclab.core.hooks import Hook
-    from rpclab.core.protocols import ContextLike
 
 
 class Main(Protocol):
@@ -47,7 +47,7 @@ class EachItsOwn:
         context: where its methods run.
     """
 
-    def __init__(self, kind: type, context: ContextLike) -> None:
+    def __init__(self, kind: type, context: ExecutionContext) -> None:
         self._kind = kind
         self._context = context
 
@@ -76,7 +76,7 @@ class Shared:
         self._hook.release()
 
 
-def main_of(value: Any, context: ContextLike) -> Main:
+def main_of(value: Any, context: ExecutionContext) -> Main:
     """Say how to make the main of sessions of what a user gives.
 
     Args:

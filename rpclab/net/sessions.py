@@ -17,8 +17,9 @@ from rpclab.rpc.sites import RAISED
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rpclab.core.contexts import ExecutionContext
+    from rpclab.core.hooks import Hook
     from rpclab.core.messages import Message
-    from rpclab.core.protocols import ContextLike, HookLike
 
 
 class FarSession(Session):
@@ -88,7 +89,7 @@ class FarSession(Session):
         self._refusal = BrokenHook(error)
         self.when(lambda: not self.busy(), finished)
 
-    def _accept(self, call: int, target: int) -> HookLike | Answer:
+    def _accept(self, call: int, target: int) -> Hook | Answer:
         hook = super()._accept(call, target)
         if self._refusal is not None and not isinstance(hook, (Answer, Pipe)):
             return self._refusal
@@ -97,7 +98,7 @@ class FarSession(Session):
     # What strangers are not told.
 
     def _pack_error(
-        self, message: Message, position: int, context: ContextLike | None = None
+        self, message: Message, position: int, context: ExecutionContext | None = None
     ) -> Reply:
         """Pack an error without the places in the code that raised it."""
         message[position] = without_places(message[position])
@@ -130,7 +131,6 @@ class MainImport(Import):
 
     def __init__(self, session: Session, let_go: Callable[[], None]) -> None:
         super().__init__(session, 0)
-        self.introductions = 0
         self.let_go = let_go
 
     def drop(self) -> None:

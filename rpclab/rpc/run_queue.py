@@ -88,7 +88,7 @@ class RunQueue:
         if (
             not self._draining
             and loop is not None
-            and _running_loop() is loop
+            and running_loop() is loop
             and asyncio.current_task(loop) is None
         ):
             self.scheduled = True

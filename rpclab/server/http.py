@@ -10,8 +10,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from rpclab.core.contexts import EventContext, current
-from rpclab.core.events import opened
+from rpclab.core.contexts import EventContext, current, opened
 from rpclab.errors import UnknownBindingError, UnknownEntrypointError
 from rpclab.net.limits import ServerLimits
 from rpclab.workers.http.requests import MANUAL, Request

@@ -18,8 +18,8 @@ from rpclab.workers.entrypoints import DEFAULT
 from rpclab.workers.worker import EntrypointHook
 
 if TYPE_CHECKING:
+    from rpclab.core.contexts import ExecutionContext
     from rpclab.core.hooks import Hook
-    from rpclab.core.protocols import ContextLike
     from rpclab.net.mains import Main
     from rpclab.sandbox import Sandbox
 
@@ -92,7 +92,7 @@ class Exposed:
         sandbox: Sandbox | None = None,
     ) -> None:
         self._sandbox = sandbox
-        self._mains: dict[str, tuple[Main, ContextLike]] = {}
+        self._mains: dict[str, tuple[Main, ExecutionContext]] = {}
         self._names: dict[str, str] = {}
         pairs: Iterable[tuple[str, Any]]
         if entrypoints is None or isinstance(entrypoints, Mapping):
@@ -107,7 +107,7 @@ class Exposed:
                 raise ValueError(f"two entrypoints are exposed at {place}")
             self._mains[place] = self._main(place, main)
 
-    def _main(self, path: str, main: Any) -> tuple[Main, ContextLike]:
+    def _main(self, path: str, main: Any) -> tuple[Main, ExecutionContext]:
         if not isinstance(main, (str, BindingTarget)):
             self._names[path] = type_name(main)
             here = home() if self._sandbox is None else self._sandbox.engine.keeper(NOTEBOOK)
@@ -121,7 +121,7 @@ class Exposed:
             deployed.entrypoint(target.entrypoint)
         return OfWorker(self._sandbox, target), self._sandbox.engine.keeper(target.worker)
 
-    def find(self, path: str) -> tuple[Main, ContextLike] | None:
+    def find(self, path: str) -> tuple[Main, ExecutionContext] | None:
         """Give what was exposed at a path, and where it lives; None if nothing was."""
         return self._mains.get(path.rstrip("/") or "/")
 

@@ -8,7 +8,7 @@ import inspect
 
 import pytest
 
-BOUND = 60  # seconds; only a test that hangs takes so long
+BOUND = 30  # seconds; only a test that hangs takes so long
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -39,5 +39,5 @@ async def _quietly(test):
 
 async def until(condition):
     """Let the loop go round until something holds; the bound of the test ends what never does."""
-    while not condition():
-        await asyncio.sleep(0.001)  # noqa: ASYNC110 - what happens in the kernel sets no event
+    while not condition():  # noqa: ASYNC110 - what happens in the kernel sets no event
+        await asyncio.sleep(0.001)
