@@ -15,6 +15,7 @@ from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.errors import DisconnectedError, RpcError
 from rpclab.net import memory
 from rpclab.net.addresses import Address, checked_token, parse_address
+from rpclab.net.codecs import checked
 from rpclab.net.connection import Connection
 from rpclab.net.mains import main_of
 from rpclab.net.streams import StreamWire
@@ -72,7 +73,7 @@ def connect(
         idle_seconds: how long nothing may happen, signs of life apart, before this end closes.
 
     Raises:
-        ValueError: the address, the token or a header is none.
+        ValueError: the address, the token, the codec or a header is none.
         TypeError: main can be none.
 
     As it is awaited:
@@ -123,7 +124,7 @@ class Dialling:
         self.token = checked_token(token if token is not None else address.token)
         self.tls = tls
         self.headers = headers
-        self.codec = codec
+        self.codec = None if codec is None else checked(codec)
         self.limits = limits
         self.connect_seconds = connect_seconds
         self._silence = silence_seconds

@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 from rpclab.errors import DisconnectedError, RemoteProtocolError, RpcError
-from rpclab.net.closing import FAULT, closed_there
+from rpclab.net.closing import FAULT, closed_there, say_end
 from rpclab.transports.batches import (
     BATCH,
     BESIDE,
@@ -156,9 +156,10 @@ class StreamWire(asyncio.Protocol):
         """The other end breaks the rules of the wire."""
         if self._connection is not None:
             self._connection.fault(error)
+        elif self._dialled:
+            self._fail(error)
         else:
             self._refuse(str(error))
-            self._fail(error)
 
     def _refuse(self, why: str) -> None:
         """Do not let the other end in, and say why."""
@@ -221,12 +222,7 @@ class StreamWire(asyncio.Protocol):
             self._ended = True
             self._write(framed([goodbye(reason)]))
             self.transport.resume_reading()
-            if self.transport.can_write_eof():
-                # The other end closes when it has read that. To close here while something of its
-                # own is unread would have TCP throw away what it has not read yet.
-                self.transport.write_eof()
-            else:
-                self.transport.close()
+            say_end(self.transport)
 
     def abort(self) -> None:
         self.transport.abort()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from rpclab.core.messages import Frame
 from rpclab.errors import DisconnectedError, RemoteProtocolError
-from rpclab.net.closing import BROKEN, closed_there
+from rpclab.net.closing import BROKEN, closed_there, say_end
 from rpclab.net.codecs import MSGPACK
 from rpclab.transports.batches import BATCH, BESIDE, batches, cut, unbatch
 
@@ -126,10 +126,8 @@ class WebSocketWire(asyncio.Protocol):
         for data in self._protocol.data_to_send():
             if data:
                 transport.write(data)
-            elif transport.can_write_eof():
-                transport.write_eof()
             else:
-                transport.close()
+                say_end(transport)
 
     def _take(self, event: Any) -> None:
         """Take a frame, or what opens the WebSocket."""
