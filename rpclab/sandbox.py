@@ -417,7 +417,7 @@ class Sandbox(Distances, Namespaces, KVNamespaces, Networked, Viewed):
         from rpclab.server.serving import serve  # noqa: PLC0415 - for those who serve
         from rpclab.server.starting import Starting  # noqa: PLC0415
 
-        return Starting(serve(self, **options))
+        return Starting(partial(serve, self, **options))
 
     # Contexts.
 

@@ -26,7 +26,8 @@ class ServerLimits:
     Attributes:
         body_bytes: how large the body of a request may be: 100 MB, as on the platform; of a batch
             it is `message_bytes` of `session` where that is less.
-        head_seconds: how long a client may take to send the head of a request, or its greeting.
+        head_bytes: how long the head of a request may be.
+        head_seconds: how long a client may take to send it, or its greeting.
         body_seconds: how long it may stop in the middle of a body, of a request that it sends or
             of a response that it reads.
         answer_seconds: how long a Worker may take until its response begins, or a batch until all
@@ -43,6 +44,7 @@ class ServerLimits:
     """
 
     body_bytes: int = 100_000_000
+    head_bytes: int = 64 * 1024
     head_seconds: float = 20.0
     body_seconds: float = 60.0
     answer_seconds: float = 300.0

@@ -33,7 +33,7 @@ _PATIENCE = 0.05  # seconds after which it is worth looking whether the client i
 _HOP = frozenset({
     "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
 })  # fmt: skip
-_FAILED = b"The Worker failed. What went wrong is in the log of this server.\n"
+_WITHOUT_BODY = frozenset({"GET", "HEAD"})
 _JUST = {
     400: "This is no request that a Worker could be asked.",
     405: "A session is opened here by a WebSocket, or sent as a batch: POST.",
@@ -184,6 +184,11 @@ class Exchange:
         if _length(self._scope) > self._limits.body_bytes:
             raise TooLargeError
         first = await self._chunk()
+        if self._scope["method"] in _WITHOUT_BODY:
+            # Nobody may ask such a thing of a Worker; HTTP lets them, and gives it no meaning.
+            while not self._whole:
+                await self._chunk()
+            return None
         if self._whole:
             return first or None
         return self._chunks(first)
@@ -274,10 +279,9 @@ class Exchange:
         data, stream = response._data, response._stream
         if stream is None:
             data = data or b""
-            if not (bare and b"content-length" in dict(headers)):
+            if not bare:
                 headers = [pair for pair in headers if pair[0] != b"content-length"]
-                if response.status not in NULL_BODY_STATUS:
-                    headers.append((b"content-length", b"%d" % len(data)))
+                headers.append((b"content-length", b"%d" % len(data)))
             await self._begin(response.status, headers)
             await self._send_body(b"" if bare else data, more=False)
             return

@@ -5,6 +5,7 @@ Floor: server.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from rpclab.net.addresses import is_loopback, parse_address
@@ -84,7 +85,8 @@ def serve(
             raise ValueError(f"{place.scheme}: needs tls=, such as rpclab.certificates(…) makes")
 
         return Starting(
-            start(
+            partial(
+                start,
                 application,
                 place.host,
                 place.port,
@@ -107,4 +109,4 @@ def serve(
         await listener.start()
         return listener
 
-    return Starting(begin())
+    return Starting(begin)

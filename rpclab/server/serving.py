@@ -245,7 +245,8 @@ def _uvicorn(application: Application, tls: ssl.SSLContext | None, limits: Serve
         import uvicorn  # noqa: PLC0415 - for those who serve
     except ModuleNotFoundError as error:
         raise ImportError("a server needs the extra rpclab[serve]") from error
-    from rpclab.server.sockets import served  # noqa: PLC0415 - likewise
+    from rpclab.server.patience import patient  # noqa: PLC0415 - likewise
+    from rpclab.server.sockets import served  # noqa: PLC0415
 
     config = uvicorn.Config(
         application,
@@ -253,6 +254,7 @@ def _uvicorn(application: Application, tls: ssl.SSLContext | None, limits: Serve
         log_config=None,
         access_log=False,
         server_header=False,
+        http=patient(limits),
         ws=served(application),
         timeout_graceful_shutdown=limits.stop_seconds,  # type: ignore[arg-type]
         ssl_context_factory=None if tls is None else lambda *_: tls,

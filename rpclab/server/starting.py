@@ -5,7 +5,7 @@ Floor: server.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Generator
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Generic, Protocol, TypeVar
 
 
@@ -20,22 +20,23 @@ S = TypeVar("S", bound=Stoppable)
 
 
 class Starting(Generic[S]):
-    """A server that is going to listen: `await` it, or begin a block with `async with`."""
+    """A server that is going to listen: `await` it, or begin a block with `async with`.
 
-    def __init__(self, starting: Coroutine[Any, Any, S]) -> None:
-        self._starting = starting
+    Args:
+        start: starts it.
+    """
+
+    def __init__(self, start: Callable[[], Awaitable[S]]) -> None:
+        self._start = start
         self._server: S | None = None
 
     def __await__(self) -> Generator[Any, None, S]:
-        return self._starting.__await__()
+        return self._start().__await__()
 
     async def __aenter__(self) -> S:
-        self._server = await self._starting
+        self._server = await self
         return self._server
 
     async def __aexit__(self, *_: object) -> None:
         if self._server is not None:
             await self._server.stop()
-
-    def __del__(self) -> None:
-        self._starting.close()  # where nobody has awaited it, there is nothing to warn of
