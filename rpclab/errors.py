@@ -81,6 +81,9 @@ class RemoteError(RpcError):
 class NoSuchMemberError(RpcError, TypeError):
     """The receiver has no member of that name, or does not show it (rules C6, T2)."""
 
+    _absent = False
+    """Whether there is none, and it was the last of the path."""
+
 
 class NotCallableError(RpcError, TypeError):
     """The member is there, and is not a function (rules C7, C8)."""
@@ -286,6 +289,18 @@ def no_such_member(name: str, known: Iterable[str] = ()) -> NoSuchMemberError:
     if hint:
         error.add_note(hint)
     return error
+
+
+def absent_member(name: str, known: Iterable[str] = ()) -> NoSuchMemberError:
+    """Build the error of the last member of a path that is not there; see `no_such_member`."""
+    error = no_such_member(name, known)
+    error._absent = not name.startswith("_")
+    return error
+
+
+def is_absent(error: BaseException) -> bool:
+    """Whether an error says that here the last member of a path is not there."""
+    return type(error) is NoSuchMemberError and error._absent and not error.remote
 
 
 def not_callable(path: tuple[str, ...]) -> NotCallableError:

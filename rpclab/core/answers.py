@@ -20,6 +20,7 @@ from rpclab.errors import (
     HOST_CONTEXT_ENDED,
     CallCancelledError,
     ContextEndedError,
+    is_absent,
     not_callable,
 )
 
@@ -52,6 +53,7 @@ class Answer:
         plain: whether the settlement holds no references; then it is released by itself.
         pulled: whether the importer wants the result; else it stays here until it is asked for.
         gives_itself_back: whether its settlement releases it, and nothing else does.
+        reads: whether it reads a member, for a peer to whom one that is not there is undefined.
         path: the whole path asked for, for the words of rule C7.
     """
 
@@ -66,6 +68,7 @@ class Answer:
     remote = True
     quiet = False
     gives_itself_back = False
+    reads = False
     path: tuple[str, ...] = ()
     deadline: Any = None
     ends: list[EndLike] | None = None
@@ -194,6 +197,9 @@ class Answer:
     def reject(self, error: BaseException, *, remote: bool = True) -> None:
         """The method raised. `remote` marks errors that were thrown here (rule Z2)."""
         if self.state != PENDING:
+            return
+        if self.reads and is_absent(error):
+            self.resolve(None)
             return
         self.state = REJECTED
         self.value = error
@@ -409,6 +415,7 @@ class Answer:
         if self.settled_at is not None:
             answer.causes = (*answer.causes, self.settled_at)
         if self.state == REJECTED:
+            answer.reads = False
             answer.reject(self.value, remote=self.remote)
             return
         names = [path] if type(path) is str else path

@@ -246,6 +246,7 @@ class Arrival:
         evaluations, self.evaluations = self.evaluations, ()
         for hook, step, path, args, inside, program in evaluations:
             step.origin = answer
+            step.reads = args is None and self._session.dialect.undefined
             step.params = inside.handles
             if inside.streams is not None:
                 step.take_ends(inside.streams)

@@ -391,7 +391,12 @@ class SessionLike(Protocol):
         self, target: Import, path: Path, args: Given, kwargs: Keywords, context: ExecutionContext
     ) -> Pending: ...
     def map(
-        self, target: Import, captures: list[Any], program: list[Any], context: ExecutionContext
+        self,
+        target: Import,
+        captures: list[Any],
+        program: list[Any],
+        context: ExecutionContext,
+        path: Sequence[str] = (),
     ) -> Pending: ...
     def write(
         self,

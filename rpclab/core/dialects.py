@@ -30,6 +30,7 @@ class Dialect:
         web_streams: streams end as those of the web do: the other end learns the error that ended
             it (unlike rules S4 and S16), and is released when that is answered; nor is it told how
             long a chunk lay there.
+        undefined: to read a member that is not there gives None; else it is an error.
         last_export: the number before the first one that is introduced.
     """
 
@@ -44,6 +45,7 @@ class Dialect:
     keeps_order: bool
     paths: bool
     web_streams: bool
+    undefined: bool
     last_export: int
 
 
@@ -59,6 +61,7 @@ MSGPACK = Dialect(
     keeps_order=True,
     paths=False,
     web_streams=False,
+    undefined=False,
     last_export=-1,  # to CPython -1 and -2 have one hash: a small table with both is slow to search
 )
 CAPN_WEB = Dialect(
@@ -73,5 +76,6 @@ CAPN_WEB = Dialect(
     keeps_order=False,
     paths=True,
     web_streams=True,
+    undefined=True,
     last_export=0,
 )

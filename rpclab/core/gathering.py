@@ -69,6 +69,8 @@ class Gathered(PromisedArgument):
                 self._parts.append(chunk)
                 pipe.session.hold(len(chunk))
                 arrived.answer.resolve(None)
+                if arrived.last is not None:
+                    arrived.last.resolve(None)
                 continue
             arrived.answer.reject(self._error or lost(READER_GONE), remote=False)
         if pipe.error is not None:

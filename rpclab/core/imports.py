@@ -67,6 +67,17 @@ class Import:
         """Call the member at `path`, or read it where `args` is None."""
         return self.session.call(self, path, args, kwargs, context)
 
+    def map_member(
+        self, path: list[str], captures: list[Any], program: list[Any], context: ExecutionContext
+    ) -> Pending:
+        """Replay a recorded function on the member at `path`, where the dialect has paths."""
+        return self.session.map(self, captures, program, context, path)
+
+    @property
+    def has_paths(self) -> bool:
+        """Whether a member of it can be mentioned, and need not be read first."""
+        return self.session.dialect.paths and self.present is self and self.broken is None
+
     @property
     def direct(self) -> Import:
         """The entry behind it, where it is a stand-in."""
@@ -275,6 +286,12 @@ class Pending(Import):
     def map(self, captures: list[Any], program: list[Any], context: ExecutionContext) -> Pending:
         """Replay a recorded function on the value (see `map`)."""
         return self._made_on(self.session.map(self, captures, program, context))
+
+    def map_member(
+        self, path: list[str], captures: list[Any], program: list[Any], context: ExecutionContext
+    ) -> Pending:
+        self.uses += 1
+        return self._made_on(super().map_member(path, captures, program, context))
 
     def _made_on(self, pending: Pending) -> Pending:
         if pending.state == PENDING:

@@ -216,23 +216,13 @@ class Payload:
         """
         if self.source is not None:
             return self.await_first()
-        if self._has_paths(of):
-            return (MEMBER, of.id, path)  # type: ignore[union-attr]
+        if of is not None and of.session is self.session and of.has_paths:
+            return (MEMBER, of.id, path)
         ahead = self._ahead.get(id(value))
         if ahead is None:
             self.first = [*self.first, (value, lambda: ReadAhead(read()))]
             return (RESULT, 0)
         return ahead.promise.__rpc_refer__(self)  # type: ignore[no-any-return]
-
-    def _has_paths(self, of: Import | None) -> bool:
-        """Whether a member of this can be mentioned in the message."""
-        return (
-            self.session.dialect.paths
-            and of is not None
-            and of.present is of
-            and of.session is self.session
-            and of.broken is None
-        )
 
     def refer_readable(self, value: Any, open_pipe: Callable[[SessionLike], Any]) -> Reference:
         """Refer to a stream that is read at the other side from now on (rule S5).

@@ -92,6 +92,8 @@ class PipeRelay:
         write = host.apart(answer, send, self._session.keeper) if host.special else send()
         arrived.give_back()
         _pass_back(write, answer)
+        if arrived.last is not None:
+            _pass_back(write, arrived.last)
         if write.state == REJECTED:
             # What comes after a chunk that could not be handed on must not be read.
             self._unread(write.value)
@@ -169,6 +171,8 @@ def _pass_back(write: Pending, answer: Answer) -> None:
             if write.state == REJECTED:
                 answer.reject(write.value, remote=getattr(write.value, "remote", False))
             else:
-                answer.resolve(write.value)
+                session = answer.session
+                web = session is not None and session.dialect.web_streams
+                answer.resolve(None if web else write.value)
 
     write.follow(settled)

@@ -516,8 +516,9 @@ class Session:
         captures: list[Any],
         program: list[Any],
         context: ExecutionContext,
+        path: Sequence[str] = (),
     ) -> Pending:
-        """Replay a recorded function on what the peer exports (see `map`)."""
+        """Replay a recorded function on what the peer exports, or a member (see `map`)."""
         if self.closed is not None or context.ended or target.broken is not None:
             return self._refused(target, context, captures)
         if self.host.holder is not None:
@@ -525,7 +526,7 @@ class Session:
             if held is not None:
                 return held
         pending = self._pending(self._next_call, context)
-        message = [MAP, self._next_call, target.id, [], captures, program]
+        message = [MAP, self._next_call, target.id, list(path), captures, program]
         if self.host.special:
             message.append(self._options(pending, target, None))
         return self._push(pending, message, captures, context)
@@ -1261,6 +1262,7 @@ class Session:
         answer = self._answer(call, arrival, frame)
         if arrival is not None and arrival.evaluations:
             arrival.evaluate(answer)
+        answer.reads = args is None and self._dialect.undefined
         kwargs = None
         if len(message) > 5:
             kwargs = message[5].get(KEYWORDS)

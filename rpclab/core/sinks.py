@@ -46,7 +46,7 @@ class SinkHook(Hook):
         unsent: called if the message that mentions it is not sent.
     """
 
-    __slots__ = ("_busy", "_over", "_queue", "_sink", "_told", "_unsent", "_waiting")
+    __slots__ = ("_busy", "_failure", "_over", "_queue", "_sink", "_told", "_unsent", "_waiting")
 
     context: ExecutionContext
     in_order = True
@@ -59,6 +59,7 @@ class SinkHook(Hook):
         self._waiting = 0  # bytes of the chunks in the queue
         self._busy = False
         self._over = False
+        self._failure: BaseException | None = None
         self._told = False
         context.hold()
 
@@ -89,11 +90,11 @@ class SinkHook(Hook):
             if answer.state != PENDING:
                 continue
             if self._over or self.context.ended:
-                answer.reject(StreamClosedError(WRITABLE_CLOSED))
+                told = operation == WRITE and _is_of_the_web(answer)
+                error = self._failure if told else None
+                answer.reject(error or StreamClosedError(WRITABLE_CLOSED))
             elif operation == ABORT:
-                session = answer.session
-                web = session is not None and session.dialect.web_streams
-                self._abort(args[0] if args and web else None)
+                self._abort(args[0] if args and _is_of_the_web(answer) else None)
                 answer.resolve(None)
             elif operation == WRITE:
                 self._run(answer, self._take(args[0], since, answer))
@@ -122,6 +123,7 @@ class SinkHook(Hook):
         self.context.finished(step)
         if step.state == REJECTED:
             self._over = True
+            self._failure = step.value
             answer.reject(step.value, remote=step.remote)
         else:
             answer.resolve(step.value)
@@ -153,3 +155,7 @@ class SinkHook(Hook):
                 self.context,
                 "the abort of a stream's sink",
             )
+
+
+def _is_of_the_web(answer: Answer) -> bool:
+    return answer.session is not None and answer.session.dialect.web_streams

@@ -314,6 +314,7 @@ class Arrived(NamedTuple):
         since: when it came.
         handles: those in it, which become the reader's.
         ends: the streams in it, likewise.
+        last: the close that came after it, if that waits for it.
     """
 
     chunk: Any
@@ -322,11 +323,14 @@ class Arrived(NamedTuple):
     since: float
     handles: Sequence[Handle] | None
     ends: Sequence[EndLike] | None
+    last: Answer | None = None
 
     def let_go(self, reason: BaseException) -> None:
         """Nobody will read it."""
         self.give_back()
         self.answer.reject(reason, remote=False)
+        if self.last is not None:
+            self.last.reject(reason, remote=False)
 
     def give_back(self) -> None:
         """Let go of what passed by reference in it."""
@@ -353,8 +357,8 @@ class Pipe(Hook):
     """
 
     __slots__ = (
-        "_buffered", "_inlet", "awaited", "chunks", "ended", "error", "number", "relay", "session",
-        "taken",
+        "_buffered", "_closing", "_inlet", "awaited", "chunks", "ended", "error", "number", "relay",
+        "session", "taken",
     )  # fmt: skip
 
     in_order = True
@@ -370,6 +374,7 @@ class Pipe(Hook):
         self.relay: Callable[[], None] | None = None
         self.chunks: deque[Arrived] = deque()
         self._buffered = 0
+        self._closing: Answer | None = None
         self._inlet: Callable[[], Inlet | None] | None = None
 
     def start(self, answer: Answer, path: Path, args: Any, kwargs: Keywords) -> None:
@@ -389,7 +394,10 @@ class Pipe(Hook):
                 self.ended = True
             else:
                 self._break(*args[:1])
-            answer.resolve(None)
+            if self.ended and self.chunks and self.session.dialect.web_streams:
+                self._closing = answer  # to be answered when all before it is taken
+            else:
+                answer.resolve(None)
             self._tell()
 
     def _write(self, answer: Answer, chunk: Any) -> None:
@@ -441,6 +449,9 @@ class Pipe(Hook):
         """Take the next chunk out; whoever does so settles the write that brought it."""
         arrived = self.chunks.popleft()
         self._buffered -= arrived.size
+        if self._closing is not None and not self.chunks:
+            arrived = arrived._replace(last=self._closing)
+            self._closing = None
         return arrived
 
     def cancel(self, reason: BaseException) -> None:
@@ -497,6 +508,8 @@ class Inlet(End):
             if host.ledger is not None:
                 host.ledger.took(answer)
             answer.resolve(held_since(arrived.since, answer))
+        if arrived.last is not None:
+            arrived.last.resolve(None)
         return arrived.chunk
 
     def cancel_with(self, reason: BaseException) -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from rpclab.core.contexts import PayloadLike
-    from rpclab.core.imports import Pending
+    from rpclab.core.imports import Import, Pending
     from rpclab.core.references import Reference, Settled
 
 
@@ -110,13 +110,25 @@ class RpcProperty(Awaited):
         return f"<RpcProperty {'.'.join(names_in(self.__path__))} of {of}: call or await it>"
 
     def __rpc_refer__(self, payload: PayloadLike) -> Reference | Settled:
+        return payload.refer_property(self, self.__read__, self.__import__(), self.__path__)
+
+    def __import__(self) -> Import | None:
+        """What at the other side has the member, if it is known there."""
         owner = self.__owner__
-        of = owner.entry if isinstance(owner, Handle) else _pending_of(owner)
-        return payload.refer_property(self, self.__read__, of, self.__path__)
+        if isinstance(owner, Handle):
+            return owner.entry
+        pending: Pending = owner.__pending__
+        return None if owner.__gone__ or pending.state != PENDING else pending
 
     def map(self, function: Callable[[Any], Any]) -> RpcPromise:
         """Read the property, and map its value at the callee (see `RpcPromise.map`)."""
-        return self.__read__().map(function)
+        entry = self.__import__()
+        context = current.get() or (entry and entry.session.keeper)
+        if entry is None or not entry.has_paths or context is None or context.recording is not None:
+            return self.__read__().map(function)
+        captures, program = record(entry.session, context, function, MapValue)
+        path = names_in(self.__path__)
+        return RpcPromise(entry.map_member(path, captures, program, context))
 
     def dup(self) -> NoReturn:
         """Refuse: a property has no handle (rule C16).
@@ -129,12 +141,6 @@ class RpcProperty(Awaited):
     def add_done_callback(self, *_: object, **__: object) -> NoReturn:
         """Refuse: a property is no Future (see `RpcPromise.add_done_callback`)."""
         raise _no_future(self)
-
-
-def _pending_of(promise: RpcPromise) -> Pending | None:
-    """The call, while its result is on its way."""
-    pending = promise.__pending__
-    return None if promise.__gone__ or pending.state != PENDING else pending
 
 
 class KeysProperty(RpcProperty):

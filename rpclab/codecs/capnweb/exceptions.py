@@ -13,7 +13,7 @@ from typing import Any
 from rpclab.codecs import exceptions
 from rpclab.codecs.capnweb.refusals import PROTOTYPE
 from rpclab.codecs.refusals import malformed
-from rpclab.errors import DataCloneError, RemoteError
+from rpclab.errors import DataCloneError, RemoteError, RpcError
 from rpclab.previews import class_name, message_of, shown
 
 _NAMES: dict[type[BaseException], str] = {
@@ -78,8 +78,8 @@ def _name_of(error: BaseException) -> str:
     for base in kind.__mro__:
         if base in _NAMES:
             return _NAMES[base]
-    if kind is Exception:
-        return "Error" if type(error) is Exception else class_name(type(error))[:_LONGEST_NAME]
+    if kind in (Exception, RpcError):
+        return "Error" if type(error) is kind else class_name(type(error))[:_LONGEST_NAME]
     return kind.__name__
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from rpclab.codecs.records import named
+from rpclab.codecs.records import named, named_of_the_web
 from rpclab.codecs.refusals import malformed
 from rpclab.errors import DataCloneError, RemoteProtocolError
 from rpclab.previews import preview
@@ -26,24 +26,6 @@ _COOKIE = "set-cookie"
 _TEXT = "text/plain;charset=UTF-8"
 
 Write = Callable[[Any], Any]
-
-_urls: list[tuple[type, Callable[[Any], str], Callable[[str], Any]]] = []
-
-
-def register_url(kind: type, href: Callable[[Any], str], make: Callable[[str], Any]) -> None:
-    """Let URLs be values of a class; without one they are texts.
-
-    Args:
-        kind: the class.
-        href: gives the text of one.
-        make: makes one of a whole URL. Raises TypeError where it is none.
-    """
-    _urls[:] = [(kind, href, make)]
-
-
-def href_of(value: Any) -> str | None:
-    """The text of a URL; None for what is none."""
-    return next((href(value) for kind, href, _ in _urls if type(value) is kind), None)
 
 
 # Out.
@@ -140,7 +122,12 @@ def _write_blob(parts: list[Any], write: Write, stream: Write) -> Any:
     return ["blob", content_type, write(stream(data))]
 
 
+def _write_url(parts: list[Any], _write: Write, _stream: Write) -> Any:
+    return ["url", parts[0]]
+
+
 _WRITERS: dict[str, Callable[[list[Any], Write, Write], Any]] = {
+    "URL": _write_url,
     "Headers": _write_headers,
     "Request": _write_request,
     "Response": _write_response,
@@ -159,12 +146,14 @@ def read_url(parts: list[Any]) -> Any:
     """
     if not parts or type(parts[0]) is not str or not _ABSOLUTE.match(parts[0]):
         raise malformed("URL", parts)
-    for _, _, make in _urls:
-        try:
-            return make(parts[0])
-        except TypeError:
-            raise malformed("URL", parts[0]) from None
-    return parts[0]
+    try:
+        record = named_of_the_web("URL")
+    except LookupError:
+        return parts[0]  # nobody here has a class for it
+    try:
+        return record.build(parts[:1])
+    except TypeError:
+        raise malformed("URL", parts[0]) from None
 
 
 def read_headers(parts: list[Any]) -> Any:

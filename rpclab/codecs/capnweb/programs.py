@@ -52,7 +52,7 @@ class Compiler:
         self._check(instructions)
         values = [self._reader.value(capture, 1) for capture in captures]
         self._variables |= {-k: -k for k in range(1, len(captures) + 1)}
-        return number, path, values, self._program(instructions)
+        return number, _listed(path), values, self._program(instructions)
 
     def _check(self, instructions: Any) -> None:
         """See that nothing is introduced inside.

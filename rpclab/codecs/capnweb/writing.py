@@ -15,7 +15,7 @@ from rpclab.codecs.capnweb.exceptions import thrown_value, write_error
 from rpclab.codecs.capnweb.numbers import write_float, write_integer
 from rpclab.codecs.capnweb.refusals import PROTOTYPE, bad_key, naive, refusal
 from rpclab.codecs.capnweb.text import LEAVES
-from rpclab.codecs.records import RECORDS
+from rpclab.codecs.records import RECORDS, WEB_RECORDS
 from rpclab.codecs.refusals import too_deep
 from rpclab.codecs.sharing import is_ndarray
 from rpclab.core.containers import DICT_TYPES
@@ -143,7 +143,7 @@ class Writer:
         simple = _SIMPLE.get(kind)
         if simple is not None:
             return simple(value)
-        record = RECORDS.get(kind)
+        record = RECORDS.get(kind) or WEB_RECORDS.get(kind)
         if record is not None:
             return self._record(value, record, depth)
         if isinstance(value, BaseException):
@@ -222,9 +222,6 @@ class Writer:
     def _uncommon(self, value: Any, kind: type) -> Any:
         if is_ndarray(kind):
             return buffers.write_ndarray(value)
-        url = http.href_of(value)
-        if url is not None:
-            return ["url", url]
         payload = self._payload()
         if payload.is_result and hasattr(kind, "__await__"):
             return reference(*payload.await_first())
