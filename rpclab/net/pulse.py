@@ -40,19 +40,19 @@ class Pulse:
         """
         if busy:
             self.used = now
-        if now - self.heard >= self._silence:
-            return SILENT
         if now - self.used >= self._idle:
             return IDLE
-        if now - self.heard >= self._silence / 2 and self._asked < self.heard:
+        if self._asked <= self.heard:
+            if now - self.heard < self._silence / 2:
+                return NOTHING
             self._asked = now
             return ASK
-        return NOTHING
+        # Whoever looks late has asked late, and the other end has its time all the same.
+        return SILENT if now - self._asked >= self._silence / 2 else NOTHING
 
     def next(self, now: float) -> float:
         """Say in how many seconds to look again; infinite if never."""
-        silence = self._silence if self._asked >= self.heard else self._silence / 2
-        due = min(self.heard + silence, self.used + self._idle)
+        due = min(max(self.heard, self._asked) + self._silence / 2, self.used + self._idle)
         return max(due - now, _LEAST)
 
 
