@@ -23,6 +23,7 @@ PAGES = [
             "distances",
             "views",
             "notebook",
+            "network",
         )
     ),
 ]
