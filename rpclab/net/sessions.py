@@ -12,6 +12,7 @@ from rpclab.core.hooks import BrokenHook
 from rpclab.core.imports import PENDING, Import, Pending
 from rpclab.core.session import Reply, Session
 from rpclab.core.streams import Pipe
+from rpclab.net.telling import telling
 from rpclab.rpc.sites import RAISED
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from rpclab.core.contexts import ExecutionContext
     from rpclab.core.hooks import Hook
-    from rpclab.core.messages import Message
+    from rpclab.core.messages import Frame, Message
 
 
 class FarSession(Session):
@@ -31,7 +32,15 @@ class FarSession(Session):
 
     ended: Callable[[BaseException], None] | None = None
     _waiting: tuple[Callable[[], bool], Callable[[], None]] | None = None
+    _plain: Any = None
+    _recorded: Any = None
     _refusal: BrokenHook | None = None
+
+    def receive(self, seen: int, frames: list[Frame]) -> None:
+        if self._plain is None:
+            self._plain, self._recorded = self._decode, telling(self, self._decode)
+        self._decode = self._plain if self.host.observe is None else self._recorded
+        super().receive(seen, frames)
 
     def close(self, error: BaseException) -> None:
         ended, self.ended = self.ended, None
