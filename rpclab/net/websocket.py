@@ -202,7 +202,8 @@ class WebSocketWire(asyncio.Protocol):
     # What the connection asks for.
 
     def send(self, seen: int, frames: list[Frame]) -> None:
-        if self._ended or self._messages is None:
+        # The library may have read a close already that stands behind what is being answered.
+        if self._ended or self._messages is None or self._protocol.state != _OPEN:
             return
         put = self._protocol.send_binary if self._messages.is_binary else self._protocol.send_text
         for message in self._messages.written(seen, frames):
@@ -220,7 +221,7 @@ class WebSocketWire(asyncio.Protocol):
                 self.transport.write(piece)
 
     def ask(self) -> None:
-        if not self._ended:
+        if not self._ended and self._protocol.state == _OPEN:
             self._protocol.send_ping(b"")
             self._write()
 

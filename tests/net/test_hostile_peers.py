@@ -372,3 +372,16 @@ async def test_peers_of_python_speak_msgpack_and_whoever_asks_for_nothing_cap_n_
 def test_a_codec_that_is_none_is_named():
     with pytest.raises(ValueError, match="no codec is called 'json'"):
         rpclab.connect("ws://127.0.0.1:1/", codec="json")
+
+
+async def test_a_call_and_the_close_behind_it_may_come_at_once(sandbox):
+    api = Api()
+    async with rpclab.serve(api, "ws://127.0.0.1:0/") as server:
+        socket = await open_socket(server)
+        close = Frame(Opcode.CLOSE, (3000).to_bytes(2, "big") + b"bye").serialize(mask=True)
+        call = b'["push",["pipeline",0,["counter"],[]]]'
+        messages = [Frame(Opcode.TEXT, text).serialize(mask=True) for text in (call, b'["pull",1]')]
+        socket.put(b"".join([*messages, close]))
+        assert await socket.close() == (3000, "bye")
+        await until(lambda: far_sessions(sandbox) == [])
+        assert api.log == ["counter disposed"]
