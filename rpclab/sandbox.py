@@ -43,6 +43,7 @@ from rpclab.workers.objects.namespace import ObjectsTarget
 from rpclab.workers.objects.namespace import objects as objects_target
 from rpclab.workers.objects.namespaces import Namespaces
 from rpclab.workers.storage.limits import D1_LIMITS, OBJECT_LIMITS, D1Limits, ObjectLimits
+from rpclab.workers.validation.policy import Validate, Validating
 from rpclab.workers.worker import EntrypointHook, Worker, serves_on
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Tables(NamedTuple):
     exports: frozenset[tuple[str, int]]
 
 
-class Sandbox(Distances, Namespaces, KVNamespaces, Networked, Viewed):
+class Sandbox(Distances, Namespaces, KVNamespaces, Networked, Validating, Viewed):
     """Virtual Workers in this process, and the sessions between them.
 
     Use it as `async with Sandbox() as sandbox`, or close it with `close()`.
@@ -88,6 +89,9 @@ class Sandbox(Distances, Namespaces, KVNamespaces, Networked, Viewed):
         pipelining: False holds each call on or with a promise back until that has settled.
         network: what its Workers may fetch: from "public" addresses, from "local" ones (of this
             machine and around it) too, or "none"; or a `rpclab.workers.network.Network`.
+        validate: True refuses calls whose arguments are not as the annotations of the method say,
+            with a TypeError; or a list of those Workers ("worker") and entrypoints
+            ("worker#Entrypoint") that are meant. Needs the extra rpclab[validate].
     """
 
     def __init__(
@@ -97,6 +101,7 @@ class Sandbox(Distances, Namespaces, KVNamespaces, Networked, Viewed):
         pipelining: bool = True,
         storage: str | PathLike[str] | None = None,
         network: str | Network = PUBLIC,
+        validate: Validate = False,
         record: bool = False,
         warn_undisposed: bool = False,
         debug: bool = True,
@@ -113,6 +118,7 @@ class Sandbox(Distances, Namespaces, KVNamespaces, Networked, Viewed):
         self.recording = recording_of(self.engine) if record else None
         self.engine.warn_undisposed = warn_undisposed
         self.network = network
+        self.validate = validate
         self.env = ProgramEnv(NOTEBOOK, "this program's env")
         self._workers: dict[str, Worker] = {}
         self._bindings: dict[str, dict[str, BindingTarget]] = {}
@@ -309,7 +315,8 @@ class Sandbox(Distances, Namespaces, KVNamespaces, Networked, Viewed):
         if exporter is None:
             raise UnknownBindingError(f"no session leads to {target.worker}")
         find = partial(self.worker, target.worker)
-        hook = EntrypointHook(find, target.entrypoint, dict(target.props))
+        props = dict(target.props)
+        hook = EntrypointHook(find, target.entrypoint, props, validate=target.validate)
         entry = Import(importer, exporter.introduce(hook))
         importer.imports[entry.id] = entry
         key = (importer.label, entry.id)

@@ -34,7 +34,20 @@ FLOORS = [
     # `rpclab.run` applies it, and only there, where a loop is running already.
     Floor({"rpc"}, SHELL, {"nest_asyncio2"}),
     # httpx makes the requests of `fetch` over the network, and is loaded by the first of those.
-    Floor({"workers"}, SHELL | {"rpc"}, {"ada_url", "httpx", "multidict", "python_multipart"}),
+    # pydantic and what it stands on check arguments, where that is asked for.
+    Floor(
+        {"workers"},
+        SHELL | {"rpc"},
+        {
+            "ada_url",
+            "httpx",
+            "multidict",
+            "pydantic",
+            "pydantic_core",
+            "python_multipart",
+            "typing_extensions",
+        },
+    ),
     # trustme makes certificates, websockets frames and httpx requests, for those who want some.
     Floor({"net"}, SCRIPTS, {"httpx", "trustme", "websockets"}),
     Floor({"config"}, LOWEST),
@@ -43,7 +56,11 @@ FLOORS = [
     # What type checkers see of stubs and promises.
     Floor({"typed"}, SCRIPTS),
     Floor({"typegen"}, SCRIPTS | TOP | {"config"}),
-    Floor({"cli", "__main__"}, {"errors", "typegen", "rpclab"}),
+    Floor(
+        {"cli", "__main__"},
+        SCRIPTS | TOP | {"config", "rpclab", "typegen"},
+        {"click", "jupyter_client", "rich"},
+    ),
     Floor({"testing"}, SCRIPTS | TOP, {"pytest"}),
     Floor(
         {"notebook"},

@@ -49,6 +49,7 @@ class ExecutionContext:
     Attributes:
         worker: the name of the Worker.
         platform: the `ctx` object that the application sees, if there is one.
+        door: looks at the arguments of each call that runs in it; None where nothing does.
         ended: whether it is over.
         tasks: what the code of the context has started by itself; cancelled at the end (rule X8).
         methods: those of its targets that were called before, by class and name.
@@ -58,8 +59,8 @@ class ExecutionContext:
     gate: Any = None  # the input gate of a Durable Object
 
     __slots__ = (
-        "_holds", "_owned", "_pending", "_running", "_streams", "_targets", "cut_off", "ended",
-        "host", "long", "methods", "platform", "recording", "tasks", "variables", "worker",
+        "_holds", "_owned", "_pending", "_running", "_streams", "_targets", "cut_off", "door",
+        "ended", "host", "long", "methods", "platform", "recording", "tasks", "variables", "worker",
     )  # fmt: skip
 
     def __init__(self, host: Host, worker: str, *, long: bool = False) -> None:
@@ -69,6 +70,7 @@ class ExecutionContext:
         self.ended = False
         self.cut_off = False
         self.platform: Any = None
+        self.door: Door | None = None
         self.recording: RecorderLike | None = None
         self.variables: Variables | None = None
         self.methods = _NONE_YET
@@ -100,8 +102,8 @@ class ExecutionContext:
 
     def let_go(self) -> None:
         """Give a hold back; the last one ends the context, unless it is a long one."""
-        self._holds -= 1
-        if self._holds <= 0 and not self.long and not self.ended:
+        holds = self._holds = self._holds - 1
+        if holds <= 0 and not self.long and not self.ended:
             self.end()
         elif self._owned:
             self.part_with_itself()
@@ -186,14 +188,16 @@ class ExecutionContext:
 
     def exported(self, hook: TargetHook) -> None:
         """Take note of a target made here that a peer holds: it keeps the context alive (O14)."""
-        if self._targets is None:
-            self._targets = {}
-        self._targets[hook] = None
+        targets = self._targets
+        if targets is None:
+            targets = self._targets = {}
+        targets[hook] = None
         self._holds += 1
 
     def withdrawn(self, hook: TargetHook) -> None:
         """Forget a target whose last stub is gone."""
-        if self._targets is not None and self._targets.pop(hook, self) is None:
+        targets = self._targets
+        if targets is not None and targets.pop(hook, self) is None:
             self.let_go()
 
     def running(self) -> list[Answer]:
@@ -312,6 +316,22 @@ class EndLike(Protocol):
 
     def belong(self, context: ExecutionContext | None) -> None: ...
     def lost(self) -> None: ...
+
+
+class Door(Protocol):
+    """Looks at the arguments of calls before they run."""
+
+    def refusal(
+        self, function: Any, args: Sequence[Any], kwargs: Keywords, *, bound: bool
+    ) -> BaseException | None:
+        """Say why a call is refused; None if it is not.
+
+        Args:
+            function: what would run; it is not called.
+            args: the arguments of the peer, as they came.
+            kwargs: likewise.
+            bound: whether `function` takes an object as its first parameter, beside `args`.
+        """
 
 
 class RecorderLike(Protocol):

@@ -23,7 +23,7 @@ from rpclab.core.targets import (
 from rpclab.errors import HOST_CONTEXT_ENDED, ContextEndedError, no_keywords, not_callable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from rpclab.core.answers import Answer
     from rpclab.core.contexts import ExecutionContext, SessionLike
@@ -290,8 +290,7 @@ class TargetHook(Hook):
         answer.context = context
         target = self.target
         if args is not None and type(path) is str and (function := self.method(path)) is not None:
-            # The list is the peer's, and may stand among its own arguments.
-            context.host.run(answer, function, [target, *args], kwargs, context)
+            _run_method(answer, function, target, args, kwargs, context)
         else:
             dispatch(answer, target, path, args, kwargs, context)
         self.has_run(answer, context)
@@ -329,10 +328,10 @@ class TargetHook(Hook):
             self._dispose()
 
     def release(self) -> None:
-        self.claims -= 1
-        if self.claims > 0:
+        claims = self.claims = self.claims - 1
+        if claims > 0:
             self.context.part_with_itself()
-        elif self._active == 0 and self.claims == 0:
+        elif claims == 0 and self._active == 0:
             # The disposer waits until the calls already made have finished.
             self._dispose()
 
@@ -438,13 +437,38 @@ def dispatch(
     if args is not None and isinstance(target, Exposed):
         function = method_of(target, path)
         if function is not None:
-            context.host.run(answer, function, [target, *args], kwargs, context)
+            _run_method(answer, function, target, args, kwargs, context)
             return
     if args is None:
         context.host.run(answer, _reader(target), [target, path], None, context)
         return
     # The member is a property or an attribute that may hold a function: read it, then call that.
     _through(answer, target, path, [], args, kwargs, context)
+
+
+def _run_method(
+    answer: Answer,
+    function: Any,
+    target: Any,
+    args: Sequence[Any],
+    kwargs: Keywords,
+    context: ExecutionContext,
+) -> None:
+    """Run a plain method of a target, if the door of its context lets the call in."""
+    refusal = _refused(context, function, args, kwargs, bound=True)
+    if refusal is not None:
+        answer.reject(refusal)
+    else:
+        # The list is the peer's, and may stand among its own arguments.
+        context.host.run(answer, function, [target, *args], kwargs, context)
+
+
+def _refused(
+    context: ExecutionContext, function: Any, args: Sequence[Any], kwargs: Keywords, *, bound: bool
+) -> BaseException | None:
+    """Say why the door of a context refuses a call; None if it does not, or there is none."""
+    door = context.door
+    return None if door is None else door.refusal(function, args, kwargs, bound=bound)
 
 
 def _dispatch_long(
@@ -459,7 +483,11 @@ def _dispatch_long(
         if args is None:
             answer.resolve(answer.via)
         elif is_function(target):
-            context.host.run(answer, target, args, kwargs, context)
+            refusal = _refused(context, target, args, kwargs, bound=False)
+            if refusal is not None:
+                answer.reject(refusal)
+            else:
+                context.host.run(answer, target, args, kwargs, context)
         else:
             answer.reject(not_callable(answer.path))
         return

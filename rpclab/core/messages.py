@@ -77,6 +77,7 @@ Keywords = dict[str, Any] | None
 
 MOST = 2**62  # no honest peer counts so far
 _STEPS = (str, Index)
+LEAST = -MOST
 _LONGEST_PATH = 1000
 _LONGEST_DEADLINE = 1e9  # seconds
 
@@ -114,7 +115,7 @@ def is_id(value: object) -> bool:
 
 def _is_number(value: object) -> bool:
     """Whether a value may be the number of anything, which either side has chosen."""
-    return type(value) is int and -MOST < value < MOST
+    return type(value) is int and LEAST < value < MOST
 
 
 def _is_path(path: object) -> bool:
@@ -242,7 +243,7 @@ def _are_numbers(message: Message) -> bool:
     # C looks at the types and for the extremes; a message may hold thousands.
     return (
         [*map(type, message)].count(int) == len(message)
-        and min(message) > -MOST
+        and min(message) > LEAST
         and max(message) < MOST
     )
 

@@ -11,7 +11,7 @@ import sys
 from collections import deque
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from rpclab.core.answers import Answer, awaited_inside
 from rpclab.core.arrival import Arrival
@@ -45,6 +45,7 @@ from rpclab.core.messages import (
     DEADLINE,
     KEYWORDS,
     LARGE,
+    LEAST,
     MAP,
     MOST,
     NODE,
@@ -135,13 +136,6 @@ class Codec(Protocol):
         Raises:
             RemoteProtocolError: it is none.
         """
-
-
-class Reply(NamedTuple):
-    """A settlement that is packed and not queued yet."""
-
-    frame: Frame
-    payload: Payload | None
 
 
 class Session:
@@ -266,8 +260,9 @@ class Session:
         self._awake = True  # what follows need not ask for a turn of its own
         if self.cascade.waits:
             self.cascade.go_on()
-        for _ in range(len(self._soon)):
-            self._soon.popleft()()
+        if self._soon:
+            for _ in range(len(self._soon)):
+                self._soon.popleft()()
         if self.pipelined:
             self._quieten()
         if self._releases:
@@ -295,9 +290,8 @@ class Session:
         pipelined, self.pipelined = self.pipelined, []
         if not self._dialect.quiet or self.closed is not None:
             return
-        quiet = []
-        imports = self.imports
-        observe = self.host.observe
+        quiet: list[int] = []
+        imports, releases, observe = self.imports, self._releases, self.host.observe
         for pending in pipelined:
             # The list, the table, the name here and the function's argument; and each call on it.
             long, call = pending.context.long, pending.id
@@ -311,7 +305,7 @@ class Session:
                     # In a context that ends, its end lets go of them (rule L8). Here it is what
                     # `release` does, and they leave with this flush (benchmark `chain`).
                     del imports[call]
-                    self._releases += (call, 1)
+                    releases += (call, 1)
                     if observe is not None:
                         observe(("let go", self.label, call))
         if quiet:
@@ -609,15 +603,17 @@ class Session:
         self.imports[call] = pending.stand_in if pending.unasked else pending
         if message[0] != CALL:
             pending.size = size_of(frame)
+        if payload is not None:
+            if self.host.ledger is not None:
+                self.host.ledger.returns_to(pending)
+            # Before the call is told of: what a message introduces comes before it in a recording.
+            payload.commit()
         watching = self.host.watching
         if watching is not None:
             size = len(frame) if type(frame) is bytes else size_of(frame)
             self._note(watching, pending, message, size, payload)
         self._outbox.append(frame)
         if payload is not None:
-            if self.host.ledger is not None:
-                self.host.ledger.returns_to(pending)
-            payload.commit()
             payload.sent()
         return pending
 
@@ -765,14 +761,14 @@ class Session:
         if not self._dialect.cancels:
             return  # it learns that from its writes
         if self.closed is None and self.exports.get(number) is pipe:
-            frame = self._pack_error([PIPE, number, reason_of(reason)], 2).frame
+            frame = self._pack_error([PIPE, number, reason_of(reason)], 2)[0]
             self.send_frame(frame)
             if self.host.observe is not None:
                 self.host.observe(("unread", self.label, number, size_of(frame)))
 
     # Results on their way out.
 
-    def pack_result(self, answer: Answer, value: Any) -> Reply | None:
+    def pack_result(self, answer: Answer, value: Any) -> Packed | None:
         """Pack the result of a call; its stubs are moved (rule O10).
 
         Returns:
@@ -797,7 +793,7 @@ class Session:
                 return None
             answer.plain = not payload.references
             payload.commit()
-        return Reply(frame, payload)
+        return frame, payload
 
     def stays(self, answer: Answer, value: Any) -> bool:
         """Keep the result of a quiet call here, for what was made on it.
@@ -824,20 +820,21 @@ class Session:
             payload.sent()
         return True
 
-    def pack_error(self, answer: Answer, error: BaseException, *, remote: bool) -> Reply:
+    def pack_error(self, answer: Answer, error: BaseException, *, remote: bool) -> Packed:
         """Pack the failure of a call."""
         message = [REJECT, answer.id, error, remote]
         if self.host.ledger is not None:
             message.append(self.host.ledger.reply(answer))
         reply = self._pack_error(message, 2, answer.context)
-        answer.plain = reply.payload is None or not reply.payload.references
-        if reply.payload is not None:
-            reply.payload.commit()
+        _, payload = reply
+        answer.plain = payload is None or not payload.references
+        if payload is not None:
+            payload.commit()
         return reply
 
     def _pack_error(
         self, message: Message, position: int, context: ExecutionContext | None = None
-    ) -> Reply:
+    ) -> Packed:
         """Pack a message with an error in it; one that cannot be sent is told of."""
         error = message[position]
         try:
@@ -847,7 +844,7 @@ class Session:
                 f"{type_name(error)} that could not be sent: {message_of(failed)}"
             )
             frame, payload = self.pack(message, [], context or self.keeper)
-        return Reply(frame, payload)
+        return frame, payload
 
     def reply(self, answer: Answer, reply: Packed) -> None:
         """Queue a settlement, unless the call was cancelled meanwhile."""
@@ -871,8 +868,14 @@ class Session:
             del self.exports[answer.id]
             answer.drop()
 
-    def _reply_scalar(self, call: int, value: Any) -> bool:
-        """Queue a result that is a small scalar. Says whether it is one."""
+    def _reply_scalar(self, call: int, value: Any, kept: Any) -> bool:
+        """Queue a result that is a small scalar. Says whether it is one.
+
+        Args:
+            call: the id of the call.
+            value: the scalar.
+            kept: what stands for it until the peer has seen it.
+        """
         if type(value) is bytes and len(value) >= LARGE:
             return False
         frame = self._codec.pack([RESOLVE, call, value])
@@ -880,6 +883,8 @@ class Session:
         if size > self.limits.message_bytes:
             return False
         self._outbox.append(frame)
+        if self._acknowledges:
+            self._unacknowledged[call] = kept
         self.holdings.most += ENTRY + size
         if not self._awake:
             self._awake = self.host.wake(self)
@@ -890,18 +895,24 @@ class Session:
             keep((self.host.clock(), "result", self.label, call, value, size))
         return True
 
-    def _reply_target(self, call: int, hook: TargetHook, *, is_quiet: bool) -> None:
-        """Queue a result that is a target. It stands for the answer itself (see `answer_to`)."""
-        self.exports[call] = hook
-        hook.claims += 1
+    def _reply_target(self, call: int, value: Any, context: ExecutionContext) -> bool:
+        """Queue a result that is a target, unless the call is quiet. Says whether it is one.
+
+        The hook of the target stands for the answer itself (see `answer_to`).
+        """
+        if not is_target(value) or hasattr(type(value), "__await__"):
+            return False
+        hook = self.exports[call] = TargetHook(value, context)
+        hook.claims = 1
         self.holdings.most += ENTRY
-        if is_quiet:
-            self._quiet.discard(call)
-            return
+        if call in self._quiet:
+            self._quiet.remove(call)
+            return True
         stub = self._codec.reference(STUB, self.introduce(hook))
         self._outbox.append(self._codec.pack([RESOLVE, call, stub]))
         if not self._awake:
             self._awake = self.host.wake(self)
+        return True
 
     def reply_at_once(self, answer: Answer, value: Any) -> bool:
         """Queue the result of a call on which nothing waits, if it is a small scalar or a target.
@@ -912,27 +923,26 @@ class Session:
         if answer.pulled is not True or self.host.special:
             return False
         if type(value) in SCALARS:
+            if self._acknowledges:
+                return self._reply_scalar(answer.id, value, IN_TABLE)
             if self.exports.get(answer.id) is not answer:
                 return True
-            if not self._reply_scalar(answer.id, value):
-                return False
-            if self._acknowledges:
-                self._unacknowledged[answer.id] = IN_TABLE
-            elif answer.gives_itself_back:
+            sent = self._reply_scalar(answer.id, value, IN_TABLE)
+            if sent and answer.gives_itself_back:
                 del self.exports[answer.id]
-            return True
+            return sent
         hook = answer.hook_for(value) if is_target(value) else None
         if hook is None or self.exports.get(answer.id) is not answer:
             return False
         answer.plain = False
         stub = self._codec.reference(STUB, self.introduce(hook))
-        self.reply(answer, Reply(self._codec.pack([RESOLVE, answer.id, stub]), None))
+        self.reply(answer, (self._codec.pack([RESOLVE, answer.id, stub]), None))
         return True
 
     def export_broken(self, export_id: int, error: BaseException) -> None:
         """Tell the holder of an export that its target is gone."""
         if self.closed is None and export_id in self.exports:
-            frame = self._pack_error([REJECT, export_id, error, False], 2).frame
+            frame = self._pack_error([REJECT, export_id, error, False], 2)[0]
             self.send_frame(frame)
             if self.host.observe is not None:
                 size = size_of(frame)
@@ -1017,17 +1027,17 @@ class Session:
             if holdings.most > holdings.enough:
                 holdings.weigh()
             try:
-                unpacked, arrival = decode(frame)
+                message, arrival = decode(frame)
             except RemoteProtocolError:
                 raise
             except Exception as error:
                 text = f"the peer sent a frame that is no message: {failure(error)}"
                 raise RemoteProtocolError(text) from None
-            if arrival is None and type(unpacked) is list:
+            if arrival is None and type(message) is list and self._acknowledges:
                 # The two most common messages are judged here, by the rules of `messages`: that
                 # and what they need alone are a quarter of a call in flight (benchmark `burst`).
-                if len(unpacked) == 5:
-                    kind, call, target, path, args = unpacked
+                if len(message) == 5:
+                    kind, call, target, path, args = message
                     if (
                         type(kind) is int
                         and kind == CALL
@@ -1036,20 +1046,20 @@ class Session:
                         and type(path) is str
                         and type(args) is list
                         and 0 < call < MOST
-                        and -MOST < target < MOST
+                        and LEAST < target < MOST
                     ):
                         self._receive_plain_call(call, target, path, args, frame)
                         continue
-                elif len(unpacked) == 3:
-                    kind, number, value = unpacked
-                    if (
-                        type(kind) is int
-                        and kind == RESOLVE
-                        and type(number) is int
-                        and self._take_plain(number, value)
-                    ):
-                        continue
-            self._receive_checked(unpacked, arrival, frame)
+                elif len(message) == 3:
+                    kind, number, value = message
+                    if type(kind) is int and kind == RESOLVE and type(number) is int and number > 0:
+                        entry = self.imports.get(number)
+                        if type(entry) is Pending:
+                            self._seen += 1
+                            del self.imports[number]
+                            entry.settle(RESOLVED, value)
+                            continue
+            self._receive_checked(message, arrival, frame)
 
     def _receive_checked(self, unpacked: object, arrival: Arrival | None, frame: Frame) -> None:
         """Check a message of any kind, and apply it."""
@@ -1116,20 +1126,26 @@ class Session:
 
     def _accept(self, call: int, target: int) -> Hook | Answer:
         """The preamble of every message that makes a call. Gives what it is made on."""
-        hook = self.exports.get(target) or self.export_of(target)
+        hook = self.exports.get(target)
         if hook is None:
-            raise RemoteProtocolError(f"the peer called export {target}, which it does not hold")
-        self._accept_call(call)
-        return hook
-
-    def _accept_call(self, call: int) -> int:
+            hook = self.export_of(target)
         most = self.limits.exports
         if call <= self._last_call:
             raise RemoteProtocolError(f"the peer used the call id {call} twice")
+        if hook is None:
+            raise RemoteProtocolError(f"the peer called export {target}, which it does not hold")
         if len(self.exports) > most or len(self._unacknowledged) > most:
             raise self._too_many()
         self._last_call = call
-        return call
+        return hook
+
+    def _take_number(self, number: int) -> None:
+        """The preamble of what takes a number, and is no call."""
+        if number <= self._last_call:
+            raise RemoteProtocolError(f"the peer used the call id {number} twice")
+        if len(self.exports) > self.limits.exports:
+            raise self._too_many()
+        self._last_call = number
 
     def _too_many(self) -> RemoteProtocolError:
         return RemoteProtocolError(
@@ -1170,17 +1186,18 @@ class Session:
         hook: Any = self._accept(call, target)
         if type(hook) is Answer:
             hook = hook.target or hook
-        host, watching = self.host, self.host.watching
-        function = None
+        host, watching, function = self.host, self.host.watching, None
         if type(hook) is TargetHook:
+            context = hook.context
+            begun = context.variables
             if (
-                hook.blocked is None
-                and hook.context.variables is not None
-                and not hook.context.ended
+                begun is not None
+                and hook.blocked is None
+                and not context.ended
+                and context.door is None
                 and not host.special
-                and self._acknowledges
             ):
-                function, instance, context = hook.method(path), hook.target, hook.context
+                function, instance, variables = hook.method(path), hook.target, begun.copy()
         elif (
             isinstance(hook, ServiceHook)
             and hook.blocked is None
@@ -1188,7 +1205,6 @@ class Session:
             and path not in hook.unusual
             and watching is None
             and not host.special
-            and self._acknowledges
         ):
             try:
                 instance, context = hook.open()
@@ -1196,14 +1212,14 @@ class Session:
                 self._answer(call, None, frame).reject(error)
                 return
             function = method_of(instance, path)
-            if function is None:
+            if function is None or context.door is not None:
                 hook.serve(self._answer(call, None, frame), instance, context, path, args, None)
                 return
             context.hold()
+            variables = context.fresh_variables()
         if function is None:
             hook.deliver(self._answer(call, None, frame), path, args, None, None)
             return
-        variables = context.fresh_variables()
         if watching is not None:
             if watching.ambient:
                 watching.carry(variables)
@@ -1211,41 +1227,32 @@ class Session:
         try:
             value = variables.run(function, instance, *args)
         except BaseException as error:
-            answer = self._answer_of(call, hook, context, frame)
+            answer = self._answer_of(call, hook, context)
             try:
                 host.ran(answer, None, variables, error)
             finally:
-                hook.has_run(answer, context)
+                self._goes_on(answer, hook, context, frame)
             return
         if watching is not None:
             watching.active = None
         if self.closed is None and not host.special:  # which the method may have changed
-            is_quiet = bool(self._quiet) and call in self._quiet
             if type(value) in SCALARS:
-                if not is_quiet and self._reply_scalar(call, value):
-                    self._unacknowledged[call] = value
-                    if type(hook) is not TargetHook:
-                        context.let_go()
-                    return
-            elif (
-                host.observe is None and is_target(value) and not hasattr(type(value), "__await__")
-            ):
-                self._reply_target(call, TargetHook(value, context), is_quiet=is_quiet)
+                replied = call not in self._quiet and self._reply_scalar(call, value, value)
+            else:
+                replied = host.observe is None and self._reply_target(call, value, context)
+            if replied:
                 if type(hook) is not TargetHook:
                     context.let_go()
                 return
-        answer = self._answer_of(call, hook, context, frame)
+        answer = self._answer_of(call, hook, context)
         host.ran(answer, value, variables)
-        hook.has_run(answer, context)
+        self._goes_on(answer, hook, context, frame)
 
-    def _answer_of(
-        self, call: int, hook: Hook | Answer, context: ExecutionContext, frame: Frame
-    ) -> Answer:
+    def _answer_of(self, call: int, hook: Hook, context: ExecutionContext) -> Answer:
         """Make the answer to a call that a method has returned from, or raised in."""
         answer = Answer(self, call)
-        answer.weight = self._codec.weight_of(frame)
-        self.holdings.most += ENTRY + answer.weight
-        answer.via = hook  # type: ignore[assignment]  # none of an `Answer` comes here
+        self.holdings.most += ENTRY
+        answer.via = hook
         answer.context = context
         if self._quiet and call in self._quiet:
             self._quiet.discard(call)
@@ -1255,6 +1262,13 @@ class Session:
         else:  # by that very method
             answer.cancel()
         return answer
+
+    def _goes_on(self, answer: Answer, hook: Hook, context: ExecutionContext, frame: Frame) -> None:
+        """Keep what a call needs whose method has not come to its end."""
+        if answer.state == PENDING:
+            answer.weight = self._codec.weight_of(frame)
+            self.holdings.most += answer.weight
+        hook.has_run(answer, context)
 
     def _receive_call(self, message: Message, arrival: Arrival | None, frame: Frame) -> None:
         call, target, path, args = message[1:5]
@@ -1285,7 +1299,8 @@ class Session:
 
     def _receive_push(self, message: Message, arrival: Arrival | None, frame: Frame) -> None:
         """The peer names a value, for calls on it and as an argument of others."""
-        answer = self._answer(self._accept_call(message[1]), arrival, frame)
+        self._take_number(message[1])
+        answer = self._answer(message[1], arrival, frame)
         if arrival is None:
             answer.resolve(message[2])
             return
@@ -1343,11 +1358,7 @@ class Session:
         return found if isinstance(found, Answer) else None
 
     def _receive_pipe(self, number: int) -> None:
-        if number <= self._last_call:
-            raise RemoteProtocolError(f"the peer used the call id {number} twice")
-        if len(self.exports) > self.limits.exports:
-            raise self._too_many()
-        self._last_call = number
+        self._take_number(number)
         self.holdings.most += ENTRY + EMPTY_PIPE
         self._enter_pipe(number)
 
@@ -1405,16 +1416,6 @@ class Session:
             raise RemoteProtocolError(f"the peer pulled id {number}, which is no call")
 
     # Results of the peer.
-
-    def _take_plain(self, number: int, value: Any) -> bool:
-        """Take a value that refers to nothing, if a call of this end waits for it."""
-        entry = self.imports.get(number)
-        if type(entry) is Pending and number > 0 and self._acknowledges:
-            self._seen += 1
-            del self.imports[number]
-            entry.settle(RESOLVED, value)
-            return True
-        return False
 
     def _receive_settlement(
         self, message: Message, arrival: Arrival | None, state: int, size: int
@@ -1536,13 +1537,8 @@ class Session:
             self.abort(RemoteProtocolError("the peer acknowledges settlements that were not sent"))
             return
         self._acknowledged = seen
-        if count == len(unacknowledged):
-            self._unacknowledged = {}
-        else:
-            take = unacknowledged.pop
-            unacknowledged = {number: take(number) for number in [*islice(unacknowledged, count)]}
-        for number, value in unacknowledged.items():
-            if value is IN_TABLE:
+        for number in [*islice(unacknowledged, count)]:
+            if unacknowledged.pop(number) is IN_TABLE:
                 answer: Any = self.exports.pop(number, None)
                 if answer is not None:
                     answer.drop()
@@ -1552,7 +1548,7 @@ class Session:
     def abort(self, error: BaseException) -> None:
         """End the session because of the peer, and tell it why."""
         if self.closed is None:
-            frame = self._pack_error([ABORT, error], 1).frame
+            frame = self._pack_error([ABORT, error], 1)[0]
             self._mark_closed(error)  # whatever comes back meanwhile is too late
             self._outbox.append(frame)
             self._let_go(self.flush)

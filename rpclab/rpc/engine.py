@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from rpclab.core.answers import Answer
-    from rpclab.core.contexts import Holder, Observer, Watch
+    from rpclab.core.contexts import Door, Holder, Observer, Watch
     from rpclab.core.imports import Handle
     from rpclab.core.streams import Outlet
     from rpclab.rpc.streams import ReadableStream, WritableStream
@@ -70,6 +70,8 @@ class Engine(RunQueue, Observed):
         wrap: makes what the code of Workers sees of a reference; see `core.contexts.Host`.
         deadlines: has calls given up that take too long.
         ledger: does the accounting of round trips while somebody traces.
+        validation: whose calls are checked against annotations; None where nobody's are. What it
+            may be asked, `rpclab.workers.validation.policy.Policy` says.
         special: whether calls carry options; kept up to date by who needs that.
         warn_undisposed: whether to warn of a context that ends with stubs its code left behind.
         connect: joins the two ends of a session.
@@ -103,6 +105,7 @@ class Engine(RunQueue, Observed):
         self._sessions: dict[tuple[str, str], Session] = {}
         self._visitors = 0
         self.closing = False
+        self.validation: Any = None
         self.paces: dict[str, float] = {}
         self.holder: Holder | None = None
         if not pipelining:
@@ -155,7 +158,20 @@ class Engine(RunQueue, Observed):
         found = self._keepers.get(worker)
         if found is None:
             found = self._keepers[worker] = ExecutionContext(self, worker, long=True)
+            found.door = self.new_door(worker)
         return found
+
+    def use_validation(self, policy: Any) -> None:
+        """Check calls as a policy says, from now on; those of nobody if it is None."""
+        self.validation = policy
+        for worker, keeper in self._keepers.items():
+            keeper.door = self.new_door(worker)
+
+    def new_door(self, worker: str, entrypoint: str | None = None) -> Door | None:
+        """Give what checks the calls to a Worker, or to one of its entrypoints, if they are."""
+        policy = self.validation
+        covered = policy is not None and policy.covers(worker, entrypoint)
+        return policy.new_door() if covered else None
 
     def session(self, importer: str, exporter: str) -> Session:
         """The end, at `importer`, of its session with `exporter`."""

@@ -186,19 +186,20 @@ class RunQueue:
             factory = TaskFactory(factory)
             loop.set_task_factory(factory)
         messages = 0
+        again, woken, ready, causes = self._again, self._woken, self.ready, self._causes
         try:
             for _ in range(_TURNS):
-                while self._again:
-                    self._again.popleft()()
+                while again:
+                    again.popleft()()
                 if self._forgotten:
                     self._sweep()
-                for _ in range(len(self._woken)):
-                    session = self._woken.popleft()
-                    self._cause = self._causes.pop(session, None)
+                for _ in range(len(woken)):
+                    session = woken.popleft()
+                    self._cause = causes.pop(session, None) if causes else None
                     messages += session.flush()
-                while self.ready:
-                    self.ready.popleft().resume()
-                if (not self._woken and not self._again) or messages > _MESSAGES:
+                while ready:
+                    ready.popleft().resume()
+                if not (woken or again) or messages > _MESSAGES:
                     break
         finally:
             self._draining = False

@@ -123,8 +123,10 @@ class RpcProperty(Awaited):
     def map(self, function: Callable[[Any], Any]) -> RpcPromise:
         """Read the property, and map its value at the callee (see `RpcPromise.map`)."""
         entry = self.__import__()
-        context = current.get() or (entry and entry.session.keeper)
-        if entry is None or not entry.has_paths or context is None or context.recording is not None:
+        if entry is None or not entry.has_paths:
+            return self.__read__().map(function)
+        context = current.get() or entry.session.keeper
+        if context.recording is not None:
             return self.__read__().map(function)
         captures, program = record(entry.session, context, function, MapValue)
         path = names_in(self.__path__)

@@ -7,8 +7,8 @@ import math
 from datetime import UTC, datetime
 
 import rpclab
-from rpclab.errors import RemoteError
 from rpclab import ReadableStream, RpcStub, RpcTarget, WritableStream
+from rpclab.errors import RemoteError
 from rpclab.workers.http.blobs import Blob
 from rpclab.workers.http.headers import Headers
 from rpclab.workers.http.requests import Request

@@ -123,6 +123,12 @@ class Api(RpcTarget):
         return f"{kind} with {await message.text()}"
 
 
+@server("accept-pipe-written-before-readable")
+class _Forgetful(Api):
+    def what(self, *_args):
+        return "what it is"
+
+
 @server("call-stub-itself")
 def _function(_tools):
     return lambda a, b: a * b
@@ -196,7 +202,7 @@ class _Names(RpcTarget):
         raise js_error(name, f"a {name}")
 
 
-setattr(_Names, "raise", _Names.raise_)  # noqa: B010 - a keyword in Python
+setattr(_Names, "raise", _Names.raise_)
 
 
 @server("error-properties")
@@ -556,7 +562,7 @@ class _Filler(RpcTarget):
         pass
 
     async def fill(self, writable):
-        await writable.write(["a"])
+        await writable.write("a")
         await writable.write(["b"])
         await writable.close()
         return "filled"

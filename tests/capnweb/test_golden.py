@@ -70,7 +70,7 @@ ACTIVE_SERVERS = {
     "server-calls-client-main": server_calls_the_client,
     "no-client-main": server_calls_no_main,
 }
-LIMITS = {"reject-message-too-large": dataclasses.replace(DEFAULT_LIMITS, message_bytes=100)}
+LIMITS = {"reject-message-too-large": dataclasses.replace(DEFAULT_LIMITS, message_bytes=190)}
 
 
 @pytest.mark.parametrize("name", PLAYED_BY_SERVERS)

@@ -14,10 +14,11 @@ from rpclab.codecs.capnweb.numbers import write_integer
 from rpclab.errors import RemoteProtocolError
 from rpclab.previews import message_of
 
+orjson: Any
 try:
     import orjson
 except ModuleNotFoundError:
-    orjson = None  # type: ignore[assignment]
+    orjson = None
 
 _encode = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
@@ -49,10 +50,12 @@ def write(tree: Any) -> bytes:
     """Write a tree of dicts, lists and scalars, whose floats are finite."""
     if orjson is not None:
         try:
-            return orjson.dumps(tree, option=orjson.OPT_STRICT_INTEGER)
+            packed: bytes = orjson.dumps(tree, option=orjson.OPT_STRICT_INTEGER)
         except TypeError:
             # A large integer, half a surrogate pair, or too deep for it.
             tree = _with_bigints(tree)
+        else:
+            return packed
     try:
         return _encode(tree).encode()
     except UnicodeEncodeError:

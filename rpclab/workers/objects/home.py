@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from rpclab.core.contexts import Door
     from rpclab.rpc.engine import Engine
     from rpclab.workers.context import Exports
     from rpclab.workers.env import Env
@@ -104,6 +105,10 @@ class ObjectHome:
             RpcError: there is no such Worker, or no such class.
         """
         return self._find().object_class(self.class_name)
+
+    def door(self) -> Door | None:
+        """What checks the arguments of calls to its objects, if anything does."""
+        return self._find().door(self.class_name)
 
     def env(self) -> Env:
         """The environment of the Worker."""

@@ -278,6 +278,7 @@ class LiveObject:
         context = self.context
         answer.context = context
         answer.via = hook
+        context.door = self.home.door()
         context.hold()
         if isinstance(self._instance, Exposed) or path in ("fetch", ["fetch"]):
             dispatch(answer, self._instance, path, args, kwargs, context)
