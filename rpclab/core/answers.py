@@ -80,12 +80,7 @@ class Answer:
     held_at: Hook | Answer | None = None
     onward: OnwardHook | None = None
     _others: dict[int, tuple[Any, Hook]] | None = None
-    # For the accounting of a trace: see trace/accounting.py.
-    moment: int | None = None
     origin: Answer | None = None
-    causes: tuple[int, ...] = ()
-    settled_at: int | None = None
-    trace: Any = None
 
     def __init__(
         self,
@@ -133,9 +128,6 @@ class Answer:
 
     def follow(self, pending: Pending) -> None:
         """Settle as `pending` does: the call was forwarded, and what is pipelined on it follows."""
-        ledger = pending.session.host.ledger
-        if ledger is not None:
-            ledger.settled(self)
         self.running = pending
         if pending.state == PENDING:
             self.onward = OnwardHook(self, pending)
@@ -150,8 +142,7 @@ class Answer:
                 blocked, self.onward = self.onward.hand_over(), None
                 if blocked:
                     self.queue = deque([*blocked, *(self.queue or ())])
-            if pending.arrival:
-                self.causes = (*self.causes, *pending.arrival)
+            self.forwarded(pending)
             if self.state != PENDING:
                 self._conclude(None)
             elif pending.state == RESOLVED:
@@ -162,6 +153,12 @@ class Answer:
                 self.reject(pending.value, remote=getattr(pending.value, "remote", False))
 
         pending.follow(settled)
+
+    def forwarded(self, pending: Pending) -> None:
+        """Tell those who watch that this call is answered with the result of that one."""
+        observe, call = pending.session.host.observe, self.call
+        if observe is not None and call is not None:
+            observe(("forwarded", *call, (pending.session.label, pending.id)))
 
     def _take_over(self, pending: Pending) -> None:
         """The stubs that a step was given go with the step; a message would have moved them."""
@@ -183,7 +180,6 @@ class Answer:
         if session is None or (self.quiet and session.stays(self, value)):
             if self.origin is not None and type(value) not in SCALARS:
                 self._hold_targets(value)
-            self._note_step()
             self._note_quiet()
         elif not self.pulled:
             self.hold_parts(value)
@@ -210,7 +206,6 @@ class Answer:
         self.state = REJECTED
         self.value = error
         self.remote = remote
-        self._note_step()
         session = self.session
         if self.quiet or not self.pulled:
             self._note_quiet()
@@ -271,12 +266,6 @@ class Answer:
         if session is not None and session.host.observe is not None:
             failed = self.state == REJECTED
             session.host.observe(answered(session.label, self.id, self.value, 0, failed=failed))
-
-    def _note_step(self) -> None:
-        """Tell the accounting that this has settled, before a message does, or where none does."""
-        owner = (self.origin or self).session or self.context
-        if owner is not None and owner.host.ledger is not None:
-            owner.host.ledger.settled(self)
 
     def _conclude(self, reply: Packed | None) -> None:
         """Deliver what was pipelined on this, queue the settlement, and let go of the rest."""
@@ -426,8 +415,6 @@ class Answer:
         """Deliver a call to the part of this result that its path leads to."""
         if answer.state != PENDING:
             return
-        if self.settled_at is not None:
-            answer.causes = (*answer.causes, self.settled_at)
         if self.state == REJECTED:
             answer.reads = False
             answer.reject(self.value, remote=self.remote)

@@ -243,10 +243,6 @@ class Hook:
                 args, kwargs = fill(args), fill(kwargs)
             except Exception as error:
                 failure = error
-        if answer.causes and self.blocked:
-            # Before the call runs: one that is over at once lets those behind it go.
-            behind = self.blocked[0][0]
-            behind.causes = (*behind.causes, *answer.causes)
         if failure is not None:
             answer.reject(failure)
         else:
@@ -656,8 +652,6 @@ class OnwardHook(Hook):
         """Pipeline the call on the forwarded one."""
         if answer.state != PENDING:
             return  # it was cancelled while it was queued
-        if self._source.settled_at is not None:
-            answer.causes = (*answer.causes, self._source.settled_at)
         pending = self._pending
         _call_on(answer, pending.session, pending.pipeline, path, args, kwargs)
 

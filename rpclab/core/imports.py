@@ -160,14 +160,12 @@ class Pending(Import):
             path, and whether that is read.
         size: how many bytes its message took, if it is a write to a stream.
         ends: the streams inside the value, until they have an owner.
-        arrival: while somebody traces, where its result arrived; see `trace/accounting.py`.
-        target: likewise, what the call was made on.
     """
 
     # All stand in slots: a `__dict__` would be room for thirty more (benchmark `chain`).
     __slots__ = (
-        "_followers", "arrival", "context", "disposed", "embargoed", "ends", "noted", "size",
-        "state", "stubs", "target", "unanswered", "upstream", "uses", "value", "waiters",
+        "_followers", "context", "disposed", "embargoed", "ends", "noted", "size",
+        "state", "stubs", "unanswered", "upstream", "uses", "value", "waiters",
     )  # fmt: skip
 
     unasked = False
@@ -193,8 +191,6 @@ class Pending(Import):
         self.embargoed = False
         self.size = 0
         self.noted: tuple[str | None, int, Any, bool] | None = None
-        self.arrival: list[int] | None = None
-        self.target = 0
 
     @property
     def is_plain(self) -> bool:
@@ -278,9 +274,6 @@ class Pending(Import):
     ) -> Pending:
         """Call a member of the value at the side where it is, or will be (rule L1)."""
         self.uses += 1
-        ledger = self.session.host.ledger
-        if ledger is not None:
-            ledger.follow(self)
         return self._made_on(self.session.call(self, path, args, kwargs, context))
 
     def map(self, captures: list[Any], program: list[Any], context: ExecutionContext) -> Pending:

@@ -310,8 +310,6 @@ class Payload:
         """What the message introduces stands in the tables from now on."""
         for pending in self.used:
             pending.uses += 1
-            if self.session.host.ledger is not None:
-                self.session.host.ledger.uses(pending)
         for hook in self._hooks:
             self.session.introduce(hook)
 

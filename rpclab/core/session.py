@@ -19,7 +19,6 @@ from rpclab.core.cascade import Cascade
 from rpclab.core.events import (
     SMALL,
     answered,
-    answering,
     called,
     failure,
     scalar,
@@ -48,7 +47,6 @@ from rpclab.core.messages import (
     LEAST,
     MAP,
     MOST,
-    NODE,
     PIPE,
     PULL,
     PUSH,
@@ -88,8 +86,6 @@ if TYPE_CHECKING:
 
 IN_TABLE: Any = object()
 """Stands for the result of a call whose answer is in the export table."""
-
-call_answered = answering.get
 
 
 class Codec(Protocol):
@@ -498,7 +494,7 @@ class Session:
                 held = host.holder.call(self, target, path, (args, kwargs), context)
                 if held is not None:
                     return held
-            options = self._options(pending, target, kwargs)
+            options = self._options(pending, kwargs)
             if options:
                 message.append(options)
                 values = [*values, *(kwargs or {}).values()]
@@ -522,7 +518,7 @@ class Session:
         pending = self._pending(self._next_call, context)
         message = [MAP, self._next_call, target.id, list(path), captures, program]
         if self.host.special:
-            message.append(self._options(pending, target, None))
+            message.append(self._options(pending, None))
         return self._push(pending, message, captures, context)
 
     def write(
@@ -554,7 +550,7 @@ class Session:
         if not self._acknowledges:
             self._streaming.add(self._next_call)  # what settles it gives its number back
         if self.host.special:
-            message.append(self._options(pending, target, None))
+            message.append(self._options(pending, None))
         return self._push(pending, message, args, context)
 
     def _pending(self, call: int, context: ExecutionContext) -> Pending:
@@ -604,8 +600,6 @@ class Session:
         if message[0] != CALL:
             pending.size = size_of(frame)
         if payload is not None:
-            if self.host.ledger is not None:
-                self.host.ledger.returns_to(pending)
             # Before the call is told of: what a message introduces comes before it in a recording.
             payload.commit()
         watching = self.host.watching
@@ -646,25 +640,25 @@ class Session:
         using: tuple[tuple[str, int], ...] = ()
         if payload is not None:
             using = tuple([(other.session.label, other.id) for other in payload.used])
-        by = call_answered() or watching.active
+        maker = watching.acting()
         if message[0] == CALL and len(message) == 5:
             _, call, target, path, args = message
             path = path if type(path) is str else tuple(path)
             shown = None if args is None else scalars(args)
-            at = host.clock()
-            keep((at, "call", self.label, call, target, path, shown, size, site, by, using))
+            by, task = maker
+            # What is as usual is left out at the end.
+            usual = () if task == 0 else (None, task)
+            at, label = host.clock(), self.label
+            keep((at, "call", label, call, target, path, shown, size, site, by, using, *usual))
         else:
-            keep((host.clock(), *called(self.label, message, size, site, by, using)))
+            keep((host.clock(), *called(self.label, message, size, site, maker, using)))
 
-    def _options(self, pending: Pending, target: Import, kwargs: Keywords) -> dict[str, Any]:
+    def _options(self, pending: Pending, kwargs: Keywords) -> dict[str, Any]:
         options: dict[str, Any] = {}
         if self.host.special:
-            pending.target = target.id
             left = self.host.deadlines.left(pending)
             if left is not None:
                 options[DEADLINE] = left
-            if self.host.ledger is not None:
-                options[NODE] = self.host.ledger.call(pending)
         if kwargs:
             if not self._dialect.keywords:
                 raise no_keywords()
@@ -776,8 +770,6 @@ class Session:
             later, when what the value holds was awaited.
         """
         message = [RESOLVE, answer.id, value]
-        if self.host.ledger is not None:
-            message.append(self.host.ledger.reply(answer))
         try:
             frame, payload = self.pack(message, [value], answer.context or self.keeper, answer)
         except Exception as error:
@@ -822,10 +814,7 @@ class Session:
 
     def pack_error(self, answer: Answer, error: BaseException, *, remote: bool) -> Packed:
         """Pack the failure of a call."""
-        message = [REJECT, answer.id, error, remote]
-        if self.host.ledger is not None:
-            message.append(self.host.ledger.reply(answer))
-        reply = self._pack_error(message, 2, answer.context)
+        reply = self._pack_error([REJECT, answer.id, error, remote], 2, answer.context)
         _, payload = reply
         answer.plain = payload is None or not payload.references
         if payload is not None:
@@ -1071,7 +1060,7 @@ class Session:
             if kind == CALL:
                 self._receive_call(message, arrival, frame)
             elif kind == RESOLVE:
-                self._receive_settlement(message, arrival, RESOLVED, 3)
+                self._receive_settlement(message, arrival, RESOLVED)
             elif kind == STREAM:
                 self._receive_write(message, arrival, frame)
             elif kind == PUSH:
@@ -1090,7 +1079,7 @@ class Session:
             error = message[2]
             if message[3]:
                 error.remote = True
-            self._receive_settlement(message, arrival, REJECTED, 4)
+            self._receive_settlement(message, arrival, REJECTED)
         elif kind == RELEASE:
             for position in range(1, len(message), 2):
                 if self._dialect.shares:
@@ -1328,7 +1317,6 @@ class Session:
     def _apply_options(self, answer: Answer, options: dict[str, Any]) -> None:
         if DEADLINE in options:
             self.host.deadlines.bound(answer, options[DEADLINE])
-        answer.moment = options.get(NODE)
 
     def export_of(self, number: int) -> Hook | Answer | None:
         """What the peer means by a number, if there is anything."""
@@ -1417,9 +1405,7 @@ class Session:
 
     # Results of the peer.
 
-    def _receive_settlement(
-        self, message: Message, arrival: Arrival | None, state: int, size: int
-    ) -> None:
+    def _receive_settlement(self, message: Message, arrival: Arrival | None, state: int) -> None:
         number, value = message[1], message[2]
         entry = self.imports.get(number)
         if not self._dialect.shares:
@@ -1446,8 +1432,6 @@ class Session:
                 self.give_back(number)
         if isinstance(entry, Pending):
             del self.imports[number]
-            if len(message) > size and self.host.ledger is not None:
-                self.host.ledger.arrived(entry, message[size], failed=state == REJECTED)
             if arrival is None:
                 entry.settle(state, value)
                 return

@@ -121,7 +121,11 @@ class RpcProperty(Awaited):
         return None if owner.__gone__ or pending.state != PENDING else pending
 
     def map(self, function: Callable[[Any], Any]) -> RpcPromise:
-        """Read the property, and map its value at the callee (see `RpcPromise.map`)."""
+        """Read the property, and map its value at the callee (see `RpcPromise.map`).
+
+        Args:
+            function: takes a value; it is recorded here, and runs at the callee.
+        """
         entry = self.__import__()
         if entry is None or not entry.has_paths:
             return self.__read__().map(function)
@@ -263,6 +267,9 @@ class RpcStub(Held):
 
         Not for an ordinary dispose.
 
+        Args:
+            callback: takes the error. It is called on the loop of the sandbox.
+
         Returns:
             A function that takes the callback back.
         """
@@ -314,9 +321,8 @@ class RpcPromise(Awaited):
                 host.attend(loop)
             yield Waiter(host, (pending,), loop)
         if host.keep is not None:
-            host.keep((host.clock(), "awaited", pending.session.label, (pending.id,)))
-        if host.ledger is not None:
-            host.ledger.awaited(pending)
+            label, ids = pending.session.label, (pending.id,)
+            host.keep((host.clock(), "awaited", label, ids, *host.went_on()))
         if pending.state == REJECTED:
             raise fresh_copy(pending.value)
         return pending.value
@@ -363,8 +369,6 @@ class RpcPromise(Awaited):
             with RpcStub(lambda value: value) as local:
                 return local(pending.value).map(function)
         pending.uses += 1
-        if pending.session.host.ledger is not None:
-            pending.session.host.ledger.follow(pending)
         captures, program = record(pending.session, context, function, MapValue)
         return RpcPromise(pending.map(captures, program, context))
 
@@ -392,6 +396,9 @@ class RpcPromise(Awaited):
 
     def on_broken(self, callback: Callable[[BaseException], None]) -> Callable[[], None]:
         """Call `callback(error)` once if the call fails; at once if it has.
+
+        Args:
+            callback: takes the error. It is called on the loop of the sandbox.
 
         Returns:
             A function that takes the callback back.

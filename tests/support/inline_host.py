@@ -251,7 +251,6 @@ class InlineHost:
         self.watching = None
         self.clock = lambda: self.time
         self.deadlines = Deadlines()
-        self.ledger = None
         self.holder = None
         self.time = 0.0
         self.reports = []
