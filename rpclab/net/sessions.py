@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rpclab.core.answers import Answer
 from rpclab.core.hooks import BrokenHook
 from rpclab.core.imports import PENDING, Import, Pending
-from rpclab.core.session import Reply, Session
+from rpclab.core.session import Session
 from rpclab.core.streams import Pipe
 from rpclab.net.telling import telling
 from rpclab.rpc.sites import RAISED
@@ -18,7 +18,7 @@ from rpclab.rpc.sites import RAISED
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpclab.core.contexts import ExecutionContext
+    from rpclab.core.contexts import ExecutionContext, Packed
     from rpclab.core.hooks import Hook
     from rpclab.core.messages import Frame, Message
 
@@ -108,7 +108,7 @@ class FarSession(Session):
 
     def _pack_error(
         self, message: Message, position: int, context: ExecutionContext | None = None
-    ) -> Reply:
+    ) -> Packed:
         """Pack an error without the places in the code that raised it."""
         message[position] = without_places(message[position])
         return super()._pack_error(message, position, context)

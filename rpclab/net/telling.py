@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     Decode = Callable[[Frame], tuple[object, Arrival | None]]
 
 
+_NOBODY = (None, 0)  # the call and the task there that made a call are not known
+
+
 def telling(session: Session, decode: Decode) -> Decode:
     """Decode messages, and tell of each as the other end would.
 
@@ -62,7 +65,7 @@ def _event(far: str, unpacked: Any, size: int) -> tuple[Any, ...] | None:
         return None  # whoever applies it says so
     kind = message[0]
     if kind in (CALL, MAP, STREAM):
-        return called(far, message, size, None, None, ())
+        return called(far, message, size, None, _NOBODY, ())
     if kind == RELEASE:
         return ("release", far, tuple(message[1::2]), size)
     if kind == CANCEL:
