@@ -30,11 +30,12 @@ _MOST_EMPTY = 2**16  # items without bytes; and bytes of an item, where there is
 
 def encode_array(value: array.array[Any]) -> list[Any]:
     """Give the parts of an array."""
-    if value.typecode == "w":  # whose own `tounicode` takes no half of a surrogate pair
+    code: str = value.typecode  # "w", since Python 3.13, is none for type checkers of older ones
+    if code == "w":  # whose own `tounicode` takes no half of a surrogate pair
         return ["w", value.tobytes().decode(_UTF_32, "surrogatepass")]
-    if value.typecode in _TEXT_CODES:
-        return [value.typecode, value.tounicode()]
-    return [value.typecode, value.itemsize, sys.byteorder, value.tobytes()]
+    if code in _TEXT_CODES:
+        return [code, value.tounicode()]
+    return [code, value.itemsize, sys.byteorder, value.tobytes()]
 
 
 def read_array(parts: Any) -> array.array[Any]:
