@@ -194,7 +194,7 @@ class Announcement(Hook):
         if session.host.observe is not None:
             kind = "resolved" if pending.state == RESOLVED else "rejected"
             session.host.observe((kind, session.label, self.id, plain, size_of(frame)))
-        if plain:
+        if plain and session.dialect.shares:
             del session.exports[self.id]
             self.release()
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rpclab.core.hooks import Hook
 from rpclab.core.imports import PENDING, REJECTED, Pending
-from rpclab.core.streams import ABORT, CLOSE, WRITE, operation_of
+from rpclab.core.streams import ABORT, CLOSE, WRITE, let_go, operation_of
 from rpclab.errors import WRITABLE_CLOSED, StreamClosedError
 
 if TYPE_CHECKING:
@@ -75,21 +75,26 @@ class PipeRelay:
         if self._over or not (pipe.ended or pipe.error):
             return
         self._over = True
-        _as_work_of(pipe.ending, self._session, self._hand_on_the_end)
-        self._entry.drop()
+        let_go(self._entry, _as_work_of(pipe.ending, self._session, self._hand_on_the_end))
 
-    def _hand_on_the_end(self) -> None:
+    def _hand_on_the_end(self) -> Pending | None:
+        """Send the end on; gives the call that says it, if there is one."""
+        error = self._pipe.error
         if self._pipe.ended:
-            self._send(CLOSE, [])
-        else:
-            for note in getattr(self._pipe.error, "__notes__", [])[:1]:
-                self._send(ABORT, [note])
+            return self._send(CLOSE, [])
+        if self._session.dialect.web_streams:
+            return self._send(ABORT, [error])
+        for note in getattr(error, "__notes__", [])[:1]:
+            return self._send(ABORT, [note])
+        return None
 
     def _hand(self, arrived: Arrived) -> None:
         answer = arrived.answer
         write = _as_work_of(answer, self._session, lambda: self._send(WRITE, [arrived.chunk]))
         arrived.give_back()
         _pass_back(write, answer)
+        if arrived.last is not None:
+            _pass_back(write, arrived.last)
         if write.state == REJECTED:
             # What comes after a chunk that could not be handed on must not be read.
             self._unread(write.value)
@@ -116,6 +121,8 @@ class SinkRelay(Hook):
     """
 
     __slots__ = ("_outlet", "_unsent")
+
+    in_order = True
 
     def __init__(self, outlet: Outlet, unsent: Callable[[], None]) -> None:
         super().__init__(None)
@@ -169,6 +176,8 @@ def _pass_back(write: Pending, answer: Answer) -> None:
             if write.state == REJECTED:
                 answer.reject(write.value, remote=getattr(write.value, "remote", False))
             else:
-                answer.resolve(write.value)
+                session = answer.session
+                web = session is not None and session.dialect.web_streams
+                answer.resolve(None if web else write.value)
 
     write.follow(settled)

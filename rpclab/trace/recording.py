@@ -92,7 +92,11 @@ class Recording:
         self.take: Callable[[Raw], None] = take
 
     def begin_at(self, time: float) -> None:
-        """What was recorded so far had no clock: let it stand at the beginning."""
+        """What was recorded so far had no clock: let it stand at the beginning.
+
+        Args:
+            time: in seconds, by the clock that there is now.
+        """
         self._events[:] = [(time, *event) for _, *event in self._events]
 
     def __call__(self, event: Raw) -> None:
@@ -190,7 +194,11 @@ class Recording:
         return Handed(self.mark, [read(raw) for raw in new], max(self._gone - mark, 0))
 
     def part(self, mark: int) -> Recording:
-        """Give what was recorded since a mark as a recording of its own."""
+        """Give what was recorded since a mark as a recording of its own.
+
+        Args:
+            mark: what `mark` said then.
+        """
         part = Recording(self._limit)
         part._events += self._kept(self._index(mark))
         part.dropped = max(self._gone - max(mark, self.cleared), 0)
@@ -211,6 +219,9 @@ class Recording:
     def save(self, path: str | PathLike[str]) -> None:
         """Write the recording to a file of JSON lines: a header, and a line for each event.
 
+        Args:
+            path: where; what is there is replaced.
+
         Raises:
             OSError: the file cannot be written.
         """
@@ -227,6 +238,9 @@ class Recording:
     def to_perfetto(self, path: str | PathLike[str]) -> None:
         """Write a file that ui.perfetto.dev and chrome://tracing open.
 
+        Args:
+            path: where; what is there is replaced.
+
         Raises:
             OSError: the file cannot be written.
         """
@@ -236,6 +250,9 @@ class Recording:
 
     def to_spans(self, processor: Any) -> int:
         """Give the calls to a span processor of OpenTelemetry: see `spans.to_spans`.
+
+        Args:
+            processor: takes each span; it is the caller's to shut down.
 
         Raises:
             ImportError: the extra rpclab[opentelemetry] is not installed.
@@ -250,6 +267,9 @@ class Recording:
 
         Events of kinds that are not known here, of a later version, are kept as they are, as
         `events.Other`; anything else that does not fit is an error.
+
+        Args:
+            path: what `save` has written.
 
         Raises:
             OSError: the file cannot be read.

@@ -130,7 +130,7 @@ class Pump:
             note = f"its source raised {type_name(error)}: {message_of(error)}"
             if isinstance(error, StepInterrupted):
                 note = "its source was left by KeyboardInterrupt"
-            outlet.abort(note if self._session.host.debug else None)  # type: ignore[attr-defined]
+            outlet.abort(note if self._session.host.debug else None, error)  # type: ignore[attr-defined]
             with suppress(Exception):  # it is broken already, and the reader is told
                 await self._cancel_source(error)
 

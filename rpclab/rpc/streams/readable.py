@@ -127,6 +127,9 @@ class ReadableStream(Uncopied):
     async def read_exactly(self, size: int) -> bytes:
         """Give exactly so many bytes.
 
+        Args:
+            size: how many bytes.
+
         Raises:
             asyncio.IncompleteReadError: the stream ended first; it has what came as `partial`.
         """
