@@ -1,7 +1,7 @@
 """What there is while a recording is played: ends of sessions, calls, messages, targets, stubs.
 
 Floor: trace. `replay.py` changes these; the analyses read them, and the views what of them stands
-in `model.py`.
+in `model.py`; who compares or writes down a state gets no more than that.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from rpclab.core.events import Call
@@ -17,8 +16,6 @@ from rpclab.trace import events as ev
 from rpclab.trace.model import Arrow, CallBar, StubBar, TargetBar
 
 UNKNOWN = "something"
-
-_own = partial(field, compare=False, repr=False)  # of no interest to who compares what views show
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,11 +30,11 @@ class CallState(CallBar):
         message: that makes it.
     """
 
-    sent: ev.CallSent | ev.MapSent = _own()
-    answer: ev.CallReturned | ev.CallRaised | None = _own(default=None)
-    awaited_at: int | None = _own(default=None)
-    used: bool = _own(default=False)
-    message: MessageState | None = _own(default=None)
+    sent: ev.CallSent | ev.MapSent = field(compare=False, repr=False)
+    answer: ev.CallReturned | ev.CallRaised | None = field(default=None, compare=False, repr=False)
+    awaited_at: int | None = field(default=None, compare=False, repr=False)
+    used: bool = field(default=False, compare=False, repr=False)
+    message: MessageState | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,9 +47,9 @@ class MessageState(Arrow):
         stubs: that were put into it.
     """
 
-    event: Any = _own()
-    of: CallState | None = _own()
-    stubs: Sequence[StubState] = _own(default=())
+    event: Any = field(compare=False, repr=False)
+    of: CallState | None = field(compare=False, repr=False)
+    stubs: Sequence[StubState] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,7 +58,7 @@ class TargetState(TargetBar):
 
     references: list[tuple[int, float, int]] = field(default_factory=list)
     holders: tuple[str, ...] = ()
-    live: set[Call] = _own(default_factory=set)
+    live: set[Call] = field(default_factory=set, compare=False, repr=False)
 
 
 @dataclass(slots=True)
@@ -97,10 +94,10 @@ class StubState(StubBar):
     """
 
     passed: list[tuple[int, float, str]] = field(default_factory=list)
-    key: Call = _own()
-    leads_to: TargetState = _own()
-    source: CallState | None = _own()
-    introducer: str = _own()
+    key: Call = field(compare=False, repr=False)
+    leads_to: TargetState = field(compare=False, repr=False)
+    source: CallState | None = field(compare=False, repr=False)
+    introducer: str = field(compare=False, repr=False)
 
 
 @dataclass(slots=True)
