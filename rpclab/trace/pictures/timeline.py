@@ -106,8 +106,9 @@ def timeline_svg(
 
 
 def _gutter(names: Sequence[str]) -> float:
+    least, most = map(float, SIZES["names"])
     widest = max((len(name) for name in names), default=0) * 7.4 + 24
-    return min(max(widest, SIZES["names"][0]), SIZES["names"][1])
+    return min(max(widest, least), most)
 
 
 def _stops(timeline: Timeline) -> Iterable[Stop]:
