@@ -53,6 +53,7 @@ class Answer:
         plain: whether the settlement holds no references; then it is released by itself.
         pulled: whether the importer wants the result; else it stays here until it is asked for.
         gives_itself_back: whether its settlement releases it, and nothing else does.
+        released: whether the peer has given it back, and it goes as soon as it has settled.
         reads: whether it reads a member, for a peer to whom one that is not there is undefined.
         path: the whole path asked for, for the words of rule C7.
     """
@@ -68,6 +69,7 @@ class Answer:
     remote = True
     quiet = False
     gives_itself_back = False
+    released = False
     reads = False
     path: tuple[str, ...] = ()
     deadline: Any = None
