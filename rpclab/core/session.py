@@ -1450,15 +1450,27 @@ class Session:
     def _receive_counted_release(self, number: int, count: int) -> None:
         hook = self.exports.get(number)
         # What is introduced here has a number of its own each time.
-        if hook is None or number == 0 or count != 1:
+        released = isinstance(hook, Answer) and hook.released
+        if hook is None or released or number == 0 or count != 1:
             raise RemoteProtocolError(
                 f"the peer released export {number} {count} times, which it does not hold as often"
             )
+        if isinstance(hook, Answer) and hook.state == PENDING:
+            # A release stops nothing: it goes when it has settled, and a result asked for is sent.
+            hook.released = True
+            hook.watch(partial(self._let_go_of, hook))
+            return
         del self.exports[number]
         if isinstance(hook, Answer):
-            hook.drop()  # a release stops nothing
+            hook.drop()
         else:
             hook.release()
+
+    def _let_go_of(self, answer: Answer) -> None:
+        """An answer has settled that the peer had given back before."""
+        if self.exports.get(answer.id) is answer:
+            del self.exports[answer.id]
+        answer.drop()
 
     def _call_of_peer(self, number: int, what: str) -> Answer | None:
         """The call of that number; None if it is over."""
