@@ -58,7 +58,7 @@ FLOORS = [
     Floor({"typegen"}, SCRIPTS | TOP | {"config"}),
     Floor(
         {"cli", "__main__"},
-        SCRIPTS | TOP | {"config", "rpclab", "typegen"},
+        SCRIPTS | TOP | {"config", "net", "rpclab", "typegen"},
         {"click", "jupyter_client", "rich"},
     ),
     Floor({"testing"}, SCRIPTS | TOP, {"pytest"}),

@@ -290,6 +290,7 @@ def asgi(
     worker: str | None = None,
     routes: Mapping[str, str] | None = None,
     expose: Mapping[str, Any] | Iterable[str] | None = None,
+    validate: bool = True,
     token: str | None = None,
     hosts: Iterable[str] | None = None,
     origins: Iterable[str] = (),
@@ -306,6 +307,8 @@ def asgi(
         worker: what answers where no route fits; else the first Worker that has `fetch`.
         routes: by "/path", "host" or "host/path", which Worker answers there.
         expose: by path, what a session reaches as main: "worker#Entrypoint", or an object.
+        validate: refuse calls to exposed entrypoints whose arguments are not as the annotations
+            there say; False leaves it to the sandbox.
         token: what whoever comes must know.
         hosts: names under which it may be asked, beside those of this machine; None for all.
         origins: origins whose pages may open sessions and send forms; "*" for all.
@@ -319,7 +322,7 @@ def asgi(
         sandbox.engine,
         sandbox=sandbox,
         routes=Routes(sandbox, worker, routes),
-        exposed=Exposed(expose, sandbox),
+        exposed=Exposed(expose, sandbox, validate=validate),
         admission=Admission(
             token=token,
             hosts=None if hosts is None else frozenset(name.lower() for name in hosts),

@@ -15,6 +15,7 @@ from rpclab.rpc.local import home
 from rpclab.server.admission import name_of
 from rpclab.workers.declarations import NOTEBOOK, BindingTarget, binding_target
 from rpclab.workers.entrypoints import DEFAULT
+from rpclab.workers.validation.policy import new_door
 from rpclab.workers.worker import EntrypointHook
 
 if TYPE_CHECKING:
@@ -79,19 +80,25 @@ class Exposed:
         entrypoints: by path, "worker#Entrypoint", or an object that is main itself; or texts
             "worker#Entrypoint=/path".
         sandbox: where the Workers are; None if none are exposed.
+        validate: whether the arguments of calls to entrypoints have to be as the annotations there
+            say, unless `binding(…, validate=)` says otherwise.
 
     Raises:
         ValueError: a path is none, or given twice.
         TypeError: an object can be no main.
         UnknownEntrypointError: the Worker is there, and has no such entrypoint.
+        ImportError: arguments are to be checked, and the extra rpclab[validate] is not installed.
     """
 
     def __init__(
         self,
         entrypoints: Mapping[str, Any] | Iterable[str] | None = None,
         sandbox: Sandbox | None = None,
+        *,
+        validate: bool = True,
     ) -> None:
         self._sandbox = sandbox
+        self._validate = validate
         self._mains: dict[str, tuple[Main, ExecutionContext]] = {}
         self._names: dict[str, str] = {}
         pairs: Iterable[tuple[str, Any]]
@@ -115,6 +122,10 @@ class Exposed:
         if self._sandbox is None:
             raise TypeError("an entrypoint is exposed by its sandbox: sandbox.serve(expose=…)")
         target = binding_target(main)
+        if target.validate is None and self._validate:
+            target = target._replace(validate=True)
+        if target.validate:
+            new_door()  # what it needs is not missed by the first caller
         self._names[path] = str(target)
         deployed = self._sandbox.workers.get(target.worker)
         if deployed is not None:
@@ -150,7 +161,9 @@ class OfWorker:
 
     def hook(self) -> Hook:
         target = self._target
-        return EntrypointHook(self._find, target.entrypoint, dict(target.props))
+        return EntrypointHook(
+            self._find, target.entrypoint, dict(target.props), validate=target.validate
+        )
 
     def close(self) -> None:
         pass

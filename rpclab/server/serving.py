@@ -144,6 +144,7 @@ async def serve(
     worker: str | None = None,
     routes: Mapping[str, str] | None = None,
     expose: Mapping[str, Any] | Iterable[str] | None = None,
+    validate: bool = True,
     token: str | None = None,
     insecure: bool = False,
     hosts: Iterable[str] = (),
@@ -168,6 +169,8 @@ async def serve(
             found at http://NAME.localhost.
         expose: by path, what a session reaches as main: "worker#Entrypoint", or an object; or
             texts "worker#Entrypoint=/path".
+        validate: refuse calls to exposed entrypoints whose arguments are not as the annotations
+            there say (see `Sandbox.validate`); False leaves it to the sandbox.
         token: what whoever comes must know: `?token=`, or `Authorization: Bearer`.
         insecure: listen on another address without a token.
         hosts: names under which the server may be asked, beside those of this machine; "*.name"
@@ -198,7 +201,7 @@ async def serve(
         sandbox.engine,
         sandbox=sandbox,
         routes=Routes(sandbox, worker, routes),
-        exposed=Exposed(expose, sandbox),
+        exposed=Exposed(expose, sandbox, validate=validate),
         admission=admission,
         limits=limits,
         tell=tell,
