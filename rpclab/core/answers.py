@@ -54,6 +54,7 @@ class Answer:
         pulled: whether the importer wants the result; else it stays here until it is asked for.
         awaits_pull: whether its context waits for whether the result is asked for.
         gives_itself_back: whether its settlement releases it, and nothing else does.
+        released: whether the peer has given it back, and it goes as soon as it has settled.
         reads: whether it reads a member, for a peer to whom one that is not there is undefined.
         path: the whole path asked for, for the words of rule C7.
     """
@@ -70,6 +71,7 @@ class Answer:
     quiet = False
     gives_itself_back = False
     awaits_pull = False
+    released = False
     reads = False
     path: tuple[str, ...] = ()
     deadline: Any = None
