@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 
     from rpclab.leaks import Leaks
+    from rpclab.server.serving import Server
+    from rpclab.server.starting import Starting
     from rpclab.trace.trace import Trace
     from rpclab.workers.d1.database import D1Database
     from rpclab.workers.d1.databases import Databases
@@ -439,6 +441,22 @@ class Sandbox(Distances, Namespaces, KVNamespaces, Networked, Validating, Viewed
         target = binding_target(worker)
         self.worker(target.worker)
         return self._bind(NOTEBOOK, target).fetch(resource, **options)
+
+    def serve(self, **options: Any) -> Starting[Server]:
+        """Serve its Workers over the network; on the loopback, unless `host` says otherwise.
+
+        Needs the extra rpclab[serve].
+
+        Args:
+            options: those of `rpclab.server.serve`: host, port, worker, routes, expose, token, …
+
+        Returns:
+            To be awaited, which gives the server; or for `async with`, at whose end it stops.
+        """
+        from rpclab.server.serving import serve  # noqa: PLC0415 - for those who serve
+        from rpclab.server.starting import Starting  # noqa: PLC0415
+
+        return Starting(partial(serve, self, **options))
 
     # Contexts.
 

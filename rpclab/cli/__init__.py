@@ -22,10 +22,12 @@ from rpclab.cli.base import (
     complain,
     told,
 )
+from rpclab.cli.call import call
 from rpclab.cli.check import check
 from rpclab.cli.completion import completion
 from rpclab.cli.doctor import doctor
 from rpclab.cli.run import run
+from rpclab.cli.serve import serve
 from rpclab.cli.trace import trace
 from rpclab.cli.types import types
 from rpclab.errors import DisconnectedError, RpcError
@@ -35,9 +37,10 @@ __all__ = ["main"]
 
 @click.group(
     cls=Group,
-    commands=[run, check, types, trace, doctor, completion],
+    commands=[run, serve, call, check, types, trace, doctor, completion],
     examples="""
 rpclab run counter.py greet Ada    # one call to a Worker in a file
+rpclab serve services/             # Workers over HTTP, at http://127.0.0.1:8787
 rpclab check services/             # do these Workers fit together?
 rpclab run --help                  # of each command, with examples
 """,

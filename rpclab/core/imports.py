@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 PENDING, RESOLVED, REJECTED = range(3)
 
+# Where these stand in the event of a call (see `events.called`), behind its time.
+_KIND, _PATH, _ARGUMENTS, _SITE = 1, 5, 6, 8
+
 running_in = current.get
 WHY = {
     "user": "it was disposed",
@@ -156,8 +159,7 @@ class Pending(Import):
         entry: what the import table knows it by.
         unanswered: how many calls made on it have no answer yet.
         waiters: what the host resumes when it settles.
-        noted: while somebody records, where the call was made, and the kind of its message, the
-            path, and whether that is read.
+        noted: while places are noted, the event of the call, with its time (see `events.called`).
         size: how many bytes its message took, if it is a write to a stream.
         ends: the streams inside the value, until they have an owner.
     """
@@ -165,11 +167,8 @@ class Pending(Import):
     # All stand in slots: a `__dict__` would be room for thirty more (benchmark `chain`).
     __slots__ = (
         "_followers", "context", "disposed", "embargoed", "ends", "noted", "size",
-        "state", "stubs", "unanswered", "upstream", "uses", "value", "waiters",
+        "state", "stubs", "unanswered", "unasked", "upstream", "uses", "value", "waiters",
     )  # fmt: skip
-
-    unasked = False
-    """Whether nobody has asked the peer for the result yet, and the peer waits for that."""
 
     def __init__(self, session: SessionLike, import_id: int, context: ExecutionContext) -> None:
         self.session = session
@@ -183,6 +182,7 @@ class Pending(Import):
         self.stubs: Sequence[Handle] | None = None
         self.ends: Sequence[EndLike] | None = None
         self.uses = 0
+        self.unasked = False
         self.unanswered = 0
         self.upstream: Pending | None = None
         self.waiters: tuple[Resumable, ...] | None = None
@@ -190,7 +190,7 @@ class Pending(Import):
         self.disposed = False
         self.embargoed = False
         self.size = 0
-        self.noted: tuple[str | None, int, Any, bool] | None = None
+        self.noted: tuple[Any, ...] | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -210,12 +210,20 @@ class Pending(Import):
     @property
     def site(self) -> str | None:
         """Where the call was made, while somebody records."""
-        return None if self.noted is None else self.noted[0]
+        return None if self.noted is None else self.noted[_SITE]
+
+    @property
+    def path(self) -> str | tuple[str, ...] | None:
+        """The path that was called, likewise."""
+        return None if self.noted is None else self.noted[_PATH]
 
     @property
     def what(self) -> str:
         """What was called, likewise, such as "increment()"."""
-        return "" if self.noted is None else spell(*self.noted[1:])
+        noted = self.noted
+        if noted is None:
+            return ""
+        return spell(noted[_PATH], reads=noted[_ARGUMENTS] is None, maps=noted[_KIND] == "map")
 
     def settle(self, state: int, value: object, stubs: Sequence[Handle] | None = None) -> None:
         """Take the value (with the handles inside it) or the error."""
@@ -340,7 +348,7 @@ class Unasked(Pending):
     back.
     """
 
-    __slots__ = ("__weakref__", "_entry", "unasked")
+    __slots__ = ("__weakref__", "_entry")
 
     def __init__(self, session: SessionLike, import_id: int, context: ExecutionContext) -> None:
         super().__init__(session, import_id, context)

@@ -100,6 +100,7 @@ class Engine(RunQueue, Observed):
         self.connect: Connect = memory.connect
         self._keepers: dict[str, ExecutionContext] = {}
         self._sessions: dict[tuple[str, str], Session] = {}
+        self._visitors = 0
         self.closing = False
         self.validation: Any = None
         self.paces: dict[str, float] = {}
@@ -199,6 +200,32 @@ class Engine(RunQueue, Observed):
         if one != other:
             self._sessions[other, one] = far
         return near
+
+    def join(self, session: Session) -> None:
+        """Take on an end of a session whose other end is in another program."""
+        one, _, other = session.name.partition("→")
+        self._sessions[one, other] = session
+        if self.observe is not None:
+            self.observe(("joined", session.label))
+
+    def part(self, session: Session) -> None:
+        """Forget such an end: it is over."""
+        one, _, other = session.name.partition("→")
+        if self._sessions.get((one, other)) is session:
+            del self._sessions[one, other]
+
+    def unused(self, here: str, name: str) -> str:
+        """A name like that one which no session at `here` leads to."""
+        number, free = 1, name
+        while (here, free) in self._sessions:
+            number += 1
+            free = f"{name} ({number})"
+        return free
+
+    def visitors(self) -> int:
+        """The number of a peer that dials in, counted from 1."""
+        self._visitors += 1
+        return self._visitors
 
     def sessions(self) -> Iterable[Session]:
         """Every open end, the exporting ends of loopbacks too."""

@@ -50,7 +50,7 @@ def test_the_help_of_each_command_ends_with_examples_of_it(name, capsys):
     said = capsys.readouterr().out
     examples = said.partition("Examples:\n")[2].splitlines()
     assert len(examples) >= 2
-    assert all(f"rpclab {name}" in line for line in examples)
+    assert sum(f"rpclab {name}" in line for line in examples) >= 2
 
 
 @pytest.mark.parametrize("name", COMMANDS)

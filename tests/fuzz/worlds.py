@@ -360,7 +360,10 @@ class CoreWorld:
     def bystander(self):
         """Whether another session in the same world answers."""
         other = CoreWorld(self.dialect)
-        other.do(["receive", 0, 0, [recipes.plain_call(1), recipes.pull(1)]])
+        call = [recipes.plain_call(1)]
+        if self.dialect == "capnweb":
+            call = [b'["push",["pipeline",0,["greet"],["Ada"]]]', b'["pull",1]']
+        other.do(["receive", 0, 0, call])
         other.do(["turn"])
         return bool(other.sent[0]) and not other.trouble
 
