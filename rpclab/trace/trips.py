@@ -228,6 +228,7 @@ class TripCounter:
         self._graph = _Graph()
         self._calls: dict[Call, _Made] = {}
         self._over: deque[Call] = deque()
+        self._told: set[str] = set()  # the ends whose answers are recorded
         # How far all have come that are no first task of a method, and who has started them.
         self._others: dict[Who, _Node] = {PROGRAM: _BEGIN}
         # What comes after all those that they have started, and that are done.
@@ -326,10 +327,22 @@ class TripCounter:
         _bound(self._writes)
 
     def _answered(self, event: ev.CallReturned | ev.CallRaised) -> None:
+        self._told.add(event.session)
         call = self._answering(event.session, event.id)
         self._graph.answered(call, self._begin(call), failed=type(event) is ev.CallRaised)
         self._is_over((call.session, event.id))
         self._past.pop(((event.session, event.id), 0), None)
+
+    def _answered_elsewhere(self, call: _Made) -> None:
+        """The other end is in another program: its answer, which was awaited, is not recorded."""
+        found, looking = dict[_Made, None](), [call]
+        while looking:
+            top = looking.pop()
+            if top.arrival is None and top not in found:
+                found[top] = None
+                looking += top.promises
+        for top in reversed(found):
+            self._graph.answered(top, self._begin(top), failed=False)
 
     def _is_over(self, key: Call) -> None:
         self._over.append(key)
@@ -433,6 +446,9 @@ class TripCounter:
 
     def _arrivals(self, keys: Iterable[Call]) -> list[tuple[_Node, int]]:
         calls = [self._calls[key] for key in keys if key in self._calls]
+        for call in calls:
+            if call.arrival is None and _opposite(call.session) not in self._told:
+                self._answered_elsewhere(call)
         return [(call.arrival, 0) for call in calls if call.arrival is not None]
 
     def _task_begins(self, event: ev.TaskBegun) -> None:

@@ -145,3 +145,14 @@ async def test_tasks_that_go_on_at_different_depths_are_told_apart():
         with sandbox.trace() as trace:
             await asyncio.gather(far(env), near(env))
         assert round_trips(sandbox.recording) == (trace.round_trips, trace.saved) == (3, 0)
+
+
+async def test_a_peer_in_another_program_is_waited_for_as_any():
+    async with rpclab.Sandbox(record=True) as sandbox:
+        env = deploy(sandbox)
+        await env.A.add(1, 2)
+        await env.A.root().next().depth()
+        events = list(sandbox.recording)
+    here = [event for event in events if not getattr(event, "session", "").startswith("a→")]
+    assert len(here) < len(events)
+    assert round_trips(here) == round_trips(events) == (2, 2)
