@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from rpclab import workers
 from rpclab.core.contexts import EventContext, current, opened
+from rpclab.core.events import NOBODY
 from rpclab.core.imports import Handle, Import
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.distances import Distances, is_virtual
@@ -490,7 +491,10 @@ class Sandbox(Distances, Namespaces, KVNamespaces, Networked, Validating, Viewed
 
         engine = self.engine
         recording = recording_of(engine)
-        trace = Trace(recording, engine.acting(), engine.guest.time if engine.guest else None)
+        by, task = engine.acting()
+        # Where no task runs, those are meant that are run in the block.
+        whose = None if task == NOBODY else (by, task)
+        trace = Trace(recording, whose, engine.guest.time if engine.guest else None)
         try:
             yield trace
         finally:
