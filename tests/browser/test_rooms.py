@@ -77,7 +77,7 @@ def page(lab):
     with lab.open_cells(*CELLS) as page:
         page.narrow(900)
         page.run_all()
-        page.find(".rl-live").nth(2).wait_for()
+        page.find(".rl-live").nth(2).wait_for(timeout=60_000)
         page.hold("nothing was pipelined")
         page.evaluate(NOTE_TEXTS)
         yield page
@@ -142,7 +142,7 @@ def test_an_update_of_a_display_shows_no_further_view(page):
 def test_after_a_reload_each_view_is_shown_once(page, pictures):
     page.save()
     page.reload()
-    page.find(".rl-live").nth(2).wait_for()
+    page.find(".rl-live").nth(2).wait_for(timeout=60_000)
     page.hold("nothing was pipelined")
     page.evaluate(FRAME)
     page.screen(pictures / "reloaded.png")

@@ -31,7 +31,7 @@ def saved(lab):
     with lab.open_cells("%load_ext rpclab", WORKER, CALL, *views) as page:
         page.run_all()
         page.hold("1 call")
-        page.find(".rl-live").nth(1).wait_for()
+        page.find(".rl-live").nth(1).wait_for(timeout=60_000)
         assert page.evaluate(SHOWN) == ["Timeline"]  # and no picture below a live view
         return page.save()
 
