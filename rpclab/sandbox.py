@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from rpclab import workers
 from rpclab.core.contexts import EventContext, current, opened
+from rpclab.core.events import NOBODY
 from rpclab.core.imports import Handle, Import
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.distances import Distances, is_virtual
@@ -124,6 +125,7 @@ class Sandbox(Distances, Namespaces, KVNamespaces, Networked, Validating, Viewed
         self._bindings: dict[str, dict[str, BindingTarget]] = {}
         self._d1: Databases | None = None
         self._d1_limits = d1_limits
+        self.servers: weakref.WeakSet[Server] = weakref.WeakSet()
         local.latest.append(weakref.ref(self.engine))
 
     @classmethod
@@ -489,7 +491,10 @@ class Sandbox(Distances, Namespaces, KVNamespaces, Networked, Validating, Viewed
 
         engine = self.engine
         recording = recording_of(engine)
-        trace = Trace(recording, engine.acting(), engine.guest.time if engine.guest else None)
+        by, task = engine.acting()
+        # Where no task runs, those are meant that are run in the block.
+        whose = None if task == NOBODY else (by, task)
+        trace = Trace(recording, whose, engine.guest.time if engine.guest else None)
         try:
             yield trace
         finally:
@@ -548,6 +553,8 @@ class Sandbox(Distances, Namespaces, KVNamespaces, Networked, Validating, Viewed
 
     def close(self) -> None:
         """End it: every session closes, what was held breaks. Closing twice is fine."""
+        for server in list(self.servers):
+            server.abandon()
         self.reset()
         if self.engine.guest is not None:
             self.engine.guest.settle_down()

@@ -25,7 +25,7 @@ class Trace:
 
     Args:
         recording: records it.
-        whose: the task that runs the block.
+        whose: the task that runs the block; None for all that the program runs in it.
         clock: the virtual clock, in seconds; None where time is real, and no run like another.
 
     Attributes:
@@ -37,7 +37,7 @@ class Trace:
     """
 
     def __init__(
-        self, recording: Recording, whose: Who, clock: Callable[[], float] | None = None
+        self, recording: Recording, whose: Who | None, clock: Callable[[], float] | None = None
     ) -> None:
         self._recording = recording
         self._counter = TripCounter(whose)
