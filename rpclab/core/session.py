@@ -259,11 +259,8 @@ class Session:
     def flush(self) -> int:
         """Send what has gathered, as one batch. Gives how many messages these were."""
         self._awake = True  # what follows need not ask for a turn of its own
-        if self.cascade.waits:
-            self.cascade.go_on()
-        if self._soon:
-            for _ in range(len(self._soon)):
-                self._soon.popleft()()
+        if self.cascade.waits or self._soon:
+            self._go_on()
         if self.pipelined:
             self._quieten()
         if self._releases:
@@ -281,6 +278,17 @@ class Session:
             self._told = self._seen
             self.send(self._seen, frames)
         return count
+
+    def _go_on(self) -> None:
+        """Do what was left for this turn; what an interrupt leaves of it, in the next one."""
+        try:
+            if self.cascade.waits:
+                self.cascade.go_on()
+            for _ in range(len(self._soon)):
+                self._soon.popleft()()
+        except BaseException:
+            self._awake = self.host.wake(self)
+            raise
 
     def _quieten(self) -> None:
         """Tell the peer which calls of this batch nobody can ask for the results of.

@@ -138,3 +138,45 @@ def test_of_lists_sets_and_leaves_the_collector_follows_the_containers_alone():
     assert {type(value) for value in (*containers, *leaves)} == _QUICKLY_TOLD
     assert all(map(gc.is_tracked, containers))
     assert not any(map(gc.is_tracked, leaves))
+
+
+def test_what_an_interrupt_leaves_of_a_batch_comes_before_what_arrives_meanwhile():
+    class Main(RpcTarget):
+        def __init__(self):
+            self.notes = []
+
+        def note(self, number):
+            self.notes.append(number)
+
+        def stop(self):
+            raise KeyboardInterrupt
+
+    main = Main()
+    pair = SessionPair(main)
+    for name, *args in (("note", 0), ("stop",), ("note", 1), ("stop",), ("note", 2)):
+        pair.main.call(name, *args)
+    with pytest.raises(KeyboardInterrupt):
+        pair.host.turn()
+    pair.main.call("note", 3)
+    pair.client.flush()
+    assert main.notes == [0]
+    with pytest.raises(KeyboardInterrupt):
+        pair.host.turn()
+    assert main.notes == [0, 1]
+    pair.host.turn()
+    assert main.notes == [0, 1, 2, 3]
+
+
+def test_an_interrupt_of_work_that_was_left_for_a_turn_lets_the_rest_go_on_in_the_next():
+    def interrupted():
+        raise KeyboardInterrupt
+
+    pair = SessionPair(Main())
+    done = []
+    for work in (interrupted, lambda: done.append(1), interrupted, lambda: done.append(2)):
+        pair.client.soon(work)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            pair.host.turn()
+    pair.host.turn()
+    assert done == [1, 2]
