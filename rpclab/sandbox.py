@@ -125,6 +125,7 @@ class Sandbox(Distances, Namespaces, KVNamespaces, Networked, Validating, Viewed
         self._bindings: dict[str, dict[str, BindingTarget]] = {}
         self._d1: Databases | None = None
         self._d1_limits = d1_limits
+        self.servers: weakref.WeakSet[Server] = weakref.WeakSet()
         local.latest.append(weakref.ref(self.engine))
 
     @classmethod
@@ -552,6 +553,8 @@ class Sandbox(Distances, Namespaces, KVNamespaces, Networked, Validating, Viewed
 
     def close(self) -> None:
         """End it: every session closes, what was held breaks. Closing twice is fine."""
+        for server in list(self.servers):
+            server.abandon()
         self.reset()
         if self.engine.guest is not None:
             self.engine.guest.settle_down()

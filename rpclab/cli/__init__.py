@@ -81,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
         return FAILED
     except click.Abort:
         return INTERRUPTED
-    except (RpcError, OSError) as error:
+    except (RpcError, OSError, ImportError) as error:  # an extra that is not installed
         complain(told(error))
         return UNREACHABLE if isinstance(error, (DisconnectedError, ConnectionError)) else FAILED
     return status if isinstance(status, int) else DONE

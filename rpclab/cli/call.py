@@ -38,6 +38,12 @@ RPCLAB_TOKEN=… rpclab call wss://example.org/api --timeout 5 hello Ada
     help="What the server wants to know of whoever comes; else $RPCLAB_TOKEN.",
 )
 @click.option(
+    "--tls",
+    type=click.Path(exists=True, file_okay=False),
+    metavar="FOLDER",
+    help="The certificates to show and to trust: a folder that `rpclab serve --tls` has made.",
+)
+@click.option(
     "--header",
     "headers",
     multiple=True,
@@ -59,6 +65,7 @@ def call(
     as_json: bool,
     timeout: float | None,
     token: str | None,
+    tls: str | None,
     headers: tuple[str, ...],
     codec: str | None,
 ) -> int:
@@ -72,6 +79,7 @@ def call(
     asked = question(method, arguments, keywords, text=text, get=get)
     options: dict[str, Any] = {
         "token": token,
+        "tls": None if tls is None else rpclab.certificates(tls),
         "codec": codec,
         "headers": dict(assignment(each, "NAME=VALUE") for each in headers) or None,
     }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+import rpclab
 from rpclab.cli.base import DONE, Command, assignment, hint, told, warnings_as_lines
 from rpclab.cli.deploying import deployed
 from rpclab.printable import printable
@@ -88,6 +89,13 @@ rpclab serve services/ --host 0.0.0.0 --token "$SECRET" --allow-host lab.example
     metavar="ORIGIN",
     help='An origin whose pages may come, such as "https://example.org"; "*" for all.',
 )
+@click.option(
+    "--tls",
+    type=click.Path(file_okay=False),
+    metavar="FOLDER",
+    help="Serve https, with the certificates of this folder, which are made if there are none;"
+    " whoever comes needs the client's (rpclab[tls]).",
+)
 @click.option("--prefix", default="", metavar="PATH", help="What a proxy in front leaves there.")
 @click.option(
     "--storage",
@@ -110,6 +118,7 @@ def serve(
     storage: str | None,
     network: str,
     quiet: bool,
+    tls: str | None,
     **options: Any,
 ) -> int:
     """Serve Workers: HTTP to their fetch, and RPC sessions to what is exposed.
@@ -125,11 +134,15 @@ def serve(
     or a SIGTERM, stops it: requests under way get their time. A second one does not wait.
     """
     places = dict(assignment(each, "PLACE=WORKER") for each in routes)
-    tell = None if quiet else _tell
+    options |= {
+        "routes": places,
+        "tell": None if quiet else _tell,
+        "tls": None if tls is None else rpclab.certificates(tls),
+    }
     with warnings_as_lines():
         sandbox = deployed(path, environment, {}, storage=storage, network=network)
         try:
-            asyncio.run(_serve(sandbox, {**options, "routes": places, "tell": tell}))
+            asyncio.run(_serve(sandbox, options))
         finally:
             sandbox.close()
     return DONE

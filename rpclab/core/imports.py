@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rpclab.core.contexts import current, noted_place
+from rpclab.core.contexts import current
 from rpclab.core.messages import spell
 from rpclab.errors import (
     PROMISE_DISPOSED,
@@ -482,7 +482,7 @@ class Handle:
             raise self.error()
         copy = Handle(self.entry, current.get() or self.context)
         copy.context.own(copy)
-        copy.site = noted_place(copy.context.host)
+        copy.site = copy.context.host.calls.site()
         observe = copy.context.host.observe
         if observe is not None:
             entry = self.entry.direct
@@ -498,8 +498,8 @@ class Handle:
             context = self.context
             if not context.long:
                 context.disown(self)
-            if context.host.watching is not None:
-                self.gone_site = context.host.watching.site()
+            if context.host.calls.noting:
+                self.gone_site = context.host.calls.site()
                 if context.host.observe is not None:
                     context.host.observe(("disposed", id(self), why, self.gone_site))
             entry.drop()

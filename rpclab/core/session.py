@@ -26,7 +26,7 @@ from rpclab.core.events import (
     scalars,
 )
 from rpclab.core.holdings import EMPTY_PIPE, ENTRY, Holdings
-from rpclab.core.hooks import BrokenHook, Hook, ServiceHook, TargetHook, fill
+from rpclab.core.hooks import BrokenHook, Hook, ServiceHook, TargetHook, fill, work_of
 from rpclab.core.imports import (
     PENDING,
     REJECTED,
@@ -64,7 +64,7 @@ from rpclab.core.messages import (
 from rpclab.core.payload import Payload
 from rpclab.core.references import STUB
 from rpclab.core.streams import Pipe, Unread, reason_of
-from rpclab.core.targets import is_target, method_of
+from rpclab.core.targets import is_target
 from rpclab.errors import (
     DataCloneError,
     DisconnectedError,
@@ -78,7 +78,7 @@ from rpclab.previews import message_of, type_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from rpclab.core.contexts import ExecutionContext, Host, Packed, Watch
+    from rpclab.core.contexts import ExecutionContext, Host, Packed
     from rpclab.core.dialects import Dialect
     from rpclab.core.events import Call
     from rpclab.core.imports import Handle
@@ -162,11 +162,11 @@ class Session:
 
     # The interpreter finds the attributes of an instance slowly where it has more than thirty.
     __slots__ = (
-        "__dict__", "__weakref__", "_acknowledged", "_acknowledges", "_awake", "_codec", "_decode",
-        "_dialect", "_last_call", "_next_call", "_outbox", "_promise", "_quiet", "_releases",
-        "_seen", "_soon", "_told", "_unacknowledged", "cascade", "closed", "exports",
-        "first_unsent", "holdings", "host", "imports", "keeper", "label", "last_export", "latest",
-        "limits", "name", "peer", "pipelined", "send",
+        "__dict__", "__weakref__", "_acknowledged", "_acknowledges", "_awake", "_calls", "_codec",
+        "_decode", "_dialect", "_interrupted", "_last_call", "_next_call", "_outbox", "_promise",
+        "_quiet", "_releases", "_seen", "_soon", "_told", "_unacknowledged", "cascade", "closed",
+        "exports", "first_unsent", "holdings", "host", "imports", "keeper", "label", "last_export",
+        "latest", "limits", "name", "peer", "pipelined", "send", "wrap",
     )  # fmt: skip
 
     def __init__(
@@ -183,6 +183,8 @@ class Session:
         self.label = name
         self.latest: Answer | None = None
         self.host = host
+        self._calls = host.calls
+        self.wrap = host.calls.wrap
         self.keeper = keeper
         self.limits = limits
         self.closed: BaseException | None = None
@@ -202,6 +204,7 @@ class Session:
         self._outbox: list[Frame] = []
         self._releases: list[int] = []
         self._soon: deque[Callable[[], None]] = deque()
+        self._interrupted: list[tuple[int, list[Frame]]] = []
         self._awake = False
         # As an importer: the next id of a call, the first that has not left yet, and the promises
         # that calls were made on meanwhile.
@@ -491,7 +494,6 @@ class Session:
         """
         if self.closed is not None or context.ended or target.broken is not None:
             return self._refused(target, context, [*(args or ()), *(kwargs or {}).values()])
-        host = self.host
         call = self._next_call
         if args is None:
             values: list[Any] = []
@@ -500,9 +502,10 @@ class Session:
             values = [*args]
             message = [CALL, call, target.id, path, values]
         pending = self._promise(self, call, context)
-        if kwargs or host.special:
-            if host.holder is not None:
-                held = host.holder.call(self, target, path, (args, kwargs), context)
+        if kwargs or self._calls.special:
+            holder = self._calls.holder
+            if holder is not None:
+                held = holder.call(self, target, path, (args, kwargs), context)
                 if held is not None:
                     return held
             options = self._options(pending, kwargs)
@@ -522,13 +525,14 @@ class Session:
         """Replay a recorded function on what the peer exports, or a member (see `map`)."""
         if self.closed is not None or context.ended or target.broken is not None:
             return self._refused(target, context, captures)
-        if self.host.holder is not None:
-            held = self.host.holder.map(self, target, captures, program, context)
+        holder = self._calls.holder
+        if holder is not None:
+            held = holder.map(self, target, captures, program, context)
             if held is not None:
                 return held
         pending = self._promise(self, self._next_call, context)
         message = [MAP, self._next_call, target.id, list(path), captures, program]
-        if self.host.special:
+        if self._calls.special:
             message.append(self._options(pending, None))
         return self._push(pending, message, captures, context)
 
@@ -560,7 +564,7 @@ class Session:
         message = [STREAM, self._next_call, target.id, operation, args]
         if not self._acknowledges:
             self._streaming.add(self._next_call)  # what settles it gives its number back
-        if self.host.special:
+        if self._calls.special:
             message.append(self._options(pending, None))
         return self._push(pending, message, args, context)
 
@@ -604,10 +608,9 @@ class Session:
         if payload is not None:
             # Before the call is told of: what a message introduces comes before it in a recording.
             payload.commit()
-        watching = self.host.watching
-        if watching is not None:
+        if self._calls.noting:
             size = len(frame) if type(frame) is bytes else size_of(frame)
-            self._note(watching, pending, message, size, payload)
+            self._note(pending, message, size, payload)
         self._outbox.append(frame)
         if payload is not None:
             payload.sent()
@@ -622,16 +625,16 @@ class Session:
 
     def _note(
         self,
-        watching: Watch,
         pending: Pending,
         message: Message,
         size: int,
         payload: Payload | None,
     ) -> None:
         """Tell those who watch of a message that makes a promise, and where it was made."""
-        if watching.ambient:
-            watching.caused(self)
-        find, keep = watching.calling_site, self.host.keep
+        calls = self._calls
+        if calls.ambient:
+            calls.caused(self)
+        find, keep = calls.calling_site, calls.keep
         site = None if find is None else find()
         if keep is None and find is None:
             return
@@ -639,7 +642,7 @@ class Session:
         if payload is not None:
             using = tuple([(other.session.label, other.id) for other in payload.used])
         # Who acts is told of first, if that is new.
-        maker = (None, 0) if keep is None else watching.acting()
+        maker = (None, 0) if keep is None else calls.acting()
         at = self.host.clock()
         event: tuple[Any, ...]
         if message[0] == CALL and len(message) == 5:
@@ -661,8 +664,8 @@ class Session:
 
     def _options(self, pending: Pending, kwargs: Keywords) -> dict[str, Any]:
         options: dict[str, Any] = {}
-        if self.host.special:
-            left = self.host.deadlines.left(pending)
+        if self._calls.special:
+            left = self._calls.left(pending)
             if left is not None:
                 options[DEADLINE] = left
         if kwargs:
@@ -796,7 +799,7 @@ class Session:
         if payload.awaitables and answer.context is not None:
             answer.state = PENDING
             payload.discard([])
-            self.host.drive(answer, awaited_inside(value), answer.context)
+            self.host.ran(answer, awaited_inside(value), work_of(answer, answer.context))
             return False
         answer.plain = not payload.references
         payload.commit()
@@ -892,7 +895,7 @@ class Session:
         self.holdings.most += ENTRY + size
         if not self._awake:
             self._awake = self.host.wake(self)
-        keep = self.host.keep
+        keep = self._calls.keep
         if keep is not None:
             if type(value) not in SMALL:
                 value = scalar(value)
@@ -974,7 +977,7 @@ class Session:
         Most results are one of these, and a reference costs a third less so (benchmarks
         `sequential`, `references`). The rest goes through `pack_result`.
         """
-        if answer.pulled is not True or self.host.special:
+        if answer.pulled is not True or self._calls.special:
             return False
         if type(value) in SCALARS:
             if self._acknowledges:
@@ -1034,14 +1037,18 @@ class Session:
 
         Args:
             seen: how many plain settlements of ours the peer has seen.
-            frames: its messages, in order. What is left of them when this raises was not applied.
+            frames: its messages, in order.
 
         A frame that is no message ends this session, with that reason, and raises nothing; so does
-        any error of our own while a message is applied. Only what interrupts the program goes on.
+        any error of our own while a message is applied. Only what interrupts the program goes on;
+        what that leaves of the batch is applied in the next turn, and what follows after it.
         """
         if self.closed is not None:
             return
-        keep = self.host.keep
+        if self._interrupted:
+            self._interrupted.append((seen, frames))
+            return
+        keep = self._calls.keep
         if keep is not None:
             keep((self.host.clock(), "arrived", self.label, len(frames)))
         frames.reverse()
@@ -1054,6 +1061,10 @@ class Session:
             error = RemoteProtocolError(
                 f"a message of the peer could not be applied: {failure(fault)}"
             )
+        except BaseException:
+            self._interrupted.append((seen, frames))
+            self.soon(self._receive_rest)
+            raise
         finally:
             frames.reverse()
             if keep is not None:
@@ -1066,8 +1077,18 @@ class Session:
             return
         if seen > self._acknowledged:
             self._acknowledge(seen)
-        if self._seen != self._told:
-            self.awake()
+        if not self._awake and self._seen != self._told:
+            self._awake = self.host.wake(self)
+
+    def _receive_rest(self) -> None:
+        """Apply what an interrupted batch has left, and what came after it."""
+        batches, self._interrupted = self._interrupted, []
+        while batches:
+            try:
+                self.receive(*batches.pop(0))
+            except BaseException:
+                self._interrupted += batches
+                raise
 
     def _apply(self, frames: list[Frame]) -> None:
         """Apply messages, the last one first, and take each off the list."""
@@ -1254,7 +1275,8 @@ class Session:
         """
         if type(hook) is Answer:
             hook = hook.target or hook
-        host, watching, function = self.host, self.host.watching, None
+        host, calls, noting = self.host, self._calls, self._calls.noting
+        function = None
         if type(hook) is TargetHook:
             context = hook.context
             begun = context.variables
@@ -1263,23 +1285,24 @@ class Session:
                 and hook.blocked is None
                 and not context.ended
                 and context.door is None
-                and not host.special
+                and not calls.special
             ):
-                function, instance, variables = hook.method(path), hook.target, begun.copy()
+                instance, variables = hook.target, begun.copy()
+                function = context.method(instance, path)
         elif (
             isinstance(hook, ServiceHook)
             and hook.blocked is None
             and hook.unusual is not None
             and path not in hook.unusual
-            and watching is None
-            and not host.special
+            and not noting
+            and not calls.special
         ):
             try:
                 instance, context = hook.open()
             except Exception as error:
                 self._answer(call, None, frame).reject(error)
                 return
-            function = method_of(instance, path)
+            function = context.method(instance, path)
             if function is None or context.door is not None:
                 hook.serve(self._answer(call, None, frame), instance, context, path, args, None)
                 return
@@ -1288,10 +1311,10 @@ class Session:
         if function is None:
             hook.deliver(self._answer(call, None, frame), path, args, None, None)
             return
-        if watching is not None:
-            if watching.ambient:
-                watching.carry(variables)
-            watching.active = (self.label, call)
+        if noting:
+            if calls.ambient:
+                calls.carry(variables)
+            calls.active = (self.label, call)
         try:
             value = variables.run(function, instance, *args)
         except BaseException as error:
@@ -1301,9 +1324,9 @@ class Session:
             finally:
                 self._goes_on(answer, hook, context, frame)
             return
-        if watching is not None:
-            watching.active = None
-        if self.closed is None and not host.special:  # which the method may have changed
+        if noting:
+            calls.active = None
+        if self.closed is None and not calls.special:  # which the method may have changed
             if type(value) in SCALARS:
                 if call not in self._quiet and self._reply_scalar(call, value, value):
                     if type(hook) is not TargetHook:
@@ -1396,7 +1419,7 @@ class Session:
 
     def _apply_options(self, answer: Answer, options: dict[str, Any]) -> None:
         if DEADLINE in options:
-            self.host.deadlines.bound(answer, options[DEADLINE])
+            self._calls.bound(answer, options[DEADLINE])
 
     def export_of(self, number: int) -> Hook | Answer | None:
         """What the peer means by a number, if there is anything."""
@@ -1516,7 +1539,7 @@ class Session:
                 arrival is not None
                 and isinstance(entry, Pending)
                 and entry.unanswered
-                and (arrival.own or self.host.holder is not None)
+                and (arrival.own or self._calls.holder is not None)
                 and arrival.embargo(entry, value)
             ):
                 entry.embargoed = True

@@ -17,7 +17,6 @@ from rpclab.net.closing import FAULT, GOING, NORMAL
 from rpclab.net.pulse import ASK, IDLE, SILENT, Pulse
 from rpclab.net.sessions import FarSession, MainImport
 from rpclab.rpc.stubs import RpcStub
-from rpclab.transports.memory import Lane
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,7 +100,6 @@ class Connection:
         )
         session.send = self._send
         session.ended = self._session_ended
-        self._lane = Lane(session, engine.again)
         engine.join(session)
         entry = MainImport(session, self.let_go)
         session.imports[0] = entry
@@ -119,7 +117,7 @@ class Connection:
         pulse = self._pulse
         pulse.heard = pulse.used = self._loop.time()
         if self.reason is None:
-            self.engine.deliver(partial(self._lane.send, seen, frames))
+            self.engine.deliver(partial(self.session.receive, seen, frames))
 
     def heard(self) -> None:
         """Something has come in: a sign of life."""

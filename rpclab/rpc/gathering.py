@@ -62,11 +62,11 @@ def _note(pendings: list[Pending]) -> None:
     for session in sessions:
         host: Any = session.host
         among = pendings
-        if host.keep is not None:
+        if host.calls.keep is not None:
             if len(sessions) > 1:
                 among = [pending for pending in pendings if pending.session is session]
             ids = tuple([pending.id for pending in among])
-            host.keep((host.clock(), "awaited", session.label, ids, *host.went_on()))
+            host.calls.keep((host.clock(), "awaited", session.label, ids, *host.went_on()))
 
 
 def dispose(value: Any) -> None:

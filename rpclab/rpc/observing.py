@@ -42,7 +42,7 @@ class Observed:
 
     Attributes:
         observe: takes events; None while nobody watches, so that nothing has to be called.
-        keep: takes those of each call, with their time in front; see `core.contexts.Host`.
+        keep: takes those of each call, with their time in front; see `core.contexts.Calls`.
         clock: gives the time of events.
         ambient: context variables that a call carries to the Worker (the notebook's output).
         noting: whether something of each call is noted: for an observer, its place in the user's

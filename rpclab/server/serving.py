@@ -75,6 +75,7 @@ class Server:
         self._ticking: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._stopped = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
 
     async def start(self) -> None:
         """Listen from now on."""
@@ -107,6 +108,19 @@ class Server:
             self.application.close()
             self._listening.close()
             self._stopped.set()
+
+    def abandon(self) -> None:
+        """Stop at once: the sandbox is closed, and nobody is left who could answer."""
+        self.application.sessions.stopping = True
+        if self._stopped.is_set() or self._loop.is_closed():
+            return
+        if self._ticking is not None:
+            self._ticking.cancel()
+        for listener in getattr(self._uvicorn, "servers", ()):
+            listener.close()
+        self._listening.close()
+        for connection in list(self._uvicorn.server_state.connections):
+            connection.transport.abort()
 
     async def stopped(self) -> None:
         """Wait until it has stopped."""
@@ -193,9 +207,11 @@ async def serve(
         tell=tell,
         prefix=prefix.rstrip("/"),
     )
-    return await start(
+    server = await start(
         application, host, port, tls=tls, limits=limits, token=token, prefix=application.prefix
     )
+    sandbox.servers.add(server)
+    return server
 
 
 async def start(

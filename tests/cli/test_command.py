@@ -80,6 +80,14 @@ def test_the_status_tells_a_peer_that_is_away_from_what_failed_here(
     assert capsys.readouterr().err == f"{error}\n"
 
 
+def test_an_extra_that_is_missing_is_named(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "pydantic_core", None)
+    monkeypatch.delitem(sys.modules, "rpclab.workers.validation.door", raising=False)
+    monkeypatch.delitem(sys.modules, "rpclab.workers.validation.schemas", raising=False)
+    assert main(["run", __file__, "f", "--validate"]) == 1
+    assert "install rpclab[validate]" in capsys.readouterr().err
+
+
 def test_ctrl_c_ends_with_status_130(monkeypatch):
     monkeypatch.setattr(
         rpclab.cli.rpclab_command.commands["doctor"], "callback", lambda **_: _interrupt()

@@ -61,15 +61,15 @@ def serving(*words):
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as process:
-        # A server that never comes up must not keep the test waiting.
-        guard = threading.Timer(60, process.kill)
+        # A server that never comes up must not keep the tests waiting.
+        guard = threading.Timer(120, process.kill)
         guard.start()
+        url = process.stdout.readline().strip()
+        guard.cancel()
         try:
-            url = process.stdout.readline().strip()
             assert url, process.stderr.read()
             yield process, url
         finally:
-            guard.cancel()
             process.kill()
 
 
@@ -191,6 +191,17 @@ def test_a_token_is_asked_for_and_told_with_the_address(shop, capsys):
         orders = sockets(address.partition("/?")[0]) + "/orders"
         assert main(["call", orders, "place", "tea"]) == 3
         assert main(["call", orders, "place", "tea", "--token", "sesame"]) == 0
+
+
+def test_both_ends_show_certificates_of_one_folder(shop, tmp_path, capsys):
+    folder = str(tmp_path / "certificates")
+    words = [shop, "--expose", "shop#Orders=/orders", "--tls", folder]
+    with serving(*words) as (_, address):
+        assert address.startswith("https://")
+        orders = sockets(address) + "/orders"
+        assert main(["call", orders, "place", "tea", "--tls", folder]) == 0
+        assert main(["call", orders, "place", "tea"]) == 3
+    assert capsys.readouterr().out == '{"ordered": "tea", "count": 1}\n'
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are another thing there")

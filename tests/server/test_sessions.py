@@ -252,3 +252,15 @@ async def test_batches_of_any_size_are_bounded(sandbox):
             promises = [api.hello("x" * 900) for _ in range(20)]
             errors = [await failure(promise) for promise in promises]
             assert all("Limits.message_bytes" in str(error) for error in errors)
+
+
+async def test_a_sandbox_that_is_closed_serves_nobody_any_more(sandbox):
+    inner = rpclab.Sandbox()
+    server = await inner.serve(port=0, expose={"/x": Api()})
+    connection = await rpclab.connect(socket_of(server, "/x"))
+    inner.close()
+    await connection.closed.wait()
+    error = await failure(rpclab.connect(socket_of(server, "/x")).open())
+    assert "cannot be reached" in str(error)
+    await server.stop()
+    inner.close()

@@ -285,6 +285,7 @@ export class TimelinePanel {
       let taken = this.names;
       bars.forEach(([bar, from, to], place) => {
         const y = this.where.middle(bar) + 0.5;
+        const ground = palette.named[bar.lane % 2 ? "band" : "background"];
         const end = Math.max(to, bars[place - 1]?.[2] ?? to);
         const behind = (bars[place + 1]?.[1] ?? this.axis.right + 10) - end - 12;
         const before = from - taken - 12;
@@ -296,10 +297,10 @@ export class TimelinePanel {
         let text = callLabel(bar.call);
         if (wide(text) > room) text = callAlone(bar.call);
         if (wide(text) <= inside) context.fillText(text, from + 4, y);
-        else if (wide(text) <= room && wide(text) > behind) haloed(context, palette, text, from - 6 - wide(text), y);
+        else if (wide(text) <= room && wide(text) > behind) haloed(context, text, from - 6 - wide(text), y, ground);
         else {
           const cut = wide(text) <= room ? text : fitted(context, text, behind);
-          if (cut) haloed(context, palette, cut, end + 7, y);
+          if (cut) haloed(context, cut, end + 7, y, ground);
           if (cut) taken = end + 7 + wide(cut);
         }
       });
