@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.cascade import Cascade
-from rpclab.core.containers import DICT_TYPES, contents, replaced
+from rpclab.core.containers import CONTAINER_TYPES, DICT_TYPES, contents, replaced
 from rpclab.core.events import answered
 from rpclab.core.hooks import BrokenHook, ForwardHook, Hook, OnwardHook, TargetHook
 from rpclab.core.imports import PENDING, REJECTED, RESOLVED
@@ -186,8 +186,12 @@ class Answer:
             self._note_step()
             self._note_quiet()
         elif not self.pulled:
-            self.hold_parts(value)
             self._note_quiet()
+            if self._waits_by_itself(value):
+                self._conclude(None)
+                session.tuck_away(self)
+                return
+            self.hold_parts(value)
         elif self.queue is None and session.reply_at_once(self, value):
             pass
         else:
@@ -218,6 +222,8 @@ class Answer:
         if self._hook is not None:
             # Nothing can be reached any more of what would have been the result.
             self.drop()
+        if not self.pulled and session is not None and self.queue is None:
+            session.tuck_away(self)
 
     def _hold_targets(self, value: Any) -> None:
         """No message takes the result of a step along: when that is dropped, so are its targets."""
@@ -230,6 +236,14 @@ class Answer:
         if type(value) not in SCALARS:
             for part in contents(value):
                 self.hook_for(part)
+
+    def _waits_by_itself(self, value: Any) -> bool:
+        """Whether a result that nobody has asked for is plain, and nothing stands on it."""
+        if self.queue is not None or self.onward is not None:
+            return False
+        return type(value) in SCALARS or all(
+            type(part) in SCALARS or type(part) in CONTAINER_TYPES for part in contents(value)
+        )
 
     def pull(self) -> None:
         """The importer wants the result: it gets it now, or once it is there."""

@@ -65,6 +65,7 @@ from rpclab.core.messages import (
 )
 from rpclab.core.payload import Payload
 from rpclab.core.references import STUB
+from rpclab.core.results import FORGOTTEN, MISSING, Failure, Results, forgotten
 from rpclab.core.streams import Pipe, Unread, reason_of
 from rpclab.core.targets import is_target, method_of
 from rpclab.errors import (
@@ -216,6 +217,7 @@ class Session:
         # often, and the writes to streams that are on their way.
         self._introductions: dict[int, int] = {}
         self._streaming: set[int] = set()
+        self._results = Results(limits.results)
         # As an exporter: the last id of a call, and the results that the peer has not seen yet.
         self._last_call = 0
         self._quiet: set[int] = set()
@@ -1333,6 +1335,8 @@ class Session:
     def export_of(self, number: int) -> Hook | Answer | None:
         """What the peer means by a number, if there is anything."""
         found = self.exports.get(number)
+        if found is None and not self._acknowledges:
+            return self._result_of(number)
         if found is None:
             value = self._unacknowledged.get(number, IN_TABLE)
             if value is not IN_TABLE:
@@ -1341,6 +1345,30 @@ class Session:
                 found.value = value
                 self._unacknowledged[number] = IN_TABLE
         return found
+
+    def _result_of(self, number: int) -> Answer | None:
+        """The answer to a call that nobody has asked for the result of, back in the table."""
+        value = self._results.pop(number)
+        if value is MISSING:
+            return None
+        answer = self.exports[number] = Answer(self, number)
+        answer.pulled = False
+        answer.state = RESOLVED
+        answer.value = value
+        if type(value) is Failure:
+            answer.state, answer.value, answer.remote = REJECTED, value.error, value.remote
+        elif value is FORGOTTEN:
+            answer.state, answer.value, answer.remote = REJECTED, forgotten(), False
+        return answer
+
+    def tuck_away(self, answer: Answer) -> None:
+        """A plain result is there, and nobody has asked for it: perhaps nobody ever will."""
+        if self.exports.get(answer.id) is answer and not answer.released:
+            del self.exports[answer.id]
+            value = answer.value
+            if answer.state == REJECTED:
+                value = Failure(value.with_traceback(None), answer.remote)
+            self._results.add(answer.id, value)
 
     def answer_to(self, number: int) -> Answer | None:
         """What this end has answered, or is going to answer, to a call of the peer."""
@@ -1381,6 +1409,8 @@ class Session:
 
     def _receive_counted_release(self, number: int, count: int) -> None:
         hook = self.exports.get(number)
+        if hook is None and count == 1 and self._results.pop(number) is not MISSING:
+            return
         # What is introduced here has a number of its own each time.
         released = isinstance(hook, Answer) and hook.released
         if hook is None or released or number == 0 or count != 1:
@@ -1415,7 +1445,7 @@ class Session:
         return None
 
     def _receive_pull(self, number: int) -> None:
-        hook = self.exports.get(number)
+        hook = self.export_of(number)
         if isinstance(hook, Answer):
             hook.pull()
         elif self._dialect.shares:
