@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -72,6 +73,7 @@ from rpclab.errors import (
     DataCloneError,
     DisconnectedError,
     LocalProtocolError,
+    MessageTooLargeError,
     RemoteProtocolError,
     RpcError,
     no_keywords,
@@ -582,8 +584,12 @@ class Session:
                     return pending
                 break
         else:
-            # Small scalars cannot be refused but for the size of all.
-            frame = self._codec.pack(message)
+            # Small scalars can be refused for the size of one, or of all.
+            try:
+                frame = self._codec.pack(message)
+            except DataCloneError as error:
+                pending.settle(REJECTED, error)
+                return pending
             if len(frame) > self.limits.message_bytes:
                 try:
                     frame, _ = self.pack(message, values, context)
@@ -880,7 +886,10 @@ class Session:
         """
         if type(value) is bytes and len(value) >= LARGE:
             return False
-        frame = self._codec.pack([RESOLVE, call, value])
+        try:
+            frame = self._codec.pack([RESOLVE, call, value])
+        except DataCloneError:
+            return False
         size = len(frame)
         if size > self.limits.message_bytes:
             return False
@@ -1590,9 +1599,9 @@ class Session:
     def abort(self, error: BaseException) -> None:
         """End the session because of the peer, and tell it why."""
         if self.closed is None:
-            frame = self._pack_error([ABORT, error], 1)[0]
+            with suppress(MessageTooLargeError):  # then it ends without a word
+                self._outbox.append(self._pack_error([ABORT, error], 1)[0])
             self._mark_closed(error)  # whatever comes back meanwhile is too late
-            self._outbox.append(frame)
             self._let_go(self.flush)
             self.close(error)
 
