@@ -251,6 +251,12 @@ class Answer:
         if self.pulled or session is None:
             return
         self.pulled = True
+        if (
+            self.state == RESOLVED
+            and self.queue is None
+            and session.reply_at_once(self, self.value)
+        ):
+            return
         if self.state == RESOLVED:
             reply = session.pack_result(self, self.value)
         elif self.state == REJECTED:

@@ -37,7 +37,7 @@ class Limits:
     nesting: int = 256
     patterns: int = 20_000
     exports: int = 1_000_000
-    results: int = 10_000
+    results: int = 100_000
     imports: int = 1_000_000
     map_steps: int = 100_000
     session_bytes: int = 1024 * 1024 * 1024

@@ -40,12 +40,16 @@ class Results:
 
     Args:
         most: how many values are kept.
+
+    Attributes:
+        size: how many bytes of texts and bytes there are.
     """
 
-    __slots__ = ("_most", "_runs", "_values")
+    __slots__ = ("_most", "_runs", "_values", "size")
 
     def __init__(self, most: int) -> None:
         self._most = most
+        self.size = 0
         self._values: dict[int, Any] = {}
         # Each as [first, last, result]; ids in it that were given back are not told from others.
         self._runs: list[list[Any]] = []
@@ -53,16 +57,19 @@ class Results:
     def __len__(self) -> int:
         return len(self._values) + len(self._runs)
 
-    def add(self, number: int, value: Any) -> None:
-        """Keep a result."""
+    def add(self, number: int, value: Any) -> int:
+        """Keep a result. Gives how many bytes it takes beside its entry."""
         if value is None:
             self._extend(number, None)
-            return
+            return 0
         self._values[number] = value
+        size = _size_of(value)
+        self.size += size
         if len(self._values) > self._most:
             oldest = next(iter(self._values))
-            del self._values[oldest]
+            self.size -= _size_of(self._values.pop(oldest))
             self._extend(oldest, FORGOTTEN)
+        return size
 
     def _extend(self, number: int, result: Any) -> None:
         for run in self._runs[-2:]:
@@ -79,6 +86,7 @@ class Results:
         """Take a result out; MISSING if there is none."""
         value = self._values.pop(number, MISSING)
         if value is not MISSING:
+            self.size -= _size_of(value)
             return value
         for position in range(len(self._runs) - 1, -1, -1):
             first, last, result = self._runs[position]
@@ -96,3 +104,7 @@ class Results:
             run[0] += 1
         elif run[1] == number:
             run[1] -= 1
+
+
+def _size_of(value: Any) -> int:
+    return len(value) if type(value) in (str, bytes) else 0

@@ -396,6 +396,11 @@ class Session:
         self.gathered += size
         self.holdings.most += max(size, 0)
 
+    @property
+    def result_bytes(self) -> int:
+        """How many bytes of texts and bytes are kept in results that nobody has asked for."""
+        return self._results.size
+
     def unseen_results(self) -> Iterable[Any]:
         """The results that are kept by themselves until the peer has seen them."""
         return self._unacknowledged.values()
@@ -1247,7 +1252,9 @@ class Session:
         if watching is not None:
             watching.active = None
         if self.closed is None and not host.special:  # which the method may have changed
-            if type(value) in SCALARS:
+            if not self._acknowledges:
+                replied = self._keep_scalar(call, value)
+            elif type(value) in SCALARS:
                 replied = call not in self._quiet and self._reply_scalar(call, value, value)
             else:
                 replied = host.observe is None and self._reply_target(call, value, context)
@@ -1265,6 +1272,7 @@ class Session:
         self.holdings.most += ENTRY
         answer.via = hook
         answer.context = context
+        answer.pulled = self._dialect.call_pulls
         if self._quiet and call in self._quiet:
             self._quiet.discard(call)
             answer.quiet = True
@@ -1377,7 +1385,17 @@ class Session:
             value = answer.value
             if answer.state == REJECTED:
                 value = Failure(value.with_traceback(None), answer.remote)
-            self._results.add(answer.id, value)
+            self._keep_result(answer.id, value)
+
+    def _keep_scalar(self, call: int, value: Any) -> bool:
+        """Keep a result until it is asked for, if it is a scalar. Says whether it is one."""
+        if self.host.observe is not None or type(value) not in SCALARS:
+            return False
+        self._keep_result(call, value)
+        return True
+
+    def _keep_result(self, call: int, value: Any) -> None:
+        self.holdings.most += ENTRY + self._results.add(call, value)
 
     def answer_to(self, number: int) -> Answer | None:
         """What this end has answered, or is going to answer, to a call of the peer."""

@@ -14,9 +14,17 @@ from rpclab.core.limits import Limits
 from rpclab.errors import RemoteProtocolError
 
 
+class _Target(RpcTarget):
+    def __init__(self, main):
+        self._main = main
+
+    def dispose(self):
+        self._main._disposals += 1
+
+
 class Main(RpcTarget):
     def __init__(self):
-        self._kept = None
+        self._disposals = 0
         self._calls = []
 
     def greet(self, *args):
@@ -29,6 +37,9 @@ class Main(RpcTarget):
 
     def nothing(self):
         pass
+
+    def target(self):
+        return _Target(self)
 
 
 @pytest.fixture
@@ -154,3 +165,28 @@ def test_a_call_that_a_rejected_argument_keeps_from_running_gives_back_what_it_h
     answers = arrive(pair, *frames)
     assert [answer[0] for answer in answers] == ["reject", "release"]
     assert main._calls == []
+
+
+@pytest.mark.parametrize("prepared", [False, True], ids=["the long way", "in one step"])
+def test_nothing_is_sent_before_it_is_asked_for(main, prepared):
+    pair = SessionPair(main, codec=CapnWebCodec, prepared=prepared)
+    pair.wire.hold(pair.server)
+    calls = ['["push",["pipeline",0,["greet"],[]]]', '["push",["pipeline",0,["target"],[]]]']
+    assert arrive(pair, *calls) == []
+    assert arrive(pair, '["pull",1]', '["pull",2]', '["pull",1]') == [
+        ["resolve", 1, "hello"],
+        ["resolve", 2, ["export", -1]],
+    ]
+    assert arrive(pair, '["release",1,1]', '["release",2,1]', '["release",-1,1]') == []
+    assert main._disposals == 1
+    assert [*pair.server.exports] == [0]
+
+
+@pytest.mark.parametrize("prepared", [False, True], ids=["the long way", "in one step"])
+def test_very_many_calls_of_one_tick_are_all_answered(main, prepared):
+    pair = SessionPair(main, codec=CapnWebCodec, prepared=prepared)
+    pair.wire.hold(pair.server)
+    count = 30_000
+    pulls = [f'["pull",{number}]' for number in range(1, count + 1)]
+    answers = arrive(pair, *['["push",["pipeline",0,["greet"],[]]]'] * count, *pulls)
+    assert answers == [["resolve", number, "hello"] for number in range(1, count + 1)]
