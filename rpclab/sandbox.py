@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from rpclab import workers
 from rpclab.core.contexts import EventContext, current, opened
+from rpclab.core.events import NOBODY
 from rpclab.core.imports import Handle, Import
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.distances import Distances, is_virtual
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 
     from rpclab.leaks import Leaks
+    from rpclab.server.serving import Server
+    from rpclab.server.starting import Starting
     from rpclab.trace.trace import Trace
     from rpclab.workers.d1.database import D1Database
     from rpclab.workers.d1.databases import Databases
@@ -122,6 +125,7 @@ class Sandbox(Distances, Namespaces, KVNamespaces, Networked, Validating, Viewed
         self._bindings: dict[str, dict[str, BindingTarget]] = {}
         self._d1: Databases | None = None
         self._d1_limits = d1_limits
+        self.servers: weakref.WeakSet[Server] = weakref.WeakSet()
         local.latest.append(weakref.ref(self.engine))
 
     @classmethod
@@ -229,7 +233,21 @@ class Sandbox(Distances, Namespaces, KVNamespaces, Networked, Validating, Viewed
         kv: Mapping[str, str | KVNamespace] | None = None,
         folder: str | PathLike[str] | None = None,
     ) -> tuple[types.ModuleType, Env]:
-        """Make the module and environment of a Worker, whose code the caller then runs there."""
+        """Make the module and environment of a Worker, whose code the caller then runs there.
+
+        Args:
+            name: as of `deploy`.
+            vars: likewise.
+            json: likewise.
+            bind: likewise.
+            d1: likewise.
+            objects: likewise.
+            kv: likewise.
+            folder: likewise.
+
+        Raises:
+            Exception: as `deploy`; no code has run yet.
+        """
         check_name(name)
         refuse_twice(vars=vars, json=json, bind=bind, d1=d1, objects=objects, kv=kv)
         env = Env(name)
@@ -258,7 +276,17 @@ class Sandbox(Distances, Namespaces, KVNamespaces, Networked, Validating, Viewed
         env: Env,
         bind: Mapping[str, str | BindingTarget] | None = None,
     ) -> Worker:
-        """Let a Worker whose code has run serve from now on."""
+        """Let a Worker whose code has run serve from now on.
+
+        Args:
+            name: what it is called.
+            module: as `prepare` made it; its code has run.
+            env: likewise.
+            bind: what `prepare` was given.
+
+        Raises:
+            UnknownEntrypointError: its class `Default` cannot serve.
+        """
 
         def bind_self(entrypoint: str, props: dict[str, Any]) -> ServiceBinding:
             return self._bind(name, BindingTarget(name, entrypoint, props))
@@ -329,6 +357,9 @@ class Sandbox(Distances, Namespaces, KVNamespaces, Networked, Validating, Viewed
     def worker(self, name: str) -> Worker:
         """Give the present version of a Worker.
 
+        Args:
+            name: of the Worker.
+
         Raises:
             UnknownBindingError: none of that name is deployed.
         """
@@ -345,7 +376,11 @@ class Sandbox(Distances, Namespaces, KVNamespaces, Networked, Validating, Viewed
         return dict(self._workers)
 
     def bindings(self, name: str = NOTEBOOK) -> dict[str, BindingTarget]:
-        """Where the bindings of a Worker, or of the program around them, lead."""
+        """Where the bindings of a Worker, or of the program around them, lead.
+
+        Args:
+            name: of the Worker; "notebook" is the program around them.
+        """
         return dict(self._bindings.get(name, {}))
 
     # Databases.
@@ -408,6 +443,22 @@ class Sandbox(Distances, Namespaces, KVNamespaces, Networked, Validating, Viewed
         self.worker(target.worker)
         return self._bind(NOTEBOOK, target).fetch(resource, **options)
 
+    def serve(self, **options: Any) -> Starting[Server]:
+        """Serve its Workers over the network; on the loopback, unless `host` says otherwise.
+
+        Needs the extra rpclab[serve].
+
+        Args:
+            options: those of `rpclab.server.serve`: host, port, worker, routes, expose, token, …
+
+        Returns:
+            To be awaited, which gives the server; or for `async with`, at whose end it stops.
+        """
+        from rpclab.server.serving import serve  # noqa: PLC0415 - for those who serve
+        from rpclab.server.starting import Starting  # noqa: PLC0415
+
+        return Starting(partial(serve, self, **options))
+
     # Contexts.
 
     @asynccontextmanager
@@ -436,27 +487,28 @@ class Sandbox(Distances, Namespaces, KVNamespaces, Networked, Validating, Viewed
         Returns:
             A trace; its figures are there when the block is over.
         """
-        from rpclab.trace.accounting import Ledger  # noqa: PLC0415 - for those who trace
-        from rpclab.trace.trace import Trace  # noqa: PLC0415
+        from rpclab.trace.trace import Trace  # noqa: PLC0415 - for those who trace
 
         engine = self.engine
-        outer = engine.ledger
-        engine.ledger = outer or Ledger(pipelining=engine.holder is None)
         recording = recording_of(engine)
-        engine.special += 1
-        trace = Trace(recording, engine.ledger, engine.guest.time if engine.guest else None)
+        by, task = engine.acting()
+        # Where no task runs, those are meant that are run in the block.
+        whose = None if task == NOBODY else (by, task)
+        trace = Trace(recording, whose, engine.guest.time if engine.guest else None)
         try:
             yield trace
         finally:
+            engine.acting()  # it goes on after the tasks that are done
             trace.finish()
-            engine.special -= 1
-            engine.ledger = outer
             engine.unwatch(recording)
 
     def tables(self, worker: str = NOTEBOOK) -> Tables:
         """The import and export tables of a Worker over all its sessions.
 
         The bindings it was given, and gives, are part of them.
+
+        Args:
+            worker: its name; "notebook" is the program around the Workers.
         """
         imports, exports = set(), set()
         for session in self.engine.sessions():
@@ -501,6 +553,8 @@ class Sandbox(Distances, Namespaces, KVNamespaces, Networked, Validating, Viewed
 
     def close(self) -> None:
         """End it: every session closes, what was held breaks. Closing twice is fine."""
+        for server in list(self.servers):
+            server.abandon()
         self.reset()
         if self.engine.guest is not None:
             self.engine.guest.settle_down()

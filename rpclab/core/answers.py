@@ -52,6 +52,7 @@ class Answer:
         quiet: whether nobody can ask for the result: it stays here, for what was made on it.
         plain: whether the settlement holds no references; then it is released by itself.
         pulled: whether the importer wants the result; else it stays here until it is asked for.
+        awaits_pull: whether its context waits for whether the result is asked for.
         gives_itself_back: whether its settlement releases it, and nothing else does.
         released: whether the peer has given it back, and it goes as soon as it has settled.
         reads: whether it reads a member, for a peer to whom one that is not there is undefined.
@@ -69,6 +70,7 @@ class Answer:
     remote = True
     quiet = False
     gives_itself_back = False
+    awaits_pull = False
     released = False
     reads = False
     path: tuple[str, ...] = ()
@@ -80,12 +82,7 @@ class Answer:
     held_at: Hook | Answer | None = None
     onward: OnwardHook | None = None
     _others: dict[int, tuple[Any, Hook]] | None = None
-    # For the accounting of a trace: see trace/accounting.py.
-    moment: int | None = None
     origin: Answer | None = None
-    causes: tuple[int, ...] = ()
-    settled_at: int | None = None
-    trace: Any = None
 
     def __init__(
         self,
@@ -133,9 +130,6 @@ class Answer:
 
     def follow(self, pending: Pending) -> None:
         """Settle as `pending` does: the call was forwarded, and what is pipelined on it follows."""
-        ledger = pending.session.host.ledger
-        if ledger is not None:
-            ledger.settled(self)
         self.running = pending
         if pending.state == PENDING:
             self.onward = OnwardHook(self, pending)
@@ -150,8 +144,7 @@ class Answer:
                 blocked, self.onward = self.onward.hand_over(), None
                 if blocked:
                     self.queue = deque([*blocked, *(self.queue or ())])
-            if pending.arrival:
-                self.causes = (*self.causes, *pending.arrival)
+            self.forwarded(pending)
             if self.state != PENDING:
                 self._conclude(None)
             elif pending.state == RESOLVED:
@@ -162,6 +155,12 @@ class Answer:
                 self.reject(pending.value, remote=getattr(pending.value, "remote", False))
 
         pending.follow(settled)
+
+    def forwarded(self, pending: Pending) -> None:
+        """Tell those who watch that this call is answered with the result of that one."""
+        observe, call = pending.session.host.observe, self.call
+        if observe is not None and call is not None:
+            observe(("forwarded", *call, (pending.session.label, pending.id)))
 
     def _take_over(self, pending: Pending) -> None:
         """The stubs that a step was given go with the step; a message would have moved them."""
@@ -183,7 +182,6 @@ class Answer:
         if session is None or (self.quiet and session.stays(self, value)):
             if self.origin is not None and type(value) not in SCALARS:
                 self._hold_targets(value)
-            self._note_step()
             self._note_quiet()
         elif not self.pulled:
             self._note_quiet()
@@ -192,6 +190,10 @@ class Answer:
                 session.tuck_away(self)
                 return
             self.hold_parts(value)
+            if self.context is not None:
+                # A stream in it is opened by the message that may be asked for.
+                self.context.hold()
+                self.awaits_pull = True
         elif self.queue is None and session.reply_at_once(self, value):
             pass
         else:
@@ -210,7 +212,6 @@ class Answer:
         self.state = REJECTED
         self.value = error
         self.remote = remote
-        self._note_step()
         session = self.session
         if self.quiet or not self.pulled:
             self._note_quiet()
@@ -251,20 +252,22 @@ class Answer:
         if self.pulled or session is None:
             return
         self.pulled = True
-        if (
-            self.state == RESOLVED
-            and self.queue is None
-            and session.reply_at_once(self, self.value)
-        ):
-            return
         if self.state == RESOLVED:
-            reply = session.pack_result(self, self.value)
+            at_once = self.queue is None and session.reply_at_once(self, self.value)
+            reply = None if at_once else session.pack_result(self, self.value)
         elif self.state == REJECTED:
             reply = session.pack_error(self, self.value, remote=self.remote)
         else:
             return
         if reply is not None:
             session.reply(self, reply)
+        self._let_go_of_context()
+
+    def _let_go_of_context(self) -> None:
+        """The result was asked for, or nobody will: its context need not wait for that."""
+        if self.awaits_pull and self.context is not None:
+            self.awaits_pull = False
+            self.context.let_go()
 
     def _come_too_late(self, value: Any) -> None:
         """The call was cancelled before its method returned: no message takes that (rule O7)."""
@@ -280,12 +283,6 @@ class Answer:
         if session is not None and session.host.observe is not None:
             failed = self.state == REJECTED
             session.host.observe(answered(session.label, self.id, self.value, 0, failed=failed))
-
-    def _note_step(self) -> None:
-        """Tell the accounting that this has settled, before a message does, or where none does."""
-        owner = (self.origin or self).session or self.context
-        if owner is not None and owner.host.ledger is not None:
-            owner.host.ledger.settled(self)
 
     def _conclude(self, reply: Packed | None) -> None:
         """Deliver what was pipelined on this, queue the settlement, and let go of the rest."""
@@ -378,6 +375,7 @@ class Answer:
             # A quiet call: what was made on it still needs the result.
             self.watch(self.drop)
             return
+        self._let_go_of_context()
         first, self._hook, self._part = self._hook, None, None
         if first is not None:
             others, self._others = self._others, None
@@ -434,8 +432,6 @@ class Answer:
         """Deliver a call to the part of this result that its path leads to."""
         if answer.state != PENDING:
             return
-        if self.settled_at is not None:
-            answer.causes = (*answer.causes, self.settled_at)
         if self.state == REJECTED:
             answer.reads = False
             answer.reject(self.value, remote=self.remote)

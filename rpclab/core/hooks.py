@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.core.containers import replaced
 from rpclab.core.contexts import opened
+from rpclab.core.events import Actor, answering
 from rpclab.core.imports import PENDING
 from rpclab.core.targets import (
     Exposed,
     disposer_of,
     is_function,
-    is_ordinary,
     method_of,
     read_function_attribute,
     read_member,
@@ -24,6 +24,7 @@ from rpclab.errors import HOST_CONTEXT_ENDED, ContextEndedError, no_keywords, no
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from contextvars import Context as Variables
 
     from rpclab.core.answers import Answer
     from rpclab.core.contexts import ExecutionContext, SessionLike
@@ -243,10 +244,6 @@ class Hook:
                 args, kwargs = fill(args), fill(kwargs)
             except Exception as error:
                 failure = error
-        if answer.causes and self.blocked:
-            # Before the call runs: one that is over at once lets those behind it go.
-            behind = self.blocked[0][0]
-            behind.causes = (*behind.causes, *answer.causes)
         if failure is not None:
             answer.reject(failure)
         else:
@@ -289,7 +286,11 @@ class TargetHook(Hook):
         answer.via = self
         answer.context = context
         target = self.target
-        if args is not None and type(path) is str and (function := self.method(path)) is not None:
+        if (
+            args is not None
+            and type(path) is str
+            and (function := context.method(target, path)) is not None
+        ):
             _run_method(answer, function, target, args, kwargs, context)
         else:
             dispatch(answer, target, path, args, kwargs, context)
@@ -301,26 +302,6 @@ class TargetHook(Hook):
             self.context.hold()
             self._active += 1
             answer.served_by(self, context)
-
-    def method(self, name: str) -> Any:
-        """Give the plain function that is this method of the target, or None (see `method_of`)."""
-        target = self.target
-        kind = type(target)
-        known = self.context.methods
-        function = known.get((kind, name))
-        # One that was found before is found again with fewer questions.
-        if function is not None and name not in target.__dict__:
-            try:
-                if getattr(kind, name) is function:
-                    return function
-            except Exception:  # noqa: S110 - of what was put in its place
-                pass
-        function = method_of(target, name)
-        if function is not None and is_ordinary(kind):  # a peer may invent names without end
-            if not known:
-                known = self.context.methods = {}
-            known[kind, name] = function
-        return function
 
     def returned(self) -> None:
         self._active -= 1
@@ -656,8 +637,6 @@ class OnwardHook(Hook):
         """Pipeline the call on the forwarded one."""
         if answer.state != PENDING:
             return  # it was cancelled while it was queued
-        if self._source.settled_at is not None:
-            answer.causes = (*answer.causes, self._source.settled_at)
         pending = self._pending
         _call_on(answer, pending.session, pending.pipeline, path, args, kwargs)
 
@@ -665,6 +644,15 @@ class OnwardHook(Hook):
         """Give up the calls that wait for arguments, in order: the result is there."""
         blocked, self.blocked = self.blocked, None
         return blocked
+
+
+def work_of(answer: Answer, context: ExecutionContext) -> Variables:
+    """Give the context variables for work of `answer` that no method of a target does."""
+    variables = context.fresh_variables()
+    context.host.calls.carry(variables, answer)
+    if context.host.observe is not None:
+        variables.run(answering.set, Actor(answer.call))
+    return variables
 
 
 def _call_on(
@@ -679,9 +667,8 @@ def _call_on(
         answer.reject(no_keywords())
         return
     arguments = None if args is None else tuple(args)
-    pending = session.host.apart(
-        answer, lambda: call(path, arguments, kwargs, session.keeper), session.keeper
-    )
+    keeper = session.keeper
+    pending = work_of(answer, keeper).run(call, path, arguments, kwargs, keeper)
     answer.follow(pending)
 
 

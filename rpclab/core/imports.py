@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rpclab.core.contexts import current, noted_place
+from rpclab.core.contexts import current
 from rpclab.core.messages import spell
 from rpclab.errors import (
     PROMISE_DISPOSED,
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from rpclab.core.references import Reference
 
 PENDING, RESOLVED, REJECTED = range(3)
+
+# Where these stand in the event of a call (see `events.called`), behind its time.
+_KIND, _PATH, _ARGUMENTS, _SITE = 1, 5, 6, 8
 
 running_in = current.get
 WHY = {
@@ -156,22 +159,16 @@ class Pending(Import):
         entry: what the import table knows it by.
         unanswered: how many calls made on it have no answer yet.
         waiters: what the host resumes when it settles.
-        noted: while somebody records, where the call was made, and the kind of its message, the
-            path, and whether that is read.
+        noted: while places are noted, the event of the call, with its time (see `events.called`).
         size: how many bytes its message took, if it is a write to a stream.
         ends: the streams inside the value, until they have an owner.
-        arrival: while somebody traces, where its result arrived; see `trace/accounting.py`.
-        target: likewise, what the call was made on.
     """
 
     # All stand in slots: a `__dict__` would be room for thirty more (benchmark `chain`).
     __slots__ = (
-        "_followers", "arrival", "context", "disposed", "embargoed", "ends", "noted", "size",
-        "state", "stubs", "target", "unanswered", "upstream", "uses", "value", "waiters",
+        "_followers", "context", "disposed", "embargoed", "ends", "noted", "size",
+        "state", "stubs", "unanswered", "unasked", "upstream", "uses", "value", "waiters",
     )  # fmt: skip
-
-    unasked = False
-    """Whether nobody has asked the peer for the result yet, and the peer waits for that."""
 
     def __init__(self, session: SessionLike, import_id: int, context: ExecutionContext) -> None:
         self.session = session
@@ -185,6 +182,7 @@ class Pending(Import):
         self.stubs: Sequence[Handle] | None = None
         self.ends: Sequence[EndLike] | None = None
         self.uses = 0
+        self.unasked = False
         self.unanswered = 0
         self.upstream: Pending | None = None
         self.waiters: tuple[Resumable, ...] | None = None
@@ -192,9 +190,7 @@ class Pending(Import):
         self.disposed = False
         self.embargoed = False
         self.size = 0
-        self.noted: tuple[str | None, int, Any, bool] | None = None
-        self.arrival: list[int] | None = None
-        self.target = 0
+        self.noted: tuple[Any, ...] | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -214,12 +210,20 @@ class Pending(Import):
     @property
     def site(self) -> str | None:
         """Where the call was made, while somebody records."""
-        return None if self.noted is None else self.noted[0]
+        return None if self.noted is None else self.noted[_SITE]
+
+    @property
+    def path(self) -> str | tuple[str, ...] | None:
+        """The path that was called, likewise."""
+        return None if self.noted is None else self.noted[_PATH]
 
     @property
     def what(self) -> str:
         """What was called, likewise, such as "increment()"."""
-        return "" if self.noted is None else spell(*self.noted[1:])
+        noted = self.noted
+        if noted is None:
+            return ""
+        return spell(noted[_PATH], reads=noted[_ARGUMENTS] is None, maps=noted[_KIND] == "map")
 
     def settle(self, state: int, value: object, stubs: Sequence[Handle] | None = None) -> None:
         """Take the value (with the handles inside it) or the error."""
@@ -278,9 +282,6 @@ class Pending(Import):
     ) -> Pending:
         """Call a member of the value at the side where it is, or will be (rule L1)."""
         self.uses += 1
-        ledger = self.session.host.ledger
-        if ledger is not None:
-            ledger.follow(self)
         return self._made_on(self.session.call(self, path, args, kwargs, context))
 
     def map(self, captures: list[Any], program: list[Any], context: ExecutionContext) -> Pending:
@@ -347,7 +348,7 @@ class Unasked(Pending):
     back.
     """
 
-    __slots__ = ("__weakref__", "_entry", "unasked")
+    __slots__ = ("__weakref__", "_entry")
 
     def __init__(self, session: SessionLike, import_id: int, context: ExecutionContext) -> None:
         super().__init__(session, import_id, context)
@@ -481,7 +482,7 @@ class Handle:
             raise self.error()
         copy = Handle(self.entry, current.get() or self.context)
         copy.context.own(copy)
-        copy.site = noted_place(copy.context.host)
+        copy.site = copy.context.host.calls.site()
         observe = copy.context.host.observe
         if observe is not None:
             entry = self.entry.direct
@@ -497,8 +498,8 @@ class Handle:
             context = self.context
             if not context.long:
                 context.disown(self)
-            if context.host.watching is not None:
-                self.gone_site = context.host.watching.site()
+            if context.host.calls.noting:
+                self.gone_site = context.host.calls.site()
                 if context.host.observe is not None:
                     context.host.observe(("disposed", id(self), why, self.gone_site))
             entry.drop()

@@ -360,8 +360,6 @@ class _Run:
         first = answer.step()
         first.context = answer.context
         source.share(first, item)
-        if source.settled_at is not None:
-            first.causes = (source.settled_at,)
         first.resolve(item)
         self._answer = answer
         self._program = program
@@ -422,8 +420,6 @@ class _Run:
             if type(place) is Variable:
                 source = self._variable(place.number)
                 source.share(answer, source.value)
-                if source.settled_at is not None:
-                    answer.causes = (*answer.causes, source.settled_at)
                 if source.state == REJECTED:
                     raise fresh_copy(source.value)
                 filled[id(place)] = source.value

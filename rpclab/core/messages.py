@@ -4,8 +4,8 @@ Floor: core. On the hot path a message is a plain list, its kind first:
 
     [CALL, id, target, path, args, options?]    call a member, and pull its result in one
     [PULL, id]                                  ask for the result of a call (Cap'n Web)
-    [RESOLVE, id, value, node?]                 a call, or an announced promise, has its value
-    [REJECT, id, error, remote, node?]          ... has failed, or an export is broken
+    [RESOLVE, id, value]                        a call, or an announced promise, has its value
+    [REJECT, id, error, remote]                 ... has failed, or an export is broken
     [RELEASE, id, count, ...]                   so many introductions of these ids are given back
     [CANCEL, id]                                nobody waits for this call any more
     [PIPE, id]                                  open a pipe at the receiver: a stream comes in
@@ -37,7 +37,6 @@ CALL, PULL, RESOLVE, REJECT, RELEASE, CANCEL, STREAM, PIPE, ABORT, MAP, QUIET, P
 
 KEYWORDS = "k"  # options: keyword arguments, a dict
 DEADLINE = "d"  # options: seconds left to the caller, a float
-NODE = "n"  # options: the point of the trace at which the call was sent, an int
 
 SCALARS = frozenset({type(None), bool, int, float, str, bytes})
 """The types that refer to nothing, hold nothing and cannot be refused: every codec writes them."""
@@ -100,10 +99,10 @@ def parse(message: object) -> Message:
     raise RemoteProtocolError(f"the peer sent no message, but {preview(message)}")
 
 
-def spell(kind: int, path: Path, reads: bool) -> str:  # noqa: FBT001 - as it stands in a tuple
+def spell(path: str | tuple[str, ...], *, reads: bool, maps: bool) -> str:
     """Write down what a call asks for: "increment()", or "value" where it reads one."""
     name = path if type(path) is str else ".".join(path)
-    if kind == MAP:
+    if maps:
         return f"{name}.map()" if name else "map()"
     return name if reads else f"{name}()"
 
@@ -137,7 +136,6 @@ def _is_options(options: object) -> bool:
         (keywords is None or (type(keywords) is dict and all(type(k) is str for k in keywords)))
         and type(deadline) in (float, int)
         and 0 <= deadline <= _LONGEST_DEADLINE  # which nan is not, and no clock could wait for it
-        and _is_number(options.get(NODE, 0))
     )
 
 
@@ -202,20 +200,15 @@ def _is_one_id(message: Message) -> bool:
 
 
 def _is_resolve(message: Message) -> bool:
-    return (
-        3 <= len(message) <= 4
-        and _is_number(message[1])
-        and (len(message) == 3 or _is_number(message[3]))
-    )
+    return len(message) == 3 and _is_number(message[1])
 
 
 def _is_reject(message: Message) -> bool:
     return (
-        4 <= len(message) <= 5
+        len(message) == 4
         and _is_number(message[1])
         and isinstance(message[2], BaseException)
         and type(message[3]) is bool
-        and (len(message) == 4 or _is_number(message[4]))
     )
 
 

@@ -54,8 +54,6 @@ class PromisedAnswer(PromisedArgument):
 
     def take(self, answer: Answer) -> Any:
         source = self.source
-        if source.settled_at is not None:
-            answer.causes = (*answer.causes, source.settled_at)
         if source.state == REJECTED:
             raise fresh_copy(source.value)
         value, handles, ends = self._copy or self._session.copy(source)
@@ -93,8 +91,6 @@ class PromisedImport(PromisedArgument):
 
     def take(self, answer: Answer) -> Any:
         self._wanted = False
-        if self.pending.arrival:
-            answer.causes = (*answer.causes, self.pending.arrival[0])
         if self.pending.stubs:
             answer.params = [*(answer.params or ()), *self.pending.stubs]
         answer.take_ends(self.pending.take_ends())
@@ -186,8 +182,6 @@ class Announcement(Hook):
             message = [REJECT, self.id, value, bool(getattr(value, "remote", False))]
         else:
             message = [RESOLVE, self.id, value]
-        if session.host.ledger is not None:
-            message.append(session.host.ledger.passed_on(pending))
         try:
             frame, payload = session.pack(message, [value], session.keeper)
         except Exception as error:

@@ -354,11 +354,12 @@ class Pipe(Hook):
         taken: whether a message has mentioned it.
         awaited: the reader, while it waits: it must not be forgotten then.
         relay: what hands the chunks on, where the stream was passed on.
+        ending: the message that has brought the end, once it has come.
     """
 
     __slots__ = (
-        "_buffered", "_closing", "_inlet", "awaited", "chunks", "ended", "error", "number", "relay",
-        "session", "taken",
+        "_buffered", "_closing", "_inlet", "awaited", "chunks", "ended", "ending", "error",
+        "number", "relay", "session", "taken",
     )  # fmt: skip
 
     in_order = True
@@ -372,6 +373,7 @@ class Pipe(Hook):
         self.ended = False
         self.error: BaseException | None = None
         self.relay: Callable[[], None] | None = None
+        self.ending: Answer | None = None
         self.chunks: deque[Arrived] = deque()
         self._buffered = 0
         self._closing: Answer | None = None
@@ -390,6 +392,7 @@ class Pipe(Hook):
         elif operation == WRITE:
             self._write(answer, args[0])
         else:
+            self.ending = answer
             if operation == CLOSE:
                 self.ended = True
             else:
@@ -491,6 +494,7 @@ class Inlet(End):
         pipe = self.pipe
         if not pipe.chunks:
             if not self.done:
+                self._note_read(pipe.ending)
                 self.finish()
             if pipe.error is not None:
                 raise fresh_copy(pipe.error)
@@ -504,13 +508,18 @@ class Inlet(End):
                 end.belong(owner)
         answer = arrived.answer
         if answer.state == PENDING:
-            host = pipe.session.host
-            if host.ledger is not None:
-                host.ledger.took(answer)
+            self._note_read(answer)
             answer.resolve(held_since(arrived.since, answer))
         if arrived.last is not None:
             arrived.last.resolve(None)
         return arrived.chunk
+
+    def _note_read(self, write: Answer | None) -> None:
+        """Tell those who watch that the running code goes on with what a message has brought."""
+        session = self.pipe.session
+        host = session.host
+        if write is not None and host.observe is not None:
+            host.observe(("read", session.label, write.id, *host.calls.went_on()))
 
     def cancel_with(self, reason: BaseException) -> None:
         """Stop reading, and let the sender know why."""

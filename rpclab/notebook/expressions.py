@@ -347,8 +347,7 @@ def _promised(promise: RpcPromise) -> tuple[Source, str] | None:
     answer = None if peer is None else peer.exports.get(pending.id)
     target = getattr(getattr(answer, "via", None), "target", None)
     instance = target if target is not None else _kind_behind(answer)
-    noted = pending.noted
-    path = None if noted is None else noted[2]
+    path = pending.path
     if instance is None or type(path) is not str:
         return None
     found = Thing(instance).member(path).result()

@@ -5,17 +5,22 @@ Floor: rpc.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from asyncio.base_events import BaseEventLoop
+from itertools import count
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
+from rpclab.core.events import NOBODY, Actor, answering, steps
+from rpclab.rpc.activity import Activity
 from rpclab.rpc.sites import calling_site
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable
-    from contextvars import ContextVar
+    from contextvars import Context, ContextVar
 
     from rpclab.core.contexts import Observer
     from rpclab.core.events import Call
@@ -23,6 +28,8 @@ if TYPE_CHECKING:
     from rpclab.trace.recording import Recording
 
 log = logging.getLogger("rpclab")
+
+_numbers = count(1)  # of tasks; one may act in several sandboxes
 
 
 def no_clock() -> float:
@@ -35,7 +42,7 @@ class Observed:
 
     Attributes:
         observe: takes events; None while nobody watches, so that nothing has to be called.
-        keep: takes those of each call, with their time in front; see `core.contexts.Host`.
+        keep: takes those of each call, with their time in front; see `core.contexts.Calls`.
         clock: gives the time of events.
         ambient: context variables that a call carries to the Worker (the notebook's output).
         noting: whether something of each call is noted: for an observer, its place in the user's
@@ -43,9 +50,11 @@ class Observed:
         calling_site: finds where a session was called from, while places are noted.
         active: while observed, the call whose method runs at this very moment.
         guest: the loop of a virtual clock; None where it is real.
+        loop: the event loop that it lives on, if it has begun.
     """
 
     guest: GuestLoop | None
+    loop: AbstractEventLoop | None
 
     def __init__(self) -> None:
         self.observe: Observer | None = None
@@ -56,6 +65,7 @@ class Observed:
         self.active: Call | None = None
         self.calling_site: Callable[[], str | None] | None = None
         self._watchers: list[Observer] = []
+        self._program = Actor(None)
 
     @property
     def sites(self) -> bool:
@@ -66,6 +76,124 @@ class Observed:
     def sites(self, noted: bool) -> None:
         self.calling_site = calling_site if noted else None
         self._tell(self._watchers)
+
+    @staticmethod
+    def new_number() -> int:
+        """A number for an event that no other has."""
+        return next(_numbers)
+
+    # Who acts.
+
+    def acting(self) -> tuple[Call | None, int]:
+        """Who acts: the call whose code runs, None for the program outside; and which of its tasks.
+
+        A task that acts for the first time is told of, and those that the running one has started
+        and that are done: what it does next comes after these. Call this while there is an
+        observer.
+        """
+        actor = answering.get()
+        if (
+            actor is None
+            or actor.started
+            or (actor.task is not None and actor.task() is not self._running_task())
+        ):
+            actor = self._actor()
+        return actor.call, actor.number
+
+    def went_on(self) -> tuple[Call | None, int]:
+        """Who acts, likewise: it goes on after something that is told of next."""
+        actor = self._actor()
+        actor.steps += 1
+        steps.set(actor.steps)
+        return actor.call, actor.number
+
+    def _actor(self) -> Actor:
+        actor = answering.get()
+        if actor is None:
+            if self.active is not None:
+                return Actor(self.active)
+            actor = self._outside()
+        elif actor.task is not None:
+            task = self._running_task()
+            if actor.task() is not task:
+                actor = self._task_begins(actor, task)
+        if actor.started:
+            self._note_done(actor)
+        return actor
+
+    def acts_as(self, task: object, variables: Context) -> None:
+        """The code that acts in that context is stepped as that task."""
+        actor = variables.get(answering)
+        if actor is not None:
+            actor.task = ref(task)
+
+    def acted(self, variables: Context) -> None:
+        """The code that acts in that context is through: it has gone on after the tasks done."""
+        actor = variables.get(answering)
+        if actor is not None and actor.started:
+            self._note_done(actor)
+
+    def begins_apart(self, variables: Context, call: Call | None, of: int) -> None:
+        """In that context something is going to act that nothing waits for; it begins now.
+
+        Args:
+            variables: the context.
+            call: of whose code it is, and
+            of: which task of that has started it.
+        """
+        actor = Actor(call, NOBODY - next(_numbers))
+        variables.run(answering.set, actor)
+        if self.observe is not None:
+            self.observe(("task", actor.number, call, of, 0))
+
+    def _running_task(self) -> object:
+        """The task that runs; None where none does."""
+        try:
+            # Which loop runs is known but for a virtual clock, and up to Python 3.11 asyncio asks
+            # the kernel before it says so: a tenth of what recording costs (benchmark `recording`).
+            return asyncio.current_task(None if self.guest is not None else self.loop)
+        except RuntimeError:
+            return None
+
+    def _outside(self) -> Actor:
+        """Who acts in a context of which nothing is known yet: code of the program outside."""
+        task, program = self._running_task(), self._program
+        if task is None or isinstance(task, Activity):
+            return Actor(None, NOBODY)
+        steps.set(program.steps)
+        if program.task is None or _is_done(program.task()) or program.task() is task:
+            # A program goes on in another task, as a notebook does from cell to cell.
+            program.task = ref(task)
+            answering.set(program)
+            return program
+        return self._task_begins(program, task)
+
+    def _task_begins(self, parent: Actor, task: object) -> Actor:
+        if parent.started:
+            self._note_done(parent)
+        actor = Actor(parent.call, next(_numbers))
+        actor.task = _gone if task is None else ref(task)
+        parent.started.append(actor)
+        if self.observe is not None:
+            since = max(parent.steps - steps.get(), 0)
+            self.observe(("task", actor.number, actor.call, parent.number, since))
+        answering.set(actor)
+        steps.set(0)
+        return actor
+
+    def _note_done(self, actor: Actor) -> None:
+        """Tell of the tasks that are done, those that they have started in their turn first."""
+        done, looking = list[Actor](), [actor]
+        while looking:
+            parent = looking.pop()
+            found = [child for child in parent.started if child.task and _is_done(child.task())]
+            if found:
+                parent.started = [child for child in parent.started if child not in found]
+                done += found
+                looking += found
+        if self.observe is not None:
+            for child in reversed(done):
+                self.observe(("task done", child.number))
 
     def carry_with_calls(self, variables: tuple[ContextVar[Any], ...]) -> None:
         """Have calls carry these variables of their callers to the Worker."""
@@ -117,6 +245,14 @@ class Observed:
     def _drop(self, watcher: Observer, error: Exception) -> None:
         self.unwatch(watcher)
         log.error("an observer failed and was dropped: %r", error, exc_info=error)
+
+
+def _is_done(task: Any) -> bool:
+    return task is None or bool(task.done())
+
+
+def _gone() -> None:
+    """Stands for a reference to a task that is no more."""
 
 
 def recording_of(engine: Observed) -> Recording:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from rpclab.core.contexts import Host, Watch
+from rpclab.core.contexts import Calls, Host
 
 if TYPE_CHECKING:
     import asyncio
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from rpclab.core.contexts import ExecutionContext
     from rpclab.rpc.guest import GuestLoop
-    from rpclab.trace.accounting import Ledger
 
 
 class Resumed(Protocol):
@@ -27,16 +26,22 @@ class Resumed(Protocol):
         """Go on."""
 
 
-class Shell(Host, Watch, Protocol):
+class Shell(Host, Calls, Protocol):
     """The asyncio shell of the sessions of one sandbox (see `engine`)."""
 
     loop: asyncio.AbstractEventLoop | None
     guest: GuestLoop | None
     scheduled: bool
+    closing: bool
     ready: deque[Resumed]
-    ledger: Ledger | None
     paces: dict[str, float]
     debug: bool
+
+    def new_number(self) -> int:
+        """A number for an event that no other has."""
+
+    def acting(self) -> tuple[tuple[str, int] | None, int]:
+        """Who acts: see `core.contexts.Watch`."""
 
     def keeper(self, worker: str) -> ExecutionContext:
         """The long context of a Worker."""

@@ -11,7 +11,7 @@ import asyncio
 from sys import _getframe
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
-from rpclab.core.contexts import current, noted_place
+from rpclab.core.contexts import current
 from rpclab.core.imports import PENDING, REJECTED, Handle
 from rpclab.core.map import Placeholder, record
 from rpclab.core.targets import is_target
@@ -121,7 +121,11 @@ class RpcProperty(Awaited):
         return None if owner.__gone__ or pending.state != PENDING else pending
 
     def map(self, function: Callable[[Any], Any]) -> RpcPromise:
-        """Read the property, and map its value at the callee (see `RpcPromise.map`)."""
+        """Read the property, and map its value at the callee (see `RpcPromise.map`).
+
+        Args:
+            function: takes a value; it is recorded here, and runs at the callee.
+        """
         entry = self.__import__()
         if entry is None or not entry.has_paths:
             return self.__read__().map(function)
@@ -263,6 +267,9 @@ class RpcStub(Held):
 
         Not for an ordinary dispose.
 
+        Args:
+            callback: takes the error. It is called on the loop of the sandbox.
+
         Returns:
             A function that takes the callback back.
         """
@@ -313,10 +320,9 @@ class RpcPromise(Awaited):
             if host.loop is not loop or not host.scheduled:
                 host.attend(loop)
             yield Waiter(host, (pending,), loop)
-        if host.keep is not None:
-            host.keep((host.clock(), "awaited", pending.session.label, (pending.id,)))
-        if host.ledger is not None:
-            host.ledger.awaited(pending)
+        if host.calls.keep is not None:
+            label, ids = pending.session.label, (pending.id,)
+            host.calls.keep((host.clock(), "awaited", label, ids, *host.went_on()))
         if pending.state == REJECTED:
             raise fresh_copy(pending.value)
         return pending.value
@@ -363,15 +369,13 @@ class RpcPromise(Awaited):
             with RpcStub(lambda value: value) as local:
                 return local(pending.value).map(function)
         pending.uses += 1
-        if pending.session.host.ledger is not None:
-            pending.session.host.ledger.follow(pending)
         captures, program = record(pending.session, context, function, MapValue)
         return RpcPromise(pending.map(captures, program, context))
 
     def dispose(self) -> None:
         """Dispose what the result holds: now, or when it arrives. The call is not cancelled."""
         pending = self.__pending__
-        self.__gone__ = self.__gone__ or noted_place(pending.session.host) or True
+        self.__gone__ = self.__gone__ or pending.session.host.calls.site() or True
         pending.dispose_stubs()
 
     def dup(self) -> NoReturn:
@@ -392,6 +396,9 @@ class RpcPromise(Awaited):
 
     def on_broken(self, callback: Callable[[BaseException], None]) -> Callable[[], None]:
         """Call `callback(error)` once if the call fails; at once if it has.
+
+        Args:
+            callback: takes the error. It is called on the loop of the sandbox.
 
         Returns:
             A function that takes the callback back.

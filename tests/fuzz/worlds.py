@@ -141,9 +141,9 @@ class Host(InlineHost):
         else:
             super().ran(answer, value, variables, error)
 
-    def drive(self, answer, work, context):
+    def drive(self, answer, work, variables):
         try:
-            super().drive(answer, work, context)
+            super().drive(answer, work, variables)
         except AttributeError:
             work.close()
             answer.reject(ValueError("it waits for what this host has not"))
@@ -203,7 +203,14 @@ class CoreWorld:
         keeper.variables = Context()
         keeper.variables.run(current.set, keeper)
         main = TargetHook(Thing(self), keeper)
-        return Session(name, codec=codec, host=self.host, keeper=keeper, main=main, limits=LIMITS)
+        return Session(
+            name,
+            codec=codec,
+            host=self.host,
+            keeper=keeper,
+            main=main,
+            limits=LIMITS,
+        )
 
     def _sender(self, number):
         def send(seen, frames):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from contextvars import Context
+from types import CoroutineType
 
 from rpclab.codecs.msgpack import MsgpackCodec
 from rpclab.core.contexts import ExecutionContext, current
@@ -219,15 +220,30 @@ class Writable:
         return payload.refer_writable(SinkRelay(self.outlet, lambda: None))
 
 
-class Deadlines:
-    """Writes down what calls were bound to; the tests have no deadlines of their own.
+class Calls:
+    """Notes nothing of calls, and writes down the deadlines that they came with.
 
     Attributes:
         bounds: each as (answer, seconds).
     """
 
+    special = 0
+    noting = False
+    holder = None
+    keep = None
+
     def __init__(self) -> None:
         self.bounds = []
+        self.wrap = {STUB: Stub, BINDING: Stub, READABLE: _readable, WRITABLE: Writable}
+
+    def site(self):
+        return None
+
+    def carry(self, variables, answer=None):
+        pass
+
+    def undisposed(self, context):
+        return None
 
     def left(self, pending):
         del pending
@@ -245,14 +261,8 @@ class InlineHost:
 
     def __init__(self) -> None:
         self.observe = None
-        self.keep = None
-        self.special = 0
-        self.wrap = {STUB: Stub, BINDING: Stub, READABLE: _readable, WRITABLE: Writable}
-        self.watching = None
         self.clock = lambda: self.time
-        self.deadlines = Deadlines()
-        self.ledger = None
-        self.holder = None
+        self.calls = Calls()
         self.time = 0.0
         self.reports = []
         self._woken = deque()
@@ -280,19 +290,20 @@ class InlineHost:
             self.ran(answer, value, None)
 
     def ran(self, answer, value, variables, error=None):
-        del variables
         if error is not None:
             answer.reject(error)
         elif isinstance(value, Later):
             value.answer = answer
             answer.suspend(value)
+        elif isinstance(value, CoroutineType):
+            self.drive(answer, value, variables)
         else:
             answer.resolve(value)
 
-    def drive(self, answer, work, context):
+    def drive(self, answer, work, variables):
         # A sink's coroutine waits for nothing but a `Later`, which stands where it suspended.
         try:
-            waits = self._inside(context, lambda: work.send(None))
+            waits = variables.run(work.send, None)
         except StopIteration as stop:
             answer.resolve(stop.value)
         except Exception as error:
@@ -308,9 +319,6 @@ class InlineHost:
         except Exception as error:
             self.reports.append((what, error))
 
-    def apart(self, answer, function, context):
-        return self._inside(context, function)
-
     def loopback(self, context):
         if context.worker not in self._loopbacks:
             ends = [
@@ -320,9 +328,6 @@ class InlineHost:
             Wire(self, *ends)
             self._loopbacks[context.worker] = ends[0]
         return self._loopbacks[context.worker]
-
-    def undisposed(self, context):
-        return None
 
     def report(self, error, what):
         self.reports.append((what, error))
