@@ -9,7 +9,7 @@ import rpclab
 from rpclab.trace.recording import Recording
 from rpclab.trace.trips import round_trips
 
-PROGRAMS = 500
+PROGRAMS = 300
 BLOCKS = 10
 
 
