@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.cascade import Cascade
-from rpclab.core.containers import DICT_TYPES, contents, replaced
+from rpclab.core.containers import CONTAINER_TYPES, DICT_TYPES, contents, replaced
 from rpclab.core.events import answered
 from rpclab.core.hooks import BrokenHook, ForwardHook, Hook, OnwardHook, TargetHook
 from rpclab.core.imports import PENDING, REJECTED, RESOLVED
@@ -184,12 +184,16 @@ class Answer:
                 self._hold_targets(value)
             self._note_quiet()
         elif not self.pulled:
+            self._note_quiet()
+            if self._waits_by_itself(value):
+                self._conclude(None)
+                session.tuck_away(self)
+                return
             self.hold_parts(value)
-            if type(value) not in SCALARS and self.context is not None:
+            if self.context is not None:
                 # A stream in it is opened by the message that may be asked for.
                 self.context.hold()
                 self.awaits_pull = True
-            self._note_quiet()
         elif self.queue is None and session.reply_at_once(self, value):
             pass
         else:
@@ -219,6 +223,8 @@ class Answer:
         if self._hook is not None:
             # Nothing can be reached any more of what would have been the result.
             self.drop()
+        if not self.pulled and session is not None and self.queue is None:
+            session.tuck_away(self)
 
     def _hold_targets(self, value: Any) -> None:
         """No message takes the result of a step along: when that is dropped, so are its targets."""
@@ -232,6 +238,14 @@ class Answer:
             for part in contents(value):
                 self.hook_for(part)
 
+    def _waits_by_itself(self, value: Any) -> bool:
+        """Whether a result that nobody has asked for is plain, and nothing stands on it."""
+        if self.queue is not None or self.onward is not None:
+            return False
+        return type(value) in SCALARS or all(
+            type(part) in SCALARS or type(part) in CONTAINER_TYPES for part in contents(value)
+        )
+
     def pull(self) -> None:
         """The importer wants the result: it gets it now, or once it is there."""
         session = self.session
@@ -239,7 +253,8 @@ class Answer:
             return
         self.pulled = True
         if self.state == RESOLVED:
-            reply = session.pack_result(self, self.value)
+            at_once = self.queue is None and session.reply_at_once(self, self.value)
+            reply = None if at_once else session.pack_result(self, self.value)
         elif self.state == REJECTED:
             reply = session.pack_error(self, self.value, remote=self.remote)
         else:

@@ -21,6 +21,8 @@ class Limits:
         patterns: how many characters of regular expressions one message may hold; a set of wide
             characters, such as Greek ones, counts as a thousand, for it takes as long to compile.
         exports: how many live exports one session may hold; a peer that goes over it is cut off.
+        results: how many results are kept that a peer of Cap'n Web neither asks for nor gives back,
+            as JavaScript's do not where nobody awaits a call; older ones are forgotten.
         imports: how many stubs a peer may introduce that are held here; likewise.
         map_steps: how many steps one `map()` may take: its calls and its result, for each item.
         session_bytes: how many bytes a peer may make one end of a session hold in all: calls in
@@ -35,6 +37,7 @@ class Limits:
     nesting: int = 256
     patterns: int = 20_000
     exports: int = 1_000_000
+    results: int = 100_000
     imports: int = 1_000_000
     map_steps: int = 100_000
     session_bytes: int = 1024 * 1024 * 1024

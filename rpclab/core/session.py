@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -64,12 +65,14 @@ from rpclab.core.messages import (
 )
 from rpclab.core.payload import Payload
 from rpclab.core.references import STUB
+from rpclab.core.results import FORGOTTEN, MISSING, Failure, Results, forgotten
 from rpclab.core.streams import Pipe, Unread, reason_of
 from rpclab.core.targets import is_target
 from rpclab.errors import (
     DataCloneError,
     DisconnectedError,
     LocalProtocolError,
+    MessageTooLargeError,
     RemoteProtocolError,
     RpcError,
     no_keywords,
@@ -218,6 +221,7 @@ class Session:
         # often, and the writes to streams that are on their way.
         self._introductions: dict[int, int] = {}
         self._streaming: set[int] = set()
+        self._results = Results(limits.results)
         # As an exporter: the last id of a call, and the results that the peer has not seen yet.
         self._last_call = 0
         self._quiet: set[int] = set()
@@ -260,11 +264,8 @@ class Session:
     def flush(self) -> int:
         """Send what has gathered, as one batch. Gives how many messages these were."""
         self._awake = True  # what follows need not ask for a turn of its own
-        if self.cascade.waits:
-            self.cascade.go_on()
-        if self._soon:
-            for _ in range(len(self._soon)):
-                self._soon.popleft()()
+        if self.cascade.waits or self._soon:
+            self._go_on()
         if self.pipelined:
             self._quieten()
         if self._releases:
@@ -282,6 +283,17 @@ class Session:
             self._told = self._seen
             self.send(self._seen, frames)
         return count
+
+    def _go_on(self) -> None:
+        """Do what was left for this turn; what an interrupt leaves of it, in the next one."""
+        try:
+            if self.cascade.waits:
+                self.cascade.go_on()
+            for _ in range(len(self._soon)):
+                self._soon.popleft()()
+        except BaseException:
+            self._awake = self.host.wake(self)
+            raise
 
     def _quieten(self) -> None:
         """Tell the peer which calls of this batch nobody can ask for the results of.
@@ -393,6 +405,11 @@ class Session:
         """So many bytes more are kept for the peer that stand in no table; or fewer."""
         self.gathered += size
         self.holdings.most += max(size, 0)
+
+    @property
+    def result_bytes(self) -> int:
+        """How many bytes of texts and bytes are kept in results that nobody has asked for."""
+        return self._results.size
 
     def unseen_results(self) -> Iterable[Any]:
         """The results that are kept by themselves until the peer has seen them."""
@@ -584,7 +601,7 @@ class Session:
                     frame, payload = self.pack(message, values, context)
                     break
             else:
-                # Small scalars cannot be refused but for the size of all.
+                # Small scalars can be refused for the size of one, or of all.
                 frame = self._codec.pack(message)
                 if len(frame) > self.limits.message_bytes:
                     frame, _ = self.pack(message, values, context)
@@ -886,7 +903,10 @@ class Session:
         """
         if type(value) is bytes and len(value) >= LARGE:
             return False
-        frame = self._codec.pack([RESOLVE, call, value])
+        try:
+            frame = self._codec.pack([RESOLVE, call, value])
+        except DataCloneError:
+            return False
         size = len(frame)
         if size > self.limits.message_bytes:
             return False
@@ -1112,7 +1132,7 @@ class Session:
                 text = f"the peer sent a frame that is no message: {failure(error)}"
                 raise RemoteProtocolError(text) from None
             in_order = False
-            if type(message) is list and self._acknowledges:
+            if type(message) is list:
                 # The two most common messages are judged here: that and what they need alone are a
                 # quarter of a call in flight (benchmark `burst`). What is not quite in order goes
                 # the way of any message, where it is checked in full, and refused.
@@ -1133,7 +1153,7 @@ class Session:
                         self._last_call = call
                         self._receive_plain_call(call, exports[target], path, args, frame)
                         continue
-                elif len(message) == 3:
+                elif len(message) == 3 and self._acknowledges:
                     kind, number, value = message
                     if type(kind) is int and kind == RESOLVE and type(number) is int and number > 0:
                         entry = self.imports.get(number)
@@ -1330,12 +1350,14 @@ class Session:
             calls.active = None
         if self.closed is None and not calls.special:  # which the method may have changed
             if type(value) in SCALARS:
-                if call not in self._quiet and self._reply_scalar(call, value, value):
+                if call not in self._quiet and self._take_scalar(call, value):
                     if type(hook) is not TargetHook:
                         context.let_go()
                     return
-            elif host.observe is None and self._reply_without_answer(
-                call, value, hook, context, frame
+            elif (
+                self._acknowledges
+                and host.observe is None
+                and self._reply_without_answer(call, value, hook, context, frame)
             ):
                 return
         answer = self._answer_of(call, hook, context)
@@ -1348,6 +1370,7 @@ class Session:
         self.holdings.most += ENTRY
         answer.via = hook
         answer.context = context
+        answer.pulled = self._dialect.call_pulls
         if self._quiet and call in self._quiet:
             self._quiet.discard(call)
             answer.quiet = True
@@ -1426,6 +1449,8 @@ class Session:
     def export_of(self, number: int) -> Hook | Answer | None:
         """What the peer means by a number, if there is anything."""
         found = self.exports.get(number)
+        if found is None and not self._acknowledges:
+            return self._result_of(number)
         if found is None:
             value = self._unacknowledged.get(number, IN_TABLE)
             if value is not IN_TABLE:
@@ -1434,6 +1459,45 @@ class Session:
                 found.value = value
                 self._unacknowledged[number] = IN_TABLE
         return found
+
+    def _result_of(self, number: int) -> Answer | None:
+        """The answer to a call that nobody has asked for the result of, back in the table."""
+        value = self._results.pop(number)
+        if value is MISSING:
+            return None
+        answer = self.exports[number] = Answer(self, number)
+        answer.pulled = False
+        answer.state = RESOLVED
+        answer.value = value
+        if type(value) is Failure:
+            answer.state, answer.value, answer.remote = REJECTED, value.error, value.remote
+        elif value is FORGOTTEN:
+            answer.state, answer.value, answer.remote = REJECTED, forgotten(), False
+        return answer
+
+    def tuck_away(self, answer: Answer) -> None:
+        """A plain result is there, and nobody has asked for it: perhaps nobody ever will."""
+        if self.exports.get(answer.id) is answer and not answer.released:
+            del self.exports[answer.id]
+            value = answer.value
+            if answer.state == REJECTED:
+                value = Failure(value.with_traceback(None), answer.remote)
+            self._keep_result(answer.id, value)
+
+    def _take_scalar(self, call: int, value: Any) -> bool:
+        """Send a result that is a small scalar, or keep it until it is asked for.
+
+        Returns:
+            Whether it could be.
+        """
+        if self._acknowledges:
+            return self._reply_scalar(call, value, value)
+        if self.host.observe is None:
+            self._keep_result(call, value)
+        return self.host.observe is None
+
+    def _keep_result(self, call: int, value: Any) -> None:
+        self.holdings.most += ENTRY + self._results.add(call, value)
 
     def answer_to(self, number: int) -> Answer | None:
         """What this end has answered, or is going to answer, to a call of the peer."""
@@ -1474,6 +1538,8 @@ class Session:
 
     def _receive_counted_release(self, number: int, count: int) -> None:
         hook = self.exports.get(number)
+        if hook is None and count == 1 and self._results.pop(number) is not MISSING:
+            return
         # What is introduced here has a number of its own each time.
         released = isinstance(hook, Answer) and hook.released
         if hook is None or released or number == 0 or count != 1:
@@ -1508,7 +1574,7 @@ class Session:
         return None
 
     def _receive_pull(self, number: int) -> None:
-        hook = self.exports.get(number)
+        hook = self.export_of(number)
         if isinstance(hook, Answer):
             hook.pull()
         elif self._dialect.shares:
@@ -1649,9 +1715,9 @@ class Session:
     def abort(self, error: BaseException) -> None:
         """End the session because of the peer, and tell it why."""
         if self.closed is None:
-            frame = self._pack_error([ABORT, error], 1)[0]
+            with suppress(MessageTooLargeError):  # then it ends without a word
+                self._outbox.append(self._pack_error([ABORT, error], 1)[0])
             self._mark_closed(error)  # whatever comes back meanwhile is too late
-            self._outbox.append(frame)
             self._let_go(self.flush)
             self.close(error)
 

@@ -6,13 +6,16 @@ Floor: net. Needs httpx: the extra rpclab[http].
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from rpclab.core.imports import Forgettable
 from rpclab.errors import DisconnectedError, MessageTooLargeError
 from rpclab.net.codecs import CAPN_WEB, codec_named
 from rpclab.net.tape import Tape, lines_of
 from rpclab.net.tls import client_context
+from rpclab.workers.network import LOCAL
 
 try:
     import httpx
@@ -118,11 +121,24 @@ class BatchWire:
         headers = {"content-type": "text/plain;charset=UTF-8", **dialling.headers}
         if dialling.token is not None:
             headers["authorization"] = f"Bearer {dialling.token}"
-        secure = client_context(dialling.tls) if dialling.address.is_secure else True
+        address = dialling.address
+        secure = client_context(dialling.tls) if address.is_secure else True
+        place = replace(address, host=await dialling.host())
+        # What is asked for, and what its certificate is for, is the name all the same.
+        headers["host"] = urlsplit(address.url()).netloc
         async with (
-            httpx.AsyncClient(verify=secure, timeout=None) as client,  # noqa: S113 - it is bounded by whoever calls
+            # Whoever asks has a bound for all of it. A proxy would look the name up once more.
+            httpx.AsyncClient(
+                verify=secure,
+                timeout=None,  # noqa: S113 - as said
+                trust_env=dialling.network.reach == LOCAL,
+            ) as client,
             client.stream(
-                "POST", dialling.address.url(), content=body, headers=headers
+                "POST",
+                place.url(),
+                content=body,
+                headers=headers,
+                extensions={"sni_hostname": address.host},
             ) as response,
         ):
             parts, size = [], 0

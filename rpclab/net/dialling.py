@@ -21,6 +21,8 @@ from rpclab.net.mains import main_of
 from rpclab.net.streams import StreamWire
 from rpclab.net.tls import TLS, client_context
 from rpclab.rpc.local import home
+from rpclab.workers.http.addresses import addresses_of, is_public
+from rpclab.workers.network import LOCAL, PUBLIC, network_here
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -79,6 +81,7 @@ def connect(
     As it is awaited:
 
         DisconnectedError: the peer is not there, does not let us in, or speaks something else.
+        PermissionError: a Worker dials what its sandbox does not let it reach.
         TimeoutError: it did not answer in time.
         ImportError: an extra is not installed: rpclab[serve] for WebSockets, rpclab[http] for
             batches.
@@ -137,6 +140,7 @@ class Dialling:
                 ' answers; use Sandbox(clock="real")'
             )
         self.main: Main = main_of(main, self._here)
+        self.network = network_here()
         self._connection: Connection | None = None
 
     def connection(
@@ -182,7 +186,31 @@ class Dialling:
         self._connection = connection
         return connection
 
+    async def host(self) -> str:
+        """Give the host to dial: of a Worker, an address that its sandbox lets it reach.
+
+        It is dialled itself, and not its name: a second look-up could lead elsewhere.
+
+        Raises:
+            PermissionError: it may reach none that the name stands for.
+        """
+        address, reach = self.address, self.network.reach
+        if reach == LOCAL:
+            return address.host
+        if reach == PUBLIC and address.host:
+            for found in await addresses_of(address.host, address.port):
+                if is_public(found):
+                    return str(found)
+        error = PermissionError(
+            f"{address}: this sandbox lets its Workers reach "
+            + ("public addresses alone" if reach == PUBLIC else "nothing over the network")
+        )
+        error.add_note('Sandbox(network="local") lets Workers reach all that this program can')
+        raise error
+
     async def _dial(self) -> Connection:
+        if self.network.reach != LOCAL:
+            await self.host()
         scheme = self.address.scheme
         if scheme == "memory":
             return await memory.dial(self)
@@ -196,6 +224,8 @@ class Dialling:
 
                 return await batch_dialling.dial(self)
             return await self._dial_stream()
+        except PermissionError:
+            raise
         except ssl.SSLError as error:
             raise unreachable(self.address, error) from error
         except OSError as error:
@@ -219,7 +249,11 @@ class Dialling:
         else:
             context = client_context(self.tls) if address.scheme == "tls" else None
             transport, wire = await loop.create_connection(
-                protocol, address.host, address.port, ssl=context
+                protocol,
+                await self.host(),
+                address.port,
+                ssl=context,
+                server_hostname=None if context is None else address.host,
             )
         try:
             return await asyncio.shield(wire.ready)

@@ -96,7 +96,16 @@ class FarSession(Session):
             finished: called once, when nothing is under way any more.
         """
         self._refusal = BrokenHook(error)
+        # Nearly every call comes this way, which need not ask before it has to.
+        self._receive_plain_call = self._refuse_plain_call  # type: ignore[method-assign]
         self.when(lambda: not self.busy(), finished)
+
+    def _refuse_plain_call(
+        self, call: int, hook: Any, path: str, args: list[Any], frame: Frame
+    ) -> None:
+        if self._refusal is not None and not isinstance(hook, (Answer, Pipe)):
+            hook = self._refusal
+        super()._receive_plain_call(call, hook, path, args, frame)
 
     def _accept(self, call: int, target: int) -> Hook | Answer:
         hook = super()._accept(call, target)

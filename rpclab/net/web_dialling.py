@@ -109,7 +109,11 @@ async def dial(dialling: Dialling) -> Connection:
     loop = asyncio.get_running_loop()
     context = client_context(dialling.tls) if address.is_secure else None
     transport, wire = await loop.create_connection(
-        lambda: DiallingWire(dialling), address.host, address.port, ssl=context
+        lambda: DiallingWire(dialling),
+        await dialling.host(),
+        address.port,
+        ssl=context,
+        server_hostname=None if context is None else address.host,
     )
     try:
         return await asyncio.shield(wire.ready)

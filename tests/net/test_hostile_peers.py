@@ -385,3 +385,32 @@ async def test_a_call_and_the_close_behind_it_may_come_at_once(sandbox):
         assert await socket.close() == (3000, "bye")
         await until(lambda: far_sessions(sandbox) == [])
         assert api.log == ["counter disposed"]
+
+
+async def test_a_worker_dials_only_what_its_sandbox_lets_it_reach(tmp_path):
+    source = """
+import rpclab
+from workers import WorkerEntrypoint
+class Default(WorkerEntrypoint):
+    async def dial(self, address):
+        async with rpclab.connect(address) as api:
+            return await api.hello("x")
+"""
+    async with rpclab.Sandbox() as sandbox:
+        sandbox.deploy("dialler", source=source)
+        dialler = sandbox.bind(DIALLER="dialler").DIALLER
+        async with (
+            rpclab.serve(Api(), "tcp:127.0.0.1:0") as bytes_,
+            rpclab.serve(Api(), "ws://127.0.0.1:0/") as web,
+            rpclab.serve(Api(), f"unix:{tmp_path}/api.sock") as file,
+        ):
+            batch = web.address.replace("ws", "http", 1)
+            addresses = [bytes_.address, web.address, file.address, batch]
+            for reach in ("public", "none"):
+                sandbox.network = reach
+                for address in addresses:
+                    error = await failure(dialler.dial(address))
+                    assert isinstance(error, PermissionError), error
+            sandbox.network = "local"
+            for address in addresses:
+                assert await dialler.dial(address) == "Hello, x"

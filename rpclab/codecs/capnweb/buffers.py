@@ -94,7 +94,9 @@ def read_bytes(parts: list[Any]) -> Any:
 def _from_base64(text: str) -> bytes:
     """Read base64 of either alphabet, with padding or without."""
     try:
-        standard = text.encode("ascii").translate(_TO_STANDARD).rstrip(b"=")
+        standard = text.encode("ascii").rstrip(b"=")
+        if b"-" in standard or b"_" in standard:
+            standard = standard.translate(_TO_STANDARD)
         return a2b_base64(standard + b"=" * (-len(standard) % 4), strict_mode=True)
     except ValueError:
         raise malformed("bytes", text) from None

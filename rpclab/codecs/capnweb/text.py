@@ -63,15 +63,18 @@ def write(tree: Any) -> bytes:
 
 
 def _with_bigints(tree: Any) -> Any:
-    """The same tree, its large integers as expressions."""
-    kind = type(tree)
-    if kind is int:
-        return write_integer(tree)
-    if kind is list:
-        return [_with_bigints(item) for item in tree]
-    if isinstance(tree, dict):
-        return {key: _with_bigints(item) for key, item in tree.items()}
-    return tree
+    """The same tree, its large integers as expressions. It may be deep, and the sender's own."""
+    root: list[Any] = [tree]
+    copies: list[Any] = [root]
+    for copy in copies:  # it grows under way
+        places = copy.items() if isinstance(copy, dict) else enumerate(copy)
+        for place, item in [*places]:
+            if type(item) is int:
+                copy[place] = write_integer(item)
+            elif isinstance(item, (list, dict)):
+                copy[place] = item.copy()
+                copies.append(copy[place])
+    return root[0]
 
 
 def read(frame: bytes) -> Any:

@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND = dt.timedelta(milliseconds=1)
-_KEYS = {str}
+_KEYS = frozenset({str})
+_FEW = 32  # keys of a dict whose shape is remembered
 
 _WORDS = {
     STUB: "export", BINDING: "export", OWN_STUB: "import", OWN_BINDING: "import",
@@ -97,7 +98,7 @@ class Writer:
         self._payload = payload
         self._apart = apart
         self._raised = raised
-        self._by_itself = True
+        self._shapes: set[tuple[Any, ...]] = set()
 
     def listed(self, values: list[Any]) -> list[Any]:
         """Write arguments: a bare list of expressions."""
@@ -129,15 +130,35 @@ class Writer:
             DataCloneError: it cannot be sent.
         """
         kind = type(value)
-        if kind in LEAVES:
-            return value
-        if kind is list:
-            self._enter(depth, len(value))
+        if kind is list or kind in DICT_TYPES:
+            if depth >= self._nesting:
+                raise too_deep(self._nesting)
+            self._left -= len(value) + 2
+            if self._left < 0:
+                raise self._too_many()
             depth += 1
             write = self.value
-            return [[item if type(item) in LEAVES else write(item, depth) for item in value]]
-        if kind in DICT_TYPES:
-            return self._object(value, depth)
+            # A finite float less itself is zero: JSON has a text for it.
+            if kind is list:
+                return [
+                    [
+                        item
+                        if (kind := type(item)) in LEAVES or (kind is float and item - item == 0)
+                        else write(item, depth)
+                        for item in value
+                    ]
+                ]
+            shape = tuple(value) if len(value) < _FEW else ()
+            if shape not in self._shapes:
+                self._check_keys(value, shape)
+            return {
+                key: item
+                if (kind := type(item)) in LEAVES or (kind is float and item - item == 0)
+                else write(item, depth)
+                for key, item in value.items()
+            }
+        if kind in LEAVES:
+            return value
         if kind is float:
             return write_float(value)
         simple = _SIMPLE.get(kind)
@@ -155,29 +176,20 @@ class Writer:
             return self.value(found.value, depth)
         return reference(*found)
 
-    def _enter(self, depth: int, size: int) -> None:
-        if depth >= self._nesting:
-            raise too_deep(self._nesting)
-        self._left -= size + 2
-        if self._left < 0:
-            raise MessageTooLargeError(
-                f"a message is limited to {self._most:,} values, with the items of all lists and"
-                " dicts in it: send it in parts, or numbers as an array.array"
-            )
+    def _too_many(self) -> MessageTooLargeError:
+        return MessageTooLargeError(
+            f"a message is limited to {self._most:,} values, with the items of all lists and dicts"
+            " in it: send it in parts, or numbers as an array.array"
+        )
 
-    def _object(self, value: dict[Any, Any], depth: int) -> Any:
-        self._enter(depth, len(value))
-        if not PROTOTYPE.isdisjoint(value) or {*map(type, value)} - _KEYS:
+    def _check_keys(self, value: dict[Any, Any], shape: tuple[Any, ...]) -> None:
+        """See that a dict can be an object there; many in a message have the same keys."""
+        if not PROTOTYPE.isdisjoint(value) or not _KEYS.issuperset(map(type, value)):
             raise bad_key(
                 value, next(key for key in value if type(key) is not str or key in PROTOTYPE)
             )
-        if LEAVES.issuperset(map(type, value.values())):
-            return value
-        depth += 1
-        write = self.value
-        return {
-            key: item if type(item) in LEAVES else write(item, depth) for key, item in value.items()
-        }
+        if shape:
+            self._shapes.add(shape)
 
     def _record(self, value: Any, record: Any, depth: int) -> Any:
         if id(value) in self._apart:  # when the message was packed before

@@ -1,0 +1,192 @@
+"""Texts of bad will: each ends its session with a short reason, or does no harm."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from fuzz.texts import BROKEN
+from support.inline_host import SessionPair
+
+from rpclab import RpcTarget
+from rpclab.codecs.capnweb import CapnWebCodec
+from rpclab.core.limits import Limits
+from rpclab.errors import RemoteProtocolError
+
+
+class _Target(RpcTarget):
+    def __init__(self, main):
+        self._main = main
+
+    def dispose(self):
+        self._main._disposals += 1
+
+
+class Main(RpcTarget):
+    def __init__(self):
+        self._disposals = 0
+        self._calls = []
+
+    def greet(self, *args):
+        self._calls.append(args)
+        return "hello"
+
+    @property
+    def items(self):
+        return [1, 2, 3]
+
+    def nothing(self):
+        pass
+
+    def target(self):
+        return _Target(self)
+
+
+@pytest.fixture
+def main():
+    return Main()
+
+
+@pytest.fixture
+def pair(main):
+    pair = SessionPair(main, codec=CapnWebCodec)
+    pair.wire.hold(pair.server)  # its peer does not know what is said in its name here
+    return pair
+
+
+def arrive(pair, *frames):
+    """Let the server receive texts; gives what it answers, as trees."""
+    before = len(pair.wire.sent)
+    pair.server.receive(0, [frame.encode() if type(frame) is str else frame for frame in frames])
+    pair.host.turn()
+    return [
+        json.loads(frame)
+        for end, _, sent in pair.wire.sent[before:]
+        if end is pair.server
+        for frame in sent
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("frame", BROKEN, ids=lambda frame: repr(frame)[:50])
+def test_a_broken_text_ends_its_session_with_a_bounded_reason_or_does_no_harm(pair, frame):
+    arrive(pair, frame)
+    closed = pair.server.closed
+    if closed is not None:
+        assert isinstance(closed, RemoteProtocolError)
+        assert len(str(closed)) < 1000
+        assert not pair.server.exports
+    else:
+        [answer] = arrive(pair, f'["pull",{max(1, pair.server._last_call)}]')[-1:] or [["none"]]
+        assert answer[0] in ("resolve", "reject", "abort", "none")
+
+
+TOO_MUCH = {
+    "many values": (
+        Limits(message_objects=100),
+        "[" + ",".join("1" * 200) + "]",
+        "message_objects",
+    ),
+    "many small lists": (Limits(message_objects=100), ",".join(["[]"] * 60), "message_objects"),
+    "many bytes": (Limits(message_bytes=100), '"' + "x" * 200 + '"', "message_bytes"),
+    "depth": (Limits(nesting=10), "[[" * 11 + "]]" * 11, "nesting"),
+}
+
+
+@pytest.mark.parametrize(("limits", "value", "name"), TOO_MUCH.values(), ids=TOO_MUCH)
+def test_what_goes_over_a_limit_ends_the_session_and_names_it(main, limits, value, name):
+    pair = SessionPair(main, codec=CapnWebCodec, limits=limits)
+    pair.wire.hold(pair.server)
+    arrive(pair, f'["push",[[{value}]]]' if value[0] != '"' else f'["push",{value}]')
+    assert f"Limits.{name}" in str(pair.server.closed)
+
+
+def test_commas_in_a_text_are_no_values(main):
+    pair = SessionPair(main, codec=CapnWebCodec, limits=Limits(message_objects=100))
+    pair.wire.hold(pair.server)
+    commas = "," * 1000
+    arrive(pair, f'["push",["pipeline",0,["greet"],["{commas}\\\\\\"[["]]]', '["pull",1]')
+    assert pair.server.closed is None
+
+
+def test_the_depth_that_the_library_reads_is_read_and_one_more_is_not(main):
+    for depth, closed in ((256, False), (257, True)):
+        pair = SessionPair(main, codec=CapnWebCodec)
+        pair.wire.hold(pair.server)
+        arrive(pair, '["push",' + "[[" * depth + "]]" * depth + "]")
+        assert (pair.server.closed is not None) == closed
+
+
+def test_the_steps_of_maps_inside_one_another_are_bounded_together(main):
+    pair = SessionPair(main, codec=CapnWebCodec, limits=Limits(map_steps=100))
+    pair.wire.hold(pair.server)
+    inner = '["pipeline",0]'
+    for _ in range(6):
+        inner = f'["remap",-1,["items"],[["import",-1]],[{inner}]]'
+    program = f'["push",["remap",0,["items"],[["import",0]],[{inner}]]]'
+    [answer] = arrive(pair, program, '["pull",1]')
+    assert answer[0] == "reject"
+    assert "Limits.map_steps" in answer[2][2]
+
+
+def test_results_that_nobody_asks_for_are_no_exports_and_the_oldest_are_forgotten(main):
+    pair = SessionPair(main, codec=CapnWebCodec, limits=Limits(results=5, exports=20))
+    pair.wire.hold(pair.server)
+    calls = ['["push",["pipeline",0,["greet"],[]]]'] * 100
+    silent = ['["push",["pipeline",0,["nothing"],[]]]'] * 1000
+    assert arrive(pair, *calls, *silent) == []
+    assert pair.server.closed is None
+    assert len(pair.server.exports) == 1
+    assert len(pair.server._results) < 20
+    [forgotten, kept, nothing] = arrive(pair, '["pull",1]', '["pull",99]', '["pull",500]')
+    assert (forgotten[0], kept, nothing) == (
+        "reject", ["resolve", 99, "hello"], ["resolve", 500, ["undefined"]],
+    )  # fmt: skip
+    assert "Limits.results" in forgotten[2][2]
+    assert arrive(pair, '["release",100,1]', '["release",99,1]') == []
+    assert arrive(pair, '["release",99,1]')[0][0] == "abort"
+
+
+def test_a_release_of_more_than_was_introduced_ends_the_session(pair):
+    assert arrive(pair, '["push",5]', '["release",1,2]')[0][0] == "abort"
+
+
+def test_a_call_inside_a_message_that_is_refused_is_not_made(pair, main):
+    arrive(pair, '["push",["pipeline",0,["greet"],[["pipeline",0,["greet"],[1]],["frob"]]]]')
+    assert pair.server.closed is not None
+    assert main._calls == []
+
+
+def test_a_call_that_a_rejected_argument_keeps_from_running_gives_back_what_it_holds(pair, main):
+    frames = [
+        '["push",["pipeline",0,["no_such"],[]]]',
+        '["push",["pipeline",0,["greet"],[["pipeline",1],["export",-1]]]]',
+        '["pull",2]',
+    ]
+    answers = arrive(pair, *frames)
+    assert [answer[0] for answer in answers] == ["reject", "release"]
+    assert main._calls == []
+
+
+@pytest.mark.parametrize("prepared", [False, True], ids=["the long way", "in one step"])
+def test_nothing_is_sent_before_it_is_asked_for(main, prepared):
+    pair = SessionPair(main, codec=CapnWebCodec, prepared=prepared)
+    pair.wire.hold(pair.server)
+    calls = ['["push",["pipeline",0,["greet"],[]]]', '["push",["pipeline",0,["target"],[]]]']
+    assert arrive(pair, *calls) == []
+    assert arrive(pair, '["pull",1]', '["pull",2]', '["pull",1]') == [
+        ["resolve", 1, "hello"],
+        ["resolve", 2, ["export", -1]],
+    ]
+    assert arrive(pair, '["release",1,1]', '["release",2,1]', '["release",-1,1]') == []
+    assert main._disposals == 1
+    assert [*pair.server.exports] == [0]
+
+
+@pytest.mark.parametrize("prepared", [False, True], ids=["the long way", "in one step"])
+def test_very_many_calls_of_one_tick_are_all_answered(main, prepared):
+    pair = SessionPair(main, codec=CapnWebCodec, prepared=prepared)
+    pair.wire.hold(pair.server)
+    count = 30_000
+    pulls = [f'["pull",{number}]' for number in range(1, count + 1)]
+    answers = arrive(pair, *['["push",["pipeline",0,["greet"],[]]]'] * count, *pulls)
+    assert answers == [["resolve", number, "hello"] for number in range(1, count + 1)]
