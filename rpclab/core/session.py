@@ -18,6 +18,7 @@ from rpclab.core.answers import Answer, awaited_inside
 from rpclab.core.arrival import Arrival
 from rpclab.core.cascade import Cascade
 from rpclab.core.containers import CONTAINER_TYPES
+from rpclab.core.contexts import opened
 from rpclab.core.events import (
     SMALL,
     answered,
@@ -1314,7 +1315,6 @@ class Session:
             and hook.blocked is None
             and hook.unusual is not None
             and path not in hook.unusual
-            and not noting
             and not calls.special
         ):
             try:
@@ -1327,6 +1327,8 @@ class Session:
                 hook.serve(self._answer(call, None, frame), instance, context, path, args, None)
                 return
             context.hold()
+            if host.observe is not None:
+                host.observe(opened(context, (self.label, call)))
             variables = context.fresh_variables()
         if function is None:
             hook.deliver(self._answer(call, None, frame), path, args, None, None)
