@@ -222,7 +222,7 @@ class ExecutionContext:
         for answer in list(self._running or ()):
             answer.interrupt(ContextEndedError(CALL_CONTEXT_ENDED))
         for pending in reversed(list(self._pending or ())):
-            pending.cancel(f"the context of {self.worker} that made it ended")
+            pending.cut_off(f"the context of {self.worker} that made it ended")
         for end in list(self._streams or ()):
             end.lost()
         # In reverse order, so that what was reached through another goes first (rule L8).

@@ -9,9 +9,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.messages import spell
+from rpclab.core.unseen import UnseenFailure
 from rpclab.errors import CallCancelledError, fresh_copy
 
 if TYPE_CHECKING:
+    from contextvars import Context
+
     from rpclab.core.messages import Path
     from rpclab.core.protocols import (
         ContextLike,
@@ -135,11 +138,13 @@ class Pending(Import):
         unanswered: how many calls made on it have no answer yet.
         waiters: what the host resumes when it settles.
         noted: while somebody records, where the call was made, and the kind of its message, the
-            path, and whether that is read.
+            path, whether that is read, and the variables that the call carries.
         size: how many bytes its message took, if it is a write to a stream.
         ends: the streams inside the value, until they have an owner.
         arrival: while somebody traces, where its result arrived; see `trace/accounting.py`.
         target: likewise, what the call was made on.
+        looked_at: whether somebody is told of a failure anyway, so that none is unseen.
+        unseen: the failure that nobody has seen yet.
     """
 
     # What every call reads has a slot; it costs less than half of what a class's default does.
@@ -161,6 +166,8 @@ class Pending(Import):
     arrival: list[int] | None = None
     target = 0
     ends: Sequence[EndLike] | None = None
+    looked_at = False
+    unseen: UnseenFailure | None = None
 
     def __init__(self, session: SessionLike, import_id: int, context: ContextLike) -> None:
         self.session = session
@@ -168,7 +175,7 @@ class Pending(Import):
         self.context = context
         self.state = PENDING
         self.value: Any = None
-        self.noted: tuple[str | None, int, Any, bool] | None = None
+        self.noted: tuple[str | None, int, Any, bool, Context | None] | None = None
         self.upstream: PendingLike | None = None
         self.waiters: tuple[Resumable, ...] | None = None
         self._followers: list[Callable[[], None]] | None = None
@@ -189,7 +196,7 @@ class Pending(Import):
     @property
     def what(self) -> str:
         """What was called, likewise, such as "increment()"."""
-        return "" if self.noted is None else spell(*self.noted[1:])
+        return "" if self.noted is None else spell(*self.noted[1:4])
 
     def settle(self, state: int, value: object, stubs: Sequence[HandleLike] | None = None) -> None:
         """Take the value (with the handles inside it) or the error."""
@@ -212,6 +219,9 @@ class Pending(Import):
                 handle.belong(context)
                 handle.site = self.site
         if state == REJECTED and isinstance(value, BaseException):
+            is_given_up = context.ended or isinstance(value, CallCancelledError)
+            if self._is_unseen and not is_given_up:
+                self.unseen = UnseenFailure(self, value)
             self.break_off(value)
         if self._followers is not None:
             followers, self._followers = self._followers, None
@@ -227,6 +237,25 @@ class Pending(Import):
                 waiter.settled(self)
         if failed is not None:
             raise failed
+
+    @property
+    def _is_unseen(self) -> bool:
+        """Whether nobody waits for a failure or passes it on; where all ends, all fails."""
+        is_watched = not self.is_plain or self.uses or self.looked_at
+        session = self.session
+        return not is_watched and session.closed is None and not session.host.closing
+
+    def look(self) -> None:
+        """Somebody sees the failure, or passes it on: it needs no telling."""
+        self.looked_at = True
+        unseen, self.unseen = self.unseen, None
+        if unseen is not None:
+            unseen.error = None
+
+    def watch(self, callback: Callable[[BaseException], None]) -> Callable[[], None]:
+        if self.state == REJECTED:
+            self.look()
+        return super().watch(callback)
 
     @staticmethod
     def _go_on_with(followers: list[Callable[[], None]]) -> Exception | None:
@@ -248,6 +277,8 @@ class Pending(Import):
     ) -> PendingLike:
         """Call a member of the value at the side where it is, or will be (rule L1)."""
         self.uses += 1
+        if self.state == REJECTED:
+            self.look()
         if self.session.host.special:
             self.session.host.used(self, argument=False)
         return self._made_on(self.session.call(self, path, args, kwargs, context))
@@ -277,6 +308,8 @@ class Pending(Import):
             self._followers = self._followers or []
             self._followers.append(follower)
         else:
+            if self.state == REJECTED:
+                self.look()
             follower()
 
     def take_ends(self) -> Sequence[EndLike]:
@@ -287,12 +320,15 @@ class Pending(Import):
     def result(self) -> Any:
         """The value; or raise a fresh copy of the error."""
         if self.state == REJECTED:
+            self.look()
             raise fresh_copy(self.value)
         return self.value
 
     def dispose_stubs(self) -> None:
         """Dispose what the result holds; now, or when it arrives (rule O13). Never cancels."""
         self.disposed = True
+        if self.state == REJECTED:
+            self.look()
         for handle in self.stubs or ():
             handle.dispose()
 
@@ -301,3 +337,9 @@ class Pending(Import):
         if self.state == PENDING:
             self.session.cancel(self)
             self.settle(REJECTED, CallCancelledError(f"The call was cancelled: {by}."))
+
+    def cut_off(self, by: str) -> None:
+        """Give the call up, as its context is over. It may have failed, and nobody is told."""
+        if self._is_unseen and self.state == PENDING:
+            self.session.cut_off(self)
+        self.cancel(by)

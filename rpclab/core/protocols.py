@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rpclab.core.limits import Limits
     from rpclab.core.messages import Frame, Message, Path
     from rpclab.core.references import Reference, Settled
+    from rpclab.core.unseen import UnseenFailure
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -260,7 +261,8 @@ class PendingLike(ImportLike, Protocol):
     size: int
     target: int
     upstream: PendingLike | None
-    noted: tuple[str | None, int, Any, bool] | None
+    noted: tuple[str | None, int, Any, bool, Context | None] | None
+    looked_at: bool
     arrival: list[int] | None
     waiters: tuple[Resumable, ...] | None
 
@@ -324,6 +326,9 @@ class PendingLike(ImportLike, Protocol):
     def take_ends(self) -> Sequence[EndLike]:
         """Give the streams inside the value to whoever will own them."""
 
+    def look(self) -> None:
+        """Somebody sees that it failed, or passes that on."""
+
     def result(self) -> Any:
         """The value; or raise the error."""
 
@@ -332,6 +337,9 @@ class PendingLike(ImportLike, Protocol):
 
     def cancel(self, by: str) -> None:
         """Give the call up."""
+
+    def cut_off(self, by: str) -> None:
+        """Give the call up, as its context is over."""
 
 
 class Resumable(Protocol):
@@ -854,6 +862,9 @@ class SessionLike(Protocol):
     def pipelined(self) -> list[PendingLike]:
         """The promises that calls were made on before they have left."""
 
+    def cut_off(self, pending: PendingLike) -> None:
+        """Tell of that call if it has failed before the peer learns that it is given up."""
+
     def cancel(self, pending: PendingLike) -> None:
         """Tell the peer that nobody waits for this call any more."""
 
@@ -966,8 +977,15 @@ class Host(Protocol):
     def wake(self, session: SessionLike) -> None:
         """Flush this session's outbox in the next turn. Never flushes at once."""
 
-    def caused(self, session: SessionLike) -> None:
-        """The running code makes a call on that session: a cause of what is flushed next."""
+    closing: bool
+    """Whether all is being ended, so that nothing is told of what that cuts off."""
+
+    def caused(self, session: SessionLike) -> Context:
+        """The running code makes a call on that session: a cause of what is flushed next.
+
+        Returns:
+            The variables that the call carries.
+        """
 
     def forget(self, entry: Droppable) -> None:
         """A handle, or an end of a stream, died without having been disposed.
@@ -1063,3 +1081,6 @@ class Host(Protocol):
 
     def report(self, error: BaseException, what: str) -> None:
         """Tell the user of a failure that nobody waits for."""
+
+    def unseen(self, failure: UnseenFailure) -> None:
+        """Tell the user of a call that failed, whose promise nobody has awaited and nobody can."""

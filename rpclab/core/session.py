@@ -58,6 +58,7 @@ from rpclab.core.payload import Payload
 from rpclab.core.references import STUB
 from rpclab.core.streams import Pipe, Unread, reason_of
 from rpclab.core.targets import is_target, method_of
+from rpclab.core.unseen import UnseenFailure
 from rpclab.errors import (
     DataCloneError,
     DisconnectedError,
@@ -176,6 +177,8 @@ class Session:
         "host", "imports", "keeper", "label", "last_export", "latest", "limits", "name", "peer",
         "pipelined", "send",
     )  # fmt: skip
+
+    _cut_off: dict[int, UnseenFailure] | None = None
 
     def __init__(
         self,
@@ -515,6 +518,7 @@ class Session:
         Returns:
             That same promise.
         """
+        pending.looked_at = True  # the stream tells of it
         if self.closed is not None:
             Payload(self, self.keeper).discard(args)
             pending.settle(REJECTED, self.closed)
@@ -537,8 +541,7 @@ class Session:
                 try:
                     frame, payload = self.pack(message, values, context)
                 except Exception as error:
-                    pending.settle(REJECTED, error)
-                    return pending
+                    return self._unsendable(pending, message, error)
                 break
         else:
             # Small scalars cannot be refused but for the size of all.
@@ -547,8 +550,7 @@ class Session:
                 try:
                     frame, _ = self.pack(message, values, context)
                 except Exception as error:
-                    pending.settle(REJECTED, error)
-                    return pending
+                    return self._unsendable(pending, message, error)
         # First of all, for it raises where the call comes from another thread.
         if not self._awake:
             self.awake()
@@ -577,17 +579,26 @@ class Session:
             self._outbox.append(self._codec.pack([PULL, call]))
         return pending
 
+    def _unsendable(
+        self, pending: PendingLike, message: Message, error: BaseException
+    ) -> PendingLike:
+        """What was to be sent cannot be: the promise fails at once."""
+        if self.host.calling_site is not None:
+            site = self.host.calling_site()
+            pending.noted = site, message[0], message[3], message[4] is None, None
+        pending.settle(REJECTED, error)
+        return pending
+
     def _note(
         self, pending: PendingLike, message: Message, size: int, payload: Payload | None
     ) -> None:
         """Tell those who watch of a message that makes a promise, and where it was made."""
         host = self.host
         site = None
-        if host.ambient:
-            host.caused(self)
+        cause = host.caused(self) if host.ambient else None
         if host.calling_site is not None:
             site = host.calling_site()
-            pending.noted = site, message[0], message[3], message[4] is None
+            pending.noted = site, message[0], message[3], message[4] is None, cause
         keep = host.keep
         if keep is None:
             return
@@ -651,6 +662,17 @@ class Session:
         pending = Pending(self, 0, context)
         pending.settle(RESOLVED, value)
         return pending
+
+    def cut_off(self, pending: PendingLike) -> None:
+        """Tell of that call if it has failed before the peer learns that it is given up.
+
+        Of the last few only: where it has not failed, the peer says nothing more.
+        """
+        if self.imports.get(pending.id) is pending:
+            cut_off = self._cut_off = self._cut_off or {}
+            if len(cut_off) >= _CUT_OFF:
+                del cut_off[next(iter(cut_off))]
+            cut_off[pending.id] = UnseenFailure(pending, None)
 
     def cancel(self, pending: PendingLike) -> None:
         """Tell the peer that nobody waits for this call any more."""
@@ -1320,7 +1342,12 @@ class Session:
             return
         if arrival is not None:
             arrival.give_back()
-        if entry is not None and state == REJECTED:
+        if entry is None and self._cut_off and number in self._cut_off:
+            failure = self._cut_off.pop(number)
+            if state == REJECTED:
+                failure.error = value
+                failure.drop()
+        elif entry is not None and state == REJECTED:
             entry.break_off(value)
         elif entry is not None:
             raise RemoteProtocolError(f"the peer resolved id {number}, which is no promise")
@@ -1378,6 +1405,7 @@ class Session:
         imports, self.imports = self.imports, {}
         exports, self.exports = self.exports, {}
         self._unacknowledged = {}
+        self._cut_off = None
         self.pipelined = []
         self._outbox = []
         ends = [*(partial(entry.end, error) for entry in imports.values())]
@@ -1403,6 +1431,7 @@ _COUNT = getattr(sys, "getrefcount", lambda _: 1 << 60)
 if not getattr(sys, "_is_gil_enabled", lambda: True)():
     _COUNT = lambda _: 1 << 60  # noqa: E731 - the count is no exact one there
 
+_CUT_OFF = 100  # calls that may have failed before their context was over
 _MAKES_A_CALL = frozenset({CALL, STREAM, MAP})
 _SMALL = SCALARS - {bytes}
 

@@ -20,7 +20,7 @@ from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.core.messages import DEADLINE, NODE
 from rpclab.core.session import Session
 from rpclab.errors import STEERING, DisconnectedError, RpcError, steers
-from rpclab.previews import described, message_of, type_name
+from rpclab.previews import described, message_of, shown, type_name
 from rpclab.rpc import deadlines, local
 from rpclab.rpc.activity import Activity, StepInterrupted, is_interrupt
 from rpclab.rpc.advice import advise
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         OutletLike,
         PendingLike,
     )
+    from rpclab.core.unseen import UnseenFailure
     from rpclab.rpc.streams import ReadableStream, WritableStream
     from rpclab.trace.accounting import Ledger
 
@@ -77,6 +78,7 @@ class Engine(RunQueue, Observed):
         connect: joins the two ends of a session.
         http_call: makes the HTTP calls of bindings.
         holder: holds calls back, where there is no pipelining.
+        tell_unseen: takes the line about a call that failed unseen; else it is logged.
         closing: whether all contexts are being ended, so that nothing is told of what they cut off.
         paces: how many bytes of streams a second Workers read, where that is bounded.
     """
@@ -101,6 +103,7 @@ class Engine(RunQueue, Observed):
         self._keepers: dict[str, ContextLike] = {}
         self._sessions: dict[tuple[str, str], Session] = {}
         self.closing = False
+        self.tell_unseen: Callable[[str], None] = log.error
         self.paces: dict[str, float] = {}
         self.holder: Holder | None = None
         if not pipelining:
@@ -476,6 +479,17 @@ class Engine(RunQueue, Observed):
         """Tell of a failure that nobody waits for."""
         said = "was interrupted" if is_interrupt(error) else f"failed: {described(error)}"
         log.error("%s %s", what, said, exc_info=error)
+
+    def unseen(self, failure: UnseenFailure) -> None:
+        """Tell of a call that failed, whose promise nobody has awaited and nobody can."""
+        error = failure.error
+        if error is not None:
+            what = f"a call on {failure.worker}"
+            if failure.what.strip("()"):  # a function that is called has no name here
+                what = f"{failure.worker}.{shown(failure.what)}"
+            where = f" ({failure.site})" if failure.site else ""
+            text = f"{what}{where} failed, and nobody awaited it: {described(error)}"
+            failure.run(lambda: self.tell_unseen(text))
 
     def close(self) -> None:
         """End every session and context. What was exported breaks; no disposer runs (rule W6)."""

@@ -61,10 +61,12 @@ class RunQueue:
         if not self.scheduled:
             session.asleep()
 
-    def caused(self, session: SessionLike) -> None:
+    def caused(self, session: SessionLike) -> Context:
         """The running code makes a call on that session, which carries its variables."""
-        if session not in self._causes:
-            self._causes[session] = copy_context()
+        cause = self._causes.get(session)
+        if cause is None:
+            cause = self._causes[session] = copy_context()
+        return cause
 
     def resume_soon(self, waiter: Resumed) -> None:
         """Resume a waiter that was cancelled."""
@@ -81,14 +83,15 @@ class RunQueue:
     def forget(self, entry: Droppable) -> None:
         """Queue the release of a handle that Python forgot. Safe in finalizers and threads."""
         self._forgotten.append(entry)
-        loop = self.loop
+        loop = self.loop or _running_loop()  # a call that could not be sent needs no loop
         if len(self._forgotten) == 1 and loop is not None and not loop.is_closed():
             try:
-                loop.call_soon_threadsafe(self._sweep)
+                loop.call_soon_threadsafe(self.sweep)
             except RuntimeError:  # the loop is closing; there is nobody left to tell
                 self._forgotten.clear()
 
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
+        """Do now what finalizers have queued."""
         while self._forgotten:
             self._forgotten.popleft().drop()
 
@@ -168,7 +171,7 @@ class RunQueue:
                 while self._again:
                     self._again.popleft()()
                 if self._forgotten:
-                    self._sweep()
+                    self.sweep()
                 for _ in range(len(self._woken)):
                     session = self._woken.popleft()
                     self._cause = self._causes.pop(session, None)

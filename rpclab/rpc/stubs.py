@@ -294,6 +294,7 @@ class RpcPromise(Awaited):
         if host.ledger is not None:
             host.ledger.awaited(pending)
         if pending.state == REJECTED:
+            pending.look()
             raise fresh_copy(pending.value)
         return pending.value
 

@@ -226,6 +226,7 @@ class InlineHost:
         self.observe = None
         self.keep = None
         self.calling_site = None
+        self.closing = False
         self.special = 0
         self.sites = False
         self.noting = False
@@ -325,6 +326,9 @@ class InlineHost:
 
     def report(self, error, what):
         self.reports.append((what, error))
+
+    def unseen(self, failure):
+        self.reports.append((failure.what, failure.error))
 
     @staticmethod
     def _inside(context, function):
