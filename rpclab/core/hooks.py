@@ -32,7 +32,6 @@ if TYPE_CHECKING:
         SessionLike,
     )
 
-
 _SPARE = 16  # how many places that are released a target may remember
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from rpclab.core.protocols import ContextLike
 
+
 log = logging.getLogger("rpclab")
 
 

@@ -178,9 +178,14 @@ def _import_by_name(name: str, package: Any = None, level: int = 0) -> types.Mod
     return imported
 
 
-# What `importlib.import_module` calls, whoever holds that function already.
 _bootstrap: Any = importlib._bootstrap
 _python_imports = _bootstrap._gcd_import
-_bootstrap._gcd_import = _import_by_name
-sys.meta_path.insert(0, _FinderOfParts())
-sys.meta_path.append(_Finder())
+
+
+def install() -> None:
+    """Have Python ask here; a program with Workers of several files needs that, once."""
+    if _bootstrap._gcd_import is not _import_by_name:
+        # What `importlib.import_module` calls, whoever holds that function already.
+        _bootstrap._gcd_import = _import_by_name
+        sys.meta_path.insert(0, _FinderOfParts())
+        sys.meta_path.append(_Finder())

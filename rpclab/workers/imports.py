@@ -18,7 +18,7 @@ from importlib.machinery import SOURCE_SUFFIXES, FileFinder, ModuleSpec, SourceF
 from os import PathLike, fspath
 from typing import Any
 
-from rpclab.workers.by_name import OwnModules, is_installed, loading, modules_of, showing
+from rpclab.workers.by_name import OwnModules, install, is_installed, loading, modules_of, showing
 from rpclab.workers.platform import MODULES, make
 from rpclab.workers.platform.advice import imported_names
 
@@ -41,6 +41,8 @@ class Imports(OwnModules):
         self._given = frozenset(given)
         self._modules = given
         self._folder = fspath(folder) if folder is not None else None
+        if self._folder is not None:
+            install()
         self._ours = set(given)
         self._elsewhere: set[str] = set()  # names that are no module of the Worker
         self.builtins = {**vars(builtins), **given_to_all, "__import__": self._import}

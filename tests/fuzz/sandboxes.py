@@ -24,7 +24,7 @@ from rpclab.core.imports import Import
 from rpclab.core.session import Session
 from rpclab.errors import DisconnectedError
 from rpclab.rpc.bindings import ServiceBinding
-from rpclab.workers.worker import service
+from rpclab.workers.worker import EntrypointHook
 
 TURNS = 4  # of the loop, after each step
 STEERING = (Exception, SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError)
@@ -170,7 +170,7 @@ class EngineWorld:
         )
         engine._sessions["victim", "hand"] = session
         session.send = lambda seen, frames: self.sent[0].append((seen, list(frames)))
-        main = service(lambda: self.sandbox.worker("victim"), "Default", {})
+        main = EntrypointHook(lambda: self.sandbox.worker("victim"), "Default", {})
         session.exports[0] = main
         main.retain()
         entry = session.imports[0] = Import(session, 0)

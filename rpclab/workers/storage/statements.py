@@ -85,9 +85,9 @@ class Statements:
         """
         connection, guard = self.connection, self._guard
         watch = _Watch(self._limits.query_seconds, self._abandoned)
-        connection.set_progress_handler(watch, _STEPS)
-        guard.text, guard.why = sql, ""
         try:
+            connection.set_progress_handler(watch, _STEPS)
+            guard.text, guard.why = sql, ""
             cursor = connection.execute(*bound(sql, values))
             rows = self._rows(cursor)
         except (sqlite3.Error, OverflowError, MemoryError) as error:
@@ -174,12 +174,15 @@ def _bound(connection: sqlite3.Connection, limits: SqlLimits) -> None:
         connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE)
 
 
+_MAIN = threading.main_thread().ident
+
+
 class _Watch:
     """Looks after a statement while it runs; SQLite calls it now and then.
 
-    An exception of a signal's handler would be lost in SQLite, and the handler of asyncio raises
-    none: it cancels the main task, which waits for the loop. So once a statement takes its time in
-    the main thread, this stands in front of the handler.
+    An exception of a signal's handler would be lost in SQLite, which calls Python while it compiles
+    and runs a statement; and the handler of asyncio raises none: it cancels the main task, which
+    waits for the loop. So in the main thread this stands in front of the handler.
 
     Attributes:
         late: whether the time was over.
@@ -191,7 +194,6 @@ class _Watch:
         "_handler",
         "_raised",
         "_signalled",
-        "_watching",
         "late",
     )
 
@@ -201,18 +203,15 @@ class _Watch:
         self._handler: Any = None
         self._raised: BaseException | None = None
         self._signalled = False
-        self._watching = False
         self.late = False
+        if threading.get_ident() == _MAIN:
+            handler = signal.getsignal(signal.SIGINT)
+            if callable(handler):
+                self._handler = handler
+                signal.signal(signal.SIGINT, self._handle)
+                self._signalled = _has_cancelled(handler)
 
     def __call__(self) -> bool:
-        if not self._watching:
-            self._watching = True
-            if threading.current_thread() is threading.main_thread():
-                handler = signal.getsignal(signal.SIGINT)
-                if callable(handler):
-                    self._handler = handler
-                    signal.signal(signal.SIGINT, self._handle)
-                    self._signalled = self._signalled or _has_cancelled(handler)
         self.late = time.monotonic() > self._deadline
         return self.late or self._signalled or self._abandoned()
 
