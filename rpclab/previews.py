@@ -30,6 +30,7 @@ _BRACKETS: dict[type, tuple[str, str]] = {
 _SCALARS = (str, bytes, int, float, bool, type(None))
 # A class, or its metaclass, may have an idea of its own of these.
 _name_of = type.__dict__["__name__"].__get__
+_attribute_of = type.__getattribute__
 _arguments_of = BaseException.__dict__["args"].__get__
 _group_message_of = BaseExceptionGroup.__dict__["message"].__get__
 _grouped_in = BaseExceptionGroup.__dict__["exceptions"].__get__
@@ -58,9 +59,14 @@ def listed(names: Iterable[str], most: int = 20) -> str:
     return ", ".join(first[:most]) + (", and others" if len(first) > most else "")
 
 
+def class_name(kind: type) -> str:
+    """Name a class, without asking its metaclass."""
+    return _name_of(kind)  # type: ignore[no-any-return]
+
+
 def type_name(value: object, length: int = LENGTH) -> str:
     """Name the class of a value."""
-    return shown(_name_of(type(value)), length)
+    return shown(class_name(type(value)), length)
 
 
 def message_of(error: BaseException, length: int = _TEXT) -> str:
@@ -73,7 +79,7 @@ def message_of(error: BaseException, length: int = _TEXT) -> str:
     if isinstance(error, BaseExceptionGroup):
         message, errors = _group_message_of(error), _grouped_in(error)
         return shown(f"{shown(message, length)} ({len(errors)} errors)", length)
-    own = type(type(error).__str__) is FunctionType
+    own = type(_attribute_of(type(error), "__str__")) is FunctionType
     if not own and not all(map(_is_small, arguments)):
         return preview(arguments[0] if len(arguments) == 1 else arguments, length)
     try:

@@ -436,7 +436,7 @@ class Sandbox(Distances, Namespaces, KVNamespaces, Networked, Viewed):
 
         engine = self.engine
         outer = engine.ledger
-        engine.ledger = outer or Ledger()
+        engine.ledger = outer or Ledger(pipelining=engine.holder is None)
         recording = recording_of(engine)
         engine.special += 1
         trace = Trace(recording, engine.ledger, engine.guest.time if engine.guest else None)

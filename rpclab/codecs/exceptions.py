@@ -14,7 +14,7 @@ from rpclab import errors
 from rpclab.codecs.refusals import malformed
 from rpclab.codecs.sendable import Sendable
 from rpclab.errors import RemoteError, RpcError, steered, steers
-from rpclab.previews import message_of, preview, shown
+from rpclab.previews import class_name, message_of, preview, shown
 
 CLASSES: dict[str, type[BaseException]] = {
     name: value
@@ -44,7 +44,7 @@ Parts = tuple[str, list[Any], dict[str, Any], BaseException | None, list[str]]
 def nearest(kind: type[BaseException]) -> type[BaseException]:
     """The first class of the MRO that every peer knows (rule Z5)."""
     for base in kind.__mro__:
-        if CLASSES.get(base.__name__) is base:
+        if CLASSES.get(class_name(base)) is base:
             return base
     return Exception
 
@@ -72,7 +72,9 @@ class Apart:
         arguments: Any = kind.__reduce__(error)[1]
         if isinstance(error, BaseExceptionGroup):
             arguments = (error.message, *error.exceptions)
-        elif type(error).__init__ is not kind.__init__ and not isinstance(error, OSError):
+        elif type.__getattribute__(type(error), "__init__") is not kind.__init__ and not isinstance(
+            error, OSError
+        ):
             arguments = error.args
         if not self._harmless.all(arguments):
             arguments = (message_of(error, 1000),)

@@ -18,7 +18,7 @@ from typing import Any
 
 from rpclab.codecs.records import advice as record_advice
 from rpclab.errors import DataCloneError, RemoteProtocolError
-from rpclab.previews import preview
+from rpclab.previews import class_name, preview
 
 _BY_NAME: dict[str, str] = {
     "generator": "wrap it in ReadableStream, or send a list of what it yields",
@@ -96,11 +96,11 @@ def unsendable(value: Any, why: str = "") -> DataCloneError:
     """Build the error of rules V14 and V15, with advice; the path is added by whoever knows it."""
     kind = type(value)
     # numpy has a class called `bool`, too.
-    name = f"{kind.__module__}.{kind.__name__}" if hasattr(builtins, kind.__name__) else ""
-    name = name if kind.__module__ != "builtins" else ""
+    name, module = class_name(kind), _module_of(kind)
+    if hasattr(builtins, name) and module != "builtins":
+        name = f"{module}.{name}"
     error = DataCloneError(
-        f'Could not serialize object of type "{name or kind.__name__}".'
-        " This type does not support serialization."
+        f'Could not serialize object of type "{name}". This type does not support serialization.'
     )
     error.add_note(why or _advice(value, kind))
     error.culprit = value  # type: ignore[attr-defined]
@@ -122,12 +122,17 @@ def too_deep(nesting: int) -> DataCloneError:
     )
 
 
+def _module_of(kind: type) -> str:
+    module = type.__getattribute__(kind, "__module__")
+    return module if type(module) is str else ""
+
+
 def _advice(value: Any, kind: type) -> str:
-    library = kind.__module__.partition(".")[0]
-    if library == "pandas" and kind.__name__ in _OF_PANDAS:
-        return _OF_PANDAS[kind.__name__]
-    if kind.__name__ in _BY_NAME:
-        return _BY_NAME[kind.__name__]
+    library, name = _module_of(kind).partition(".")[0], class_name(kind)
+    if library == "pandas" and name in _OF_PANDAS:
+        return _OF_PANDAS[name]
+    if name in _BY_NAME:
+        return _BY_NAME[name]
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         return "send value._asdict(), or tuple(value)"
     if library == "numpy":

@@ -131,8 +131,9 @@ class Answer:
 
     def follow(self, pending: PendingLike) -> None:
         """Settle as `pending` does: the call was forwarded, and what is pipelined on it follows."""
-        if pending.session.host.special:
-            pending.session.host.mark_result(self, [])
+        ledger = pending.session.host.ledger
+        if ledger is not None:
+            ledger.settled(self)
         self.running = pending
         if pending.state == PENDING:
             self.onward = OnwardHook(self, pending)
@@ -233,8 +234,8 @@ class Answer:
     def _note_step(self) -> None:
         """Tell the accounting that this has settled, before a message does, or where none does."""
         owner = (self.origin or self).session or self.context
-        if owner is not None and owner.host.special:
-            owner.host.mark_result(self, [])
+        if owner is not None and owner.host.ledger is not None:
+            owner.host.ledger.settled(self)
 
     def _conclude(self, reply: Packed | None) -> None:
         """Deliver what was pipelined on this, queue the settlement, and let go of the rest."""

@@ -120,11 +120,11 @@ class Arrival:
             session.enter(pending)
             return self._promise(PromisedImport(pending))
         if kind == READABLE:
-            return session.host.readable(self._end(Inlet(self._pipe(number), session.keeper)))
+            return session.host.wrap[READABLE](self._end(Inlet(self._pipe(number), session.keeper)))
         if kind == WRITABLE:
             entry = Import(session, number)
             session.enter(entry)
-            return session.host.writable(self._end(Outlet(entry, session.keeper)))
+            return session.host.wrap[WRITABLE](self._end(Outlet(entry, session.keeper)))
         if kind == PLACEHOLDER:
             variable = Variable(number)
             self.variables = [*(self.variables or ()), variable]
@@ -190,13 +190,13 @@ class Arrival:
             session.host.observe(("stub", id(handle), at, number, how, 0, None))
         if binding:
             # Nobody disposes a binding (rule O18): it goes when Python forgets it.
-            return session.host.binding(handle)
+            return session.host.wrap[BINDING](handle)
         if self.handles is None:
             self.handles = []
         self.handles.append(handle)
         if home:
             self.own = [*(self.own or ()), handle]
-        return session.host.stub(handle)
+        return session.host.wrap[STUB](handle)
 
     def embargo(self, pending: Pending, value: Any) -> bool:
         """Let stubs in `value` that came home go the long way while calls are still on it.

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.core.imports import RESOLVED
 from rpclab.core.messages import KEYWORDS, MAP, STREAM, Message
-from rpclab.previews import described, shown
+from rpclab.previews import class_name, described, shown
 
 if TYPE_CHECKING:
-    from rpclab.core.protocols import AnswerLike, ContextLike, HookLike
+    from rpclab.core.protocols import AnswerLike, ContextLike, HookLike, Host
 
 IDENTIFIED = frozenset(
     {"introduced", "stub", "owned", "passed", "disposed", "forgotten", "context", "context ended"}
@@ -39,6 +39,11 @@ Scalar = int | float | bool | str | tuple[str] | None
 
 Call = tuple[str, int]
 """A call, as (label of the end that made it, its id)."""
+
+
+def noted_place(host: Host) -> str | None:
+    """The user's line that called into rpclab; None while nobody wants to know places."""
+    return None if host.watching is None else host.watching.site()
 
 
 def opposite(label: str) -> str:
@@ -103,7 +108,7 @@ def brief(value: Any) -> str:
         return _cut(value)
     if kind in (list, tuple, set, frozenset, dict):
         return f"{kind.__name__} of {len(value)}"
-    name = kind.__name__
+    name = class_name(kind)
     if name in ("function", "builtin_function_or_method", "method", "partial"):
         return "a function"
     if name == "RpcStub":

@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.contexts import current
+from rpclab.core.events import noted_place
 from rpclab.core.imports import Import
 from rpclab.errors import STUB_DISPOSED, DisposedError
 
@@ -100,7 +101,7 @@ class Handle:
             raise self.error()
         copy = Handle(self.entry, current.get() or self.context)
         copy.context.own(copy)
-        copy.site = copy.context.host.site()
+        copy.site = noted_place(copy.context.host)
         observe = copy.context.host.observe
         if observe is not None:
             entry = self.entry.direct
@@ -116,9 +117,8 @@ class Handle:
             context = self.context
             if not context.long:
                 context.disown(self)
-            if context.host.noting:
-                if context.host.sites:
-                    self.gone_site = context.host.site()
+            if context.host.watching is not None:
+                self.gone_site = context.host.watching.site()
                 if context.host.observe is not None:
                     context.host.observe(("disposed", id(self), why, self.gone_site))
             entry.drop()

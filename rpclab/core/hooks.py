@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         SessionLike,
     )
 
+_qualified_name_of = type.__dict__["__qualname__"].__get__  # a metaclass may have its own
 _SPARE = 16  # how many places that are released a target may remember
 
 
@@ -291,12 +292,13 @@ class TargetHook(Hook):
         context.withdrawn(self)
 
     def identity(self) -> tuple[str, str, tuple[str, int] | None, bool]:
-        # An instance may answer to any name, and nothing of it may run to be watched.
-        target = self.target
-        named = target if is_function(target) else type(target)
-        name = getattr(named, "__qualname__", type(target).__qualname__)
         # Where a local function or class was written says its line; pictures have little room.
-        return ("target", name.rpartition("<locals>.")[2], None, not self._all_places())
+        return (
+            "target",
+            name_of(self.target).rpartition("<locals>.")[2],
+            None,
+            not self._all_places(),
+        )
 
     def exported(self, session: SessionLike, export_id: int) -> None:
         # Nearly every stub is introduced once, and needs no list for that.
@@ -402,12 +404,14 @@ class ForwardHook(Hook):
 
     Args:
         handle: the holder's handle; the hook makes a claim of its own on what it stands for.
+        binding: whether it was introduced as a binding.
     """
 
-    __slots__ = ("entry",)
+    __slots__ = ("_binding", "entry")
 
-    def __init__(self, handle: HandleLike) -> None:
+    def __init__(self, handle: HandleLike, *, binding: bool = False) -> None:
         super().__init__(None)
+        self._binding = binding
         if handle.entry is None:
             raise handle.error()
         entry = handle.entry.present
@@ -415,8 +419,25 @@ class ForwardHook(Hook):
         self.entry: ImportLike = entry
 
     def start(self, answer: AnswerLike, path: Path, args: Arguments, kwargs: Keywords) -> None:
-        """Call on, and settle as that call does."""
-        _call_on(answer, self.entry.session, self.entry.call, path, args, kwargs)
+        """Call on, and settle as that call does; who asks for the stub itself gets this one."""
+        if args is None and not path and self._may_stand_for_itself(answer):
+            answer.resolve(self)
+        else:
+            _call_on(answer, self.entry.session, self.entry.call, path, args, kwargs)
+
+    def _may_stand_for_itself(self, answer: AnswerLike) -> bool:
+        """Whether the question for the stub is answered here.
+
+        At the target it would wait behind calls that may have this very stub as their argument.
+        Who has introduced the stub here is asked all the same: that leads it home.
+        """
+        session, entry = answer.session, self.entry
+        return (
+            session is not None
+            and session is not entry.session
+            and entry.broken is None
+            and not self._binding
+        )
 
     def identity(self) -> tuple[str, str, tuple[str, int] | None, bool]:
         entry = self.entry.direct
@@ -507,5 +528,5 @@ class Filler:
 
 def name_of(target: object) -> str:
     """Name a target without calling anything of it."""
-    name = getattr(target, "__qualname__", None)
-    return str(name) if isinstance(name, str) else type(target).__qualname__
+    name = getattr(target, "__qualname__", None) if is_function(target) else None
+    return name if type(name) is str else _qualified_name_of(type(target))

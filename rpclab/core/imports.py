@@ -279,8 +279,9 @@ class Pending(Import):
         self.uses += 1
         if self.state == REJECTED:
             self.look()
-        if self.session.host.special:
-            self.session.host.used(self, argument=False)
+        ledger = self.session.host.ledger
+        if ledger is not None:
+            ledger.follow(self)
         return self._made_on(self.session.call(self, path, args, kwargs, context))
 
     def map(self, captures: list[Any], program: list[Any], context: ContextLike) -> PendingLike:

@@ -136,7 +136,7 @@ class Payload:
         """A generator that a method returned is sent as a stream; as one, if it stands twice."""
         stream = self._streams.get(id(generator))
         if stream is None:
-            stream = self.session.host.readable_of(generator)
+            stream = self.session.host.wrap[READABLE](generator)
             self._streams = {**self._streams, id(generator): stream}
         return stream
 
@@ -166,7 +166,8 @@ class Payload:
         own = entry.session is session
         if own and source is None:
             return (OWN_BINDING if binding else OWN_STUB, entry.id)
-        hook = kept or (self._at_home(entry) if present is entry else None) or ForwardHook(handle)
+        hook = kept or (self._at_home(entry) if present is entry else None)
+        hook = hook or ForwardHook(handle, binding=binding)
         if source is not None:
             self.moved = [*self.moved, handle]
             if kept is None:
@@ -281,8 +282,8 @@ class Payload:
             pending.uses += 1
             if pending.state == REJECTED:
                 pending.look()
-            if self.session.host.special:
-                self.session.host.used(pending, argument=True)
+            if self.session.host.ledger is not None:
+                self.session.host.ledger.uses(pending)
         for hook in self._hooks:
             self.session.introduce(hook)
 

@@ -56,6 +56,9 @@ class PromisedArgument:
         """
         raise NotImplementedError
 
+    def give_back(self) -> None:
+        """The call is over: where it has not taken the value, nobody will."""
+
 
 class Places(list[PromisedArgument]):
     """The places among the arguments of one call. Each is waited for once, one after the other."""
@@ -89,15 +92,21 @@ class Places(list[PromisedArgument]):
             self[self._there].watch(watcher)
         return True
 
+    def give_back(self) -> None:
+        """The call is over: let go of what was kept for it, and it has not taken."""
+        for argument in self:
+            argument.give_back()
+
 
 class PromisedAnswer(PromisedArgument):
     """The result of a call that is being answered here."""
 
-    __slots__ = ("_copy", "_session", "source")
+    __slots__ = ("_copy", "_session", "_wanted", "source")
 
     def __init__(self, source: AnswerLike, session: SessionLike) -> None:
         self.source = source
         self._session = session
+        self._wanted = True
         self._copy: tuple[Any, Sequence[HandleLike], Sequence[EndLike]] | None = None
 
     def keep(self) -> None:
@@ -105,7 +114,7 @@ class PromisedAnswer(PromisedArgument):
             self.source.watch(self._keep)
 
     def _keep(self) -> None:
-        if self.source.state == RESOLVED and self._copy is None:
+        if self.source.state == RESOLVED and self._wanted and self._copy is None:
             with suppress(Exception):  # then `take` meets it, and the call is rejected
                 self._copy = self._session.copy(self.source)
 
@@ -123,18 +132,30 @@ class PromisedAnswer(PromisedArgument):
         if source.state == REJECTED:
             raise fresh_copy(source.value)
         value, handles, ends = self._copy or self._session.copy(source)
+        self._wanted = False
         answer.params = [*(answer.params or ()), *handles]
         answer.take_ends(ends)
         return value
+
+    def give_back(self) -> None:
+        if self._wanted:
+            self._wanted = False
+            _, handles, ends = self._copy or (None, (), ())
+            self._copy = None
+            for handle in handles:
+                handle.dispose()
+            for end in ends:
+                end.belong(None)
 
 
 class PromisedImport(PromisedArgument):
     """A value that the caller announced, and will send when it has it."""
 
-    __slots__ = ("pending",)
+    __slots__ = ("_wanted", "pending")
 
     def __init__(self, pending: PendingLike) -> None:
         self.pending = pending
+        self._wanted = True
 
     @property
     def settled(self) -> bool:
@@ -144,12 +165,18 @@ class PromisedImport(PromisedArgument):
         self.pending.follow(watcher)
 
     def take(self, answer: AnswerLike) -> Any:
+        self._wanted = False
         if self.pending.arrival:
             answer.causes = (*answer.causes, self.pending.arrival[0])
         if self.pending.stubs:
             answer.params = [*(answer.params or ()), *self.pending.stubs]
         answer.take_ends(self.pending.take_ends())
         return self.pending.result()
+
+    def give_back(self) -> None:
+        if self._wanted:
+            self._wanted = False
+            self.pending.dispose_stubs()
 
 
 class Unreadable(PromisedArgument):
@@ -232,8 +259,8 @@ class Announcement(Hook):
             message = [REJECT, self.id, value, bool(getattr(value, "remote", False))]
         else:
             message = [RESOLVE, self.id, value]
-        if session.host.special:
-            session.host.mark_announced(pending, message)
+        if session.host.ledger is not None:
+            message.append(session.host.ledger.passed_on(pending))
         try:
             frame, payload = session.pack(message, [value], session.keeper)
         except Exception as error:

@@ -10,7 +10,7 @@ Two hosts exist: asyncio's (`rpc/engine.py`) and the tests' (`tests/support`).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -939,27 +939,8 @@ class Holder(Protocol):
         """Take a mapped function, likewise."""
 
 
-class Host(Protocol):
-    """The world around the sessions of one event loop."""
-
-    observe: Observer | None
-    """Takes the events of `Session` while somebody records, else None."""
-
-    keep: Observer | None
-    """The same for what happens with each call, in fewer steps: takes an event that has its time,
-    as `clock` gives it, in front."""
-
-    clock: Callable[[], float]
-    """Gives the time of an event, in seconds."""
-
-    special: int
-    """Whether calls carry options at present: a deadline, or the marks of a trace."""
-
-    holder: Holder | None
-    """Holds calls back that are made on or with a promise, where there is no pipelining."""
-
-    noting: bool
-    """Whether there is an observer, somebody wants to know places, or calls carry variables."""
+class Watch(Protocol):
+    """What is noted of each call: its place, whose work it is, what it carries."""
 
     active: tuple[str, int] | None
     """While there is an observer: the call whose method runs at this very moment, up to where it
@@ -971,14 +952,8 @@ class Host(Protocol):
     calling_site: Callable[[], str | None] | None
     """Finds where a session was called from, some frames away; None while nobody wants to know."""
 
-    sites: bool
-    """Whether somebody wants to know where stubs are made: see `site`."""
-
-    def wake(self, session: SessionLike) -> None:
-        """Flush this session's outbox in the next turn. Never flushes at once."""
-
-    closing: bool
-    """Whether all is being ended, so that nothing is told of what that cuts off."""
+    def site(self) -> str | None:
+        """The cell or file and line that called into rpclab; None while nobody wants to know."""
 
     def caused(self, session: SessionLike) -> Context:
         """The running code makes a call on that session: a cause of what is flushed next.
@@ -986,6 +961,101 @@ class Host(Protocol):
         Returns:
             The variables that the call carries.
         """
+
+    def carry(self, variables: Context) -> None:
+        """Give a call the variables that it carries from what caused it."""
+
+
+class LedgerLike(Protocol):
+    """Does the accounting of round trips (see `trace.accounting`).
+
+    A node is a step of the program. Calls and settlements carry the number of theirs.
+    """
+
+    def call(self, pending: PendingLike) -> int:
+        """A call is sent now. Gives its node."""
+
+    def returns_to(self, pending: PendingLike) -> None:
+        """A call is packed anew, after others were made that its arguments needed."""
+
+    def follow(self, pending: PendingLike) -> None:
+        """The next call is made on that promise."""
+
+    def uses(self, pending: PendingLike) -> None:
+        """The call that is being packed has that promise among its arguments."""
+
+    def reply(self, answer: AnswerLike) -> int:
+        """A call is answered now. Gives the node of its settlement."""
+
+    def settled(self, answer: AnswerLike) -> None:
+        """A call has settled, before a message says so, or where none does."""
+
+    def passed_on(self, pending: PendingLike) -> int:
+        """An announced promise has settled. Gives the node of its settlement."""
+
+    def arrived(self, pending: PendingLike, node: int, *, failed: bool) -> None:
+        """A settlement came in that was sent at `node`."""
+
+    def awaited(self, pending: PendingLike) -> None:
+        """The running task goes on after that result."""
+
+    def took(self, answer: AnswerLike) -> None:
+        """The running task goes on after the chunk that this write has brought."""
+
+
+class DeadlinesLike(Protocol):
+    """Gives up calls that take too long (see `rpc.deadlines`)."""
+
+    def left(self, pending: PendingLike) -> float | None:
+        """A call is sent now. Gives how many seconds it has; None where it has no deadline."""
+
+    def bound(self, answer: AnswerLike, seconds: float) -> None:
+        """Cancel `answer` after so many seconds, unless it has settled."""
+
+
+class Host(Protocol):
+    """The world around the sessions of one event loop."""
+
+    observe: Observer | None
+    """Takes the events of `Session` while somebody records, else None."""
+
+    keep: Observer | None
+    """The same for what happens with each call, in fewer steps: takes an event that has its time,
+    as `clock` gives it, in front."""
+
+    clock: Callable[[], float]
+    """Gives the time, in seconds."""
+
+    special: int
+    """Whether calls carry options at present: a deadline, or the marks of a trace."""
+
+    holder: Holder | None
+    """Holds calls back that are made on or with a promise, where there is no pipelining."""
+
+    wrap: Mapping[int, Callable[[Any], Any]]
+    """By kind of reference, what makes the object that the application sees.
+
+    STUB and BINDING take a handle, WRITABLE the outlet to a sink at the other side, and READABLE
+    the inlet of a stream that came in, or a generator that a method has returned.
+    """
+
+    closing: bool
+    """Whether all is being ended, so that nothing is told of what that cuts off."""
+
+    watching: Watch | None
+    """What is noted of calls: None while there is no observer, nobody wants to know places, and
+    calls carry no variables."""
+
+    @property
+    def deadlines(self) -> DeadlinesLike:
+        """Has calls given up that take too long."""
+
+    @property
+    def ledger(self) -> LedgerLike | None:
+        """Does the accounting of round trips while somebody traces, else None."""
+
+    def wake(self, session: SessionLike) -> None:
+        """Flush this session's outbox in the next turn. Never flushes at once."""
 
     def forget(self, entry: Droppable) -> None:
         """A handle, or an end of a stream, died without having been disposed.
@@ -1003,14 +1073,14 @@ class Host(Protocol):
     ) -> None:
         """Call a member in its context; settle `answer` with what it returns or raises."""
 
-    def raised(self, answer: AnswerLike, error: BaseException) -> None:
-        """Settle `answer` with what a member has raised."""
-
-    def returned(self, answer: AnswerLike, value: Any, variables: Context) -> None:
-        """Settle `answer` with what a member has returned, which ran with those variables."""
-
-    def carry(self, variables: Context) -> None:
-        """Give a call the variables that it carries from what caused it."""
+    def ran(
+        self,
+        answer: AnswerLike,
+        value: Any,
+        variables: Context,
+        error: BaseException | None = None,
+    ) -> None:
+        """Settle `answer` with what a member has returned, or raised, that ran in `variables`."""
 
     def drive(self, answer: AnswerLike, work: Awaitable[Any], context: ContextLike) -> None:
         """Run an awaitable in its context; settle `answer` with what it returns or raises."""
@@ -1021,56 +1091,8 @@ class Host(Protocol):
     def apart(self, answer: AnswerLike, function: Callable[[], T], context: ContextLike) -> T:
         """Call a function of the core in a fresh context, as the work of `answer`."""
 
-    def now(self) -> float:
-        """The clock, in seconds."""
-
-    def readable(self, inlet: InletLike) -> object:
-        """Wrap a stream that came in as the ReadableStream that the application sees."""
-
-    def writable(self, outlet: OutletLike) -> object:
-        """Wrap a sink at the other side as the WritableStream that the application sees."""
-
-    def readable_of(self, generator: Any) -> Any:
-        """Give a ReadableStream of what a generator yields (a method has returned it)."""
-
-    def took(self, answer: AnswerLike) -> None:
-        """The running task goes on after the chunk that this write has brought."""
-
-    def call_options(self, pending: PendingLike) -> dict[str, Any]:
-        """What a call carries beside its arguments: see `messages`."""
-
-    def mark_result(self, answer: AnswerLike, message: list[Any]) -> None:
-        """Add to a settlement what it carries beside its value."""
-
-    def arrived(self, pending: PendingLike, node: int, *, failed: bool) -> None:
-        """A settlement came in that was marked so."""
-
-    def mark_announced(self, pending: PendingLike, message: list[Any]) -> None:
-        """Add to the settlement of an announced promise what it carries beside its value."""
-
-    def packs_again(self, pending: PendingLike) -> None:
-        """A call is packed anew, after others were made that its arguments needed."""
-
-    def used(self, pending: PendingLike, *, argument: bool) -> None:
-        """A call is made on that promise, or (with `argument`) has it among its arguments."""
-
-    async def await_inside(self, value: Any) -> Any:
-        """Give `value` with the awaitables in it awaited, at any depth."""
-
-    def bound(self, answer: AnswerLike, seconds: float) -> None:
-        """Cancel `answer` after so many seconds, unless it has settled."""
-
     def loopback(self, context: ContextLike) -> SessionLike:
         """The importing end of the session that this context's Worker has with itself."""
-
-    def stub(self, handle: HandleLike) -> object:
-        """Wrap a handle as the stub that the application sees."""
-
-    def binding(self, handle: HandleLike) -> object:
-        """Wrap a handle as a binding."""
-
-    def site(self) -> str | None:
-        """The cell or file and line that called into rpclab, while somebody records."""
 
     def undisposed(self, context: ContextLike) -> Callable[[], None] | None:
         """A context ends that still owns handles; they are disposed next.

@@ -66,7 +66,7 @@ from rpclab.errors import (
     RemoteProtocolError,
     RpcError,
 )
-from rpclab.previews import message_of
+from rpclab.previews import message_of, type_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -86,6 +86,7 @@ if TYPE_CHECKING:
         Packed,
         PendingLike,
         PipeLike,
+        Watch,
     )
     from rpclab.core.streams import End
 
@@ -566,13 +567,14 @@ class Session:
         self.imports[call] = pending
         if message[0] != CALL:
             pending.size = size_of(frame)
-        if self.host.noting:
+        watching = self.host.watching
+        if watching is not None:
             size = len(frame) if type(frame) is bytes else size_of(frame)
-            self._note(pending, message, size, payload)
+            self._note(watching, pending, message, size, payload)
         self._outbox.append(frame)
         if payload is not None:
-            if self.host.special:
-                self.host.packs_again(pending)
+            if self.host.ledger is not None:
+                self.host.ledger.returns_to(pending)
             payload.commit()
             payload.sent()
         if not self._dialect.call_pulls and message[0] != STREAM:
@@ -583,21 +585,27 @@ class Session:
         self, pending: PendingLike, message: Message, error: BaseException
     ) -> PendingLike:
         """What was to be sent cannot be: the promise fails at once."""
-        if self.host.calling_site is not None:
-            site = self.host.calling_site()
+        watching = self.host.watching
+        if watching is not None and watching.calling_site is not None:
+            site = watching.calling_site()
             pending.noted = site, message[0], message[3], message[4] is None, None
         pending.settle(REJECTED, error)
         return pending
 
     def _note(
-        self, pending: PendingLike, message: Message, size: int, payload: Payload | None
+        self,
+        watching: Watch,
+        pending: PendingLike,
+        message: Message,
+        size: int,
+        payload: Payload | None,
     ) -> None:
         """Tell those who watch of a message that makes a promise, and where it was made."""
         host = self.host
         site = None
-        cause = host.caused(self) if host.ambient else None
-        if host.calling_site is not None:
-            site = host.calling_site()
+        cause = watching.caused(self) if watching.ambient else None
+        if watching.calling_site is not None:
+            site = watching.calling_site()
             pending.noted = site, message[0], message[3], message[4] is None, cause
         keep = host.keep
         if keep is None:
@@ -605,7 +613,7 @@ class Session:
         using: tuple[tuple[str, int], ...] = ()
         if payload is not None:
             using = tuple([(other.session.label, other.id) for other in payload.used])
-        by = call_answered() or host.active
+        by = call_answered() or watching.active
         if message[0] == CALL and len(message) == 5:
             _, call, target, path, args = message
             path = path if type(path) is str else tuple(path)
@@ -621,7 +629,11 @@ class Session:
         options: dict[str, Any] = {}
         if self.host.special:
             pending.target = target.id
-            options = self.host.call_options(pending)
+            left = self.host.deadlines.left(pending)
+            if left is not None:
+                options[DEADLINE] = left
+            if self.host.ledger is not None:
+                options[NODE] = self.host.ledger.call(pending)
         if kwargs:
             if not self._dialect.keywords:
                 raise TypeError("keyword arguments cannot be sent to a JavaScript peer")
@@ -733,8 +745,8 @@ class Session:
             later, when what the value holds was awaited.
         """
         message = [RESOLVE, answer.id, value]
-        if self.host.special:
-            self.host.mark_result(answer, message)
+        if self.host.ledger is not None:
+            message.append(self.host.ledger.reply(answer))
         try:
             frame, payload = self.pack(message, [value], answer.context or self.keeper, answer)
         except Exception as error:
@@ -780,8 +792,8 @@ class Session:
     def pack_error(self, answer: AnswerLike, error: BaseException, *, remote: bool) -> Reply:
         """Pack the failure of a call."""
         message = [REJECT, answer.id, error, remote]
-        if self.host.special:
-            self.host.mark_result(answer, message)
+        if self.host.ledger is not None:
+            message.append(self.host.ledger.reply(answer))
         reply = self._pack_error(message, 2, answer.context)
         answer.plain = reply.payload is None or not reply.payload.references
         if reply.payload is not None:
@@ -797,7 +809,7 @@ class Session:
             frame, payload = self.pack(message, [error], context or self.keeper, ahead=False)
         except Exception as failed:
             message[position] = RpcError(
-                f"{type(error).__name__} that could not be sent: {message_of(failed)}"
+                f"{type_name(error)} that could not be sent: {message_of(failed)}"
             )
             frame, payload = self.pack(message, [], context or self.keeper)
         return Reply(frame, payload)
@@ -1085,6 +1097,8 @@ class Session:
             answer.params = arrival.handles
             if arrival.streams is not None:
                 answer.take_ends(arrival.streams)
+            if arrival.promised is not None:
+                answer.watch(arrival.promised.give_back)
         return answer
 
     def _receive_plain_call(
@@ -1101,7 +1115,7 @@ class Session:
         hook: Any = self._accept(call, target)
         if type(hook) is Answer:
             hook = hook.target or hook
-        host = self.host
+        host, watching = self.host, self.host.watching
         function = None
         if type(hook) is TargetHook:
             if (
@@ -1116,7 +1130,7 @@ class Session:
             isinstance(hook, ServiceHook)
             and hook.blocked is None
             and hook.runs_plainly(path)
-            and not host.noting
+            and watching is None
             and not host.special
             and self._acknowledges
         ):
@@ -1134,20 +1148,21 @@ class Session:
             hook.deliver(self._answer(call, None, frame), path, args, None, None)
             return
         variables = context.fresh_variables()
-        if host.noting:
-            if host.ambient:
-                host.carry(variables)
-            host.active = (self.label, call)
+        if watching is not None:
+            if watching.ambient:
+                watching.carry(variables)
+            watching.active = (self.label, call)
         try:
             value = variables.run(function, instance, *args)
         except BaseException as error:
             answer = self._answer_of(call, hook, context, frame)
             try:
-                host.raised(answer, error)
+                host.ran(answer, None, variables, error)
             finally:
                 hook.has_run(answer, context)
             return
-        host.active = None
+        if watching is not None:
+            watching.active = None
         if self.closed is None and not host.special:  # which the method may have changed
             is_quiet = bool(self._quiet) and call in self._quiet
             if type(value) in SCALARS:
@@ -1164,7 +1179,7 @@ class Session:
                     context.let_go()
                 return
         answer = self._answer_of(call, hook, context, frame)
-        host.returned(answer, value, variables)
+        host.ran(answer, value, variables)
         hook.has_run(answer, context)
 
     def _answer_of(
@@ -1219,7 +1234,7 @@ class Session:
 
     def _apply_options(self, answer: Answer, options: dict[str, Any]) -> None:
         if DEADLINE in options:
-            self.host.bound(answer, options[DEADLINE])
+            self.host.deadlines.bound(answer, options[DEADLINE])
         answer.moment = options.get(NODE)
 
     def export_of(self, number: int) -> HookLike | Answer | None:
@@ -1330,8 +1345,8 @@ class Session:
                 self.give_back(number)
         if isinstance(entry, Pending):
             del self.imports[number]
-            if len(message) > size:
-                self.host.arrived(entry, message[size], failed=state == REJECTED)
+            if len(message) > size and self.host.ledger is not None:
+                self.host.ledger.arrived(entry, message[size], failed=state == REJECTED)
             if arrival is None:
                 entry.settle(state, value)
                 return

@@ -78,7 +78,7 @@ class SinkHook(Hook):
                 self._abort()
             return
         self._waiting += answer.size
-        self._queue.append((operation, args, answer, self.context.host.now()))
+        self._queue.append((operation, args, answer, self.context.host.clock()))
         self._next()
 
     def _next(self) -> None:
@@ -112,7 +112,7 @@ class SinkHook(Hook):
 
     async def _take(self, chunk: Any, since: float) -> float:
         await self._sink.write(chunk)
-        return self.context.host.now() - since
+        return self.context.host.clock() - since
 
     def _finished(self, answer: AnswerLike, step: Answer) -> None:
         self._busy = False

@@ -183,7 +183,9 @@ class Outlet(End):
         session = entry.session
         self.entry = entry
         self.session: SessionLike = session
-        self.flow = FlowController(session.host.now, session.limits.stream_window)
+        # The clock of a host is another one once its loop is known.
+        now = lambda: session.host.clock()  # noqa: E731, PLW0108 - so it is looked up each time
+        self.flow = FlowController(now, session.limits.stream_window)
         self.error: BaseException | None = None
         self.on_broken: Callable[[BaseException], None] | None = None
         self.moved = False
@@ -382,7 +384,7 @@ class Pipe(Hook):
             handles, answer.params = answer.params, None
             ends, answer.ends = answer.ends, None
             self._buffered += size
-            now = self.session.host.now()
+            now = self.session.host.clock()
             self.chunks.append(Arrived(chunk, size, answer, now, handles, ends))
         self._tell()
 
@@ -472,9 +474,9 @@ class Inlet(End):
         answer = arrived.answer
         if answer.state == PENDING:
             host = pipe.session.host
-            if host.special:
-                host.took(answer)
-            answer.resolve(host.now() - arrived.since)
+            if host.ledger is not None:
+                host.ledger.took(answer)
+            answer.resolve(host.clock() - arrived.since)
         return arrived.chunk
 
     def cancel_with(self, reason: BaseException) -> None:

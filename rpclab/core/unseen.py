@@ -43,9 +43,9 @@ class UnseenFailure:
         self.run: Callable[[Callable[[], None]], None] = (
             _call if cause is None else cause.copy().run
         )
-        if pending.noted is None and self._host.calling_site is not None:
+        if pending.noted is None and self._host.watching is not None:
             # It failed where it was made; in the run queue this finds no place.
-            self.site = self._host.calling_site()
+            self.site = self._host.watching.site()
 
     def __del__(self, at_exit: Callable[[], bool] = sys.is_finalizing) -> None:
         if self.error is not None and not at_exit():

@@ -88,11 +88,23 @@ def watch_for_blocking(beats: Callable[[], int]) -> Callable[[], None]:
     """
     thread = threading.get_ident()
     watch = BlockingWatch(beats, lambda: sys._current_frames().get(thread))
-    ended = threading.Event()
+    watcher = _Watcher(watch)
+    watcher.start()
+    return watcher.ended.set
 
-    def run() -> None:
-        while not ended.wait(_LOOK):
-            watch.look()
 
-    threading.Thread(target=run, name="rpclab: blocking", daemon=True).start()
-    return ended.set
+class _Watcher(threading.Thread):
+    """Looks until it is ended.
+
+    With a `run` of its own, what it writes belongs to the cell that runs by then; older kernels
+    have that of `Thread` write for the cell that started it.
+    """
+
+    def __init__(self, watch: BlockingWatch) -> None:
+        super().__init__(name="rpclab: blocking", daemon=True)
+        self._watch = watch
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        while not self.ended.wait(_LOOK):
+            self._watch.look()

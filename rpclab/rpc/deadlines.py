@@ -100,6 +100,36 @@ class Deadline:
         answer.watch(over)
 
 
+class Deadlines:
+    """Holds the calls of one engine to their deadlines.
+
+    Args:
+        soon: runs a function in the next turn of the drain.
+    """
+
+    def __init__(self, soon: Callable[[Callable[[], None]], None]) -> None:
+        self._soon = soon
+
+    def left(self, pending: PendingLike) -> float | None:
+        """Bind a call that is sent now to the deadline around it.
+
+        Returns:
+            How many seconds are left; None where there is no deadline.
+        """
+        deadline = current_deadline.get()
+        if deadline is None:
+            return None
+        left = deadline.left()
+        deadline.bind(pending)
+        return left
+
+    def bound(self, answer: AnswerLike, seconds: float) -> None:
+        """Hold a call that came in to the deadline of its caller, so many seconds from now."""
+        loop = asyncio.get_running_loop()
+        answer.deadline = Deadline(loop, loop.time() + seconds)
+        answer.deadline.expire_with(answer, self._soon)
+
+
 class DeadlineBlock:
     """What `rpclab.deadline` gives: an async context manager."""
 

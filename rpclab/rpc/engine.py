@@ -11,21 +11,21 @@ from contextvars import Context
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from rpclab.core.containers import contents, replaced
 from rpclab.core.contexts import ExecutionContext, current
 from rpclab.core.events import answering, call_of, opposite
 from rpclab.core.hooks import ForwardHook
-from rpclab.core.imports import PENDING, REJECTED, Pending
+from rpclab.core.imports import PENDING, Pending
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
-from rpclab.core.messages import DEADLINE, NODE
+from rpclab.core.references import BINDING, READABLE, STUB, WRITABLE
 from rpclab.core.session import Session
+from rpclab.core.streams import Inlet
 from rpclab.errors import STEERING, DisconnectedError, RpcError, steers
-from rpclab.previews import described, message_of, shown, type_name
+from rpclab.previews import class_name, described, message_of, shown, type_name
 from rpclab.rpc import deadlines, local
 from rpclab.rpc.activity import Activity, StepInterrupted, is_interrupt
 from rpclab.rpc.advice import advise
 from rpclab.rpc.bindings import ServiceBinding
-from rpclab.rpc.deadlines import Deadline, current_deadline
+from rpclab.rpc.deadlines import current_deadline
 from rpclab.rpc.observing import Observed, no_clock
 from rpclab.rpc.run_queue import RunQueue
 from rpclab.rpc.sites import calling_site, note_place, place_parameters, trim
@@ -35,16 +35,16 @@ from rpclab.rpc.undisposed import warning_of
 from rpclab.transports import memory
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from rpclab.core.protocols import (
         AnswerLike,
         ContextLike,
         HandleLike,
         Holder,
-        InletLike,
+        Observer,
         OutletLike,
-        PendingLike,
+        Watch,
     )
     from rpclab.core.unseen import UnseenFailure
     from rpclab.rpc.streams import ReadableStream, WritableStream
@@ -72,6 +72,9 @@ class Engine(RunQueue, Observed):
         pipelining: send calls on promises at once; else hold them back until these have settled.
 
     Attributes:
+        watching: what is noted of each call, which is this engine; None while nothing is.
+        wrap: makes what the code of Workers sees of a reference; see `core.protocols.Host`.
+        deadlines: has calls given up that take too long.
         ledger: does the accounting of round trips while somebody traces.
         special: whether calls carry options; kept up to date by who needs that.
         warn_undisposed: whether to warn of a context that ends with stubs its code left behind.
@@ -96,7 +99,10 @@ class Engine(RunQueue, Observed):
         self.limits = limits
         self.debug = debug
         self.http_call: Callable[[ServiceBinding, Any, dict[str, Any]], Any] = _no_http
+        self.watching: Watch | None = None
+        self.wrap = _WRAP
         self.ledger: Ledger | None = None
+        self.deadlines = deadlines.Deadlines(self.again)
         self.special = deadlines.in_use
         self.warn_undisposed = False
         self.connect: Connect = memory.connect
@@ -135,6 +141,10 @@ class Engine(RunQueue, Observed):
         adopted = super()._adopt(loop)
         self.use_clock_of(adopted)
         return adopted
+
+    def _tell(self, watchers: list[Observer]) -> None:
+        super()._tell(watchers)
+        self.watching = self if self.noting else None
 
     def _awaited_outside(self) -> bool:
         return any(
@@ -225,20 +235,24 @@ class Engine(RunQueue, Observed):
             else:
                 value = variables.run(function, *args)
         except BaseException as error:
-            self.raised(answer, error)
+            self.ran(answer, None, variables, error)
         else:
-            self.returned(answer, value, variables)
+            self.ran(answer, value, variables)
 
-    def raised(self, answer: AnswerLike, error: BaseException) -> None:
-        """Reject with what a member raised."""
+    def ran(
+        self,
+        answer: AnswerLike,
+        value: Any,
+        variables: Context,
+        error: BaseException | None = None,
+    ) -> None:
+        """Settle with what a member returned, awaited where that can be, or has raised."""
         self.active = None
-        self._failed(answer, error)
-        if isinstance(error, KeyboardInterrupt) and not isinstance(error, StepInterrupted):
-            raise error
-
-    def returned(self, answer: AnswerLike, value: Any, variables: Context) -> None:
-        """Settle with what a member returned; await it first, if it is awaitable."""
-        self.active = None
+        if error is not None:
+            self._failed(answer, error)
+            if isinstance(error, KeyboardInterrupt) and not isinstance(error, StepInterrupted):
+                raise error
+            return
         kind = type(value)
         if kind in _DATA:
             answer.resolve(value)
@@ -320,7 +334,17 @@ class Engine(RunQueue, Observed):
                     variables.run(variable.set, self._cause[variable])
 
     def _failed(self, answer: AnswerLike, error: BaseException) -> None:
-        steering = [kind.__name__ for kind in type(error).__mro__ if kind.__name__ in STEERING]
+        try:
+            error = self._told(error)
+        except Exception as failed:  # of a class that raises where it is looked at
+            text = f"{type_name(error)} that cannot be told of: {message_of(failed)}"
+            error = RpcError(f"the method was left by {text}")
+        answer.reject(error)
+
+    def _told(self, error: BaseException) -> BaseException:
+        """What the caller is told of an error that has left a method."""
+        names = map(class_name, type(error).__mro__)
+        steering = [name for name in names if name in STEERING]
         if is_interrupt(error):
             error = RpcError(_INTERRUPTED).with_traceback(error.__traceback__)
         elif steering or steers(type(error)):
@@ -331,7 +355,7 @@ class Engine(RunQueue, Observed):
         if self.debug:
             trim(error)
             note_place(error)
-        answer.reject(error)
+        return error
 
     def apart(self, answer: AnswerLike, function: Callable[[], T], context: ContextLike) -> T:
         """Call a function of the core in a fresh context, as the work of `answer`."""
@@ -370,102 +394,9 @@ class Engine(RunQueue, Observed):
         else:
             start()
 
-    def bound(self, answer: AnswerLike, seconds: float) -> None:
-        """Hold a call to the deadline of its caller."""
-        loop = asyncio.get_running_loop()
-        answer.deadline = Deadline(loop, loop.time() + seconds)
-        answer.deadline.expire_with(answer, self.again)
-
-    async def await_inside(self, value: Any) -> Any:
-        """Give `value` with the awaitables in it awaited, at any depth."""
-        found = {
-            id(part): await part
-            for part in contents(value)
-            if type(part) not in _DATA and hasattr(type(part), "__await__")
-        }
-        return replaced(value, found)
-
-    # What the core asks.
-
-    def call_options(self, pending: PendingLike) -> dict[str, Any]:
-        """What a call carries beside its arguments."""
-        options: dict[str, Any] = {}
-        deadline = current_deadline.get()
-        if deadline is not None:
-            options[DEADLINE] = deadline.left()
-            deadline.bind(pending)
-        if self.ledger is not None:
-            options[NODE] = self.ledger.call(pending)
-        return options
-
-    def mark_result(self, answer: AnswerLike, message: list[Any]) -> None:
-        """What a settlement carries beside its value."""
-        if self.ledger is not None:
-            node = self.ledger.reply(answer)
-            if answer.quiet and answer.state != PENDING and not message:
-                self.ledger.stayed(answer, failed=answer.state == REJECTED)
-            message.append(node)
-
-    def arrived(self, pending: PendingLike, node: int, *, failed: bool) -> None:
-        """A marked settlement came in."""
-        if self.ledger is not None:
-            self.ledger.arrived(pending, node, failed=failed)
-
-    def mark_announced(self, pending: PendingLike, message: list[Any]) -> None:
-        """What the settlement of a promise carries that was introduced to another session."""
-        if self.ledger is not None:
-            message.append(self.ledger.passed_on(pending))
-
-    def packs_again(self, pending: PendingLike) -> None:
-        """A call is packed anew, after others were made that its arguments needed."""
-        if self.ledger is not None:
-            self.ledger.returns_to(pending)
-
-    def used(self, pending: PendingLike, *, argument: bool) -> None:
-        """A call is made on that promise, or has it among its arguments."""
-        # A call that is held back comes after that promise anyway.
-        if self.ledger is not None and self.holder is None:
-            (self.ledger.uses if argument else self.ledger.follow)(pending)
-
-    stub = RpcStub.__from_handle__
-    """Wraps a handle as a stub."""
-
-    def binding(self, handle: HandleLike) -> ServiceBinding:
-        """Wrap a handle as a binding; one of a Durable Object knows its id, if it is near."""
-        entry = handle.entry
-        hook: Any = None
-        while entry is not None and entry.session.peer is not None:
-            hook = entry.session.peer.exports.get(entry.id)
-            entry = hook.entry if isinstance(hook, ForwardHook) else None
-        wrap = getattr(hook, "wrap", ServiceBinding)
-        return wrap(handle)
-
-    def readable(self, inlet: InletLike) -> ReadableStream:
-        """Wrap a stream that came in."""
-        from rpclab.rpc.streams import ReadableStream  # noqa: PLC0415 - for those who have one
-
-        return ReadableStream.__from_inlet__(inlet)
-
-    def readable_of(self, generator: Any) -> ReadableStream:
-        """Give the stream of what a returned generator yields."""
-        from rpclab.rpc.streams import ReadableStream  # noqa: PLC0415
-
-        return ReadableStream(generator)
-
-    def writable(self, outlet: OutletLike) -> WritableStream:
-        """Wrap a sink at the other side."""
-        from rpclab.rpc.streams import WritableStream  # noqa: PLC0415
-
-        return WritableStream.__from_outlet__(outlet)
-
     def now(self) -> float:
-        """The clock of the loop, in seconds."""
-        return self.loop.time() if self.loop is not None else 0.0
-
-    def took(self, answer: AnswerLike) -> None:
-        """The running task goes on after the chunk that this write has brought."""
-        if self.ledger is not None:
-            self.ledger.took(answer)
+        """The clock, in seconds, as a link asks for it."""
+        return self.clock()
 
     def site(self) -> str | None:
         """Where rpclab was called from, while somebody records."""
@@ -509,6 +440,41 @@ class Engine(RunQueue, Observed):
         others = (engine for engine in deadlines.engines if engine is not self)
         if self.loop is not None and all(engine.loop is not self.loop for engine in others):
             forget_tasks(self.loop)
+
+
+def _binding(handle: HandleLike) -> ServiceBinding:
+    """Wrap a handle as a binding; one of a Durable Object knows its id, if it is near."""
+    entry = handle.entry
+    hook: Any = None
+    while entry is not None and entry.session.peer is not None:
+        hook = entry.session.peer.exports.get(entry.id)
+        entry = hook.entry if isinstance(hook, ForwardHook) else None
+    wrap = getattr(hook, "wrap", ServiceBinding)
+    return wrap(handle)
+
+
+def _readable(source: Any) -> ReadableStream:
+    """Wrap a stream that came in, or what a returned generator yields."""
+    from rpclab.rpc.streams import ReadableStream  # noqa: PLC0415 - for those who have one
+
+    if isinstance(source, Inlet):
+        return ReadableStream.__from_inlet__(source)
+    return ReadableStream(source)
+
+
+def _writable(outlet: OutletLike) -> WritableStream:
+    """Wrap a sink at the other side."""
+    from rpclab.rpc.streams import WritableStream  # noqa: PLC0415 - for those who have one
+
+    return WritableStream.__from_outlet__(outlet)
+
+
+_WRAP: Mapping[int, Callable[[Any], Any]] = {
+    STUB: RpcStub.__from_handle__,
+    BINDING: _binding,
+    READABLE: _readable,
+    WRITABLE: _writable,
+}
 
 
 def _no_http(*_: object) -> NoReturn:

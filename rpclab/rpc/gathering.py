@@ -60,7 +60,7 @@ async def gather(*awaitables: Awaitable[Any], return_exceptions: bool = False) -
                 for other in pendings:
                     other.look()
                 raise outcome
-        ledger = pending.session.host.ledger  # type: ignore[attr-defined]
+        ledger = pending.session.host.ledger
         if ledger is not None:
             ledger.awaited(pending)
         outcomes.append(outcome)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from rpclab.core.answers import DataHook
 from rpclab.core.contexts import current
+from rpclab.core.events import noted_place
 from rpclab.core.handles import Handle
 from rpclab.core.hooks import TargetHook
 from rpclab.core.imports import Import
@@ -64,7 +65,7 @@ def local_handle(target: Any) -> Handle:
     importer.imports[entry.id] = entry
     handle = Handle(entry, context)
     context.own(handle)
-    handle.site = context.host.site()
+    handle.site = noted_place(context.host)
     if context.host.observe is not None:
         context.host.observe(
             ("stub", id(handle), importer.label, entry.id, "local", 0, handle.site)

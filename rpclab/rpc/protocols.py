@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from rpclab.core.protocols import Host
+from rpclab.core.protocols import Host, Watch
 
 if TYPE_CHECKING:
     import asyncio
@@ -27,7 +27,7 @@ class Resumed(Protocol):
         """Go on."""
 
 
-class Shell(Host, Protocol):
+class Shell(Host, Watch, Protocol):
     """The asyncio shell of the sessions of one sandbox (see `engine`)."""
 
     loop: asyncio.AbstractEventLoop | None

@@ -12,10 +12,12 @@ from sys import _getframe
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from rpclab.core.contexts import current
+from rpclab.core.events import noted_place
 from rpclab.core.imports import PENDING, REJECTED
 from rpclab.core.map import Placeholder, record
 from rpclab.core.targets import is_target
 from rpclab.errors import fresh_copy
+from rpclab.previews import type_name
 from rpclab.rpc.local import local_handle
 from rpclab.rpc.looking import doc_of, led_to, seen, signature_of, step
 from rpclab.rpc.members import Members, names_in
@@ -340,15 +342,15 @@ class RpcPromise(Awaited):
             with RpcStub(lambda value: value) as local:
                 return local(pending.value).map(function)
         pending.uses += 1
-        if pending.session.host.special:
-            pending.session.host.used(pending, argument=False)
+        if pending.session.host.ledger is not None:
+            pending.session.host.ledger.follow(pending)
         captures, program = record(pending.session, context, function, MapValue)
         return RpcPromise(pending.map(captures, program, context))
 
     def dispose(self) -> None:
         """Dispose what the result holds: now, or when it arrives. The call is not cancelled."""
         pending = self.__pending__
-        self.__gone__ = self.__gone__ or pending.session.host.site() or True
+        self.__gone__ = self.__gone__ or noted_place(pending.session.host) or True
         pending.dispose_stubs()
 
     def dup(self) -> NoReturn:
@@ -399,7 +401,7 @@ class RpcPromise(Awaited):
                 f"pending; it is one {KNOT}" if waits_for_itself(pending) else "pending: await it"
             )
         elif pending.state == REJECTED:
-            state = f"rejected with {type(pending.value).__name__}: await it"
+            state = f"rejected with {type_name(pending.value)}: await it"
         else:
             state = "resolved: await it"
         return f"<RpcPromise of {_far_side(pending.session)}, {state}>"

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from rpclab.core.contexts import current
-from rpclab.core.hooks import ForwardHook, ServiceHook, TargetHook
+from rpclab.core.hooks import ForwardHook, ServiceHook, TargetHook, name_of
 from rpclab.core.targets import is_function
 from rpclab.errors import UndisposedStubWarning
 
@@ -77,7 +77,7 @@ def target_of(entry: ImportLike) -> Target:
     target = hook.target
     if is_function(target):
         return Target(worker, f"the function {getattr(target, '__qualname__', 'partial')}")
-    return Target(worker, type(target).__qualname__)
+    return Target(worker, name_of(target))
 
 
 def is_binding(entry: ImportLike) -> bool:

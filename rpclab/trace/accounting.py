@@ -12,6 +12,8 @@ import asyncio
 from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any
 
+from rpclab.core.imports import PENDING, REJECTED
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -65,9 +67,15 @@ def _is_done(task: Any) -> bool:
 
 
 class Ledger:
-    """The graph of what happened while somebody traced."""
+    """The graph of what happened while somebody traced.
 
-    def __init__(self) -> None:
+    Args:
+        pipelining: whether calls on promises are sent at once. One that is held back comes after
+            the promise's result anyway.
+    """
+
+    def __init__(self, *, pipelining: bool = True) -> None:
+        self._pipelining = pipelining
         self._graph = object()
         self._before: list[list[tuple[int, int]]] = [[]]
         self._also: dict[int, list[Arrival]] = {}
@@ -121,7 +129,7 @@ class Ledger:
 
     def follow(self, pending: PendingLike) -> None:
         """The next call is made on that promise."""
-        if pending.arrival is not None:
+        if self._pipelining and pending.arrival is not None:
             self._following.append(pending.arrival)
 
     def call(self, pending: PendingLike) -> int:
@@ -145,7 +153,7 @@ class Ledger:
 
     def uses(self, pending: PendingLike) -> None:
         """The call that is being packed has that promise among its arguments."""
-        if pending.arrival is not None:
+        if self._pipelining and pending.arrival is not None:
             self._also.setdefault(self._last, []).append(pending.arrival)
             self._lanes[self._lane_of[self._last]] = self._last
 
@@ -210,11 +218,15 @@ class Ledger:
         answer.settled_at = node
         return int(node)
 
-    def stayed(self, answer: AnswerLike, *, failed: bool) -> None:
-        """A result that nobody can ask for stays at the callee; had it been awaited, it came."""
-        arrival = self._arrival_of.get(answer.moment or 0)
-        if arrival is not None and answer.session is not None and answer.settled_at is not None:
-            self._arrive(arrival, answer.settled_at, answer.session, failed=failed)
+    def settled(self, answer: AnswerLike) -> None:
+        """A call has settled, before a message says so, or where none does."""
+        node = self.reply(answer)
+        if answer.quiet and answer.state != PENDING and answer.session is not None:
+            # The result, which nobody can ask for, stays here; had it been awaited, it came.
+            arrival = self._arrival_of.get(answer.moment or 0)
+            if arrival is not None:
+                failed = answer.state == REJECTED
+                self._arrive(arrival, node, answer.session, failed=failed)
 
     def _start(self, answer: AnswerLike) -> int:
         before = [(node, 0) for node in set(map(self._own, answer.causes))]

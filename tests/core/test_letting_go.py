@@ -130,6 +130,50 @@ def test_a_target_that_is_returned_after_the_session_has_ended_is_disposed(main)
     assert [made.disposals for made in main._made] == [1, 1]
 
 
+@pytest.mark.parametrize("of", ["the same session", "another session"])
+@pytest.mark.parametrize("why", ["another is rejected", "cancelled", "closed", "refused"])
+def test_a_promised_argument_that_no_call_takes_is_let_go(pair, main, why, of):
+    pair.host.forget = lambda _entry: None  # nothing is left to Python
+    far = main if of == "the same session" else Main()
+    there = pair if far is main else SessionPair(far, host=pair.host)
+    late, argument = pair.main.call("wait"), there.main.call("target")
+    call = (
+        late.call("same", argument) if why == "refused" else pair.main.call("same", late, argument)
+    )
+    pair.settle(argument)
+    argument.dispose()
+    pair.host.turn()
+    assert far._made[0].disposals == 0
+    if why == "cancelled":
+        call.cancel()
+    elif why == "closed":
+        pair.server.close(DisconnectedError("the test ends it"))
+        pair.client.close(DisconnectedError("the test ends it"))
+    else:
+        main._later.reject(ValueError("as it is"))
+    pair.host.turn()
+    assert isinstance(call.outcome, Exception)
+    assert far._made[0].disposals == 1
+
+
+@pytest.mark.parametrize("of", ["the same session", "another session"])
+def test_a_promised_argument_that_comes_after_its_call_is_over_is_let_go(pair, main, of):
+    pair.host.forget = lambda _entry: None
+    far = main if of == "the same session" else Main()
+    there = pair if far is main else SessionPair(far, host=pair.host)
+    argument = there.main.call("wait")
+    call = pair.main.call("same", argument)
+    pair.host.turn()
+    call.cancel()
+    pair.host.turn()
+    far._later.resolve(target := Target())
+    pair.settle(argument)
+    assert target.disposals == 0
+    argument.dispose()
+    pair.host.turn()
+    assert target.disposals == 1
+
+
 @pytest.mark.parametrize("why", ["closed", "broken", "disposed", "ended"])
 def test_targets_among_the_arguments_of_a_call_that_cannot_be_made_are_disposed(pair, why):
     if why == "closed":

@@ -91,8 +91,9 @@ def _parser():
         help="where the findings go (default: %(default)s)",
     )
     parser.add_argument(
-        "--patience", type=float, default=batch.PATIENCE, metavar="SECONDS",
-        help="how long one session may take before it is said to hang (default: %(default)s)",
+        "--patience", type=float, default=batch.PATIENCE, metavar="UNITS",
+        help="how much work one session may take before it is said to hang: a unit is a loop of a"
+        " million rounds, some 0.02 s (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument("--whole", action="store_true", help="do not shorten what is found")
     parser.add_argument("--child", help=argparse.SUPPRESS)

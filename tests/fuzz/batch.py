@@ -22,7 +22,7 @@ from fuzz import corpus, play
 from fuzz.verdict import Finding
 
 MEMORY = 4 * 1024**3  # bytes of addresses that a child may have
-PATIENCE = 20.0  # seconds of work for one session, before it is said to hang
+PATIENCE = 1000  # units of work for one session, before it is said to hang: some 20 seconds
 SESSIONS = 2000  # of one child; then a fresh one goes on
 _WATCH = signal.SIGPROF
 
@@ -63,7 +63,7 @@ def child(job):
 
     Args:
         job: a dict: either `level`, `dialects`, `seed`, `first`, `count`, or `entries`, names in
-            the corpus; and `patience` in seconds.
+            the corpus; and `patience` in units of work.
     """
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -102,13 +102,25 @@ def child(job):
     tell(end=True)
 
 
-def _watch(seconds):
-    """End this process, with a traceback, once it has worked so long; 0 ends the watch.
+def _watch(units):
+    """End this process, with a traceback, once it has done so much work; 0 ends the watch.
 
-    The time is that of the processor, for others may use the machine as well.
+    A unit is a loop of a million rounds, as fast as the machine is just now. The time is that of
+    the processor, for others may use the machine as well.
     """
     faulthandler.register(_WATCH, chain=True)
-    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.setitimer(signal.ITIMER_PROF, units * _unit() if units else 0)
+
+
+def _unit():
+    """The seconds of the processor that a unit of work takes: the least of three."""
+    taken = []
+    for _ in range(3):
+        begin = time.process_time()
+        for _ in range(1_000_000):
+            pass
+        taken.append(time.process_time() - begin)
+    return min(taken)
 
 
 def _entries(job):
@@ -166,7 +178,7 @@ def _child(job, summary, enough, progress):
             command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
         )
         try:
-            for line in _lines(process, max(60, 12 * job["patience"])):
+            for line in _lines(process, max(60, job["patience"])):
                 said = json.loads(line)
                 if "begin" in said:
                     begun, name = begun + 1, said["begin"]
@@ -246,7 +258,7 @@ def replay(entries, patience):
 
     Args:
         entries: of `corpus.load()`.
-        patience: how long one may take, in seconds.
+        patience: how long one may take, in units of work.
     """
     found = {}
 

@@ -23,7 +23,7 @@ from rpclab.codecs.msgpack import MsgpackCodec
 from rpclab.core.contexts import ExecutionContext, current
 from rpclab.core.handles import Handle
 from rpclab.core.hooks import TargetHook
-from rpclab.core.imports import PENDING, Import
+from rpclab.core.imports import PENDING, RESOLVED, Import
 from rpclab.core.limits import Limits
 from rpclab.core.session import Session
 from rpclab.errors import DisconnectedError
@@ -132,37 +132,14 @@ class Thing(RpcTarget):
 class Host(InlineHost):
     """The host of the core's tests, with the rest of what a session may ask."""
 
-    def __init__(self, codec) -> None:
-        super().__init__(codec)
-        self.clock = lambda: self.time
-        self.bounds = []
-
-    def returned(self, answer, value, variables):
+    def ran(self, answer, value, variables, error=None):
         if isinstance(value, Promise):
             if value.pending.state == PENDING and not value.pending.disposed:
                 value.pending.uses += 1
                 answer.suspend(value.pending)
             answer.follow(value.pending)
         else:
-            super().returned(answer, value, variables)
-
-    def bound(self, answer, seconds):
-        self.bounds.append((answer, seconds))
-
-    def arrived(self, entry, node, *, failed):
-        pass
-
-    def took(self, answer):
-        pass
-
-    def mark_result(self, answer, message):
-        pass
-
-    def readable_of(self, generator):
-        return Source()
-
-    async def await_inside(self, value):
-        return value
+            super().ran(answer, value, variables, error)
 
     def drive(self, answer, work, context):
         try:
@@ -352,6 +329,8 @@ class CoreWorld:
             thing.give_up()
         for promise in self.promises:
             promise.dispose()
+            if promise.pending.state == RESOLVED:
+                promise.pending.value = None  # streams that nobody has read may stand in it
         self.readables.clear()
         gc.collect()
         self.host.turn()

@@ -119,7 +119,7 @@ class Room(DurableObject):
         return "finished"
 
     async def wake(self):
-        await self.ctx.storage.set_alarm(0.001)
+        await self.ctx.storage.set_alarm(1)
         await asyncio.Event().wait()
 
     async def alarm(self, *_):
@@ -162,6 +162,12 @@ class Default(WorkerEntrypoint):
 
 @pytest.fixture
 def spinning(kernel):
+    _declare(kernel)
+    yield kernel
+    assert kernel.value("await asyncio.sleep(0)\n1 + 1") == "2"
+
+
+def _declare(kernel):
     for cell in WORKERS.values():
         assert kernel.run(cell).error is None
     kernel.run(
@@ -169,8 +175,6 @@ def spinning(kernel):
         " --object ROOM=Room@spinner --object MADE=Made@spinner"
     )
     kernel.run("import asyncio, rpclab")
-    yield kernel
-    assert kernel.value("await asyncio.sleep(0)\n1 + 1") == "2"
 
 
 READ = "async for chunk in await env.W.{}(): pass"
@@ -201,7 +205,6 @@ CELLS = {
     "gathers": "await env.M.gathers()",
     "reads": "await env.M.reads()",
     "careless cell": "try:\n    await env.W.spin()\nexcept Exception: pass",
-    "run": "rpclab.run(env.M.careless())",
     "group of the notebook": (
         "async def spin():\n    print('runs')\n    while True: pass\n"
         "async with asyncio.TaskGroup() as group: group.create_task(spin())"
@@ -216,9 +219,19 @@ CELLS = {
 
 @pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
 def test_one_stop_ends_the_cell(spinning, cell):
-    request = spinning.start(f"{cell}\nprint('went on')")
-    spinning.wait(request, lambda output: "runs" in output.stdout)
-    output = spinning.interrupt(request)
+    _stop(spinning, cell)
+
+
+def test_one_stop_ends_a_run_in_a_sync_cell(fresh_kernel):
+    _declare(fresh_kernel)
+    _stop(fresh_kernel, "rpclab.run(env.M.careless())")
+    assert fresh_kernel.value("await asyncio.sleep(0)\n1 + 1") == "2"
+
+
+def _stop(kernel, cell):
+    request = kernel.start(f"{cell}\nprint('went on')")
+    kernel.wait(request, lambda output: "runs" in output.stdout)
+    output = kernel.interrupt(request)
     assert output.error is not None
     assert "went on" not in output.stdout
 

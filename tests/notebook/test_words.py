@@ -100,8 +100,10 @@ def test_an_attribute_that_is_set_on_a_stub_is_told_of(kernel):
 
 def test_a_worker_that_keeps_the_loop_is_named_with_its_line(chat):
     request = chat.start("await env.CHAT.block()")
-    chat.wait(request, lambda output: output.stderr)
-    said = chat.interrupt(request).stderr
+    try:
+        chat.wait(request, lambda output: output.stderr)
+    finally:
+        said = chat.interrupt(request).stderr
     assert said.startswith("rpclab: the Worker chat has kept the event loop for ")
     assert "in Default.block" in said
     assert said.count("\n") == 1

@@ -32,6 +32,17 @@ CALLEE = """
             raise RuntimeError("no text")
         __repr__ = __str__
 
+    def hiding(name):
+        class Hiding(type):
+            def __getattribute__(cls, asked):
+                if name in ("all", asked):
+                    raise ValueError("hidden")
+                return super().__getattribute__(asked)
+        return Hiding
+
+    def of_a_class_without(name, base):
+        return hiding(name)("Hidden", (base,), {})("x")
+
     class T(RpcTarget):
         def fail(self, kind):
             raise globals()[kind]("x")
@@ -59,6 +70,13 @@ CALLEE = """
             return Failing()
         def number(self):
             return 1
+        def fail_without(self, name):
+            raise of_a_class_without(name, Exception)
+        async def fail_without_later(self, name):
+            await sleep(1)
+            raise of_a_class_without(name, Exception)
+        def leave_without(self, name):
+            raise of_a_class_without(name, BaseException)
     for name in "fail", "fail_later", "fail_at_once", "give":
         setattr(Default, name, getattr(T, name))
 """
@@ -98,6 +116,14 @@ async def answered(promise):
 async def test_an_error_that_cannot_give_its_text_is_an_answer(callee, on, method, kind):
     receiver = callee if on == "binding" else await callee.target()
     assert isinstance(await answered(receiver[method](kind)), Exception)
+    assert await callee.number() == 1
+
+
+@pytest.mark.parametrize("recorded", RECORDED)
+@pytest.mark.parametrize("name", ["__name__", "__qualname__", "__str__", "__mro__", "all"])
+@pytest.mark.parametrize("method", ["fail_without", "fail_without_later", "leave_without"])
+async def test_an_error_whose_class_hides_what_it_is_is_an_answer(callee, method, name):
+    assert isinstance(await answered(callee[method](name)), Exception)
     assert await callee.number() == 1
 
 

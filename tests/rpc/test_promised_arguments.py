@@ -335,3 +335,81 @@ async def test_a_call_on_its_way_home_is_not_overtaken(world):
             await asyncio.sleep(1)
             world.log.clear()
     assert orders == [[0, 1]] * len(orders)
+
+
+KEEPING = """
+    class Note(Logged):
+        async def note(self, number, argument=None):
+            log(number)
+            return argument
+        async def give(self, stub):
+            await stub.note("given")
+    class Default(WorkerEntrypoint):
+        def make(self):
+            return Note()
+        def members(self, stub):
+            return {"a": stub.dup(), "deep": {"a": stub.dup()}}
+        def made_elsewhere(self):
+            return self.members_of(self.env.MAKER.make())
+        async def members_of(self, promise):
+            return {"a": (await promise).dup()}
+        async def give_its_part(self, promise):
+            await promise.give(self.env.OTHER.members(promise).a)
+        async def later(self, seconds=5):
+            await sleep(seconds)
+"""
+
+
+@pytest.fixture
+def keeping(world):
+    """The environment with two Workers that keep what they are given."""
+    world.deploy(KEEPING, "maker")
+    world.deploy(KEEPING, "keeper", MAKER="maker", OTHER="maker")
+    return world.env
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+@pytest.mark.parametrize("path", [["a"], ["deep", "a"]], ids=".".join)
+async def test_a_part_that_is_the_called_stub_itself_is_read_where_that_was_given(
+    world, keeping, path, awaited
+):
+    before = [world.sandbox.tables(name) for name in ("notebook", "maker", "keeper")]
+    async with world.event():
+        note = keeping.MAKER.make()
+        if awaited:
+            await note
+        part = keeping.KEEPER.members(note)
+        for name in path:
+            part = getattr(part, name)
+        await note.give(part)
+    await asyncio.sleep(1)
+    assert world.log == ["given", "T disposed"]
+    assert [world.sandbox.tables(name) for name in ("notebook", "maker", "keeper")] == before
+
+
+async def test_a_part_that_another_worker_has_made_is_read_where_it_is_held(world, keeping):
+    async with world.event():
+        members = keeping.KEEPER.made_elsewhere()
+        await members.a.give(members.a)
+    await asyncio.sleep(1)
+    assert world.log == ["given", "T disposed"]
+
+
+async def test_a_worker_reads_a_part_that_is_the_called_stub_itself(world, keeping):
+    await keeping.KEEPER.give_its_part(keeping.MAKER.make())
+    await asyncio.sleep(1)
+    assert world.log[0] == "given"
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_calls_on_a_part_that_was_read_come_behind_those_made_before(
+    world, keeping, elsewhere
+):
+    """The first waits for an argument where calls are held back: what was read waits behind it."""
+    keeper = keeping.KEEPER
+    note = await keeping.MAKER.make()
+    part = (keeper.made_elsewhere() if elsewhere else keeper.members(note)).a
+    calls = [part.note(0, keeping.MAKER.later()), part.note(1)]
+    stub = await part
+    await rpclab.gather(*calls, stub.note(2), part.note(3))
+    assert world.log == [0, 1, 2, 3]

@@ -12,10 +12,11 @@ from rpclab.core.handles import Handle
 from rpclab.core.hooks import TargetHook
 from rpclab.core.imports import PENDING, RESOLVED, Import
 from rpclab.core.limits import DEFAULT_LIMITS
+from rpclab.core.references import BINDING, READABLE, STUB, WRITABLE
 from rpclab.core.relays import PipeRelay, SinkRelay
 from rpclab.core.session import Session
 from rpclab.core.sinks import SinkHook
-from rpclab.core.streams import Outlet
+from rpclab.core.streams import Inlet, Outlet
 from rpclab.errors import StreamLockedError
 
 
@@ -173,6 +174,11 @@ class Readable:
         self._message = None
 
 
+def _readable(source):
+    """A stream that came in, or one in the place of a generator that a method has returned."""
+    return Readable(source) if isinstance(source, Inlet) else Source()
+
+
 class Sink:
     """A sink to be sent; it keeps what it gets, and stalls where the test wants it to.
 
@@ -214,6 +220,23 @@ class Writable:
         return payload.refer_writable(SinkRelay(self.outlet, lambda: None))
 
 
+class Deadlines:
+    """Writes down what calls were bound to; the tests have no deadlines of their own.
+
+    Attributes:
+        bounds: each as (answer, seconds).
+    """
+
+    def __init__(self) -> None:
+        self.bounds = []
+
+    def left(self, pending):
+        del pending
+
+    def bound(self, answer, seconds):
+        self.bounds.append((answer, seconds))
+
+
 class InlineHost:
     """Runs methods at once, and remembers which sessions have something to send.
 
@@ -225,13 +248,13 @@ class InlineHost:
         self.codec = codec
         self.observe = None
         self.keep = None
-        self.calling_site = None
         self.closing = False
         self.special = 0
-        self.sites = False
-        self.noting = False
-        self.active = None
-        self.ambient = ()
+        self.wrap = {STUB: Stub, BINDING: Stub, READABLE: _readable, WRITABLE: Writable}
+        self.watching = None
+        self.clock = lambda: self.time
+        self.deadlines = Deadlines()
+        self.ledger = None
         self.holder = None
         self.time = 0.0
         self.reports = []
@@ -254,16 +277,15 @@ class InlineHost:
         try:
             value = self._inside(context, lambda: function(*args, **(kwargs or {})))
         except Exception as error:
-            self.raised(answer, error)
+            self.ran(answer, None, None, error)
         else:
-            self.returned(answer, value, None)
+            self.ran(answer, value, None)
 
-    def raised(self, answer, error):
-        answer.reject(error)
-
-    def returned(self, answer, value, variables):
+    def ran(self, answer, value, variables, error=None):
         del variables
-        if isinstance(value, Later):
+        if error is not None:
+            answer.reject(error)
+        elif isinstance(value, Later):
             value.answer = answer
             answer.suspend(value)
         else:
@@ -282,15 +304,6 @@ class InlineHost:
             waits.work = work
             answer.suspend(waits)
 
-    def now(self):
-        return self.time
-
-    def readable(self, inlet):
-        return Readable(inlet)
-
-    def writable(self, outlet):
-        return Writable(outlet)
-
     def detach(self, function, context, what):
         try:
             self._inside(context, function)
@@ -299,9 +312,6 @@ class InlineHost:
 
     def apart(self, answer, function, context):
         return self._inside(context, function)
-
-    def call_options(self, pending):
-        return {}
 
     def loopback(self, context):
         if context.worker not in self._loopbacks:
@@ -312,14 +322,6 @@ class InlineHost:
             Wire(self, *ends)
             self._loopbacks[context.worker] = ends[0]
         return self._loopbacks[context.worker]
-
-    def stub(self, handle):
-        return Stub(handle)
-
-    binding = stub
-
-    def site(self):
-        return None
 
     def undisposed(self, context):
         return None

@@ -13,6 +13,7 @@ import rpclab
 from rpclab import Blob, Headers, Request, Response
 from rpclab.codecs import data
 from rpclab.errors import DataCloneError
+from rpclab.workers.http.fetching import Fetching
 
 SOURCE = """
     from workers import Response
@@ -118,3 +119,27 @@ async def test_a_record_of_an_unknown_name_is_refused_where_it_is_needed(binding
     with pytest.raises(DataCloneError, match="Unable to deserialize cloned data") as caught:
         await binding["fetch"](Request("http://h/"))
     assert "a Request cannot be read here" in str(caught.value.__notes__)
+
+
+NO_RESPONSES = {
+    "nothing": lambda: None,
+    "a dict": lambda: {"status": 301, "headers": {}},
+    "a text": lambda: "text",
+    "a stub": lambda: rpclab.RpcStub(lambda: Response("text")),
+    "a request": lambda: Request("http://h/"),
+}
+
+
+@pytest.mark.parametrize("redirected", [False, True])
+@pytest.mark.parametrize("answer", NO_RESPONSES)
+async def test_a_peer_that_answers_a_fetch_with_no_response_fails_it(answer, redirected, caplog):
+    answers = [NO_RESPONSES[answer]()]
+    if redirected:
+        answers.insert(0, Response("", status=302, headers={"location": "/there"}))
+
+    async def send(_request):
+        return answers.pop(0)
+
+    with pytest.raises(TypeError, match="answered with no Response"):
+        await Fetching(Request("http://h/"), send)
+    assert not caplog.records

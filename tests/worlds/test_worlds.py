@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from worlds import bugs
@@ -18,6 +20,13 @@ ENOUGH = 300  # programs, to catch a bug
 GIVING_AWAY = 600  # programs in which promises are given away
 RARE = [894, 1920, 1996, 2072, 2912, 2940, 2998, 3237, 3697, 3934, 4075]  # these once found one
 RARE_GIVING_AWAY = [49, 57, 129, 716]  # likewise, of those
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _what_was_there_before_is_not_searched():
+    """Each program collects garbage three times: let that pass by what other tests left."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rpclab.core.contexts import current
 from rpclab.core.streams import Outlet, reason_of
-from rpclab.previews import message_of
+from rpclab.previews import message_of, type_name
 from rpclab.rpc.activity import Activity, StepInterrupted
 from rpclab.rpc.streams.sources import NOTHING, PIECE, pieces_of, size_of
 from rpclab.rpc.waiter import StreamWaiter
@@ -118,7 +118,7 @@ class Pump:
         except _ReaderLeft:
             await self._cancel_source(outlet.error)
         except (Exception, StepInterrupted) as error:
-            note = f"its source raised {type(error).__name__}: {message_of(error)}"
+            note = f"its source raised {type_name(error)}: {message_of(error)}"
             if isinstance(error, StepInterrupted):
                 note = "its source was left by KeyboardInterrupt"
             outlet.abort(note if self._session.host.debug else None)  # type: ignore[attr-defined]

@@ -10,6 +10,7 @@ import inspect
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from rpclab.previews import preview
 from rpclab.workers.http.bodies import Extracted
 from rpclab.workers.http.headers import Headers
 from rpclab.workers.http.requests import FOLLOW, MANUAL, Request
@@ -127,7 +128,7 @@ class Fetching:
         return self._response
 
     async def _follow(self) -> Response:
-        request, response = self._request, await self.first
+        request, response = self._request, _come_in(await self.first)
         redirects = 0
         while request.redirect == FOLLOW and response.status in REDIRECT_STATUS:
             location = response.headers.get("location")
@@ -141,7 +142,7 @@ class Fetching:
             if response.body is not None:
                 await response.body.cancel()
             request = self._redirected(request, response.status, location)
-            response = await self._send(request)
+            response = _come_in(await self._send(request))
         return _arrived(response, request, redirected=redirects > 0)
 
     def _redirected(self, request: Request, status: int, location: str) -> Request:
@@ -179,6 +180,17 @@ def _read_as_utf8(location: str) -> str:
         return location.encode("latin-1").decode()
     except UnicodeError:
         return location
+
+
+def _come_in(response: Any) -> Response:
+    """Give what has come in, if it is a Response; a peer may have sent anything.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if type(response) is not Response:
+        raise TypeError(f"fetch() was answered with no Response, but {preview(response)}")
+    return response
 
 
 def _arrived(response: Response, request: Request, *, redirected: bool) -> Response:

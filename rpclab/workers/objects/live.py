@@ -20,6 +20,7 @@ from rpclab.core.hooks import ServiceHook
 from rpclab.core.imports import PENDING
 from rpclab.core.targets import Exposed
 from rpclab.errors import NoSuchMemberError, NotCallableError, RpcError, fresh_copy
+from rpclab.previews import type_name
 from rpclab.rpc.activity import StepInterrupted
 from rpclab.rpc.sites import note_place, place_parameters
 from rpclab.workers.entrypoints import refuse_reserved
@@ -272,7 +273,7 @@ class LiveObject:
         except Exception as error:
             self.reset(error)
         except BaseException as error:
-            self.reset(RpcError(f"the constructor was left by {type(error).__name__}"))
+            self.reset(RpcError(f"the constructor was left by {type_name(error)}"))
             if isinstance(error, KeyboardInterrupt) and not isinstance(error, StepInterrupted):
                 raise
         return not context.ended

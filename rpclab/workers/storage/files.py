@@ -181,8 +181,9 @@ class NamespaceFile:
         path = self._own_path(rows.key)
         for leftover in () if path is None else path.parent.glob(f"{path.name}*"):
             leftover.unlink()
+        own = self.own(rows.key).connection
         try:
-            number = self._copy_out(rows)
+            number = self._copy_out(rows, own)
         except BaseException:
             self._own.pop(rows.key).connection.close()
             raise
@@ -195,8 +196,7 @@ class NamespaceFile:
                 moved.set_alarm(layer.alarm)
         return moved
 
-    def _copy_out(self, rows: SharedRows) -> int:
-        own = self.own(rows.key).connection
+    def _copy_out(self, rows: SharedRows, own: sqlite3.Connection) -> int:
         with self.connection as shared:
             shared.execute("BEGIN IMMEDIATE")
             number = self.enter(rows.key, rows.name)
