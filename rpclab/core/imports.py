@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rpclab.core.messages import spell
+from rpclab.core.messages import CALL, spell
 from rpclab.core.unseen import UnseenFailure
 from rpclab.errors import CallCancelledError, fresh_copy
 
@@ -134,6 +134,7 @@ class Pending(Import):
         value: the value, or the error.
         stubs: the handles inside the value.
         context: the execution context that made the call, and owns those.
+        path: what was called; None where a property is read, and where no call was made.
         uses: how many calls were made on or with it; a used one is not cancelled with its await.
         unanswered: how many calls made on it have no answer yet.
         waiters: what the host resumes when it settles.
@@ -149,7 +150,8 @@ class Pending(Import):
 
     # What every call reads has a slot; it costs less than half of what a class's default does.
     __slots__ = (
-        "__dict__", "_followers", "context", "noted", "state", "upstream", "value", "waiters",
+        "__dict__", "_followers", "context", "noted", "path", "state", "upstream", "value",
+        "waiters",
     )  # fmt: skip
 
     # Defaults stand on the class: most promises need none of these of their own.
@@ -169,10 +171,17 @@ class Pending(Import):
     looked_at = False
     unseen: UnseenFailure | None = None
 
-    def __init__(self, session: SessionLike, import_id: int, context: ContextLike) -> None:
+    def __init__(
+        self,
+        session: SessionLike,
+        import_id: int,
+        context: ContextLike,
+        path: Path | None = None,
+    ) -> None:
         self.session = session
         self.id = import_id
         self.context = context
+        self.path = path
         self.state = PENDING
         self.value: Any = None
         self.noted: tuple[str | None, int, Any, bool, Context | None] | None = None
@@ -195,8 +204,10 @@ class Pending(Import):
 
     @property
     def what(self) -> str:
-        """What was called, likewise, such as "increment()"."""
-        return "" if self.noted is None else spell(*self.noted[1:4])
+        """What was called, such as "increment()"; of what was read, only while somebody records."""
+        if self.noted is not None:
+            return spell(*self.noted[1:4])
+        return "" if self.path is None else spell(CALL, self.path, False)  # noqa: FBT003 - as in noted
 
     def settle(self, state: int, value: object, stubs: Sequence[HandleLike] | None = None) -> None:
         """Take the value (with the handles inside it) or the error."""

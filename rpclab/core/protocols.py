@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from rpclab.core.limits import Limits
     from rpclab.core.messages import Frame, Message, Path
     from rpclab.core.references import Reference, Settled
-    from rpclab.core.unseen import UnseenFailure
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -1104,5 +1103,14 @@ class Host(Protocol):
     def report(self, error: BaseException, what: str) -> None:
         """Tell the user of a failure that nobody waits for."""
 
-    def unseen(self, failure: UnseenFailure) -> None:
-        """Tell the user of a call that failed, whose promise nobody has awaited and nobody can."""
+    def unseen(self, error: BaseException, worker: str, what: str, site: str | None) -> None:
+        """Tell the user of a call that failed, whose promise nobody has awaited and nobody can.
+
+        Runs in the variables that the call has carried, if any.
+
+        Args:
+            error: how it failed.
+            worker: who was called.
+            what: what was called there, such as "increment()"; "" where that is not known.
+            site: where the call was made, if that was noted.
+        """

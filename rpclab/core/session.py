@@ -463,10 +463,11 @@ class Session:
         if args is None:
             values: list[Any] = []
             message: Message = [CALL, call, target.id, path, None]
+            pending = Pending(self, call, context)
         else:
             values = [*args]
             message = [CALL, call, target.id, path, values]
-        pending = Pending(self, call, context)
+            pending = Pending(self, call, context, path)
         if kwargs or host.special:
             if host.holder is not None:
                 held = host.holder.call(self, target, path, (args, kwargs), context)
@@ -492,7 +493,7 @@ class Session:
             held = self.host.holder.map(self, target, captures, program, context)
             if held is not None:
                 return held
-        pending = Pending(self, self._next_call, context)
+        pending = Pending(self, self._next_call, context, "map")
         message = [MAP, self._next_call, target.id, [], captures, program]
         if self.host.special:
             message.append(self._options(pending, target, None))
@@ -519,7 +520,6 @@ class Session:
         Returns:
             That same promise.
         """
-        pending.looked_at = True  # the stream tells of it
         if self.closed is not None:
             Payload(self, self.keeper).discard(args)
             pending.settle(REJECTED, self.closed)

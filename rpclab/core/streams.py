@@ -265,6 +265,7 @@ class Outlet(End):
     def tell(self, operation: str, *args: Any) -> PendingLike:
         """Send something that is no chunk."""
         pending = Pending(self.session, 0, self.session.keeper)
+        pending.looked_at = True  # the stream tells of a failure
         return self.session.write(pending, self.entry, operation, list(args), self.context)
 
     def lost(self) -> None:

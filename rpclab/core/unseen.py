@@ -23,29 +23,26 @@ class UnseenFailure:
         error: the failure; None where it is not known yet whether there is one.
 
     Attributes:
-        worker: who was called.
-        what: what was called there, such as "increment()"; "" where that was not noted.
-        site: where, likewise.
         error: the failure; None where nobody needs to be told of one.
-        run: calls a function in the context variables of the caller, as far as those are kept.
     """
 
-    __slots__ = ("_host", "error", "run", "site", "what", "worker")
+    __slots__ = ("_context", "_host", "_run", "_site", "_what", "_worker", "error")
 
     def __init__(self, pending: PendingLike, error: BaseException | None) -> None:
         session = pending.session
         self._host: Host = session.host
-        self.worker = session.name.partition("→")[2] or session.name
-        self.what = pending.what
-        self.site = pending.site
+        self._context = pending.context
+        self._worker = session.name.partition("→")[2] or session.name
+        self._what = pending.what
+        self._site = pending.site
         self.error = error
         cause = None if pending.noted is None else pending.noted[4]
-        self.run: Callable[[Callable[[], None]], None] = (
+        self._run: Callable[[Callable[[], None]], None] = (
             _call if cause is None else cause.copy().run
         )
         if pending.noted is None and self._host.watching is not None:
             # It failed where it was made; in the run queue this finds no place.
-            self.site = self._host.watching.site()
+            self._site = self._host.watching.site()
 
     def __del__(self, at_exit: Callable[[], bool] = sys.is_finalizing) -> None:
         if self.error is not None and not at_exit():
@@ -53,9 +50,10 @@ class UnseenFailure:
             self._host.forget(self)
 
     def drop(self) -> None:
-        """Nobody can ask for it any more: tell."""
-        self._host.unseen(self)
-        self.error = None
+        """Nobody can ask for it any more: tell, if the code that made the call could have asked."""
+        error, self.error = self.error, None
+        if error is not None and not self._context.cut_off:
+            self._run(lambda: self._host.unseen(error, self._worker, self._what, self._site))
 
 
 def _call(function: Callable[[], None]) -> None:

@@ -46,7 +46,6 @@ if TYPE_CHECKING:
         OutletLike,
         Watch,
     )
-    from rpclab.core.unseen import UnseenFailure
     from rpclab.rpc.streams import ReadableStream, WritableStream
     from rpclab.trace.accounting import Ledger
 
@@ -57,6 +56,7 @@ T = TypeVar("T")
 
 log = logging.getLogger("rpclab")
 
+_NO_PLACE = "Sandbox(record=True), or Python's option -X dev, says where"
 _INTERRUPTED = "the method was left by KeyboardInterrupt"
 
 _DATA = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple, set})
@@ -139,6 +139,8 @@ class Engine(RunQueue, Observed):
 
     def _adopt(self, loop: asyncio.AbstractEventLoop) -> asyncio.AbstractEventLoop:
         adopted = super()._adopt(loop)
+        if loop.get_debug():  # whoever debugs asyncio wants to know places
+            self.sites = True
         self.use_clock_of(adopted)
         return adopted
 
@@ -411,16 +413,16 @@ class Engine(RunQueue, Observed):
         said = "was interrupted" if is_interrupt(error) else f"failed: {described(error)}"
         log.error("%s %s", what, said, exc_info=error)
 
-    def unseen(self, failure: UnseenFailure) -> None:
+    def unseen(self, error: BaseException, worker: str, what: str, site: str | None) -> None:
         """Tell of a call that failed, whose promise nobody has awaited and nobody can."""
-        error = failure.error
-        if error is not None:
-            what = f"a call on {failure.worker}"
-            if failure.what.strip("()"):  # a function that is called has no name here
-                what = f"{failure.worker}.{shown(failure.what)}"
-            where = f" ({failure.site})" if failure.site else ""
-            text = f"{what}{where} failed, and nobody awaited it: {described(error)}"
-            failure.run(lambda: self.tell_unseen(text))
+        call = f"a call on {worker}"
+        if what.strip("()"):  # a function that is called has no name here
+            call = f"{worker}.{shown(what)}"
+        where = f" ({site})" if site else ""
+        text = f"{call}{where} failed, and nobody awaited it: {described(error)}"
+        if not site and not self.sites:
+            text += f" ({_NO_PLACE})"
+        self.tell_unseen(text)
 
     def close(self) -> None:
         """End every session and context. What was exported breaks; no disposer runs (rule W6)."""

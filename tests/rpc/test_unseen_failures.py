@@ -11,6 +11,7 @@ import pytest
 import rpclab
 from rpclab import RpcTarget
 from rpclab.core import session as sessions
+from rpclab.rpc.engine import _NO_PLACE as NO_PLACE
 
 pytestmark = pytest.mark.expects_reports
 
@@ -42,6 +43,11 @@ class Default(WorkerEntrypoint):
     @property
     def broken(self):
         raise LookupError("broken")
+
+    async def forgets_and_waits(self, settled):
+        await asyncio.sleep(9.5 - settled)
+        forgotten = self.env.B.raises_late()
+        await asyncio.sleep(20)
 
     async def forgets(self, wait, often=1):
         for _ in range(often):
@@ -286,8 +292,7 @@ class Default(WorkerEntrypoint):
     assert line.isprintable()
 
 
-def test_a_script_that_records_nothing_is_told_in_one_line():
-    program = f"""
+SCRIPT = f"""
 import asyncio, rpclab
 async def main():
     sandbox = rpclab.Sandbox()
@@ -298,7 +303,33 @@ async def main():
     await asyncio.sleep(0.01)
 asyncio.run(main())
 """
+
+
+def errors_of(program, *options):
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        [sys.executable, *options, "-c", program], capture_output=True, text=True, check=True
     )
-    assert done.stderr == f"a call on a {NO}\n"
+    return done.stderr
+
+
+def test_a_script_that_records_nothing_is_told_in_one_line_what_was_called():
+    line = f"a.raises() failed, and nobody awaited it: ValueError: no ({NO_PLACE})\n"
+    assert errors_of(SCRIPT) == line
+
+
+def test_a_script_in_development_mode_is_told_the_place_too():
+    line = "a.raises() (<string>, line 7) failed, and nobody awaited it: ValueError: no\n"
+    assert errors_of(SCRIPT, "-X", "dev") == line
+
+
+def test_a_function_or_a_map_that_fails_in_a_script_is_named_as_far_as_it_has_a_name():
+    program = SCRIPT.replace("env.A.raises()", "env.A.numbers().map(env.A.raises)")
+    assert errors_of(program).startswith("a.map() failed, and nobody awaited it: ")
+
+
+async def test_what_a_cancelled_method_leaves_behind_is_not_told_of(env, told):
+    for settled in (0, LATE):  # whether the call has failed before its caller is cancelled
+        task = asyncio.ensure_future(env.A.forgets_and_waits(settled))
+        await asyncio.sleep(2 * LATE)
+        task.cancel()
+    assert await told() == []

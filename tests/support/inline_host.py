@@ -329,8 +329,8 @@ class InlineHost:
     def report(self, error, what):
         self.reports.append((what, error))
 
-    def unseen(self, failure):
-        self.reports.append((failure.what, failure.error))
+    def unseen(self, error, worker, what, site):
+        self.reports.append((what, error))
 
     @staticmethod
     def _inside(context, function):

@@ -192,4 +192,12 @@ def a_promise_disposed_early_takes_what_was_passed_on(patch):
     patch.setattr(Pending, "settle", settle_disposed)
 
 
+# Failures.
+
+
+def a_failure_that_was_seen_is_told_of(patch):
+    patch.setattr(Pending, "look", lambda _: None)
+    patch.setattr(Pending, "is_plain", True)
+
+
 ALL = [bug for name, bug in list(globals().items()) if getattr(bug, "__module__", "") == __name__]
