@@ -10,7 +10,7 @@ from contextvars import Context as Variables
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from rpclab.errors import CALL_CONTEXT_ENDED, ContextEndedError
+from rpclab.errors import CALL_CONTEXT_ENDED, HOST_CONTEXT_ENDED, ContextEndedError
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -198,6 +198,11 @@ class ExecutionContext:
     def undisposed(self) -> list[HandleLike]:
         """The handles this context still owns (a long context does not know them)."""
         return list(self._owned or ())
+
+    @staticmethod
+    def gone() -> ContextEndedError:
+        """Build the error of whoever calls what has lived here (rule W6)."""
+        return ContextEndedError(HOST_CONTEXT_ENDED)
 
     def end(self) -> None:
         """End the context: cancel what runs, dispose its stubs, break its exports.

@@ -13,7 +13,6 @@ from rpclab.core.dispatch import dispatch
 from rpclab.core.events import opened
 from rpclab.core.imports import PENDING
 from rpclab.core.targets import disposer_of, is_function, is_ordinary, method_of
-from rpclab.errors import HOST_CONTEXT_ENDED, ContextEndedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -189,7 +188,7 @@ class TargetHook(Hook):
         """Run the call on the target, in the context that made it."""
         context = self.context
         if context.ended:
-            answer.reject(ContextEndedError(HOST_CONTEXT_ENDED), remote=False)
+            answer.reject(context.gone(), remote=False)
             return
         if answer.serving:
             answer.moves_on()
@@ -316,7 +315,7 @@ class TargetHook(Hook):
         """The context ended: tell the holders (rule W6). The disposer does not run."""
         self.broken = True
         for session, export_id in self._all_places():
-            session.export_broken(export_id, ContextEndedError(HOST_CONTEXT_ENDED))
+            session.export_broken(export_id, self.context.gone())
 
 
 class ServiceHook(Hook):

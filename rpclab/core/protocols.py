@@ -99,6 +99,9 @@ class ContextLike(Protocol):
     def part_with_itself(self) -> None:
         """Dispose its stubs, if only they keep it."""
 
+    def gone(self) -> BaseException:
+        """Build the error of whoever calls what has lived here, once it is over (rule W6)."""
+
     def own(self, handle: HandleLike) -> None:
         """Take note of a handle."""
 

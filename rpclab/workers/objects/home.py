@@ -181,7 +181,7 @@ class ObjectHome:
         for live, _ in list(takewhile(lambda item: item[1] <= until, self._resting.items())):
             del self._resting[live]
             if live.idle:
-                live.leave()
+                live.leave(f"left memory after {self._idle_seconds:g} s in which nobody called it")
             elif not live.busy:  # what keeps it may be over the next time
                 self._resting[live] = now
 
@@ -213,7 +213,7 @@ class ObjectHome:
             if not live.busy and (id is None or key == id._key)
         ]
         for live in idle:
-            live.leave()
+            live.leave("was evicted from memory")
         return len(idle)
 
     def replaced(self) -> None:
@@ -228,7 +228,7 @@ class ObjectHome:
             timer.cancel()
         self._timers.clear()
         for live in self.in_memory:
-            live.leave()
+            live.leave("left memory with the sandbox")
         self.file.close()
 
     def _lost(self, key: bytes, error: Exception) -> None:

@@ -19,8 +19,15 @@ from rpclab.core.events import opened
 from rpclab.core.hooks import ServiceHook
 from rpclab.core.imports import PENDING
 from rpclab.core.targets import Exposed
-from rpclab.errors import NoSuchMemberError, NotCallableError, RpcError, fresh_copy
-from rpclab.previews import type_name
+from rpclab.errors import (
+    ContextEndedError,
+    NoSuchMemberError,
+    NotCallableError,
+    RpcError,
+    add_note,
+    fresh_copy,
+)
+from rpclab.previews import described, type_name
 from rpclab.rpc.activity import StepInterrupted
 from rpclab.rpc.sites import note_place, place_parameters
 from rpclab.workers.entrypoints import refuse_reserved
@@ -150,6 +157,14 @@ class ObjectContext(ExecutionContext):
         self.arrived(pending)
         return True
 
+    def gone(self) -> ContextEndedError:  # type: ignore[override]
+        error = super().gone()
+        error.add_note(
+            f"it lived in {self._live}, which {self._live.left}: ask the object for it again; what"
+            " is to last is kept in ctx.storage"
+        )
+        return error
+
     def end(self) -> None:
         if not self.ended:
             super().end()
@@ -195,6 +210,7 @@ class LiveObject:
     Attributes:
         context: its execution context.
         slot: where its stored data is.
+        left: why it is no longer in memory, as the end of a sentence; "" while it is.
     """
 
     def __init__(self, home: ObjectHome, id: DurableObjectId) -> None:
@@ -207,6 +223,7 @@ class LiveObject:
         self._calls: dict[AnswerLike, ObjectHook] = {}
         self._instance: Any = None
         self._made = False
+        self.left = ""
 
     def __repr__(self) -> str:
         name = str(self.id)[:8] + "…" if self.id.name is None else repr(self.id.name)
@@ -373,6 +390,12 @@ class LiveObject:
         if self.engine.debug:
             note_place(error)
         error.durable_object_reset = True  # type: ignore[attr-defined]
+        again = "get(id)" if self.id.name is None else f"get_by_name({self.id.name!r})"
+        add_note(
+            error,
+            f"{self} was reset; what it has stored stays. Stubs of it that a call was under way on"
+            f" stay broken: take a new one, with {again}",
+        )
         self.home.forget(self)
         calls, self._calls = self._calls, {}
         for answer, hook in calls.items():
@@ -381,10 +404,15 @@ class LiveObject:
             answer.reject(error, remote=False)
             if running is not None:
                 running.cancel("the Durable Object was reset")
-        self.leave()
+        self.leave(f"was reset ({described(error)})")
 
-    def leave(self) -> None:
-        """Leave memory. What was written stays, transactions that are open do not."""
+    def leave(self, why: str) -> None:
+        """Leave memory. What was written stays, transactions that are open do not.
+
+        Args:
+            why: goes on the sentence that its name begins.
+        """
+        self.left = why
         self.home.forget(self)
         rows = self.slot.rows
         rows.leave()
