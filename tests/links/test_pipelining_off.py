@@ -148,7 +148,6 @@ async def test_L5_an_object_that_comes_home_gets_its_calls_in_order(sandbox):
     assert own.seen == [1, 2]
 
 
-@pytest.mark.expects_reports
 @pytest.mark.parametrize("block", range(4))
 def test_L5_W1_random_programs_keep_their_order_and_results(block):
     for seed in range(block, 160, 4):
@@ -158,7 +157,6 @@ def test_L5_W1_random_programs_keep_their_order_and_results(block):
         assert not wrong, "\n".join([*wrong, write(seed).text()])
 
 
-@pytest.mark.expects_reports
 @pytest.mark.parametrize("block", range(2))
 def test_L5_W1_O5_T6_random_programs_do_the_same_on_a_virtual_clock(block):
     for seed in range(block, 80, 2):

@@ -40,7 +40,6 @@ class Watched:
         self.looks.append((len(self.sandbox.recording), tables))
 
 
-@pytest.mark.expects_reports  # of calls that a script leaves when it raises
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_the_tables_of_each_moment_are_those_of_the_sandbox(block, monkeypatch):
     watched = Watched(monkeypatch)

@@ -140,8 +140,8 @@ class Stage:
         given_up: the calls that were cancelled.
         outlasted: the calls with a long nap that went on to their end.
         mortal: the targets whose context may end first; then no disposer runs.
-        seen: the failures of calls that somebody has awaited.
-        told: the failures that were told of, as of calls that nobody has awaited.
+        told: the failures that were told of as of calls that nobody has awaited, although
+            somebody has.
     """
 
     def __init__(self, program) -> None:
@@ -155,7 +155,6 @@ class Stage:
         self.mortal = set()
         self.given_up = set()
         self.outlasted = set()
-        self.seen = []
         self.told = []
 
     async def see(self, promise):
@@ -164,8 +163,13 @@ class Stage:
             return await promise
         except Exception:
             if promise.__pending__.state == REJECTED:
-                self.seen.append(promise.__pending__.value)
+                mark_seen(promise.__pending__.value)
             raise
+
+    def tell(self, error, *_call):
+        """Take a failure that nobody has seen. Scripts that do not wait leave such behind."""
+        if is_seen(error):
+            self.told.append(str(error))
 
     async def attempt(self, promise):
         """Await a promise, whatever comes of it."""
@@ -470,8 +474,7 @@ async def _run(program, complaints, options):
     latency = Random(program.seed)  # noqa: S311 - no secrets here
     sandbox.engine.connect = Links(lambda: latency.random() * program.slow).connect
     stage = Stage(program)
-    # Scripts that raise, or do not wait, leave calls behind that nobody awaits.
-    sandbox.engine.unseen = lambda error, *_call: stage.told.append(error)
+    sandbox.engine.unseen = stage.tell
     bind = {name: name for name in program.workers}
     for name in program.workers:
         module, env = sandbox.prepare(name, bind=bind)
@@ -530,8 +533,7 @@ def judge(stage, model):
     for name, count in model.stubs.items():
         if stage.sent[name] != count:
             yield f"{name} was sent in {stage.sent[name]} messages, not {count}"
-    seen = {id(error) for error in stage.seen}
-    yield from (f"seen and told of: {error!r}" for error in stage.told if id(error) in seen)
+    yield from (f"seen, and told of: {text}" for text in stage.told)
     stubs = stage.sent + stage.twins
     for name in stubs | stage.disposed:
         spared = stubs[name] - stage.disposed[name]
@@ -541,3 +543,12 @@ def judge(stage, model):
 
 def named(kind):
     return "function" if kind == "function" else "poke"
+
+
+def mark_seen(error):
+    """Mark a failure, but not the copies that are made of it, which go on to others."""
+    error._seen = id(error)
+
+
+def is_seen(error):
+    return getattr(error, "_seen", None) == id(error)
