@@ -31,6 +31,7 @@ from rpclab.previews import described, type_name
 from rpclab.rpc.activity import StepInterrupted
 from rpclab.rpc.sites import note_place, place_parameters
 from rpclab.workers.entrypoints import refuse_reserved
+from rpclab.workers.invocations import begin
 from rpclab.workers.objects.gates import InputGate
 from rpclab.workers.objects.state import DurableObjectState
 from rpclab.workers.serving import dispatch
@@ -127,6 +128,11 @@ class ObjectContext(ExecutionContext):
         self._streams = WeakKeyDictionary()
         self._live = live
         self.gate: InputGate = gate
+
+    def fresh_variables(self) -> Variables:
+        variables = super().fresh_variables()
+        begin(variables)
+        return variables
 
     def let_go(self) -> None:
         self._holds -= 1
