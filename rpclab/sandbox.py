@@ -37,13 +37,13 @@ from rpclab.workers.declarations import (
 )
 from rpclab.workers.entrypoints import check_default
 from rpclab.workers.env import Env, ProgramEnv
-from rpclab.workers.kv.namespaces import KVNamespaces
+from rpclab.workers.kv.sandbox_kv import SandboxKV
 from rpclab.workers.modules import make_module, run_source
 from rpclab.workers.network import PUBLIC, Network
 from rpclab.workers.networked import Networked
 from rpclab.workers.objects.namespace import ObjectsTarget
 from rpclab.workers.objects.namespace import objects as objects_target
-from rpclab.workers.objects.namespaces import Namespaces
+from rpclab.workers.objects.sandbox_objects import SandboxObjects
 from rpclab.workers.storage.limits import D1_LIMITS, OBJECT_LIMITS, D1Limits, ObjectLimits
 from rpclab.workers.worker import EntrypointHook, Worker, serves_on
 
@@ -69,7 +69,7 @@ class Tables(NamedTuple):
     exports: frozenset[tuple[str, int]]
 
 
-class Sandbox(Distances, Namespaces, KVNamespaces, Networked, Viewed):
+class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Viewed):
     """Virtual Workers in this process, and the sessions between them.
 
     Use it as `async with Sandbox() as sandbox`, or close it with `close()`.

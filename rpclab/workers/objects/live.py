@@ -31,10 +31,10 @@ from rpclab.previews import described, type_name
 from rpclab.rpc.activity import StepInterrupted
 from rpclab.rpc.sites import note_place, place_parameters
 from rpclab.workers.entrypoints import refuse_reserved
+from rpclab.workers.http_calls import dispatch
 from rpclab.workers.invocations import begin
 from rpclab.workers.objects.gates import InputGate
 from rpclab.workers.objects.state import DurableObjectState
-from rpclab.workers.serving import dispatch
 from rpclab.workers.storage.storage import DurableObjectStorage
 from rpclab.workers.storage.values import Slot
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from rpclab.core.protocols import AnswerLike, ContextLike, HandleLike, PendingLike
     from rpclab.rpc.engine import Engine
-    from rpclab.workers.objects.home import ObjectHome
+    from rpclab.workers.objects.running_class import RunningClass
     from rpclab.workers.objects.state import DurableObjectId
 
 LONGEST_BLOCK = 30.0
@@ -66,18 +66,18 @@ class ObjectHook(ServiceHook):
     """What stands behind one stub of a Durable Object: the instance there is, made on first use.
 
     Args:
-        home: the namespace, where it runs.
+        running_class: the namespace, where it runs.
         id: of the object.
 
     Attributes:
         broken: the error of the reset that a call on this stub has met (rule D14).
     """
 
-    __slots__ = ("broken", "home", "id")
+    __slots__ = ("broken", "id", "running_class")
 
-    def __init__(self, home: ObjectHome, id: DurableObjectId) -> None:
+    def __init__(self, running_class: RunningClass, id: DurableObjectId) -> None:
         super().__init__(_no_entrypoint, refuse_reserved)
-        self.home = home
+        self.running_class = running_class
         self.id = id
         self.broken: BaseException | None = None
 
@@ -91,7 +91,7 @@ class ObjectHook(ServiceHook):
             answer.reject(self.broken, remote=False)
         else:
             try:
-                live = self.home.live(self.id)
+                live = self.running_class.live(self.id)
             except Exception as error:  # its storage cannot be opened
                 answer.reject(error)
             else:
@@ -103,11 +103,11 @@ class ObjectHook(ServiceHook):
         Raises:
             RpcError: there is no such Worker, or no such class.
         """
-        return self.home.kind()
+        return self.running_class.kind()
 
     def wrap(self, handle: HandleLike) -> object:
         """Make the stub that a Worker sees to which a stub of the object was sent."""
-        return self.home.wrap(handle, self.id)
+        return self.running_class.wrap(handle, self.id)
 
 
 def _no_entrypoint() -> NoReturn:
@@ -123,7 +123,7 @@ class ObjectContext(ExecutionContext):
     __slots__ = ("_handles", "_live", "gate")
 
     def __init__(self, live: LiveObject, gate: InputGate) -> None:
-        super().__init__(_Host(live.engine, live), live.home.worker_name)
+        super().__init__(_Host(live.engine, live), live.running_class.worker_name)
         self._handles: WeakSet[HandleLike] = WeakSet()
         self._streams = WeakKeyDictionary()
         self._live = live
@@ -210,7 +210,7 @@ class LiveObject:
     """A Durable Object, from its first call until it is evicted or reset.
 
     Args:
-        home: its namespace.
+        running_class: its namespace.
         id: its id.
 
     Attributes:
@@ -219,12 +219,12 @@ class LiveObject:
         left: why it is no longer in memory, as the end of a sentence; "" while it is.
     """
 
-    def __init__(self, home: ObjectHome, id: DurableObjectId) -> None:
-        self.home = home
+    def __init__(self, running_class: RunningClass, id: DurableObjectId) -> None:
+        self.running_class = running_class
         self.id = id
-        self.engine = home.engine
+        self.engine = running_class.engine
         self._gate = InputGate(self.engine.again)
-        self.slot = Slot(home.file, home.file.open(id._key, id.name))
+        self.slot = Slot(running_class.file, running_class.file.open(id._key, id.name))
         self.context = ObjectContext(self, self._gate)
         self._calls: dict[AnswerLike, ObjectHook] = {}
         self._instance: Any = None
@@ -233,7 +233,7 @@ class LiveObject:
 
     def __repr__(self) -> str:
         name = str(self.id)[:8] + "…" if self.id.name is None else repr(self.id.name)
-        return f"{self.home.class_name} {name} of {self.home.worker_name}"
+        return f"{self.running_class.class_name} {name} of {self.running_class.worker_name}"
 
     @property
     def busy(self) -> bool:
@@ -266,7 +266,7 @@ class LiveObject:
 
     def undisturbed(self, function: Callable[[], None]) -> None:
         """Run a function when nobody holds the gate; at once if the object leaves memory."""
-        if self.home.has(self):
+        if self.running_class.has(self):
             self._gate.enter(function)
         else:
             function()
@@ -274,7 +274,7 @@ class LiveObject:
     def _over(self, answer: AnswerLike) -> None:
         self._calls.pop(answer, None)
         if not self._calls and not self.context.ended:
-            self.home.rests(self)
+            self.running_class.rests(self)
 
     def _make(self) -> bool:
         """Make the instance. Says whether that went well; else the object was reset (D13)."""
@@ -285,13 +285,13 @@ class LiveObject:
         context.variables = Variables()
         context.variables.run(current.set, context)
         try:
-            kind = self.home.kind()
+            kind = self.running_class.kind()
             storage = DurableObjectStorage(
                 self.slot, self._gate, has_alarm_handler=callable(getattr(kind, "alarm", None))
             )
-            state = DurableObjectState(self, storage, self.home.exports())
+            state = DurableObjectState(self, storage, self.running_class.exports())
             context.platform = state
-            self._instance = context.variables.copy().run(kind, state, self.home.env())
+            self._instance = context.variables.copy().run(kind, state, self.running_class.env())
             self.save()
         except Exception as error:
             self.reset(error)
@@ -402,7 +402,7 @@ class LiveObject:
             f"{self} was reset; what it has stored stays. Stubs of it that a call was under way on"
             f" stay broken: take a new one, with {again}",
         )
-        self.home.forget(self)
+        self.running_class.forget(self)
         calls, self._calls = self._calls, {}
         for answer, hook in calls.items():
             hook.broken = error
@@ -419,7 +419,7 @@ class LiveObject:
             why: goes on the sentence that its name begins.
         """
         self.left = why
-        self.home.forget(self)
+        self.running_class.forget(self)
         rows = self.slot.rows
         rows.leave()
         try:

@@ -1,7 +1,6 @@
-"""The namespaces of Durable Objects where their code runs: who is in memory, and whose alarm rings.
+"""A class of Durable Objects where its code runs: who is in memory, and whose alarm rings.
 
-Floor: workers. One `ObjectHome` for each class; it lives as long as the sandbox, and sees versions
-of its Worker come and go.
+Floor: workers. It lives as long as the sandbox, and sees versions of its Worker come and go.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ from rpclab.core.handles import Handle
 from rpclab.core.imports import RESOLVED, Import
 from rpclab.errors import RpcError, UnknownBindingError
 from rpclab.workers.objects.live import LiveObject, ObjectHook
-from rpclab.workers.objects.namespace import DurableObjectStub
 from rpclab.workers.objects.state import AlarmInfo, Ids
+from rpclab.workers.objects.stub import DurableObjectStub
 from rpclab.workers.storage.files import NamespaceFile, file_name
 from rpclab.workers.storage.limits import OBJECT_LIMITS
 
@@ -49,7 +48,7 @@ _BETWEEN_LOOKS = 1.0  # seconds at least, at the objects that are idle
 _NOBODYS = Context()
 
 
-class ObjectHome:
+class RunningClass:
     """One class of Durable Objects, where it runs.
 
     Args:
@@ -95,7 +94,7 @@ class ObjectHome:
         self._overdue: set[bytes] = set()  # to ring again once the handler that runs is over
 
     def __repr__(self) -> str:
-        return f"<ObjectHome {self.ids.namespace}, {len(self._live)} in memory>"
+        return f"<RunningClass {self.ids.namespace}, {len(self._live)} in memory>"
 
     # What its objects ask.
 
