@@ -19,7 +19,7 @@ from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.core.references import BINDING, READABLE, STUB, WRITABLE
 from rpclab.core.session import Session
 from rpclab.core.streams import Inlet
-from rpclab.errors import STEERING, DisconnectedError, RpcError, steers
+from rpclab.errors import STEERING, DisconnectedError, NoSuchMemberError, RpcError, steers
 from rpclab.previews import class_name, described, message_of, shown, type_name
 from rpclab.rpc import deadlines, local
 from rpclab.rpc.activity import Activity, StepInterrupted, is_interrupt
@@ -57,6 +57,7 @@ T = TypeVar("T")
 log = logging.getLogger("rpclab")
 
 _NO_PLACE = "Sandbox(record=True), or Python's option -X dev, says where"
+_HINT = 200  # characters of the names that a misspelt one may mean
 _INTERRUPTED = "the method was left by KeyboardInterrupt"
 
 _DATA = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple, set})
@@ -420,6 +421,8 @@ class Engine(RunQueue, Observed):
             call = f"{worker}.{shown(what)}"
         where = f" ({site})" if site else ""
         text = f"{call}{where} failed, and nobody awaited it: {described(error)}"
+        hints = getattr(error, "__notes__", ()) if isinstance(error, NoSuchMemberError) else ()
+        text += "".join([f" ({shown(hint, _HINT)})" for hint in hints[:1]])
         if not site and not self.sites:
             text += f" ({_NO_PLACE})"
         self.tell_unseen(text)
