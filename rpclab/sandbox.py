@@ -126,6 +126,7 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Viewed):
         path: str | PathLike[str],
         *more: str | PathLike[str],
         environment: str | None = None,
+        vars: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Self:
         """Make a sandbox with the Workers of configuration files.
@@ -135,9 +136,12 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Viewed):
                 Worker, whose `main` is a `.py` file. Or a folder: all those in and below it.
             more: further ones.
             environment: the named environment that is meant in each of them.
+            vars: what variables and secrets of the files are instead, such as the address of
+                another service in a test; each in every Worker that has it.
             options: those of `Sandbox`.
 
         Raises:
+            ValueError: no file has a variable or secret that is given.
             ConfigError: a file says something wrong, or asks for what rpclab does not have; the
                 error names file, line and column.
             Exception: whatever the code of a Worker raises.
@@ -146,7 +150,7 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Viewed):
 
         sandbox = cls(**options)
         try:
-            deploy_all(sandbox, [path, *more], environment)
+            deploy_all(sandbox, [path, *more], environment, vars)
         except BaseException:
             sandbox.close()
             raise
