@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab import workers
 from rpclab.core.limits import Limits
-from rpclab.core.targets import RpcTarget, surface
+from rpclab.core.targets import RpcTarget
 from rpclab.errors import (
     CallCancelledError,
     ConfigError,
@@ -38,6 +38,7 @@ from rpclab.errors import (
 )
 from rpclab.rpc.deadlines import deadline
 from rpclab.rpc.gathering import dispose, gather
+from rpclab.rpc.looking import surface
 from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub
 from rpclab.rpc.sync import run
 from rpclab.sandbox import Sandbox, binding

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.answers import Answer
-from rpclab.core.handles import Handle
 from rpclab.core.hooks import TargetHook
-from rpclab.core.imports import PENDING
+from rpclab.core.imports import PENDING, Handle
 from rpclab.printable import printable
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.holders import Holders

@@ -12,10 +12,8 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from rpclab import workers
-from rpclab.core.contexts import EventContext, current
-from rpclab.core.events import opened
-from rpclab.core.handles import Handle
-from rpclab.core.imports import Import
+from rpclab.core.contexts import EventContext, current, opened
+from rpclab.core.imports import Handle, Import
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.distances import Distances, is_virtual
 from rpclab.errors import UnknownBindingError, near, noted
@@ -45,6 +43,7 @@ from rpclab.workers.objects.namespace import ObjectsTarget
 from rpclab.workers.objects.namespace import objects as objects_target
 from rpclab.workers.objects.sandbox_objects import SandboxObjects
 from rpclab.workers.storage.limits import D1_LIMITS, OBJECT_LIMITS, D1Limits, ObjectLimits
+from rpclab.workers.validation.policy import Validate, Validating
 from rpclab.workers.worker import EntrypointHook, Worker, serves_on
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ class Tables(NamedTuple):
     exports: frozenset[tuple[str, int]]
 
 
-class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Viewed):
+class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Viewed):
     """Virtual Workers in this process, and the sessions between them.
 
     Use it as `async with Sandbox() as sandbox`, or close it with `close()`.
@@ -88,6 +87,9 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Viewed):
         pipelining: False holds each call on or with a promise back until that has settled.
         network: what its Workers may fetch: from "public" addresses, from "local" ones (of this
             machine and around it) too, or "none"; or a `rpclab.workers.network.Network`.
+        validate: True refuses calls whose arguments are not as the annotations of the method say,
+            with a TypeError; or a list of those Workers ("worker") and entrypoints
+            ("worker#Entrypoint") that are meant. Needs the extra rpclab[validate].
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Viewed):
         pipelining: bool = True,
         storage: str | PathLike[str] | None = None,
         network: str | Network = PUBLIC,
+        validate: Validate = False,
         record: bool = False,
         warn_undisposed: bool = False,
         debug: bool = True,
@@ -113,6 +116,7 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Viewed):
         self.recording = recording_of(self.engine) if record else None
         self.engine.warn_undisposed = warn_undisposed
         self.network = network
+        self.validate = validate
         self.env = ProgramEnv(NOTEBOOK, "this program's env")
         self._workers: dict[str, Worker] = {}
         self._bindings: dict[str, dict[str, BindingTarget]] = {}
@@ -313,7 +317,8 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Viewed):
         if exporter is None:
             raise UnknownBindingError(f"no session leads to {target.worker}")
         find = partial(self.worker, target.worker)
-        hook = EntrypointHook(find, target.entrypoint, dict(target.props))
+        props = dict(target.props)
+        hook = EntrypointHook(find, target.entrypoint, props, validate=target.validate)
         entry = Import(importer, exporter.introduce(hook))
         importer.imports[entry.id] = entry
         key = (importer.label, entry.id)

@@ -20,10 +20,11 @@ from rpclab.trace.pictures.drawing import NAMESPACE, clean
 from rpclab.trace.pictures.figures import Figures
 from rpclab.trace.pictures.frame import Options
 from rpclab.trace.pictures.graph import graph_svg
-from rpclab.trace.pictures.kept import kept
+from rpclab.trace.pictures.kept import drawing, kept
 from rpclab.trace.pictures.lifetimes import lifetimes_svg
 from rpclab.trace.pictures.scale import TIME
 from rpclab.trace.pictures.streams import streams_svg
+from rpclab.trace.pictures.telling import place
 from rpclab.trace.pictures.texts import graph_text, lifetimes_text, streams_text, timeline_text
 from rpclab.trace.pictures.timeline import timeline_svg
 from rpclab.trace.pictures.wording import stub_title
@@ -89,10 +90,7 @@ class Look:
         Args:
             keep: it is for the file of a notebook, see `pictures/kept.py`.
         """
-        parts = [
-            self._html(kind, style=keep or number == 0, keep=keep)
-            for number, kind in enumerate(self._view.kinds)
-        ]
+        parts = [self._html(kind, keep=keep) for kind in self._view.kinds]
         if len(parts) == 1:
             return parts[0]
         return "".join(
@@ -110,11 +108,8 @@ class Look:
         told: str = _TEXTS[kind](self._answer(kind), times=times, **self._around(kind))
         return told
 
-    def _svg(
-        self, kind: str, *, moment: int | None = None, width: float | None = None,
-        style: bool = True,
-    ) -> str:  # fmt: skip
-        options = Options(self._workers(), moment, self._view.scale, style=style)
+    def _svg(self, kind: str, *, moment: int | None = None, width: float | None = None) -> str:
+        options = Options(self._workers(), moment, self._view.scale)
         if width is not None:
             options = replace(options, width=width)
         answer = self._answer(kind)
@@ -123,13 +118,13 @@ class Look:
         drawn: str = _PICTURES[kind](answer, options, **self._around(kind))
         return drawn
 
-    def _html(self, kind: str, *, style: bool, keep: bool) -> str:
+    def _html(self, kind: str, *, keep: bool) -> str:
         rows = rows_html(self._held()) if kind == "lifetimes" else ""
         held = f'<div style="margin:6px 0 2px"><b>Still held</b></div>{rows}' if rows else ""
         text = escape(clean(self._text(kind)))
-        drawn = self._svg(kind, style=style)
+        drawn = self._svg(kind)
         return (
-            f'<div style="{_BOX}">{kept(drawn) if keep else drawn}</div>{held}'
+            f'<div style="{_BOX}">{kept(drawn) if keep else drawing(drawn)}</div>{held}'
             f'<details><summary>As text</summary><pre style="{_TEXT}">{text}</pre></details>'
         )
 
@@ -185,7 +180,7 @@ class Look:
         for stub in lives.stubs:
             if stub.ended is None:
                 first, _, rest = stub_title(stub, targets.get(stub.target)).partition("\n")
-                rows.append((f"{first}, made at {stub.site or 'an unknown place'}", rest))
+                rows.append((f"{first}, made at {place(stub.site or 'an unknown place')}", rest))
         return rows
 
 

@@ -116,13 +116,9 @@ class View:
         Path(path).write_text(form(self._look()), "utf-8")
 
     def bundle(self) -> dict[str, str]:
-        """What stands in the file of a notebook: text, a part of a page, a picture."""
+        """What stands in the file of a notebook: text, and the picture as a part of a page."""
         look = self._look()
-        return {
-            "text/plain": look.text(),
-            "text/html": look.html(keep=True),
-            "image/svg+xml": look.svg(),
-        }
+        return {"text/plain": look.text(), "text/html": look.html(keep=True)}
 
     def _look(self) -> Look:
         from rpclab.viewing import Look  # noqa: PLC0415 - for those who look

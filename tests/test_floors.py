@@ -34,13 +34,30 @@ FLOORS = [
     # `rpclab.run` applies it, and only there, where a loop is running already.
     Floor({"rpc"}, SHELL, {"nest_asyncio2"}),
     # httpx makes the requests of `fetch` over the network, and is loaded by the first of those.
-    Floor({"workers"}, SHELL | {"rpc"}, {"ada_url", "httpx", "multidict", "python_multipart"}),
+    # pydantic and what it stands on check arguments, where that is asked for.
+    Floor(
+        {"workers"},
+        SHELL | {"rpc"},
+        {
+            "ada_url",
+            "httpx",
+            "multidict",
+            "pydantic",
+            "pydantic_core",
+            "python_multipart",
+            "typing_extensions",
+        },
+    ),
     Floor({"config"}, LOWEST),
     Floor(TOP, SCRIPTS | {"config"}),
     # What type checkers see of stubs and promises.
     Floor({"typed"}, SCRIPTS),
     Floor({"typegen"}, SCRIPTS | TOP | {"config"}),
-    Floor({"cli", "__main__"}, {"errors", "typegen", "rpclab"}),
+    Floor(
+        {"cli", "__main__"},
+        SCRIPTS | TOP | {"config", "rpclab", "typegen"},
+        {"click", "jupyter_client", "rich"},
+    ),
     Floor({"testing"}, SCRIPTS | TOP, {"pytest"}),
     Floor(
         {"notebook"},

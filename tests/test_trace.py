@@ -35,7 +35,7 @@ async def test_the_text_of_a_trace_shows_each_message_between_its_workers(sandbo
     assert trace.text().splitlines() == [
         "notebook                          a",
         "│─ 1 root() ─────────────────────▶│",
-        "│─ 2 (1).depth() ⇝ ──────────────▶│",
+        "│─ 2 (1).depth(), pipelined ─────▶│",
         "│─ release 1 ────────────────────▶│",
         "│◀──────────────────────── 2 = 1 ─│",
         "1 round trip; 2 without pipelining · 2 calls, 4 messages",

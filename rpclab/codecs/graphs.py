@@ -17,8 +17,8 @@ from rpclab.codecs.keys import Keys
 from rpclab.codecs.refusals import malformed, too_deep, unsendable
 from rpclab.codecs.sharing import FORBIDDEN, keeps_identity
 from rpclab.core.containers import CONTAINER_TYPES, DICT_TYPES
+from rpclab.core.hooks import PromisedArgument
 from rpclab.core.limits import DEFAULT_LIMITS
-from rpclab.core.promise_arguments import PromisedArgument
 from rpclab.errors import RemoteProtocolError
 
 LIST, DICT, SET, TUPLE, FROZENSET, LEAF, ERROR = range(7)

@@ -101,6 +101,7 @@ class Reader:
 
     def _begin(self) -> None:
         """Forget the message at hand."""
+        self._met = False  # nothing yet but plain data
         self._unfinished = False
         self._start: bytes | None = None
         self._hooks: dict[str, Any] = {}
@@ -127,15 +128,18 @@ class Reader:
             Raises:
                 Exception: it is none; the session ends.
             """
-            if isinstance(frame, bytes):
-                head = frame
-            else:
+            if type(frame) is list:
                 head, *self._beside = frame
+                self._met = True
+            else:
+                head = frame  # type: ignore[assignment]  # the other one of the two
             try:
                 if len(head) <= short:
                     message = unpackb(
                         head, ext_hook=take, strict_map_key=False, unicode_errors="surrogatepass"
                     )
+                    if not self._met:
+                        return message, None  # as most are: plain data (benchmark `burst`)
                 elif len(head) <= middle:
                     message = unpackb(
                         head,
@@ -157,11 +161,9 @@ class Reader:
             except BaseException:
                 self._give_up()
                 raise
-            arrival = self._arrival
-            if arrival is not None:
-                self._arrival = None
-            if self._beside:
-                self._beside = []
+            arrival, self._arrival = self._arrival, None
+            self._beside = []
+            self._met = False
             return message, arrival
 
         return decode
@@ -272,6 +274,7 @@ class Reader:
 
     def _extension(self, code: int, data: bytes) -> Any:
         """What msgpack asks for each extension type."""
+        self._met = True
         if code <= WRITABLE:
             if len(data) > 8:
                 raise malformed("reference", data)

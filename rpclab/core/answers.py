@@ -24,23 +24,11 @@ from rpclab.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rpclab.core.messages import Path
-    from rpclab.core.protocols import (
-        AnswerLike,
-        Arguments,
-        Cancellable,
-        ContextLike,
-        Delivery,
-        EndLike,
-        Exported,
-        HandleLike,
-        HookLike,
-        Keywords,
-        Packed,
-        PendingLike,
-        PlacesLike,
-        SessionLike,
-    )
+    from rpclab.core.contexts import Cancellable, EndLike, ExecutionContext, Packed, SessionLike
+    from rpclab.core.events import Call
+    from rpclab.core.hooks import Delivery, Places
+    from rpclab.core.imports import Handle, Pending
+    from rpclab.core.messages import Arguments, Keywords, Path
 
 
 class Answer:
@@ -79,12 +67,12 @@ class Answer:
     ends: list[EndLike] | None = None
     size = 0
     weight = 0
-    held_at: Exported | None = None
+    held_at: Hook | Answer | None = None
     onward: OnwardHook | None = None
-    _others: dict[int, tuple[Any, HookLike]] | None = None
+    _others: dict[int, tuple[Any, Hook]] | None = None
     # For the accounting of a trace: see trace/accounting.py.
     moment: int | None = None
-    origin: AnswerLike | None = None
+    origin: Answer | None = None
     causes: tuple[int, ...] = ()
     settled_at: int | None = None
     trace: Any = None
@@ -93,15 +81,15 @@ class Answer:
         self,
         session: SessionLike | None,
         answer_id: int,
-        params: Sequence[HandleLike] | None = None,
+        params: Sequence[Handle] | None = None,
     ) -> None:
         self.session = session
         self.id = answer_id
         self.params = params
         self.state = PENDING
         self.value: Any = None
-        self.context: ContextLike | None = None
-        self.via: HookLike | None = None
+        self.context: ExecutionContext | None = None
+        self.via: Hook | None = None
         self.serving = False
         self.plain = True
         self.pulled: Any = True
@@ -110,7 +98,13 @@ class Answer:
         # The first part of the result that has a hook, and the hook; `_others` are the others.
         # Nearly always there is one, and to spare it a dict spares the garbage collector work.
         self._part: Any = None
-        self._hook: HookLike | None = None
+        self._hook: Hook | None = None
+
+    @property
+    def call(self) -> Call | None:
+        """The call that this answers, or is a step of; None for what no peer asked."""
+        origin = self.origin or self
+        return None if origin.session is None else (origin.session.label, origin.id)
 
     # Running.
 
@@ -127,7 +121,7 @@ class Answer:
         self.watch(inner.end)
         return inner
 
-    def follow(self, pending: PendingLike) -> None:
+    def follow(self, pending: Pending) -> None:
         """Settle as `pending` does: the call was forwarded, and what is pipelined on it follows."""
         ledger = pending.session.host.ledger
         if ledger is not None:
@@ -159,7 +153,7 @@ class Answer:
 
         pending.follow(settled)
 
-    def _take_over(self, pending: PendingLike) -> None:
+    def _take_over(self, pending: Pending) -> None:
         """The stubs that a step was given go with the step; a message would have moved them."""
         if pending.stubs:
             for part in contents(pending.value):
@@ -227,7 +221,8 @@ class Answer:
         """Tell those who watch that this has settled, and no message does."""
         session = self.session
         if session is not None and session.host.observe is not None:
-            session.host.observe(answered(session.label, self, 0))
+            failed = self.state == REJECTED
+            session.host.observe(answered(session.label, self.id, self.value, 0, failed=failed))
 
     def _note_step(self) -> None:
         """Tell the accounting that this has settled, before a message does, or where none does."""
@@ -270,7 +265,7 @@ class Answer:
         if running is not None:
             running.cancel("the caller gave it up")
 
-    def served_by(self, via: HookLike, context: ContextLike) -> None:
+    def served_by(self, via: Hook, context: ExecutionContext) -> None:
         """What `via` has started goes on: keep that, and the hold on its context, until it is over.
 
         The way to a member leads through others: each of them stays as well.
@@ -345,7 +340,7 @@ class Answer:
     # Pipelining.
 
     @property
-    def target(self) -> HookLike | None:
+    def target(self) -> Hook | None:
         """What calls on this result are made on, if it is just that and they need not queue."""
         if self.state == RESOLVED and self.queue is None and self.onward is None:
             return self._hook if self._part is self.value else None
@@ -353,11 +348,11 @@ class Answer:
 
     def deliver(
         self,
-        answer: AnswerLike,
+        answer: Answer,
         path: Path,
         args: Arguments,
         kwargs: Keywords,
-        promised: PlacesLike | None,
+        promised: Places | None,
     ) -> None:
         """Take a call that was made on this result, perhaps before it is there (rules L1 to L7)."""
         if self.onward is not None and not self.queue:
@@ -373,11 +368,11 @@ class Answer:
 
     def route(
         self,
-        answer: AnswerLike,
+        answer: Answer,
         path: Path,
         args: Arguments,
         kwargs: Keywords,
-        promised: PlacesLike | None,
+        promised: Places | None,
     ) -> None:
         """Deliver a call to the part of this result that its path leads to."""
         if answer.state != PENDING:
@@ -410,7 +405,7 @@ class Answer:
         else:
             answer.reject(not_callable(answer.path or tuple(names)))
 
-    def hook_for(self, value: Any) -> HookLike | None:
+    def hook_for(self, value: Any) -> Hook | None:
         """The hook behind a target, function or stub in this result; None for plain data."""
         kept = self.kept(value)
         if kept is not None:
@@ -420,7 +415,7 @@ class Answer:
         if is_target(value):
             if self.context is None:
                 return None
-            hook: HookLike = TargetHook(value, self.context)
+            hook: Hook = TargetHook(value, self.context)
         else:
             handle = getattr(type(value), "__rpc_handle__", None)
             if handle is None:
@@ -430,14 +425,14 @@ class Answer:
         self.keep(value, hook)
         return hook
 
-    def kept(self, value: Any) -> HookLike | None:
+    def kept(self, value: Any) -> Hook | None:
         """The hook of a part of the result, if it is known already."""
         if self._hook is None or value is self._part:
             return self._hook
         found = self._others.get(id(value)) if self._others is not None else None
         return found[1] if found is not None else None
 
-    def share(self, answer: AnswerLike, value: Any) -> None:
+    def share(self, answer: Answer, value: Any) -> None:
         """Let another answer, whose result is `value`, have the hooks of its parts from here."""
         if self._hook is None:
             return
@@ -446,7 +441,7 @@ class Answer:
             if hook is not None and answer.kept(part) is None:
                 answer.keep(part, hook)
 
-    def keep(self, value: Any, hook: HookLike) -> None:
+    def keep(self, value: Any, hook: Hook) -> None:
         """Remember the hook of a part of the result, for calls pipelined on it; a claim on it."""
         hook.retain()
         if self._hook is None:
@@ -513,7 +508,7 @@ async def awaited_inside(value: Any) -> Any:
     return replaced(value, found)
 
 
-def _over(via: HookLike, context: ContextLike) -> None:
+def _over(via: Hook, context: ExecutionContext) -> None:
     via.returned()
     context.let_go()
 
@@ -527,13 +522,13 @@ class DataHook(TargetHook):
 
     __slots__ = ("_members",)
 
-    def __init__(self, target: dict[str, Any], context: ContextLike) -> None:
+    def __init__(self, target: dict[str, Any], context: ExecutionContext) -> None:
         super().__init__(target, context)
         self._members = Answer(None, 0)
         self._members.context = context
         self._members.resolve(target)
 
-    def start(self, answer: AnswerLike, path: Path, args: Arguments, kwargs: Keywords) -> None:
+    def start(self, answer: Answer, path: Path, args: Arguments, kwargs: Keywords) -> None:
         """Go on to the member; its stub is the same for all calls on this one."""
         if self.context.ended:
             answer.reject(self.context.gone(), remote=False)

@@ -8,14 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rpclab.core.embargo import place_all
-from rpclab.core.handles import Handle
-from rpclab.core.hooks import ForwardHook, Hook, TargetHook
-from rpclab.core.imports import Import, Pending
+from rpclab.core.hooks import ForwardHook, Hook, Places, PromisedArgument, TargetHook
+from rpclab.core.imports import Handle, Import, Pending
 from rpclab.core.messages import MAP
 from rpclab.core.promise_arguments import (
-    Places,
     PromisedAnswer,
-    PromisedArgument,
     PromisedImport,
     Unreadable,
     Variable,
@@ -36,7 +33,7 @@ from rpclab.core.streams import End, Inlet, Outlet, Pipe
 from rpclab.errors import RemoteProtocolError
 
 if TYPE_CHECKING:
-    from rpclab.core.protocols import ImportLike, SessionLike
+    from rpclab.core.contexts import SessionLike
 
 E = TypeVar("E", bound=End)
 
@@ -116,7 +113,7 @@ class Arrival:
             return self._promise(PromisedAnswer(source, session))
         if kind == PROMISE:
             pending = Pending(session, number, session.keeper)
-            pending.looked_at = True  # of no call that was made here
+            pending.unseen = False  # of no call that was made here
             session.enter(pending)
             return self._promise(PromisedImport(pending))
         if kind == READABLE:
@@ -156,7 +153,7 @@ class Arrival:
         self.promised.append(place)
         return place
 
-    def _come_home(self, number: int) -> ImportLike | None:
+    def _come_home(self, number: int) -> Import | None:
         """Between a Worker and itself a stub that came home stands for what it stood for."""
         session = self._session
         peer = session.peer
@@ -173,7 +170,7 @@ class Arrival:
         entry.handles -= 1
         return entry
 
-    def _home(self, hook: Hook) -> ImportLike:
+    def _home(self, hook: Hook) -> Import:
         if isinstance(hook, ForwardHook):
             return hook.entry
         importer = self._session.host.loopback(self._session.keeper)
@@ -181,7 +178,7 @@ class Arrival:
             raise RemoteProtocolError("a stub came home to a Worker without a loopback")
         return importer.enter(Import(importer, importer.peer.introduce(hook)))
 
-    def _wrap(self, entry: ImportLike, *, binding: bool, home: bool) -> Any:
+    def _wrap(self, entry: Import, *, binding: bool, home: bool) -> Any:
         session = self._session
         handle = Handle(entry, session.keeper)
         if session.host.observe is not None:

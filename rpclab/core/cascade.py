@@ -26,19 +26,18 @@ class Cascade:
 
     Args:
         interrupted: called where an interrupt left some behind, to have `go_on` called.
+
+    Attributes:
+        waits: whether an interrupt has left some behind.
     """
 
-    __slots__ = ("_interrupted", "_running", "_under_way")
+    __slots__ = ("_interrupted", "_running", "_under_way", "waits")
 
     def __init__(self, interrupted: Callable[[], None]) -> None:
         self._interrupted = interrupted
         self._under_way: list[Conclusion] = []
         self._running = False
-
-    @property
-    def waits(self) -> bool:
-        """Whether an interrupt has left something behind."""
-        return bool(self._under_way) and not self._running
+        self.waits = False
 
     def conclude(self, conclusion: Conclusion) -> None:
         """Do this, now or before whatever brought it about goes on."""
@@ -57,5 +56,6 @@ class Cascade:
                     del under_way[deepest]
         finally:
             self._running = False
+            self.waits = bool(under_way)
             if under_way:
                 self._interrupted()

@@ -1,33 +1,37 @@
-"""Execution contexts: who owns what, and what ends with it.
+"""Execution contexts: who owns what, and what ends with it; and the world around them.
 
-Floor: core. One for each call into a Worker; the notebook, or a script, is one long context.
+Floor: core. One context for each call into a Worker; the notebook, or a script, is one long one.
 Rules C26, X8, O12 to O15, W6, W7.
+
+The protocols below stand for what lies above the tables: the host, the session and what it packs,
+streams. The tables hold those and need not be read with them. The class itself says what a member
+does; of the two hosts, asyncio's is `rpc/engine.py` and the tests' is in `tests/support`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import Context as Variables
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from rpclab.errors import CALL_CONTEXT_ENDED, HOST_CONTEXT_ENDED, ContextEndedError
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Awaitable, Iterable, Mapping, MutableMapping, Sequence
 
-    from rpclab.core.protocols import (
-        AnswerLike,
-        ContextLike,
-        EndLike,
-        HandleLike,
-        Host,
-        PendingLike,
-        RecorderLike,
-        TargetLike,
-    )
+    from rpclab.core.answers import Answer
+    from rpclab.core.cascade import Cascade
+    from rpclab.core.events import Call
+    from rpclab.core.hooks import Hook, TargetHook
+    from rpclab.core.imports import Handle, Import, Pending
+    from rpclab.core.limits import Limits
+    from rpclab.core.messages import Frame, Given, Keywords, Message, Path
+    from rpclab.core.references import Reference, Settled
 
+T = TypeVar("T")
 
-current: ContextVar[ContextLike | None] = ContextVar("rpclab_context", default=None)
+current: ContextVar[ExecutionContext | None] = ContextVar("rpclab_context", default=None)
 """The execution context that the running code belongs to; None outside every Worker."""
 
 
@@ -44,6 +48,7 @@ class ExecutionContext:
     Attributes:
         worker: the name of the Worker.
         platform: the `ctx` object that the application sees, if there is one.
+        door: looks at the arguments of each call that runs in it; None where nothing does.
         ended: whether it is over.
         tasks: what the code of the context has started by itself; cancelled at the end (rule X8).
         methods: those of its targets that were called before, by class and name.
@@ -53,8 +58,8 @@ class ExecutionContext:
     gate: Any = None  # the input gate of a Durable Object
 
     __slots__ = (
-        "_holds", "_owned", "_pending", "_running", "_streams", "_targets", "cut_off", "ended",
-        "host", "long", "methods", "platform", "recording", "tasks", "variables", "worker",
+        "_holds", "_owned", "_pending", "_running", "_streams", "_targets", "cut_off", "door",
+        "ended", "host", "long", "methods", "platform", "recording", "tasks", "variables", "worker",
     )  # fmt: skip
 
     def __init__(self, host: Host, worker: str, *, long: bool = False) -> None:
@@ -64,16 +69,17 @@ class ExecutionContext:
         self.ended = False
         self.cut_off = False
         self.platform: Any = None
+        self.door: Door | None = None
         self.recording: RecorderLike | None = None
         self.variables: Variables | None = None
         self.methods = _NONE_YET
         self.tasks: set[Any] | None = None
         self._holds = 0
-        self._owned: dict[HandleLike, None] | None = None
-        self._pending: dict[PendingLike, None] | None = None
-        self._running: dict[AnswerLike, None] | None = None
+        self._owned: dict[Handle, None] | None = None
+        self._pending: dict[Pending, None] | None = None
+        self._running: dict[Answer, None] | None = None
         self._streams: MutableMapping[EndLike, None] | None = None
-        self._targets: dict[TargetLike, None] | None = None
+        self._targets: dict[TargetHook, None] | None = None
 
     def __repr__(self) -> str:
         state = "ended" if self.ended else f"{self._holds} holds"
@@ -95,8 +101,8 @@ class ExecutionContext:
 
     def let_go(self) -> None:
         """Give a hold back; the last one ends the context, unless it is a long one."""
-        self._holds -= 1
-        if self._holds <= 0 and not self.long and not self.ended:
+        holds = self._holds = self._holds - 1
+        if holds <= 0 and not self.long and not self.ended:
             self.end()
         elif self._owned:
             self.part_with_itself()
@@ -123,7 +129,7 @@ class ExecutionContext:
 
     # What a context owns.
 
-    def own(self, handle: HandleLike) -> None:
+    def own(self, handle: Handle) -> None:
         """Take note of a handle, to dispose it at the end. A long context keeps no note."""
         if self.long:
             return
@@ -131,23 +137,23 @@ class ExecutionContext:
             self._owned = {}
         self._owned[handle] = None
 
-    def disown(self, handle: HandleLike) -> None:
+    def disown(self, handle: Handle) -> None:
         """Forget a handle that was disposed."""
         if self._owned is not None:
             self._owned.pop(handle, None)
 
-    def started(self, pending: PendingLike) -> None:
+    def started(self, pending: Pending) -> None:
         """Take note of a call on its way out, to cancel it at the end (rule C26)."""
         if self._pending is None:
             self._pending = {}
         self._pending[pending] = None
 
-    def arrived(self, pending: PendingLike) -> None:
+    def arrived(self, pending: Pending) -> None:
         """Forget a call that has its answer."""
         if self._pending is not None:
             self._pending.pop(pending, None)
 
-    def unwanted(self, pending: PendingLike) -> bool:
+    def unwanted(self, pending: Pending) -> bool:
         """Nobody can ask for the result of a call any more.
 
         Returns:
@@ -157,13 +163,13 @@ class ExecutionContext:
         del pending
         return self.long
 
-    def suspended(self, answer: AnswerLike) -> None:
+    def suspended(self, answer: Answer) -> None:
         """Take note of a call being answered here, to break it at the end (rule W7)."""
         if self._running is None:
             self._running = {}
         self._running[answer] = None
 
-    def finished(self, answer: AnswerLike) -> None:
+    def finished(self, answer: Answer) -> None:
         """Forget a call that was answered."""
         if self._running is not None:
             self._running.pop(answer, None)
@@ -179,23 +185,25 @@ class ExecutionContext:
         if self._streams is not None:
             self._streams.pop(end, None)
 
-    def exported(self, hook: TargetLike) -> None:
+    def exported(self, hook: TargetHook) -> None:
         """Take note of a target made here that a peer holds: it keeps the context alive (O14)."""
-        if self._targets is None:
-            self._targets = {}
-        self._targets[hook] = None
+        targets = self._targets
+        if targets is None:
+            targets = self._targets = {}
+        targets[hook] = None
         self._holds += 1
 
-    def withdrawn(self, hook: TargetLike) -> None:
+    def withdrawn(self, hook: TargetHook) -> None:
         """Forget a target whose last stub is gone."""
-        if self._targets is not None and self._targets.pop(hook, self) is None:
+        targets = self._targets
+        if targets is not None and targets.pop(hook, self) is None:
             self.let_go()
 
-    def running(self) -> list[AnswerLike]:
+    def running(self) -> list[Answer]:
         """The calls being answered in this context that have suspended."""
         return list(self._running or ())
 
-    def undisposed(self) -> list[HandleLike]:
+    def undisposed(self) -> list[Handle]:
         """The handles this context still owns (a long context does not know them)."""
         return list(self._owned or ())
 
@@ -267,3 +275,371 @@ class EventContext(ExecutionContext):
 
     def let_go(self) -> None:
         self._holds -= 1
+
+
+def opened(context: ExecutionContext, call: Call | None = None) -> tuple[Any, ...]:
+    """The event of an execution context that begins, for a call or for an event from outside."""
+    return ("context", id(context), context.worker, call)
+
+
+def noted_place(host: Host) -> str | None:
+    """The user's line that called into rpclab; None while nobody wants to know places."""
+    return None if host.watching is None else host.watching.site()
+
+
+Observer = Callable[[tuple[Any, ...]], None]
+"""Takes an event: see `events`."""
+
+Packed = tuple["Frame", "PayloadLike | None"]
+"""A message that is packed and not queued yet, and what it passes by reference, if anything."""
+
+
+class Resumable(Protocol):
+    """Something that waits for a promise, or at the end of a stream; the host's business."""
+
+    def settled(self, pending: Any, /) -> None:
+        """It has settled, or changed: be resumed after the batch."""
+
+
+class Cancellable(Protocol):
+    """Work that can be given up: a method that has not returned, or a call that was forwarded."""
+
+    def cancel(self, why: str, /) -> object:
+        """Give it up, and say why."""
+
+
+class Droppable(Protocol):
+    """Something that Python may forget before it was given back."""
+
+    def drop(self) -> None:
+        """Give it back."""
+
+
+class EndLike(Protocol):
+    """One end of a stream (see `streams.End`)."""
+
+    def belong(self, context: ExecutionContext | None) -> None: ...
+    def lost(self) -> None: ...
+
+
+class Door(Protocol):
+    """Looks at the arguments of calls before they run."""
+
+    def refusal(
+        self, function: Any, args: Sequence[Any], kwargs: Keywords, *, bound: bool
+    ) -> BaseException | None:
+        """Say why a call is refused; None if it is not.
+
+        Args:
+            function: what would run; it is not called.
+            args: the arguments of the peer, as they came.
+            kwargs: likewise.
+            bound: whether `function` takes an object as its first parameter, beside `args`.
+        """
+
+
+class RecorderLike(Protocol):
+    """Writes down what a mapped function does (see `map.Recorder`)."""
+
+    def capture(self, value: Any) -> int: ...
+    def add(self, subject: int, path: Path, args: Given, kwargs: Keywords) -> Pending: ...
+    def refer_promise(self, pending: Pending) -> Reference: ...
+
+
+class PayloadLike(Protocol):
+    """What one message on its way out passes by reference (see `payload.Payload`)."""
+
+    session: SessionLike
+    context: ExecutionContext
+    copying: bool
+    references: bool
+
+    @property
+    def is_result(self) -> bool: ...
+    def goes_ahead(self, value: object) -> bool: ...
+    def refer_handle(self, value: Any, handle: Handle, *, binding: bool = False) -> Reference: ...
+    def refer_property(self, value: Any, read: Callable[[], Any]) -> Reference | Settled: ...
+    def refer_promise(self, pending: Pending) -> Reference | Settled: ...
+    def refer_readable(self, value: Any, open_pipe: Callable[[SessionLike], Any]) -> Reference: ...
+    def refer_writable(self, sink: Hook) -> Reference: ...
+    def commit(self) -> None: ...
+    def sent(self) -> None: ...
+    def take_back(self) -> None: ...
+
+
+class SessionLike(Protocol):
+    """One end of a session (see `session.Session`)."""
+
+    name: str
+    label: str
+    host: Host
+    keeper: ExecutionContext
+    limits: Limits
+    closed: BaseException | None
+    cascade: Cascade
+    latest: Answer | None
+    imports: dict[int, Import]
+    exports: dict[int, Hook | Answer]
+    last_export: int
+    first_unsent: int
+    pipelined: list[Pending]
+
+    @property
+    def peer(self) -> SessionLike | None: ...
+
+    # The outbox and the tables.
+
+    def send_frame(self, frame: Frame) -> None: ...
+    def flush(self) -> int: ...
+    def soon(self, function: Callable[[], None]) -> None: ...
+    def introduce(self, hook: Hook) -> int: ...
+    def withdraw(self, export_id: int) -> None: ...
+    def enter(self, entry: Import) -> Import: ...
+    def answer_to(self, number: int) -> Answer | None: ...
+    def unseen_results(self) -> Iterable[Any]: ...
+    def pack(self, message: Message, values: list[Any], context: ExecutionContext) -> Packed: ...
+    def encode_part(self, value: Any, references: Any) -> Any: ...
+
+    # Calls on their way out.
+
+    def call(
+        self, target: Import, path: Path, args: Given, kwargs: Keywords, context: ExecutionContext
+    ) -> Pending: ...
+    def map(
+        self, target: Import, captures: list[Any], program: list[Any], context: ExecutionContext
+    ) -> Pending: ...
+    def write(
+        self,
+        pending: Pending,
+        target: Import,
+        operation: str,
+        args: list[Any],
+        context: ExecutionContext,
+    ) -> Pending: ...
+    def rejected(
+        self, error: BaseException, context: ExecutionContext, values: Sequence[Any] = ()
+    ) -> Pending: ...
+    def resolved(self, value: Any, context: ExecutionContext) -> Pending: ...
+    def cut_off(self, pending: Pending) -> None: ...
+    def cancel(self, pending: Pending) -> None: ...
+    def release(self, entry: Import) -> None: ...
+    def give_back(self, import_id: int) -> None: ...
+    def open_pipe(self) -> Import: ...
+    def announce_pipe(self, number: int) -> None: ...
+    def cancel_pipe(self, pipe: Hook, number: int, reason: BaseException) -> None: ...
+
+    # Results on their way out.
+
+    def pack_result(self, answer: Answer, value: Any) -> Packed | None: ...
+    def pack_error(self, answer: Answer, error: BaseException, *, remote: bool) -> Packed: ...
+    def reply(self, answer: Answer, reply: Packed) -> None: ...
+    def reply_at_once(self, answer: Answer, value: Any) -> bool: ...
+    def stays(self, answer: Answer, value: Any) -> bool: ...
+    def export_broken(self, export_id: int, error: BaseException) -> None: ...
+    def copy(self, source: Answer) -> tuple[Any, Sequence[Handle], Sequence[EndLike]]: ...
+
+
+class Holder(Protocol):
+    """Takes calls that must wait until a promise has settled."""
+
+    def call(
+        self,
+        session: SessionLike,
+        target: Import,
+        path: Path,
+        values: tuple[Any, ...],
+        context: ExecutionContext,
+    ) -> Pending | None:
+        """Take a call with its (args, kwargs) that is about to be sent; None if it can be."""
+
+    def map(
+        self,
+        session: SessionLike,
+        target: Import,
+        captures: list[Any],
+        program: list[Any],
+        context: ExecutionContext,
+    ) -> Pending | None:
+        """Take a mapped function, likewise."""
+
+
+class Watch(Protocol):
+    """What is noted of each call: its place, whose work it is, what it carries."""
+
+    active: tuple[str, int] | None
+    """While there is an observer: the call whose method runs at this very moment, up to where it
+    first waits."""
+
+    ambient: tuple[ContextVar[Any], ...]
+    """The context variables that calls carry: see `caused` and `carry`."""
+
+    calling_site: Callable[[], str | None] | None
+    """Finds where a session was called from, some frames away; None while nobody wants to know."""
+
+    def site(self) -> str | None:
+        """The cell or file and line that called into rpclab; None while nobody wants to know."""
+
+    def caused(self, session: SessionLike) -> Variables:
+        """The running code makes a call on that session: a cause of what is flushed next.
+
+        Returns:
+            The variables that the call carries.
+        """
+
+    def carry(self, variables: Variables) -> None:
+        """Give a call the variables that it carries from what caused it."""
+
+
+class LedgerLike(Protocol):
+    """Does the accounting of round trips (see `trace.accounting`).
+
+    A node is a step of the program. Calls and settlements carry the number of theirs.
+    """
+
+    def call(self, pending: Pending) -> int:
+        """A call is sent now. Gives its node."""
+
+    def returns_to(self, pending: Pending) -> None:
+        """A call is packed anew, after others were made that its arguments needed."""
+
+    def follow(self, pending: Pending) -> None:
+        """The next call is made on that promise."""
+
+    def uses(self, pending: Pending) -> None:
+        """The call that is being packed has that promise among its arguments."""
+
+    def reply(self, answer: Answer) -> int:
+        """A call is answered now. Gives the node of its settlement."""
+
+    def settled(self, answer: Answer) -> None:
+        """A call has settled, before a message says so, or where none does."""
+
+    def passed_on(self, pending: Pending) -> int:
+        """An announced promise has settled. Gives the node of its settlement."""
+
+    def arrived(self, pending: Pending, node: int, *, failed: bool) -> None:
+        """A settlement came in that was sent at `node`."""
+
+    def awaited(self, pending: Pending) -> None:
+        """The running task goes on after that result."""
+
+    def took(self, answer: Answer) -> None:
+        """The running task goes on after the chunk that this write has brought."""
+
+
+class DeadlinesLike(Protocol):
+    """Gives up calls that take too long (see `rpc.deadlines`)."""
+
+    def left(self, pending: Pending) -> float | None:
+        """A call is sent now. Gives how many seconds it has; None where it has no deadline."""
+
+    def bound(self, answer: Answer, seconds: float) -> None:
+        """Cancel `answer` after so many seconds, unless it has settled."""
+
+
+class Host(Protocol):
+    """The world around the sessions of one event loop."""
+
+    observe: Observer | None
+    """Takes the events of `Session` while somebody records, else None."""
+
+    keep: Observer | None
+    """The same for what happens with each call, in fewer steps: takes an event that has its time,
+    as `clock` gives it, in front."""
+
+    clock: Callable[[], float]
+    """Gives the time, in seconds."""
+
+    special: int
+    """Whether calls carry options at present: a deadline, or the marks of a trace."""
+
+    holder: Holder | None
+    """Holds calls back that are made on or with a promise, where there is no pipelining."""
+
+    wrap: Mapping[int, Callable[[Any], Any]]
+    """By kind of reference, what makes the object that the application sees.
+
+    STUB and BINDING take a handle, WRITABLE the outlet to a sink at the other side, and READABLE
+    the inlet of a stream that came in, or a generator that a method has returned.
+    """
+
+    closing: bool
+    """Whether all is being ended, so that nothing is told of what that cuts off."""
+
+    watching: Watch | None
+    """What is noted of calls: None while there is no observer, nobody wants to know places, and
+    calls carry no variables."""
+
+    @property
+    def deadlines(self) -> DeadlinesLike:
+        """Has calls given up that take too long."""
+
+    @property
+    def ledger(self) -> LedgerLike | None:
+        """Does the accounting of round trips while somebody traces, else None."""
+
+    def wake(self, session: SessionLike) -> bool:
+        """Flush this session's outbox in the next turn, and never at once.
+
+        Returns:
+            Whether that will be; else the session asks again with its next frame.
+        """
+
+    def forget(self, entry: Droppable) -> None:
+        """A handle, or an end of a stream, died without having been disposed.
+
+        May be called at any time, in any thread.
+        """
+
+    def run(
+        self,
+        answer: Answer,
+        function: Callable[..., Any],
+        args: list[Any],
+        kwargs: Keywords,
+        context: ExecutionContext,
+    ) -> None:
+        """Call a member in its context; settle `answer` with what it returns or raises."""
+
+    def ran(
+        self,
+        answer: Answer,
+        value: Any,
+        variables: Variables,
+        error: BaseException | None = None,
+    ) -> None:
+        """Settle `answer` with what a member has returned, or raised, that ran in `variables`."""
+
+    def drive(self, answer: Answer, work: Awaitable[Any], context: ExecutionContext) -> None:
+        """Run an awaitable in its context; settle `answer` with what it returns or raises."""
+
+    def detach(self, function: Callable[[], Any], context: ExecutionContext, what: str) -> None:
+        """Run something nobody waits for (a disposer); report its failure as `what`."""
+
+    def apart(self, answer: Answer, function: Callable[[], T], context: ExecutionContext) -> T:
+        """Call a function of the core in a fresh context, as the work of `answer`."""
+
+    def loopback(self, context: ExecutionContext) -> SessionLike:
+        """The importing end of the session that this context's Worker has with itself."""
+
+    def undisposed(self, context: ExecutionContext) -> Callable[[], None] | None:
+        """A context ends that still owns handles; they are disposed next.
+
+        Returns:
+            What to do when the context has let go of everything, if anything.
+        """
+
+    def report(self, error: BaseException, what: str) -> None:
+        """Tell the user of a failure that nobody waits for."""
+
+    def unseen(self, error: BaseException, worker: str, what: str, site: str | None) -> None:
+        """Tell the user of a call that failed, whose promise nobody has awaited and nobody can.
+
+        Runs in the variables that the call has carried, if any.
+
+        Args:
+            error: how it failed.
+            worker: who was called.
+            what: what was called there, such as "increment()"; "" where that is not known.
+            site: where the call was made, if that was noted.
+        """

@@ -16,9 +16,9 @@ from rpclab.core.messages import SCALARS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rpclab.core.handles import Handle
-    from rpclab.core.messages import Path
-    from rpclab.core.protocols import ContextLike, Given, ImportLike, Keywords, PendingLike
+    from rpclab.core.contexts import ExecutionContext
+    from rpclab.core.imports import Handle, Pending
+    from rpclab.core.messages import Given, Keywords, Path
 
 Place = tuple[()] | tuple[Any, str]
 """A place in a value: nothing for the value itself, else the place of a dict, and a key in that.
@@ -38,22 +38,22 @@ class Embargo(Import):
 
     __slots__ = ("_far", "_near", "_place")
 
-    def __init__(self, near: ImportLike, far: PendingLike, place: Place) -> None:
+    def __init__(self, near: Import, far: Pending, place: Place) -> None:
         super().__init__(near.session, near.id)
         self._near = near
         self._far = far
         self._place = place
 
     @property
-    def direct(self) -> ImportLike:
+    def direct(self) -> Import:
         return self._near.direct
 
     @property
-    def present(self) -> ImportLike:
+    def present(self) -> Import:
         return self if self._far.unanswered else self._near.present
 
     @property
-    def behind(self) -> ImportLike | None:
+    def behind(self) -> Import | None:
         return self._near
 
     def call(
@@ -61,8 +61,8 @@ class Embargo(Import):
         path: Path,
         args: Given,
         kwargs: Keywords,
-        context: ContextLike,
-    ) -> PendingLike:
+        context: ExecutionContext,
+    ) -> Pending:
         far = self._far
         if far.unanswered == 0:
             return self._near.call(path, args, kwargs, context)
@@ -81,7 +81,7 @@ class Embargo(Import):
             self.eased()
 
 
-def place_all(handles: Iterable[Handle], far: PendingLike, value: Any) -> bool:
+def place_all(handles: Iterable[Handle], far: Pending, value: Any) -> bool:
     """Make handles in a value go the long way, where any call can have gone it.
 
     Args:

@@ -9,14 +9,10 @@ numbers these anew (see `IDENTIFIED`), for an address means nothing later.
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rpclab.core.imports import RESOLVED
 from rpclab.core.messages import KEYWORDS, MAP, STREAM, Message
 from rpclab.previews import class_name, described, shown
-
-if TYPE_CHECKING:
-    from rpclab.core.protocols import AnswerLike, ContextLike, HookLike, Host
 
 IDENTIFIED = frozenset(
     {"introduced", "stub", "owned", "passed", "disposed", "forgotten", "context", "context ended"}
@@ -39,11 +35,6 @@ Scalar = int | float | bool | str | tuple[str] | None
 
 Call = tuple[str, int]
 """A call, as (label of the end that made it, its id)."""
-
-
-def noted_place(host: Host) -> str | None:
-    """The user's line that called into rpclab; None while nobody wants to know places."""
-    return None if host.watching is None else host.watching.site()
 
 
 def opposite(label: str) -> str:
@@ -165,29 +156,10 @@ def called(
     return ("call", label, call, target, path, shown, size, site, by, using, keywords)
 
 
-def answered(label: str, answer: AnswerLike, size: int) -> tuple[Any, ...]:
+def answered(label: str, call: int, value: Any, size: int, *, failed: bool) -> tuple[Any, ...]:
     """The event of a result or error on its way back: the method has returned, or raised."""
-    value = answer.value
-    if answer.state != RESOLVED:
-        return ("error", label, answer.id, failure(value), size)
+    if failed:
+        return ("error", label, call, failure(value), size)
     if type(value) in SMALL:
-        return ("result", label, answer.id, value, size)
-    return ("result", label, answer.id, scalar(value), size, members(value))
-
-
-def introduced(label: str, export_id: int, hook: HookLike) -> tuple[Any, ...]:
-    """The event of an export that gets its number."""
-    kind, name, of, new = hook.identity()
-    return ("introduced", id(hook), label, export_id, kind, name, of, new)
-
-
-def opened(context: ContextLike, answer: AnswerLike | None = None) -> tuple[Any, ...]:
-    """The event of an execution context that begins, for a call or for an event from outside."""
-    call = None if answer is None else call_of(answer)
-    return ("context", id(context), context.worker, call)
-
-
-def call_of(answer: AnswerLike) -> Call | None:
-    """The call that an answer, or the step of one, belongs to."""
-    origin = answer.origin or answer
-    return None if origin.session is None else (origin.session.label, origin.id)
+        return ("result", label, call, value, size)
+    return ("result", label, call, scalar(value), size, members(value))

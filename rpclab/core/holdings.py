@@ -20,7 +20,7 @@ from rpclab.core.streams import Pipe
 from rpclab.errors import RemoteProtocolError
 
 if TYPE_CHECKING:
-    from rpclab.core.protocols import SessionLike
+    from rpclab.core.contexts import SessionLike
 
 ENTRY = 400
 """Bytes that an entry of a table takes beside its message: a call, a stub, a deadline."""

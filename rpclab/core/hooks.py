@@ -9,30 +9,99 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.containers import replaced
-from rpclab.core.dispatch import dispatch
-from rpclab.core.events import opened
+from rpclab.core.contexts import opened
 from rpclab.core.imports import PENDING
-from rpclab.core.targets import disposer_of, is_function, is_ordinary, method_of
+from rpclab.core.targets import (
+    Exposed,
+    disposer_of,
+    is_function,
+    is_ordinary,
+    method_of,
+    read_function_attribute,
+    read_member,
+)
+from rpclab.errors import not_callable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
-    from rpclab.core.messages import Path
-    from rpclab.core.protocols import (
-        AnswerLike,
-        Arguments,
-        ContextLike,
-        Delivery,
-        HandleLike,
-        ImportLike,
-        Keywords,
-        PendingLike,
-        PlacesLike,
-        SessionLike,
-    )
+    from rpclab.core.answers import Answer
+    from rpclab.core.contexts import ExecutionContext, SessionLike
+    from rpclab.core.imports import Handle, Import, Pending
+    from rpclab.core.messages import Arguments, Keywords, Path
 
 _qualified_name_of = type.__dict__["__qualname__"].__get__  # a metaclass may have its own
+Delivery = tuple["Answer", "Path", "Arguments", "Keywords", "Places | None"]
+"""(answer, path, args, kwargs, promised): a call on its way to the target."""
+
 _SPARE = 16  # how many places that are released a target may remember
+
+
+class PromisedArgument:
+    """The place of an argument that may not be there yet."""
+
+    __slots__ = ()
+
+    @property
+    def settled(self) -> bool:
+        """Whether the value, or the error, is there."""
+        raise NotImplementedError
+
+    def watch(self, watcher: Callable[[], None]) -> None:
+        """Call `watcher()` when it is there."""
+        raise NotImplementedError
+
+    def keep(self) -> None:
+        """The call waits, and the importer may let go of the value before it can start."""
+
+    def take(self, answer: Answer) -> Any:
+        """Give the value to the call that `answer` stands for, with handles of its own.
+
+        Raises:
+            Exception: the promise was rejected; so is the call.
+        """
+        raise NotImplementedError
+
+    def give_back(self) -> None:
+        """The call is over: where it has not taken the value, nobody will."""
+
+
+class Places(list[PromisedArgument]):
+    """The places among the arguments of one call. Each is waited for once, one after the other."""
+
+    __slots__ = ("_there", "_watched", "_watcher")
+
+    def __init__(self, places: Iterable[PromisedArgument] = ()) -> None:
+        super().__init__(places)
+        self._there = 0
+        self._watched = -1
+        self._watcher: Callable[[], None] | None = None
+
+    def wait(self, answer: Answer, watcher: Callable[[], None]) -> bool:
+        """Have `watcher()` called when there is news, if the call that `answer` stands for waits.
+
+        Returns:
+            Whether it does: it is not over, and a value is not there yet.
+        """
+        if answer.state != PENDING:
+            return False
+        while self._there < len(self) and self[self._there].settled:
+            self._there += 1
+        if self._there == len(self):
+            return False
+        if self._watcher != watcher:  # the first, or the call has moved on to another hook
+            self._watcher = watcher
+            self._watched = -1
+            answer.watch(watcher)  # it may be cancelled first
+        if self._watched < self._there:
+            self._watched = self._there
+            self[self._there].watch(watcher)
+        return True
+
+    def give_back(self) -> None:
+        """The call is over: let go of what was kept for it, and it has not taken."""
+        for argument in self:
+            argument.give_back()
 
 
 class Hook:
@@ -44,7 +113,7 @@ class Hook:
 
     __slots__ = ("blocked", "claims", "context")
 
-    def __init__(self, context: ContextLike | None) -> None:
+    def __init__(self, context: ExecutionContext | None) -> None:
         self.context = context
         self.claims = 0
         self.blocked: deque[Delivery] | None = None
@@ -71,7 +140,7 @@ class Hook:
         """The session that it was introduced in is over."""
         self.release()
 
-    def has_run(self, answer: AnswerLike, context: ContextLike) -> None:
+    def has_run(self, answer: Answer, context: ExecutionContext) -> None:
         """A method was called for `answer`; where it goes on, what it needs is kept meanwhile."""
 
     def returned(self) -> None:
@@ -89,11 +158,11 @@ class Hook:
 
     def deliver(
         self,
-        answer: AnswerLike,
+        answer: Answer,
         path: Path,
         args: Arguments,
         kwargs: Keywords,
-        promised: PlacesLike | None = None,
+        promised: Places | None = None,
     ) -> None:
         """Start a call, when all before it have started and its arguments are there."""
         if self.blocked is None:
@@ -108,11 +177,11 @@ class Hook:
 
     def _hold_back(
         self,
-        answer: AnswerLike,
+        answer: Answer,
         path: Path,
         args: Arguments,
         kwargs: Keywords,
-        promised: PlacesLike | None,
+        promised: Places | None,
     ) -> None:
         # A call that was made keeps what it was made on, also when its maker has let go of that.
         self.retain()
@@ -136,8 +205,8 @@ class Hook:
 
     def _start_with(
         self,
-        promised: PlacesLike | None,
-        answer: AnswerLike,
+        promised: Places | None,
+        answer: Answer,
         path: Path,
         args: Arguments,
         kwargs: Keywords,
@@ -158,7 +227,7 @@ class Hook:
         else:
             self.start(answer, path, args, kwargs)
 
-    def start(self, answer: AnswerLike, path: Path, args: Arguments, kwargs: Keywords) -> None:
+    def start(self, answer: Answer, path: Path, args: Arguments, kwargs: Keywords) -> None:
         """Run the call now."""
         raise NotImplementedError
 
@@ -170,9 +239,9 @@ class TargetHook(Hook):
         "_active", "_number", "_places", "_session", "broken", "target",
     )  # fmt: skip
 
-    context: ContextLike
+    context: ExecutionContext
 
-    def __init__(self, target: Any, context: ContextLike) -> None:
+    def __init__(self, target: Any, context: ExecutionContext) -> None:
         self.context = context
         self.claims = 0
         self.blocked = None
@@ -184,7 +253,7 @@ class TargetHook(Hook):
         self._places: list[tuple[SessionLike, int]] | None = None
         context.exported(self)
 
-    def start(self, answer: AnswerLike, path: Path, args: Arguments, kwargs: Keywords) -> None:
+    def start(self, answer: Answer, path: Path, args: Arguments, kwargs: Keywords) -> None:
         """Run the call on the target, in the context that made it."""
         context = self.context
         if context.ended:
@@ -196,13 +265,12 @@ class TargetHook(Hook):
         answer.context = context
         target = self.target
         if args is not None and type(path) is str and (function := self.method(path)) is not None:
-            # The list is the peer's, and may stand among its own arguments.
-            context.host.run(answer, function, [target, *args], kwargs, context)
+            _run_method(answer, function, target, args, kwargs, context)
         else:
             dispatch(answer, target, path, args, kwargs, context)
         self.has_run(answer, context)
 
-    def has_run(self, answer: AnswerLike, context: ContextLike) -> None:
+    def has_run(self, answer: Answer, context: ExecutionContext) -> None:
         # A method that returned at once has kept nothing waiting, and nothing alive.
         if answer.state == PENDING:
             self.context.hold()
@@ -235,14 +303,14 @@ class TargetHook(Hook):
             self._dispose()
 
     def release(self) -> None:
-        self.claims -= 1
-        if self.claims > 0:
+        claims = self.claims = self.claims - 1
+        if claims > 0:
             self.context.part_with_itself()
-        elif self._active == 0 and self.claims == 0:
+        elif claims == 0 and self._active == 0:
             # The disposer waits until the calls already made have finished.
             self._dispose()
 
-    def held_only_by(self, handles: Iterable[HandleLike]) -> bool:
+    def held_only_by(self, handles: Iterable[Handle]) -> bool:
         """Whether the target came home, and those handles in its own Worker are all there are."""
         places = self._live_places()
         if len(places) != self.claims:
@@ -318,54 +386,152 @@ class TargetHook(Hook):
             session.export_broken(export_id, self.context.gone())
 
 
+def dispatch(
+    answer: Answer,
+    target: Any,
+    path: Path,
+    args: Arguments,
+    kwargs: Keywords,
+    context: ExecutionContext,
+) -> None:
+    """Call (or read, where `args` is None) the member of `target` at `path`; settle `answer`.
+
+    Args:
+        answer: takes the result, or the error.
+        target: a target, an entrypoint instance or a function.
+        path: one name, or a list of names; an empty list means the target itself.
+        args: the arguments, a list; None to read.
+        kwargs: the keyword arguments, or None.
+        context: where the code runs.
+    """
+    if not isinstance(path, str):
+        if len(path) != 1:
+            _dispatch_long(answer, target, path, args, kwargs, context)
+            return
+        path = path[0]
+    if args is not None and isinstance(target, Exposed):
+        function = method_of(target, path)
+        if function is not None:
+            _run_method(answer, function, target, args, kwargs, context)
+            return
+    if args is None:
+        context.host.run(answer, _reader(target), [target, path], None, context)
+        return
+    # The member is a property or an attribute that may hold a function: read it, then call that.
+    _through(answer, target, path, [], args, kwargs, context)
+
+
+def _run_method(
+    answer: Answer,
+    function: Any,
+    target: Any,
+    args: Sequence[Any],
+    kwargs: Keywords,
+    context: ExecutionContext,
+) -> None:
+    """Run a plain method of a target, if the door of its context lets the call in."""
+    refusal = _refused(context, function, args, kwargs, bound=True)
+    if refusal is not None:
+        answer.reject(refusal)
+    else:
+        # The list is the peer's, and may stand among its own arguments.
+        context.host.run(answer, function, [target, *args], kwargs, context)
+
+
+def _refused(
+    context: ExecutionContext, function: Any, args: Sequence[Any], kwargs: Keywords, *, bound: bool
+) -> BaseException | None:
+    """Say why the door of a context refuses a call; None if it does not, or there is none."""
+    door = context.door
+    return None if door is None else door.refusal(function, args, kwargs, bound=bound)
+
+
+def _dispatch_long(
+    answer: Answer,
+    target: Any,
+    path: list[str],
+    args: Arguments,
+    kwargs: Keywords,
+    context: ExecutionContext,
+) -> None:
+    if not path:
+        if args is None:
+            answer.resolve(answer.via)
+        elif is_function(target):
+            refusal = _refused(context, target, args, kwargs, bound=False)
+            if refusal is not None:
+                answer.reject(refusal)
+            else:
+                context.host.run(answer, target, args, kwargs, context)
+        else:
+            answer.reject(not_callable(answer.path))
+        return
+    if not answer.path:
+        answer.path = tuple(path)
+    _through(answer, target, path[0], path[1:], args, kwargs, context)
+
+
+def _through(
+    answer: Answer,
+    target: Any,
+    name: str,
+    rest: list[str],
+    args: Arguments,
+    kwargs: Keywords,
+    context: ExecutionContext,
+) -> None:
+    """Read a member as a step of its own, and deliver the call to what comes out."""
+    if not answer.path:
+        answer.path = (name,)
+    step = answer.step()
+    step.context = context
+    step.deliver(answer, rest, args, kwargs, None)
+    context.host.run(step, _reader(target), [target, name], None, context)
+
+
+def _reader(target: Any) -> Any:
+    return read_function_attribute if is_function(target) else read_member
+
+
 class ServiceHook(Hook):
     """A binding: each call gets a new entrypoint instance in a new context (rule E2).
 
-    Args:
-        open_entrypoint: makes the instance and its context; what it raises rejects the call (E4).
-        reserved: the names that are refused (rules C16, C17), each with its error.
-        dispatch: runs the call on the instance.
-        apart: the names whose calls run as only `dispatch` knows; None if all do.
+    Attributes:
+        unusual: the names that are refused, or whose calls run as only `dispatch` knows; None if
+            all may be.
     """
 
-    __slots__ = ("_apart", "_dispatch", "_open", "_reserved")
+    __slots__ = ()
 
-    def __init__(
-        self,
-        open_entrypoint: Callable[[], tuple[Any, ContextLike]],
-        reserved: Callable[[str], BaseException | None],
-        dispatch: Callable[..., None] = dispatch,
-        *,
-        apart: frozenset[str] | None = None,
-    ) -> None:
+    unusual: frozenset[str] | None = None
+    dispatch = staticmethod(dispatch)
+
+    def __init__(self) -> None:
         super().__init__(None)
-        self._apart = apart
-        self._dispatch = dispatch
-        self._open = open_entrypoint
-        self._reserved = reserved
 
     def identity(self) -> tuple[str, str, tuple[str, int] | None, bool]:
         return ("binding", "", None, True)
 
-    def runs_plainly(self, name: str) -> bool:
-        """Whether a method of that name runs on the instance as on any target."""
-        return self._apart is not None and name not in self._apart
+    def refusal(self, name: str) -> BaseException | None:
+        """The error of a name that is refused (rules C16, C17)."""
+        raise NotImplementedError
 
-    def open(self, path: Path) -> tuple[Any, ContextLike]:
+    def open(self) -> tuple[Any, ExecutionContext]:
         """Make the instance and its context, for one call.
 
         Raises:
-            Exception: the name is refused, or the instance cannot be made.
+            Exception: it cannot be made; the call is rejected with that (E4).
         """
-        refusal = self._reserved(path if type(path) is str else path[0] if path else "")
-        if refusal is not None:
-            raise refusal
-        return self._open()
+        raise NotImplementedError
 
-    def start(self, answer: AnswerLike, path: Path, args: Arguments, kwargs: Keywords) -> None:
+    def start(self, answer: Answer, path: Path, args: Arguments, kwargs: Keywords) -> None:
         """Make the instance and its context, and run the call there."""
+        refusal = self.refusal(path if type(path) is str else path[0] if path else "")
+        if refusal is not None:
+            answer.reject(refusal)
+            return
         try:
-            instance, context = self.open(path)
+            instance, context = self.open()
         except Exception as error:
             answer.reject(error)
             return
@@ -373,9 +539,9 @@ class ServiceHook(Hook):
 
     def serve(
         self,
-        answer: AnswerLike,
+        answer: Answer,
         instance: Any,
-        context: ContextLike,
+        context: ExecutionContext,
         path: Path,
         args: Arguments,
         kwargs: Keywords,
@@ -385,11 +551,11 @@ class ServiceHook(Hook):
         answer.context = context
         context.hold()
         if context.host.observe is not None:
-            context.host.observe(opened(context, answer))
-        self._dispatch(answer, instance, path, args, kwargs, context)
+            context.host.observe(opened(context, answer.call))
+        self.dispatch(answer, instance, path, args, kwargs, context)
         self.has_run(answer, context)
 
-    def has_run(self, answer: AnswerLike, context: ContextLike) -> None:
+    def has_run(self, answer: Answer, context: ExecutionContext) -> None:
         if answer.state == PENDING:
             answer.served_by(self, context)
         else:
@@ -408,23 +574,23 @@ class ForwardHook(Hook):
 
     __slots__ = ("_binding", "entry")
 
-    def __init__(self, handle: HandleLike, *, binding: bool = False) -> None:
+    def __init__(self, handle: Handle, *, binding: bool = False) -> None:
         super().__init__(None)
         self._binding = binding
         if handle.entry is None:
             raise handle.error()
         entry = handle.entry.present
         entry.claim()
-        self.entry: ImportLike = entry
+        self.entry: Import = entry
 
-    def start(self, answer: AnswerLike, path: Path, args: Arguments, kwargs: Keywords) -> None:
+    def start(self, answer: Answer, path: Path, args: Arguments, kwargs: Keywords) -> None:
         """Call on, and settle as that call does; who asks for the stub itself gets this one."""
         if args is None and not path and self._may_stand_for_itself(answer):
             answer.resolve(self)
         else:
             _call_on(answer, self.entry.session, self.entry.call, path, args, kwargs)
 
-    def _may_stand_for_itself(self, answer: AnswerLike) -> bool:
+    def _may_stand_for_itself(self, answer: Answer) -> bool:
         """Whether the question for the stub is answered here.
 
         At the target it would wait behind calls that may have this very stub as their argument.
@@ -456,12 +622,12 @@ class OnwardHook(Hook):
 
     __slots__ = ("_pending", "_source")
 
-    def __init__(self, source: AnswerLike, pending: PendingLike) -> None:
+    def __init__(self, source: Answer, pending: Pending) -> None:
         super().__init__(None)
         self._source = source
         self._pending = pending
 
-    def start(self, answer: AnswerLike, path: Path, args: Arguments, kwargs: Keywords) -> None:
+    def start(self, answer: Answer, path: Path, args: Arguments, kwargs: Keywords) -> None:
         """Pipeline the call on the forwarded one."""
         if answer.state != PENDING:
             return  # it was cancelled while it was queued
@@ -477,9 +643,9 @@ class OnwardHook(Hook):
 
 
 def _call_on(
-    answer: AnswerLike,
+    answer: Answer,
     session: SessionLike,
-    call: Callable[..., PendingLike],
+    call: Callable[..., Pending],
     path: Path,
     args: Arguments,
     kwargs: Keywords,
@@ -500,7 +666,7 @@ class BrokenHook(Hook):
         super().__init__(None)
         self.error = error
 
-    def start(self, answer: AnswerLike, path: Path, args: Arguments, kwargs: Keywords) -> None:
+    def start(self, answer: Answer, path: Path, args: Arguments, kwargs: Keywords) -> None:
         """Reject."""
         del path, args, kwargs
         answer.reject(self.error, remote=False)
@@ -517,7 +683,7 @@ class Filler:
         Exception: one of the promises was rejected.
     """
 
-    def __init__(self, answer: AnswerLike, promised: PlacesLike) -> None:
+    def __init__(self, answer: Answer, promised: Places) -> None:
         self._values = {id(argument): argument.take(answer) for argument in promised}
 
     def __call__(self, value: Any) -> Any:

@@ -1,34 +1,47 @@
-"""The importer's half of the tables: what a session holds of the other side.
+"""The importer's half of the tables: what a session holds of the other side, and claims on that.
 
 Floor: core.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from rpclab.core.contexts import current, noted_place
 from rpclab.core.messages import CALL, spell
-from rpclab.core.unseen import UnseenFailure
-from rpclab.errors import CallCancelledError, fresh_copy
+from rpclab.errors import STUB_DISPOSED, CallCancelledError, DisposedError, fresh_copy
 
 if TYPE_CHECKING:
     from contextvars import Context
 
-    from rpclab.core.messages import Path
-    from rpclab.core.protocols import (
-        ContextLike,
+    from rpclab.core.contexts import (
         EndLike,
-        Given,
-        HandleLike,
-        ImportLike,
-        Keywords,
-        PendingLike,
+        ExecutionContext,
+        Host,
+        PayloadLike,
         Resumable,
         SessionLike,
     )
+    from rpclab.core.messages import Given, Keywords, Path
+    from rpclab.core.references import Reference
 
 PENDING, RESOLVED, REJECTED = range(3)
+
+Noted: TypeAlias = "tuple[str | None, int, Any, bool, Context | None]"
+"""See `Pending.noted`."""
+
+running_in = current.get
+WHY = {
+    "user": "it was disposed",
+    "parameter": (
+        "it was a parameter, released when the method returned;\n"
+        "to keep it, take stub.dup() inside the method"
+    ),
+    "returned": "it was moved to the caller when it was returned; return stub.dup() to keep one",
+    "context": "the execution context that owned it ended",
+}
 
 
 class Import:
@@ -36,17 +49,15 @@ class Import:
 
     Attributes:
         id: its number in the session.
-        introductions: how often the peer has introduced it; given back on release.
         handles: how many handles of it live here; at none it is released.
         broken: the error that broke it, if any.
     """
 
-    __slots__ = ("broken", "callbacks", "handles", "id", "introductions", "session")
+    __slots__ = ("broken", "callbacks", "handles", "id", "session")
 
     def __init__(self, session: SessionLike, import_id: int) -> None:
         self.session = session
         self.id = import_id
-        self.introductions = 1
         self.handles = 0
         self.broken: BaseException | None = None
         self.callbacks: list[Callable[[BaseException], None]] | None = None
@@ -56,23 +67,23 @@ class Import:
         path: Path,
         args: Given,
         kwargs: Keywords,
-        context: ContextLike,
-    ) -> PendingLike:
+        context: ExecutionContext,
+    ) -> Pending:
         """Call the member at `path`, or read it where `args` is None."""
         return self.session.call(self, path, args, kwargs, context)
 
     @property
-    def direct(self) -> ImportLike:
+    def direct(self) -> Import:
         """The entry behind it, where it is a stand-in."""
         return self
 
     @property
-    def present(self) -> ImportLike:
+    def present(self) -> Import:
         """The entry that calls made now must go through: a stand-in, while it is needed."""
         return self
 
     @property
-    def behind(self) -> ImportLike | None:
+    def behind(self) -> Import | None:
         """What a stand-in stands for, which may be another one; it is one handle of that."""
         return None
 
@@ -134,60 +145,54 @@ class Pending(Import):
         value: the value, or the error.
         stubs: the handles inside the value.
         context: the execution context that made the call, and owns those.
-        path: what was called; None where a property is read, and where no call was made.
         uses: how many calls were made on or with it; a used one is not cancelled with its await.
         unanswered: how many calls made on it have no answer yet.
         waiters: what the host resumes when it settles.
-        noted: while somebody records, where the call was made, and the kind of its message, the
-            path, whether that is read, and the variables that the call carries.
+        noted: what was called, a path; None where a property is read, and where no call was made.
+            While somebody records, where the call was made, and the kind of its message, the path,
+            whether that is read, and the variables that the call carries.
+        unseen: the failure that nobody has seen yet; False once somebody sees, or is told of it.
         size: how many bytes its message took, if it is a write to a stream.
         ends: the streams inside the value, until they have an owner.
         arrival: while somebody traces, where its result arrived; see `trace/accounting.py`.
         target: likewise, what the call was made on.
-        looked_at: whether somebody is told of a failure anyway, so that none is unseen.
-        unseen: the failure that nobody has seen yet.
     """
 
-    # What every call reads has a slot; it costs less than half of what a class's default does.
+    # All stand in slots: a `__dict__` would be room for thirty more (benchmark `chain`).
     __slots__ = (
-        "__dict__", "_followers", "context", "noted", "path", "state", "upstream", "value",
-        "waiters",
+        "_followers", "arrival", "context", "disposed", "embargoed", "ends", "noted", "size",
+        "state", "stubs", "target", "unanswered", "unseen", "upstream", "uses", "value", "waiters",
     )  # fmt: skip
-
-    # Defaults stand on the class: most promises need none of these of their own.
-    introductions = 1
-    handles = 1
-    broken: BaseException | None = None
-    callbacks: list[Callable[[BaseException], None]] | None = None
-    stubs: Sequence[HandleLike] | None = None
-    uses = 0
-    unanswered = 0
-    disposed = False
-    embargoed = False
-    size = 0
-    arrival: list[int] | None = None
-    target = 0
-    ends: Sequence[EndLike] | None = None
-    looked_at = False
-    unseen: UnseenFailure | None = None
 
     def __init__(
         self,
         session: SessionLike,
         import_id: int,
-        context: ContextLike,
+        context: ExecutionContext,
         path: Path | None = None,
     ) -> None:
         self.session = session
         self.id = import_id
+        self.handles = 1
+        self.broken = None
+        self.callbacks = None
         self.context = context
-        self.path = path
         self.state = PENDING
         self.value: Any = None
-        self.noted: tuple[str | None, int, Any, bool, Context | None] | None = None
-        self.upstream: PendingLike | None = None
+        self.stubs: Sequence[Handle] | None = None
+        self.ends: Sequence[EndLike] | None = None
+        self.uses = 0
+        self.unanswered = 0
+        self.upstream: Pending | None = None
         self.waiters: tuple[Resumable, ...] | None = None
         self._followers: list[Callable[[], None]] | None = None
+        self.disposed = False
+        self.embargoed = False
+        self.size = 0
+        self.noted: Noted | Path | None = path
+        self.unseen: UnseenFailure | Literal[False] | None = None
+        self.arrival: list[int] | None = None
+        self.target = 0
 
     @property
     def is_plain(self) -> bool:
@@ -200,16 +205,17 @@ class Pending(Import):
     @property
     def site(self) -> str | None:
         """Where the call was made, while somebody records."""
-        return None if self.noted is None else self.noted[0]
+        return self.noted[0] if isinstance(self.noted, tuple) else None
 
     @property
     def what(self) -> str:
         """What was called, such as "increment()"; of what was read, only while somebody records."""
-        if self.noted is not None:
-            return spell(*self.noted[1:4])
-        return "" if self.path is None else spell(CALL, self.path, False)  # noqa: FBT003 - as in noted
+        noted = self.noted
+        if isinstance(noted, tuple):
+            return spell(*noted[1:4])
+        return "" if noted is None else spell(CALL, noted, reads=False)
 
-    def settle(self, state: int, value: object, stubs: Sequence[HandleLike] | None = None) -> None:
+    def settle(self, state: int, value: object, stubs: Sequence[Handle] | None = None) -> None:
         """Take the value (with the handles inside it) or the error."""
         if self.state != PENDING:
             for handle in stubs or ():
@@ -252,15 +258,14 @@ class Pending(Import):
     @property
     def _is_unseen(self) -> bool:
         """Whether nobody waits for a failure or passes it on; where all ends, all fails."""
-        is_watched = not self.is_plain or self.uses or self.looked_at
+        is_watched = not self.is_plain or self.uses or self.unseen is False
         session = self.session
         return not is_watched and session.closed is None and not session.host.closing
 
     def look(self) -> None:
         """Somebody sees the failure, or passes it on: it needs no telling."""
-        self.looked_at = True
-        unseen, self.unseen = self.unseen, None
-        if unseen is not None:
+        unseen, self.unseen = self.unseen, False
+        if unseen:
             unseen.error = None
 
     def watch(self, callback: Callable[[BaseException], None]) -> Callable[[], None]:
@@ -284,8 +289,8 @@ class Pending(Import):
         path: Path,
         args: Given,
         kwargs: Keywords,
-        context: ContextLike,
-    ) -> PendingLike:
+        context: ExecutionContext,
+    ) -> Pending:
         """Call a member of the value at the side where it is, or will be (rule L1)."""
         self.uses += 1
         if self.state == REJECTED:
@@ -295,11 +300,11 @@ class Pending(Import):
             ledger.follow(self)
         return self._made_on(self.session.call(self, path, args, kwargs, context))
 
-    def map(self, captures: list[Any], program: list[Any], context: ContextLike) -> PendingLike:
+    def map(self, captures: list[Any], program: list[Any], context: ExecutionContext) -> Pending:
         """Replay a recorded function on the value (see `map`)."""
         return self._made_on(self.session.map(self, captures, program, context))
 
-    def _made_on(self, pending: PendingLike) -> PendingLike:
+    def _made_on(self, pending: Pending) -> Pending:
         if pending.state == PENDING:
             pending.upstream = self
             self.unanswered += 1
@@ -355,3 +360,153 @@ class Pending(Import):
         if self._is_unseen and self.state == PENDING:
             self.session.cut_off(self)
         self.cancel(by)
+
+
+class UnseenFailure:
+    """Lies with a promise that was rejected, and dies with it, unless somebody looks before.
+
+    It is told of then, as asyncio does with a task whose exception was never retrieved. Only a
+    rejected promise has one, so that a call that succeeds costs nothing.
+
+    Args:
+        pending: the promise.
+        error: the failure; None where it is not known yet whether there is one.
+
+    Attributes:
+        error: the failure; None where nobody needs to be told of one.
+    """
+
+    __slots__ = ("_context", "_host", "_run", "_site", "_what", "_worker", "error")
+
+    def __init__(self, pending: Pending, error: BaseException | None) -> None:
+        session = pending.session
+        self._host: Host = session.host
+        self._context = pending.context
+        self._worker = session.name.partition("→")[2] or session.name
+        self._what = pending.what
+        self._site = pending.site
+        self.error = error
+        noted = pending.noted
+        self._run: Callable[[Callable[[], None]], None] = _call
+        if not isinstance(noted, tuple):
+            # If it failed where it was made, this finds the place; in the run queue it finds none.
+            self._site = noted_place(self._host)
+        elif noted[4] is not None:
+            self._run = noted[4].copy().run
+
+    def __del__(self, at_exit: Callable[[], bool] = sys.is_finalizing) -> None:
+        if self.error is not None and not at_exit():
+            # A finalizer may run at any moment, and in any thread: the run queue tells.
+            self._host.forget(self)
+
+    def drop(self) -> None:
+        """Nobody can ask for it any more: tell, if the code that made the call could have asked."""
+        error, self.error = self.error, None
+        if error is not None and not self._context.cut_off:
+            self._run(lambda: self._host.unseen(error, self._worker, self._what, self._site))
+
+
+def _call(function: Callable[[], None]) -> None:
+    function()
+
+
+class Handle:
+    """A claim that its owner gives back once, by `dispose`.
+
+    In a long context a handle that Python forgets is given back too: its finalizer only queues it.
+
+    Attributes:
+        entry: what it is a claim on; None once it was given back.
+        context: the execution context that owns it.
+        gone: why it was given back.
+        site: where it was made, while somebody records.
+        gone_site: where it was disposed, likewise.
+    """
+
+    __slots__ = ("__weakref__", "context", "entry", "gone", "gone_site", "site")
+
+    def __init__(self, entry: Import, context: ExecutionContext) -> None:
+        entry.handles += 1
+        self.entry: Import | None = entry
+        self.context = context
+        self.gone: str | None = None
+        self.gone_site: str | None = None
+        self.site: str | None = None
+
+    def __del__(self, at_exit: Callable[[], bool] = sys.is_finalizing) -> None:
+        entry = self.entry
+        # When the interpreter ends, the modules are emptied before the last objects go.
+        if entry is not None and not at_exit():
+            host = entry.session.host
+            if host.observe is not None:
+                host.observe(("forgotten", id(self)))
+            host.forget(entry)
+
+    def belong(self, context: ExecutionContext) -> None:
+        """Make `context` the owner."""
+        if not self.context.long:
+            self.context.disown(self)
+        self.context = context
+        if not context.long:
+            context.own(self)
+            if context.host.observe is not None:
+                context.host.observe(("owned", id(self), id(context)))
+
+    def call(self, path: Path, args: Given, kwargs: dict[str, Any]) -> Pending:
+        """Call the member at `path`, or read it where `args` is None."""
+        context = running_in() or self.context
+        entry = self.entry
+        if type(entry) is Import and context.recording is None:
+            # A plain import: what `entry.call` does, without that step.
+            return entry.session.call(entry, path, args, kwargs, context)
+        if entry is None:
+            values = [*(args or ()), *(kwargs or {}).values()]
+            return context.host.loopback(context).rejected(self.error(), context, values)
+        if context.recording is not None:
+            return context.recording.add(context.recording.capture(self), path, args, kwargs)
+        return entry.call(path, args, kwargs, context)
+
+    def __rpc_refer__(self, payload: PayloadLike) -> Reference:
+        return payload.refer_handle(self, self)
+
+    def dup(self) -> Handle:
+        """Make an independent handle of the same stub (rule O5).
+
+        Raises:
+            DisposedError: it was given back already (rule O4).
+        """
+        if self.entry is None:
+            raise self.error()
+        copy = Handle(self.entry, current.get() or self.context)
+        copy.context.own(copy)
+        copy.site = noted_place(copy.context.host)
+        observe = copy.context.host.observe
+        if observe is not None:
+            entry = self.entry.direct
+            observe(("stub", id(copy), entry.session.label, entry.id, "dup", id(self), copy.site))
+        return copy
+
+    def dispose(self, why: str = "user") -> None:
+        """Give the claim back. Doing so twice is fine (rule O2)."""
+        entry = self.entry
+        if entry is not None:
+            self.entry = None
+            self.gone = why
+            context = self.context
+            if not context.long:
+                context.disown(self)
+            if context.host.watching is not None:
+                self.gone_site = context.host.watching.site()
+                if context.host.observe is not None:
+                    context.host.observe(("disposed", id(self), why, self.gone_site))
+            entry.drop()
+
+    def error(self) -> DisposedError:
+        """The error of rule O3, with what is known of the end as notes."""
+        error = DisposedError(STUB_DISPOSED)
+        error.add_note(WHY[self.gone or "user"])
+        if self.site:
+            error.add_note(f"made at {self.site}")
+        if self.gone_site:
+            error.add_note(f"disposed at {self.gone_site}")
+        return error

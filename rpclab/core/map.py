@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rpclab.core.answers import Answer
 from rpclab.core.containers import CONTAINER_TYPES, contents, replaced
 from rpclab.core.contexts import ExecutionContext, current
+from rpclab.core.hooks import Places, PromisedArgument
 from rpclab.core.imports import PENDING, REJECTED, Pending
-from rpclab.core.promise_arguments import Places, PromisedAnswer, PromisedArgument, Variable
+from rpclab.core.promise_arguments import PromisedAnswer, Variable
 from rpclab.core.references import PLACEHOLDER, Reference
 from rpclab.errors import RemoteProtocolError, RpcError, fresh_copy
 
@@ -24,16 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rpclab.core.arrival import Arrival
-    from rpclab.core.messages import Path
+    from rpclab.core.contexts import SessionLike
+    from rpclab.core.imports import Handle
+    from rpclab.core.messages import Given, Keywords, Path
     from rpclab.core.payload import Payload
-    from rpclab.core.protocols import (
-        ContextLike,
-        Given,
-        HandleLike,
-        Keywords,
-        PendingLike,
-        SessionLike,
-    )
 
 _SLICE = 500  # steps that are replayed before others have their turn
 
@@ -50,8 +45,8 @@ class Placeholder(Pending):
         path: Path,
         args: Given,
         kwargs: Keywords,
-        context: ContextLike,
-    ) -> PendingLike:
+        context: ExecutionContext,
+    ) -> Pending:
         del context
         return self.recorder.add(self.id, path, args, kwargs)
 
@@ -77,7 +72,7 @@ class Recorder(ExecutionContext):
 
     __slots__ = ("_known", "captures", "instructions", "session")
 
-    def __init__(self, session: SessionLike, context: ContextLike) -> None:
+    def __init__(self, session: SessionLike, context: ExecutionContext) -> None:
         super().__init__(context.host, context.worker, long=True)
         self.recording = self
         self.session = session
@@ -93,7 +88,7 @@ class Recorder(ExecutionContext):
             known = self._known[id(value)] = -len(self.captures)
         return known
 
-    def add(self, subject: int, path: Path, args: Given, kwargs: Keywords) -> PendingLike:
+    def add(self, subject: int, path: Path, args: Given, kwargs: Keywords) -> Pending:
         """Record a call (or a property, where `args` is None) on a variable."""
         names = [path] if type(path) is str else list(path)
         part = None if args is None else self.session.encode_part([list(args), kwargs or {}], self)
@@ -107,7 +102,7 @@ class Recorder(ExecutionContext):
         refer = getattr(type(value), "__rpc_refer__", None)
         return None if refer is None else refer(value, self)
 
-    def refer_handle(self, value: Any, handle: HandleLike, *, binding: bool = False) -> Reference:
+    def refer_handle(self, value: Any, handle: Handle, *, binding: bool = False) -> Reference:
         """Refer to a stub or binding from outside."""
 
         def refer(payload: Payload) -> Reference:
@@ -115,7 +110,7 @@ class Recorder(ExecutionContext):
 
         return (PLACEHOLDER, self.capture(value, refer))
 
-    def refer_promise(self, pending: PendingLike) -> Reference:
+    def refer_promise(self, pending: Pending) -> Reference:
         """Refer to the item, a step, or a promise from outside."""
         if isinstance(pending, Placeholder):
             return (PLACEHOLDER, pending.id)
@@ -128,9 +123,9 @@ class Recorder(ExecutionContext):
 
 def record(
     session: SessionLike,
-    context: ContextLike,
+    context: ExecutionContext,
     function: Callable[[Any], Any],
-    wrap: Callable[[PendingLike], Any],
+    wrap: Callable[[Pending], Any],
 ) -> tuple[list[Any], list[Any]]:
     """Run `function` once with a placeholder, and write down what it does.
 

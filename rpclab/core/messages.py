@@ -47,7 +47,17 @@ Message = list[Any]
 Path = str | list[str]
 Frame = bytes | list[bytes]
 
+Given = tuple[Any, ...] | None
+"""The arguments of a call as its maker gives them; None to read a property."""
+
+Arguments = list[Any] | None
+"""The arguments of a call as they came in, a list of one's own; None to read a property."""
+
+Keywords = dict[str, Any] | None
+"""The keyword arguments of a call, if there are any."""
+
 MOST = 2**62  # no honest peer counts so far
+LEAST = -MOST
 _LONGEST_PATH = 1000
 _LONGEST_DEADLINE = 1e9  # seconds
 
@@ -85,7 +95,7 @@ def is_id(value: object) -> bool:
 
 def _is_number(value: object) -> bool:
     """Whether a value may be the number of anything, which either side has chosen."""
-    return type(value) is int and -MOST < value < MOST
+    return type(value) is int and LEAST < value < MOST
 
 
 def _is_path(path: object) -> bool:
@@ -190,7 +200,7 @@ def _is_reject(message: Message) -> bool:
 
 
 def _is_release(message: Message) -> bool:
-    return len(message) % 2 == 1 and _are_integers(message) and _are_positive(message[2::2])
+    return len(message) % 2 == 1 and _are_numbers(message) and min(message[2::2], default=1) > 0
 
 
 def _is_abort(message: Message) -> bool:
@@ -202,16 +212,16 @@ def _is_pipe(message: Message) -> bool:
 
 
 def _is_quiet(message: Message) -> bool:
-    return _are_integers(message) and _are_positive(message[1:])
+    return _are_numbers(message) and min(message) > 0
 
 
-def _are_integers(message: Message) -> bool:
-    return {*map(type, message)} == {int} and min(message) > -MOST and max(message) < MOST
-
-
-def _are_positive(numbers: list[int]) -> bool:
-    # C looks for the extremes; a message may hold thousands.
-    return not numbers or (min(numbers) > 0 and max(numbers) < MOST)
+def _are_numbers(message: Message) -> bool:
+    # C looks at the types and for the extremes; a message may hold thousands.
+    return (
+        [*map(type, message)].count(int) == len(message)
+        and min(message) > LEAST
+        and max(message) < MOST
+    )
 
 
 _READERS = (

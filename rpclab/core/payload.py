@@ -34,15 +34,9 @@ from rpclab.core.targets import is_target
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpclab.core.protocols import (
-        AnswerLike,
-        ContextLike,
-        HandleLike,
-        HookLike,
-        ImportLike,
-        PendingLike,
-        SessionLike,
-    )
+    from rpclab.core.answers import Answer
+    from rpclab.core.contexts import ExecutionContext, SessionLike
+    from rpclab.core.imports import Handle, Import, Pending
 
 
 _GENERATORS = (types.GeneratorType, types.AsyncGeneratorType)
@@ -76,8 +70,8 @@ class Payload:
     """
 
     # Defaults stand on the class: most messages need none of these of their own.
-    used: Sequence[PendingLike] = ()
-    moved: Sequence[HandleLike] = ()
+    used: Sequence[Pending] = ()
+    moved: Sequence[Handle] = ()
     first: Sequence[tuple[Any, Callable[[], Any]]] = ()
     references = False
     awaitables = False
@@ -87,8 +81,8 @@ class Payload:
     def __init__(
         self,
         session: SessionLike,
-        context: ContextLike,
-        source: AnswerLike | None = None,
+        context: ExecutionContext,
+        source: Answer | None = None,
         *,
         copying: bool = False,
     ) -> None:
@@ -97,7 +91,7 @@ class Payload:
         self.source = source
         self.copying = copying
         self._base = session.last_export
-        self._hooks: list[HookLike] = []
+        self._hooks: list[Hook] = []
         self._known: dict[int, tuple[Any, Reference | Settled]] = {}
 
     # While it is packed.
@@ -140,18 +134,18 @@ class Payload:
             self._streams = {**self._streams, id(generator): stream}
         return stream
 
-    def _hook_of(self, value: Any) -> HookLike:
+    def _hook_of(self, value: Any) -> Hook:
         if self.source is not None:
             hook = self.source.hook_for(value)
             if hook is not None:
                 return hook
         return TargetHook(value, self.context)
 
-    def _export(self, hook: HookLike) -> int:
+    def _export(self, hook: Hook) -> int:
         self._hooks.append(hook)
         return self._base - len(self._hooks)
 
-    def refer_handle(self, value: Any, handle: HandleLike, *, binding: bool = False) -> Reference:
+    def refer_handle(self, value: Any, handle: Handle, *, binding: bool = False) -> Reference:
         """Refer to a stub or binding; the peer gets a handle of its own (rules O9, O10, X4)."""
         entry = handle.entry
         session = self.session
@@ -176,7 +170,7 @@ class Payload:
             return (OWN_STUB, entry.id)
         return (BINDING if binding else STUB, self._export(hook))
 
-    def _at_home(self, entry: ImportLike) -> HookLike | None:
+    def _at_home(self, entry: Import) -> Hook | None:
         """What an import stands for, if that lives in this very Worker."""
         home = entry.session.peer
         if home is not None and home.keeper is self.session.keeper:
@@ -227,11 +221,11 @@ class Payload:
         """Whether something was sent for this value already."""
         return id(value) in self._ahead
 
-    def refer_writable(self, sink: HookLike) -> Reference:
+    def refer_writable(self, sink: Hook) -> Reference:
         """Refer to a stream that is written at the other side from now on (rule S5)."""
         return (WRITABLE, self._export(sink))
 
-    def refer_promise(self, pending: PendingLike) -> Reference | Settled:
+    def refer_promise(self, pending: Pending) -> Reference | Settled:
         """Refer to a promise: it arrives as what it resolves to.
 
         Raises:

@@ -10,92 +10,19 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from rpclab.core.hooks import Hook
+from rpclab.core.hooks import Hook, PromisedArgument
 from rpclab.core.imports import PENDING, REJECTED, RESOLVED
 from rpclab.core.messages import REJECT, RESOLVE, size_of
 from rpclab.errors import DataCloneError, LocalProtocolError, fresh_copy
 from rpclab.previews import described
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
-    from rpclab.core.messages import Path
-    from rpclab.core.protocols import (
-        AnswerLike,
-        Arguments,
-        EndLike,
-        HandleLike,
-        Keywords,
-        PendingLike,
-        SessionLike,
-    )
-
-
-class PromisedArgument:
-    """The place of an argument that may not be there yet."""
-
-    __slots__ = ()
-
-    @property
-    def settled(self) -> bool:
-        """Whether the value, or the error, is there."""
-        raise NotImplementedError
-
-    def watch(self, watcher: Callable[[], None]) -> None:
-        """Call `watcher()` when it is there."""
-        raise NotImplementedError
-
-    def keep(self) -> None:
-        """The call waits, and the importer may let go of the value before it can start."""
-
-    def take(self, answer: AnswerLike) -> Any:
-        """Give the value to the call that `answer` stands for, with handles of its own.
-
-        Raises:
-            Exception: the promise was rejected; so is the call.
-        """
-        raise NotImplementedError
-
-    def give_back(self) -> None:
-        """The call is over: where it has not taken the value, nobody will."""
-
-
-class Places(list[PromisedArgument]):
-    """The places among the arguments of one call. Each is waited for once, one after the other."""
-
-    __slots__ = ("_there", "_watched", "_watcher")
-
-    def __init__(self, places: Iterable[PromisedArgument] = ()) -> None:
-        super().__init__(places)
-        self._there = 0
-        self._watched = -1
-        self._watcher: Callable[[], None] | None = None
-
-    def wait(self, answer: AnswerLike, watcher: Callable[[], None]) -> bool:
-        """Have `watcher()` called when there is news, if the call that `answer` stands for waits.
-
-        Returns:
-            Whether it does: it is not over, and a value is not there yet.
-        """
-        if answer.state != PENDING:
-            return False
-        while self._there < len(self) and self[self._there].settled:
-            self._there += 1
-        if self._there == len(self):
-            return False
-        if self._watcher != watcher:  # the first, or the call has moved on to another hook
-            self._watcher = watcher
-            self._watched = -1
-            answer.watch(watcher)  # it may be cancelled first
-        if self._watched < self._there:
-            self._watched = self._there
-            self[self._there].watch(watcher)
-        return True
-
-    def give_back(self) -> None:
-        """The call is over: let go of what was kept for it, and it has not taken."""
-        for argument in self:
-            argument.give_back()
+    from rpclab.core.answers import Answer
+    from rpclab.core.contexts import EndLike, SessionLike
+    from rpclab.core.imports import Handle, Pending
+    from rpclab.core.messages import Arguments, Keywords, Path
 
 
 class PromisedAnswer(PromisedArgument):
@@ -103,11 +30,11 @@ class PromisedAnswer(PromisedArgument):
 
     __slots__ = ("_copy", "_session", "_wanted", "source")
 
-    def __init__(self, source: AnswerLike, session: SessionLike) -> None:
+    def __init__(self, source: Answer, session: SessionLike) -> None:
         self.source = source
         self._session = session
         self._wanted = True
-        self._copy: tuple[Any, Sequence[HandleLike], Sequence[EndLike]] | None = None
+        self._copy: tuple[Any, Sequence[Handle], Sequence[EndLike]] | None = None
 
     def keep(self) -> None:
         if self.source.session is not None:
@@ -125,7 +52,7 @@ class PromisedAnswer(PromisedArgument):
     def watch(self, watcher: Callable[[], None]) -> None:
         self.source.watch(watcher)
 
-    def take(self, answer: AnswerLike) -> Any:
+    def take(self, answer: Answer) -> Any:
         source = self.source
         if source.settled_at is not None:
             answer.causes = (*answer.causes, source.settled_at)
@@ -153,7 +80,7 @@ class PromisedImport(PromisedArgument):
 
     __slots__ = ("_wanted", "pending")
 
-    def __init__(self, pending: PendingLike) -> None:
+    def __init__(self, pending: Pending) -> None:
         self.pending = pending
         self._wanted = True
 
@@ -164,7 +91,7 @@ class PromisedImport(PromisedArgument):
     def watch(self, watcher: Callable[[], None]) -> None:
         self.pending.follow(watcher)
 
-    def take(self, answer: AnswerLike) -> Any:
+    def take(self, answer: Answer) -> Any:
         self._wanted = False
         if self.pending.arrival:
             answer.causes = (*answer.causes, self.pending.arrival[0])
@@ -198,7 +125,7 @@ class Unreadable(PromisedArgument):
     def watch(self, watcher: Callable[[], None]) -> None:
         watcher()
 
-    def take(self, answer: AnswerLike) -> Any:
+    def take(self, answer: Answer) -> Any:
         del answer
         raise self.error
 
@@ -238,7 +165,7 @@ class Announcement(Hook):
 
     __slots__ = ("_session", "id", "pending")
 
-    def __init__(self, session: SessionLike, pending: PendingLike) -> None:
+    def __init__(self, session: SessionLike, pending: Pending) -> None:
         super().__init__(None)
         self._session = session
         self.pending = pending
@@ -277,7 +204,7 @@ class Announcement(Hook):
             del session.exports[self.id]
             self.release()
 
-    def start(self, answer: AnswerLike, path: Path, args: Arguments, kwargs: Keywords) -> None:
+    def start(self, answer: Answer, path: Path, args: Arguments, kwargs: Keywords) -> None:
         """Nothing is ever called on it: the peer waits for the value."""
         del path, args, kwargs
         answer.reject(LocalProtocolError("a promise that was announced cannot be called"))

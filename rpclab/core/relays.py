@@ -18,17 +18,11 @@ from rpclab.errors import WRITABLE_CLOSED, StreamClosedError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpclab.core.messages import Path
-    from rpclab.core.protocols import (
-        AnswerLike,
-        ArrivedLike,
-        ImportLike,
-        InletLike,
-        Keywords,
-        OutletLike,
-        PendingLike,
-        SessionLike,
-    )
+    from rpclab.core.answers import Answer
+    from rpclab.core.contexts import SessionLike
+    from rpclab.core.imports import Import
+    from rpclab.core.messages import Keywords, Path
+    from rpclab.core.streams import Arrived, Inlet, Outlet
 
 
 class PipeRelay:
@@ -45,7 +39,7 @@ class PipeRelay:
     """
 
     def __init__(
-        self, inlet: InletLike, session: SessionLike, rest: list[Any], unsent: Callable[[], None]
+        self, inlet: Inlet, session: SessionLike, rest: list[Any], unsent: Callable[[], None]
     ) -> None:
         self._inlet = inlet
         self._pipe = inlet.pipe
@@ -53,7 +47,7 @@ class PipeRelay:
         self._rest = rest
         self._unsent = unsent
         self._over = False
-        self._entry: ImportLike = session.open_pipe()
+        self._entry: Import = session.open_pipe()
         self._entry.claim()
         self.id = self._entry.id
 
@@ -86,10 +80,10 @@ class PipeRelay:
                 self._send(ABORT, [note])
         self._entry.drop()
 
-    def _hand(self, arrived: ArrivedLike) -> None:
+    def _hand(self, arrived: Arrived) -> None:
         host, answer = self._session.host, arrived.answer
 
-        def send() -> PendingLike:
+        def send() -> Pending:
             return self._send(WRITE, [arrived.chunk])
 
         write = host.apart(answer, send, self._session.keeper) if host.special else send()
@@ -99,10 +93,10 @@ class PipeRelay:
             # What comes after a chunk that could not be handed on must not be read.
             self._unread(write.value)
 
-    def _send(self, operation: str, args: list[Any]) -> PendingLike:
+    def _send(self, operation: str, args: list[Any]) -> Pending:
         session = self._session
         pending = Pending(session, 0, session.keeper)
-        pending.looked_at = True  # its failure is passed back
+        pending.unseen = False  # its failure is passed back
         return session.write(pending, self._entry, operation, args, session.keeper)
 
     def _unread(self, error: BaseException) -> None:
@@ -123,13 +117,13 @@ class SinkRelay(Hook):
 
     __slots__ = ("_outlet", "_unsent")
 
-    def __init__(self, outlet: OutletLike, unsent: Callable[[], None]) -> None:
+    def __init__(self, outlet: Outlet, unsent: Callable[[], None]) -> None:
         super().__init__(None)
         self._outlet = outlet
         self._unsent = unsent
         outlet.moved = True
 
-    def start(self, answer: AnswerLike, path: Path, args: Any, kwargs: Keywords) -> None:
+    def start(self, answer: Answer, path: Path, args: Any, kwargs: Keywords) -> None:
         """Hand a chunk on, or the end."""
         del kwargs
         outlet = self._outlet
@@ -143,7 +137,7 @@ class SinkRelay(Hook):
         else:
             session = outlet.session
 
-            def tell() -> PendingLike:
+            def tell() -> Pending:
                 return outlet.close() if operation == CLOSE else outlet.tell(operation, *args)
 
             if session.host.special:
@@ -161,7 +155,7 @@ class SinkRelay(Hook):
         self._unsent()
 
 
-def _pass_back(write: PendingLike, answer: AnswerLike) -> None:
+def _pass_back(write: Pending, answer: Answer) -> None:
     """Settle a write as the one does that it was handed on as."""
 
     def settled() -> None:

@@ -11,7 +11,7 @@ import sys
 from collections import deque
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from rpclab.core.answers import Answer, awaited_inside
 from rpclab.core.arrival import Arrival
@@ -22,13 +22,12 @@ from rpclab.core.events import (
     answering,
     called,
     failure,
-    introduced,
     scalar,
     scalars,
 )
 from rpclab.core.holdings import EMPTY_PIPE, ENTRY, Holdings, weight_of
 from rpclab.core.hooks import Hook, ServiceHook, TargetHook
-from rpclab.core.imports import PENDING, REJECTED, RESOLVED, Import, Pending
+from rpclab.core.imports import PENDING, REJECTED, RESOLVED, Import, Pending, UnseenFailure
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.core.map import Program, replay
 from rpclab.core.messages import (
@@ -38,6 +37,7 @@ from rpclab.core.messages import (
     DEADLINE,
     KEYWORDS,
     LARGE,
+    LEAST,
     MAP,
     MOST,
     NODE,
@@ -58,7 +58,6 @@ from rpclab.core.payload import Payload
 from rpclab.core.references import STUB
 from rpclab.core.streams import Pipe, Unread, reason_of
 from rpclab.core.targets import is_target, method_of
-from rpclab.core.unseen import UnseenFailure
 from rpclab.errors import (
     DataCloneError,
     DisconnectedError,
@@ -71,23 +70,10 @@ from rpclab.previews import message_of, type_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from rpclab.core.contexts import ExecutionContext, Host, Packed, Watch
     from rpclab.core.dialects import Dialect
-    from rpclab.core.handles import Handle
-    from rpclab.core.messages import Path
-    from rpclab.core.protocols import (
-        AnswerLike,
-        ContextLike,
-        E,
-        Given,
-        HookLike,
-        Host,
-        ImportLike,
-        Keywords,
-        Packed,
-        PendingLike,
-        PipeLike,
-        Watch,
-    )
+    from rpclab.core.imports import Handle
+    from rpclab.core.messages import Given, Keywords, Path
     from rpclab.core.streams import End
 
 IN_TABLE: Any = object()
@@ -139,13 +125,6 @@ class Codec(Protocol):
         """
 
 
-class Reply(NamedTuple):
-    """A settlement that is packed and not queued yet."""
-
-    frame: Frame
-    payload: Payload | None
-
-
 class Session:
     """One end of a session.
 
@@ -187,7 +166,7 @@ class Session:
         *,
         codec: Callable[[Any], Codec],
         host: Host,
-        keeper: ContextLike,
+        keeper: ExecutionContext,
         main: Hook | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
@@ -198,8 +177,8 @@ class Session:
         self.keeper = keeper
         self.limits = limits
         self.closed: BaseException | None = None
-        self.imports: dict[int, ImportLike] = {}
-        self.exports: dict[int, HookLike | Answer] = {}
+        self.imports: dict[int, Import] = {}
+        self.exports: dict[int, Hook | Answer] = {}
         # To CPython -1 and -2 have one hash: a small table with both is slow to search, so no -1.
         self.last_export = -1
         self.send: Callable[[int, list[Frame]], None] = _unconnected
@@ -218,7 +197,7 @@ class Session:
         # that calls were made on meanwhile.
         self._next_call = 1
         self.first_unsent = 1
-        self.pipelined: list[PendingLike] = []
+        self.pipelined: list[Pending] = []
         self._seen = 0
         self._told = 0
         # As an exporter: the last id of a call, and the results that the peer has not seen yet.
@@ -240,22 +219,13 @@ class Session:
     def send_frame(self, frame: Frame) -> None:
         """Put a frame in the outbox; it leaves with the next flush."""
         if not self._awake:
-            self.awake()
+            self._awake = self.host.wake(self)
         self._outbox.append(frame)
 
     def awake(self) -> None:
         """Have the session flushed in the next turn."""
         if not self._awake:
-            self._awake = True
-            try:
-                self.host.wake(self)
-            except BaseException:
-                self._awake = False
-                raise
-
-    def asleep(self) -> None:
-        """Nobody will flush the session yet: the next frame asks for it again."""
-        self._awake = False
+            self._awake = self.host.wake(self)
 
     def soon(self, function: Callable[[], None]) -> None:
         """Go on with long work after others had their turn."""
@@ -267,8 +237,9 @@ class Session:
         self._awake = True  # what follows need not ask for a turn of its own
         if self.cascade.waits:
             self.cascade.go_on()
-        for _ in range(len(self._soon)):
-            self._soon.popleft()()
+        if self._soon:
+            for _ in range(len(self._soon)):
+                self._soon.popleft()()
         if self.pipelined:
             self._quieten()
         if self._releases:
@@ -296,9 +267,8 @@ class Session:
         pipelined, self.pipelined = self.pipelined, []
         if not self._dialect.quiet or self.closed is not None:
             return
-        quiet = []
-        imports = self.imports
-        observe = self.host.observe
+        quiet: list[int] = []
+        imports, releases, observe = self.imports, self._releases, self.host.observe
         for pending in pipelined:
             # The list, the table, the name here and the function's argument; and each call on it.
             long, call = pending.context.long, pending.id
@@ -312,7 +282,7 @@ class Session:
                     # In a context that ends, its end lets go of them (rule L8). Here it is what
                     # `release` does, and they leave with this flush (benchmark `chain`).
                     del imports[call]
-                    self._releases += (call, 1)
+                    releases += (call, 1)
                     if observe is not None:
                         observe(("let go", self.label, call))
         if quiet:
@@ -331,7 +301,7 @@ class Session:
 
     # The tables.
 
-    def introduce(self, hook: HookLike) -> int:
+    def introduce(self, hook: Hook) -> int:
         """Enter a hook in the export table, under a number of its own."""
         self.last_export -= 1
         export_id = self.last_export
@@ -339,7 +309,7 @@ class Session:
         hook.retain()
         self.holdings.most += ENTRY
         if self.host.observe is not None:
-            self.host.observe(introduced(self.label, export_id, hook))
+            self.host.observe(("introduced", id(hook), self.label, export_id, *hook.identity()))
         hook.exported(self, export_id)
         return export_id
 
@@ -352,7 +322,7 @@ class Session:
             hook.unsent()
             hook.release()
 
-    def enter(self, entry: E) -> E:
+    def enter(self, entry: Import) -> Import:
         """Enter what the peer has introduced in the import table.
 
         Raises:
@@ -398,8 +368,8 @@ class Session:
         self,
         message: Message,
         values: list[Any],
-        context: ContextLike,
-        source: AnswerLike | None = None,
+        context: ExecutionContext,
+        source: Answer | None = None,
         *,
         copying: bool = False,
         ahead: bool = True,
@@ -446,12 +416,12 @@ class Session:
 
     def call(
         self,
-        target: ImportLike,
+        target: Import,
         path: Path,
         args: Given,
         kwargs: Keywords,
-        context: ContextLike,
-    ) -> PendingLike:
+        context: ExecutionContext,
+    ) -> Pending:
         """Call the member at `path` of what the peer exports; read it where `args` is None.
 
         The arguments are packed now (rule V21); what cannot be sent rejects the promise (V22).
@@ -481,11 +451,11 @@ class Session:
 
     def map(
         self,
-        target: ImportLike,
+        target: Import,
         captures: list[Any],
         program: list[Any],
-        context: ContextLike,
-    ) -> PendingLike:
+        context: ExecutionContext,
+    ) -> Pending:
         """Replay a recorded function on what the peer exports (see `map`)."""
         if self.closed is not None or context.ended or target.broken is not None:
             return self._refused(target, context, captures)
@@ -501,12 +471,12 @@ class Session:
 
     def write(
         self,
-        pending: PendingLike,
-        target: ImportLike,
+        pending: Pending,
+        target: Import,
         operation: str,
         args: list[Any],
-        context: ContextLike,
-    ) -> PendingLike:
+        context: ExecutionContext,
+    ) -> Pending:
         """Write to a sink that the peer has exported, or to a pipe there (see `streams`).
 
         Args:
@@ -530,8 +500,8 @@ class Session:
         return self._push(pending, message, args, context)
 
     def _push(
-        self, pending: PendingLike, message: Message, values: list[Any], context: ContextLike
-    ) -> PendingLike:
+        self, pending: Pending, message: Message, values: list[Any], context: ExecutionContext
+    ) -> Pending:
         """Pack a message that makes a promise, and queue it."""
         if self._releases and message[0] == CALL:
             # A stub disposed before this call is gone before it.
@@ -554,7 +524,7 @@ class Session:
                     return self._unsendable(pending, message, error)
         # First of all, for it raises where the call comes from another thread.
         if not self._awake:
-            self.awake()
+            self._awake = self.host.wake(self)
         call = pending.id = message[1]
         if not pending.context.long:
             try:
@@ -567,23 +537,23 @@ class Session:
         self.imports[call] = pending
         if message[0] != CALL:
             pending.size = size_of(frame)
+        if payload is not None:
+            if self.host.ledger is not None:
+                self.host.ledger.returns_to(pending)
+            # Before the call is told of: what a message introduces comes before it in a recording.
+            payload.commit()
         watching = self.host.watching
         if watching is not None:
             size = len(frame) if type(frame) is bytes else size_of(frame)
             self._note(watching, pending, message, size, payload)
         self._outbox.append(frame)
         if payload is not None:
-            if self.host.ledger is not None:
-                self.host.ledger.returns_to(pending)
-            payload.commit()
             payload.sent()
         if not self._dialect.call_pulls and message[0] != STREAM:
             self._outbox.append(self._codec.pack([PULL, call]))
         return pending
 
-    def _unsendable(
-        self, pending: PendingLike, message: Message, error: BaseException
-    ) -> PendingLike:
+    def _unsendable(self, pending: Pending, message: Message, error: BaseException) -> Pending:
         """What was to be sent cannot be: the promise fails at once."""
         watching = self.host.watching
         if watching is not None and watching.calling_site is not None:
@@ -595,7 +565,7 @@ class Session:
     def _note(
         self,
         watching: Watch,
-        pending: PendingLike,
+        pending: Pending,
         message: Message,
         size: int,
         payload: Payload | None,
@@ -623,9 +593,7 @@ class Session:
         else:
             keep((host.clock(), *called(self.label, message, size, site, by, using)))
 
-    def _options(
-        self, pending: PendingLike, target: ImportLike, kwargs: Keywords
-    ) -> dict[str, Any]:
+    def _options(self, pending: Pending, target: Import, kwargs: Keywords) -> dict[str, Any]:
         options: dict[str, Any] = {}
         if self.host.special:
             pending.target = target.id
@@ -640,7 +608,7 @@ class Session:
             options[KEYWORDS] = kwargs
         return options
 
-    def _refused(self, target: ImportLike, context: ContextLike, values: list[Any]) -> Pending:
+    def _refused(self, target: Import, context: ExecutionContext, values: list[Any]) -> Pending:
         """The promise of a call that cannot be made any more, with those values."""
         if self.closed is not None:
             return self.rejected(self.closed, context, values)
@@ -653,7 +621,7 @@ class Session:
         return self.rejected(target.broken, context, values)
 
     def rejected(
-        self, error: BaseException, context: ContextLike, values: Sequence[Any] = ()
+        self, error: BaseException, context: ExecutionContext, values: Sequence[Any] = ()
     ) -> Pending:
         """A promise that has failed already, without a message.
 
@@ -669,13 +637,13 @@ class Session:
         pending.settle(REJECTED, error)
         return pending
 
-    def resolved(self, value: Any, context: ContextLike) -> Pending:
+    def resolved(self, value: Any, context: ExecutionContext) -> Pending:
         """A promise that has its value already, without a message."""
         pending = Pending(self, 0, context)
         pending.settle(RESOLVED, value)
         return pending
 
-    def cut_off(self, pending: PendingLike) -> None:
+    def cut_off(self, pending: Pending) -> None:
         """Tell of that call if it has failed before the peer learns that it is given up.
 
         Of the last few only: where it has not failed, the peer says nothing more.
@@ -686,7 +654,7 @@ class Session:
                 del cut_off[next(iter(cut_off))]
             cut_off[pending.id] = UnseenFailure(pending, None)
 
-    def cancel(self, pending: PendingLike) -> None:
+    def cancel(self, pending: Pending) -> None:
         """Tell the peer that nobody waits for this call any more."""
         if self.imports.pop(pending.id, None) is pending and self.closed is None:
             if self._dialect.cancels:
@@ -697,19 +665,19 @@ class Session:
             else:
                 self.give_back(pending.id)
 
-    def release(self, entry: ImportLike) -> None:
-        """The last handle of an import is gone: give its introductions back."""
-        known = self.imports.pop(entry.id, None) is entry and entry.introductions
-        if known and self.closed is None:
+    def release(self, entry: Import) -> None:
+        """The last handle of an import is gone: give it back."""
+        number = entry.id
+        if self.imports.pop(number, None) is entry and self.closed is None:
             if self.host.observe is not None:
-                self.host.observe(("let go", self.label, entry.id))
-            self.give_back(entry.id, entry.introductions)
+                self.host.observe(("let go", self.label, number))
+            self.give_back(number)
 
-    def give_back(self, import_id: int, count: int = 1) -> None:
-        """Release an id of the peer, with the next flush."""
-        self._releases += (import_id, count)
+    def give_back(self, import_id: int) -> None:
+        """Release an id of the peer, which has introduced it once, with the next flush."""
+        self._releases += (import_id, 1)
         if not self._awake:
-            self.awake()
+            self._awake = self.host.wake(self)
 
     # Pipes: what a stream flows through that is sent to the peer, or comes from there.
 
@@ -727,17 +695,17 @@ class Session:
         if self.host.observe is not None:
             self.host.observe(("pipe", self.label, number, len(frame)))
 
-    def cancel_pipe(self, pipe: PipeLike, reason: BaseException) -> None:
+    def cancel_pipe(self, pipe: Hook, number: int, reason: BaseException) -> None:
         """Tell the sender of a stream that nobody reads it any more."""
-        if self.closed is None and self.exports.get(pipe.number) is pipe:
-            frame = self._pack_error([PIPE, pipe.number, reason_of(reason)], 2).frame
+        if self.closed is None and self.exports.get(number) is pipe:
+            frame = self._pack_error([PIPE, number, reason_of(reason)], 2)[0]
             self.send_frame(frame)
             if self.host.observe is not None:
-                self.host.observe(("unread", self.label, pipe.number, size_of(frame)))
+                self.host.observe(("unread", self.label, number, size_of(frame)))
 
     # Results on their way out.
 
-    def pack_result(self, answer: AnswerLike, value: Any) -> Reply | None:
+    def pack_result(self, answer: Answer, value: Any) -> Packed | None:
         """Pack the result of a call; its stubs are moved (rule O10).
 
         Returns:
@@ -762,9 +730,9 @@ class Session:
                 return None
             answer.plain = not payload.references
             payload.commit()
-        return Reply(frame, payload)
+        return frame, payload
 
-    def stays(self, answer: AnswerLike, value: Any) -> bool:
+    def stays(self, answer: Answer, value: Any) -> bool:
         """Keep the result of a quiet call here, for what was made on it.
 
         Returns:
@@ -789,20 +757,21 @@ class Session:
             payload.sent()
         return True
 
-    def pack_error(self, answer: AnswerLike, error: BaseException, *, remote: bool) -> Reply:
+    def pack_error(self, answer: Answer, error: BaseException, *, remote: bool) -> Packed:
         """Pack the failure of a call."""
         message = [REJECT, answer.id, error, remote]
         if self.host.ledger is not None:
             message.append(self.host.ledger.reply(answer))
         reply = self._pack_error(message, 2, answer.context)
-        answer.plain = reply.payload is None or not reply.payload.references
-        if reply.payload is not None:
-            reply.payload.commit()
+        _, payload = reply
+        answer.plain = payload is None or not payload.references
+        if payload is not None:
+            payload.commit()
         return reply
 
     def _pack_error(
-        self, message: Message, position: int, context: ContextLike | None = None
-    ) -> Reply:
+        self, message: Message, position: int, context: ExecutionContext | None = None
+    ) -> Packed:
         """Pack a message with an error in it; one that cannot be sent is told of."""
         error = message[position]
         try:
@@ -812,9 +781,9 @@ class Session:
                 f"{type_name(error)} that could not be sent: {message_of(failed)}"
             )
             frame, payload = self.pack(message, [], context or self.keeper)
-        return Reply(frame, payload)
+        return frame, payload
 
-    def reply(self, answer: AnswerLike, reply: Packed) -> None:
+    def reply(self, answer: Answer, reply: Packed) -> None:
         """Queue a settlement, unless the call was cancelled meanwhile."""
         frame, payload = reply
         if self.exports.get(answer.id) is not answer:
@@ -825,17 +794,25 @@ class Session:
             answer.pulled = reply
             return
         if self.host.observe is not None:
-            self.host.observe(answered(self.label, answer, size_of(frame)))
+            failed = answer.state == REJECTED
+            size = size_of(frame)
+            self.host.observe(answered(self.label, answer.id, answer.value, size, failed=failed))
         self._outbox.append(frame)
         if not self._awake:
-            self.awake()
+            self._awake = self.host.wake(self)
         if answer.plain and self._acknowledges:
             self._unacknowledged[answer.id] = IN_TABLE
         if payload is not None:
             payload.sent()
 
-    def _reply_scalar(self, call: int, value: Any) -> bool:
-        """Queue a result that is a small scalar. Says whether it is one."""
+    def _reply_scalar(self, call: int, value: Any, kept: Any) -> bool:
+        """Queue a result that is a small scalar. Says whether it is one.
+
+        Args:
+            call: the id of the call.
+            value: the scalar.
+            kept: what stands for it until the peer has seen it.
+        """
         if type(value) is bytes and len(value) >= LARGE:
             return False
         frame = self._codec.pack([RESOLVE, call, value])
@@ -843,9 +820,11 @@ class Session:
         if size > self.limits.message_bytes:
             return False
         self._outbox.append(frame)
+        if self._acknowledges:
+            self._unacknowledged[call] = kept
         self.holdings.most += ENTRY + size
         if not self._awake:
-            self.awake()
+            self._awake = self.host.wake(self)
         keep = self.host.keep
         if keep is not None:
             if type(value) not in SMALL:
@@ -853,20 +832,26 @@ class Session:
             keep((self.host.clock(), "result", self.label, call, value, size))
         return True
 
-    def _reply_target(self, call: int, hook: TargetHook, *, is_quiet: bool) -> None:
-        """Queue a result that is a target. It stands for the answer itself (see `answer_to`)."""
-        self.exports[call] = hook
-        hook.claims += 1
+    def _reply_target(self, call: int, value: Any, context: ExecutionContext) -> bool:
+        """Queue a result that is a target, unless the call is quiet. Says whether it is one.
+
+        The hook of the target stands for the answer itself (see `answer_to`).
+        """
+        if not is_target(value) or hasattr(type(value), "__await__"):
+            return False
+        hook = self.exports[call] = TargetHook(value, context)
+        hook.claims = 1
         self.holdings.most += ENTRY
-        if is_quiet:
-            self._quiet.discard(call)
-            return
+        if call in self._quiet:
+            self._quiet.remove(call)
+            return True
         stub = self._codec.reference(STUB, self.introduce(hook))
         self._outbox.append(self._codec.pack([RESOLVE, call, stub]))
         if not self._awake:
-            self.awake()
+            self._awake = self.host.wake(self)
+        return True
 
-    def reply_at_once(self, answer: AnswerLike, value: Any) -> bool:
+    def reply_at_once(self, answer: Answer, value: Any) -> bool:
         """Queue the result of a call on which nothing waits, if it is a small scalar or a target.
 
         Most results are one of these, and a reference costs a third less so (benchmarks
@@ -875,29 +860,25 @@ class Session:
         if answer.pulled is not True or self.host.special:
             return False
         if type(value) in SCALARS:
-            if not self._reply_scalar(answer.id, value):
-                return False
-            if self._acknowledges:
-                self._unacknowledged[answer.id] = IN_TABLE
-            return True
+            return self._reply_scalar(answer.id, value, IN_TABLE)
         hook = answer.hook_for(value) if is_target(value) else None
         if hook is None or self.exports.get(answer.id) is not answer:
             return False
         answer.plain = False
         stub = self._codec.reference(STUB, self.introduce(hook))
-        self.reply(answer, Reply(self._codec.pack([RESOLVE, answer.id, stub]), None))
+        self.reply(answer, (self._codec.pack([RESOLVE, answer.id, stub]), None))
         return True
 
     def export_broken(self, export_id: int, error: BaseException) -> None:
         """Tell the holder of an export that its target is gone."""
         if self.closed is None and export_id in self.exports:
-            frame = self._pack_error([REJECT, export_id, error, False], 2).frame
+            frame = self._pack_error([REJECT, export_id, error, False], 2)[0]
             self.send_frame(frame)
             if self.host.observe is not None:
                 size = size_of(frame)
                 self.host.observe(("broke", self.label, export_id, failure(error), size))
 
-    def copy(self, source: AnswerLike) -> tuple[Any, list[Handle], list[End]]:
+    def copy(self, source: Answer) -> tuple[Any, list[Handle], list[End]]:
         """Copy the value of an answer for a call within this Worker (see `promise_arguments`).
 
         Returns:
@@ -942,8 +923,7 @@ class Session:
         frames.reverse()
         error: Exception | None = None
         try:
-            while frames and self.closed is None:
-                self._apply(frames.pop())
+            self._apply(frames)
         except RemoteProtocolError as fault:
             error = fault
         except Exception as fault:
@@ -965,48 +945,54 @@ class Session:
         if self._seen != self._told:
             self.awake()
 
-    def _apply(self, frame: Frame) -> None:
-        size = len(frame) if type(frame) is bytes else size_of(frame)
-        if size > self.limits.message_bytes:
-            raise RemoteProtocolError(
-                f"the peer sent a message of over {self.limits.message_bytes} bytes"
-                " (Limits.message_bytes)"
-            )
-        if self.holdings.most > self.holdings.enough:
-            self.holdings.weigh()
-        try:
-            unpacked, arrival = self._decode(frame)
-        except RemoteProtocolError:
-            raise
-        except Exception as error:
-            text = f"the peer sent a frame that is no message: {failure(error)}"
-            raise RemoteProtocolError(text) from None
-        if arrival is None and type(unpacked) is list:
-            # The two most common messages are judged here, by the rules of `messages`: that and
-            # what they need alone are a quarter of a call in flight (benchmark `burst`).
-            if len(unpacked) == 5:
-                kind, call, target, path, args = unpacked
-                if (
-                    type(kind) is int
-                    and kind == CALL
-                    and type(call) is int
-                    and type(target) is int
-                    and type(path) is str
-                    and type(args) is list
-                    and 0 < call < MOST
-                    and -MOST < target < MOST
-                ):
-                    self._receive_plain_call(call, target, path, args, frame)
-                    return
-            elif len(unpacked) == 3:
-                kind, number, value = unpacked
-                if (
-                    type(kind) is int
-                    and kind == RESOLVE
-                    and type(number) is int
-                    and self._take_plain(number, value)
-                ):
-                    return
+    def _apply(self, frames: list[Frame]) -> None:
+        """Apply messages, the last one first, and take each off the list."""
+        decode, holdings, most = self._decode, self.holdings, self.limits.message_bytes
+        while frames and self.closed is None:
+            frame = frames.pop()
+            if (len(frame) if type(frame) is bytes else size_of(frame)) > most:
+                raise RemoteProtocolError(
+                    f"the peer sent a message of over {most} bytes (Limits.message_bytes)"
+                )
+            if holdings.most > holdings.enough:
+                holdings.weigh()
+            try:
+                message, arrival = decode(frame)
+            except RemoteProtocolError:
+                raise
+            except Exception as error:
+                text = f"the peer sent a frame that is no message: {failure(error)}"
+                raise RemoteProtocolError(text) from None
+            if arrival is None and type(message) is list and self._acknowledges:
+                # The two most common messages are judged here, by the rules of `messages`: that
+                # and what they need alone are a quarter of a call in flight (benchmark `burst`).
+                if len(message) == 5:
+                    kind, call, target, path, args = message
+                    if (
+                        type(kind) is int
+                        and kind == CALL
+                        and type(call) is int
+                        and type(target) is int
+                        and type(path) is str
+                        and type(args) is list
+                        and 0 < call < MOST
+                        and LEAST < target < MOST
+                    ):
+                        self._receive_plain_call(call, target, path, args, frame)
+                        continue
+                elif len(message) == 3:
+                    kind, number, value = message
+                    if type(kind) is int and kind == RESOLVE and type(number) is int and number > 0:
+                        entry = self.imports.get(number)
+                        if type(entry) is Pending:
+                            self._seen += 1
+                            del self.imports[number]
+                            entry.settle(RESOLVED, value)
+                            continue
+            self._receive_checked(message, arrival, frame)
+
+    def _receive_checked(self, unpacked: object, arrival: Arrival | None, frame: Frame) -> None:
+        """Check a message of any kind, and apply it."""
         try:
             message = parse(unpacked)
             kind = message[0]
@@ -1034,8 +1020,8 @@ class Session:
                 error.remote = True
             self._receive_settlement(message, arrival, REJECTED, 4)
         elif kind == RELEASE:
-            for position in range(1, len(message), 2):
-                self._receive_release(message[position])
+            for number in message[1::2]:
+                self._receive_release(number)
         elif kind == CANCEL:
             answer = self._call_of_peer(message[1], "cancelled")
             if answer is not None:
@@ -1063,9 +1049,11 @@ class Session:
 
     # Calls of the peer.
 
-    def _accept(self, call: int, target: int) -> HookLike | Answer:
+    def _accept(self, call: int, target: int) -> Hook | Answer:
         """The preamble of every message that makes a call. Gives what it is made on."""
-        hook = self.exports.get(target) or self.export_of(target)
+        hook = self.exports.get(target)
+        if hook is None:
+            hook = self.export_of(target)
         most = self.limits.exports
         if call <= self._last_call:
             raise RemoteProtocolError(f"the peer used the call id {call} twice")
@@ -1115,39 +1103,40 @@ class Session:
         hook: Any = self._accept(call, target)
         if type(hook) is Answer:
             hook = hook.target or hook
-        host, watching = self.host, self.host.watching
-        function = None
+        host, watching, function = self.host, self.host.watching, None
         if type(hook) is TargetHook:
+            context = hook.context
+            begun = context.variables
             if (
-                hook.blocked is None
-                and hook.context.variables is not None
-                and not hook.context.ended
+                begun is not None
+                and hook.blocked is None
+                and not context.ended
+                and context.door is None
                 and not host.special
-                and self._acknowledges
             ):
-                function, instance, context = hook.method(path), hook.target, hook.context
+                function, instance, variables = hook.method(path), hook.target, begun.copy()
         elif (
             isinstance(hook, ServiceHook)
             and hook.blocked is None
-            and hook.runs_plainly(path)
+            and hook.unusual is not None
+            and path not in hook.unusual
             and watching is None
             and not host.special
-            and self._acknowledges
         ):
             try:
-                instance, context = hook.open(path)
+                instance, context = hook.open()
             except Exception as error:
                 self._answer(call, None, frame).reject(error)
                 return
             function = method_of(instance, path)
-            if function is None:
+            if function is None or context.door is not None:
                 hook.serve(self._answer(call, None, frame), instance, context, path, args, None)
                 return
             context.hold()
+            variables = context.fresh_variables()
         if function is None:
             hook.deliver(self._answer(call, None, frame), path, args, None, None)
             return
-        variables = context.fresh_variables()
         if watching is not None:
             if watching.ambient:
                 watching.carry(variables)
@@ -1155,41 +1144,32 @@ class Session:
         try:
             value = variables.run(function, instance, *args)
         except BaseException as error:
-            answer = self._answer_of(call, hook, context, frame)
+            answer = self._answer_of(call, hook, context)
             try:
                 host.ran(answer, None, variables, error)
             finally:
-                hook.has_run(answer, context)
+                self._goes_on(answer, hook, context, frame)
             return
         if watching is not None:
             watching.active = None
         if self.closed is None and not host.special:  # which the method may have changed
-            is_quiet = bool(self._quiet) and call in self._quiet
             if type(value) in SCALARS:
-                if not is_quiet and self._reply_scalar(call, value):
-                    self._unacknowledged[call] = value
-                    if type(hook) is not TargetHook:
-                        context.let_go()
-                    return
-            elif (
-                host.observe is None and is_target(value) and not hasattr(type(value), "__await__")
-            ):
-                self._reply_target(call, TargetHook(value, context), is_quiet=is_quiet)
+                replied = call not in self._quiet and self._reply_scalar(call, value, value)
+            else:
+                replied = host.observe is None and self._reply_target(call, value, context)
+            if replied:
                 if type(hook) is not TargetHook:
                     context.let_go()
                 return
-        answer = self._answer_of(call, hook, context, frame)
+        answer = self._answer_of(call, hook, context)
         host.ran(answer, value, variables)
-        hook.has_run(answer, context)
+        self._goes_on(answer, hook, context, frame)
 
-    def _answer_of(
-        self, call: int, hook: HookLike | Answer, context: ContextLike, frame: Frame
-    ) -> Answer:
+    def _answer_of(self, call: int, hook: Hook, context: ExecutionContext) -> Answer:
         """Make the answer to a call that a method has returned from, or raised in."""
         answer = Answer(self, call)
-        answer.weight = weight_of(frame)
-        self.holdings.most += ENTRY + answer.weight
-        answer.via = hook  # type: ignore[assignment]  # none of an `Answer` comes here
+        self.holdings.most += ENTRY
+        answer.via = hook
         answer.context = context
         if self._quiet and call in self._quiet:
             self._quiet.discard(call)
@@ -1199,6 +1179,13 @@ class Session:
         else:  # by that very method
             answer.cancel()
         return answer
+
+    def _goes_on(self, answer: Answer, hook: Hook, context: ExecutionContext, frame: Frame) -> None:
+        """Keep what a call needs whose method has not come to its end."""
+        if answer.state == PENDING:
+            answer.weight = weight_of(frame)
+            self.holdings.most += answer.weight
+        hook.has_run(answer, context)
 
     def _receive_call(self, message: Message, arrival: Arrival | None, frame: Frame) -> None:
         call, target, path, args = message[1:5]
@@ -1237,7 +1224,7 @@ class Session:
             self.host.deadlines.bound(answer, options[DEADLINE])
         answer.moment = options.get(NODE)
 
-    def export_of(self, number: int) -> HookLike | Answer | None:
+    def export_of(self, number: int) -> Hook | Answer | None:
         """What the peer means by a number, if there is anything."""
         found = self.exports.get(number)
         if found is None:
@@ -1309,16 +1296,6 @@ class Session:
 
     # Results of the peer.
 
-    def _take_plain(self, number: int, value: Any) -> bool:
-        """Take a value that refers to nothing, if a call of this end waits for it."""
-        entry = self.imports.get(number)
-        if type(entry) is Pending and number > 0 and self._acknowledges:
-            self._seen += 1
-            del self.imports[number]
-            entry.settle(RESOLVED, value)
-            return True
-        return False
-
     def _receive_settlement(
         self, message: Message, arrival: Arrival | None, state: int, size: int
     ) -> None:
@@ -1383,13 +1360,8 @@ class Session:
             self.abort(RemoteProtocolError("the peer acknowledges settlements that were not sent"))
             return
         self._acknowledged = seen
-        if count == len(unacknowledged):
-            self._unacknowledged = {}
-        else:
-            take = unacknowledged.pop
-            unacknowledged = {number: take(number) for number in [*islice(unacknowledged, count)]}
-        for number, value in unacknowledged.items():
-            if value is IN_TABLE:
+        for number in [*islice(unacknowledged, count)]:
+            if unacknowledged.pop(number) is IN_TABLE:
                 answer: Any = self.exports.pop(number, None)
                 if answer is not None:
                     answer.drop()
@@ -1399,7 +1371,7 @@ class Session:
     def abort(self, error: BaseException) -> None:
         """End the session because of the peer, and tell it why."""
         if self.closed is None:
-            frame = self._pack_error([ABORT, error], 1).frame
+            frame = self._pack_error([ABORT, error], 1)[0]
             self._mark_closed(error)  # whatever comes back meanwhile is too late
             self._outbox.append(frame)
             self._let_go(self.flush)

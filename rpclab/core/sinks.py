@@ -17,8 +17,8 @@ from rpclab.errors import WRITABLE_CLOSED, WRITER_GONE, StreamClosedError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
-    from rpclab.core.messages import Path
-    from rpclab.core.protocols import AnswerLike, ContextLike, Keywords
+    from rpclab.core.contexts import ExecutionContext
+    from rpclab.core.messages import Keywords, Path
 
 
 class Sink(Protocol):
@@ -48,20 +48,20 @@ class SinkHook(Hook):
 
     __slots__ = ("_busy", "_over", "_queue", "_sink", "_told", "_unsent", "_waiting")
 
-    context: ContextLike
+    context: ExecutionContext
 
-    def __init__(self, sink: Sink, context: ContextLike, unsent: Callable[[], None]) -> None:
+    def __init__(self, sink: Sink, context: ExecutionContext, unsent: Callable[[], None]) -> None:
         super().__init__(context)
         self._unsent = unsent
         self._sink = sink
-        self._queue: deque[tuple[str, list[Any], AnswerLike, float]] = deque()
+        self._queue: deque[tuple[str, list[Any], Answer, float]] = deque()
         self._waiting = 0  # bytes of the chunks in the queue
         self._busy = False
         self._over = False
         self._told = False
         context.hold()
 
-    def start(self, answer: AnswerLike, path: Path, args: Any, kwargs: Keywords) -> None:
+    def start(self, answer: Answer, path: Path, args: Any, kwargs: Keywords) -> None:
         """Take a chunk, or the end."""
         del kwargs
         operation = operation_of(path, args)
@@ -100,7 +100,7 @@ class SinkHook(Hook):
         if not self._busy and self.claims <= 0:
             self._let_go()
 
-    def _run(self, answer: AnswerLike, work: Coroutine[Any, Any, Any]) -> None:
+    def _run(self, answer: Answer, work: Coroutine[Any, Any, Any]) -> None:
         # A step of its own: the sink finishes a chunk also where the session ends meanwhile.
         self._busy = True
         step = Answer(None, 0)
@@ -114,7 +114,7 @@ class SinkHook(Hook):
         await self._sink.write(chunk)
         return self.context.host.clock() - since
 
-    def _finished(self, answer: AnswerLike, step: Answer) -> None:
+    def _finished(self, answer: Answer, step: Answer) -> None:
         self._busy = False
         self.context.finished(step)
         if step.state == REJECTED:

@@ -39,21 +39,11 @@ from rpclab.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from rpclab.core.answers import Answer
+    from rpclab.core.contexts import EndLike, ExecutionContext, Resumable, SessionLike
     from rpclab.core.flow import Token
-    from rpclab.core.messages import Path
-    from rpclab.core.protocols import (
-        AnswerLike,
-        Arguments,
-        ContextLike,
-        EndLike,
-        HandleLike,
-        ImportLike,
-        InletLike,
-        Keywords,
-        PendingLike,
-        Resumable,
-        SessionLike,
-    )
+    from rpclab.core.imports import Handle, Import
+    from rpclab.core.messages import Arguments, Keywords, Path
 
 WRITE, CLOSE, ABORT = "write", "close", "abort"
 
@@ -98,12 +88,12 @@ class End:
     uses = 1
     """A task that waits here and is cancelled leaves the stream alone."""
 
-    def __init__(self, context: ContextLike) -> None:
+    def __init__(self, context: ExecutionContext) -> None:
         self.context = context
         self.done = False
         self.waiters: tuple[Resumable, ...] | None = None
 
-    def belong(self, context: ContextLike | None) -> None:
+    def belong(self, context: ExecutionContext | None) -> None:
         """Make `context` the owner: the end of it is the end of this. None: nobody took it."""
         if self.done:
             return
@@ -145,7 +135,7 @@ class Write(Pending):
         super().__init__(session, 0, session.keeper)
         self._outlet: Outlet | None = outlet
 
-    def settle(self, state: int, value: object, stubs: Sequence[HandleLike] | None = None) -> None:
+    def settle(self, state: int, value: object, stubs: Sequence[Handle] | None = None) -> None:
         """The chunk was taken, or the sink has failed."""
         for handle in stubs or ():
             handle.dispose()
@@ -178,7 +168,7 @@ class Outlet(End):
         "session",
     )  # fmt: skip
 
-    def __init__(self, entry: ImportLike, context: ContextLike) -> None:
+    def __init__(self, entry: Import, context: ExecutionContext) -> None:
         super().__init__(context)
         session = entry.session
         self.entry = entry
@@ -191,7 +181,7 @@ class Outlet(End):
         self.moved = False
         self.last: Write | None = None
         self.credit: Write | None = None
-        self._closing: PendingLike | None = None
+        self._closing: Pending | None = None
         self._unwatch: Callable[[], None] = lambda: None
         entry.claim()
         # The table must not keep an outlet that Python could forget.
@@ -243,7 +233,7 @@ class Outlet(End):
             flow = self.flow
             observe(("credit", self.session.label, self.id, flow.window, flow.in_flight, 0))
 
-    def close(self) -> PendingLike:
+    def close(self) -> Pending:
         """Say that no more will come. The promise resolves when the sink has closed (rule S14)."""
         if self._closing is None:
             self._closing = self.tell(CLOSE)
@@ -262,10 +252,10 @@ class Outlet(End):
                 self.tell(ABORT, note)
             self._end()
 
-    def tell(self, operation: str, *args: Any) -> PendingLike:
+    def tell(self, operation: str, *args: Any) -> Pending:
         """Send something that is no chunk."""
         pending = Pending(self.session, 0, self.session.keeper)
-        pending.looked_at = True  # the stream tells of a failure
+        pending.unseen = False  # the stream tells of a failure
         return self.session.write(pending, self.entry, operation, list(args), self.context)
 
     def lost(self) -> None:
@@ -305,9 +295,9 @@ class Arrived(NamedTuple):
 
     chunk: Any
     size: int
-    answer: AnswerLike
+    answer: Answer
     since: float
-    handles: Sequence[HandleLike] | None
+    handles: Sequence[Handle] | None
     ends: Sequence[EndLike] | None
 
     def let_go(self, reason: BaseException) -> None:
@@ -349,7 +339,7 @@ class Pipe(Hook):
         self.session = session
         self.number = number
         self.taken = False
-        self.awaited: InletLike | None = None
+        self.awaited: Inlet | None = None
         self.ended = False
         self.error: BaseException | None = None
         self.relay: Callable[[], None] | None = None
@@ -357,7 +347,7 @@ class Pipe(Hook):
         self._buffered = 0
         self._inlet: Callable[[], Inlet | None] | None = None
 
-    def start(self, answer: AnswerLike, path: Path, args: Any, kwargs: Keywords) -> None:
+    def start(self, answer: Answer, path: Path, args: Any, kwargs: Keywords) -> None:
         """Take a chunk, or the end."""
         del kwargs
         operation = operation_of(path, args)
@@ -375,7 +365,7 @@ class Pipe(Hook):
             answer.resolve(None)
             self._tell()
 
-    def _write(self, answer: AnswerLike, chunk: Any) -> None:
+    def _write(self, answer: Answer, chunk: Any) -> None:
         size = answer.size
         if self._buffered + size > self.session.limits.stream_buffer:
             self._break("the other side sent more than was asked for")
@@ -428,7 +418,7 @@ class Pipe(Hook):
         """Nobody reads any more: tell the sender, with the reason (rule S8)."""
         if not self.ended and self.error is None:
             self.error = reason
-            self.session.cancel_pipe(self, reason)
+            self.session.cancel_pipe(self, self.number, reason)
         while self.chunks:
             self.pop().let_go(reason)
 
@@ -442,7 +432,7 @@ class Inlet(End):
 
     __slots__ = ("pipe",)
 
-    def __init__(self, pipe: Pipe, context: ContextLike) -> None:
+    def __init__(self, pipe: Pipe, context: ExecutionContext) -> None:
         super().__init__(context)
         self.pipe = pipe
         pipe.hand_to(self)

@@ -166,18 +166,19 @@ def _is_of_a_decorator(value: object) -> bool:
 
 def disposer_of(target: Any) -> Any:
     """Give the callable that runs when the last handle of a stub is gone, or None (T6, O17)."""
-    if type(target) in FUNCTION_TYPES:
+    kind = type(target)
+    if kind in FUNCTION_TYPES:
         while type(target) is types.MethodType:
             target = target.__func__
         dispose = getattr(target, "__dict__", {}).get("dispose")
         return dispose if callable(dispose) else None
-    if type(type(target)) is type and not hasattr(type(target), "dispose"):
+    if type(kind) is type and not hasattr(kind, "dispose"):
         return None
-    for kind in type(target).__mro__:
-        if "dispose" in kind.__dict__:
-            attribute = kind.__dict__["dispose"]
-            visible = issubclass(kind, Exposed) and hasattr(type(attribute), "__get__")
-            return attribute.__get__(target, type(target)) if visible else None
+    for base in kind.__mro__:
+        if "dispose" in base.__dict__:
+            attribute = base.__dict__["dispose"]
+            visible = issubclass(base, Exposed) and hasattr(type(attribute), "__get__")
+            return attribute.__get__(target, kind) if visible else None
     return None
 
 

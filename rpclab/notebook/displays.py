@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from rpclab.core.imports import PENDING, REJECTED
-from rpclab.core.unseen import UnseenFailure
+from rpclab.core.imports import PENDING, REJECTED, Pending, UnseenFailure
 from rpclab.leaks import Leaks
 from rpclab.notebook.cards import (
     Card,
@@ -23,7 +22,7 @@ from rpclab.notebook.cards import (
 )
 from rpclab.notebook.previews import response_html
 from rpclab.notebook.tables import result_html, result_text
-from rpclab.notebook.widgets import shown_live
+from rpclab.notebook.widgets import Live
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub
 from rpclab.sandbox import Sandbox
@@ -36,7 +35,6 @@ from rpclab.workers.worker import Worker
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from rpclab.core.protocols import PendingLike
 
 Bundle = dict[str, str]
 
@@ -56,13 +54,14 @@ class Displays:
     def __init__(self, shell: InteractiveShell, sandbox: Sandbox, html: Callable[[], bool]) -> None:
         self._formatter = shell.display_formatter.mimebundle_formatter
         self._plain = shell.display_formatter.formatters["text/plain"]
-        self._publish = shell.display_pub.publish
+        self._live = Live(shell)
         self._sandbox = sandbox
         self._html = html
         self._before: dict[type, Any] = {}
 
     def install(self) -> None:
         """Show our types in our way from now on."""
+        self._live.install()
         shown: dict[type, Callable[[Any], Bundle]] = {
             Worker: lambda worker: self._card(worker_card(worker, self._sandbox)),
             Env: lambda env: self._card(env_card(env, self._sandbox)),
@@ -87,6 +86,7 @@ class Displays:
 
     def uninstall(self) -> None:
         """Show them as before."""
+        self._live.uninstall()
         for kind, before in self._before.items():
             self._formatter.pop(kind, None)
             if before is not None:
@@ -106,7 +106,7 @@ class Displays:
     def _view(self, view: View) -> Bundle:
         if not self._html():
             return {"text/plain": view.text()}
-        return shown_live(view, self._publish) or view.bundle()
+        return self._live.bundle(view)
 
     def _bundle(self, text: str, html: Callable[[], str]) -> Bundle:
         bundle = {"text/plain": text}
@@ -115,7 +115,7 @@ class Displays:
         return bundle
 
 
-def _tell_if_it_fails(pending: PendingLike) -> None:
+def _tell_if_it_fails(pending: Pending) -> None:
     """Tell of a failure at once: IPython keeps what a cell shows, so that it is never forgotten.
 
     What has failed already says so itself.

@@ -352,7 +352,7 @@ def _promised(promise: RpcPromise) -> tuple[Source, str] | None:
     target = getattr(getattr(answer, "via", None), "target", None)
     instance = target if target is not None else _kind_behind(answer)
     noted = pending.noted
-    path = None if noted is None else noted[2]
+    path = noted[2] if type(noted) is tuple else noted
     if instance is None or type(path) is not str:
         return None
     found = Thing(instance).member(path).result()

@@ -13,7 +13,8 @@ from rpclab.rpc.stubs import Held, bundle, describe, hold, no_dup
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from rpclab.core.protocols import HandleLike, PayloadLike
+    from rpclab.core.contexts import PayloadLike
+    from rpclab.core.imports import Handle
     from rpclab.core.references import Reference
 
 
@@ -25,7 +26,7 @@ class ServiceBinding(Held):
 
     __slots__ = ()
 
-    def __init__(self, handle: HandleLike) -> None:
+    def __init__(self, handle: Handle) -> None:
         hold(self, handle)
 
     def fetch(self, resource: Any, /, **options: Any) -> Awaitable[Any]:

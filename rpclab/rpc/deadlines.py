@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from rpclab.core.protocols import AnswerLike, PendingLike
+    from rpclab.core.answers import Answer
+    from rpclab.core.imports import Pending
     from rpclab.rpc.guest import GuestLoop
     from rpclab.rpc.protocols import Shell
 
@@ -62,9 +63,9 @@ class Deadline:
     def __init__(self, loop: asyncio.AbstractEventLoop, when: float) -> None:
         self._loop = loop
         self.when = when
-        self.calls: set[PendingLike] = set()
+        self.calls: set[Pending] = set()
 
-    def bind(self, pending: PendingLike) -> None:
+    def bind(self, pending: Pending) -> None:
         """Give a call up when the moment comes, unless it has settled."""
         self.calls.add(pending)
         pending.follow(lambda: self.calls.discard(pending))
@@ -78,7 +79,7 @@ class Deadline:
         for pending in list(self.calls):
             pending.cancel("its deadline passed")
 
-    def expire_with(self, answer: AnswerLike, soon: Callable[[Callable[[], None]], None]) -> None:
+    def expire_with(self, answer: Answer, soon: Callable[[Callable[[], None]], None]) -> None:
         """Cancel a call that is being answered here when the moment comes.
 
         Args:
@@ -110,7 +111,7 @@ class Deadlines:
     def __init__(self, soon: Callable[[Callable[[], None]], None]) -> None:
         self._soon = soon
 
-    def left(self, pending: PendingLike) -> float | None:
+    def left(self, pending: Pending) -> float | None:
         """Bind a call that is sent now to the deadline around it.
 
         Returns:
@@ -123,7 +124,7 @@ class Deadlines:
         deadline.bind(pending)
         return left
 
-    def bound(self, answer: AnswerLike, seconds: float) -> None:
+    def bound(self, answer: Answer, seconds: float) -> None:
         """Hold a call that came in to the deadline of its caller, so many seconds from now."""
         loop = asyncio.get_running_loop()
         answer.deadline = Deadline(loop, loop.time() + seconds)

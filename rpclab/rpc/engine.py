@@ -12,7 +12,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from rpclab.core.contexts import ExecutionContext, current
-from rpclab.core.events import answering, call_of, opposite
+from rpclab.core.events import answering, opposite
 from rpclab.core.hooks import ForwardHook
 from rpclab.core.imports import PENDING, Pending
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
@@ -37,15 +37,10 @@ from rpclab.transports import memory
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-    from rpclab.core.protocols import (
-        AnswerLike,
-        ContextLike,
-        HandleLike,
-        Holder,
-        Observer,
-        OutletLike,
-        Watch,
-    )
+    from rpclab.core.answers import Answer
+    from rpclab.core.contexts import Door, Holder, Observer, Watch
+    from rpclab.core.imports import Handle
+    from rpclab.core.streams import Outlet
     from rpclab.rpc.streams import ReadableStream, WritableStream
     from rpclab.trace.accounting import Ledger
 
@@ -74,9 +69,11 @@ class Engine(RunQueue, Observed):
 
     Attributes:
         watching: what is noted of each call, which is this engine; None while nothing is.
-        wrap: makes what the code of Workers sees of a reference; see `core.protocols.Host`.
+        wrap: makes what the code of Workers sees of a reference; see `core.contexts.Host`.
         deadlines: has calls given up that take too long.
         ledger: does the accounting of round trips while somebody traces.
+        validation: whose calls are checked against annotations; None where nobody's are. What it
+            may be asked, `rpclab.workers.validation.policy.Policy` says.
         special: whether calls carry options; kept up to date by who needs that.
         warn_undisposed: whether to warn of a context that ends with stubs its code left behind.
         connect: joins the two ends of a session.
@@ -107,10 +104,11 @@ class Engine(RunQueue, Observed):
         self.special = deadlines.in_use
         self.warn_undisposed = False
         self.connect: Connect = memory.connect
-        self._keepers: dict[str, ContextLike] = {}
+        self._keepers: dict[str, ExecutionContext] = {}
         self._sessions: dict[tuple[str, str], Session] = {}
         self.closing = False
         self.tell_unseen: Callable[[str], None] = log.error
+        self.validation: Any = None
         self.paces: dict[str, float] = {}
         self.holder: Holder | None = None
         if not pipelining:
@@ -160,12 +158,25 @@ class Engine(RunQueue, Observed):
 
     # Workers and the sessions between them.
 
-    def keeper(self, worker: str) -> ContextLike:
+    def keeper(self, worker: str) -> ExecutionContext:
         """The long context of a Worker, which owns what belongs to no event."""
         found = self._keepers.get(worker)
         if found is None:
             found = self._keepers[worker] = ExecutionContext(self, worker, long=True)
+            found.door = self.new_door(worker)
         return found
+
+    def use_validation(self, policy: Any) -> None:
+        """Check calls as a policy says, from now on; those of nobody if it is None."""
+        self.validation = policy
+        for worker, keeper in self._keepers.items():
+            keeper.door = self.new_door(worker)
+
+    def new_door(self, worker: str, entrypoint: str | None = None) -> Door | None:
+        """Give what checks the calls to a Worker, or to one of its entrypoints, if they are."""
+        policy = self.validation
+        covered = policy is not None and policy.covers(worker, entrypoint)
+        return policy.new_door() if covered else None
 
     def session(self, importer: str, exporter: str) -> Session:
         """The end, at `importer`, of its session with `exporter`."""
@@ -205,7 +216,7 @@ class Engine(RunQueue, Observed):
             if one == other and session.peer is not None:
                 yield session.peer
 
-    def loopback(self, context: ContextLike) -> Session:
+    def loopback(self, context: ExecutionContext) -> Session:
         """The importing end of a Worker's session with itself."""
         return self.session(context.worker, context.worker)
 
@@ -213,11 +224,11 @@ class Engine(RunQueue, Observed):
 
     def run(
         self,
-        answer: AnswerLike,
+        answer: Answer,
         function: Callable[..., Any],
         args: list[Any],
         kwargs: dict[str, Any] | None,
-        context: ContextLike,
+        context: ExecutionContext,
     ) -> None:
         """Call a member in a fresh context; settle `answer` with what it returns or raises."""
         if self.special or self.ambient:
@@ -228,7 +239,7 @@ class Engine(RunQueue, Observed):
             if answer.params is not None and self.sites:
                 place_parameters(answer.params, function)
             if self.observe is not None:
-                self.active = call_of(answer)
+                self.active = answer.call
                 origin = answer.origin or answer
                 if origin.session is not None and origin.session.latest is not origin:
                     self.observe(("started", origin.session.label, origin.id))
@@ -244,7 +255,7 @@ class Engine(RunQueue, Observed):
 
     def ran(
         self,
-        answer: AnswerLike,
+        answer: Answer,
         value: Any,
         variables: Context,
         error: BaseException | None = None,
@@ -271,18 +282,18 @@ class Engine(RunQueue, Observed):
         else:
             self._drive(answer, _await(value), variables)
 
-    def _note_work(self, answer: AnswerLike, kind: type, variables: Context) -> None:
+    def _note_work(self, answer: Answer, kind: type, variables: Context) -> None:
         """A method that returned an awaitable goes on; what it calls says whose work it is."""
-        call = call_of(answer) if hasattr(kind, "__await__") else None
+        call = answer.call if hasattr(kind, "__await__") else None
         if call is not None and self.observe is not None:
             variables.run(answering.set, call)
             self.observe(("goes on", *call))
 
-    def drive(self, answer: AnswerLike, work: Awaitable[Any], context: ContextLike) -> None:
+    def drive(self, answer: Answer, work: Awaitable[Any], context: ExecutionContext) -> None:
         """Run an awaitable in a fresh context; settle `answer` with what comes out."""
         self._drive(answer, _await(work), self._variables(answer, context))
 
-    def _drive(self, answer: AnswerLike, work: Any, variables: Context) -> None:
+    def _drive(self, answer: Answer, work: Any, variables: Context) -> None:
         loop = self.loop
         if loop is None:
             raise RpcError("no event loop is running")
@@ -310,7 +321,7 @@ class Engine(RunQueue, Observed):
         if not activity.start():
             answer.suspend(activity)
 
-    def _settle_as(self, answer: AnswerLike, promise: RpcPromise, variables: Context) -> None:
+    def _settle_as(self, answer: Answer, promise: RpcPromise, variables: Context) -> None:
         """The method returned a promise: its result is the answer, and pipelined calls go on."""
         pending = promise.__pending__
         if pending.state == PENDING and not pending.disposed:
@@ -320,7 +331,7 @@ class Engine(RunQueue, Observed):
         else:
             self._drive(answer, _await(promise), variables.copy())
 
-    def _variables(self, answer: AnswerLike, context: ContextLike) -> Context:
+    def _variables(self, answer: Answer, context: ExecutionContext) -> Context:
         variables = context.fresh_variables()
         self.carry(variables)
         if answer.deadline is not None:
@@ -336,7 +347,7 @@ class Engine(RunQueue, Observed):
                 if variable in self._cause:
                     variables.run(variable.set, self._cause[variable])
 
-    def _failed(self, answer: AnswerLike, error: BaseException) -> None:
+    def _failed(self, answer: Answer, error: BaseException) -> None:
         try:
             error = self._told(error)
         except Exception as failed:  # of a class that raises where it is looked at
@@ -360,14 +371,14 @@ class Engine(RunQueue, Observed):
             note_place(error)
         return error
 
-    def apart(self, answer: AnswerLike, function: Callable[[], T], context: ContextLike) -> T:
+    def apart(self, answer: Answer, function: Callable[[], T], context: ExecutionContext) -> T:
         """Call a function of the core in a fresh context, as the work of `answer`."""
         variables = self._variables(answer, context)
         if self.observe is not None:
-            variables.run(answering.set, call_of(answer))
+            variables.run(answering.set, answer.call)
         return variables.run(function)
 
-    def detach(self, function: Callable[[], Any], context: ContextLike, what: str) -> None:
+    def detach(self, function: Callable[[], Any], context: ExecutionContext, what: str) -> None:
         """Run something nobody waits for; report its failure (rule O16)."""
         context.hold()
         variables = Context() if context.variables is None else context.variables.copy()
@@ -405,7 +416,7 @@ class Engine(RunQueue, Observed):
         """Where rpclab was called from, while somebody records."""
         return calling_site(1) if self.sites else None
 
-    def undisposed(self, context: ContextLike) -> Callable[[], None] | None:
+    def undisposed(self, context: ExecutionContext) -> Callable[[], None] | None:
         """Warn of what the code of a context has left behind, if that is wanted."""
         return warning_of(context) if self.warn_undisposed else None
 
@@ -447,7 +458,7 @@ class Engine(RunQueue, Observed):
             forget_tasks(self.loop)
 
 
-def _binding(handle: HandleLike) -> ServiceBinding:
+def _binding(handle: Handle) -> ServiceBinding:
     """Wrap a handle as a binding; one of a Durable Object knows its id, if it is near."""
     entry = handle.entry
     hook: Any = None
@@ -467,7 +478,7 @@ def _readable(source: Any) -> ReadableStream:
     return ReadableStream(source)
 
 
-def _writable(outlet: OutletLike) -> WritableStream:
+def _writable(outlet: Outlet) -> WritableStream:
     """Wrap a sink at the other side."""
     from rpclab.rpc.streams import WritableStream  # noqa: PLC0415 - for those who have one
 

@@ -17,7 +17,7 @@ from rpclab.rpc.waiter import Countdown
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from rpclab.core.protocols import PendingLike
+    from rpclab.core.imports import Pending
 
 
 _SESSION, _ID = attrgetter("session"), attrgetter("id")
@@ -38,7 +38,7 @@ async def gather(*awaitables: Awaitable[Any], return_exceptions: bool = False) -
     """
     if [*map(type, awaitables)].count(RpcPromise) != len(awaitables):
         return list(await asyncio.gather(*awaitables, return_exceptions=return_exceptions))
-    pendings: list[PendingLike] = [promise.__pending__ for promise in awaitables]  # type: ignore[attr-defined]
+    pendings: list[Pending] = [promise.__pending__ for promise in awaitables]  # type: ignore[attr-defined]
     waiting = tuple([pending for pending in pendings if pending.state == PENDING])
     failed = not return_exceptions and REJECTED in [pending.state for pending in pendings]
     if waiting and not failed:
@@ -67,7 +67,7 @@ async def gather(*awaitables: Awaitable[Any], return_exceptions: bool = False) -
     return outcomes
 
 
-def _note(pendings: list[PendingLike]) -> None:
+def _note(pendings: list[Pending]) -> None:
     """Tell those who watch that all these were awaited."""
     sessions = dict.fromkeys(map(_SESSION, pendings))
     for session in sessions:

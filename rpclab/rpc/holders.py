@@ -27,7 +27,6 @@ from typing import Any
 from rpclab.core.hooks import TargetHook
 from rpclab.core.imports import Pending
 from rpclab.core.targets import instance_attributes
-from rpclab.rpc.members import Members
 from rpclab.rpc.sites import is_machinery
 from rpclab.rpc.stubs import RpcPromise, RpcProperty
 from rpclab.rpc.waiter import Countdown, Waiter
@@ -40,7 +39,7 @@ _LAST = ("last_value", "last_exc", "last_traceback")
 _CONTAINERS: dict[type, str] = {
     list: "a list", tuple: "a tuple", set: "a set", frozenset: "a set", deque: "a deque",
 }  # fmt: skip
-_TRANSPARENT = (CellType, Pending, Members)
+_TRANSPARENT = (CellType, Pending)
 _SUSPENDABLE = {CoroutineType: "cr", GeneratorType: "gi", AsyncGeneratorType: "ag"}
 _EXITS = ("__exit__", "__aexit__")
 _JUST_AWAITED = "the await that gave it, until the code waits again"

@@ -24,7 +24,8 @@ from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rpclab.core.protocols import ContextLike, ImportLike, PendingLike, SessionLike
+    from rpclab.core.contexts import ExecutionContext, SessionLike
+    from rpclab.core.imports import Import
     from rpclab.rpc.protocols import Shell
 
 
@@ -39,21 +40,21 @@ class Call:
     """
 
     def __init__(
-        self, path: Any, values: tuple[Any, ...], context: ContextLike, program: Any = None
+        self, path: Any, values: tuple[Any, ...], context: ExecutionContext, program: Any = None
     ) -> None:
         self.path = path
         self.values: Any = values
         self.context = context
         self.program = program
 
-    def send(self, session: SessionLike, target: Any) -> PendingLike:
+    def send(self, session: SessionLike, target: Any) -> Pending:
         """Send it to what the peer exports."""
         if self.program is not None:
             return session.map(target, self.values[0], self.program, self.context)
         args, kwargs = self.values
         return session.call(target, self.path, args, kwargs, self.context)
 
-    def make_on(self, pending: PendingLike) -> PendingLike:
+    def make_on(self, pending: Pending) -> Pending:
         """Make it on the value of a promise that has settled."""
         if self.program is None:
             names = [self.path] if type(self.path) is str else list(self.path)
@@ -94,8 +95,8 @@ class Held(Pending):
     def __init__(self, session: SessionLike, call: Call, holder: CallHolder) -> None:
         super().__init__(session, 0, call.context)
         self.call_made = call
-        self.actual: PendingLike | None = None
-        self.waits: list[PendingLike] = []
+        self.actual: Pending | None = None
+        self.waits: list[Pending] = []
         self.promised: list[RpcPromise] = []  # kept, for they are known by their identity
         self.dups: list[RpcStub] = []
         self.variables: Context = copy_context()
@@ -105,7 +106,7 @@ class Held(Pending):
         self._counted = False
         self._settles_later = False
         self._holder = holder
-        self.entry: ImportLike | Spot | None = None
+        self.entry: Import | Spot | None = None
 
     @property
     def is_ready(self) -> bool:
@@ -128,14 +129,14 @@ class Held(Pending):
         )
 
     @property
-    def at_the_other_side(self) -> PendingLike | None:
+    def at_the_other_side(self) -> Pending | None:
         """The promise of the call as it was sent, if that settles just now."""
         actual = self.actual
         if actual is None or not self._settles_later:
             return None
         return actual.at_the_other_side if isinstance(actual, Held) else actual
 
-    def become(self, actual: PendingLike) -> None:
+    def become(self, actual: Pending) -> None:
         """It was sent: settle as that call does."""
         self.actual = actual
         self._settles_later = actual.state == PENDING
@@ -149,12 +150,12 @@ class Held(Pending):
             self._stand_for(actual)
             self.settle(actual.state, actual.value, actual.stubs)
 
-    def _stand_for(self, pending: PendingLike) -> None:
+    def _stand_for(self, pending: Pending) -> None:
         """Whoever traces or records takes it for that call, which was sent."""
         self.arrival = pending.arrival
         self.session, self.id = pending.session, pending.id
 
-    def fail_as(self, pending: PendingLike) -> None:
+    def fail_as(self, pending: Pending) -> None:
         """It is never sent, for that promise has failed."""
         self._stand_for(pending)
         self.settle(REJECTED, fresh_copy(pending.value))
@@ -170,15 +171,15 @@ class Held(Pending):
         path: Any,
         args: tuple[Any, ...] | None,
         kwargs: dict[str, Any] | None,
-        context: ContextLike,
-    ) -> PendingLike:
+        context: ExecutionContext,
+    ) -> Pending:
         self.uses += 1
         return self._made_on(self._holder.hold(self, Call(path, (args, kwargs), context)))
 
-    def map(self, captures: list[Any], program: list[Any], context: ContextLike) -> PendingLike:
+    def map(self, captures: list[Any], program: list[Any], context: ExecutionContext) -> Pending:
         return self._made_on(self._holder.hold(self, Call([], (captures,), context, program)))
 
-    def _made_on(self, pending: PendingLike) -> PendingLike:
+    def _made_on(self, pending: Pending) -> Pending:
         super()._made_on(pending)
         self._count_on_actual()
         return pending
@@ -231,40 +232,40 @@ class CallHolder:
 
     def __init__(self, engine: Shell) -> None:
         self._engine = engine
-        self._lanes: dict[ImportLike | Spot, Lane] = {}
+        self._lanes: dict[Import | Spot, Lane] = {}
         self._sending = False
         self._last_number = 0
 
     def call(
         self,
         session: SessionLike,
-        target: ImportLike,
+        target: Import,
         path: Any,
         values: tuple[Any, ...],
-        context: ContextLike,
-    ) -> PendingLike | None:
+        context: ExecutionContext,
+    ) -> Pending | None:
         return self._take(session, target, Call(path, values, context))
 
     def map(
         self,
         session: SessionLike,
-        target: ImportLike,
+        target: Import,
         captures: list[Any],
         program: list[Any],
-        context: ContextLike,
-    ) -> PendingLike | None:
+        context: ExecutionContext,
+    ) -> Pending | None:
         return self._take(session, target, Call([], (captures,), context, program))
 
-    def _take(self, session: SessionLike, target: ImportLike, call: Call) -> PendingLike | None:
+    def _take(self, session: SessionLike, target: Import, call: Call) -> Pending | None:
         if self._sending:
             return None
-        entry: ImportLike | Spot = session.imports.get(target.id) or Spot(session, target.id)
+        entry: Import | Spot = session.imports.get(target.id) or Spot(session, target.id)
         waits = entry in self._lanes or (isinstance(entry, Pending) and entry.state == PENDING)
         if not waits and not any(map(_is_missing, contents(call.values))):
             return None
         return self.hold(entry, call)
 
-    def hold(self, entry: ImportLike | Spot, call: Call) -> Held:
+    def hold(self, entry: Import | Spot, call: Call) -> Held:
         """Hold a call on an import back until that has settled, and its arguments have."""
         held = Held(entry.session, call, self)
         held.entry = entry
@@ -323,7 +324,7 @@ class CallHolder:
         if held.entry is not None:
             self.advance(held.entry)
 
-    def advance(self, entry: ImportLike | Spot) -> None:
+    def advance(self, entry: Import | Spot) -> None:
         """Send the calls on an import that need not wait any more."""
         lane = self._lanes.get(entry)
         if lane is None or isinstance(entry, Pending):
@@ -333,7 +334,7 @@ class CallHolder:
         if not lane and self._lanes.pop(entry, None) is not None:
             entry.drop()
 
-    def _arrived(self, entry: PendingLike) -> None:
+    def _arrived(self, entry: Pending) -> None:
         """A promise settles: its calls leave before anything that follows from that."""
         late = False
         there = entry.at_the_other_side if isinstance(entry, Held) else entry
@@ -354,9 +355,7 @@ class CallHolder:
                 late = True
                 held.become(held.variables.run(self._make_now, held, entry))
 
-    def _send(
-        self, held: Held, target: ImportLike | Spot, entry: ImportLike | Spot, lane: Lane
-    ) -> None:
+    def _send(self, held: Held, target: Import | Spot, entry: Import | Spot, lane: Lane) -> None:
         failed = [pending for pending in held.waits if pending.state == REJECTED]
         if held.state != PENDING:
             held.let_go()
@@ -370,7 +369,7 @@ class CallHolder:
         else:
             held.become(held.variables.run(self._send_now, held, target, entry, lane))
 
-    def _make_now(self, held: Held, entry: PendingLike) -> PendingLike:
+    def _make_now(self, held: Held, entry: Pending) -> Pending:
         if self._engine.ledger is not None:
             self._engine.ledger.resumed(held.node, [entry])
         with self._at(held):
@@ -388,8 +387,8 @@ class CallHolder:
             self._engine.calling_site = finder
 
     def _send_now(
-        self, held: Held, target: ImportLike | Spot, entry: ImportLike | Spot, lane: Lane
-    ) -> PendingLike:
+        self, held: Held, target: Import | Spot, entry: Import | Spot, lane: Lane
+    ) -> Pending:
         settled = [entry] if isinstance(entry, Pending) else []
         ledger = self._engine.ledger
         if ledger is not None:

@@ -8,17 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from rpclab.core.answers import DataHook
-from rpclab.core.contexts import current
-from rpclab.core.events import noted_place
-from rpclab.core.handles import Handle
+from rpclab.core.contexts import current, noted_place
 from rpclab.core.hooks import TargetHook
-from rpclab.core.imports import Import
+from rpclab.core.imports import Handle, Import
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from weakref import ref
 
-    from rpclab.core.protocols import ContextLike
+    from rpclab.core.contexts import ExecutionContext
     from rpclab.core.session import Session
     from rpclab.rpc.protocols import Shell
 
@@ -34,7 +32,7 @@ def register(make: Callable[[], Shell]) -> None:
     _makers[:] = [make]
 
 
-def home() -> ContextLike:
+def home() -> ExecutionContext:
     """The execution context of the running code: a Worker's, or that of the newest sandbox."""
     context = current.get()
     if context is not None:

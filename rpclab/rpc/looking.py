@@ -12,15 +12,16 @@ import inspect
 import types
 import typing
 from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from rpclab.core.hooks import ForwardHook, Hook, TargetHook
 from rpclab.core.imports import RESOLVED
-from rpclab.core.targets import FUNCTION_TYPES, surface
+from rpclab.core.targets import FUNCTION_TYPES
+from rpclab.core.targets import surface as names_reached
 from rpclab.rpc.sites import is_ours
 
 if TYPE_CHECKING:
-    from rpclab.core.protocols import HandleLike, ImportLike
+    from rpclab.core.imports import Handle, Import
 
 _FORWARDS = 100
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
@@ -36,7 +37,7 @@ HTTP = frozenset({"fetch", "connect"})
 """Names that are no RPC on a binding (rules C19, C20)."""
 
 
-def behind(entry: ImportLike | None) -> Hook | None:
+def behind(entry: Import | None) -> Hook | None:
     """Find what an import stands for, if that runs in this process."""
     for _ in range(_FORWARDS):
         peer = None if entry is None else entry.session.peer
@@ -49,7 +50,7 @@ def behind(entry: ImportLike | None) -> Hook | None:
     return None
 
 
-def led_to(handle: HandleLike) -> Any:
+def led_to(handle: Handle) -> Any:
     """Give the target that a handle leads to, or the class of an entrypoint or object; or None."""
     hook = behind(handle.entry)
     if isinstance(hook, TargetHook):
@@ -79,11 +80,47 @@ def seen(remote: Any) -> Any:
 def names_of(value: Any) -> list[str]:
     """List what a caller may use of a target, a class of entrypoints or objects, or a dict."""
     try:
-        names = surface(value)
+        names = names_reached(value)
     except TypeError:
         return []
     taken = RESERVED | HTTP if isinstance(value, type) else ()
     return [name for name in names if name not in taken]
+
+
+@overload
+def surface(value: object, *, types: Literal[False] = False) -> list[str]: ...
+@overload
+def surface(value: object, *, types: Literal[True]) -> dict[str, str]: ...
+def surface(value: object, *, types: bool = False) -> list[str] | dict[str, str]:
+    """List what a peer can reach of an object.
+
+    Args:
+        value: a target, an entrypoint (or the class of one), a function, or a dict.
+        types: give also how each is called, as it is annotated; with `Sandbox(validate=True)` a
+            call has to be just so.
+
+    Returns:
+        The names, sorted; with `types` a dict of each to a text such as "(amount: int = 1) -> int",
+        or "int" of a property, or "" where nothing is known.
+
+    Raises:
+        TypeError: the value is passed by copy and has no members.
+    """
+    names = names_reached(value)
+    if not types:
+        return names
+    return {name: _declared(step(value, name)) for name in names}
+
+
+def _declared(member: Any) -> str:
+    signature = signature_of(member)
+    if signature is not None:
+        return str(signature)
+    reader = function_in(member)
+    returned = None if reader is None else signature_of(reader)
+    if returned is None or returned.return_annotation is returned.empty:
+        return ""
+    return str(returned.return_annotation)
 
 
 def step(value: Any, name: str) -> Any:
@@ -131,7 +168,7 @@ def signature_of(member: Any, *, bound: bool = True) -> inspect.Signature | None
     inner = function.__dict__.get("__wrapped__")
     is_handler = is_ours(function.__code__.co_filename) and type(inner) is FunctionType
     try:
-        found = _signature(inner if is_handler and inner is not None else function)
+        found = plain_signature(inner if is_handler and inner is not None else function)
     except (TypeError, ValueError):
         return None
     parameters = [_shown(parameter) for parameter in found.parameters.values()]
@@ -143,7 +180,13 @@ def signature_of(member: Any, *, bound: bool = True) -> inspect.Signature | None
     return found.replace(parameters=parameters, return_annotation=returns)
 
 
-def _signature(function: FunctionType) -> inspect.Signature:
+def plain_signature(function: Any) -> inspect.Signature:
+    """Give the signature of a function, without running code for its annotations.
+
+    Raises:
+        TypeError: it is no function, or has none that Python knows.
+        ValueError: likewise.
+    """
     if not hasattr(function, "__annotate__"):  # before Python 3.14
         return inspect.signature(function)
     # Else the annotations would be worked out, which is code of the Worker.

@@ -14,40 +14,33 @@ from rpclab.core.targets import no_such_step
 from rpclab.errors import PROMISE_DISPOSED, DisposedError, fresh_copy, not_callable
 
 if TYPE_CHECKING:
-    from rpclab.core.protocols import PendingLike
+    from rpclab.core.imports import Pending
     from rpclab.rpc.stubs import RpcPromise
 
 
-class Members:
-    """Calls on the result of a call: sent after it while it is pending, else made on the value."""
+running_in = current.get
 
-    __slots__ = ("promise",)
 
-    def __init__(self, promise: RpcPromise) -> None:
-        self.promise = promise
+def call_on(
+    promise: RpcPromise, path: Any, args: tuple[Any, ...] | None, kwargs: dict[str, Any] | None
+) -> Pending:
+    """Call a member of the result of a call, or read it where `args` is None.
 
-    def __repr__(self) -> str:
-        return repr(self.promise)
-
-    def call(
-        self, path: Any, args: tuple[Any, ...] | None, kwargs: dict[str, Any] | None
-    ) -> PendingLike:
-        promise = self.promise
-        pending = promise.__pending__
-        context = current.get() or pending.context
-        if promise.__gone__:
-            return pending.session.rejected(disposed(promise), context)
-        if type(pending) is Placeholder:
-            return pending.pipeline(path, args, kwargs, context)
-        if context.recording is not None:
-            _, subject = context.recording.refer_promise(pending)
-            return context.recording.add(subject, path, args, kwargs)
-        if pending.state == PENDING:
-            return pending.pipeline(path, args, kwargs, context)
-        if pending.state == REJECTED:
-            pending.look()
-            return pending.session.rejected(fresh_copy(pending.value), context)
-        return call_value(pending, names_in(path), args, kwargs, context)
+    While the result is on its way the call is sent after it; else it is made on the value.
+    """
+    pending = promise.__pending__
+    context = running_in() or pending.context
+    if promise.__gone__:
+        return pending.session.rejected(disposed(promise), context)
+    if context.recording is not None and type(pending) is not Placeholder:
+        _, subject = context.recording.refer_promise(pending)
+        return context.recording.add(subject, path, args, kwargs)
+    if pending.state == PENDING:
+        return pending.pipeline(path, args, kwargs, context)
+    if pending.state == REJECTED:
+        pending.look()
+        return pending.session.rejected(fresh_copy(pending.value), context)
+    return call_value(pending, names_in(path), args, kwargs, context)
 
 
 def disposed(promise: RpcPromise) -> DisposedError:
@@ -64,19 +57,19 @@ def disposed(promise: RpcPromise) -> DisposedError:
 
 
 def call_value(
-    pending: PendingLike,
+    pending: Pending,
     path: list[str],
     args: tuple[Any, ...] | None,
     kwargs: dict[str, Any] | None,
     context: Any,
-) -> PendingLike:
+) -> Pending:
     """Do what the callee would have done, on a value that has arrived."""
     value = pending.value
     session = pending.session
     for position in range(len(path) + 1):
         handle = getattr(type(value), "__rpc_handle__", None)
         if handle is not None:
-            found: PendingLike = handle(value).call(path[position:], args, kwargs or {})
+            found: Pending = handle(value).call(path[position:], args, kwargs or {})
             return found
         if position < len(path):
             name = path[position]

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import ContextVar
 
+    from rpclab.core.contexts import Observer
     from rpclab.core.events import Call
-    from rpclab.core.protocols import Observer
     from rpclab.rpc.guest import GuestLoop
     from rpclab.trace.recording import Recording
 
@@ -35,7 +35,7 @@ class Observed:
 
     Attributes:
         observe: takes events; None while nobody watches, so that nothing has to be called.
-        keep: takes those of each call, with their time in front; see `core.protocols.Host`.
+        keep: takes those of each call, with their time in front; see `core.contexts.Host`.
         clock: gives the time of events.
         ambient: context variables that a call carries to the Worker (the notebook's output).
         noting: whether something of each call is noted: for an observer, its place in the user's

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from rpclab.core.protocols import Host, Watch
+from rpclab.core.contexts import Host, Watch
 
 if TYPE_CHECKING:
     import asyncio
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Context
 
-    from rpclab.core.protocols import ContextLike
+    from rpclab.core.contexts import ExecutionContext
     from rpclab.rpc.guest import GuestLoop
     from rpclab.trace.accounting import Ledger
 
@@ -38,7 +38,7 @@ class Shell(Host, Watch, Protocol):
     paces: dict[str, float]
     debug: bool
 
-    def keeper(self, worker: str) -> ContextLike:
+    def keeper(self, worker: str) -> ExecutionContext:
         """The long context of a Worker."""
 
     def attend(self, loop: asyncio.AbstractEventLoop) -> None:

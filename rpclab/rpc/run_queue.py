@@ -7,17 +7,18 @@ where no task is current; so a call and its answer cost no pass of the loop of t
 from __future__ import annotations
 
 import asyncio
+from asyncio import _get_running_loop as running_loop
 from collections import deque
 from contextvars import Context, copy_context
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rpclab.errors import OTHER_THREAD, RpcError
-from rpclab.rpc.tasks import note_tasks
+from rpclab.rpc.tasks import TaskFactory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpclab.core.protocols import Droppable, SessionLike
+    from rpclab.core.contexts import Droppable, SessionLike
     from rpclab.rpc.guest import GuestLoop
     from rpclab.rpc.protocols import Resumed
 
@@ -49,17 +50,16 @@ class RunQueue:
         self._cause: Context | None = None
         self._draining = False
 
-    def wake(self, session: SessionLike) -> None:
-        """Flush a session in the next turn of the drain.
+    def wake(self, session: SessionLike) -> bool:
+        """Flush a session in the next turn of the drain. Says whether there is going to be one.
 
         Raises:
             RpcError: the sandbox lives on the event loop of another thread.
         """
-        if not self._draining and (not self.scheduled or _running_loop() is not self.loop):
+        if not self._draining and (not self.scheduled or running_loop() is not self.loop):
             self._schedule()
         self._woken.append(session)
-        if not self.scheduled:
-            session.asleep()
+        return self.scheduled
 
     def caused(self, session: SessionLike) -> Context:
         """The running code makes a call on that session, which carries its variables."""
@@ -83,7 +83,9 @@ class RunQueue:
     def forget(self, entry: Droppable) -> None:
         """Queue the release of a handle that Python forgot. Safe in finalizers and threads."""
         self._forgotten.append(entry)
-        loop = self.loop or _running_loop()  # a call that could not be sent needs no loop
+        if self.scheduled:
+            return  # a drain looks for them as it begins and ends; to wake a loop takes 5 µs
+        loop = self.loop or running_loop()  # a call that could not be sent needs no loop
         if len(self._forgotten) == 1 and loop is not None and not loop.is_closed():
             try:
                 loop.call_soon_threadsafe(self.sweep)
@@ -101,7 +103,7 @@ class RunQueue:
         Returns:
             None where there is no loop; `moved` is called when there is one again.
         """
-        running = _running_loop()
+        running = running_loop()
         if running is not None and running is not self.loop:
             self._adopt(running)
         if self.loop is None or self.loop.is_closed():
@@ -127,7 +129,7 @@ class RunQueue:
             context.run(callback, arg)
 
     def _schedule(self) -> None:
-        loop = _running_loop()
+        loop = running_loop()
         if loop is None:
             self._no_loop_here()
             return
@@ -164,35 +166,32 @@ class RunQueue:
         if self._draining or loop is None:
             return
         self._draining = True
-        note_tasks(loop)
+        factory: Any = loop.get_task_factory()  # another may have been put on top
+        if type(factory) is not TaskFactory:
+            factory = TaskFactory(factory)
+            loop.set_task_factory(factory)
         messages = 0
+        again, woken, ready, causes = self._again, self._woken, self.ready, self._causes
         try:
             for _ in range(_TURNS):
-                while self._again:
-                    self._again.popleft()()
+                while again:
+                    again.popleft()()
                 if self._forgotten:
                     self.sweep()
-                for _ in range(len(self._woken)):
-                    session = self._woken.popleft()
-                    self._cause = self._causes.pop(session, None)
+                for _ in range(len(woken)):
+                    session = woken.popleft()
+                    self._cause = causes.pop(session, None) if causes else None
                     messages += session.flush()
-                while self.ready:
-                    self.ready.popleft().resume()
-                if (not self._woken and not self._again) or messages > _MESSAGES:
+                while ready:
+                    ready.popleft().resume()
+                if not (woken or again) or messages > _MESSAGES:
                     break
         finally:
             self._draining = False
             self._cause = None
             self.scheduled = False
-            if self._woken or self.ready or self._again:
+            if self._woken or self.ready or self._again or self._forgotten:
                 self._schedule()
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 _EMPTY = Context()

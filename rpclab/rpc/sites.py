@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rpclab.core.protocols import HandleLike
+    from rpclab.core.imports import Handle
 
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -114,7 +114,7 @@ def definition_site(function: Any) -> str | None:
     return place(code.co_filename, code.co_firstlineno)
 
 
-def place_parameters(handles: Sequence[HandleLike], function: Any) -> None:
+def place_parameters(handles: Sequence[Handle], function: Any) -> None:
     """Note of parameters that they were given to that function."""
     site = definition_site(function)
     for handle in handles:

@@ -11,8 +11,7 @@ import asyncio
 from sys import _getframe
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
-from rpclab.core.contexts import current
-from rpclab.core.events import noted_place
+from rpclab.core.contexts import current, noted_place
 from rpclab.core.imports import PENDING, REJECTED
 from rpclab.core.map import Placeholder, record
 from rpclab.core.targets import is_target
@@ -20,7 +19,7 @@ from rpclab.errors import fresh_copy
 from rpclab.previews import type_name
 from rpclab.rpc.local import local_handle
 from rpclab.rpc.looking import doc_of, led_to, seen, signature_of, step
-from rpclab.rpc.members import Members, names_in
+from rpclab.rpc.members import call_on, names_in
 from rpclab.rpc.remote import Awaited, Remote, article, no_mapping, set_here
 from rpclab.rpc.unknown import Unknown
 from rpclab.rpc.waiter import Waiter
@@ -29,7 +28,8 @@ from rpclab.rpc.waiting import KNOT, waits_for_itself
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from rpclab.core.protocols import HandleLike, PayloadLike, PendingLike
+    from rpclab.core.contexts import PayloadLike
+    from rpclab.core.imports import Handle, Pending
     from rpclab.core.references import Reference, Settled
 
 
@@ -61,7 +61,10 @@ class RpcProperty(Awaited):
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> RpcPromise:
         owner, path = self.__of__
-        pending = owner.call(path, args, kwargs)
+        if isinstance(owner, RpcPromise):
+            pending = call_on(owner, path, args, kwargs)
+        else:
+            pending = owner.call(path, args, kwargs)
         return MapValue(pending) if type(pending) is Placeholder else RpcPromise(pending)
 
     def __await__(self) -> Generator[Any, None, Any]:
@@ -69,7 +72,10 @@ class RpcProperty(Awaited):
 
     def __read__(self) -> RpcPromise:
         owner, path = self.__of__
-        pending = owner.call(path, None, None)
+        if isinstance(owner, RpcPromise):
+            pending = call_on(owner, path, None, None)
+        else:
+            pending = owner.call(path, None, None)
         return MapValue(pending) if type(pending) is Placeholder else RpcPromise(pending)
 
     def __member__(self, name: str) -> RpcProperty:
@@ -86,7 +92,7 @@ class RpcProperty(Awaited):
     def __found__(self) -> Any:
         """The member that is named, if what has it runs here; it is not read."""
         owner = self.__owner__
-        value = seen(owner.promise) if isinstance(owner, Members) else led_to(owner)
+        value = seen(owner) if isinstance(owner, RpcPromise) else led_to(owner)
         for name in names_in(self.__path__):
             value = None if value is None else step(value, name)
         return value
@@ -100,7 +106,7 @@ class RpcProperty(Awaited):
 
     def __repr__(self) -> str:
         owner = self.__owner__
-        of = repr(owner) if isinstance(owner, Members) else describe(owner)
+        of = repr(owner) if isinstance(owner, RpcPromise) else describe(owner)
         return f"<RpcProperty {'.'.join(names_in(self.__path__))} of {of}: call or await it>"
 
     def __rpc_refer__(self, payload: PayloadLike) -> Reference | Settled:
@@ -151,9 +157,9 @@ class Held(Remote):
 
     __keys__ = _keys_of
 
-    __handle__: HandleLike
+    __handle__: Handle
 
-    def __rpc_handle__(self) -> HandleLike:
+    def __rpc_handle__(self) -> Handle:
         return self.__handle__
 
     def __getattr__(self, name: str) -> Any:
@@ -205,7 +211,7 @@ class RpcStub(Held):
         hold(self, local_handle(target))
 
     @classmethod
-    def __from_handle__(cls, handle: HandleLike) -> RpcStub:
+    def __from_handle__(cls, handle: Handle) -> RpcStub:
         stub = cls.__new__(cls)
         hold(stub, handle)
         return stub
@@ -279,7 +285,7 @@ class RpcPromise(Awaited):
 
     __keys__ = _keys_of
 
-    def __init__(self, pending: PendingLike) -> None:
+    def __init__(self, pending: Pending) -> None:
         self.__pending__ = pending
         self.__gone__: bool | str = False  # or where it was disposed
 
@@ -303,16 +309,16 @@ class RpcPromise(Awaited):
     def __getattr__(self, name: str) -> Any:
         if name[:1] == "_" and name[-1] == "_":
             raise AttributeError(name)
-        return RpcProperty(Members(self), name)
+        return RpcProperty(self, name)
 
     def __member__(self, name: str) -> RpcProperty:
-        return RpcProperty(Members(self), name)
+        return RpcProperty(self, name)
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> RpcPromise:
-        return RpcProperty(Members(self), [])(*args, **kwargs)
+        return RpcProperty(self, [])(*args, **kwargs)
 
     @property
-    def __rpc_entry__(self) -> PendingLike:
+    def __rpc_entry__(self) -> Pending:
         return self.__pending__
 
     def __rpc_refer__(self, payload: PayloadLike) -> Reference | Settled:
@@ -420,7 +426,7 @@ class MapValue(Unknown, RpcPromise):
     __getattr__ = Remote.__getattr__
 
     def __member__(self, name: str) -> MapProperty:
-        return MapProperty(Members(self), name)
+        return MapProperty(self, name)
 
 
 class MapProperty(Unknown, RpcProperty):
@@ -456,7 +462,7 @@ def _far_side(session: Any) -> str:
     return str(session.name.partition("→")[2]) or str(session.name)
 
 
-def describe(handle: HandleLike) -> str:
+def describe(handle: Handle) -> str:
     """Say where a handle leads, for a repr."""
     entry = handle.entry
     if entry is None:

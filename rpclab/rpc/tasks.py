@@ -18,29 +18,24 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from types import CodeType
 
-    from rpclab.core.protocols import ContextLike
+    from rpclab.core.contexts import ExecutionContext
 
 
 log = logging.getLogger("rpclab")
 
 
-def note_tasks(loop: asyncio.AbstractEventLoop) -> None:
-    """Let each task that is made on this loop belong to the execution context that makes it."""
-    previous: Any = loop.get_task_factory()
-    if type(previous) is not _Noting:
-        noting: Any = _Noting(previous)
-        loop.set_task_factory(noting)
-
-
 def forget_tasks(loop: asyncio.AbstractEventLoop) -> None:
     """Give the loop back the task factory that was there, if nobody has put another on top."""
     factory: Any = loop.get_task_factory()
-    if type(factory) is _Noting:
+    if type(factory) is TaskFactory:
         loop.set_task_factory(factory.previous)
 
 
-class _Noting:
-    """A task factory around the one that was there; outside every Worker it adds nothing."""
+class TaskFactory:
+    """A task factory around the one that was there: a task belongs to the context that makes it.
+
+    Outside every Worker it adds nothing.
+    """
 
     __slots__ = ("previous",)
 
@@ -81,7 +76,7 @@ class _Begun:
 
     __slots__ = ("_context", "_coroutine", "_variables", "task")
 
-    def __init__(self, task: Any, coroutine: Any, context: ContextLike) -> None:
+    def __init__(self, task: Any, coroutine: Any, context: ExecutionContext) -> None:
         self.task = task
         self._coroutine = coroutine
         self._context = context

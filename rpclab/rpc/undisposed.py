@@ -16,7 +16,10 @@ from rpclab.core.targets import is_function
 from rpclab.errors import UndisposedStubWarning
 
 if TYPE_CHECKING:
-    from rpclab.core.protocols import AnswerLike, ContextLike, HandleLike, HookLike, ImportLike
+    from rpclab.core.answers import Answer
+    from rpclab.core.contexts import ExecutionContext
+    from rpclab.core.hooks import Hook
+    from rpclab.core.imports import Handle, Import
 
 
 class Owner(NamedTuple):
@@ -51,7 +54,7 @@ class Target(NamedTuple):
         return f"{self.name or 'something'} in {self.worker}"
 
 
-def owner_of(context: ContextLike) -> Owner:
+def owner_of(context: ExecutionContext) -> Owner:
     """Say whose the stubs of a context are."""
     if context.gate is not None:
         return Owner(context.worker, "object")
@@ -59,7 +62,7 @@ def owner_of(context: ContextLike) -> Owner:
     return Owner(context.worker, kind)
 
 
-def destination(entry: ImportLike) -> tuple[str, HookLike | AnswerLike | None]:
+def destination(entry: Import) -> tuple[str, Hook | Answer | None]:
     """Follow an import to the Worker it ends in, through those that forward, and to its hook."""
     while True:
         session = entry.direct.session
@@ -69,7 +72,7 @@ def destination(entry: ImportLike) -> tuple[str, HookLike | AnswerLike | None]:
         entry = hook.entry
 
 
-def target_of(entry: ImportLike) -> Target:
+def target_of(entry: Import) -> Target:
     """Name what an import leads to, without running any code of it."""
     worker, hook = destination(entry)
     if not isinstance(hook, TargetHook):
@@ -80,7 +83,7 @@ def target_of(entry: ImportLike) -> Target:
     return Target(worker, name_of(target))
 
 
-def is_binding(entry: ImportLike) -> bool:
+def is_binding(entry: Import) -> bool:
     """Whether an import is a binding, which nobody disposes (rule O18)."""
     return isinstance(destination(entry)[1], ServiceHook)
 
@@ -91,7 +94,7 @@ def split_site(site: str | None) -> tuple[str | None, int | None]:
     return (place, int(line)) if place and line.isdecimal() else (None, None)
 
 
-def warning_of(context: ContextLike) -> Callable[[], None] | None:
+def warning_of(context: ExecutionContext) -> Callable[[], None] | None:
     """Make the warning of what the code of an ending context did not dispose.
 
     Where calls in it were cut off, or the sandbox is closed, nobody is to blame: the code had no
@@ -142,7 +145,7 @@ def _in_a_task() -> bool:
         return False
 
 
-def _line(handle: HandleLike) -> str:
+def _line(handle: Handle) -> str:
     target = target_of(handle.entry) if handle.entry is not None else None
     return f"  a stub of {target}, made at {handle.site or 'an unknown place'}"
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Context
 
-    from rpclab.core.protocols import PendingLike
+    from rpclab.core.imports import Pending
     from rpclab.rpc.protocols import Shell
 
 
@@ -28,7 +28,7 @@ class Waiter:
     )  # fmt: skip
 
     def __init__(
-        self, engine: Shell, pendings: tuple[PendingLike, ...], loop: AbstractEventLoop
+        self, engine: Shell, pendings: tuple[Pending, ...], loop: AbstractEventLoop
     ) -> None:
         self._asyncio_future_blocking = True
         self._engine = engine
@@ -50,7 +50,7 @@ class Waiter:
         for pending in self.pendings:
             pending.waiters = alone if pending.waiters is None else (*pending.waiters, self)
 
-    def settled(self, pending: PendingLike) -> None:
+    def settled(self, pending: Pending) -> None:
         """Have the drain resume the task, once the batch at hand is applied."""
         del pending
         self._engine.ready.append(self)
@@ -95,7 +95,7 @@ class Countdown(Waiter):
     def __init__(
         self,
         engine: Shell,
-        pendings: tuple[PendingLike, ...],
+        pendings: tuple[Pending, ...],
         loop: AbstractEventLoop,
         *,
         hasty: bool = True,
@@ -104,7 +104,7 @@ class Countdown(Waiter):
         self._left = len(pendings)
         self._hasty = hasty
 
-    def settled(self, pending: PendingLike) -> None:
+    def settled(self, pending: Pending) -> None:
         self._left -= 1
         if self._left == 0 or (self._hasty and pending.state == REJECTED):
             # The last one may be a promise of another sandbox, in whose drain this runs.

@@ -16,7 +16,7 @@ from rpclab.core.promise_arguments import Announcement, PromisedAnswer, Promised
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from rpclab.core.protocols import AnswerLike, PendingLike, SessionLike
+    from rpclab.core.contexts import SessionLike
 
 
 KNOT = "which waits for an argument that waits for it"
@@ -62,7 +62,7 @@ def waiting(sessions: Iterable[SessionLike]) -> list[Waiting]:
     return found
 
 
-def waits_for_itself(pending: PendingLike) -> bool:
+def waits_for_itself(pending: Pending) -> bool:
     """Whether a call waits for an argument, or for a call, that waits for this one."""
     start = _answer_to(pending)
     if start is None:
@@ -78,7 +78,7 @@ def waits_for_itself(pending: PendingLike) -> bool:
     return False
 
 
-def _answer_to(pending: PendingLike | None) -> AnswerLike | None:
+def _answer_to(pending: Pending | None) -> Answer | None:
     """The callee's half of a call that was made in this process, while it is not answered."""
     if pending is None or pending.state != PENDING or pending.session.peer is None:
         return None
@@ -88,7 +88,7 @@ def _answer_to(pending: PendingLike | None) -> AnswerLike | None:
     return found if isinstance(found, Answer) and found.state == PENDING else None
 
 
-def _causes(answer: AnswerLike) -> Iterator[AnswerLike]:
+def _causes(answer: Answer) -> Iterator[Answer]:
     """The calls that another one waits for."""
     place = answer.held_at
     if isinstance(place, Answer) and place.state == PENDING:
@@ -112,6 +112,6 @@ def _causes(answer: AnswerLike) -> Iterator[AnswerLike]:
             yield from _known(_answer_to(pending))
 
 
-def _known(answer: AnswerLike | None) -> Iterator[AnswerLike]:
+def _known(answer: Answer | None) -> Iterator[Answer]:
     if answer is not None:
         yield answer

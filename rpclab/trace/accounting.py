@@ -17,7 +17,8 @@ from rpclab.core.imports import PENDING, REJECTED
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rpclab.core.protocols import AnswerLike, PendingLike
+    from rpclab.core.answers import Answer
+    from rpclab.core.imports import Pending
 
 
 _moment: ContextVar[Moment | None] = ContextVar("rpclab_moment", default=None)
@@ -127,12 +128,12 @@ class Ledger:
 
     # What the importer does.
 
-    def follow(self, pending: PendingLike) -> None:
+    def follow(self, pending: Pending) -> None:
         """The next call is made on that promise."""
         if self._pipelining and pending.arrival is not None:
             self._following.append(pending.arrival)
 
-    def call(self, pending: PendingLike) -> int:
+    def call(self, pending: Pending) -> int:
         """A call is sent now. Gives its node, which travels with it."""
         node = self._last = self._add([(self.here().reach(), 0)])
         pending.arrival = []
@@ -146,18 +147,18 @@ class Ledger:
             self._following = []
         return int(node)
 
-    def returns_to(self, pending: PendingLike) -> None:
+    def returns_to(self, pending: Pending) -> None:
         """That call is being packed again: a property among its arguments had to be read first."""
         if pending.arrival is not None:
             self._last = self._calls.get(id(pending.arrival), self._last)
 
-    def uses(self, pending: PendingLike) -> None:
+    def uses(self, pending: Pending) -> None:
         """The call that is being packed has that promise among its arguments."""
         if self._pipelining and pending.arrival is not None:
             self._also.setdefault(self._last, []).append(pending.arrival)
             self._lanes[self._lane_of[self._last]] = self._last
 
-    def arrived(self, pending: PendingLike, node: int, *, failed: bool) -> None:
+    def arrived(self, pending: Pending, node: int, *, failed: bool) -> None:
         """The result, sent at `node`, has arrived."""
         if pending.arrival is None:
             pending.arrival = []
@@ -174,29 +175,29 @@ class Ledger:
             self._failed.add(reached)
         arrival[:] = [reached]
 
-    def passed_on(self, pending: PendingLike) -> int:
+    def passed_on(self, pending: Pending) -> int:
         """A promise has settled that another session waits for."""
         return int(max(self._arrivals(pending.arrival), default=0))
 
-    def awaited(self, pending: PendingLike) -> None:
+    def awaited(self, pending: Pending) -> None:
         """The running task goes on after that result."""
         arrivals = self._arrivals(pending.arrival)
         if arrivals:
             self.here().join(*arrivals)
 
-    def after(self, node: int, pendings: Sequence[PendingLike]) -> int:
+    def after(self, node: int, pendings: Sequence[Pending]) -> int:
         """Give a node that comes after another one, and after those results."""
         arrivals = self._arrivals(*[pending.arrival for pending in pendings])
         return self.node([(earlier, 0) for earlier in {self._own(node), *arrivals}])
 
-    def resumed(self, node: int, pendings: Sequence[PendingLike], other: int = 0) -> None:
+    def resumed(self, node: int, pendings: Sequence[Pending], other: int = 0) -> None:
         """What the running code does next comes after one or two nodes, and those results."""
         both = self.node([(earlier, 0) for earlier in {self._own(node), self._own(other)}])
         _moment.set(Moment(self, self.after(both, pendings), _current_task()))
 
     # What the callee does.
 
-    def started(self, answer: AnswerLike, variables: Context) -> None:
+    def started(self, answer: Answer, variables: Context) -> None:
         """A method starts, in that context."""
         moment = Moment(self, self._start(answer), None)
         answer.trace = moment
@@ -208,7 +209,7 @@ class Ledger:
         if moment is not None:
             moment.task = task
 
-    def reply(self, answer: AnswerLike) -> int:
+    def reply(self, answer: Answer) -> int:
         """A call is answered now. Gives its node, which travels with the result."""
         if answer.trace is None or answer.trace.ledger is not self:
             node = self._start(answer)
@@ -218,7 +219,7 @@ class Ledger:
         answer.settled_at = node
         return int(node)
 
-    def settled(self, answer: AnswerLike) -> None:
+    def settled(self, answer: Answer) -> None:
         """A call has settled, before a message says so, or where none does."""
         node = self.reply(answer)
         if answer.quiet and answer.state != PENDING and answer.session is not None:
@@ -228,7 +229,7 @@ class Ledger:
                 failed = answer.state == REJECTED
                 self._arrive(arrival, node, answer.session, failed=failed)
 
-    def _start(self, answer: AnswerLike) -> int:
+    def _start(self, answer: Answer) -> int:
         before = [(node, 0) for node in set(map(self._own, answer.causes))]
         origin = answer.origin or answer
         if origin.moment in self._lane_of:
@@ -236,7 +237,7 @@ class Ledger:
             before.append((origin.moment, links))
         return self.node(before or [(0, 0)])
 
-    def took(self, answer: AnswerLike) -> None:
+    def took(self, answer: Answer) -> None:
         """The running task goes on after the chunk that a write has brought, and credits it."""
         moment = self.here()
         moment.join(self._start(answer))

@@ -346,7 +346,7 @@ class StubPassed(NamedTuple):
 
 
 class StubDisposed(NamedTuple):
-    """A stub was given back; `why` is a word of `core.handles.WHY`."""
+    """A stub was given back; `why` is a word of `core.imports.WHY`."""
 
     at: float
     number: int

@@ -9,6 +9,7 @@ moment without asking. Here a *moment* counts the events that had happened by th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from operator import attrgetter
@@ -16,6 +17,7 @@ from typing import Any
 
 from rpclab.core.events import ends, opposite
 from rpclab.trace import events as ev
+from rpclab.trace.graph import binding_name, binding_step, introduces, introduction_name, stub_step
 from rpclab.trace.lifetimes import export_row, import_row, stub_bar, target_bar
 from rpclab.trace.model import (
     CANCELLED,
@@ -51,7 +53,7 @@ COLUMNS: dict[str, list[str]] = {
     "stubs": _names(StubBar, "introducer"),
     "targets": _names(TargetBar),
     "tables": ["moment", "here", "there", "side", "id", "what", "kind", "references"],
-    "bindings": ["moment", "holder", "name", "worker", "entrypoint"],
+    "edges": ["moment", "kind", "holder", "worker", "name", "step", "change"],
     "streams": ["number", "sender", "receiver", "id", "opened", "closed", "outcome", "chunks"],
     "points": ["stream", *_names(StreamPoint)],
     "held": ["number", "stream", "begin", "end"],
@@ -59,7 +61,8 @@ COLUMNS: dict[str, list[str]] = {
 }
 """The names of a row's fields. Rows of calls, arrows, stubs, targets, streams and held have a
 number, which stays theirs. Of `tables`, `side` is "imports" or "exports", and `what` is None for an
-entry that went."""
+entry that went. An edge says how many more, or fewer, of a line of the graph there are: `name` is
+what the line stands for, `step` the way that it is for its holder, None where it is none."""
 
 _CALL, _ARROW, _NOTE, _STUB, _TARGET, _POINT = (
     attrgetter(*_names(kind)) for kind in (CallBar, Arrow, Note, StubBar, TargetBar, StreamPoint)
@@ -93,9 +96,13 @@ class _Followed(Replay):
     Attributes:
         entries: (end, side, id) of entries of tables.
         touched: targets, by number.
+        edges: of the graph, as rows without their moment.
     """
 
     def __init__(self) -> None:
+        self.edges: list[tuple[Any, ...]] = []
+        self._bindings: dict[tuple[str, str], tuple[Any, ...]] = {}
+        self._holders: dict[int, Counter[str]] = {}
         self.entries: dict[tuple[str, str, int], EndState] = {}
         self.touched: dict[int, TargetState] = {}
         super().__init__()
@@ -123,8 +130,28 @@ class _Followed(Replay):
             self.entries[key[0], "imports", key[1]] = end
 
     def _count(self, target: TargetState) -> None:
+        there = target.gone is None
         super()._count(target)
         self.touched[target.number] = target
+        if there != (target.gone is None):
+            for holder, number in self._holders.get(target.number, {}).items():
+                self._held(target, holder, -number if there else number)
+
+    def _held(self, target: TargetState, holder: str, change: int) -> None:
+        """A Worker holds more or fewer stubs of a target, and can call it."""
+        step = stub_step(target.name)
+        self.edges.append(("stub", holder, target.worker, target.name, step, change))
+
+    def _bound(self, event: ev.Bound) -> None:
+        super()._bound(event)
+        key = event.holder, event.name
+        if key in self._bindings:
+            self.edges.append((*self._bindings[key], -1))
+        if event.name:
+            name = binding_name(event.name, event.entrypoint)
+            step = binding_step(event.name)
+            self._bindings[key] = "binding", event.holder, event.worker, name, step
+            self.edges.append((*self._bindings[key], 1))
 
     def _apply(self, end: EndState, message: MessageState | None) -> None:
         super()._apply(end, message)
@@ -136,17 +163,29 @@ class _Followed(Replay):
                 self.touched[held.target.number] = held.target
 
     def _stub(self, event: ev.StubMade) -> None:
+        known = len(self.stubs)
         super()._stub(event)
         self.touch((event.session, event.id))
-        target = self.stubs[-1].target if self.stubs else None
-        if target is not None:
-            self.touched[target.number] = target
+        if len(self.stubs) == known:
+            return
+        stub = self.stubs[-1]
+        target, holder = stub.target, stub.holder
+        self.touched[target.number] = target
+        self._holders.setdefault(target.number, Counter())[holder] += 1
+        if target.gone is None:
+            self._held(target, holder, 1)
+        if introduces(stub):
+            name = introduction_name(target.name, target.worker)
+            self.edges.append(("introduction", stub.introducer, holder, name, None, 1))
 
     def _stub_ends(self, number: int, why: str, site: str | None) -> None:
         stub = self._stub_of.get(number)
         super()._stub_ends(number, why, site)
         if stub is not None:
             self.touch(stub.key)
+            self._holders[stub.target.number][stub.holder] -= 1
+            if stub.target.gone is None:
+                self._held(stub.target, stub.holder, -1)
 
 
 class Feed:
@@ -169,9 +208,10 @@ class Feed:
             kind: {} for kind in ("calls", "arrows", "stubs")
         }
         self._stub_numbers: dict[int, int] = {}
+        self._held_numbers: dict[tuple[int, int], int] = {}  # of a stream's number and its wait's
         self._contexts: dict[int, int] = {}
         self._tables: dict[tuple[str, str, int], tuple[Any, ...] | None] = {}
-        self._changes: News = {"tables": [], "times": [], "bindings": [], "figures": []}
+        self._changes: News = {"tables": [], "times": [], "edges": [], "figures": []}
 
     @property
     def moments(self) -> int:
@@ -192,9 +232,9 @@ class Feed:
             self._streams.play(moment, event)
             if kind is ev.Awaited or kind is ev.Settled:
                 self._note_trips()
-            elif kind is ev.Bound and event.name:
-                row = [moment + 1, event.holder, event.name, event.worker, event.entrypoint]
-                self._changes["bindings"].append(row)
+            if replay.edges:
+                self._changes["edges"] += [(moment + 1, *edge) for edge in replay.edges]
+                replay.edges.clear()
             if replay.entries:
                 self._note_entries()
 
@@ -357,8 +397,11 @@ class Feed:
             points += [(stream.number, *_POINT(point)) for point in new]
             # The last one that was given may have ended since.
             first = max(before - 1, 0)
-            for number, interval in enumerate(stream.held_back[first:], first + 1):
-                held.append([number, stream.number, interval.begin, interval.end])
+            for number, interval in enumerate(stream.held_back[first:], first):
+                key = self._held_numbers.setdefault(
+                    (stream.number, number), len(self._held_numbers) + 1
+                )
+                held.append([key, stream.number, interval.begin, interval.end])
             self._made[f"held of {stream.number}"] = len(stream.held_back)
         return {"streams": streams, "points": points, "held": held}
 

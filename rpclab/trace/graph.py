@@ -39,10 +39,35 @@ def graph(recording: Iterable[Any]) -> Graph:
                 stub.made_at,
             )
             for stub in replay.stubs
-            if stub.how in ("parameter", "result")
-            and stub.target.worker not in (stub.introducer, stub.holder)
+            if introduces(stub)
         ),
     )
+
+
+def introduces(stub: StubState) -> bool:
+    """Whether a Worker was given a stub of what lives in a third one."""
+    worker = stub.target.worker
+    return stub.how in ("parameter", "result") and worker not in (stub.introducer, stub.holder)
+
+
+def introduction_name(name: str, worker: str) -> str:
+    """What was given to somebody, such as "Cart of shop"."""
+    return f"{name} of {worker}"
+
+
+def binding_name(name: str, entrypoint: str) -> str:
+    """What a binding is called, such as "env.COUNTER" or "env.ADMIN#Admin"."""
+    return f"env.{name}#{entrypoint}" if entrypoint not in ("", "Default") else f"env.{name}"
+
+
+def binding_step(name: str) -> str:
+    """A binding on the way to a Worker."""
+    return f"env.{name}"
+
+
+def stub_step(name: str) -> str:
+    """A stub of something of that name on the way to a Worker."""
+    return f"a stub of {name}"
 
 
 def _live(stubs: list[StubState]) -> Iterable[LiveStubs]:
@@ -90,7 +115,7 @@ def reach(of: Graph, worker: str) -> tuple[Way, ...]:
 def _steps(of: Graph, worker: str) -> Iterable[tuple[str, str]]:
     for binding in of.bindings:
         if binding.holder == worker:
-            yield binding.worker, f"env.{binding.name}"
+            yield binding.worker, binding_step(binding.name)
     for stub in of.stubs:
         if stub.holder == worker:
-            yield stub.worker, f"a stub of {stub.name}"
+            yield stub.worker, stub_step(stub.name)

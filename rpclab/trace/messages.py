@@ -43,6 +43,7 @@ def messages(events: Iterable[Any]) -> list[Sent]:
     was made before the first event has the number 0.
     """
     numbers: dict[tuple[str, int], int] = {}
+    functions: dict[tuple[str, int], str] = {}
     writes: set[tuple[str, int]] = set()
     found: list[Sent] = []
     for event in events:
@@ -50,15 +51,19 @@ def messages(events: Iterable[Any]) -> list[Sent]:
             writes.add((event.session, event.id))
         elif type(event) is ev.HeldCallSent and found:
             found[-1] = found[-1]._replace(pipelined=False)  # what it was made on had settled
+        elif type(event) is ev.Introduced:
+            functions[opposite(event.session), event.id] = printable(event.name)
         elif type(event) in (ev.CallSent, ev.MapSent):
             numbers[event.session, event.id] = len(numbers) + 1
-        message = _sent(event, numbers)
+        message = _sent(event, numbers, functions)
         if message is not None and (opposite(event.session), getattr(event, "id", 0)) not in writes:
             found.append(message)
     return found
 
 
-def _sent(event: Any, numbers: dict[tuple[str, int], int]) -> Sent | None:
+def _sent(
+    event: Any, numbers: dict[tuple[str, int], int], functions: dict[tuple[str, int], str]
+) -> Sent | None:
     """The message that an event is, if it is one that is shown."""
     if type(event) not in _SHOWN or not event.size:
         return None
@@ -68,7 +73,8 @@ def _sent(event: Any, numbers: dict[tuple[str, int], int]) -> Sent | None:
         case ev.CallSent() | ev.MapSent():
             number, pipelined = numbers[event.session, event.id], event.target > 0
             kind = kind_of(event)
-            text = asked(event, numbers.get((event.session, event.target), 0))
+            target = event.session, event.target
+            text = asked(event, numbers.get(target, 0), functions.get(target, ""))
         case ev.CallReturned():
             number = numbers.get((opposite(event.session), event.id), 0)
             kind, text = "result", told(event.value)
@@ -100,22 +106,28 @@ def kind_of(event: ev.CallSent | ev.MapSent) -> str:
     return "read" if event.args is None else "call"
 
 
-def asked(event: ev.CallSent | ev.MapSent, on: int) -> str:
+def asked(event: ev.CallSent | ev.MapSent, on: int, function: str = "") -> str:
     """What a call asks for, such as "increment(5)".
 
     Args:
         event: the call.
         on: the number of the call whose promise it was made on, 0 if that is not known.
+        function: the name of what is called, where that is no member but the target itself.
     """
     before = f"({on})" if event.target > 0 else ""
     if isinstance(event, ev.MapSent):
         return f"{before}.map of {event.steps} step{'s' * (event.steps != 1)}"
     label = printable(event.path if type(event.path) is str else ".".join(event.path))
-    what = f"{before}.{label}" if before and label else before or label or "(this)"
+    what = f"{before}.{label}" if before and label else before or label or called(function)
     if event.args is None:
         return what
     named = [f"{printable(name)}={told(value)}" for name, value in event.keywords or ()]
     return f"{what}({', '.join([*map(told, event.args), *named])})"
+
+
+def called(function: str) -> str:
+    """A function that was passed on, by its name; "function" where that is not known."""
+    return function.strip("<>") or "function"
 
 
 def told(value: Any) -> str:

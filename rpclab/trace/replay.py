@@ -56,6 +56,7 @@ class Replay:
         self._stub_of: dict[int, StubState] = {}
         self._contexts: dict[int, int] = {}
         self._applying: EndState | None = None
+        self._introduced_at = ("", -1)
         self._before = 0.0
         self._rules: dict[type, Callable[[Any], None]] = {
             ev.Joined: self._joined,
@@ -155,6 +156,9 @@ class Replay:
         call = CallState(
             len(self.calls) + 1, event, end.here, end.there, self.moment, by, on, using
         )  # fmt: skip
+        called = end.imports.get(event.target)
+        if called is not None and called.target is not None and not event.path:
+            call.function = called.target.name
         if by is not None and by.begun is None:
             by.begun = event.at  # a call that is forwarded runs no method here
         self.calls.append(call)
@@ -242,9 +246,10 @@ class Replay:
         if type(event) is not ev.CallsQuieted:  # a mark on the calls of the batch, and no more
             self.messages.append(message)
         end.outbox.append(message)
-        for export in end.fresh:
-            export.message = message
-        end.fresh.clear()
+        if end.fresh and _may_carry(event):
+            # The last ones: a result waits while what was pipelined on it is done, and sends.
+            for export in end.fresh.pop():
+                export.message = message
 
     def _left(self, event: ev.Left) -> None:
         end = self.end(event.session)
@@ -340,7 +345,10 @@ class Replay:
             held = self.end(event.of[0]).imports.get(event.of[1])
             export.target = None if held is None else held.target
         end.exports[event.id] = export
-        end.fresh.append(export)
+        if not end.fresh or self._introduced_at != (end.label, self.moment - 1):
+            end.fresh.append([])
+        end.fresh[-1].append(export)
+        self._introduced_at = (end.label, self.moment)
         if export.target is not None:
             export.target.live.add((event.session, event.id))
             self._count(export.target)
@@ -365,7 +373,7 @@ class Replay:
     def _withdrawn(self, event: ev.Withdrawn) -> None:
         end = self.end(event.session)
         export = end.exports.get(event.id)
-        end.fresh = [other for other in end.fresh if other is not export]
+        _take(end.fresh, export)
         self._unexport(end, event.id)
 
     def _imported(self, event: ev.Imported) -> None:
@@ -394,8 +402,7 @@ class Replay:
         held.handles += 1
         export = self.end(opposite(event.session)).exports.get(event.id)
         if export is not None and export.message is None:
-            fresh = self.end(opposite(event.session)).fresh
-            fresh[:] = [other for other in fresh if other is not export]
+            _take(self.end(opposite(event.session)).fresh, export)
         if event.how == "binding":
             held.kind = "binding"
             return
@@ -405,7 +412,8 @@ class Replay:
         source, giver = export.message if export is not None else None, end
         applying = self._applying if event.how == "came" else None
         if applying is not None and (source is None or applying is not end):
-            source, giver = next(iter(applying.inbox), None), applying
+            source = next((m for m in applying.inbox if m is None or _may_carry(m.event)), None)
+            giver = applying
         stub = StubState(
             event.number, end.here, key, held.target, event.how, event.of or None,
             None if source is None else source.call, giver.there, event.site, event.at, self.moment,
@@ -470,3 +478,22 @@ class Replay:
     def _link(self, event: ev.LinkChanged) -> None:
         text = f"{event.one} and {event.other}: {event.state}"
         self._note("link", text, event.one, event.other)
+
+
+def _may_carry(event: Any) -> bool:
+    """Whether a message may introduce something: it has a value that is no plain one."""
+    match event:
+        case ev.CallSent():
+            values = [*(event.args or ()), *(value for _, value in event.keywords or ())]
+        case ev.CallReturned():
+            values = [event.value]
+        case _:
+            return type(event) in (ev.MapSent, ev.CallRaised, ev.PromiseResolved, ev.ChunkSent)
+    return any(type(value) is tuple for value in values)
+
+
+def _take(fresh: list[list[Export]], export: Export | None) -> None:
+    """Take an export from those whose message is yet to be told of."""
+    for group in fresh:
+        group[:] = [other for other in group if other is not export]
+    fresh[:] = filter(None, fresh)

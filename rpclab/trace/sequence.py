@@ -42,8 +42,7 @@ def _label(event: Sent) -> str:
     number = event.number or "earlier"
     match event.kind:
         case "call" | "read" | "map":
-            # Monospaced fonts have this arrow; one of another font would bend the column.
-            return f"{event.number} {event.text}{' ⇝' if event.pipelined else ''}"
+            return f"{event.number} {event.text}{', pipelined' * event.pipelined}"
         case "result":
             return f"{number} = {event.text}"
         case "error":

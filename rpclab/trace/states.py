@@ -20,7 +20,8 @@ UNKNOWN = "something"
 class CallState:
     """A call, read or map, as far as it has come. Numbered from 1, in the order made.
 
-    Without pipelining it may have been `held` back until what it is made on had settled.
+    Without pipelining it may have been `held` back until what it is made on had settled. `function`
+    is the name of the target, where that itself is called and no member of it.
     """
 
     number: int
@@ -40,6 +41,7 @@ class CallState:
     outcome: str = RUNNING
     answer: ev.CallReturned | ev.CallRaised | None = None
     held: bool = False
+    function: str = ""
 
     @property
     def depth(self) -> int:
@@ -122,7 +124,7 @@ class StubState:
 
 @dataclass(slots=True)
 class EndState:
-    """One end of a session."""
+    """One end of a session; `fresh` is what messages yet to be told of introduced, by message."""
 
     label: str
     here: str
@@ -132,4 +134,4 @@ class EndState:
     outbox: deque[MessageState] = field(default_factory=deque)
     wire: deque[MessageState | None] = field(default_factory=deque)
     inbox: deque[MessageState | None] = field(default_factory=deque)
-    fresh: list[Export] = field(default_factory=list)
+    fresh: list[list[Export]] = field(default_factory=list)

@@ -11,7 +11,7 @@ from typing import Any
 from rpclab.core.events import ends
 from rpclab.printable import printable
 from rpclab.trace import events as ev
-from rpclab.trace.messages import asked, kind_of, told
+from rpclab.trace.messages import asked, called, kind_of, told
 from rpclab.trace.model import Arrow, CallBar, Lane, Timeline
 from rpclab.trace.replay import Replay
 from rpclab.trace.states import CallState, MessageState
@@ -50,13 +50,15 @@ def lanes(replay: Replay) -> list[str]:
 
 def label_of(call: CallState) -> str:
     """What a call asks for, such as "(1).depth()", where (1) is the call it was made on."""
-    return asked(call.sent, 0 if call.on is None else call.on.number)
+    return asked(call.sent, 0 if call.on is None else call.on.number, call.function)
 
 
 def method_of(call: CallState) -> str:
     """The member that is called or read, without what it is given."""
     path = printable(call.sent.path if type(call.sent.path) is str else ".".join(call.sent.path))
-    return f"{path}.map".lstrip(".") if type(call.sent) is ev.MapSent else path or "(this)"
+    if type(call.sent) is ev.MapSent:
+        return f"{path}.map".lstrip(".")
+    return path or called(call.function)
 
 
 def result_of(call: CallState) -> str:

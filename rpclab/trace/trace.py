@@ -12,7 +12,7 @@ from rpclab.trace.advice import advice
 from rpclab.trace.events import Mapped
 from rpclab.trace.messages import Sent, messages
 from rpclab.trace.model import Advice
-from rpclab.trace.pictures.scale import duration
+from rpclab.trace.pictures.telling import duration
 from rpclab.trace.recording import Recording
 from rpclab.trace.sequence import sequence_text
 from rpclab.trace.unawaited import unawaited

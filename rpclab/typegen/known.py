@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rpclab.config import WorkerConfig, load_all, load_config
+from rpclab.config.reading import read_python
 from rpclab.configured import read_source
 from rpclab.errors import ConfigError, near
 from rpclab.rpc.bindings import ServiceBinding
@@ -55,7 +56,7 @@ def types_of_configs(
         for config in configs:
             names[config.name] = mains.setdefault(config.main_file, config.name)
             if names[config.name] == config.name:
-                sources[config.name] = _source_of(config)
+                sources[config.name] = source_of(config)
     written = {}
     for path, (config, *others) in variants.items():
         described = _described(config, names)
@@ -85,7 +86,7 @@ def types_of_program(
         ConfigError: as `types_of_configs`; or there is no such Worker, or no such class in it.
     """
     configs = load_all(paths, environment=environment).values()
-    sources = {config.name: _source_of(config) for config in configs}
+    sources = {config.name: source_of(config) for config in configs}
     described = Described(NOTEBOOK)
     for variable, text in bindings.items():
         target = _target(variable, text)
@@ -117,10 +118,27 @@ def _unknown(what: str, name: str, known: Iterable[str]) -> ConfigError:
     return error
 
 
-def _source_of(config: WorkerConfig) -> Source:
-    file = config.main_file
+def source_of(config: WorkerConfig) -> Source:
+    """Read the code of a configured Worker, without running it.
+
+    Raises:
+        ConfigError: its `main` cannot be read, or is no Python; the error names file and line.
+    """
+    return _parsed(read_source(config), config.main_file)
+
+
+def source_of_file(path: Path) -> Source:
+    """Read the code of a Worker that no configuration leads to, without running it.
+
+    Raises:
+        ConfigError: it cannot be read, or is no Python; the error names file and line.
+    """
+    return _parsed(read_python(path), path)
+
+
+def _parsed(text: str, file: Path) -> Source:
     try:
-        return Source(read_source(config), file.parent, str(file))
+        return Source(text, file.parent, str(file))
     except SyntaxError as error:
         raise ConfigError(
             f"this is no Python: {error.msg}",

@@ -175,6 +175,15 @@ class Source:
     def _handlers(self) -> list[str]:
         return [name for name in self.functions if not name.startswith("_")]
 
+    def serves_http(self, name: str) -> bool:
+        """Whether an entrypoint, or class of Durable Objects, has a `fetch` of its own."""
+        place = self.find(self.imports.get(name, name))
+        if place is None:
+            return "fetch" in self._handlers()
+        return any(
+            "fetch" in each._members_said_by(said) for each, said in place[0].lineage(place[1])
+        )
+
     def members(self, name: str) -> list[Member]:
         """List what a peer can reach of a class, in the order of the text."""
         if name == DEFAULT and self.find(self.imports.get(name, name)) is None:

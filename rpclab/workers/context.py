@@ -20,7 +20,7 @@ from rpclab.workers.spellings import also_in_javascript
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from rpclab.core.protocols import ContextLike
+    from rpclab.core.contexts import ExecutionContext
 
 
 @also_in_javascript
@@ -34,7 +34,7 @@ class Context(Uncopied):
 
     __slots__ = ("_context", "_requests", "exports", "props")
 
-    def __init__(self, context: ContextLike, props: dict[str, Any], exports: Exports) -> None:
+    def __init__(self, context: ExecutionContext, props: dict[str, Any], exports: Exports) -> None:
         self._context = context
         self._requests = 0  # see `rpclab.workers.invocations`
         self.props = props
@@ -134,7 +134,7 @@ class LoopbackBinding(ServiceBinding):
         return made
 
 
-def keep_until(context: ContextLike, work: Any) -> None:
+def keep_until(context: ExecutionContext, work: Any) -> None:
     """Hold a context until an awaitable is done (rules C27, X5)."""
     if isinstance(work, (RpcPromise, RpcProperty)):
         promise = work if isinstance(work, RpcPromise) else work.__read__()

@@ -33,18 +33,23 @@ class BindingTarget(NamedTuple):
     worker: str
     entrypoint: str
     props: Mapping[str, Any]
+    validate: bool | None = None
 
     def __str__(self) -> str:
         name = self.worker if self.entrypoint == DEFAULT else f"{self.worker}#{self.entrypoint}"
         return f"{name} {dict(self.props)}" if self.props else name
 
 
-def binding(target: str, *, props: Mapping[str, Any] | None = None) -> BindingTarget:
+def binding(
+    target: str, *, props: Mapping[str, Any] | None = None, validate: bool | None = None
+) -> BindingTarget:
     """Describe a binding, with props.
 
     Args:
         target: "worker", or "worker#Entrypoint".
         props: what `ctx.props` is at the callee; each call gets a copy (rule X9).
+        validate: whether the arguments of calls through it have to be as the callee's annotations
+            say; as the sandbox says unless given (see `Sandbox.validate`).
 
     Raises:
         ValueError: the text is no such thing.
@@ -53,7 +58,8 @@ def binding(target: str, *, props: Mapping[str, Any] | None = None) -> BindingTa
     worker, hash_, entrypoint = target.partition("#")
     if not worker or (hash_ and not entrypoint):
         raise ValueError(f'a binding leads to "worker" or "worker#Entrypoint", not {target!r}')
-    return BindingTarget(worker, entrypoint or DEFAULT, json_copy(props or {}, "the props"))
+    copied = json_copy(props or {}, "the props")
+    return BindingTarget(worker, entrypoint or DEFAULT, copied, validate)
 
 
 def binding_target(value: object) -> BindingTarget:

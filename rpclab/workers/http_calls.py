@@ -11,7 +11,7 @@ from inspect import CO_VARARGS
 from typing import TYPE_CHECKING, Any
 
 from rpclab.codecs.records import register_late
-from rpclab.core.dispatch import dispatch as dispatch_member
+from rpclab.core.hooks import dispatch as dispatch_member
 from rpclab.core.targets import Exposed, read_member
 from rpclab.errors import NoSuchMemberError, RpcError
 from rpclab.rpc.stubs import MapValue
@@ -19,7 +19,8 @@ from rpclab.rpc.stubs import MapValue
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from rpclab.core.protocols import AnswerLike, ContextLike
+    from rpclab.core.answers import Answer
+    from rpclab.core.contexts import ExecutionContext
     from rpclab.rpc.bindings import ServiceBinding
     from rpclab.workers.http.responses import Response
     from rpclab.workers.network import Network
@@ -74,16 +75,16 @@ def fetch_from(
 
 
 def dispatch(
-    answer: AnswerLike, instance: Any, path: Any, args: Any, kwargs: Any, context: ContextLike
+    answer: Answer, target: Any, path: Any, args: Any, kwargs: Any, context: ExecutionContext
 ) -> None:
     """Run a call on an entrypoint or a Durable Object: `fetch` as an HTTP call, others as they are.
 
-    The arguments are those of `rpclab.core.dispatch.dispatch`.
+    The arguments are those of `rpclab.core.hooks.dispatch`.
     """
     if path in _FETCH and args is not None:
-        context.host.run(answer, answer_fetch, [instance, *args], kwargs, context)
+        context.host.run(answer, answer_fetch, [target, *args], kwargs, context)
     else:
-        dispatch_member(answer, instance, path, args, kwargs, context)
+        dispatch_member(answer, target, path, args, kwargs, context)
 
 
 def answer_fetch(instance: Any, /, *args: Any, **options: Any) -> Any:

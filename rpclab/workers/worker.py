@@ -14,6 +14,7 @@ from rpclab.core.contexts import ExecutionContext, current
 from rpclab.core.hooks import ServiceHook
 from rpclab.errors import RpcError
 from rpclab.rpc.activity import StepInterrupted
+from rpclab.rpc.looking import RESERVED
 from rpclab.workers.by_name import modules_of, serve
 from rpclab.workers.context import Context, Exports
 from rpclab.workers.entrypoints import (
@@ -26,10 +27,12 @@ from rpclab.workers.entrypoints import (
     refuse_reserved,
 )
 from rpclab.workers.http_calls import dispatch
+from rpclab.workers.validation.policy import new_door
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rpclab.core.contexts import Door
     from rpclab.rpc.bindings import ServiceBinding
     from rpclab.rpc.engine import Engine
     from rpclab.workers.env import Env
@@ -69,6 +72,7 @@ class Worker:
         self.version = 1
         self._engine = engine
         self.objects = objects_of(module)
+        self._door: Door | None = None
         serve(engine, name, modules_of(module))
         self.loopback = Exports(list(self.exports), bind_self, list(self.objects), own_objects)
 
@@ -88,8 +92,34 @@ class Worker:
         """
         return self.objects.get(name) or choose_objects(self.name, self.objects, name, self.module)
 
-    def open(self, entrypoint: str, props: dict[str, Any]) -> tuple[Any, ExecutionContext]:
+    def door(self, name: str, asked: bool | None = None) -> Door | None:  # noqa: FBT001 - as given
+        """Give what checks the calls to an entrypoint or object, if anything does.
+
+        Args:
+            name: of the class.
+            asked: whether a binding asks for it; None leaves it to the sandbox.
+        """
+        if asked is None:
+            policy = self._engine.validation
+            asked = policy is not None and policy.covers(self.name, name)
+        if not asked:
+            return None
+        if self._door is None:
+            self._door = new_door()
+        return self._door
+
+    def open(
+        self,
+        entrypoint: str,
+        props: dict[str, Any],
+        validate: bool | None = None,  # noqa: FBT001
+    ) -> tuple[Any, ExecutionContext]:
         """Make a new instance of an entrypoint in a new execution context (rules E2 to E4, X9).
+
+        Args:
+            entrypoint: its name.
+            props: what `ctx.props` is there.
+            validate: whether the calls to it are checked; None leaves it to the sandbox.
 
         Raises:
             Exception: whatever its constructor raises.
@@ -98,6 +128,8 @@ class Worker:
         context = ExecutionContext(self._engine, self.name)
         platform = Context(context, copy.deepcopy(props) if props else {}, self.loopback)
         context.platform = platform
+        if validate or (validate is None and self._engine.validation is not None):
+            context.door = self.door(entrypoint, validate)
         if kind.__init__ is WorkerEntrypoint.__init__:
             return kind(platform, self.env), context
         context.variables = Variables()
@@ -132,16 +164,33 @@ class EntrypointHook(ServiceHook):
         find: gives the present version of the Worker, or raises that there is none.
         entrypoint: which of its entrypoints answers.
         props: what `ctx.props` is there.
+        validate: whether the calls through it are checked; None leaves it to the sandbox.
     """
 
-    __slots__ = ("_entrypoint", "_find")
+    __slots__ = ("_entrypoint", "_find", "_props", "_validate")
 
-    def __init__(self, find: Callable[[], Worker], entrypoint: str, props: dict[str, Any]) -> None:
-        super().__init__(
-            lambda: find().open(entrypoint, props), refuse_reserved, dispatch, apart=_HTTP
-        )
+    unusual = RESERVED | {"fetch"}  # which `dispatch` runs as an HTTP call
+    dispatch = staticmethod(dispatch)
+
+    def __init__(
+        self,
+        find: Callable[[], Worker],
+        entrypoint: str,
+        props: dict[str, Any],
+        *,
+        validate: bool | None = None,
+    ) -> None:
+        super().__init__()
         self._find = find
         self._entrypoint = entrypoint
+        self._props = props
+        self._validate = validate
+
+    def refusal(self, name: str) -> BaseException | None:
+        return refuse_reserved(name)
+
+    def open(self) -> tuple[Any, ExecutionContext]:
+        return self._find().open(self._entrypoint, self._props, self._validate)
 
     def kind(self) -> type:
         """The class that answers, of the present version.
@@ -150,6 +199,3 @@ class EntrypointHook(ServiceHook):
             RpcError: there is no such Worker, or no such entrypoint.
         """
         return self._find().entrypoint(self._entrypoint)
-
-
-_HTTP = frozenset({"fetch"})  # what `dispatch` runs as an HTTP call

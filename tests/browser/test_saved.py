@@ -41,7 +41,7 @@ def test_what_is_saved_holds_no_state_and_the_picture_beside_the_widget(saved):
     for cell in saved.cells[-2:]:
         live, still = [output.data for output in cell.outputs]
         assert live["text/html"] == ""
-        assert still.keys() == {"text/plain", "text/html", "image/svg+xml"}
+        assert still.keys() == {"text/plain", "text/html"}
 
 
 def test_a_saved_view_shows_its_picture_and_no_error(lab, saved, pictures):

@@ -19,8 +19,7 @@ from support.virtual_time import VirtualTimeLoop
 import rpclab
 from fuzz import oddities, recipes, wire
 from fuzz.worlds import DIALECTS, LIMITS
-from rpclab.core.handles import Handle
-from rpclab.core.imports import Import
+from rpclab.core.imports import Handle, Import
 from rpclab.core.session import Session
 from rpclab.errors import DisconnectedError
 from rpclab.rpc.bindings import ServiceBinding

@@ -21,9 +21,8 @@ from fuzz import oddities, recipes, wire
 from rpclab import RpcTarget
 from rpclab.codecs.msgpack import MsgpackCodec
 from rpclab.core.contexts import ExecutionContext, current
-from rpclab.core.handles import Handle
 from rpclab.core.hooks import TargetHook
-from rpclab.core.imports import PENDING, RESOLVED, Import
+from rpclab.core.imports import PENDING, RESOLVED, Handle, Import
 from rpclab.core.limits import Limits
 from rpclab.core.session import Session
 from rpclab.errors import DisconnectedError

@@ -42,6 +42,8 @@ def kernel(running_kernel):
     assert loaded.error is None, loaded.error
     yield running_kernel
     running_kernel.run("%unload_ext rpclab")
+    patched = running_kernel.value("import asyncio; hasattr(asyncio, '_nest_patched')")
+    assert patched == "False", "it patches the kernel's loop for good: it needs a fresh kernel"
 
 
 @pytest.fixture

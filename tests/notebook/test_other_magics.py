@@ -4,12 +4,13 @@ import pytest
 from support.kernels import COUNTER
 
 CODE = COUNTER.partition("\n")[2]
+BIND = "%bind COUNTER=counter-service#CounterService"
 CALL = "await env.COUNTER.new_counter().increment(5)"
 
 
 @pytest.fixture
 def bound(kernel):
-    kernel.run("%bind COUNTER=counter-service#CounterService")
+    kernel.run(BIND)
     return kernel
 
 
@@ -22,16 +23,26 @@ def bound(kernel):
         "%%worker counter-service\n%%time\n",
         "%%worker counter-service # with a comment\n\n%%capture out\n",
         "%%worker counter-service\n%%trace\n",
-        "%%time\n%%worker counter-service\nimport asyncio\nawait asyncio.sleep(0)\n",
-        "%%capture out\n%%worker counter-service\nimport asyncio\nawait asyncio.sleep(0)\n",
         "%%time\n%%capture out\n%%worker counter-service\n",
     ],
 )
 def test_a_worker_is_deployed_above_and_below_other_magics(bound, above):
-    deployed = bound.run(above + CODE)
+    _deploy(bound, above)
+
+
+@pytest.mark.parametrize("above", ["%%time\n", "%%capture out\n"])
+def test_a_worker_that_awaits_is_deployed_below_other_magics(fresh_kernel, above):
+    fresh_kernel.run(BIND)
+    _deploy(
+        fresh_kernel, above + "%%worker counter-service\nimport asyncio\nawait asyncio.sleep(0)\n"
+    )
+
+
+def _deploy(kernel, above):
+    deployed = kernel.run(above + CODE)
     assert deployed.error is None
-    assert bound.value(CALL) == "5"
-    assert bound.value("'Counter' in globals()") == "False"
+    assert kernel.value(CALL) == "5"
+    assert kernel.value("'Counter' in globals()") == "False"
 
 
 def test_time_says_how_long_and_gives_the_worker(kernel):
@@ -49,11 +60,12 @@ def test_lines_of_errors_are_those_of_the_cell(kernel, above):
 
 
 @pytest.mark.parametrize("cell", ["%%time\n%%trace --text\n", "%%capture out\n%%trace --text\n"])
-def test_a_trace_is_made_below_other_magics(bound, cell):
-    bound.run(COUNTER)
-    traced = bound.run(cell + CALL)
+def test_a_trace_is_made_below_other_magics(fresh_kernel, cell):
+    fresh_kernel.run(BIND)
+    fresh_kernel.run(COUNTER)
+    traced = fresh_kernel.run(cell + CALL)
     assert traced.error is None
-    said = traced.stdout or bound.run("print(out.stdout)").stdout
+    said = traced.stdout or fresh_kernel.run("print(out.stdout)").stdout
     assert "1 round trip; 2 without pipelining" in said
 
 

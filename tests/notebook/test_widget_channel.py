@@ -8,6 +8,8 @@ import rpclab
 from rpclab.notebook.widgets import channel as channels
 from rpclab.notebook.widgets.channel import Channel
 from rpclab.notebook.widgets.modules import FOLDER, LOOK, joined, needed, text_of
+from rpclab.trace.pictures.look import LOOK as LOOK_DATA
+from rpclab.trace.pictures.words import WORDS
 from rpclab.trace.recording import Recording
 
 ECHO = """
@@ -42,7 +44,7 @@ async def test_a_page_that_comes_later_gets_everything_at_once(sandbox, env, pag
     for number in range(3):
         await env.ECHO.echo(number)
     channel.open(page.append)
-    assert [message["kind"] for message in page] == ["all", "state"]
+    assert [message["kind"] for message in page] == ["all", "state", "layout"]
     assert len(rows(page, "calls")) == 3
     assert len(rows(page, "times")) == len(sandbox.recording)
 
@@ -137,7 +139,7 @@ def test_a_module_imports_what_another_one_exports(name):
     for names, other in re.findall(
         r'^import \{([^}]*)\} from "\./(\w+)\.js";$', text_of(name), re.MULTILINE
     ):
-        text = f"export const {LOOK.upper()} " if other == LOOK else text_of(other)
+        text = "export const LOOK\nexport const WORDS" if other == LOOK else text_of(other)
         for each in names.split(","):
             assert re.search(
                 rf"^export (?:const|class|function) {each.strip()}\b", text, re.MULTILINE
@@ -153,7 +155,40 @@ def test_every_module_is_used_and_stands_after_what_it_imports():
 
 
 def test_a_view_is_one_module_that_asks_no_network():
-    text = joined(PANELS, {"lines": {}})
+    text = joined(PANELS, {"lines": {}}, {"folders": ""})
     assert re.findall(r"^import|^export (?!default)", text, re.MULTILINE) == []
     assert set(re.findall(r"https?://[^\"'` ]*", text)) == {"http://www.w3.org/2000/svg"}
     assert not re.search(r"\bfetch\(|XMLHttpRequest|WebSocket|\bimport\(", text)
+
+
+SIGNS = ["…", " · ", "\N{MINUS SIGN}", "\N{ASTERISK OPERATOR}", "µs", "→", "→  ",
+         "\N{MULTIPLICATION SIGN}"]  # fmt: skip
+_COMMENT = re.compile(r"^\s*(?://|/?\*).*$|\s// .*$", re.MULTILINE)
+_TEXT = re.compile(r'"((?:[^"\\\n]|\\.)*)"|`((?:[^`\\]|\\.)*)`')
+_VALUE = re.compile(r"\$\{(?:[^{}]|\{[^{}]*\})*\}")
+_SHOWN = re.compile(r'(?:fillText\(|title: |"aria-label": |"aria-label", )["`](?!\$\{)')
+
+
+def texts_of(name):
+    """The texts in a module, without the values in them."""
+    for plain, filled in _TEXT.findall(_COMMENT.sub("", text_of(name))):
+        yield _VALUE.sub("", plain or filled)
+
+
+def keys(data):
+    """The names in some data, at any depth."""
+    for name, value in data.items() if isinstance(data, dict) else ():
+        yield name
+        yield from keys(value)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_no_module_has_words_of_its_own(name):
+    """What is said, and in which words, stands in `pictures/words.py`, for the stills as well."""
+    styles = re.compile(r"^[a-z-]+:|\brl-|^[MLHVQAZaz\d. -]+$")
+    words = [each for each in texts_of(name) if re.search(r"[A-Za-z]{2,} [A-Za-z]{2,}", each)]
+    names = {*keys(WORDS), *keys(LOOK_DATA)}
+    assert [each for each in words if not styles.search(each) and each not in names] == []
+    assert _SHOWN.findall(text_of(name)) == []
+    signs = [each for each in texts_of(name) if re.search(r"[^\x00-\x7f]", each)]
+    assert [each for each in signs if each not in SIGNS] == []

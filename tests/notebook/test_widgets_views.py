@@ -46,7 +46,7 @@ def test_a_view_is_shown_as_a_widget_and_then_as_text_and_picture(bound):
     live, still = shown.displays
     assert live.keys() == {"application/vnd.jupyter.widget-view+json", "text/html"}
     assert live["text/html"] == ""
-    assert still.keys() == {"text/plain", "text/html", "image/svg+xml"}
+    assert still.keys() == {"text/plain", "text/html"}
     assert "0x" not in still["text/plain"]
 
 

@@ -8,9 +8,8 @@ from contextvars import Context
 from rpclab.codecs.msgpack import MsgpackCodec
 from rpclab.core.contexts import ExecutionContext, current
 from rpclab.core.dialects import CAPN_WEB
-from rpclab.core.handles import Handle
 from rpclab.core.hooks import TargetHook
-from rpclab.core.imports import PENDING, RESOLVED, Import
+from rpclab.core.imports import PENDING, RESOLVED, Handle, Import
 from rpclab.core.limits import DEFAULT_LIMITS
 from rpclab.core.references import BINDING, READABLE, STUB, WRITABLE
 from rpclab.core.relays import PipeRelay, SinkRelay
@@ -266,6 +265,7 @@ class InlineHost:
 
     def wake(self, session):
         self._woken.append(session)
+        return True
 
     def settled(self, pending):
         pending.waiters = None

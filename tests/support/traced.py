@@ -104,6 +104,14 @@ class Default(WorkerEntrypoint):
 """
 
 
+def deployed(sandbox):
+    """The bindings A and B, B far away; A has B as NEXT."""
+    sandbox.deploy("b", source=SOURCE)
+    sandbox.deploy("a", source=SOURCE, bind={"NEXT": "b"})
+    sandbox.link("notebook", "b", rtt="80ms")
+    return sandbox.bind(A="a", B="b")
+
+
 async def busy(sandbox, env):
     """A program with calls, stubs, errors, callbacks, forwarding, a map and a cancelled call."""
     async with sandbox.event():

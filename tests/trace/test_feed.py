@@ -5,13 +5,14 @@ import json
 from dataclasses import astuple
 
 import pytest
-from support.traced import READER, SOURCE, busy
+from support.traced import READER, busy, deployed
 from support.virtual_time import VirtualTimeLoop
 
 import rpclab
 from rpclab.trace.feed import COLUMNS, Feed
 from rpclab.trace.graph import graph
 from rpclab.trace.lifetimes import lifetimes, tables_at
+from rpclab.trace.pictures.layout import lines_of
 from rpclab.trace.streams import streams
 from rpclab.trace.timeline import timeline
 from rpclab.trace.trips import round_trips
@@ -24,13 +25,6 @@ async def recorded():
         reader = sandbox.bind(READER="reader").READER
         assert await reader.read(rpclab.ReadableStream([b"x" * 100_000] * 8)) == 800_000
         return list(sandbox.recording)
-
-
-def deployed(sandbox):
-    sandbox.deploy("b", source=SOURCE)
-    sandbox.deploy("a", source=SOURCE, bind={"NEXT": "b"})
-    sandbox.link("notebook", "b", rtt="80ms")
-    return sandbox.bind(A="a", B="b")
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +51,16 @@ class Page:
 
     def __getitem__(self, kind):
         return list(self.rows[kind].values())
+
+    def lines(self, moment):
+        """The lines of the graph: what each stands for, and how many of it."""
+        found = {}
+        for at, kind, holder, worker, name, _, change in self["edges"]:
+            if at <= moment:
+                things = found.setdefault((kind, holder, worker), {})
+                things[name] = things.get(name, 0) + change
+        there = {key: {n: k for n, k in things.items() if k} for key, things in found.items()}
+        return {key: things for key, things in there.items() if things}
 
     def tables(self, moment):
         entries = {}
@@ -105,7 +109,10 @@ def test_the_rows_are_those_of_the_streams(recording, page):
 
 
 def test_the_rows_are_those_of_the_graph(recording, page):
-    assert [row[1:] for row in page["bindings"]] == plain(graph(recording).bindings)
+    assert page.lines(len(recording)) == {
+        (line.kind, line.holder, line.worker): dict(line.things)
+        for line in lines_of(graph(recording))
+    }
 
 
 def test_the_tables_of_every_moment_can_be_told(recording, page):
@@ -159,3 +166,33 @@ async def test_round_trips_of_a_recording_are_those_of_a_trace(program):
         with sandbox.trace() as trace:
             await program(env)
         assert round_trips(sandbox.recording) == (trace.round_trips, trace.saved)
+
+
+async def test_the_waits_of_several_streams_have_numbers_of_their_own(sandbox):
+    """A page keeps rows by their numbers: two of one number would be one there."""
+    sandbox.deploy("reader", source=READER)
+    reader = sandbox.bind(READER="reader").READER
+    for _ in range(2):
+        await reader.read(rpclab.ReadableStream([b"x" * 100_000] * 8))
+    feed, page = Feed(), Page()
+    for event in sandbox.recording:
+        feed.take([event])
+        page.add(feed.news())
+    held = [(dict(zip(COLUMNS["held"], row, strict=True))) for row in page.rows["held"].values()]
+    for stream in streams(sandbox.recording):
+        assert stream.held_back
+        own = [(each["begin"], each["end"]) for each in held if each["stream"] == stream.number]
+        assert own == [(wait.begin, wait.end) for wait in stream.held_back]
+
+
+def test_the_lines_of_the_graph_are_at_each_moment_those_that_the_analysis_gives(recording):
+    feed, page = Feed(), Page()
+    for moment, event in enumerate(recording, 1):
+        feed.take([event])
+        page.add(feed.news())
+        if moment % 10 == 0:
+            told = {
+                (line.kind, line.holder, line.worker): dict(line.things)
+                for line in lines_of(graph(recording[:moment]))
+            }
+            assert page.lines(moment) == told

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import rpclab
 from rpclab import RpcStub, RpcTarget
 from rpclab.trace.graph import graph
 from rpclab.trace.lifetimes import lifetimes
@@ -49,6 +50,82 @@ async def test_parameters_end_with_their_call_and_results_are_moved(sandbox, env
         ("b", "dup", "returned"),
     ]
     assert [receiver for _, _, receiver in stubs[0].passed] == ["b"]
+
+
+MESSAGES = """
+import asyncio
+
+from workers import RpcTarget, WorkerEntrypoint
+
+
+class Cart(RpcTarget):
+    async def show(self, callback):
+        return await callback(Cart())
+
+    def keep(self, callback):
+        self._callback = callback.dup()
+
+    def copy(self):
+        return Cart()
+
+
+class Default(WorkerEntrypoint):
+    async def slow(self, callback):
+        await asyncio.sleep(1)
+        return Cart()
+
+    async def forth_and_back(self, callback):
+        callback(1)
+        callback(Cart())
+        return Cart()
+
+    def cart(self):
+        return Cart()
+"""
+
+
+async def come_by(sandbox, program):
+    """How each stub was come by: its holder, how, and the call whose result or parameter it is."""
+    sandbox.deploy("shop", source=MESSAGES)
+    await program(sandbox.bind(SHOP="shop").SHOP)
+    stubs = lifetimes(sandbox.recording).stubs
+    return sorted((stub.holder, stub.how, stub.call) for stub in stubs if stub.how != "dup")
+
+
+async def test_a_pipelined_result_is_one_though_calls_on_it_send_before_it_leaves(sandbox):
+    async def program(shop):
+        cart = shop.slow(print)
+        await rpclab.gather(cart, cart.show(lambda other: 1), cart.copy())
+
+    assert await come_by(sandbox, program) == [
+        ("notebook", "parameter", 4),
+        ("notebook", "result", 1),
+        ("notebook", "result", 3),
+        ("shop", "parameter", 1),
+        ("shop", "parameter", 2),
+    ]
+
+
+async def test_the_parameter_of_a_pipelined_call_is_that_of_no_other_message(sandbox):
+    async def program(shop):
+        await shop.cart().keep(print)
+        await shop.cart().copy().keep(print)
+
+    assert await come_by(sandbox, program) == [
+        ("shop", "parameter", 2),
+        ("shop", "parameter", 5),
+    ]
+
+
+async def test_what_a_method_sends_before_its_result_is_not_that_result(sandbox):
+    async def program(shop):
+        await shop.forth_and_back(lambda value: 1)
+
+    assert await come_by(sandbox, program) == [
+        ("notebook", "parameter", 3),
+        ("notebook", "result", 1),
+        ("shop", "parameter", 1),
+    ]
 
 
 async def test_a_stub_that_comes_home_is_the_result_of_the_call_that_gave_it(sandbox, env):

@@ -36,11 +36,11 @@ async def test_the_title_counts_what_is_still_held_and_each_of_these_has_the_mar
     kept = await some_stubs(env)
     svg = lifetimes_svg(lifetimes(sandbox.recording))
     assert "; 1 still held" in svg
-    assert sum("still held at the end" in tip for tip in tooltips(svg)) == 1
+    assert sum("still held" in tip for tip in tooltips(svg)) == 1
     kept.dispose()
     svg = lifetimes_svg(lifetimes(sandbox.recording))
     assert "; none still held" in svg
-    assert "still held at the end" not in svg
+    assert not any("still held" in tip for tip in tooltips(svg))
 
 
 async def test_the_text_says_of_each_stub_where_it_was_made_and_how_it_ended(sandbox, env):

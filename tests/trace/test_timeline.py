@@ -164,3 +164,21 @@ def test_an_empty_recording_has_an_empty_timeline():
     line = timeline(Recording())
     assert (line.lanes, line.calls, line.arrows, line.moments) == ((), (), (), 0)
     assert messages(Recording()) == []
+
+
+async def test_a_function_that_is_called_has_its_name(sandbox, env):
+    def doubled(number):
+        return 2 * number
+
+    with sandbox.trace() as trace:
+        await env.A.call_back(doubled)
+        await env.A.call_back(lambda number: number)
+    labels = [call.label for call in timeline(sandbox.recording).calls if call.caller == "a"]
+    assert labels == ["doubled(20)", "doubled(22)", "lambda(20)", "lambda(22)"]
+    for text in (trace.text(), sandbox.timeline().text()):
+        assert "doubled(20)" in text
+        assert "lambda(22)" in text
+    later = list(sandbox.recording)
+    first = next(n for n, event in enumerate(later) if getattr(event, "path", "") == "call_back")
+    begun = next(n for n in range(first, len(later)) if getattr(later[n], "path", "") == ())
+    assert timeline(later[begun:]).calls[0].label == "function(20)"

@@ -6,9 +6,8 @@ from rpclab.core.answers import Answer
 from rpclab.core.arrival import Arrival
 from rpclab.core.contexts import ExecutionContext
 from rpclab.core.embargo import Embargo
-from rpclab.core.handles import Handle
 from rpclab.core.hooks import ForwardHook, Hook, TargetHook
-from rpclab.core.imports import Import, Pending
+from rpclab.core.imports import Handle, Import, Pending
 from rpclab.core.payload import Payload
 from rpclab.core.session import Session
 
@@ -84,9 +83,9 @@ def a_settlement_counts_as_seen_when_it_is_sent(patch):
 def a_release_is_sent_twice(patch):
     release = Session.give_back
 
-    def give_back_twice(self, import_id, count=1):
-        release(self, import_id, count)
-        release(self, import_id, count)
+    def give_back_twice(self, import_id):
+        release(self, import_id)
+        release(self, import_id)
 
     patch.setattr(Session, "give_back", give_back_twice)
 

@@ -1,11 +1,13 @@
 // A view in a page: the figures on top, one panel or several as tabs, the scrubber, and the tables.
-import { bytes, make, markOf } from "./dom.js";
+import { make, markOf } from "./dom.js";
 import { ControlsPart } from "./controls.js";
-import { LOOK } from "./look.js";
+import { LOOK, WORDS } from "./look.js";
 import { Scrubber } from "./scrubber.js";
 import { Store } from "./store.js";
 import { TablesPart } from "./tables.js";
+import { figureParts, said } from "./words.js";
 
+const SAY = WORDS.live;
 let views = 0;
 
 class App {
@@ -13,12 +15,11 @@ class App {
     this.model = model;
     this.store = new Store();
     this.id = `rl-${++views}-${Math.random().toString(36).slice(2, 8)}`;
-    this.root = make("section", { class: `${LOOK.class} rl-live`, "aria-label": "what happened in the sandbox" });
+    this.root = make("section", { class: `${LOOK.class} rl-live`, "aria-label": SAY.view });
     host.append(this.root);
     this.scrubber = new Scrubber(this.store, () => this.moved());
     this.figures = make("div", { class: "rl-figures" });
     this.said = make("div", { class: "rl-said", role: "status", "aria-live": "polite" });
-    this.hint = "Point at something, or move the focus here and use the arrow keys.";
     this.tables = new TablesPart(this.store);
     this.advice = make("ul", { class: "rl-advice" });
     this.panels = panels.map(Panel => new Panel(this));
@@ -32,7 +33,7 @@ class App {
   }
 
   header() {
-    const title = this.panels.length > 1 ? "Recording" : this.panels[0].title;
+    const title = this.panels.length > 1 ? SAY.recording : SAY.titles[this.panels[0].name];
     return make("header", { class: "rl-header" }, make("h3", {}, title), this.figures);
   }
 
@@ -45,7 +46,7 @@ class App {
     this.tabs = this.panels.map((panel, n) => make("button", {
       type: "button", role: "tab", id: `${this.id}-tab-${n}`, "aria-controls": `${this.id}-page-${n}`,
       onclick: () => this.choose(n), onkeydown: event => this.tabKey(event, n),
-    }, panel.title));
+    }, SAY.titles[panel.name]));
     this.pages = this.panels.map((panel, n) => make("div", {
       class: "rl-page", role: "tabpanel", id: `${this.id}-page-${n}`, "aria-labelledby": `${this.id}-tab-${n}`,
     }, panel.element));
@@ -117,8 +118,7 @@ class App {
     this.resting = this.store.resting = true;
     this.controls.rest();
     this.scrubber.show();
-    this.root.firstChild.after(make("p", { class: "rl-resting", role: "status" },
-      "The kernel was restarted: this view stands still, and its controls rest. Run its cell again for a live one."));
+    this.root.firstChild.after(make("p", { class: "rl-resting", role: "status" }, SAY.resting));
   }
 
   received(message) {
@@ -129,6 +129,7 @@ class App {
       this.scrubber.position = null;
     } else if (message.kind === "news") store.news(message.rows);
     else if (message.kind === "state") store.state = message;
+    else if (message.kind === "layout") store.layouts = message.layouts;
     else if (message.kind === "advice") store.advice = message.advice;
     else if (message.kind === "scale") this.panels.forEach(panel => panel.measure?.(message.by));
     else if (message.kind === "why") this.panels.forEach(panel => panel.explained?.(message));
@@ -152,13 +153,13 @@ class App {
     this.hideStill();
   }
 
-  /** Hide what stands in the file for this view: it is in the output that follows. */
+  /** Hide what stands in the file for this view. In Jupyter the style of that does so by itself. */
   hideStill() {
     if (this.still?.isConnected) return;
     const marked = [...document.querySelectorAll(".rl-live,.rl-still")];
     const next = marked[marked.indexOf(this.root) + 1];
-    if (!this.root.isConnected || !next?.classList.contains("rl-still")) return;
-    this.still = next.closest(".jp-OutputArea-child") ?? next;
+    if (!this.root.isConnected || !next?.classList.contains("rl-still") || next.closest(".jp-OutputArea-child")) return;
+    this.still = next;
     this.still.style.display = "none";
   }
 
@@ -175,24 +176,17 @@ class App {
   }
 
   showFigures() {
-    const { trips, saved, calls, messages, bytes: size } = this.store.figuresAt(this.position);
-    const shown = [
-      [trips, trips === 1 ? "round trip" : "round trips"], [saved, "saved by pipelining"],
-      [calls, calls === 1 ? "call" : "calls"], [messages, messages === 1 ? "message" : "messages"], [bytes(size), ""],
-    ];
-    this.figures.replaceChildren(...shown.map(([figure, noun], n) => make("span", {
-      class: `rl-figure${n === 1 && saved ? " rl-good" : ""}`,
-      title: n === 0 ? "at most: tasks of one method are not told apart" : null,
-    },
-      make("b", {}, figure.toLocaleString("en")), noun ? ` ${noun}` : "")));
-    if (this.store.first) this.figures.append(make("span", { class: "rl-figure rl-muted" }, `after ${this.store.first.toLocaleString("en")} earlier events`));
+    const known = this.store.figuresAt(this.position);
+    const parts = figureParts(known).map((text, n) => make("span", { class: `rl-figure${n === 0 && known.pipelined ? " rl-good" : ""}` }, text));
+    const earlier = this.store.first ? [make("span", { class: "rl-figure rl-muted" }, said(SAY.earlier, { earlier: this.store.first }))] : [];
+    this.figures.replaceChildren(...parts, ...earlier);
   }
 
   showAdvice() {
     const key = JSON.stringify(this.store.advice);
     if (key === this.advised) return;
     this.advised = key;
-    this.advice.replaceChildren(...this.store.advice.slice(0, 4).map(({ text }) => make("li", {}, make("b", {}, "Advice: "), text)));
+    this.advice.replaceChildren(...this.store.advice.slice(0, 4).map(({ text }) => make("li", {}, make("b", {}, SAY.advice), text)));
   }
 
   /** The Workers that read streams. */
@@ -202,7 +196,7 @@ class App {
   say(lines, { open = false } = {}) {
     this.said.classList.toggle("rl-open", open);
     if (!lines) {
-      this.said.replaceChildren(make("span", { class: "rl-muted" }, this.hint));
+      this.said.replaceChildren(make("span", { class: "rl-muted" }, SAY.hint));
       return;
     }
     const [first, ...rest] = lines.filter(Boolean);
@@ -215,19 +209,24 @@ class App {
   }
 }
 
-/** A list of what the signs of a panel mean: [sample, text] each; a sample is "line …", "mark …". */
-export function legendOf(entries) {
-  const items = entries.map(([sample, text]) => {
-    const [kind, ...words] = sample.split(" ");
-    const name = words.join(" ");
-    if (kind === "mark") return make("li", {}, markOf(LOOK, name), ` ${text}`);
-    if (kind === "text") return make("li", {}, make("code", {}, name), ` ${text}`);
-    if (kind === "bar") return make("li", {}, make("i", { class: "rl-sample-bar", style: `background:var(--rl-t${name});border-color:var(--rl-w${name})` }), ` ${text}`);
+/** A list of what the signs of a panel mean. */
+export function legendOf(kind) {
+  const entries = WORDS.legends[kind].filter(([, , , where]) => where !== "still");
+  const items = entries.map(([sample, name, text]) => make("li", {}, sampleOf(sample, name), ` ${text}`));
+  return make("details", { class: "rl-part rl-legend" }, make("summary", {}, SAY.signs), make("ul", {}, ...items));
+}
+
+function sampleOf(sample, name) {
+  if (sample === "mark") return markOf(name);
+  if (sample === "text") return make("code", {}, name);
+  if (sample === "line") {
     const { width, dash, colour } = LOOK.lines[name];
     const style = dash ? (parseFloat(dash) < 2 ? "dotted" : "dashed") : "solid";
-    return make("li", {}, make("i", { class: "rl-sample-line", style: `border-top:${Math.max(width, 1.5)}px ${style} var(--rl-${colour})` }), ` ${text}`);
-  });
-  return make("details", { class: "rl-part rl-legend" }, make("summary", {}, "What the signs mean"), make("ul", {}, ...items));
+    return make("i", { class: "rl-sample-line", style: `border-top:${Math.max(width, 1.5)}px ${style} var(--rl-${colour})` });
+  }
+  const number = name.slice(1);
+  const paint = name === "absent" ? "border:1.2px dashed var(--rl-muted)" : `background:var(--rl-t${number});border-color:var(--rl-w${number})`;
+  return make("i", { class: `rl-sample-bar rl-sample-${sample}`, style: paint });
 }
 
 /** What anywidget calls to show a view that has these panels. */

@@ -2,7 +2,8 @@
 //
 // By the clock, stretches in which nothing is under way are drawn short: between two cells of a
 // notebook minutes may pass. A place is a step, or a second of what is left of the time then.
-import { before, seconds } from "./dom.js";
+import { before } from "./dom.js";
+import { duration, number } from "./words.js";
 
 const IDLE = 0.3; // seconds in which nothing happens, at least, to be drawn short
 const SHARE = 0.06; // of the time in which something does: as long is what is drawn short
@@ -165,7 +166,7 @@ export class Axis {
         const x = this.pixel(this.placeOf(begin + n * step));
         if (x > this.right) break;
         if (x - last < 70) continue;
-        ticks.push([x, seconds(Math.round(n * step * 1e9) / 1e9)]);
+        ticks.push([x, duration(Math.round(n * step * 1e9) / 1e9)]);
         last = x;
       }
     }
@@ -175,7 +176,7 @@ export class Axis {
   steps(step) {
     const [from, to] = this.shown;
     const ticks = [];
-    for (let n = Math.max(Math.ceil(from / step), 0); n * step <= to; n++) ticks.push([this.pixel(n * step), `${n * step}`]);
+    for (let n = Math.max(Math.ceil(from / step), 0); n * step <= to; n++) ticks.push([this.pixel(n * step), number(n * step)]);
     return ticks;
   }
 

@@ -1,6 +1,6 @@
 // A canvas that is as sharp as the screen, has the colours of the page, and draws when asked to,
 // once in a frame.
-import { make } from "./dom.js";
+import { colourOf, make } from "./dom.js";
 import { LOOK } from "./look.js";
 
 /** Colours by name, as the style sheet has them at this moment. */
@@ -29,7 +29,7 @@ class Palette {
   }
 
   /** The colours of the Worker at some place: the notebook alone has the first. */
-  worker(place) { return this.workers[place <= 0 ? 0 : 1 + (place - 1) % (this.workers.length - 1)]; }
+  worker(place) { return this.workers[colourOf(place)]; }
 }
 
 export class Surface {

@@ -16,6 +16,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from rpclab.notebook.widgets.controls import Controls
+from rpclab.notebook.widgets.layouts import Layouts
 from rpclab.trace.advice import advice
 from rpclab.trace.feed import COLUMNS, Feed, News
 
@@ -95,6 +96,8 @@ class Channel:
         self._beats += 1
         if self._beats % _STATES == 1:
             self.tell_state()
+            if self._followed.layouts.is_new:
+                self._tell({"kind": "layout", "layouts": self._followed.layouts.rows()})
             if not news:
                 self._advise()
         self._begin_anew()
@@ -129,6 +132,7 @@ class Channel:
         }
         self._tell(message, pages)
         self._tell({"kind": "state", **self._state}, pages)
+        self._tell({"kind": "layout", "layouts": followed.layouts.rows()}, pages)
 
     def _advise(self) -> None:
         """Look for advice, when things are quiet and it has not just been done."""
@@ -165,6 +169,7 @@ class _Followed:
         self._feed = Feed()
         self._numbered: dict[str, dict[int, Any]] = {}
         self._listed: News = {}
+        self.layouts = Layouts()
         self.first = self.mark = first
 
     @property
@@ -190,6 +195,7 @@ class _Followed:
         return len(events) < most
 
     def _kept(self, news: News) -> News:
+        self.layouts.take(news)
         for kind, rows in news.items():
             if COLUMNS[kind][:1] == ["number"]:
                 self._numbered.setdefault(kind, {}).update((row[0], row) for row in rows)

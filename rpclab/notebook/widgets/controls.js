@@ -1,5 +1,9 @@
 // The controls of a live sandbox: how long a link takes, whether it is up, how fast a reader reads.
-import { bytes, make, seconds } from "./dom.js";
+import { make, markOf } from "./dom.js";
+import { WORDS } from "./look.js";
+import { said } from "./words.js";
+
+const SAY = WORDS.live;
 
 // A slider has the steps 0 to 100: nothing, then 1 ms to 2 s; and 1 kB/s to 100 MB/s, then no bound.
 const rttOf = step => step ? 1e-3 * 2000 ** ((step - 1) / 99) : 0;
@@ -18,7 +22,7 @@ export class ControlsPart {
     Object.assign(this, { store, send, readers, wanted });
     this.rows = new Map();
     this.body = make("div", { class: "rl-controls" });
-    this.element = make("details", { class: "rl-part", open: true }, make("summary", {}, "Controls: links and readers"), this.body);
+    this.element = make("details", { class: "rl-part", open: true }, make("summary", {}, SAY.controls), this.body);
     this.show();
   }
 
@@ -58,12 +62,12 @@ export class ControlsPart {
   }
 
   linkRow({ one, other }) {
-    const name = `${one} ⇄ ${other}`;
+    const name = said(SAY.link, { one, other });
     const text = make("output", { class: "rl-value" });
-    const show = (rtt, up) => { text.value = up ? (rtt ? `round trip ${seconds(rtt)}` : "no delay") : "cut: messages wait"; };
+    const show = (rtt, up) => { text.value = up ? said(SAY["round trip"], { rtt: rtt || null }) || SAY["no delay"] : SAY["is cut"]; };
     let last = { rtt: 0, up: true };
     const slider = make("input", {
-      type: "range", min: 0, max: 100, "aria-label": `round trip of ${name}`,
+      type: "range", min: 0, max: 100, "aria-label": said(SAY["round trip of"], { name }),
       oninput: () => {
         this.touch();
         const rtt = rttOf(Number(slider.value));
@@ -82,8 +86,10 @@ export class ControlsPart {
       update: link => {
         if (!this.resting) slider.value = stepOfRtt(link.rtt);
         last = { rtt: this.resting ? last.rtt : link.rtt, up: link.up };
-        button.textContent = link.up ? "✂ cut" : "⛓ mend";
-        button.setAttribute("aria-label", `${link.up ? "cut" : "mend"} the link ${name}`);
+        const does = link.up ? "cut" : "mend";
+        const [word, what] = SAY[does];
+        button.replaceChildren(markOf(does, "currentColor"), ` ${word}`);
+        button.setAttribute("aria-label", said(what, { name }));
         button.setAttribute("aria-pressed", String(!link.up));
         button.classList.toggle("rl-alarm", !link.up);
         show(last.rtt, link.up);
@@ -94,9 +100,9 @@ export class ControlsPart {
 
   paceRow(worker) {
     const text = make("output", { class: "rl-value" });
-    const show = rate => { text.value = rate === null ? "as fast as it can" : `${bytes(rate)} a second`; };
+    const show = rate => { text.value = said(SAY.pace, { rate }) || SAY["no pace"]; };
     const slider = make("input", {
-      type: "range", min: 0, max: 100, "aria-label": `how fast ${worker} reads`,
+      type: "range", min: 0, max: 100, "aria-label": said(SAY["how fast"], { name: worker }),
       oninput: () => {
         this.touch();
         const rate = rateOf(Number(slider.value));
@@ -106,7 +112,7 @@ export class ControlsPart {
       },
     });
     return {
-      element: make("div", { class: "rl-control" }, make("span", { class: "rl-name" }, `${worker} reads`), slider, make("span"), text),
+      element: make("div", { class: "rl-control" }, make("span", { class: "rl-name" }, said(SAY.reads, { name: worker })), slider, make("span"), text),
       update: rate => {
         if (this.resting) return;
         slider.value = stepOfRate(rate);

@@ -1,4 +1,5 @@
-// Small helpers: elements, and how numbers are written.
+// Small helpers: elements, marks, and a search.
+import { LOOK } from "./look.js";
 
 /** Make an element: attributes as they are, `on…` as listeners, children as nodes or texts. */
 export function make(tag, attributes = {}, ...children) {
@@ -25,26 +26,6 @@ export function draw(tag, attributes = {}, ...children) {
   return element;
 }
 
-const four = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
-
-export function count(number, noun) {
-  return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
-}
-
-export function bytes(number) {
-  if (number < 1000) return `${four.format(number)} B`;
-  return number < 1e6 ? `${four.format(number / 1e3)} kB` : `${four.format(number / 1e6)} MB`;
-}
-
-export function seconds(span) {
-  if (span === 0) return "0 s";
-  if (Math.abs(span) < 0.9995e-3) return `${four.format(span * 1e6)} µs`;
-  return Math.abs(span) < 0.9995 ? `${four.format(span * 1e3)} ms` : `${four.format(span)} s`;
-}
-
-/** A place in the user's code without the folders that all files there share. */
-export function place(site) { return site === null ? null : site.replace(/^.*[/\\](?=[^/\\]+, line)/, ""); }
-
 /** How many of the items, in rising order of `key`, come before `limit`. */
 export function before(items, limit, key) {
   let low = 0;
@@ -57,10 +38,14 @@ export function before(items, limit, key) {
   return low;
 }
 
+/** The number of the colour of a Worker at some place among the others: as `look.colour_of`. */
+export function colourOf(place) {
+  return place <= 0 ? 0 : 1 + (place - 1) % (LOOK.workers.light.length - 1);
+}
+
 /** Write a mark of the look, such as "leak", as a small drawing for text lines. */
-export function markOf(look, name) {
-  const { path, filled, colour } = look.marks[name];
-  const paint = `var(--rl-${colour})`;
+export function markOf(name, paint = `var(--rl-${LOOK.marks[name].colour})`) {
+  const { path, filled } = LOOK.marks[name];
   return draw("svg", { viewBox: "0 0 12 12", width: 12, height: 12, class: "rl-mark", "aria-hidden": "true" },
     draw("path", { d: path, style: `fill:${filled ? paint : "none"};stroke:${paint};stroke-width:1.5` }));
 }

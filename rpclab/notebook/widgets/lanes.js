@@ -1,4 +1,5 @@
 // Where the things of a timeline are: lanes, rows in them, the ends of bars and arrows.
+import { LOOK } from "./look.js";
 
 export const TOP = 20; // pixels for the axis
 export const BASE = 20; // from the top of a lane to the line of its own code
@@ -73,7 +74,7 @@ export class Lanes {
   ends(arrow) {
     const { axis, store } = this;
     const call = arrow.call === null ? null : store.calls[arrow.call - 1];
-    const isCall = call !== null && ["call", "read", "map", "cancel"].includes(arrow.kind);
+    const isCall = call !== null && ["message", "cancel"].includes(LOOK.messages[arrow.kind]);
     const bar = call === null ? undefined : this.barOf.get(call.number);
     const maker = call === null || call.by === null ? undefined : this.barOf.get(call.by);
     const at = (which, worker) => which && which.call.worker === worker ? this.middle(which) : this.base(this.place.get(worker) ?? 0);

@@ -2,22 +2,21 @@
 import { legendOf } from "./app.js";
 import { Axis } from "./axis.js";
 import { Surface, fitted, font, line, mark } from "./canvas.js";
-import { before, count, make, markOf, place, seconds } from "./dom.js";
-import { LOOK } from "./look.js";
+import { before, make, markOf } from "./dom.js";
+import { LOOK, WORDS } from "./look.js";
 import { Store } from "./store.js";
+import { elided, place, said, shortPlace, told } from "./words.js";
 
-const TEXT = 300; // pixels for what stands beside a bar
+const SAY = WORDS.live;
+const LABEL = 26; // pixels before a label
+const GAP = 10; // pixels behind a text
 const ROW = 20;
 const HEAD = 20;
 const MOST = 400; // pixels that are seen at a time
-const END_MARKS = { user: "dispose", parameter: "parameter", returned: "moved", context: "context", forgotten: "forgotten", session: "lost" };
-const ENDS = {
-  user: "disposed", parameter: "released when the method returned", returned: "moved to the caller",
-  context: "released with its context", forgotten: "forgotten by Python, never disposed",
-};
+const NOTHING = { stubs: 0, targets: 0, label: 0, place: 0, short: 0, name: 0 }; // characters of the widest texts so far
 
 export class LifetimesPanel {
-  title = "Lifetimes";
+  name = "lifetimes";
 
   constructor(app) {
     this.app = app;
@@ -26,7 +25,7 @@ export class LifetimesPanel {
     this.surface = new Surface(app.root, 120, (...all) => this.paint(...all));
     this.rows = [];
     this.chosen = null;
-    this.reasons = new Map();
+    this.widest = { ...NOTHING };
     this.only = false;
     const { element } = this.surface;
     element.setAttribute("role", "img");
@@ -37,24 +36,17 @@ export class LifetimesPanel {
     this.sheet = make("div", { class: "rl-sheet" });
     this.scroll = make("div", { class: "rl-scroll", onscroll: () => this.surface.ask() }, make("div", { class: "rl-stick" }, element), this.sheet);
     this.reason = make("div", { class: "rl-reason", role: "status", "aria-live": "polite" });
-    this.onlyHeld = make("button", { type: "button", "aria-pressed": "false", onclick: () => this.toggle() }, "only what is held");
+    this.onlyHeld = make("button", { type: "button", "aria-pressed": "false", onclick: () => this.toggle() }, SAY["only held"]);
     this.held = make("span", { class: "rl-muted" });
     this.element = make("div", { class: "rl-panel" },
-      make("div", { class: "rl-tools" }, this.onlyHeld, this.held, make("span", { class: "rl-muted rl-keys" }, "↑ ↓ rows · Enter: what keeps it alive · ← → step")),
-      this.scroll, this.reason, legendOf([
-        ["bar 1", "a stub, from its making to its end, in the colour of its holder"],
-        ["text ×2", "references to a target, over all sessions, at this moment"],
-        ["mark dispose", "disposed"], ["mark parameter", "a parameter, released when the method returned"],
-        ["mark moved", "moved to the caller as a result"], ["mark context", "released with its context"],
-        ["mark forgotten", "forgotten by Python, never disposed"], ["mark broken", "its target broke"],
-        ["mark leak", "still held at this moment; Enter or a click says what keeps it"],
-      ]));
+      make("div", { class: "rl-tools" }, this.onlyHeld, this.held, make("span", { class: "rl-muted rl-keys" }, SAY["lifetimes keys"])),
+      this.scroll, this.reason, legendOf("lifetimes"));
   }
 
   reset() {
     this.chosen = null;
-    this.reasons.clear();
     this.reason.replaceChildren();
+    this.widest = { ...NOTHING };
   }
 
   close() { this.surface.close(); }
@@ -72,11 +64,34 @@ export class LifetimesPanel {
 
   grown() {
     this.axis.grown();
-    this.groups = new Map();
+    const groups = new Map();
     for (const stub of this.store.stubs) {
-      if (!this.groups.has(stub.target)) this.groups.set(stub.target, []);
-      this.groups.get(stub.target).push(stub);
+      if (!groups.has(stub.target)) groups.set(stub.target, []);
+      groups.get(stub.target).push(stub);
     }
+    // What is held still comes first, for there may be more than can be seen at a time.
+    const isHeld = ([, stubs]) => stubs.some(stub => stub.ended_at === null);
+    const all = [...groups];
+    this.groups = new Map([...all.filter(isHeld), ...all.filter(group => !isHeld(group))]);
+  }
+
+  /** Columns as wide as their texts, as far as there is room; labels give way first. */
+  columnsOf(context, width) {
+    const { store, widest } = this;
+    for (const stub of store.stubs.slice(widest.stubs)) {
+      widest.label = Math.max(widest.label, said(WORDS.labels.stub, stub).length);
+      widest.place = Math.max(widest.place, place(stub.site ?? "").length);
+      widest.short = Math.max(widest.short, shortPlace(stub.site ?? "").length);
+    }
+    for (const target of store.targets.slice(widest.targets)) widest.name = Math.max(widest.name, said(WORDS.labels.target, target).length);
+    Object.assign(widest, { stubs: store.stubs.length, targets: store.targets.length });
+    const one = context.measureText("0123456789").width / 10;
+    const room = width * LOOK.sizes.texts - LABEL;
+    const sites = (widest.label + widest.place) * one > room - 2 * GAP ? widest.short : widest.place;
+    const site = Math.min(sites * one, room / 2) + GAP;
+    const label = Math.min(widest.label * one, room - site) + GAP;
+    const right = LABEL + Math.max(label + site, Math.min(widest.name * one + 3 * GAP, room), width * 0.2);
+    return { site: right - site, right, one };
   }
 
   isHeld(stub) { return Store.lives(this.app.position, stub.made_at, stub.ended_at); }
@@ -92,18 +107,19 @@ export class LifetimesPanel {
       this.rows.push({ target: this.store.targets[number - 1] });
       for (const stub of shown) this.rows.push({ stub });
     }
-    this.held.textContent = ` ${count(held, "stub")} held at this moment, of ${this.store.stubs.length}`;
+    this.held.textContent = ` ${said(SAY.held, { held, stubs: this.store.stubs.length })}`;
     const all = HEAD + this.rows.length * ROW + 6;
     this.seen = Math.min(Math.max(all, 120), MOST);
     this.surface.setHeight(this.seen);
     this.scroll.style.height = `${this.seen}px`;
     this.sheet.style.height = `${Math.max(all - this.seen, 0)}px`;
-    this.surface.element.setAttribute("aria-label",
-      `lifetimes of ${count(this.store.stubs.length, "stub")}, of which ${held} are held at this moment; arrow keys go from row to row`);
+    this.surface.element.setAttribute("aria-label", said(SAY["lifetimes label"], { stubs: this.store.stubs.length, held }));
   }
 
   paint(context, width, height, palette) {
-    const text = Math.min(TEXT, width * 0.42);
+    font(context, 11);
+    const columns = this.columnsOf(context, width);
+    const text = columns.right;
     this.axis.left = text;
     this.axis.right = width - 20;
     context.fillStyle = palette.named.background;
@@ -126,14 +142,14 @@ export class LifetimesPanel {
         context.fillRect(0, y - ROW / 2, 3, ROW);
       }
       if (row.target) this.paintTarget(context, row.target, y, text, palette);
-      else this.paintStub(context, row.stub, y, text, palette);
+      else this.paintStub(context, row.stub, y, columns, palette);
     }
     context.restore();
     this.paintAxis(context, height, text, palette);
     if (!this.rows.length) {
       font(context, 12, { code: false });
       context.fillStyle = palette.named.muted;
-      context.fillText(this.only ? "No stub is held at this moment." : "No stub was made.", 12, HEAD + 20);
+      context.fillText(this.only ? SAY["none held"] : SAY["no stub"], 12, HEAD + 20);
     }
   }
 
@@ -143,7 +159,7 @@ export class LifetimesPanel {
     context.fillStyle = palette.named.muted;
     for (const [x, tick] of this.axis.ticks()) context.fillText(tick, Math.min(x, this.axis.right + 4), 9);
     context.textAlign = "left";
-    context.fillText(this.axis.by === "order" ? "step" : "time", 10, 9);
+    context.fillText(this.axis.by === "order" ? SAY.step : SAY.time, 10, 9);
     const x = this.axis.x(this.app.position, this.store.timeAt(this.app.position));
     if (x < text || !this.store.length) return;
     line(context, palette, "moment");
@@ -166,34 +182,39 @@ export class LifetimesPanel {
     const { edge } = palette.worker(this.worker(target.worker));
     font(context, 11, { bold: true });
     context.fillStyle = edge;
-    context.fillText(fitted(context, `${target.name} in ${target.worker}`, text - 56), 8, y);
-    font(context, 11);
     const references = this.references(target);
+    context.fillText(fitted(context, said(WORDS.labels.target, target), text - 48), 8, y);
+    font(context, 11);
     context.fillStyle = references ? palette.named.text : palette.named.muted;
     context.textAlign = "right";
-    context.fillText(`×${references}`, text - 10, y);
+    context.fillText(said(WORDS.labels.references, { references }), text - GAP, y);
     context.textAlign = "left";
     const from = axis.x(target.introduced_at + 1, target.introduced);
     const to = target.gone_at === null ? axis.x(store.length, store.end) : axis.x(target.gone_at + 1, target.gone);
     context.fillStyle = edge;
     context.globalAlpha = from > axis.x(this.app.position, store.timeAt(this.app.position)) ? 0.3 : 1;
-    context.fillRect(from, y - 2, Math.max(to - from, 2), 4);
+    const { least, each, most } = LOOK.thickness;
+    target.references.forEach(([moment, time, number], n) => {
+      const next = target.references[n + 1];
+      const begin = Math.max(axis.x(moment + 1, time), from);
+      const end = next ? axis.x(next[0] + 1, next[1]) : to;
+      const thick = least + each * Math.min(number, most);
+      if (number) context.fillRect(begin, y - thick / 2, Math.max(end - begin, 2), thick);
+    });
     context.globalAlpha = 1;
     if (target.broken !== null) mark(context, palette, "broken", Math.max(axis.x(store.length, target.broken), from + 8), y);
   }
 
-  paintStub(context, stub, y, text, palette) {
+  paintStub(context, stub, y, { site, right, one }, palette) {
     const { axis, store } = this;
     const { edge, tint } = palette.worker(this.worker(stub.holder));
     const held = this.isHeld(stub);
     if (held) mark(context, palette, "leak", 16, y, 11);
     font(context, 11);
-    context.fillStyle = edge;
-    const holder = fitted(context, stub.holder, 110);
-    context.fillText(holder, 26, y);
-    const used = 26 + context.measureText(holder).width + 8;
+    context.fillStyle = held ? palette.named.warn : palette.named.text;
+    context.fillText(fitted(context, said(WORDS.labels.stub, stub), site - LABEL - GAP), LABEL, y);
     context.fillStyle = palette.named.muted;
-    context.fillText(fitted(context, origin(stub), text - used - 8), used, y);
+    context.fillText(placeOf(stub.site, Math.floor((right - site - GAP) / one)), site, y);
     const now = axis.x(this.app.position, store.timeAt(this.app.position));
     const from = axis.x(stub.made_at + 1, stub.made);
     const to = stub.ended_at === null ? axis.x(store.length, store.end) : axis.x(stub.ended_at + 1, stub.ended);
@@ -212,7 +233,7 @@ export class LifetimesPanel {
       context.fillStyle = edge;
       context.fill();
     }
-    if (stub.ended_at !== null) mark(context, palette, END_MARKS[stub.why] ?? "dispose", to + 9, y, 10);
+    if (stub.ended_at !== null) mark(context, palette, LOOK.ends[stub.why] ?? LOOK.ends.user, to + 9, y, 10);
     context.globalAlpha = 1;
   }
 
@@ -266,29 +287,30 @@ export class LifetimesPanel {
 
   explain(stub, text) {
     const lines = [...this.describe({ stub })];
-    const close = make("button", { type: "button", "aria-label": "close", onclick: () => this.reason.replaceChildren() }, "×");
-    this.reason.replaceChildren(make("div", { class: "rl-card" }, close, stub.ended_at === null ? markOf(LOOK, "leak") : "",
+    const close = make("button", { type: "button", "aria-label": SAY.close, onclick: () => this.reason.replaceChildren() }, "×");
+    this.reason.replaceChildren(make("div", { class: "rl-card" }, close, stub.ended_at === null ? markOf("leak") : "",
       make("b", {}, ` ${lines[0]}`), make("div", {}, lines.slice(1).filter(Boolean).join(" · ")), text ? make("pre", {}, text) : ""));
   }
 
   describe({ stub, target }) {
     const { begin } = this.store;
+    const after = time => time === null ? null : time - begin;
     if (target) {
-      return [`${target.name} in ${target.worker}`, `${count(this.references(target), "reference")} at this moment`,
-        `held by ${target.holders.join(", ") || "nobody"}`, `first introduced at ${seconds(target.introduced - begin)}`,
-        target.gone === null ? "still referred to" : `last released at ${seconds(target.gone - begin)}`,
-        target.broken !== null && `broke at ${seconds(target.broken - begin)}`];
+      return told("target", {
+        ...target, references: this.references(target), is_broken: target.broken !== null,
+        after: after(target.introduced), until: after(target.gone),
+      });
     }
-    const of = this.store.targets[stub.target - 1];
-    return [`${stub.holder} holds a stub of ${of.name} in ${of.worker}`, origin(stub), `made at ${seconds(stub.made - begin)}`,
-      stub.ended === null ? "still held" : `${ENDS[stub.why] ?? stub.why} at ${seconds(stub.ended - begin)}`,
-      stub.ended_site && `at ${place(stub.ended_site)}`, stub.passed.length > 0 && `sent to ${[...new Set(stub.passed.map(each => each[2]))].join(", ")}`];
+    const { name, worker } = this.store.targets[stub.target - 1];
+    const receivers = [...new Set(stub.passed.map(each => each[2]))];
+    return told("stub", { ...stub, name, worker, receivers, after: after(stub.made), until: after(stub.ended) });
   }
 }
 
-/** How a stub came to be, in a few words. */
-function origin(stub) {
-  const call = stub.call === null ? "a call" : `(${stub.call})`;
-  const how = { result: `result of ${call}`, parameter: `parameter of ${call}`, dup: "a dup", local: "made here" }[stub.how] ?? stub.how;
-  return stub.site ? `${how}, ${place(stub.site).replace(/^Cell (In\[\d+\]),/, "$1")}` : how;
+/** A place in so many characters: without its folder if need be, and never without its line. */
+function placeOf(site, room) {
+  const whole = place(site ?? "");
+  if (whole.length <= room) return whole;
+  const [, name, line] = /^(.*)(,[^,]*)$/.exec(shortPlace(whole)) ?? ["", whole, ""];
+  return elided(name, room - line.length, 1 / LOOK.sizes.character) + line;
 }

@@ -14,6 +14,7 @@ from rpclab.notebook.widgets.channel import channels
 from rpclab.notebook.widgets.hearing import ours
 from rpclab.notebook.widgets.modules import FOLDER, joined
 from rpclab.trace.pictures.look import CLASS, LOOK, css
+from rpclab.trace.pictures.words import WORDS
 
 if TYPE_CHECKING:
     from rpclab.sandbox import Sandbox
@@ -96,35 +97,35 @@ class TimelineView(LiveView):
     """Who called whom, and when."""
 
     kind = "timeline"
-    _esm = joined(["timeline"], _LOOK)
+    _esm = joined(["timeline"], _LOOK, WORDS)
 
 
 class LifetimesView(LiveView):
     """Which stubs lived when, and who held them."""
 
     kind = "lifetimes"
-    _esm = joined(["lifetimes"], _LOOK)
+    _esm = joined(["lifetimes"], _LOOK, WORDS)
 
 
 class StreamsView(LiveView):
     """Streams over time: window, bytes on the way, and when the writer was held back."""
 
     kind = "streams"
-    _esm = joined(["streams"], _LOOK)
+    _esm = joined(["streams"], _LOOK, WORDS)
 
 
 class GraphView(LiveView):
     """Who can call whom."""
 
     kind = "graph"
-    _esm = joined(["graph"], _LOOK)
+    _esm = joined(["graph"], _LOOK, WORDS)
 
 
 class TabsView(LiveView):
     """All four as tabs over one recording, with one scrubber."""
 
     kind = "view"
-    _esm = joined(["timeline", "lifetimes", "streams", "graph"], _LOOK)
+    _esm = joined(["timeline", "lifetimes", "streams", "graph"], _LOOK, WORDS)
 
 
 VIEWS: dict[str, type[LiveView]] = {

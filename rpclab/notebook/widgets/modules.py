@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 LOOK = "look"
-"""The module that is no file: `LOOK`, which it exports, is data."""
+"""The module that is no file: what it exports, `LOOK` and `WORDS`, is data."""
 
 _IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./([a-z]+)\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (function|class|const) (\w+)", re.MULTILINE)
@@ -45,16 +45,17 @@ def needed(names: Iterable[str]) -> list[str]:
     return list(found)
 
 
-def joined(panels: Iterable[str], look: dict[str, Any]) -> str:
+def joined(panels: Iterable[str], look: dict[str, Any], words: dict[str, Any]) -> str:
     """One module that draws some panels.
 
     Args:
         panels: the names of their modules; each exports a class, such as TimelinePanel.
         look: colours, lines and marks, as in `rpclab.trace.pictures.look`.
+        words: what is said, as in `rpclab.trace.pictures.words`.
     """
     panels = list(panels)
-    data = json.dumps(look, separators=(",", ":"))
-    modules = [f"const from_{LOOK} = {{ LOOK: {data} }};\n", *map(_as_function, needed(panels))]
+    data = json.dumps({"LOOK": look, "WORDS": words}, separators=(",", ":"))
+    modules = [f"const from_{LOOK} = {data};\n", *map(_as_function, needed(panels))]
     classes = ", ".join(f"from_{name}.{name.title()}Panel" for name in panels)
     start = f"export default {{ render: from_app.renderer([{classes}]) }};\n"
     return "\n".join([*modules, start])

@@ -1,10 +1,13 @@
 // The scrubber: a slider and buttons that step back and forth through a recording.
-import { draw, make, seconds } from "./dom.js";
+import { draw, make } from "./dom.js";
+import { WORDS } from "./look.js";
+import { said } from "./words.js";
 
 // Drawn, for not every page has a font with these signs.
+const SAY = WORDS.live;
 const BUTTONS = [
-  ["M2 2h2v8H2zM10.5 2v8L4.5 6z", "first step", "Home"], ["M9 2v8L3 6z", "one step back", "←"],
-  ["M3 2v8L9 6z", "one step on", "→"], ["M8 2h2v8H8zM1.5 2v8L7.5 6z", "last step, and follow", "End"],
+  ["M2 2h2v8H2zM10.5 2v8L4.5 6z", ...SAY.first], ["M9 2v8L3 6z", ...SAY.back],
+  ["M3 2v8L9 6z", ...SAY.on], ["M8 2h2v8H8zM1.5 2v8L7.5 6z", ...SAY.last],
 ];
 
 export class Scrubber {
@@ -15,14 +18,14 @@ export class Scrubber {
     this.position = null;
     const actions = [() => this.go(0), () => this.step(-1), () => this.step(1), () => this.go(null)];
     this.slider = make("input", {
-      type: "range", min: 0, max: 0, value: 0, class: "rl-slider", "aria-label": "step of the recording",
+      type: "range", min: 0, max: 0, value: 0, class: "rl-slider", "aria-label": SAY.slider,
       oninput: () => this.slide(), onkeydown: event => this.key(event),
     });
     this.text = make("output", { class: "rl-where" });
     const buttons = BUTTONS.map(([path, what, key], n) => make(
       "button", { type: "button", title: `${what} (${key})`, "aria-label": what, onclick: actions[n] },
       draw("svg", { viewBox: "0 0 12 12", width: 12, height: 12, "aria-hidden": "true" }, draw("path", { d: path, style: "fill:currentColor;stroke:none" }))));
-    this.element = make("div", { class: "rl-scrubber", role: "group", "aria-label": "scrubber" },
+    this.element = make("div", { class: "rl-scrubber", role: "group", "aria-label": SAY.scrubber },
       ...buttons.slice(0, 2), this.slider, ...buttons.slice(2), this.text);
   }
 
@@ -67,9 +70,9 @@ export class Scrubber {
     const step = this.at;
     this.slider.max = steps;
     this.slider.value = step;
-    const at = seconds(Math.round((store.timeAt(this.now) - store.begin) * 1e9) / 1e9);
-    const following = this.position === null && store.live && !store.resting ? " · live" : "";
-    this.text.value = `step ${step} of ${steps} · ${at}${following}`;
+    const after = Math.round((store.timeAt(this.now) - store.begin) * 1e9) / 1e9;
+    const follows = this.position === null && store.live && !store.resting;
+    this.text.value = said(SAY.at, { step, steps, after, live: follows && SAY.following });
     this.slider.setAttribute("aria-valuetext", this.text.value);
   }
 }

@@ -3,9 +3,10 @@
 // A position counts the events that had happened by then. Fields that end in `_at` are the index of
 // an event, so that something has happened at a position if its index is below it.
 import { before } from "./dom.js";
+import { Lines } from "./lines.js";
 
 const NUMBERED = ["calls", "arrows", "stubs", "targets", "streams", "held"];
-const LISTED = ["times", "deployed", "notes", "tables", "bindings", "points", "figures"];
+const LISTED = ["times", "deployed", "notes", "tables", "edges", "points", "figures"];
 const SHOWN_NOTES = new Set(["deployed", "bound", "link"]);
 
 export class Store {
@@ -25,6 +26,8 @@ export class Store {
     this.stops = [];
     this.sizes = [0];
     this.ends = new Tables();
+    this.lines = new Lines();
+    this.layouts = [];
     this.request = new Map();
     this.answer = new Map();
   }
@@ -77,6 +80,7 @@ export class Store {
     for (const row of rows.points ?? []) stop(row[1]);
     this.stops.push(...[...stops].sort((one, other) => one - other));
     this.ends.add(this.tables.slice(this.tables.length - (rows.tables?.length ?? 0)));
+    this.lines.add(this.edges.slice(this.edges.length - (rows.edges?.length ?? 0)));
   }
 
   newArrow(arrow, stop) {
@@ -101,9 +105,12 @@ export class Store {
   figuresAt(position) {
     const messages = before(this.arrows, position, arrow => arrow.sent_at);
     const row = this.figures[before(this.figures, position + 1, figure => figure.moment) - 1];
+    const [trips, saved] = [row?.waited ?? 0, row?.saved ?? 0];
     return {
-      trips: row?.waited ?? 0,
-      saved: row?.saved ?? 0,
+      at_most: true,  // tasks of one method are not told apart
+      round_trips: trips,
+      without: trips + saved,
+      pipelined: saved > 0,
       calls: before(this.calls, position, call => call.made_at),
       messages,
       bytes: this.sizes[messages],
@@ -115,47 +122,10 @@ export class Store {
     return from !== null && from < position && (to === null || to >= position);
   }
 
-  /** The Workers, and what leads from one to another, at a position. */
-  graphAt(position) {
-    const bindings = new Map();
-    for (const each of this.bindings) if (each.moment <= position) bindings.set(`${each.holder} ${each.name}`, each);
-    const stubs = new Map();
-    const introductions = [];
-    for (const stub of this.stubs) {
-      if (stub.made_at >= position) break;
-      const target = this.targets[stub.target - 1];
-      if (["parameter", "result"].includes(stub.how) && ![stub.introducer, stub.holder].includes(target.worker)) {
-        introductions.push({ introducer: stub.introducer, receiver: stub.holder, worker: target.worker, name: target.name });
-      }
-      const gone = target.gone_at !== null && target.gone_at < position;
-      if (gone || !Store.lives(position, stub.made_at, stub.ended_at)) continue;
-      const key = `${stub.holder} ${stub.target}`;
-      const held = stubs.get(key) ?? { holder: stub.holder, worker: target.worker, name: target.name, count: 0, introducer: stub.introducer };
-      held.count += 1;
-      stubs.set(key, held);
-    }
-    const deployed = new Set(this.deployed.filter(each => each.moment < position).map(each => each.worker));
-    return { workers: this.workers, deployed, bindings: [...bindings.values()], stubs: [...stubs.values()], introductions };
+  /** The Workers that are deployed at a position. */
+  deployedAt(position) {
+    return new Set(this.deployed.filter(each => each.moment < position).map(each => each.worker));
   }
-}
-
-/** Which Workers one can reach, the nearest first, each with the way: as `rpclab.trace.graph.reach`. */
-export function reach(graph, worker) {
-  const found = new Map([[worker, []]]);
-  const queue = [worker];
-  for (const here of queue) {
-    const steps = [
-      ...graph.bindings.filter(each => each.holder === here).map(each => [each.worker, `env.${each.name}`]),
-      ...graph.stubs.filter(each => each.holder === here).map(each => [each.worker, `a stub of ${each.name}`]),
-    ];
-    for (const [there, step] of steps) {
-      if (found.has(there)) continue;
-      found.set(there, [...found.get(here), step]);
-      queue.push(there);
-    }
-  }
-  found.delete(worker);
-  return found;
 }
 
 /** The import and export tables, which can be moved to any position, forward and back. */

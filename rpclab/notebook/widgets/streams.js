@@ -1,14 +1,18 @@
 // Streams: for each one its window, the bytes on their way and unread, and when its writer waited.
 import { legendOf } from "./app.js";
 import { Surface, font, line, mark } from "./canvas.js";
-import { before, bytes, count, make, seconds } from "./dom.js";
+import { before, make } from "./dom.js";
+import { WORDS } from "./look.js";
+import { duration, said, size, told } from "./words.js";
+
+const SAY = WORDS.live;
 
 const EACH = 150; // pixels for one stream
 const LEFT = 70;
 const MOST = 6; // streams that are drawn; the last ones
 
 export class StreamsPanel {
-  title = "Streams";
+  name = "streams";
   controlled = true;
 
   constructor(app) {
@@ -21,11 +25,7 @@ export class StreamsPanel {
     element.addEventListener("pointerleave", () => app.say(null));
     element.addEventListener("click", event => this.go(event));
     this.texts = make("ul", { class: "rl-list" });
-    this.element = make("div", { class: "rl-panel" }, make("div", { class: "rl-stage" }, element), this.texts, legendOf([
-      ["bar 1", "bytes sent and not acknowledged"], ["bar 2", "of these, arrived and not read"],
-      ["line window", "the window: with so much under way, the writer waits"],
-      ["mark held back", "the writer is held back: the reader is slower"],
-    ]));
+    this.element = make("div", { class: "rl-panel" }, make("div", { class: "rl-stage" }, element), this.texts, legendOf("streams"));
   }
 
   reset() { this.points = new Map(); this.read = 0; }
@@ -43,7 +43,7 @@ export class StreamsPanel {
     }
     this.shown = store.streams.slice(-MOST);
     this.surface.setHeight(Math.max(this.shown.length * EACH, 60));
-    this.surface.element.setAttribute("aria-label", `${count(store.streams.length, "stream")}; what each of them does is listed below`);
+    this.surface.element.setAttribute("aria-label", said(SAY["streams label"], { streams: store.streams.length }));
   }
 
   /** The state of a stream at a position. */
@@ -52,29 +52,31 @@ export class StreamsPanel {
     return points[before(points, position, point => point.moment) - 1];
   }
 
-  heldBack(stream, until) {
-    return this.store.held.filter(each => each.stream === stream.number && each.begin <= until)
-      .reduce((sum, each) => sum + Math.min(each.end ?? until, until) - each.begin, 0);
-  }
-
+  /** What there is to say of a stream at a position. */
   describe(stream, position) {
     const point = this.at(stream, position);
     const until = this.store.timeAt(position);
-    const waited = this.heldBack(stream, until);
-    if (!point) return [`${stream.sender} → ${stream.receiver}, stream ${stream.number}`, "not opened yet"];
+    const name = said(WORDS.labels.stream, stream);
+    if (!point) return [name, SAY["not open"]];
+    const waits = this.store.held.filter(each => each.stream === stream.number && each.begin <= until);
     const over = stream.closed !== null && stream.closed <= until;
-    return [`${stream.sender} → ${stream.receiver}, stream ${stream.number}`, over ? stream.outcome : "open",
-      `${bytes(point.sent)} sent, ${bytes(point.read)} read`, point.window !== null && `window ${bytes(point.window)}`,
-      `${bytes(point.in_flight)} in flight`, `${bytes(Math.max(point.buffered, 0))} buffered`,
-      waited > 0 ? `writer held back ${seconds(waited)}` : "writer never held back"];
+    const points = this.points.get(stream.number);
+    const known = {
+      ...stream, ...point, number: stream.number, chunks: position === this.store.length ? stream.chunks : null,
+      peak: points.slice(0, before(points, position, each => each.moment)).reduce((most, each) => Math.max(most, each.in_flight), 0),
+      outcome: over ? stream.outcome : SAY.open,
+      is_held_back: waits.length > 0, held_back: waits.length,
+      held_for: waits.reduce((sum, each) => sum + Math.min(each.end ?? until, until) - each.begin, 0),
+    };
+    return [...told("stream", known), ...told("stream at a moment", known)];
   }
 
   tell() {
     const lines = (this.shown ?? []).map(stream => this.describe(stream, this.app.position).filter(Boolean));
     this.texts.replaceChildren(...lines.map(([first, ...rest]) => make("li", {}, make("b", {}, first), ` · ${rest.join(" · ")}`)));
     const hidden = this.store.streams.length - lines.length;
-    if (hidden > 0) this.texts.append(make("li", { class: "rl-muted" }, `and ${hidden} earlier ones`));
-    if (!lines.length) this.texts.append(make("li", { class: "rl-muted" }, "No stream was opened."));
+    if (hidden > 0) this.texts.append(make("li", { class: "rl-muted" }, said(SAY["earlier streams"], { streams: hidden })));
+    if (!lines.length) this.texts.append(make("li", { class: "rl-muted" }, SAY["no stream"]));
   }
 
   span(stream) {
@@ -104,7 +106,7 @@ export class StreamsPanel {
     context.textBaseline = "middle";
     context.textAlign = "left";
     context.fillStyle = palette.worker(this.store.workers.indexOf(stream.sender)).edge;
-    context.fillText(`${stream.sender} → ${stream.receiver}, stream ${stream.number}`, LEFT, top + 12);
+    context.fillText(said(WORDS.labels.stream, stream), LEFT, top + 12);
     this.paintHeld(context, stream, top + 22, bottom, palette);
     const area = (value, place) => {
       const { edge, tint } = palette.worker(place);
@@ -172,7 +174,7 @@ export class StreamsPanel {
     context.strokeStyle = palette.named.line;
     context.lineWidth = 1;
     context.textAlign = "right";
-    for (const value of [0, ceiling / 1.08]) context.fillText(bytes(Math.round(value)), LEFT - 6, y(value));
+    for (const value of [0, ceiling / 1.08]) context.fillText(size(Math.round(value)), LEFT - 6, y(value));
     context.beginPath();
     context.moveTo(LEFT, bottom + 0.5);
     context.lineTo(this.right, bottom + 0.5);
@@ -180,9 +182,9 @@ export class StreamsPanel {
     const [from, to] = this.span(stream);
     const { begin, end } = this.store;
     context.textAlign = "left";
-    context.fillText(seconds(Math.round((from - begin) * 1e9) / 1e9), LEFT, bottom + 12);
+    context.fillText(duration(Math.round((from - begin) * 1e9) / 1e9), LEFT, bottom + 12);
     context.textAlign = "right";
-    context.fillText(seconds(Math.round((Math.min(to, end) - begin) * 1e9) / 1e9), this.right, bottom + 12);
+    context.fillText(duration(Math.round((Math.min(to, end) - begin) * 1e9) / 1e9), this.right, bottom + 12);
     context.textAlign = "left";
     const now = this.store.timeAt(this.app.position);
     if (now < from || now > to) return;
@@ -204,7 +206,7 @@ export class StreamsPanel {
 
   point(event) {
     const [stream, position] = this.positionAt(event);
-    this.app.say(stream ? [...this.describe(stream, position), `at ${seconds(this.store.timeAt(position) - this.store.begin)}`] : null);
+    this.app.say(stream ? this.describe(stream, position) : null);
   }
 
   go(event) {

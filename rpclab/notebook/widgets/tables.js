@@ -1,5 +1,9 @@
 // Both sides' import and export tables at a position, and what the last step changed in them.
 import { make } from "./dom.js";
+import { WORDS } from "./look.js";
+import { said } from "./words.js";
+
+const SAY = WORDS.live;
 
 const MOST_ROWS = 12;
 const MOST_SESSIONS = 6;
@@ -9,7 +13,7 @@ export class TablesPart {
     this.store = store;
     this.body = make("div", { class: "rl-tables" });
     this.element = make("details", { class: "rl-part", ontoggle: () => this.shown !== undefined && this.show(this.shown) },
-      make("summary", {}, "Import and export tables of both sides"), this.body);
+      make("summary", {}, SAY.tables), this.body);
   }
 
   show(position) {
@@ -35,13 +39,13 @@ export class TablesPart {
     // What has just changed comes first.
     sessions.sort((one, other) => Number(other[1].length > 0) - Number(one[1].length > 0));
     this.body.replaceChildren(...sessions.slice(0, MOST_SESSIONS).map(([ends, news]) => sessionOf(ends, news)));
-    if (!sessions.length) this.body.append(make("p", { class: "rl-muted" }, "No session yet: the tables are empty."));
-    if (sessions.length > MOST_SESSIONS) this.body.append(make("p", { class: "rl-muted" }, `… and ${sessions.length - MOST_SESSIONS} more sessions`));
+    if (!sessions.length) this.body.append(make("p", { class: "rl-muted" }, SAY["no session"]));
+    if (sessions.length > MOST_SESSIONS) this.body.append(make("p", { class: "rl-muted" }, said(SAY["more sessions"], { more: sessions.length - MOST_SESSIONS })));
   }
 }
 
 function sessionOf(ends, news) {
-  const title = ends.length > 1 ? `${ends[0].here} ⇄ ${ends[0].there}` : `${ends[0].here} with itself`;
+  const title = ends.length > 1 ? said(SAY.link, { one: ends[0].here, other: ends[0].there }) : said(SAY["with itself"], { name: ends[0].here });
   return make("section", { class: "rl-session" }, make("h4", {}, title),
     make("div", { class: "rl-ends" }, ...ends.flatMap(end => ["imports", "exports"].map(side => tableOf(end, side, news)))));
 }
@@ -54,15 +58,15 @@ function tableOf(end, side, news) {
   rows.sort((one, other) => (changed.has(other.id) - changed.has(one.id)) || other.id - one.id);
   const lines = rows.slice(0, MOST_ROWS).map(row => {
     const sign = row.gone ? "−" : changed.has(row.id) ? (changed.get(row.id).before ? "∗" : "+") : "";
-    const words = { "−": "gone", "+": "new", "∗": "changed" }[sign] ?? "";
+    const words = SAY.changes[sign] ?? "";
     return make("tr", { class: row.gone ? "rl-gone" : sign ? "rl-new" : "" },
       make("td", { title: words, "aria-label": words }, sign), make("td", { class: "rl-id" }, `${row.id}`),
-      make("td", {}, `${row.what}${row.kind === "binding" && !row.what.includes("binding") ? ", a binding" : ""}`),
-      make("td", { class: "rl-count" }, row.kind === "stub" && side === "imports" && row.references ? `×${row.references}` : ""));
+      make("td", {}, row.kind === "binding" && !row.what.includes("binding") ? said(SAY.binding, row) : row.what),
+      make("td", { class: "rl-count" }, row.kind === "stub" && side === "imports" && row.references ? said(WORDS.labels.references, row) : ""));
   });
-  const more = rows.length > MOST_ROWS ? make("p", { class: "rl-muted" }, `… ${rows.length - MOST_ROWS} more`) : null;
-  return make("div", { class: "rl-table" }, make("h5", {}, `${end.here} ${side}`),
-    rows.length ? make("table", {}, make("tbody", {}, ...lines)) : make("p", { class: "rl-muted" }, "nothing"), more);
+  const more = rows.length > MOST_ROWS ? make("p", { class: "rl-muted" }, said(SAY["more rows"], { more: rows.length - MOST_ROWS })) : null;
+  return make("div", { class: "rl-table" }, make("h5", {}, said(SAY.table, { name: end.here, side })),
+    rows.length ? make("table", {}, make("tbody", {}, ...lines)) : make("p", { class: "rl-muted" }, SAY.nothing), more);
 }
 
 /** The ends of the sessions, that of the notebook before the other one. */

@@ -2,15 +2,18 @@
 import { legendOf } from "./app.js";
 import { Axis } from "./axis.js";
 import { Surface, arrowHead, fitted, font, haloed, line, mark } from "./canvas.js";
-import { before, bytes, count, make, place, seconds } from "./dom.js";
+import { before, make } from "./dom.js";
 import { BASE, Lanes, TOP } from "./lanes.js";
+import { LOOK, WORDS } from "./look.js";
+import { callAlone, callLabel, said, told } from "./words.js";
 
+const SAY = WORDS.live;
 const NAMES = 118; // pixels for the names of the Workers
 const REACH = 6; // pixels around the pointer in which an arrow is meant
 const LABELLED = 7; // the lowest row that has room for a label
 
 export class TimelinePanel {
-  title = "Timeline";
+  name = "timeline";
   advised = true;
   controlled = true;
 
@@ -26,7 +29,7 @@ export class TimelinePanel {
     this.reset();
     const { element } = this.surface;
     element.setAttribute("role", "img");
-    element.setAttribute("aria-roledescription", "timeline");
+    element.setAttribute("aria-roledescription", SAY.titles.timeline);
     element.addEventListener("pointermove", event => this.point(event));
     element.addEventListener("pointerleave", () => { if (!this.drag) this.hover(null); });
     element.addEventListener("pointerdown", event => this.grab(event));
@@ -35,30 +38,20 @@ export class TimelinePanel {
     element.addEventListener("wheel", event => this.wheel(event), { passive: false });
     element.addEventListener("keydown", event => this.key(event));
     element.addEventListener("focus", () => app.say(this.chosen ? this.describe(this.chosen) : null));
-    this.element = make("div", { class: "rl-panel" }, this.tools(), make("div", { class: "rl-stage" }, element), legendOf([
-      ["bar 1", "a call at work, in the lane of the Worker that runs it"],
-      ["line message", "a call, and its result"],
-      ["line pipelined", "pipelined: made on a promise, it did not wait for that result"],
-      ["text (1)", "the promise of call 1"],
-      ["line release", "what is given back: stubs, results"],
-      ["line stream", "a chunk of a stream"],
-      ["mark raised", "it raised"], ["mark cancelled", "given up by its caller"], ["mark lost", "lost with its session"],
-      ["mark deployed", "a version was deployed"], ["mark link", "a link changed"],
-      ["line moment", "the moment of the scrubber; what came later is pale"],
-    ]));
+    this.element = make("div", { class: "rl-panel" }, this.tools(), make("div", { class: "rl-stage" }, element), legendOf("timeline"));
   }
 
   tools() {
     const button = (text, what, action) => make("button", { type: "button", title: what, "aria-label": what, onclick: action }, text);
     this.scales = ["order", "time"].map(by => make("button", {
-      type: "button", title: by === "order" ? "every step is as wide" : "by the clock",
+      type: "button", title: SAY.scales[by],
       onclick: () => { this.measure(by); this.redraw(); },
-    }, by));
-    return make("div", { class: "rl-tools", role: "group", "aria-label": "what the timeline shows" },
-      make("span", { class: "rl-muted" }, "by "), make("span", { class: "rl-switch" }, ...this.scales),
-      button("−", "show more (−)", () => this.zoom(1 / 1.6)), button("+", "look closer (+)", () => this.zoom(1.6)),
-      button("whole", "show everything (0)", () => { this.axis.window = null; this.redraw(); }),
-      make("span", { class: "rl-muted rl-keys" }, "← → step · ↑ ↓ calls · + − zoom · drag to move"));
+    }, SAY[by]));
+    return make("div", { class: "rl-tools", role: "group", "aria-label": SAY["timeline tools"] },
+      make("span", { class: "rl-muted" }, SAY.scale), make("span", { class: "rl-switch" }, ...this.scales),
+      button(...SAY.out, () => this.zoom(1 / 1.6)), button(...SAY.in, () => this.zoom(1.6)),
+      button(...SAY.fit, () => { this.axis.window = null; this.redraw(); }),
+      make("span", { class: "rl-muted rl-keys" }, SAY["timeline keys"]));
   }
 
   showScale() { this.scales.forEach((button, n) => button.setAttribute("aria-pressed", String(["order", "time"][n] === this.axis.by))); }
@@ -85,9 +78,7 @@ export class TimelinePanel {
     this.surface.setHeight(this.where.height);
     this.drawn = null;
     const { calls, arrows, workers } = this.store;
-    this.surface.element.setAttribute("aria-label",
-      `timeline of ${count(workers.length, "Worker")}, ${count(calls.length, "call")} and ${count(arrows.length, "message")};`
-      + " arrow keys left and right step, up and down go from call to call");
+    this.surface.element.setAttribute("aria-label", said(SAY["timeline label"], { workers: workers.length, calls: calls.length, messages: arrows.length }));
   }
 
   redraw() { this.drawn = null; this.update(); }
@@ -172,7 +163,7 @@ export class TimelinePanel {
       context.stroke();
     }
     context.textAlign = "left";
-    context.fillText(this.axis.by === "order" ? "step" : "time", 10, 9);
+    context.fillText(this.axis.by === "order" ? SAY.step : SAY.time, 10, 9);
   }
 
   /** Where nothing happened for long, and the time is drawn short. */
@@ -188,7 +179,7 @@ export class TimelinePanel {
       context.strokeRect(from + 0.5, TOP, to - from, height);
       context.setLineDash([]);
       context.fillStyle = palette.named.muted;
-      if (to - from > 34) context.fillText(`idle ${seconds(Number(span.toPrecision(2)))}`, (from + to) / 2, height - 8);
+      if (to - from > 34) context.fillText(said(WORDS.labels.idle, { span: Number(span.toPrecision(2)) }), (from + to) / 2, height - 8);
     }
     context.textAlign = "left";
   }
@@ -222,7 +213,7 @@ export class TimelinePanel {
     const thin = seen.length > 1500;
     const groups = new Map();
     for (const arrow of seen) {
-      const style = styleOf(arrow);
+      const style = arrow.pipelined ? "pipelined" : LOOK.messages[arrow.kind] ?? "stream";
       if (!groups.has(style)) groups.set(style, []);
       groups.get(style).push(arrow);
     }
@@ -270,21 +261,45 @@ export class TimelinePanel {
       if (["raised", "cancelled", "lost"].includes(bar.call.outcome) && this.where.row >= LABELLED) mark(context, palette, bar.call.outcome, to, y, 10);
     }
     if (this.where.row < LABELLED) return;
-    // A label may stand beside its bar, as far as there is room before the next one of the row.
+    this.paintLabels(context, shown, palette);
+  }
+
+  /** A label stands in its bar, or behind it, or before it: where there is room for all of it. */
+  paintLabels(context, shown, palette) {
+    const rows = new Map();
+    for (const each of shown) {
+      const key = `${each[0].lane} ${Math.min(each[0].row, this.where.lanes[each[0].lane].shown - 1)}`;
+      if (!rows.has(key)) rows.set(key, []);
+      rows.get(key).push(each);
+    }
     font(context, Math.min(11, this.where.row - 3));
     context.textBaseline = "middle";
-    const next = new Map();
-    for (const [bar, from, to] of shown.reverse()) {
-      const key = `${bar.lane} ${Math.min(bar.row, this.where.lanes[bar.lane].shown - 1)}`;
-      const room = (next.get(key) ?? axis.right + 14) - from;
-      next.set(key, from);
-      const inside = fitted(context, bar.call.label, to - from - 6);
-      context.fillStyle = palette.named.text;
-      if (inside === bar.call.label) context.fillText(inside, from + 4, this.where.middle(bar) + 0.5);
-      else {
-        const text = fitted(context, bar.call.label, room - (to - from) - 10);
-        if (text) haloed(context, palette, text, to + 7, this.where.middle(bar) + 0.5);
-      }
+    context.fillStyle = palette.named.text;
+    const one = context.measureText("0123456789").width / 10;
+    const wide = text => text.length * one;
+    for (const bars of rows.values()) {
+      bars.sort(([, one], [, other]) => one - other);
+      let taken = NAMES;
+      bars.forEach(([bar, from, to], place) => {
+        const y = this.where.middle(bar) + 0.5;
+        const end = Math.max(to, bars[place - 1]?.[2] ?? to);
+        const behind = (bars[place + 1]?.[1] ?? this.axis.right + 10) - end - 12;
+        const before = from - taken - 12;
+        const inside = to - from - 8;
+        const room = Math.max(behind, before, inside);
+        taken = Math.max(taken, end);
+        if (room < 5 * one) return;
+        // What came of a call is left out where only so it can be read whole.
+        let text = callLabel(bar.call);
+        if (wide(text) > room) text = callAlone(bar.call);
+        if (wide(text) <= inside) context.fillText(text, from + 4, y);
+        else if (wide(text) <= room && wide(text) > behind) haloed(context, palette, text, from - 6 - wide(text), y);
+        else {
+          const cut = wide(text) <= room ? text : fitted(context, text, behind);
+          if (cut) haloed(context, palette, cut, end + 7, y);
+          if (cut) taken = end + 7 + wide(cut);
+        }
+      });
     }
   }
 
@@ -434,27 +449,14 @@ export class TimelinePanel {
   }
 
   describe({ call, arrow }) {
-    if (arrow) {
-      const at = seconds(arrow.sent - this.store.begin);
-      const way = arrow.arrived === null ? "still under way" : `${seconds(arrow.arrived - arrow.sent)} on its way`;
-      return [`${arrow.kind} ${arrow.text}`, `${arrow.sender} → ${arrow.receiver}`, bytes(arrow.size), `sent at ${at}`, way,
-        arrow.pipelined && "pipelined", arrow.call !== null && `call ${arrow.call}`];
-    }
     const { begin } = this.store;
-    const took = call.settled === null ? null : seconds(call.settled - call.made);
-    const ran = call.begun === null || call.ended === null ? null : seconds(call.ended - call.begun);
-    return [`(${call.number}) ${call.label}`, `${call.caller} → ${call.worker}`,
-      call.outcome === "returned" ? `= ${call.result}` : `${call.outcome}${call.result ? `: ${call.result}` : ""}`,
-      `made at ${seconds(call.made - begin)}`, took && `result after ${took}`, ran && `ran ${ran}`,
-      call.pipelined_on !== null && `pipelined on (${call.pipelined_on})`,
-      call.using.length > 0 && `uses ${call.using.map(n => `(${n})`).join(", ")}`,
-      call.by !== null && `made by (${call.by})`, place(call.site)];
+    const span = (from, to) => from === null || to === null ? null : to - from;
+    if (arrow) {
+      const under_way = arrow.arrived === null;
+      return told("message", { ...arrow, under_way, after: arrow.sent - begin, took: span(arrow.sent, arrow.arrived) });
+    }
+    return told("call", { ...call, after: call.made - begin, took: span(call.made, call.settled), ran: span(call.begun, call.ended) });
   }
-}
-
-function styleOf(arrow) {
-  if (arrow.pipelined) return "pipelined";
-  return { error: "error", broken: "error", release: "release", cancel: "cancel", write: "stream", close: "stream", abort: "stream", stream: "stream", result: "result" }[arrow.kind] ?? "message";
 }
 
 function distance(x, y, fromX, fromY, toX, toY) {

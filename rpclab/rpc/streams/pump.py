@@ -19,7 +19,7 @@ from rpclab.rpc.streams.sources import NOTHING, PIECE, pieces_of, size_of
 from rpclab.rpc.waiter import StreamWaiter
 
 if TYPE_CHECKING:
-    from rpclab.core.protocols import ContextLike, OutletLike, SessionLike
+    from rpclab.core.contexts import ExecutionContext, SessionLike
 
 
 class Pumped(Protocol):
@@ -52,7 +52,7 @@ class Pump:
     """
 
     def __init__(
-        self, stream: Pumped, session: SessionLike, context: ContextLike, *, returned: bool
+        self, stream: Pumped, session: SessionLike, context: ExecutionContext, *, returned: bool
     ) -> None:
         self._stream = stream
         self._session = session
@@ -158,7 +158,7 @@ class Pump:
             raise _ReaderLeft
 
 
-async def room(outlet: OutletLike, size: int) -> None:
+async def room(outlet: Outlet, size: int) -> None:
     """Wait until a chunk of that size may be sent, or the stream is through."""
     if _goes_on(outlet, size):
         return
@@ -172,18 +172,18 @@ async def room(outlet: OutletLike, size: int) -> None:
     note_credit(outlet)
 
 
-def _goes_on(outlet: OutletLike, size: int) -> bool:
+def _goes_on(outlet: Outlet, size: int) -> bool:
     return outlet.done or outlet.flow.fits(size)
 
 
-def note_credit(outlet: OutletLike) -> None:
+def note_credit(outlet: Outlet) -> None:
     """The running task goes on after the last credit; for the accounting of a trace."""
     host: Any = outlet.session.host
     if host.ledger is not None and outlet.credit is not None:
         host.ledger.awaited(outlet.credit)
 
 
-def _variables_of(context: ContextLike) -> Context:
+def _variables_of(context: ExecutionContext) -> Context:
     variables = Context() if context.variables is None else context.variables.copy()
     variables.run(current.set, context)
     return variables

@@ -10,7 +10,7 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
-from rpclab.core.events import noted_place
+from rpclab.core.contexts import noted_place
 from rpclab.core.relays import PipeRelay
 from rpclab.errors import READABLE_IN_USE, READABLE_LOCKED, StreamLockedError, fresh_copy
 from rpclab.rpc.remote import Uncopied
@@ -29,8 +29,9 @@ from rpclab.rpc.stubs import bundle
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpclab.core.protocols import InletLike, PayloadLike, SessionLike
+    from rpclab.core.contexts import PayloadLike, SessionLike
     from rpclab.core.references import Reference
+    from rpclab.core.streams import Inlet
     from rpclab.rpc.streams.writable import WritableStream
 
 
@@ -79,7 +80,7 @@ class ReadableStream(Uncopied):
         return stream
 
     @classmethod
-    def __from_inlet__(cls, inlet: InletLike) -> Self:
+    def __from_inlet__(cls, inlet: Inlet) -> Self:
         return cls._of(InletSource(inlet))
 
     # Reading.

@@ -20,7 +20,7 @@ from rpclab.rpc.waiter import StreamWaiter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpclab.core.protocols import OutletLike
+    from rpclab.core.streams import Outlet
 
 
 class LocalSink:
@@ -90,7 +90,7 @@ class RemoteSink:
         outlet: the way there.
     """
 
-    def __init__(self, outlet: OutletLike) -> None:
+    def __init__(self, outlet: Outlet) -> None:
         self.outlet = outlet
         self._turn = asyncio.Lock()
         self._waiting = 0

@@ -20,7 +20,8 @@ from rpclab.rpc.waiter import StreamWaiter
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from rpclab.core.protocols import InletLike, PayloadLike
+    from rpclab.core.contexts import PayloadLike
+    from rpclab.core.streams import Inlet
 
 
 PIECE = 64 * 1024
@@ -206,7 +207,7 @@ class InletSource:
         inlet: where they come in.
     """
 
-    def __init__(self, inlet: InletLike) -> None:
+    def __init__(self, inlet: Inlet) -> None:
         self.inlet = inlet
         self._last: tuple[float, int] | None = None  # when a chunk was taken, and its size
 
@@ -249,7 +250,7 @@ class InletSource:
         self.inlet.cancel_with(reason if isinstance(reason, BaseException) else Unread(reason))
 
 
-def paces_of(inlet: InletLike) -> dict[str, float]:
+def paces_of(inlet: Inlet) -> dict[str, float]:
     """How many bytes a second Workers read, where that was bounded."""
     paces: dict[str, float] = inlet.pipe.session.host.paces  # type: ignore[attr-defined]
     return paces

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from rpclab.core.events import noted_place
+from rpclab.core.contexts import noted_place
 from rpclab.core.relays import SinkRelay
 from rpclab.core.sinks import SinkHook
 from rpclab.errors import WRITABLE_LOCKED, StreamLockedError
@@ -19,9 +19,10 @@ from rpclab.rpc.stubs import bundle
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rpclab.core.contexts import PayloadLike
     from rpclab.core.hooks import Hook
-    from rpclab.core.protocols import OutletLike, PayloadLike
     from rpclab.core.references import Reference
+    from rpclab.core.streams import Outlet
 
 
 class WritableStream(Uncopied):
@@ -52,7 +53,7 @@ class WritableStream(Uncopied):
         self._lock: str | None = None
 
     @classmethod
-    def __from_outlet__(cls, outlet: OutletLike) -> Self:
+    def __from_outlet__(cls, outlet: Outlet) -> Self:
         stream = cls.__new__(cls)
         stream._sink = RemoteSink(outlet)
         stream._lock = None

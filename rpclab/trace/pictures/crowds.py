@@ -13,13 +13,15 @@ from math import log2, sqrt
 
 from rpclab.trace.model import Arrow, CallBar, Timeline
 from rpclab.trace.pictures.drawing import Picture, arrow, elided, words_of
-from rpclab.trace.pictures.figures import CALLS, count, listed
 from rpclab.trace.pictures.frame import MARGIN, axis, axis_height
+from rpclab.trace.pictures.look import line_of
 from rpclab.trace.pictures.scale import Scale
+from rpclab.trace.pictures.telling import count, listed
 
 _CALLS, _MESSAGES = 250, 1000  # how many are drawn one by one at most
 _BUCKET, _WIDE = 6, 36  # pixels of a bar, and between lines of messages
 _LANE, _TALLEST = 76, 40
+_OFFSETS = {"message": 6, "pipelined": 12, "result": 18, "error": 24, "release": 30}
 
 
 def is_crowd(timeline: Timeline) -> bool:
@@ -132,14 +134,11 @@ def _messages(
     ways: dict[tuple[str, str, int, str], list[Arrow]] = defaultdict(list)
     for message in timeline.arrows:
         place = int((scale.x(message.sent_at, message.sent) - scale.left) // _WIDE)
-        if message.kind in CALLS:
-            kind = "pipelined" if message.pipelined else "message"
-        else:
-            kind = {"release": "release", "error": "error"}.get(message.kind, "result")
+        kind = line_of(message.kind, pipelined=message.pipelined)
+        kind = kind if kind in _OFFSETS else "result"
         ways[message.sender, message.receiver, place, kind].append(message)
-    offsets = {"message": 6, "pipelined": 12, "result": 18, "error": 24, "release": 30}
     for (sender, receiver, place, kind), messages in ways.items():
-        x = scale.left + place * _WIDE + offsets[kind]
+        x = scale.left + place * _WIDE + _OFFSETS[kind]
         size = sum(message.size for message in messages)
         title = (
             f"{count(len(messages), 'message')} ({kind}), {count(size, 'byte')}\n"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 from html import escape
 from math import atan2, cos, sin
+from typing import NamedTuple
 
 from rpclab.printable import printable
 from rpclab.trace.pictures.look import CLASS, LOOK, css
@@ -43,6 +44,7 @@ def cells(text: str) -> int:
 def elided(text: str, room: float, size: float = LABEL, *, code: bool = True) -> str:
     """A text that fits into so many pixels, its end left out if need be."""
     text = printable(" ".join(text.split()))
+    room += 0.01  # a column that is as wide as its text has room for it
     if width_of(text, size, code=code) <= room:
         return text
     kept = max(int(room / (size * SIZES["character" if code else "letter"])) - 1, 0)
@@ -127,12 +129,8 @@ class Picture:
     def label(
         self, x: float, y: float, text: str, kind: str = "", *, anchor: str = "start"
     ) -> None:
-        """Add a text that lines may run behind: with a plate under it."""
-        width = width_of(text)
-        left = x if anchor == "start" else x - width
-        if text and "later" not in kind:
-            self._texts.append(rect(left - 2, y - LABEL + 1, width + 4, LABEL + 3, "plate"))
-        self.text(x, y, text, kind, anchor=anchor)
+        """Add a text that lines may run behind: it has an edge in the colour of the ground."""
+        self.text(x, y, text, f"h {kind}".strip(), anchor=anchor)
 
     def mark(self, name: str, x: float, y: float, *, title: str = "", kind: str = "") -> None:
         """Add a mark with its middle at a point."""
@@ -140,24 +138,23 @@ class Picture:
 
     # All of it.
 
-    def write(self, description: str, *, style: bool = True) -> str:
-        """Write the picture.
+    def write(self, description: str) -> str:
+        """Write the picture, with the style that it needs.
 
         Args:
             description: what there is to see, in words, for those who do not see it.
-            style: False leaves the style sheet out, where the page has it already.
         """
         width, height = number(self.width), number(self.y)
-        sheet = f"<style>{css()}</style>" if style else ""
+        drawn = (
+            "".join(self._under) + "".join(self._shapes) + f"<g>{''.join(self._texts)}</g></svg>\n"
+        )
         return (
             f'<svg xmlns="{NAMESPACE}" class="{CLASS}" role="img" width="{width}"'
             f' height="{height}" viewBox="0 0 {width} {height}"'
             f' aria-label="{words_of(self.title)}">'
-            f"<title>{words_of(self.title)}</title><desc>{words_of(description)}</desc>{sheet}"
-            f'<rect class="bg" width="{width}" height="{height}"/>'
-            + "".join(self._under)
-            + "".join(self._shapes)
-            + f"<g>{''.join(self._texts)}</g></svg>\n"
+            f"<title>{words_of(self.title)}</title><desc>{words_of(description)}</desc>"
+            f"<style>{css(drawn)}</style>"
+            f'<rect class="bg" width="{width}" height="{height}"/>{drawn}'
         )
 
 
@@ -190,29 +187,38 @@ def mark(name: str, x: float, y: float, *, title: str = "", kind: str = "") -> s
     return _closed(f'path d="{drawn["path"]}" {where} {classes}{paint}', title)
 
 
-def arrow(
-    x: float, y: float, to_x: float, to_y: float, kind: str, *, bend: float = 0, head: bool = True
-) -> str:
-    """Write an arrow as a path; it may be bent to one side by so many pixels."""
+class Curve(NamedTuple):
+    """An arrow as the data of two paths: its line, and its head."""
+
+    line: str
+    head: str
+
+
+def curve(x: float, y: float, to_x: float, to_y: float, bend: float = 0) -> Curve:
+    """An arrow between two points, bent to one side by so many pixels."""
+    over, angle = "L", atan2(to_y - y, to_x - x)
     if bend:
         across = ((to_x - x) ** 2 + (to_y - y) ** 2) ** 0.5 or 1
         at_x = (x + to_x) / 2 - (to_y - y) / across * bend
         at_y = (y + to_y) / 2 + (to_x - x) / across * bend
-        curve = f"Q{number(at_x)} {number(at_y)} "
-        angle = atan2(to_y - at_y, to_x - at_x)
-    else:
-        curve, angle = "L", atan2(to_y - y, to_x - x)
-    line = (
-        f'<path d="M{number(x)} {number(y)}{curve}{number(to_x)} {number(to_y)}" class="l-{kind}"/>'
-    )
-    return line + (arrow_head(to_x, to_y, angle, kind) if head else "")
-
-
-def arrow_head(x: float, y: float, angle: float, kind: str) -> str:
-    """Write the head of an arrow that comes from an angle."""
-    size = SIZES["head"]
-    sides = [(x - size * 1.5 * cos(angle + turn), y - size * 1.5 * sin(angle + turn))
+        over, angle = f"Q{number(at_x)} {number(at_y)} ", atan2(to_y - at_y, to_x - at_x)
+    size = SIZES["head"] * 1.5
+    sides = [(to_x - size * cos(angle + turn), to_y - size * sin(angle + turn))
              for turn in (-0.42, 0.42)]  # fmt: skip
-    points = f"M{number(x)} {number(y)}" + "".join(f"L{number(a)} {number(b)}" for a, b in sides)
-    colour = LOOK["lines"][kind]["colour"]
-    return f'<path d="{points}z" style="fill:var(--rl-{colour})"/>'
+    tip = f"{number(to_x)} {number(to_y)}"
+    wings = "".join(f"L{number(a)} {number(b)}" for a, b in sides)
+    return Curve(f"M{number(x)} {number(y)}{over}{tip}", f"M{tip}{wings}z")
+
+
+def arrow(
+    x: float, y: float, to_x: float, to_y: float, kind: str, *, bend: float = 0, head: bool = True
+) -> str:
+    """Write an arrow as a path; it may be bent to one side by so many pixels."""
+    drawn = curve(x, y, to_x, to_y, bend)
+    line = f'<path d="{drawn.line}" class="l-{kind}"/>'
+    return line + (arrow_head(drawn, kind) if head else "")
+
+
+def arrow_head(drawn: Curve, kind: str) -> str:
+    """Write the head of an arrow."""
+    return f'<path d="{drawn.head}" style="fill:var(--rl-{LOOK["lines"][kind]["colour"]})"/>'

@@ -7,16 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from rpclab.trace.pictures.scale import duration
+from rpclab.trace.pictures.telling import said
+from rpclab.trace.pictures.words import WORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from rpclab.trace.model import Timeline
     from rpclab.trace.trace import Trace
-
-TIMES = "\N{MULTIPLICATION SIGN}"
-CALLS = frozenset({"call", "read", "map"})
 
 
 class Figures(NamedTuple):
@@ -59,15 +55,11 @@ class Figures(NamedTuple):
 
     def parts(self) -> list[str]:
         """The figures, each with its noun, the most important ones first."""
-        counted = [count(self.calls, "call"), count(self.messages, "message")]
-        counted.append(count(self.bytes, "byte"))
-        if self.round_trips is None or self.saved is None:
-            return counted
-        without = self.round_trips + self.saved
-        saved = f"{without:g} without pipelining" if self.saved else "nothing was pipelined"
-        trips = f"{'at most ' * self.at_most}{count(self.round_trips, 'round trip')}"
-        took = f" in {duration(self.seconds)}" if self.seconds else ""
-        return [f"{trips}{took}; {saved}", *counted]
+        known = self._asdict()
+        if self.round_trips is not None and self.saved is not None:
+            known |= {"pipelined": bool(self.saved), "without": self.round_trips + self.saved}
+            known["trips"] = said(WORDS["trips"], known)
+        return [part for part in (said(each, known) for each in WORDS["figures"]) if part]
 
     def line(self) -> str:
         """The figures in a line."""
@@ -75,16 +67,3 @@ class Figures(NamedTuple):
         if self.round_trips is None:
             return ", ".join([first, *rest])
         return f"{first} · {', '.join(rest)}"
-
-
-def count(number: float, noun: str) -> str:
-    """A number with its noun."""
-    shown = f"{number:,.1f}".removesuffix(".0")
-    return f"{shown} {noun}{'s' * (number != 1)}"
-
-
-def listed(words: Iterable[str], most: int = 4) -> str:
-    """Some words in a row, and how many more there are."""
-    words = list(words)
-    rest = [f"{len(words) - most} more"] if len(words) > most else []
-    return ", ".join([*words[:most], *rest])

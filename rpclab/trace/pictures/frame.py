@@ -36,14 +36,12 @@ class Options:
         moment: marks a moment, and pales what came after it, where the picture has a way to.
         scale: "order", or "time" for the times of the clock; a graph has neither.
         width: in pixels.
-        style: False leaves the style sheet out, where the page has it already.
     """
 
     workers: Sequence[str] = ()
     moment: int | None = None
     scale: str = ORDER
     width: float = SIZES["width"]
-    style: bool = True
 
     def colours(self, names: Iterable[str]) -> dict[str, int]:
         """The colours of all Workers: one keeps its own in all views."""

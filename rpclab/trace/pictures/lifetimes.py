@@ -5,10 +5,11 @@ Floor: trace. A pure function of what `rpclab.trace.lifetimes` gives.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import NamedTuple
 
+from rpclab.printable import printable
 from rpclab.trace.model import Lifetimes, StubBar, TargetBar
 from rpclab.trace.pictures.drawing import (
     SIZES,
@@ -17,9 +18,9 @@ from rpclab.trace.pictures.drawing import (
     elided,
     mark,
     rect,
+    width_of,
     words_of,
 )
-from rpclab.trace.pictures.figures import TIMES, count, listed
 from rpclab.trace.pictures.frame import (
     MARGIN,
     USUAL,
@@ -31,19 +32,15 @@ from rpclab.trace.pictures.frame import (
     legend,
 )
 from rpclab.trace.pictures.legends import lifetimes_legend
+from rpclab.trace.pictures.look import LOOK
 from rpclab.trace.pictures.scale import ORDER, Scale, Stop
-from rpclab.trace.pictures.wording import (
-    END_MARKS,
-    short_site,
-    site_label,
-    stub_label,
-    stub_title,
-)
+from rpclab.trace.pictures.telling import count, known_of, place, said, short_place
+from rpclab.trace.pictures.wording import stub_label, stub_title, target_title
+from rpclab.trace.pictures.words import WORDS
 
 _ROW = SIZES["row"]
-_LABELS, _SITES = 0.29, 0.17  # of the width: columns for what it is, and where it was made
 _MOST = 120  # rows; beyond that, stubs made alike share one
-_THICKEST = 5  # references that make a target's bar as thick as it gets
+_LABELS, _ENDS, _THICK = WORDS["labels"], LOOK["ends"], LOOK["thickness"]
 
 
 class _Group(NamedTuple):
@@ -68,13 +65,13 @@ def lifetimes_svg(lifetimes: Lifetimes, options: Options = USUAL) -> str:
         ValueError: there is no such scale.
     """
     picture, width, moment = Picture("Lifetimes", options.width), options.width, options.moment
-    left = MARGIN + width * (_LABELS + _SITES)
+    columns = _columns(lifetimes, width)
     measured = Scale(
-        left, width - MARGIN - 20, options.scale, lifetimes.begin, lifetimes.end, _stops(lifetimes)
-    )
-    in_order = "left to right in the order it happened; distances are no times"
-    head(picture, figures_line(lifetimes), in_order if measured.by == ORDER else "")
-    drawing = _Drawing(picture, lifetimes, measured, options)
+        columns.right, width - MARGIN - 20, options.scale, lifetimes.begin, lifetimes.end,
+        _stops(lifetimes),
+    )  # fmt: skip
+    head(picture, figures_line(lifetimes), WORDS["in order"] if measured.by == ORDER else "")
+    drawing = _Drawing(picture, lifetimes, measured, options, columns)
     top = picture.y
     drawing.draw()
     if moment is not None:
@@ -83,7 +80,7 @@ def lifetimes_svg(lifetimes: Lifetimes, options: Options = USUAL) -> str:
         cursor(picture, x, top + 4, picture.y, f"moment {moment} of {lifetimes.moments}")
         picture.y += 16
     legend(picture, lifetimes_legend(lifetimes))
-    return picture.write(_description(lifetimes), style=options.style)
+    return picture.write(_description(lifetimes))
 
 
 def figures_line(lifetimes: Lifetimes) -> str:
@@ -104,14 +101,50 @@ def _stops(lifetimes: Lifetimes) -> Iterable[Stop]:
             yield Stop(target.gone_at, 1, target.gone)
 
 
+class _Columns(NamedTuple):
+    """Where the texts stand: what a stub is, from `label` on; where it was made, from `site` on."""
+
+    label: float
+    site: float
+    right: float
+
+    def place(self, site: str | None) -> str:
+        """A place that fits: without its folder if need be, and never without its line."""
+        whole, room = printable(place(site or "")), self.right - self.site - 12
+        if width_of(whole) <= room + 0.01:
+            return whole
+        name, comma, line = short_place(whole).rpartition(",")
+        return elided(name, room - width_of(comma + line)) + comma + line
+
+
+def _columns(lifetimes: Lifetimes, width: float) -> _Columns:
+    """Columns as wide as their texts, as far as there is room; the labels give way first."""
+    label = MARGIN + 21.0
+    labels = max((width_of(stub_label(stub)) for stub in lifetimes.stubs), default=0)
+    names = [width_of(said(_LABELS["target"], known_of(each))) for each in lifetimes.targets]
+    room = width * SIZES["texts"] - label
+    sites = _widest(lifetimes, place)
+    if labels + sites > room - 24:
+        sites = _widest(lifetimes, short_place)
+    site = min(sites, room / 2) + 12
+    wide = min(labels, room - site) + 12
+    right = label + max(wide + site, min(max(names, default=0), room) + 12, width * 0.2)
+    return _Columns(label, right - site, right)
+
+
+def _widest(lifetimes: Lifetimes, written: Callable[[str], str]) -> float:
+    return max((width_of(written(stub.site or "")) for stub in lifetimes.stubs), default=0)
+
+
 class _Drawing:
     """One picture of lifetimes."""
 
     def __init__(
-        self, picture: Picture, lifetimes: Lifetimes, scale: Scale, options: Options
-    ) -> None:
+        self, picture: Picture, lifetimes: Lifetimes, scale: Scale, options: Options,
+        columns: _Columns,
+    ) -> None:  # fmt: skip
         self._picture, self._scale, self._moment = picture, scale, options.moment
-        self._lifetimes = lifetimes
+        self._lifetimes, self._columns = lifetimes, columns
         named = [t.worker for t in lifetimes.targets] + [s.holder for s in lifetimes.stubs]
         self._colours = options.colours(named)
         self._row_of: dict[int, float] = {}
@@ -125,7 +158,7 @@ class _Drawing:
         for stub in self._lifetimes.stubs:
             of.setdefault(stub.target, []).append(stub)
         rows = len(of) + len(self._lifetimes.stubs)
-        targets = self._lifetimes.targets
+        targets = held_first(self._lifetimes)
         kinds = _alike(targets) if rows > _MOST else [(target,) for target in targets]
         for number, alike in enumerate(kinds):
             stubs = [stub for target in alike for stub in of[target.number]]
@@ -149,46 +182,48 @@ class _Drawing:
         picture, first = self._picture, alike[0]
         y = picture.y + _ROW / 2 + 2
         colour = self._colours[first.worker]
-        several = f"{len(alike)} {TIMES} " if len(alike) > 1 else ""
-        room = self._scale.left - MARGIN - 34
-        name = elided(f"{several}{first.name} in {first.worker}", room)
+        template = _LABELS["target" if len(alike) == 1 else "targets alike"]
+        name = said(template, known_of(first, number=len(alike)))
+        shown = elided(name, self._scale.left - self._columns.label - 12)
         picture.rect(MARGIN + 6, y - 5, 10, 10, f"w{colour}", radius=2)
-        picture.text(MARGIN + 21, y + 4, name, f"b n{colour}")
+        picture.text(self._columns.label, y + 4, shown, f"b n{colour}",
+                     title=name if shown != name else "")  # fmt: skip
         for target in alike:
             self._draw_target(target, y, f"w{colour}{self._pale(target.introduced_at)}")
         picture.y += _ROW
 
     def _draw_target(self, target: TargetBar, y: float, kind: str) -> None:
-        title = f"{target.name} in {target.worker}, held by {listed(target.holders) or 'nobody'}"
         end = self._scale.x(target.gone_at, target.gone)
         steps = [*target.references, (target.gone_at or 0, target.gone, 0)]
         for (moment, time, references), following in pairwise(steps):
             x = self._scale.x(moment, time)
             to_x = end if following is steps[-1] else self._scale.x(*following[:2])
             if references and to_x > x:
-                thick = 1 + 1.8 * min(references, _THICKEST)
+                thick = _THICK["least"] + _THICK["each"] * min(references, _THICK["most"])
                 self._picture.rect(x, y - thick / 2, to_x - x, thick, kind,
-                                   title=f"{title}\n{count(references, 'reference')}"
-                                   )  # fmt: skip
+                                   title=target_title(target, references))  # fmt: skip
         if target.broken is not None:
             x = self._scale.x(None, target.broken)
-            self._picture.mark("broken", x, y, title=f"{title}\nbroken: its context ended")
+            self._picture.mark("broken", x, y, title=target_title(target))
 
     def _draw_group(self, group: _Group) -> None:
         picture, first = self._picture, group.stubs[0]
         y = picture.y + _ROW / 2 + 2
-        several = f" {TIMES}{len(group.stubs)}" if len(group.stubs) > 1 else ""
-        held = f", {group.held} held" if several and group.held else ""
+        alone = len(group.stubs) == 1
         pale = self._pale(first.made_at)
-        room = picture.width * _LABELS - 26
+        columns = self._columns
+        label = stub_label(first)
+        if not alone:
+            known = known_of(first, number=len(group.stubs), held=group.held or None)
+            label = said(_LABELS["stubs alike"], known)
         kind = f"f-warn{pale}" if group.held else pale.strip()
-        label = stub_label(first) if not several else f"{first.holder}: {first.how}{several}{held}"
-        picture.text(MARGIN + 21, y + 4, elided(label, room), kind)
-        where = site_label(first.site, picture.width * _SITES - 10)
-        picture.text(MARGIN + picture.width * _LABELS, y + 4, where, f"f-muted{pale}",
-                     title=short_site(first.site or ""))  # fmt: skip
+        shown = elided(label, columns.site - columns.label - 12)
+        picture.text(columns.label, y + 4, shown, kind, title=label if shown != label else "")
+        where = columns.place(first.site)
+        picture.text(columns.site, y + 4, where, f"f-muted{pale}",
+                     title=place(first.site or ""))  # fmt: skip
         for stub in group.stubs:
-            self._draw_stub(stub, y, alone=not several)
+            self._draw_stub(stub, y, alone=alone)
         picture.y += _ROW
 
     def _draw_stub(self, stub: StubBar, y: float, *, alone: bool) -> None:
@@ -203,13 +238,17 @@ class _Drawing:
         shapes = rect(begin, y - height / 2, end - begin, height, f"w{colour}", radius=2)
         if stub.of in self._row_of and alone:
             shapes += arrow(begin, self._row_of[stub.of or 0] + 6, begin, y - 6, "stub")
-        if stub.ended is None:
-            shapes += mark("leak", end + 9, y)
-        elif stub.why in END_MARKS:
-            shapes += mark(END_MARKS[stub.why], end + 9, y) if alone else ""
+        if stub.ended is None or alone:
+            shapes += mark(_ENDS[stub.why], end + 9, y) if stub.why in _ENDS else ""
         self._picture.add(
             f'<g class="call{self._pale(stub.made_at)}"><title>{title}</title>{shapes}</g>'
         )
+
+
+def held_first(lifetimes: Lifetimes) -> list[TargetBar]:
+    """The targets: those that stubs are still held of before the others."""
+    held = {stub.target for stub in lifetimes.stubs if stub.ended is None}
+    return sorted(lifetimes.targets, key=lambda target: target.number not in held)
 
 
 def _alike(targets: Iterable[TargetBar]) -> list[tuple[TargetBar, ...]]:
@@ -233,7 +272,7 @@ def _description(lifetimes: Lifetimes) -> str:
     held = [stub for stub in lifetimes.stubs if stub.ended is None]
     each = [
         f"stub {stub.number}, held by {stub.holder},"
-        f" made at {short_site(stub.site or 'an unknown place')}"
+        f" made at {place(stub.site or 'an unknown place')}"
         for stub in held[:12]
     ]
     more = [f"and {len(held) - 12} more"] if len(held) > len(each) else []
@@ -241,4 +280,4 @@ def _description(lifetimes: Lifetimes) -> str:
     return f"{figures_line(lifetimes)}.{left}"
 
 
-__all__ = ["figures_line", "lifetimes_svg"]
+__all__ = ["figures_line", "held_first", "lifetimes_svg"]

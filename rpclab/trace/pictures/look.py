@@ -7,6 +7,8 @@ may stand on, in both modes. Colour is never the only sign: a Worker has its nam
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 LOOK: dict[str, Any] = {
@@ -96,14 +98,33 @@ LOOK: dict[str, Any] = {
                       "colour": "warn", "text": "‖"},
         "deployed": {"path": "M6 2L10.5 10h-9z", "filled": True,
                      "colour": "muted", "text": "▲"},
+        "cut": {"path": "M4.3 7.6a1.7 1.7 0 1 0 .1.1zM7.7 7.6a1.7 1.7 0 1 1-.1.1z"
+                "M4.3 7.6L8.6 1.5M7.7 7.6L3.4 1.5",
+                "filled": False, "colour": "text", "text": "//"},
+        "mend": {"path": "M5 7.2L7.2 5M4.6 5.2L3 6.8a1.9 1.9 0 0 0 2.7 2.7L7.2 8M7.4 6.8L9 5.2"
+                 "a1.9 1.9 0 0 0-2.7-2.7L4.8 4",
+                 "filled": False, "colour": "text", "text": "∞"},
         "link": {"path": "M1 4.2h4.5M6.5 7.8H11M3 2L1 4.2L3 6.4M9 5.6L11 7.8L9 10",
                  "filled": False, "colour": "muted", "text": "⇄"},
     },
+    # The line of each kind of message, that of a stream for any other; and the mark of each end
+    # of a stub, "" for one that has none yet.
+    "messages": {
+        "call": "message", "read": "message", "map": "message", "result": "result",
+        "error": "error", "broken": "error", "release": "release", "cancel": "cancel",
+    },
+    "ends": {
+        "user": "dispose", "parameter": "parameter", "returned": "moved", "context": "context",
+        "forgotten": "forgotten", "": "leak",
+    },
+    # The bar of a target is so thick, and so much more for each reference up to the most.
+    "thickness": {"least": 1, "each": 1.8, "most": 5},
     # Sizes in pixels; a character of code is `character` of its font's size wide, one of
     # prose on average less than `letter`.
     "sizes": {
         "width": 820, "margin": 14, "title": 14, "label": 11, "legend": 11, "row": 20, "bar": 12,
         "head": 5, "mark": 12, "radius": 2.5, "character": 0.605, "letter": 0.56,
+        "texts": 0.62,  # of the width at most, beside the bars of lifetimes
     },
     "fonts": {
         "text": "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif",
@@ -111,60 +132,90 @@ LOOK: dict[str, Any] = {
     },
 }  # fmt: skip
 
+
+def line_of(kind: str, *, pipelined: bool = False) -> str:
+    """The line that a message is drawn as.
+
+    Args:
+        kind: of the message.
+        pipelined: whether it is a call on a result that was not there yet.
+    """
+    line: str = LOOK["messages"].get(kind, "stream")
+    return "pipelined" if pipelined else line
+
+
 CLASS = "rpclab-view"
 """The class that every picture and widget has, so that styles reach nothing else."""
 
 
-def css() -> str:
+def css(drawn: str | None = None) -> str:
     """The style sheet of a picture: variables for both modes, and a class for each kind of thing.
 
     A mode is that of JupyterLab or VS Code where the page is theirs, else that of the reader's
     system; paper is light.
+
+    Args:
+        drawn: what is drawn, which needs the rules of its classes alone; all of them unless given.
     """
-    light, dark = _variables("light"), _variables("dark")
-    own, fonts, label = f".{CLASS}", LOOK["fonts"], f"{LOOK['sizes']['label']}px"
+    rules = "".join(rule for name, rule in _rules() if drawn is None or _has(drawn, name))
+    used = None if drawn is None else set(_VARIABLE.findall(rules + drawn))
+    light, dark = _variables("light", used), _variables("dark", used)
+    own = f".{CLASS}"
     exact = "print-color-adjust:exact;-webkit-print-color-adjust:exact"
     dark_pages = f"[data-jp-theme-light=false] {own},body.vscode-dark {own}"
     light_pages = f"[data-jp-theme-light=true] {own},body.vscode-light {own}"
-    rules = [
-        f"{own}{{{light}}}",
-        f"@media (prefers-color-scheme:dark){{{own}{{{dark}}}}}",
-        f"{light_pages}{{{light}}}{dark_pages}{{{dark}}}",
-        f"@media print{{{own},{light_pages},{dark_pages}{{{light}{exact}}}}}",
-        f"{own} text{{fill:var(--rl-text);font:{label} {fonts['code']};white-space:pre}}",
-        f"{own} .t{{font-family:{fonts['text']}}}",
-        f"{own} .plate{{fill:var(--rl-background);opacity:.86}}",
-        f"{own} .b{{font-weight:600}}",
-        f"{own} path,{own} line{{fill:none;stroke-linecap:round;stroke-linejoin:round}}",
-        f"{own} .bg{{fill:var(--rl-background)}}{own} .band{{fill:var(--rl-band)}}",
-        f"{own} .absent{{fill:none;stroke:var(--rl-muted);stroke-dasharray:4 3}}",
-        f"{own} .area{{fill-opacity:.9;stroke-width:1}}",
-        f"{own} .later{{opacity:.25}}",
-        f"{own} g.call:hover path,{own} g.call:hover rect{{stroke-width:2.5px}}",
-    ]
+    return (
+        f"{own}{{{light}}}"
+        f"@media (prefers-color-scheme:dark){{{own}{{{dark}}}}}"
+        f"{light_pages}{{{light}}}{dark_pages}{{{dark}}}"
+        f"@media print{{{own},{light_pages},{dark_pages}{{{light}{exact}}}}}{rules}"
+    )
+
+
+_VARIABLE = re.compile(r"var\(--rl-([\w-]+)")
+
+
+def _has(drawn: str, name: str) -> bool:
+    """Whether something drawn has a class; "" is the class of all."""
+    return not name or re.search(rf'class="[^"]*\b{name}(?![\w-])', drawn) is not None
+
+
+def _rules() -> Iterator[tuple[str, str]]:
+    """The classes, and the rule of each."""
+    own, fonts, label = f".{CLASS}", LOOK["fonts"], f"{LOOK['sizes']['label']}px"
+    edge = "stroke:var(--rl-background);stroke-width:4px;stroke-linejoin:round"
+    yield "", f"{own} text{{fill:var(--rl-text);font:{label} {fonts['code']};white-space:pre}}"
+    yield "", f"{own} path,{own} line{{fill:none;stroke-linecap:round;stroke-linejoin:round}}"
+    yield "", f"{own} .bg{{fill:var(--rl-background)}}"
+    yield "t", f"{own} .t{{font-family:{fonts['text']}}}"
+    yield "h", f"{own} .h{{paint-order:stroke;{edge}}}"
+    yield "b", f"{own} .b{{font-weight:600}}"
+    yield "band", f"{own} .band{{fill:var(--rl-band)}}"
+    yield "absent", f"{own} .absent{{fill:none;stroke:var(--rl-muted);stroke-dasharray:4 3}}"
+    yield "area", f"{own} .area{{fill-opacity:.9;stroke-width:1}}"
+    yield "later", f"{own} .later{{opacity:.25}}"
+    yield "call", f"{own} g.call:hover path,{own} g.call:hover rect{{stroke-width:2.5px}}"
     for name in LOOK["colours"]["light"]:
-        rules.append(f"{own} .f-{name}{{fill:var(--rl-{name})}}")
-        rules.append(f"{own} .s-{name}{{stroke:var(--rl-{name})}}")
+        yield f"f-{name}", f"{own} .f-{name}{{fill:var(--rl-{name})}}"
+        yield f"s-{name}", f"{own} .s-{name}{{stroke:var(--rl-{name})}}"
     for name, line in LOOK["lines"].items():
         dash = f";stroke-dasharray:{line['dash']}" if line["dash"] else ""
         stroke = f"stroke:var(--rl-{line['colour']});stroke-width:{line['width']}{dash}"
-        rules.append(f"{own} .l-{name}{{{stroke}}}")
+        yield f"l-{name}", f"{own} .l-{name}{{{stroke}}}"
     for number in range(len(LOOK["workers"]["light"])):
         fill, edge = f"var(--rl-t{number})", f"var(--rl-w{number})"
-        rules.append(f"{own} .w{number},{own} path.w{number}{{fill:{fill};stroke:{edge}}}")
-        rules.append(f"{own} text.n{number},{own} .n{number}{{fill:var(--rl-w{number})}}")
-        rules.append(f"{own} .e{number}{{stroke:var(--rl-w{number})}}")
-    return "".join(rules)
+        yield f"w{number}", f"{own} .w{number},{own} path.w{number}{{fill:{fill};stroke:{edge}}}"
+        yield f"n{number}", f"{own} text.n{number},{own} .n{number}{{fill:{edge}}}"
 
 
-def _variables(mode: str) -> str:
-    named = [f"--rl-{name}:{colour};" for name, colour in LOOK["colours"][mode].items()]
+def _variables(mode: str, used: set[str] | None) -> str:
+    colours = dict(LOOK["colours"][mode])
     # A page of JupyterLab has a background of its own, which themes change.
-    own = LOOK["colours"][mode]["background"]
-    named[0] = f"--rl-background:var(--jp-layout-color0,{own});"
-    pairs = enumerate(LOOK["workers"][mode])
-    workers = [f"--rl-w{n}:{edge};--rl-t{n}:{tint};" for n, (edge, tint) in pairs]
-    return "".join([*named, *workers])
+    colours["background"] = f"var(--jp-layout-color0,{colours['background']})"
+    for number, (edge, tint) in enumerate(LOOK["workers"][mode]):
+        colours |= {f"w{number}": edge, f"t{number}": tint}
+    shown = (each for each in colours.items() if used is None or each[0] in used)
+    return "".join(f"--rl-{name}:{colour};" for name, colour in shown)
 
 
 def colour_of(position: int) -> int:

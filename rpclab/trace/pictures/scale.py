@@ -115,11 +115,3 @@ def checked(by: str) -> str:
     if by not in SCALES:
         raise ValueError(f'a scale is "order" or "time", not {by!r}')
     return by
-
-
-def duration(seconds: float) -> str:
-    """A time as a reader wants to see it, such as "80 ms"."""
-    size, name = next(
-        ((size, name) for size, name in _UNITS if abs(seconds) < 999.95 * size), _UNITS[-1]
-    )
-    return f"{seconds / size:.4g} {name}" if seconds else "0 s"

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 
 from rpclab.trace.model import StreamPoint, StreamSeries
 from rpclab.trace.pictures.drawing import SIZES, Picture, elided, number
-from rpclab.trace.pictures.figures import count
 from rpclab.trace.pictures.frame import (
     MARGIN,
     USUAL,
@@ -21,7 +20,9 @@ from rpclab.trace.pictures.frame import (
     legend,
 )
 from rpclab.trace.pictures.legends import streams_legend
-from rpclab.trace.pictures.scale import ORDER, Scale, Stop, duration
+from rpclab.trace.pictures.scale import ORDER, Scale, Stop
+from rpclab.trace.pictures.telling import count, duration, known_of, size, told
+from rpclab.trace.pictures.words import WORDS
 
 _PLOT = 84  # pixels of a plot's height
 _UNITS = 74  # pixels for the units beside it
@@ -45,8 +46,9 @@ def streams_svg(streams: Sequence[StreamSeries], options: Options = USUAL) -> st
     begin, end = min(times, default=0.0), max(times, default=0.0)
     left, right = MARGIN + _UNITS, options.width - MARGIN - 6
     measured = Scale(left, right, options.scale, begin, end, _stops(points))
-    in_order = "left to right in the order it happened; distances are no times"
-    head(picture, figures_line(streams), in_order if points and measured.by == ORDER else "")
+    head(
+        picture, figures_line(streams), WORDS["in order"] if points and measured.by == ORDER else ""
+    )
     named = [name for stream in streams for name in (stream.sender, stream.receiver)]
     colours = options.colours(named)
     start = picture.y
@@ -70,16 +72,16 @@ def streams_svg(streams: Sequence[StreamSeries], options: Options = USUAL) -> st
     else:
         picture.y += MARGIN
     lines = "; ".join(stream_line(stream, times=measured.by != ORDER) for stream in streams[:12])
-    return picture.write(f"{figures_line(streams)}. {lines}", style=options.style)
+    return picture.write(f"{figures_line(streams)}. {lines}")
 
 
 def figures_line(streams: Sequence[StreamSeries]) -> str:
     """How many streams there were, and how much went through them."""
     chunks = count(sum(stream.chunks for stream in streams), "chunk")
-    size = count(sum(_sent(stream) for stream in streams), "byte")
+    sent = count(sum(_sent(stream) for stream in streams), "byte")
     stopped = sum(len(stream.held_back) for stream in streams)
     held = f"writers held back {count(stopped, 'time')}" if stopped else "no writer held back"
-    return f"{count(len(streams), 'stream')}, {chunks}, {size}; {held}"
+    return f"{count(len(streams), 'stream')}, {chunks}, {sent}; {held}"
 
 
 def stream_line(stream: StreamSeries, *, times: bool) -> str:
@@ -89,18 +91,17 @@ def stream_line(stream: StreamSeries, *, times: bool) -> str:
         stream: the stream.
         times: whether to say for how long its writer was held back.
     """
-    peak = max((point.in_flight for point in stream.points), default=0)
-    parts = [
-        f"{stream.number} {stream.sender} → {stream.receiver}: {count(stream.chunks, 'chunk')}",
-        count(_sent(stream), "byte"),
-        f"at most {peak:,} not acknowledged",
-        stream.outcome,
-    ]
-    if stream.held_back:
-        stopped = f"held back {count(len(stream.held_back), 'time')}"
-        seconds = sum(i.end - i.begin for i in stream.held_back if i.end is not None)
-        parts.append(f"{stopped}, {duration(seconds)}" if times else stopped)
-    return ", ".join(parts)
+    waits = stream.held_back
+    held_for = sum(wait.end - wait.begin for wait in waits if wait.end is not None)
+    known = known_of(
+        stream,
+        sent=_sent(stream),
+        peak=max((point.in_flight for point in stream.points), default=0),
+        is_held_back=bool(waits),
+        held_back=len(waits),
+        held_for=held_for if times else None,
+    )
+    return ", ".join(told("stream", known))
 
 
 def _sent(stream: StreamSeries) -> int:
@@ -114,7 +115,7 @@ def _stops(points: Iterable[StreamPoint]) -> Iterable[Stop]:
 def _draw(picture: Picture, stream: StreamSeries, scale: Scale, colours: dict[str, int]) -> None:
     line = stream_line(stream, times=scale.by != ORDER)
     shown = elided(line, picture.width - 2 * MARGIN)
-    picture.text(MARGIN, picture.y + 18, shown, f"t b n{colours[stream.sender]}",
+    picture.text(MARGIN, picture.y + 18, shown, f"t b h n{colours[stream.sender]}",
                  title=line if shown != line else "")  # fmt: skip
     top = picture.y + 34
     base = top + _PLOT
@@ -124,7 +125,7 @@ def _draw(picture: Picture, stream: StreamSeries, scale: Scale, colours: dict[st
     places = _thinned(
         [(scale.x(point.moment, point.time), point) for point in stream.points]
     )  # fmt: skip
-    for text, y in ((_bytes(tall), top + 4), ("0", base + 4)):
+    for text, y in ((size(tall), top + 4), ("0", base + 4)):
         picture.text(MARGIN + _UNITS - 6, y, text, "f-muted", anchor="end")
     picture.line(scale.left, base, scale.right, base, "s-line", under=True)
     last = scale.x(None, stream.closed)
@@ -135,11 +136,12 @@ def _draw(picture: Picture, stream: StreamSeries, scale: Scale, colours: dict[st
     arrived = [(x, level(point.buffered)) for x, point in places]
     sent = [(x, level(point.in_flight)) for x, point in places]
     title = f"stream {line}"
-    _area(picture, sent, last, base, "w1", f"{title}\nsent and not acknowledged")
-    _area(picture, arrived, last, base, "w2", f"{title}\nof these, arrived and not read")
+    meaning = {f"{sample} {name}": text for sample, name, text, _ in WORDS["legends"]["streams"]}
+    _area(picture, sent, last, base, "w1", f"{title}\n{meaning['bar w1']}")
+    _area(picture, arrived, last, base, "w2", f"{title}\n{meaning['bar w2']}")
     known = [(x, level(p.window)) for x, p in places if p.window is not None]
     if known:
-        picture.path(_steps(known, last), "l-window", title=f"{title}\nthe window")
+        picture.path(_steps(known, last), "l-window", title=f"{title}\n{meaning['line window']}")
     _held_back(picture, stream, scale, top)
     picture.y = base + 10
 
@@ -192,13 +194,6 @@ def _area(
     if places:
         data = _steps([(places[0][0], base), *places], end)
         picture.path(f"{data}V{number(base)}z", f"area {kind}", title=title)
-
-
-def _bytes(size: float) -> str:
-    for unit, name in ((1 << 20, "MiB"), (1 << 10, "KiB")):
-        if size >= unit:
-            return f"{size / unit:.3g} {name}"
-    return f"{size:g} B"
 
 
 __all__ = ["figures_line", "stream_line", "streams_svg"]

@@ -14,9 +14,9 @@ from rpclab.trace.model import CallBar, Graph, Lifetimes, StreamSeries, StubBar,
 from rpclab.trace.pictures import graph as graphs
 from rpclab.trace.pictures import lifetimes as lives
 from rpclab.trace.pictures import streams as flows
-from rpclab.trace.pictures.figures import Figures, count
-from rpclab.trace.pictures.scale import duration
-from rpclab.trace.pictures.wording import ENDS, call_label, short_site, stub_label
+from rpclab.trace.pictures.figures import Figures
+from rpclab.trace.pictures.telling import count, duration, known_of, said
+from rpclab.trace.pictures.wording import call_label, stub_label
 
 LONGEST = 100  # lines of one kind
 
@@ -46,7 +46,9 @@ def timeline_text(
 
 
 def _call(call: CallBar, begin: float, *, times: bool) -> str:
-    line = f"{'  ' * (call.depth + 1)}{call.caller} → {call.worker}: {call_label(call)}"
+    line = (
+        f"{'  ' * (call.depth + 1)}{call.caller} → {call.worker}: {call_label(call, in_words=True)}"
+    )
     if not times:
         return line
     end = "…" if call.settled is None else duration(call.settled - begin)
@@ -82,14 +84,12 @@ def lifetimes_text(
 
 
 def _stub(stub: StubBar, begin: float, *, times: bool) -> str:
-    made = f", made at {short_site(stub.site)}" if stub.site else ""
-    if stub.ended is None:
-        end, ended = "still held", "…"
-    else:
-        where = f" at {short_site(stub.ended_site)}" if stub.ended_site else ""
-        end, ended = f"{ENDS.get(stub.why, stub.why)}{where}", duration(stub.ended - begin)
-    when = f"  [{duration(stub.made - begin)} to {ended}]" if times else ""
-    return f"    {stub_label(stub)}{made}; {end}{when}"
+    known = known_of(stub, label=stub_label(stub))
+    line = said("    {label}[, made at {site:place}]; {why:of ends}[ at {ended_site:place}]", known)
+    if not times:
+        return line
+    ended = "…" if stub.ended is None else duration(stub.ended - begin)
+    return f"{line}  [{duration(stub.made - begin)} to {ended}]"
 
 
 def streams_text(

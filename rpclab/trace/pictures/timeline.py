@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from rpclab.trace.model import Arrow, CallBar, Timeline
 from rpclab.trace.pictures.crowds import by_use, draw_crowd, is_crowd
 from rpclab.trace.pictures.drawing import SIZES, Picture, arrow, elided, mark, rect, words_of
-from rpclab.trace.pictures.figures import CALLS, Figures, count
+from rpclab.trace.pictures.figures import Figures
 from rpclab.trace.pictures.frame import (
     MARGIN,
     USUAL,
@@ -24,9 +24,12 @@ from rpclab.trace.pictures.frame import (
     remarks,
 )
 from rpclab.trace.pictures.legends import crowd_legend, timeline_legend
+from rpclab.trace.pictures.look import line_of
 from rpclab.trace.pictures.rows import Placed, Rows
 from rpclab.trace.pictures.scale import ORDER, Scale, Stop
+from rpclab.trace.pictures.telling import count
 from rpclab.trace.pictures.wording import call_label, call_title, message_title
+from rpclab.trace.pictures.words import WORDS
 
 _ROW, _BAR = SIZES["row"], SIZES["bar"]
 _NAMES = (90, 170)  # pixels for the names of the Workers, at least and at most
@@ -90,8 +93,7 @@ def timeline_svg(
         MARGIN + gutter + 6, options.width - MARGIN - 6, options.scale,
         timeline.begin, timeline.end, _stops(timeline),
     )  # fmt: skip
-    in_order = "left to right in the order it happened; distances are no times"
-    head(picture, figures.line(), in_order if measured.by == ORDER else "")
+    head(picture, figures.line(), WORDS["in order"] if measured.by == ORDER else "")
     colours = options.colours(names)
     crowd = is_crowd(timeline)
     if crowd:
@@ -100,7 +102,7 @@ def timeline_svg(
         _Drawing(picture, timeline, measured, gutter, colours, options.moment).draw()
     remarks(picture, advice, "Advice")
     legend(picture, crowd_legend(timeline) if crowd else timeline_legend(timeline))
-    return picture.write(_description(timeline, figures), style=options.style)
+    return picture.write(_description(timeline, figures))
 
 
 def _gutter(names: Sequence[str]) -> float:
@@ -160,7 +162,7 @@ class _Drawing:
             bar = bars.get(message.call or 0)
             if bar is None:
                 continue
-            if message.kind in CALLS:
+            if line_of(message.kind) == "message":
                 bar.asked = message
             elif message.kind in ("result", "error"):
                 bar.answer = message
@@ -290,9 +292,11 @@ class _Drawing:
         picture.add(f'<g class="call{self._pale(call.made_at)}">{"".join(shapes)}</g>')
         if bar.placed is not None:
             raised = "f-bad" if call.outcome == "raised" else ""
+            # Calls come from above and results go there, so the label stands a little below them.
+            above = self._lanes[call.caller].top <= self._lanes[call.worker].top
             picture.label(
-                bar.placed.x, bar.y + 4, bar.placed.text, f"{raised}{self._pale(call.made_at)}",
-                anchor=bar.placed.anchor,
+                bar.placed.x, bar.y + (12 if above else 3), bar.placed.text,
+                f"{raised}{self._pale(call.made_at)}", anchor=bar.placed.anchor,
             )  # fmt: skip
 
     def _queued(self, bar: _Bar) -> list[str]:
@@ -311,7 +315,7 @@ class _Drawing:
 
     def _message(self, message: Arrow, bar: _Bar | None) -> str:
         """An arrow from where it was sent to where it arrived; the calls' ends are their bars."""
-        kind = _line_of(message)
+        kind = line_of(message.kind, pipelined=message.pipelined)
         x = self._scale.x(message.sent_at, message.sent)
         to_x = self._scale.x(message.arrived_at, message.arrived)
         y, to_y = self._lanes[message.sender].base, self._lanes[message.receiver].base
@@ -329,14 +333,6 @@ class _Drawing:
             to_x, to_y = x + (to_x - x) * 0.6, y + (to_y - y) * 0.6
         bend = 9.0 if kind == "pipelined" else 6.0 if y == to_y else 0.0
         return arrow(x, y, to_x, to_y, kind, bend=bend, head=not on_its_way)
-
-
-def _line_of(message: Arrow) -> str:
-    if message.kind in CALLS:
-        return "pipelined" if message.pipelined else "message"
-    kinds = {"result": "result", "error": "error", "release": "release", "cancel": "cancel",
-             "broken": "error"}  # fmt: skip
-    return kinds.get(message.kind, "stream")
 
 
 def _description(timeline: Timeline, figures: Figures) -> str:

@@ -14,8 +14,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import WeakKeyDictionary, WeakSet
 
-from rpclab.core.contexts import ExecutionContext, current
-from rpclab.core.events import opened
+from rpclab.core.contexts import ExecutionContext, current, opened
 from rpclab.core.hooks import ServiceHook
 from rpclab.core.imports import PENDING
 from rpclab.core.targets import Exposed
@@ -42,7 +41,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable
 
-    from rpclab.core.protocols import AnswerLike, ContextLike, HandleLike, PendingLike
+    from rpclab.core.answers import Answer
+    from rpclab.core.imports import Handle, Pending
     from rpclab.rpc.engine import Engine
     from rpclab.workers.objects.running_class import RunningClass
     from rpclab.workers.objects.state import DurableObjectId
@@ -76,15 +76,15 @@ class ObjectHook(ServiceHook):
     __slots__ = ("broken", "id", "running_class")
 
     def __init__(self, running_class: RunningClass, id: DurableObjectId) -> None:
-        super().__init__(_no_entrypoint, refuse_reserved)
+        super().__init__()
         self.running_class = running_class
         self.id = id
         self.broken: BaseException | None = None
 
-    def start(self, answer: AnswerLike, path: Any, args: Any, kwargs: Any) -> None:
+    def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
         """Deliver the call to the object, when its gate is open."""
         name = path if type(path) is str else path[0] if path else ""
-        refusal = self._reserved(name)
+        refusal = refuse_reserved(name)
         if refusal is not None:
             answer.reject(refusal)
         elif self.broken is not None:
@@ -105,13 +105,9 @@ class ObjectHook(ServiceHook):
         """
         return self.running_class.kind()
 
-    def wrap(self, handle: HandleLike) -> object:
+    def wrap(self, handle: Handle) -> object:
         """Make the stub that a Worker sees to which a stub of the object was sent."""
         return self.running_class.wrap(handle, self.id)
-
-
-def _no_entrypoint() -> NoReturn:
-    raise NotImplementedError
 
 
 class ObjectContext(ExecutionContext):
@@ -124,7 +120,7 @@ class ObjectContext(ExecutionContext):
 
     def __init__(self, live: LiveObject, gate: InputGate) -> None:
         super().__init__(_Host(live.engine, live), live.running_class.worker_name)
-        self._handles: WeakSet[HandleLike] = WeakSet()
+        self._handles: WeakSet[Handle] = WeakSet()
         self._streams = WeakKeyDictionary()
         self._live = live
         self.gate: InputGate = gate
@@ -140,13 +136,13 @@ class ObjectContext(ExecutionContext):
     def part_with_itself(self) -> None:
         pass  # it does not end with what is held of it
 
-    def own(self, handle: HandleLike) -> None:
+    def own(self, handle: Handle) -> None:
         self._handles.add(handle)
 
-    def disown(self, handle: HandleLike) -> None:
+    def disown(self, handle: Handle) -> None:
         self._handles.discard(handle)
 
-    def undisposed(self) -> list[HandleLike]:
+    def undisposed(self) -> list[Handle]:
         return list(self._handles)
 
     @property
@@ -154,12 +150,12 @@ class ObjectContext(ExecutionContext):
         """Whether it has no task, no call under way, no stream and no target that others hold."""
         return not (self._holds or self.tasks or self._pending or self._streams)
 
-    def started(self, pending: PendingLike) -> None:
+    def started(self, pending: Pending) -> None:
         """A call leaves the object, and with it what it has written."""
         self._live.save()
         super().started(pending)
 
-    def unwanted(self, pending: PendingLike) -> bool:
+    def unwanted(self, pending: Pending) -> bool:
         self.arrived(pending)
         return True
 
@@ -190,18 +186,18 @@ class _Host:
 
     def run(
         self,
-        answer: AnswerLike,
+        answer: Answer,
         function: Callable[..., Any],
         args: list[Any],
         kwargs: dict[str, Any] | None,
-        context: ContextLike,
+        context: ExecutionContext,
     ) -> None:
         """Call a member; what it has written is saved before its answer leaves."""
         if self._engine.sites and answer.params is not None:
             place_parameters(answer.params, function)  # the engine sees what stands around it
         self._engine.run(answer, self._live.behind_gates(function), args, kwargs, context)
 
-    def drive(self, answer: AnswerLike, work: Awaitable[Any], context: ContextLike) -> None:
+    def drive(self, answer: Answer, work: Awaitable[Any], context: ExecutionContext) -> None:
         """Run an awaitable, likewise."""
         self._engine.drive(answer, self._live.finish(_await(work)), context)
 
@@ -226,7 +222,7 @@ class LiveObject:
         self._gate = InputGate(self.engine.again)
         self.slot = Slot(running_class.file, running_class.file.open(id._key, id.name))
         self.context = ObjectContext(self, self._gate)
-        self._calls: dict[AnswerLike, ObjectHook] = {}
+        self._calls: dict[Answer, ObjectHook] = {}
         self._instance: Any = None
         self._made = False
         self.left = ""
@@ -247,9 +243,7 @@ class LiveObject:
 
     # Calls.
 
-    def deliver(
-        self, hook: ObjectHook, answer: AnswerLike, path: Any, args: Any, kwargs: Any
-    ) -> None:
+    def deliver(self, hook: ObjectHook, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
         """Take a call, in the order made (rule D11).
 
         Args:
@@ -271,7 +265,7 @@ class LiveObject:
         else:
             function()
 
-    def _over(self, answer: AnswerLike) -> None:
+    def _over(self, answer: Answer) -> None:
         self._calls.pop(answer, None)
         if not self._calls and not self.context.ended:
             self.running_class.rests(self)
@@ -301,14 +295,13 @@ class LiveObject:
                 raise
         return not context.ended
 
-    def _begin(
-        self, hook: ObjectHook, answer: AnswerLike, path: Any, args: Any, kwargs: Any
-    ) -> None:
+    def _begin(self, hook: ObjectHook, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
         if answer.state != PENDING:
             return
         context = self.context
         answer.context = context
         answer.via = hook
+        context.door = self.running_class.door()
         context.hold()
         if isinstance(self._instance, Exposed) or path in ("fetch", ["fetch"]):
             dispatch(answer, self._instance, path, args, kwargs, context)

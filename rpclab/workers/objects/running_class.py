@@ -14,8 +14,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from rpclab.core.answers import Answer
-from rpclab.core.handles import Handle
-from rpclab.core.imports import RESOLVED, Import
+from rpclab.core.imports import RESOLVED, Handle, Import
 from rpclab.errors import RpcError, UnknownBindingError
 from rpclab.workers.objects.live import LiveObject, ObjectHook
 from rpclab.workers.objects.state import AlarmInfo, Ids
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from rpclab.core.protocols import AnswerLike, HandleLike
+    from rpclab.core.contexts import Door
     from rpclab.rpc.engine import Engine
     from rpclab.workers.context import Exports
     from rpclab.workers.env import Env
@@ -105,6 +104,10 @@ class RunningClass:
             RpcError: there is no such Worker, or no such class.
         """
         return self._find().object_class(self.class_name)
+
+    def door(self) -> Door | None:
+        """What checks the arguments of calls to its objects, if anything does."""
+        return self._find().door(self.class_name)
 
     def env(self) -> Env:
         """The environment of the Worker."""
@@ -200,7 +203,7 @@ class RunningClass:
         importer.imports[entry.id] = entry
         return DurableObjectStub(Handle(entry, importer.keeper), id)
 
-    def wrap(self, handle: HandleLike, id: DurableObjectId) -> DurableObjectStub:
+    def wrap(self, handle: Handle, id: DurableObjectId) -> DurableObjectStub:
         """Make a stub of an object on a handle."""
         return DurableObjectStub(handle, id)
 
@@ -286,7 +289,7 @@ class RunningClass:
         # A transaction that the handler has left open would take this for its own.
         answer.watch(lambda: live.undisturbed(lambda: self._rung(live, answer, failures)))
 
-    def _rung(self, live: LiveObject, answer: AnswerLike, failures: int) -> None:
+    def _rung(self, live: LiveObject, answer: Answer, failures: int) -> None:
         """The handler is over; where it failed, it runs again, up to six times (rule D17)."""
         key = live.id._key
         self._ringing.discard(key)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from rpclab.core.protocols import ContextLike
+    from rpclab.core.contexts import ExecutionContext
 
 _HEX = re.compile(r"[0-9a-fA-F]{64}")
 _HALF = 16  # bytes of an id that are drawn; the others prove of which namespace it is
@@ -108,7 +108,7 @@ class InMemory(Protocol):
     id: DurableObjectId
 
     @property
-    def context(self) -> ContextLike:
+    def context(self) -> ExecutionContext:
         """Its execution context."""
 
     def block(self, callback: Callable[[], Any]) -> asyncio.Task[Any]:

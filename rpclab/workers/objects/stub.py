@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rpclab.rpc.bindings import ServiceBinding
 
 if TYPE_CHECKING:
-    from rpclab.core.protocols import HandleLike
+    from rpclab.core.imports import Handle
     from rpclab.workers.objects.state import DurableObjectId
 
 
@@ -24,7 +24,7 @@ class DurableObjectStub(ServiceBinding):
 
     __slots__ = ("id", "name")
 
-    def __init__(self, handle: HandleLike, id: DurableObjectId) -> None:
+    def __init__(self, handle: Handle, id: DurableObjectId) -> None:
         super().__init__(handle)
         object.__setattr__(self, "id", id)
         object.__setattr__(self, "name", id.name)

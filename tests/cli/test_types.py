@@ -1,9 +1,4 @@
-"""`python -m rpclab`."""
-
-import subprocess
-import sys
-import tomllib
-from pathlib import Path
+"""`rpclab types`."""
 
 import pytest
 
@@ -107,24 +102,3 @@ def test_code_that_is_no_python_is_named_with_its_line(tmp_path, capsys):
     (tmp_path / "a.py").write_text("x = 1\nclass")
     assert main(["types", str(tmp_path)]) == 1
     assert capsys.readouterr().err.startswith(f"{tmp_path / 'a.py'}:2:6: this is no Python: ")
-
-
-def test_help_tells_what_there_is():
-    command = [sys.executable, "-m", "rpclab", "--help"]
-    result = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "types" in result.stdout
-    assert "write a .pyi in which env and every remote method are known" in result.stdout
-
-
-def test_the_version_is_that_of_the_package():
-    command = [sys.executable, "-m", "rpclab", "--version"]
-    result = subprocess.run(command, capture_output=True, text=True, check=True)
-    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
-    assert result.stdout == f"rpclab {project['version']}\n"
-
-
-def test_without_a_command_the_usage_is_shown(capsys):
-    with pytest.raises(SystemExit) as caught:
-        main([])
-    assert caught.value.code == 2
-    assert "usage: python -m rpclab" in capsys.readouterr().err

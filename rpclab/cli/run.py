@@ -1,0 +1,179 @@
+"""`rpclab run`: one call to a Worker in a file, from the shell.
+
+Floor: cli.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import click
+
+import rpclab
+from rpclab.cli.asking import AskingCommand, answer, asking, question
+from rpclab.cli.base import Failure, assignment, told, warnings_as_lines
+from rpclab.cli.subjects import MethodType, Subject, SubjectType
+from rpclab.config import find_configs
+from rpclab.config.reading import read_python
+from rpclab.errors import RpcError
+
+
+@click.command(
+    "run",
+    cls=AskingCommand,
+    short_help="call a method of a Worker in a file, and print the result",
+    examples="""
+rpclab run counter.py greet Ada                             # class Default, unless one is named
+rpclab run counter.py#CounterService 'new_counter().increment' 5
+rpclab run services/web/wrangler.toml --with services/ fetch /    # HTTP, with its neighbours
+rpclab run chat.py#Room --object lobby --storage kept say '{"text": "hi"}'   # a Durable Object
+rpclab run counter.py greet Ada --record calls.jsonl && rpclab trace calls.jsonl
+""",
+)
+@click.argument("worker", type=SubjectType(), metavar="WORKER[#ENTRYPOINT]")
+@click.argument("method", type=MethodType(), metavar="METHOD")
+@asking
+@click.option(
+    "--with",
+    "others",
+    multiple=True,
+    type=click.Path(exists=True),
+    metavar="PATH",
+    help="Deploy these configurations, too: a file, or a folder of them.",
+)
+@click.option("-e", "--environment", metavar="NAME", help="The named environment that is meant.")
+@click.option(
+    "--var",
+    "variables",
+    multiple=True,
+    metavar="NAME=TEXT",
+    help="A text variable of the env of a .py file; can be given again and again.",
+)
+@click.option("--object", "object_name", metavar="NAME", help="The Durable Object of this name.")
+@click.option(
+    "--storage",
+    type=click.Path(file_okay=False),
+    metavar="FOLDER",
+    help="Where Durable Objects, KV and D1 keep what they store; in memory unless given.",
+)
+@click.option(
+    "--network",
+    type=click.Choice(["public", "local", "none"]),
+    default="public",
+    show_default=True,
+    help="What the Worker may fetch.",
+)
+@click.option("--validate", is_flag=True, help="Check arguments against the annotations.")
+@click.option("--record", metavar="FILE", help="Save a recording, for `rpclab trace FILE`.")
+def run(
+    worker: Subject,
+    method: str,
+    arguments: tuple[str, ...],
+    keywords: tuple[str, ...],
+    text: bool,
+    get: bool,
+    as_json: bool,
+    timeout: float | None,
+    others: tuple[str, ...],
+    environment: str | None,
+    variables: tuple[str, ...],
+    object_name: str | None,
+    storage: str | None,
+    network: str,
+    validate: bool,
+    record: str | None,
+) -> int:
+    """Deploy a Worker, make one call to it, and print the result.
+
+    WORKER is a .py file, or a configuration (wrangler.toml, .jsonc, .json). METHOD may be a way to
+    one: what ends in () on it is called, and nothing is awaited before the end.
+
+    An ARGUMENT is JSON if it can be read so, else a text: 5 is a number, Ada a text, '"5"' a text
+    of one digit. What begins with "-" and is no number goes behind --.
+
+    A text and bytes are printed as they are, other values as JSON where JSON can say them; a stream
+    chunk by chunk. What the Worker prints goes to standard error. The status is 1 where the call
+    fails, and then the error is on standard error.
+    """
+    asked = question(method, arguments, keywords, text=text, get=get)
+    if variables and not worker.is_code:
+        raise click.UsageError("--var is for a .py file: a configuration has its own vars")
+    if others and worker.is_code:
+        raise click.UsageError("--with is for a configuration: a .py file is bound to no Worker")
+    options: dict[str, Any] = {"storage": storage, "network": network, "validate": validate}
+    options["record"] = record is not None
+    texts = dict(assignment(each, "NAME=TEXT") for each in variables)
+    out = sys.stdout
+    with warnings_as_lines(), contextlib.redirect_stdout(sys.stderr):
+        sandbox, name = _deployed(worker, others, environment, texts, options)
+        try:
+            root = _root(sandbox, name, worker.entrypoint, object_name)
+            return asyncio.run(
+                answer(lambda: asked.ask(root), patience=timeout, as_json=as_json, out=out)
+            )
+        finally:
+            if record is not None and sandbox.recording is not None:
+                sandbox.recording.save(record)
+            sandbox.close()
+
+
+def _deployed(
+    worker: Subject,
+    others: tuple[str, ...],
+    environment: str | None,
+    texts: dict[str, str],
+    options: dict[str, Any],
+) -> tuple[rpclab.Sandbox, str]:
+    """Make a sandbox with the Worker in it, and give its name there.
+
+    Raises:
+        Failure: its code raised.
+        ConfigError: a file says something wrong.
+    """
+    try:
+        if not worker.is_code:
+            sandbox = rpclab.Sandbox.from_config(
+                *_files(worker, others), environment=environment, **options
+            )
+            return sandbox, worker.config(environment).name
+        sandbox = rpclab.Sandbox(**options)
+        sandbox.deploy(
+            worker.name,
+            source=read_python(worker.path),
+            filename=str(worker.path),
+            folder=worker.path.resolve().parent,
+            vars=texts,
+        )
+    except (RpcError, OSError, click.ClickException):
+        raise
+    except Exception as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        raise Failure(f"{frame.filename}:{frame.lineno}: {told(error, by_class=True)}") from error
+    return sandbox, worker.name
+
+
+def _files(worker: Subject, others: tuple[str, ...]) -> list[Path]:
+    """The configurations of all Workers, each once."""
+    files = {path.resolve(): path for path in [worker.path, *find_configs(others)]}
+    return list(files.values())
+
+
+def _root(sandbox: rpclab.Sandbox, name: str, entrypoint: str, object_name: str | None) -> Any:
+    """Give what is called: a binding to the entrypoint, or the stub of a Durable Object.
+
+    Raises:
+        Failure: it is a class of Durable Objects, and none of them is named.
+    """
+    target = f"{name}#{entrypoint}"
+    if object_name is not None:
+        return sandbox.bind(SUBJECT=rpclab.objects(target))["SUBJECT"].get_by_name(object_name)
+    if entrypoint in sandbox.worker(name).objects:
+        raise Failure(
+            f"{entrypoint} is a class of Durable Objects: --object NAME says which of them"
+        )
+    return sandbox.bind(SUBJECT=target)["SUBJECT"]
