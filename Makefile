@@ -4,6 +4,10 @@
 # Kernels the extension is tested with, beside the one that requirements/lab.txt pins.
 OLDER_KERNELS := 6.29.5 7.3.0
 
+# Pythons that the tests of the library run on as well, where the machine has them.
+OTHER_PYTHONS := 3.12 3.13
+ON_OTHER_PYTHONS := tests/core tests/conformance tests/rpc tests/config
+
 RUN := .venv/bin/python -m
 OLDER := $(OLDER_KERNELS:%=$(CURDIR)/.venv-ik%/bin/python)
 
@@ -14,10 +18,10 @@ BROWSER_TESTS = \
     RPCLAB_KERNELS=$$(echo $(OLDER) | tr " " :) $(RUN) pytest tests/browser
 NOTEBOOK_TESTS = $(RUN) pytest --nbval --nbval-current-env --nbval-cell-timeout=60 notebooks
 
-.PHONY: help lab test bench check docs lock clean
+.PHONY: help lab test bench check docs release-check lock clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 lab: .venv/.lab  ## open the notebooks in JupyterLab
 	@mkdir -p notebooks .venv/share/jupyter/lab/settings
@@ -31,9 +35,10 @@ lab: .venv/.lab  ## open the notebooks in JupyterLab
 	exec $(RUN) jupyterlab notebooks "$$@" $(if $(PORT),--port=$(PORT)) $(ARGS)
 
 test: export IPYTHONDIR = $(CURDIR)/.venv/ipython
-test: .venv/.dev $(OLDER_KERNELS:%=.venv-ik%/.ready)  ## run the tests, the notebooks, and the extension on each kernel
+test: .venv/.dev $(OLDER_KERNELS:%=.venv-ik%/.ready)  ## run the tests, on other Pythons too, the notebooks, and the extension on each kernel
 	@tools/stages \
 	    "tests" "$(RUN) pytest --ignore=tests/notebook --ignore=tests/browser" \
+	    "the library on Python $(OTHER_PYTHONS)" 'tools/on-pythons "$(OTHER_PYTHONS)" $(ON_OTHER_PYTHONS)' \
 	    "pages in a browser, on each kernel" '$(BROWSER_TESTS)' \
 	    "the extension on ipykernel $(OLDER_KERNELS) and the pinned one" \
 	    "$(RUN) pytest tests/notebook $(patsubst %,--kernel-python=%,$(CURDIR)/.venv/bin/python $(OLDER))" \
@@ -51,11 +56,14 @@ docs: .venv/.dev  ## write docs/conformance.md, docs/pictures and the README's t
 	.venv/bin/python tools/conformance.py
 	.venv/bin/python tools/pictures.py
 
+release-check: .venv/.dev  ## build sdist and wheel, and try the wheel in a new environment
+	.venv/bin/python tools/release.py
+
 lock:  ## pin the newest versions of everything anew
 	@tools/setup lock
 
 clean:  ## remove the environments
-	rm -rf .venv .venv-ik*
+	rm -rf .venv .venv-ik* .venv-py*
 
 .venv/.lab: requirements/lab.txt pyproject.toml
 	@tools/setup venv .venv -r $<
@@ -68,5 +76,6 @@ clean:  ## remove the environments
 .venv-ik%/.ready: .venv/.dev
 	@sed 's/^ipykernel==.*/ipykernel==$*/' requirements/lab.txt > .venv/ipykernel-$*.txt
 	@tools/setup venv .venv-ik$* -c .venv/ipykernel-$*.txt \
-	    ada-url anywidget click ipykernel ipywidgets Jinja2 msgpack multidict nest-asyncio2 python-multipart
+	    ada-url anywidget click ipykernel ipywidgets Jinja2 msgpack multidict nest-asyncio2 pydantic \
+	    python-multipart
 	@touch $@

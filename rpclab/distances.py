@@ -57,6 +57,9 @@ class Distances:
     def use_clock(self, clock: str) -> None:
         """Choose the clock, before anything is deployed or bound.
 
+        Args:
+            clock: "real" or "virtual".
+
         Raises:
             ValueError: there is no such clock.
             RuntimeError: it is too late.
@@ -93,6 +96,9 @@ class Distances:
 
         In a notebook's cell or a script `asyncio.sleep` is real time; in a Worker it is the
         sandbox's, as this is anywhere.
+
+        Args:
+            seconds: how long.
         """
         guest = self.engine.guest
         if guest is None or asyncio.get_running_loop() is guest:
@@ -177,6 +183,9 @@ class Distances:
     def check_city(self, name: str | None) -> None:
         """Check the name of a city, if one is given.
 
+        Args:
+            name: one of `rpclab.transports.cities.CITIES`; None is fine.
+
         Raises:
             ValueError: there is none of that name.
         """
@@ -222,6 +231,10 @@ class Distances:
         Calls under way reject with DisconnectedError, stubs that were reached that way are broken,
         and what waits to be delivered is lost. Bindings work again at once: the next call on one
         opens a new session.
+
+        Args:
+            one: a Worker, or a city, at one end of the link.
+            other: at the other end.
 
         Raises:
             KeyError: no link joins the two.

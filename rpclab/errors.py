@@ -81,6 +81,9 @@ class RemoteError(RpcError):
 class NoSuchMemberError(RpcError, TypeError):
     """The receiver has no member of that name, or does not show it (rules C6, T2)."""
 
+    _absent = False
+    """Whether there is none, and it was the last of the path."""
+
 
 class NotCallableError(RpcError, TypeError):
     """The member is there, and is not a function (rules C7, C8)."""
@@ -288,9 +291,28 @@ def no_such_member(name: str, known: Iterable[str] = ()) -> NoSuchMemberError:
     return error
 
 
+def absent_member(name: str, known: Iterable[str] = ()) -> NoSuchMemberError:
+    """Build the error of the last member of a path that is not there; see `no_such_member`."""
+    error = no_such_member(name, known)
+    error._absent = not name.startswith("_")
+    return error
+
+
+def is_absent(error: BaseException) -> bool:
+    """Whether an error says that here the last member of a path is not there."""
+    return type(error) is NoSuchMemberError and error._absent and not error.remote
+
+
 def not_callable(path: tuple[str, ...]) -> NotCallableError:
     """Build the error of rules C7 and C8."""
     return NotCallableError(f'"{spelled(path) or "(this)"}" is not a function.')
+
+
+def no_keywords() -> TypeError:
+    """Build the error of keyword arguments on their way to a peer that has none."""
+    error = TypeError("keyword arguments cannot be sent to a JavaScript peer")
+    error.add_note("pass them by position, or as one dict, as JavaScript does")
+    return error
 
 
 def reserved_method(name: str) -> TypeError:

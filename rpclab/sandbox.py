@@ -233,7 +233,21 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Viewe
         kv: Mapping[str, str | KVNamespace] | None = None,
         folder: str | PathLike[str] | None = None,
     ) -> tuple[types.ModuleType, Env]:
-        """Make the module and environment of a Worker, whose code the caller then runs there."""
+        """Make the module and environment of a Worker, whose code the caller then runs there.
+
+        Args:
+            name: as of `deploy`.
+            vars: likewise.
+            json: likewise.
+            bind: likewise.
+            d1: likewise.
+            objects: likewise.
+            kv: likewise.
+            folder: likewise.
+
+        Raises:
+            Exception: as `deploy`; no code has run yet.
+        """
         check_name(name)
         refuse_twice(vars=vars, json=json, bind=bind, d1=d1, objects=objects, kv=kv)
         env = Env(name)
@@ -262,7 +276,17 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Viewe
         env: Env,
         bind: Mapping[str, str | BindingTarget] | None = None,
     ) -> Worker:
-        """Let a Worker whose code has run serve from now on."""
+        """Let a Worker whose code has run serve from now on.
+
+        Args:
+            name: what it is called.
+            module: as `prepare` made it; its code has run.
+            env: likewise.
+            bind: what `prepare` was given.
+
+        Raises:
+            UnknownEntrypointError: its class `Default` cannot serve.
+        """
 
         def bind_self(entrypoint: str, props: dict[str, Any]) -> ServiceBinding:
             return self._bind(name, BindingTarget(name, entrypoint, props))
@@ -333,6 +357,9 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Viewe
     def worker(self, name: str) -> Worker:
         """Give the present version of a Worker.
 
+        Args:
+            name: of the Worker.
+
         Raises:
             UnknownBindingError: none of that name is deployed.
         """
@@ -349,7 +376,11 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Viewe
         return dict(self._workers)
 
     def bindings(self, name: str = NOTEBOOK) -> dict[str, BindingTarget]:
-        """Where the bindings of a Worker, or of the program around them, lead."""
+        """Where the bindings of a Worker, or of the program around them, lead.
+
+        Args:
+            name: of the Worker; "notebook" is the program around them.
+        """
         return dict(self._bindings.get(name, {}))
 
     # Databases.
@@ -440,27 +471,25 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Viewe
         Returns:
             A trace; its figures are there when the block is over.
         """
-        from rpclab.trace.accounting import Ledger  # noqa: PLC0415 - for those who trace
-        from rpclab.trace.trace import Trace  # noqa: PLC0415
+        from rpclab.trace.trace import Trace  # noqa: PLC0415 - for those who trace
 
         engine = self.engine
-        outer = engine.ledger
-        engine.ledger = outer or Ledger(pipelining=engine.holder is None)
         recording = recording_of(engine)
-        engine.special += 1
-        trace = Trace(recording, engine.ledger, engine.guest.time if engine.guest else None)
+        trace = Trace(recording, engine.acting(), engine.guest.time if engine.guest else None)
         try:
             yield trace
         finally:
+            engine.acting()  # it goes on after the tasks that are done
             trace.finish()
-            engine.special -= 1
-            engine.ledger = outer
             engine.unwatch(recording)
 
     def tables(self, worker: str = NOTEBOOK) -> Tables:
         """The import and export tables of a Worker over all its sessions.
 
         The bindings it was given, and gives, are part of them.
+
+        Args:
+            worker: its name; "notebook" is the program around the Workers.
         """
         imports, exports = set(), set()
         for session in self.engine.sessions():

@@ -99,6 +99,9 @@ class View:
     def save(self, path: str | PathLike[str]) -> None:
         """Write it to a file: a picture (.svg), a page (.html) or its text (.txt).
 
+        Args:
+            path: where; its end says what is written.
+
         Raises:
             ValueError: the name ends otherwise.
             OSError: the file cannot be written.
@@ -221,22 +224,42 @@ def timeline(recording: Recording | str | PathLike[str], **options: Any) -> View
 
 
 def lifetimes(recording: Recording | str | PathLike[str], **options: Any) -> View:
-    """Show which stubs lived when in a recording. Takes and raises what `timeline` does."""
+    """Show which stubs lived when in a recording. Takes and raises what `timeline` does.
+
+    Args:
+        recording: as of `timeline`.
+        options: likewise.
+    """
     return _of("lifetimes", recording, options)
 
 
 def streams(recording: Recording | str | PathLike[str], **options: Any) -> View:
-    """Show how the streams of a recording flowed. Takes and raises what `timeline` does."""
+    """Show how the streams of a recording flowed. Takes and raises what `timeline` does.
+
+    Args:
+        recording: as of `timeline`.
+        options: likewise.
+    """
     return _of("streams", recording, options)
 
 
 def graph(recording: Recording | str | PathLike[str], **options: Any) -> View:
-    """Show who could call whom at its end. Takes and raises what `timeline` does."""
+    """Show who could call whom at its end. Takes and raises what `timeline` does.
+
+    Args:
+        recording: as of `timeline`.
+        options: likewise.
+    """
     return _of("graph", recording, options)
 
 
 def view(recording: Recording | str | PathLike[str], **options: Any) -> View:
-    """Show all four views of a recording. Takes and raises what `timeline` does."""
+    """Show all four views of a recording. Takes and raises what `timeline` does.
+
+    Args:
+        recording: as of `timeline`.
+        options: likewise.
+    """
     return _of("view", recording, options)
 
 

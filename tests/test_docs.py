@@ -4,9 +4,9 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+from readme import blocks, script_of
 from support.kernels import Kernel
 
 ROOT = Path(__file__).parents[1]
@@ -22,28 +22,15 @@ PAGES = [
             "durable-objects",
             "distances",
             "views",
+            "validation",
             "notebook",
         )
     ),
 ]
 """The pages whose Python is run, all of it from top to bottom, each in a kernel of its own."""
 
-CODE = re.compile(r"^```python\n(.*?)^```\n(?:\n*```text\n(.*?)^```)?", re.DOTALL | re.MULTILINE)
 FILE = re.compile(r"`([\w/-]+\.(?:py|toml))`")
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
-
-
-class Block(NamedTuple):
-    line: int
-    code: str
-    shows: str | None
-
-
-def blocks(path):
-    """The Python of a page, with the text that follows at once: what it is to show."""
-    page = path.read_text("utf-8")
-    for found in CODE.finditer(page):
-        yield Block(page.count("\n", 0, found.start()) + 2, found[1], found[2])
 
 
 def shown(output):
@@ -53,16 +40,13 @@ def shown(output):
     return "\n".join(part for part in parts if part)
 
 
-def is_cell(block):
-    """Whether it runs in a notebook; else it is a script."""
-    return "asyncio.run(" not in block.code
-
-
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_the_cells_of_a_page_run_and_show_what_it_says(path, tmp_path):
     with Kernel(sys.executable, tmp_path) as kernel:
         kernel.run(f"%cd -q {tmp_path}\n%load_ext rpclab")
-        for block in filter(is_cell, blocks(path)):
+        for block in blocks(path):
+            if not block.is_cell:
+                continue
             output = kernel.run(block.code)
             where = f"{path.name}:{block.line}"
             if block.shows is None:
@@ -72,9 +56,8 @@ def test_the_cells_of_a_page_run_and_show_what_it_says(path, tmp_path):
 
 
 def test_the_script_of_the_readme_runs_and_prints_what_it_says(tmp_path):
-    [script] = [block for block in blocks(PAGES[0]) if not is_cell(block)]
-    worker = next(b.code for b in blocks(PAGES[0]) if b.code.startswith("%%worker"))
-    (tmp_path / "counter.py").write_text(worker.partition("\n")[2], "utf-8")
+    script, worker = script_of(PAGES[0])
+    (tmp_path / "counter.py").write_text(worker, "utf-8")
     command = [sys.executable, "-c", script.code]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.stderr, done.stdout) == ("", script.shows)
@@ -96,10 +79,17 @@ def test_the_readme_leads_to_every_tutorial_and_guide():
     assert not {path.name for path in wanted - links}
 
 
-def test_the_architecture_names_files_that_are_there():
-    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
-    there = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("[rt]*/**/*.py")}
+@pytest.mark.parametrize("name", ["docs/architecture.md", "docs/glossary.md", "CONTRIBUTING.md"])
+def test_a_page_about_the_code_names_files_that_are_there(name):
+    page = (ROOT / name).read_text("utf-8")
+    files = [*ROOT.glob("[rt]*/**/*.py"), *ROOT.glob("*.toml"), *ROOT.glob("docs/*.toml")]
+    there = {path.relative_to(ROOT).as_posix() for path in files}
     assert not {name for name in FILE.findall(page) if not ends_one(name, there)}
+
+
+def test_no_page_holds_a_name_that_a_reader_would_have_to_replace():
+    assert "OWNER" not in PAGES[0].read_text("utf-8")
+    assert "mybinder" not in PAGES[0].read_text("utf-8")
 
 
 def ends_one(name, paths):

@@ -28,7 +28,7 @@ TOP = {"sandbox", "leaks", "configured", "distances", "views", "viewing"}
 FLOORS = [
     Floor(LOWEST, set()),
     Floor({"core"}, LOWEST),
-    Floor({"codecs"}, SESSIONS, {"msgpack", "numpy"}),
+    Floor({"codecs"}, SESSIONS, {"msgpack", "numpy", "orjson"}),
     Floor({"transports"}, SESSIONS),
     Floor({"trace"}, SESSIONS, {"opentelemetry"}),
     # `rpclab.run` applies it, and only there, where a loop is running already.

@@ -1,5 +1,6 @@
 """Views: of a sandbox, of a recording, of a file; as text, page and picture."""
 
+import base64
 import re
 from xml.etree import ElementTree as ET
 
@@ -33,6 +34,32 @@ async def test_a_view_is_text_a_page_and_a_picture_and_the_same_of_the_file(
     loaded = getattr(views, kind)(tmp_path / "it.jsonl")
     assert (loaded.text(), loaded.svg()) == (live.text(), live.svg())
     kept.dispose()
+
+
+@pytest.mark.parametrize("kind", views.KINDS)
+async def test_a_notebook_keeps_a_picture_as_a_drawing_and_as_an_image_and_no_third_time(
+    sandbox, env, kind
+):
+    kept = await env.A.root()
+    view = getattr(sandbox, kind)()
+    bundle = view._repr_mimebundle_()
+    html = bundle["text/html"]
+    (data,) = re.findall(r'src="data:image/svg\+xml;base64,([^"]*)"', html)
+    image = base64.b64decode(data).decode()
+    assert html.count("<svg ") == 1
+    # A page shows no tooltips of an image.
+    assert "<title>" not in image
+    assert re.sub(r"<(title|desc)>.*?</\1>", "", view.svg(), flags=re.DOTALL) == image
+    assert sum(map(len, bundle.values())) < 3 * len(view.svg()) + 2 * len(view.text())
+    kept.dispose()
+
+
+async def test_a_drawing_in_a_page_shrinks_only_as_far_as_it_can_be_read(sandbox, env):
+    await env.A.token()
+    for html in (sandbox.timeline().html(), sandbox.timeline().bundle()["text/html"]):
+        (style,) = re.findall(r'<svg style="([^"]*)"', html)
+        assert style == "min-width:697px;max-width:100%;height:auto"
+    assert "min-width" not in sandbox.timeline().svg()
 
 
 async def test_a_view_is_of_the_moment_at_which_it_is_looked_at(sandbox, env):

@@ -78,7 +78,7 @@ class Apart:
             arguments = error.args
         if not self._harmless.all(arguments):
             arguments = (message_of(error, 1000),)
-        found = {key: value for key, value in error.__dict__.items() if _is_open(kind, key)}
+        found = {key: value for key, value in error.__dict__.items() if is_open(kind, key)}
         for field in _fields(kind):
             value = getattr(error, field)
             found[field] = value if type(value) is str else None
@@ -168,7 +168,7 @@ def complete(
         if type(value) is str:
             setattr(error, field, value)
     for key, value in attributes.items():
-        if _is_open(kind, key) or (key == "remote" and value is True):
+        if is_open(kind, key) or (key == "remote" and value is True):
             error.__dict__[key] = value
     if cause is not None and not isinstance(cause, BaseException):
         raise malformed("cause of an error", cause)
@@ -183,7 +183,7 @@ def _fields(kind: type[BaseException]) -> tuple[str, ...]:
     return next((_FIELDS[base] for base in kind.__mro__ if base in _FIELDS), ())
 
 
-def _is_open(kind: type[BaseException], name: object) -> bool:
+def is_open(kind: type[BaseException], name: object) -> bool:
     """Whether an attribute of that name is the user's own: sent, and taken from a peer.
 
     It is neither private nor what the class, Python or rpclab itself knows an error by.

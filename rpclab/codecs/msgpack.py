@@ -13,12 +13,13 @@ import msgpack
 from rpclab.codecs import counting, exceptions
 from rpclab.codecs.arrays import encode_ndarray
 from rpclab.codecs.graphs import Node, flatten
-from rpclab.codecs.paths import largest, path_of
+from rpclab.codecs.paths import path_of
 from rpclab.codecs.patterns import work_of
 from rpclab.codecs.reading import RAW, Reader
 from rpclab.codecs.records import RECORDS, Record
 from rpclab.codecs.refusals import too_deep, unsendable
 from rpclab.codecs.sharing import is_ndarray, is_shared, outweighs
+from rpclab.codecs.too_large import check_size
 from rpclab.codecs.values import (
     BESIDE,
     ENCODERS,
@@ -33,6 +34,7 @@ from rpclab.codecs.values import (
 )
 from rpclab.core.containers import DICT_TYPES, replaced
 from rpclab.core.dialects import MSGPACK
+from rpclab.core.holdings import weight_of
 from rpclab.core.messages import (
     ABORT,
     CALL,
@@ -73,6 +75,7 @@ class MsgpackCodec:
     """
 
     dialect = MSGPACK
+    weight_of = staticmethod(weight_of)
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -136,7 +139,7 @@ class MsgpackCodec:
             if self._beside:
                 frame, self._beside = [packed, *self._beside], []
                 size = size_of(frame)
-            self._check_size(message, size)
+            check_size(message, size, self._session.limits.message_bytes)
         except BaseException as error:
             # The payload also disposes the targets that packing did not come to.
             # `pack` may have made it, which mypy does not see.
@@ -321,21 +324,6 @@ class MsgpackCodec:
             if error.path:
                 error.args = (f"{error.args[0]} It stands at {error.path}.",)
         return error
-
-    def _check_size(self, message: Message, size: int) -> None:
-        limit = self._session.limits.message_bytes
-        if size <= limit:
-            return
-        words = f"{limit // 2**20}MiB" if limit % 2**20 == 0 else f"{limit} bytes"
-        error = MessageTooLargeError(
-            f"Serialized RPC arguments or return values are limited to {words}, but the size of"
-            f" this value was: {size} bytes. The largest member is {largest(message)}."
-        )
-        error.add_note(
-            "send it as a stream, ReadableStream(…) of its bytes or of a generator, which is read"
-            " piece by piece; or in parts"
-        )
-        raise error
 
 
 def _no_payload() -> NoReturn:

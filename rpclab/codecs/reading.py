@@ -21,8 +21,7 @@ from rpclab.codecs.records import named
 from rpclab.codecs.refusals import malformed
 from rpclab.codecs.values import (
     BESIDE,
-    DATETIME,
-    DECIMAL,
+    BYTES,
     DECODERS,
     EXCEPTION,
     FROZENSET,
@@ -30,14 +29,12 @@ from rpclab.codecs.values import (
     INLINE,
     INTEGER,
     JOINT,
+    KEYS,
     NODE,
     PATTERN,
     RECORD,
     SET,
-    TIME,
-    TIMEDELTA,
     TUPLE,
-    UUID,
 )
 from rpclab.core.messages import (
     ABORT,
@@ -58,16 +55,13 @@ if TYPE_CHECKING:
     from rpclab.core.arrival import Arrival
     from rpclab.core.session import Session
 
-RAW = frozenset({*range(WRITABLE + 1), INTEGER, UUID, NODE, BESIDE})
+RAW = frozenset({*range(WRITABLE + 1), *BYTES, NODE, BESIDE})
 """The extension types that are not packed in their turn, and hold no values."""
 
 _HOLDERS = frozenset({TUPLE, SET, FROZENSET, INLINE, GRAPH, JOINT})
 """Those that hold values of any kind."""
 
 _NUMBERED = frozenset({GRAPH, JOINT})
-
-_KEYS = frozenset({TUPLE, FROZENSET, INTEGER, DATETIME, TIME, TIMEDELTA, DECIMAL, UUID})
-"""Those whose values may be keys, and have a hash that whoever sends them can choose."""
 
 _REASONS = (REJECT, PIPE, ABORT)
 _SETTLES = (RESOLVE, REJECT)
@@ -295,7 +289,7 @@ class Reader:
                 raise
             except Exception as why:  # a zone or type that is unknown here, say
                 return self._arrive().cannot_read(why)
-            if code in _KEYS:
+            if code in KEYS:
                 self._made += 1
                 if self._made > _FEW_KEYS:
                     self._look_up().crowd(value)

@@ -48,7 +48,11 @@ class Record(NamedTuple):
 
 
 RECORDS: dict[type, Record] = {}
+WEB_RECORDS: dict[type, Record] = {}
+"""Those that cross to JavaScript's peers alone."""
+
 _NAMED: dict[str, Record] = {}
+_NAMED_OF_THE_WEB: dict[str, Record] = {}
 _loaders: list[Callable[[], object]] = []
 
 
@@ -56,6 +60,12 @@ def register(kind: type, record: Record) -> None:
     """Let values of `kind` be sent, from now on."""
     RECORDS[kind] = record
     _NAMED[record.name] = record
+
+
+def register_of_the_web(kind: type, record: Record) -> None:
+    """Let values of `kind` be sent to JavaScript's peers, from now on."""
+    WEB_RECORDS[kind] = record
+    _NAMED_OF_THE_WEB[record.name] = record
 
 
 def register_late(load: Callable[[], object]) -> None:
@@ -69,11 +79,24 @@ def named(name: str) -> Record:
     Raises:
         LookupError: there is none.
     """
-    while name not in _NAMED and _loaders:
+    return _found(_NAMED, name)
+
+
+def named_of_the_web(name: str) -> Record:
+    """Give the record of that name, which JavaScript's peers know.
+
+    Raises:
+        LookupError: there is none.
+    """
+    return _found(_NAMED_OF_THE_WEB, name)
+
+
+def _found(table: dict[str, Record], name: str) -> Record:
+    while name not in table and _loaders:
         _loaders.pop()()
-    if name not in _NAMED:
+    if name not in table:
         raise LookupError(f"a {name} cannot be read here")
-    return _NAMED[name]
+    return table[name]
 
 
 def advice(value: object) -> str:

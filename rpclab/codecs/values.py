@@ -1,8 +1,10 @@
 """The extension types: how each value that msgpack lacks is written and read.
 
 Floor: codecs. `ENCODERS` maps a type to (code, parts); `DECODERS` a code to a reader of the parts,
-which C packs in their turn. A reader trusts nothing: what no peer of ours writes, it refuses with a
-`RemoteProtocolError`; any other error says that the value cannot be made here.
+which C packs in their turn, unless the code is one of `BYTES`. `KEYS` are watched where they come
+as keys. What a subclass is told to do stands in `refusals`. A reader trusts nothing: what no peer
+of ours writes, it refuses with a `RemoteProtocolError`; any other error says that the value cannot
+be made here.
 """
 
 from __future__ import annotations
@@ -226,5 +228,11 @@ DECODERS: dict[int, Callable[[Any], Any]] = {
     ARRAY: read_array,
     NDARRAY: read_ndarray,
 }
+
+BYTES = frozenset({INTEGER, UUID})
+"""Those whose parts are bytes that stand in the frame as they are; C packs all others."""
+
+KEYS = frozenset({TUPLE, FROZENSET, INTEGER, DATETIME, TIME, TIMEDELTA, DECIMAL, UUID})
+"""Those whose values may be keys, and have a hash that whoever sends them can choose."""
 
 ignore(ENCODERS)

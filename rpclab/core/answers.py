@@ -14,10 +14,11 @@ from rpclab.core.containers import DICT_TYPES, contents, replaced
 from rpclab.core.events import answered
 from rpclab.core.hooks import BrokenHook, ForwardHook, Hook, OnwardHook, TargetHook
 from rpclab.core.imports import PENDING, REJECTED, RESOLVED
-from rpclab.core.messages import SCALARS
+from rpclab.core.messages import SCALARS, Index
 from rpclab.core.targets import is_target, no_such_step
 from rpclab.errors import (
     CallCancelledError,
+    is_absent,
     not_callable,
 )
 
@@ -45,10 +46,12 @@ class Answer:
         held_at: where it was held back, if it was: at a result that is not there yet, or behind a
             call whose promised arguments are not.
         weight: how many bytes it keeps until it has settled (see `holdings`).
+        mapped: how many steps the maps in it have taken.
         quiet: whether nobody can ask for the result: it stays here, for what was made on it.
         plain: whether the settlement holds no references; then it is released by itself.
-        pulled: whether the importer wants the result; False until it has asked for it, or the
-            packed settlement that waits for that.
+        pulled: whether the importer wants the result; else it stays here until it is asked for.
+        gives_itself_back: whether its settlement releases it, and nothing else does.
+        reads: whether it reads a member, for a peer to whom one that is not there is undefined.
         path: the whole path asked for, for the words of rule C7.
     """
 
@@ -62,20 +65,18 @@ class Answer:
     running: Cancellable | None = None
     remote = True
     quiet = False
+    gives_itself_back = False
+    reads = False
     path: tuple[str, ...] = ()
     deadline: Any = None
     ends: list[EndLike] | None = None
     size = 0
     weight = 0
+    mapped = 0
     held_at: Hook | Answer | None = None
     onward: OnwardHook | None = None
     _others: dict[int, tuple[Any, Hook]] | None = None
-    # For the accounting of a trace: see trace/accounting.py.
-    moment: int | None = None
     origin: Answer | None = None
-    causes: tuple[int, ...] = ()
-    settled_at: int | None = None
-    trace: Any = None
 
     def __init__(
         self,
@@ -92,7 +93,7 @@ class Answer:
         self.via: Hook | None = None
         self.serving = False
         self.plain = True
-        self.pulled: Any = True
+        self.pulled = True
         self.queue: deque[Delivery] | None = None
         self.followers: deque[Callable[[], None]] | None = None
         # The first part of the result that has a hook, and the hook; `_others` are the others.
@@ -123,9 +124,6 @@ class Answer:
 
     def follow(self, pending: Pending) -> None:
         """Settle as `pending` does: the call was forwarded, and what is pipelined on it follows."""
-        ledger = pending.session.host.ledger
-        if ledger is not None:
-            ledger.settled(self)
         self.running = pending
         if pending.state == PENDING:
             self.onward = OnwardHook(self, pending)
@@ -140,8 +138,7 @@ class Answer:
                 blocked, self.onward = self.onward.hand_over(), None
                 if blocked:
                     self.queue = deque([*blocked, *(self.queue or ())])
-            if pending.arrival:
-                self.causes = (*self.causes, *pending.arrival)
+            self.forwarded(pending)
             if self.state != PENDING:
                 self._conclude(None)
             elif pending.state == RESOLVED:
@@ -152,6 +149,12 @@ class Answer:
                 self.reject(pending.value, remote=getattr(pending.value, "remote", False))
 
         pending.follow(settled)
+
+    def forwarded(self, pending: Pending) -> None:
+        """Tell those who watch that this call is answered with the result of that one."""
+        observe, call = pending.session.host.observe, self.call
+        if observe is not None and call is not None:
+            observe(("forwarded", *call, (pending.session.label, pending.id)))
 
     def _take_over(self, pending: Pending) -> None:
         """The stubs that a step was given go with the step; a message would have moved them."""
@@ -173,7 +176,9 @@ class Answer:
         if session is None or (self.quiet and session.stays(self, value)):
             if self.origin is not None and type(value) not in SCALARS:
                 self._hold_targets(value)
-            self._note_step()
+            self._note_quiet()
+        elif not self.pulled:
+            self.hold_parts(value)
             self._note_quiet()
         elif self.queue is None and session.reply_at_once(self, value):
             pass
@@ -187,16 +192,18 @@ class Answer:
         """The method raised. `remote` marks errors that were thrown here (rule Z2)."""
         if self.state != PENDING:
             return
+        if self.reads and is_absent(error):
+            self.resolve(None)
+            return
         self.state = REJECTED
         self.value = error
         self.remote = remote
-        self._note_step()
         session = self.session
-        if self.quiet:
+        if self.quiet or not self.pulled:
             self._note_quiet()
         self._conclude(
             None
-            if session is None or self.quiet
+            if session is None or self.quiet or not self.pulled
             else session.pack_error(self, error, remote=remote)
         )
         if self._hook is not None:
@@ -208,6 +215,27 @@ class Answer:
         for part in contents(value):
             if is_target(part):
                 self.hook_for(part)
+
+    def hold_parts(self, value: Any) -> None:
+        """The result stays here for now: keep what it refers to, as its message would."""
+        if type(value) not in SCALARS:
+            for part in contents(value):
+                self.hook_for(part)
+
+    def pull(self) -> None:
+        """The importer wants the result: it gets it now, or once it is there."""
+        session = self.session
+        if self.pulled or session is None:
+            return
+        self.pulled = True
+        if self.state == RESOLVED:
+            reply = session.pack_result(self, self.value)
+        elif self.state == REJECTED:
+            reply = session.pack_error(self, self.value, remote=self.remote)
+        else:
+            return
+        if reply is not None:
+            session.reply(self, reply)
 
     def _come_too_late(self, value: Any) -> None:
         """The call was cancelled before its method returned: no message takes that (rule O7)."""
@@ -223,12 +251,6 @@ class Answer:
         if session is not None and session.host.observe is not None:
             failed = self.state == REJECTED
             session.host.observe(answered(session.label, self.id, self.value, 0, failed=failed))
-
-    def _note_step(self) -> None:
-        """Tell the accounting that this has settled, before a message does, or where none does."""
-        owner = (self.origin or self).session or self.context
-        if owner is not None and owner.host.ledger is not None:
-            owner.host.ledger.settled(self)
 
     def _conclude(self, reply: Packed | None) -> None:
         """Deliver what was pipelined on this, queue the settlement, and let go of the rest."""
@@ -377,9 +399,8 @@ class Answer:
         """Deliver a call to the part of this result that its path leads to."""
         if answer.state != PENDING:
             return
-        if self.settled_at is not None:
-            answer.causes = (*answer.causes, self.settled_at)
         if self.state == REJECTED:
+            answer.reads = False
             answer.reject(self.value, remote=self.remote)
             return
         names = [path] if type(path) is str else path
@@ -393,6 +414,9 @@ class Answer:
                 return
             if position < len(names):
                 name = names[position]
+                if type(name) is Index and type(value) is list and int(name) < len(value):
+                    value = value[int(name)]
+                    continue
                 if type(value) not in DICT_TYPES or name not in value:
                     whole = answer.path or tuple(names)
                     answer.reject(no_such_step(whole, len(whole) - len(names) + position, value))

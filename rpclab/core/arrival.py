@@ -5,13 +5,18 @@ Floor: core. A codec meets a reference while it unpacks, and asks here for what 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from rpclab.core.answers import Answer
 from rpclab.core.embargo import place_all
+from rpclab.core.gathering import Gathered
 from rpclab.core.hooks import ForwardHook, Hook, Places, PromisedArgument, TargetHook
 from rpclab.core.imports import Handle, Import, Pending
+from rpclab.core.map import Program, replay
 from rpclab.core.messages import MAP
 from rpclab.core.promise_arguments import (
+    Announcement,
     PromisedAnswer,
     PromisedImport,
     Unreadable,
@@ -33,9 +38,23 @@ from rpclab.core.streams import End, Inlet, Outlet, Pipe
 from rpclab.errors import RemoteProtocolError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from rpclab.core.contexts import SessionLike
+    from rpclab.core.messages import Path
 
 E = TypeVar("E", bound=End)
+
+
+class Evaluation(NamedTuple):
+    """A call inside a message, or the reading of a member (see `Arrival.later`)."""
+
+    hook: Hook | Answer
+    step: Answer
+    path: Path
+    args: list[Any] | None
+    inside: Arrival
+    program: Program | None = None
 
 
 class Arrival:
@@ -50,6 +69,7 @@ class Arrival:
         unreadable: the places of values that cannot be made here.
         own: the handles among them whose target lives in this Worker.
         streams: the ends of streams in it.
+        evaluations: the calls in it, which are made when it is taken (Cap'n Web).
         references: whether the peer mentioned anything by reference.
     """
 
@@ -61,6 +81,7 @@ class Arrival:
     own: list[Handle] | None = None
     streams: list[End] | None = None
     references = False
+    evaluations: Sequence[Evaluation] = ()
 
     def __init__(self, session: SessionLike) -> None:
         self._session = session
@@ -73,6 +94,8 @@ class Arrival:
             RemoteProtocolError: there is no such thing; that is the peer's fault.
         """
         self.references = True
+        if not self._session.dialect.shares:
+            return self._make(kind, number)
         value = self._known.get((kind, number))
         if value is None:
             value = self._known[kind, number] = self._make(kind, number)
@@ -96,10 +119,12 @@ class Arrival:
             home = peer is not None and peer.keeper is session.keeper
             entry = self._come_home(number) if home else None
             if entry is None:
-                entry = session.enter(Import(session, number))
+                entry = session.introduced(number)
             return self._wrap(entry, binding=kind == BINDING, home=home)
         if kind in (OWN_STUB, OWN_BINDING):
             hook = session.exports.get(number)
+            if isinstance(hook, Announcement):
+                return self._promise(PromisedImport(hook.pending))
             if not isinstance(hook, Hook):
                 raise RemoteProtocolError(f"the peer sent export {number}, which it does not hold")
             if kind == OWN_BINDING and isinstance(hook, TargetHook):
@@ -170,6 +195,73 @@ class Arrival:
         entry.handles -= 1
         return entry
 
+    def later(
+        self, number: int, path: Path, args: list[Any] | None, inside: Arrival
+    ) -> PromisedArgument:
+        """Give the place of the result of a call, or of a member, that stands inside the message.
+
+        Args:
+            number: of the export that it is made on.
+            path: of the member.
+            args: the arguments; None to read the member.
+            inside: what the arguments mention.
+
+        Raises:
+            RemoteProtocolError: there is no such export.
+        """
+        hook = self._session.export_of(number)
+        if hook is None:
+            raise RemoteProtocolError(f"the peer called export {number}, which it does not hold")
+        step = Answer(None, 0)
+        self.evaluations = [*self.evaluations, Evaluation(hook, step, path, args, inside)]
+        return self._promise(PromisedAnswer(step, self._session))
+
+    def later_map(
+        self, number: int, path: Path, captures: list[Any], program: list[Any]
+    ) -> PromisedArgument:
+        """Give the place of the result of a map that stands inside the message (see `later`).
+
+        Raises:
+            RemoteProtocolError: there is nothing of that number.
+        """
+        place = self.later(number, path, None, Arrival(self._session))
+        *before, last = self.evaluations
+        mapped = Program(program, captures, None)
+        self.evaluations = [*before, last._replace(program=mapped)]
+        return place
+
+    def gather(self, number: int, build: Callable[[bytes], Any]) -> PromisedArgument:
+        """Give the place of a value that is made of a whole stream of bytes.
+
+        Args:
+            number: of the pipe that it comes through.
+            build: makes it.
+
+        Raises:
+            RemoteProtocolError: there is no such pipe, or somebody else reads it.
+        """
+        return self._promise(Gathered(self._pipe(number), build))
+
+    def evaluate(self, answer: Answer) -> None:
+        """Make the calls inside the message, in order; `answer` stands for the whole of it."""
+        evaluations, self.evaluations = self.evaluations, ()
+        for hook, step, path, args, inside, program in evaluations:
+            step.origin = answer
+            step.reads = args is None and self._session.dialect.undefined
+            step.params = inside.handles
+            if inside.streams is not None:
+                step.take_ends(inside.streams)
+            if inside.promised is not None:
+                step.watch(inside.promised.give_back)
+            inside.evaluate(step)
+            answer.watch(step.drop)
+            if program is None:
+                hook.deliver(step, path, args, None, inside.promised)
+            else:
+                source = step.step()
+                hook.deliver(source, path, None, None, None)
+                source.watch(partial(replay, step, source, program, self._session))
+
     def _home(self, hook: Hook) -> Import:
         if isinstance(hook, ForwardHook):
             return hook.entry
@@ -211,3 +303,5 @@ class Arrival:
             handle.dispose()
         for end in self.streams or ():
             end.belong(None)
+        for evaluation in self.evaluations:
+            evaluation.inside.give_back()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from rpclab.core.answers import Answer
     from rpclab.core.cascade import Cascade
+    from rpclab.core.dialects import Dialect
     from rpclab.core.events import Call
     from rpclab.core.hooks import Hook, TargetHook
     from rpclab.core.imports import Handle, Import, Pending
@@ -353,12 +354,15 @@ class PayloadLike(Protocol):
     context: ExecutionContext
     copying: bool
     references: bool
+    source: Answer | None
 
     @property
     def is_result(self) -> bool: ...
     def goes_ahead(self, value: object) -> bool: ...
     def refer_handle(self, value: Any, handle: Handle, *, binding: bool = False) -> Reference: ...
-    def refer_property(self, value: Any, read: Callable[[], Any]) -> Reference | Settled: ...
+    def refer_property(
+        self, value: Any, read: Callable[[], Any], of: Import | None, path: Path
+    ) -> Reference | Settled: ...
     def refer_promise(self, pending: Pending) -> Reference | Settled: ...
     def refer_readable(self, value: Any, open_pipe: Callable[[SessionLike], Any]) -> Reference: ...
     def refer_writable(self, sink: Hook) -> Reference: ...
@@ -395,6 +399,13 @@ class SessionLike(Protocol):
     def introduce(self, hook: Hook) -> int: ...
     def withdraw(self, export_id: int) -> None: ...
     def enter(self, entry: Import) -> Import: ...
+    @property
+    def dialect(self) -> Dialect: ...
+    @property
+    def gathered(self) -> int: ...
+    def hold(self, size: int) -> None: ...
+    def introduced(self, number: int) -> Import: ...
+    def export_of(self, number: int) -> Hook | Answer | None: ...
     def answer_to(self, number: int) -> Answer | None: ...
     def unseen_results(self) -> Iterable[Any]: ...
     def pack(self, message: Message, values: list[Any], context: ExecutionContext) -> Packed: ...
@@ -406,7 +417,12 @@ class SessionLike(Protocol):
         self, target: Import, path: Path, args: Given, kwargs: Keywords, context: ExecutionContext
     ) -> Pending: ...
     def map(
-        self, target: Import, captures: list[Any], program: list[Any], context: ExecutionContext
+        self,
+        target: Import,
+        captures: list[Any],
+        program: list[Any],
+        context: ExecutionContext,
+        path: Sequence[str] = (),
     ) -> Pending: ...
     def write(
         self,
@@ -421,6 +437,7 @@ class SessionLike(Protocol):
     ) -> Pending: ...
     def resolved(self, value: Any, context: ExecutionContext) -> Pending: ...
     def cut_off(self, pending: Pending) -> None: ...
+    def ask(self, pending: Pending) -> None: ...
     def cancel(self, pending: Pending) -> None: ...
     def release(self, entry: Import) -> None: ...
     def give_back(self, import_id: int) -> None: ...
@@ -476,6 +493,15 @@ class Watch(Protocol):
     calling_site: Callable[[], str | None] | None
     """Finds where a session was called from, some frames away; None while nobody wants to know."""
 
+    def acting(self) -> tuple[Call | None, int]:
+        """Who acts: the call whose code runs, None outside; and which of its tasks.
+
+        While there is an observer.
+        """
+
+    def went_on(self) -> tuple[Call | None, int]:
+        """Who acts, likewise; it goes on after something that is told of next."""
+
     def site(self) -> str | None:
         """The cell or file and line that called into rpclab; None while nobody wants to know."""
 
@@ -488,43 +514,6 @@ class Watch(Protocol):
 
     def carry(self, variables: Variables) -> None:
         """Give a call the variables that it carries from what caused it."""
-
-
-class LedgerLike(Protocol):
-    """Does the accounting of round trips (see `trace.accounting`).
-
-    A node is a step of the program. Calls and settlements carry the number of theirs.
-    """
-
-    def call(self, pending: Pending) -> int:
-        """A call is sent now. Gives its node."""
-
-    def returns_to(self, pending: Pending) -> None:
-        """A call is packed anew, after others were made that its arguments needed."""
-
-    def follow(self, pending: Pending) -> None:
-        """The next call is made on that promise."""
-
-    def uses(self, pending: Pending) -> None:
-        """The call that is being packed has that promise among its arguments."""
-
-    def reply(self, answer: Answer) -> int:
-        """A call is answered now. Gives the node of its settlement."""
-
-    def settled(self, answer: Answer) -> None:
-        """A call has settled, before a message says so, or where none does."""
-
-    def passed_on(self, pending: Pending) -> int:
-        """An announced promise has settled. Gives the node of its settlement."""
-
-    def arrived(self, pending: Pending, node: int, *, failed: bool) -> None:
-        """A settlement came in that was sent at `node`."""
-
-    def awaited(self, pending: Pending) -> None:
-        """The running task goes on after that result."""
-
-    def took(self, answer: Answer) -> None:
-        """The running task goes on after the chunk that this write has brought."""
 
 
 class DeadlinesLike(Protocol):
@@ -551,7 +540,7 @@ class Host(Protocol):
     """Gives the time, in seconds."""
 
     special: int
-    """Whether calls carry options at present: a deadline, or the marks of a trace."""
+    """Whether calls carry options at present: a deadline; or are held back."""
 
     holder: Holder | None
     """Holds calls back that are made on or with a promise, where there is no pipelining."""
@@ -573,10 +562,6 @@ class Host(Protocol):
     @property
     def deadlines(self) -> DeadlinesLike:
         """Has calls given up that take too long."""
-
-    @property
-    def ledger(self) -> LedgerLike | None:
-        """Does the accounting of round trips while somebody traces, else None."""
 
     def wake(self, session: SessionLike) -> bool:
         """Flush this session's outbox in the next turn, and never at once.

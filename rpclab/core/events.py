@@ -9,19 +9,55 @@ numbers these anew (see `IDENTIFIED`), for an address means nothing later.
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rpclab.core.messages import KEYWORDS, MAP, STREAM, Message
 from rpclab.previews import class_name, described, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 IDENTIFIED = frozenset(
     {"introduced", "stub", "owned", "passed", "disposed", "forgotten", "context", "context ended"}
 )
 """The kinds whose second item is the `id` of an object: a hook, handle or execution context."""
 
-answering: ContextVar[tuple[str, int] | None] = ContextVar("rpclab_answering", default=None)
-"""The call that the running code answers, while observed: the label of the end that answers it, and
-its id."""
+Call = tuple[str, int]
+"""A call, as (label of the end that made it, its id)."""
+
+
+class Actor:
+    """Who acts: the code that answers a call, or the program outside, as one task runs it.
+
+    Args:
+        call: the call that it answers, as (label of the end that answers it, its id); None for the
+            program outside.
+        number: tells the tasks of the code that answers one call from one another. 0 is the first;
+            NOBODY is what nothing waits for.
+
+    Attributes:
+        task: a weak reference to its task; None where it is whatever task runs.
+        started: the tasks that it has started, and that it was not seen to go on after.
+        steps: how often it went on after something that was told of.
+    """
+
+    __slots__ = ("call", "number", "started", "steps", "task")
+
+    def __init__(self, call: Call | None, number: int = 0) -> None:
+        self.call = call
+        self.number = number
+        self.task: Callable[[], Any] | None = None
+        self.started: list[Actor] = []
+        self.steps = 0
+
+
+NOBODY = -1
+
+answering: ContextVar[Actor | None] = ContextVar("rpclab_answering", default=None)
+"""Who acts in a context, as far as that was observed."""
+
+steps: ContextVar[int] = ContextVar("rpclab_steps", default=0)
+"""The steps of who acts there; a task that it starts has a copy, and began after that many."""
 
 SMALL = frozenset({int, float, bool, type(None)})
 """The types of small scalars, but for texts, which may be long."""
@@ -32,9 +68,6 @@ _MEMBERS = 8  # a dict of more members is only counted
 
 Scalar = int | float | bool | str | tuple[str] | None
 """A small scalar as it is; or a tuple of one text, written down in the place of another value."""
-
-Call = tuple[str, int]
-"""A call, as (label of the end that made it, its id)."""
 
 
 def opposite(label: str) -> str:
@@ -131,7 +164,7 @@ def called(
     message: Message,
     size: int,
     site: str | None,
-    by: Call | None,
+    maker: tuple[Call | None, int],
     using: tuple[Call, ...],
 ) -> tuple[Any, ...]:
     """The event of a call, map or write that is on its way out.
@@ -141,19 +174,20 @@ def called(
         message: it.
         size: in bytes.
         site: where it was made, if that is known.
-        by: the call whose method made it.
+        maker: the call whose method made it, and the task.
         using: the promises among its arguments.
     """
     kind, call, target, path, args, *more = message
     if kind == STREAM:
-        return ("stream", label, call, target, path, size)
+        return ("stream", label, call, target, path, size, *maker)
+    by, task = maker
     path = path if type(path) is str else tuple(path)
     if kind == MAP:
-        return ("map", label, call, target, path, len(more[0]) - 1, size, site, by, using)
+        return ("map", label, call, target, path, len(more[0]) - 1, size, site, by, using, task)
     shown = None if args is None else scalars(args)
     named = more[0].get(KEYWORDS) if more else None
     keywords = tuple([(name, scalar(item)) for name, item in named.items()]) if named else None
-    return ("call", label, call, target, path, shown, size, site, by, using, keywords)
+    return ("call", label, call, target, path, shown, size, site, by, using, keywords, task)
 
 
 def answered(label: str, call: int, value: Any, size: int, *, failed: bool) -> tuple[Any, ...]:

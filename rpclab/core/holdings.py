@@ -41,7 +41,7 @@ def weight_of(frame: Frame) -> int:
 
 def weigh(session: SessionLike) -> int:
     """How many bytes the peer makes this end hold now."""
-    held = ENTRY * len(session.imports)
+    held = ENTRY * len(session.imports) + session.gathered
     for hook in session.exports.values():
         held += ENTRY
         if isinstance(hook, Answer):

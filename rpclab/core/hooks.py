@@ -20,7 +20,7 @@ from rpclab.core.targets import (
     read_function_attribute,
     read_member,
 )
-from rpclab.errors import not_callable
+from rpclab.errors import no_keywords, not_callable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -113,6 +113,9 @@ class Hook:
 
     __slots__ = ("blocked", "claims", "context")
 
+    in_order = False
+    """Whether calls are started in that order, whatever the rules of the session are."""
+
     def __init__(self, context: ExecutionContext | None) -> None:
         self.context = context
         self.claims = 0
@@ -169,11 +172,33 @@ class Hook:
             if promised is None:
                 self.start(answer, path, args, kwargs)
                 return
+            if not self.in_order and not _keeps_order(answer):
+                self._start_when_filled(answer, path, args, kwargs, promised)
+                return
             self.blocked = deque()
             self._hold_back(answer, path, args, kwargs, promised)
             self._advance()
         else:
             self._hold_back(answer, path, args, kwargs, promised)
+
+    def _start_when_filled(
+        self,
+        answer: Answer,
+        path: Path,
+        args: Arguments,
+        kwargs: Keywords,
+        promised: Places,
+    ) -> None:
+        """Start a call once its arguments are there, whatever was called before or after it."""
+        self.retain()
+        for argument in promised:
+            argument.keep()
+
+        def start(both: Any) -> None:
+            self.start(answer, path, *both)
+
+        fill(answer, (args, kwargs), promised, start, answer.reject)
+        answer.watch(self.release)
 
     def _hold_back(
         self,
@@ -218,10 +243,6 @@ class Hook:
                 args, kwargs = fill(args), fill(kwargs)
             except Exception as error:
                 failure = error
-        if answer.causes and self.blocked:
-            # Before the call runs: one that is over at once lets those behind it go.
-            behind = self.blocked[0][0]
-            behind.causes = (*behind.causes, *answer.causes)
         if failure is not None:
             answer.reject(failure)
         else:
@@ -631,8 +652,6 @@ class OnwardHook(Hook):
         """Pipeline the call on the forwarded one."""
         if answer.state != PENDING:
             return  # it was cancelled while it was queued
-        if self._source.settled_at is not None:
-            answer.causes = (*answer.causes, self._source.settled_at)
         pending = self._pending
         _call_on(answer, pending.session, pending.pipeline, path, args, kwargs)
 
@@ -650,6 +669,9 @@ def _call_on(
     args: Arguments,
     kwargs: Keywords,
 ) -> None:
+    if kwargs and not session.dialect.keywords:
+        answer.reject(no_keywords())
+        return
     arguments = None if args is None else tuple(args)
     pending = session.host.apart(
         answer, lambda: call(path, arguments, kwargs, session.keeper), session.keeper
@@ -689,6 +711,38 @@ class Filler:
     def __call__(self, value: Any) -> Any:
         """Give `value` with the placeholders replaced, at any depth."""
         return replaced(value, self._values)
+
+
+def fill(
+    answer: Answer,
+    value: Any,
+    promised: Places | None,
+    filled: Callable[[Any], None],
+    failed: Callable[[BaseException], None],
+) -> None:
+    """Call `filled(value)` once all is there that is promised in `value`; or `failed(error)`.
+
+    Neither is called where `answer` is over before. It owns the handles of what is copied.
+    """
+
+    def go_on() -> None:
+        if promised is not None and promised.wait(answer, go_on):
+            return
+        if answer.state != PENDING:
+            return
+        try:
+            whole = value if not promised else Filler(answer, promised)(value)
+        except Exception as error:
+            failed(error)
+        else:
+            filled(whole)
+
+    go_on()
+
+
+def _keeps_order(answer: Answer) -> bool:
+    session = (answer.origin or answer).session
+    return session is None or session.dialect.keeps_order
 
 
 def name_of(target: object) -> str:

@@ -6,12 +6,19 @@ Floor: core.
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from rpclab.core.contexts import current, noted_place
 from rpclab.core.messages import CALL, spell
-from rpclab.errors import STUB_DISPOSED, CallCancelledError, DisposedError, fresh_copy
+from rpclab.errors import (
+    PROMISE_DISPOSED,
+    STUB_DISPOSED,
+    CallCancelledError,
+    DisposedError,
+    fresh_copy,
+)
 
 if TYPE_CHECKING:
     from contextvars import Context
@@ -71,6 +78,17 @@ class Import:
     ) -> Pending:
         """Call the member at `path`, or read it where `args` is None."""
         return self.session.call(self, path, args, kwargs, context)
+
+    def map_member(
+        self, path: list[str], captures: list[Any], program: list[Any], context: ExecutionContext
+    ) -> Pending:
+        """Replay a recorded function on the member at `path`, where the dialect has paths."""
+        return self.session.map(self, captures, program, context, path)
+
+    @property
+    def has_paths(self) -> bool:
+        """Whether a member of it can be mentioned, and need not be read first."""
+        return self.session.dialect.paths and self.present is self and self.broken is None
 
     @property
     def direct(self) -> Import:
@@ -146,6 +164,8 @@ class Pending(Import):
         stubs: the handles inside the value.
         context: the execution context that made the call, and owns those.
         uses: how many calls were made on or with it; a used one is not cancelled with its await.
+        unasked: whether nobody has asked the peer for the result yet, and the peer waits for that.
+        entry: what the import table knows it by.
         unanswered: how many calls made on it have no answer yet.
         waiters: what the host resumes when it settles.
         noted: what was called, a path; None where a property is read, and where no call was made.
@@ -154,15 +174,17 @@ class Pending(Import):
         unseen: the failure that nobody has seen yet; False once somebody sees, or is told of it.
         size: how many bytes its message took, if it is a write to a stream.
         ends: the streams inside the value, until they have an owner.
-        arrival: while somebody traces, where its result arrived; see `trace/accounting.py`.
-        target: likewise, what the call was made on.
     """
 
     # All stand in slots: a `__dict__` would be room for thirty more (benchmark `chain`).
     __slots__ = (
-        "_followers", "arrival", "context", "disposed", "embargoed", "ends", "noted", "size",
-        "state", "stubs", "target", "unanswered", "unseen", "upstream", "uses", "value", "waiters",
+        "_followers", "context", "disposed", "embargoed", "ends", "noted", "size",
+        "state", "stubs", "unanswered", "unseen", "upstream", "uses", "value",
+        "waiters",
     )  # fmt: skip
+
+    unasked = False
+    """Whether nobody has asked the peer for the result yet, and the peer waits for that."""
 
     def __init__(
         self,
@@ -191,8 +213,6 @@ class Pending(Import):
         self.size = 0
         self.noted: Noted | Path | None = path
         self.unseen: UnseenFailure | Literal[False] | None = None
-        self.arrival: list[int] | None = None
-        self.target = 0
 
     @property
     def is_plain(self) -> bool:
@@ -201,6 +221,13 @@ class Pending(Import):
 
     def end(self, error: BaseException) -> None:
         self.settle(REJECTED, error)
+
+    @property
+    def stand_in(self) -> Import:
+        return self
+
+    def ask(self) -> None:
+        """Somebody waits for the result: ask for it, where the peer wants to be asked."""
 
     @property
     def site(self) -> str | None:
@@ -295,14 +322,17 @@ class Pending(Import):
         self.uses += 1
         if self.state == REJECTED:
             self.look()
-        ledger = self.session.host.ledger
-        if ledger is not None:
-            ledger.follow(self)
         return self._made_on(self.session.call(self, path, args, kwargs, context))
 
     def map(self, captures: list[Any], program: list[Any], context: ExecutionContext) -> Pending:
         """Replay a recorded function on the value (see `map`)."""
         return self._made_on(self.session.map(self, captures, program, context))
+
+    def map_member(
+        self, path: list[str], captures: list[Any], program: list[Any], context: ExecutionContext
+    ) -> Pending:
+        self.uses += 1
+        return self._made_on(super().map_member(path, captures, program, context))
 
     def _made_on(self, pending: Pending) -> Pending:
         if pending.state == PENDING:
@@ -408,6 +438,84 @@ class UnseenFailure:
 
 def _call(function: Callable[[], None]) -> None:
     function()
+
+
+class Unasked(Pending):
+    """A promise whose result the peer sends when it is asked for (Cap'n Web).
+
+    Until then the table only knows that there is one: where Python forgets it, its number is given
+    back.
+    """
+
+    __slots__ = ("__weakref__", "_entry", "unasked")
+
+    def __init__(
+        self,
+        session: SessionLike,
+        import_id: int,
+        context: ExecutionContext,
+        path: Path | None = None,
+    ) -> None:
+        super().__init__(session, import_id, context, path)
+        self._entry: Forgettable | None = None
+        self.unasked = True
+
+    def __del__(self, at_exit: Callable[[], bool] = sys.is_finalizing) -> None:
+        if self.unasked and self._entry is not None and not at_exit():
+            self.session.host.forget(self._entry)
+
+    @property
+    def stand_in(self) -> Import:
+        if self._entry is None:
+            self._entry = Forgettable(self)
+        return self._entry
+
+    def ask(self) -> None:
+        if self.unasked and self.state == PENDING:
+            self.session.ask(self)
+            self.unasked = False
+
+    def settle(self, state: int, value: object, stubs: Sequence[Handle] | None = None) -> None:
+        super().settle(state, value, stubs)
+        self.unasked = False
+
+    def follow(self, follower: Callable[[], None]) -> None:
+        super().follow(follower)
+        self.ask()
+
+    def watch(self, callback: Callable[[BaseException], None]) -> Callable[[], None]:
+        forget = super().watch(callback)
+        self.ask()
+        return forget
+
+    def dispose_stubs(self) -> None:
+        if self.unasked and self.state == PENDING:
+            # There is nothing to wait for: the number is given back, and the call goes on.
+            self.session.cancel(self)
+            self.settle(REJECTED, DisposedError(PROMISE_DISPOSED))
+        super().dispose_stubs()
+
+
+class Forgettable(Import):
+    """What the table knows of a promise whose result nobody has asked for.
+
+    Attributes:
+        pending: gives the promise, if somebody still holds it.
+    """
+
+    __slots__ = ("pending",)
+
+    def __init__(self, pending: Unasked) -> None:
+        super().__init__(pending.session, pending.id)
+        self.pending = weakref.ref(pending)
+
+    def drop(self) -> None:
+        self.session.release(self)
+
+    def end(self, error: BaseException) -> None:
+        pending = self.pending()
+        if pending is not None:
+            pending.end(error)
 
 
 class Handle:

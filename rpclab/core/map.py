@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rpclab.core.answers import Answer
 from rpclab.core.containers import CONTAINER_TYPES, contents, replaced
 from rpclab.core.contexts import ExecutionContext, current
-from rpclab.core.hooks import Places, PromisedArgument
-from rpclab.core.imports import PENDING, REJECTED, Pending
+from rpclab.core.hooks import Places, PromisedArgument, fill
+from rpclab.core.imports import PENDING, REJECTED, Import, Pending
+from rpclab.core.messages import Checked
 from rpclab.core.promise_arguments import PromisedAnswer, Variable
-from rpclab.core.references import PLACEHOLDER, Reference
+from rpclab.core.references import MEMBER, PLACEHOLDER, Reference, Settled
 from rpclab.errors import RemoteProtocolError, RpcError, fresh_copy
 
 if TYPE_CHECKING:
@@ -97,8 +98,11 @@ class Recorder(ExecutionContext):
 
     # What a value in a recorded call asks for: `Payload` gives numbers, this gives variables.
 
-    def refer(self, value: Any) -> Reference | None:
+    def refer(self, value: Any) -> Reference | Settled | None:
         """The reference of a value inside a recorded call; None if it is sent as a copy."""
+        pending = getattr(type(value), "__rpc_entry__", None) and value.__rpc_entry__
+        if pending and self.session.dialect.paths and pending.state != PENDING:
+            return Settled(pending.result())  # only stubs and promises are captured there
         refer = getattr(type(value), "__rpc_refer__", None)
         return None if refer is None else refer(value, self)
 
@@ -116,8 +120,12 @@ class Recorder(ExecutionContext):
             return (PLACEHOLDER, pending.id)
         return (PLACEHOLDER, self.capture(pending, lambda payload: payload.refer_promise(pending)))
 
-    def refer_property(self, _value: Any, read: Callable[[], Any]) -> Reference:
-        """Refer to a property: reading it is a step of its own."""
+    def refer_property(
+        self, _value: Any, read: Callable[[], Any], of: Import | None, path: Path
+    ) -> Reference:
+        """Refer to a property: reading it is a step of its own, unless it can be mentioned."""
+        if self.session.dialect.paths and isinstance(of, Placeholder):
+            return (MEMBER, of.id, path)
         return self.refer_promise(read().__rpc_entry__)
 
 
@@ -155,16 +163,18 @@ class _Step(NamedTuple):
     """One call of a program, or the reading of a property.
 
     Attributes:
-        subject: the variable that it is made on.
+        subject: the variable that it is made on; None where `call` holds a value as its argument.
         path: of the member.
         call: the arguments and keyword arguments, with places for variables; None to read.
         places: what is replaced in `call` each time.
+        inner: what is mapped with, where the step is a map.
     """
 
-    subject: int
+    subject: int | None
     path: list[str]
     call: Any
     places: list[Any]
+    inner: Program | None = None
 
 
 class Program:
@@ -181,16 +191,22 @@ class Program:
 
     def __init__(self, program: list[Any], captures: list[Any], arrival: Arrival | None) -> None:
         count = len(program) - 1
-        for variable in (arrival.variables if arrival is not None else None) or ():
-            if not -len(captures) <= variable.number <= count:
-                raise RemoteProtocolError(f"the peer's program has no variable {variable.number}")
+        if type(program) is not Checked:
+            for variable in (arrival.variables if arrival is not None else None) or ():
+                if not -len(captures) <= variable.number <= count:
+                    raise RemoteProtocolError(
+                        f"the peer's program has no variable {variable.number}"
+                    )
         self.captures = captures
-        self.steps = [
-            _Step(subject, path, call, _places(call, number))
-            for number, (subject, path, call) in enumerate(program[:-1])
-        ]
+        self.steps = [_step(number, *step) for number, step in enumerate(program[:-1])]
         self.result = program[-1]
         self.places = _places(self.result, count)
+
+
+def _step(number: int, subject: int | None, path: list[str], call: Any, inner: Any = None) -> _Step:
+    if inner is not None:
+        return _Step(subject, path, None, [], Program(inner, call, None))
+    return _Step(subject, path, call, _places(call, number))
 
 
 def _places(call: Any, known: int) -> list[Any]:
@@ -239,7 +255,9 @@ def replay(answer: Answer, source: Answer, program: Program, session: SessionLik
         return
     items = value if type(value) is list else [value]
     steps = len(items) * (len(program.steps) + 1)
-    if steps > session.limits.map_steps:
+    whole = answer.origin or answer
+    whole.mapped += steps  # those of the maps inside it, too
+    if whole.mapped > session.limits.map_steps:
         answer.reject(
             RpcError(
                 f"map() over {len(items)} items takes {steps} steps, which is over the limit of"
@@ -273,6 +291,8 @@ class _Replay:
 
     def _captured(self, value: Any) -> Answer:
         """The variable of a capture; where that is a promise, it settles when the promise does."""
+        if type(value) is Answer:
+            return value  # of the function around this one
         answer = self._answer
         step = answer.step()
         step.context = answer.context
@@ -340,8 +360,6 @@ class _Run:
         first = answer.step()
         first.context = answer.context
         source.share(first, item)
-        if source.settled_at is not None:
-            first.causes = (source.settled_at,)
         first.resolve(item)
         self._answer = answer
         self._program = program
@@ -365,13 +383,31 @@ class _Run:
                     else:
                         promised.append(place)
                 args, kwargs = replaced(made.call, filled)
-            self._variable(made.subject).deliver(step, made.path, args, kwargs, promised or None)
+            if made.subject is None:
+                fill(step, args[0] if args else None, promised, step.resolve, step.reject)
+            elif made.inner is not None:
+                self._map(step, made.subject, made.path, made.inner, session)
+            else:
+                subject = self._variable(made.subject)
+                subject.deliver(step, made.path, args, kwargs, promised or None)
             self._variables.append(step)
         self.sources = Places(
             PromisedAnswer(self._variable(place.number), session)
             for place in program.places
             if type(place) is Variable
         )
+
+    def _map(
+        self, step: Answer, subject: int, path: list[str], inner: Program, session: SessionLike
+    ) -> None:
+        """Replay the function of a map inside this one, once its items are there."""
+        source = self._answer.step()
+        source.context = step.context
+        captures = [self._variable(number) for number in inner.captures]
+        program = copy.copy(inner)
+        program.captures = captures
+        self._variable(subject).deliver(source, path, None, None, None)
+        source.watch(lambda: replay(step, source, program, session))
 
     def _variable(self, number: int) -> Answer:
         return self._variables[number] if number >= 0 else self._captures[-number - 1]
@@ -384,8 +420,6 @@ class _Run:
             if type(place) is Variable:
                 source = self._variable(place.number)
                 source.share(answer, source.value)
-                if source.settled_at is not None:
-                    answer.causes = (*answer.causes, source.settled_at)
                 if source.state == REJECTED:
                     raise fresh_copy(source.value)
                 filled[id(place)] = source.value

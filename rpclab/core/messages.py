@@ -4,8 +4,8 @@ Floor: core. On the hot path a message is a plain list, its kind first:
 
     [CALL, id, target, path, args, options?]    call a member, and pull its result in one
     [PULL, id]                                  ask for the result of a call (Cap'n Web)
-    [RESOLVE, id, value, node?]                 a call, or an announced promise, has its value
-    [REJECT, id, error, remote, node?]          ... has failed, or an export is broken
+    [RESOLVE, id, value]                        a call, or an announced promise, has its value
+    [REJECT, id, error, remote]                 ... has failed, or an export is broken
     [RELEASE, id, count, ...]                   so many introductions of these ids are given back
     [CANCEL, id]                                nobody waits for this call any more
     [PIPE, id]                                  open a pipe at the receiver: a stream comes in
@@ -15,9 +15,11 @@ Floor: core. On the hot path a message is a plain list, its kind first:
     [MAP, id, target, path, captures, program, options?]  replay a recorded function at the callee
     [QUIET, id, ...]                            calls that follow: nobody can ask for their results,
                                                 but what was made on them needs these
+    [PUSH, id, value]                           a value that is sent to be named (Cap'n Web)
 
 Ids are positive where the importer chose them (calls) and negative where the exporter did; none
-is ever used twice. A `path` is one name, or a list of names; `args` is a list, or None to read a
+is ever used twice. A `path` is one name, or a list of names (of Cap'n Web also places in lists,
+each an `Index`); `args` is a list, or None to read a
 property. `options` is a dict with the keys below; an absent one costs nothing.
 
 A frame is a packed message. Large bytes ride beside it, so that nothing has to copy them: then it
@@ -31,11 +33,10 @@ from typing import Any
 from rpclab.errors import RemoteProtocolError
 from rpclab.previews import preview
 
-CALL, PULL, RESOLVE, REJECT, RELEASE, CANCEL, STREAM, PIPE, ABORT, MAP, QUIET = range(11)
+CALL, PULL, RESOLVE, REJECT, RELEASE, CANCEL, STREAM, PIPE, ABORT, MAP, QUIET, PUSH = range(12)
 
 KEYWORDS = "k"  # options: keyword arguments, a dict
 DEADLINE = "d"  # options: seconds left to the caller, a float
-NODE = "n"  # options: the point of the trace at which the call was sent, an int
 
 SCALARS = frozenset({type(None), bool, int, float, str, bytes})
 """The types that refer to nothing, hold nothing and cannot be refused: every codec writes them."""
@@ -47,6 +48,23 @@ Message = list[Any]
 Path = str | list[str]
 Frame = bytes | list[bytes]
 
+
+class Index(str):
+    """A step of a path that enters a list; of anything else it is the member of that name."""
+
+    __slots__ = ()
+
+
+class Checked(list[Any]):
+    """A program that its codec has made, and checked.
+
+    Its steps are those of a message, and two more: a value that later steps mention, whose subject
+    is None; and a map inside the function, `[subject, path, captures, program]`.
+    """
+
+    __slots__ = ()
+
+
 Given = tuple[Any, ...] | None
 """The arguments of a call as its maker gives them; None to read a property."""
 
@@ -57,6 +75,7 @@ Keywords = dict[str, Any] | None
 """The keyword arguments of a call, if there are any."""
 
 MOST = 2**62  # no honest peer counts so far
+_STEPS = (str, Index)
 LEAST = -MOST
 _LONGEST_PATH = 1000
 _LONGEST_DEADLINE = 1e9  # seconds
@@ -104,7 +123,7 @@ def _is_path(path: object) -> bool:
     return (
         type(path) is list
         and len(path) <= _LONGEST_PATH
-        and all(type(name) is str for name in path)
+        and all(type(name) in _STEPS for name in path)
     )
 
 
@@ -117,7 +136,6 @@ def _is_options(options: object) -> bool:
         (keywords is None or (type(keywords) is dict and all(type(k) is str for k in keywords)))
         and type(deadline) in (float, int)
         and 0 <= deadline <= _LONGEST_DEADLINE  # which nan is not, and no clock could wait for it
-        and _is_number(options.get(NODE, 0))
     )
 
 
@@ -151,7 +169,7 @@ def _is_map(message: Message) -> bool:
 
 def _is_program(program: object, captures: int) -> bool:
     """Whether each step uses what is there, and the last item is the result."""
-    return (
+    return type(program) is Checked or (
         type(program) is list
         and len(program) > 0
         and all(
@@ -182,20 +200,15 @@ def _is_one_id(message: Message) -> bool:
 
 
 def _is_resolve(message: Message) -> bool:
-    return (
-        3 <= len(message) <= 4
-        and _is_number(message[1])
-        and (len(message) == 3 or _is_number(message[3]))
-    )
+    return len(message) == 3 and _is_number(message[1])
 
 
 def _is_reject(message: Message) -> bool:
     return (
-        4 <= len(message) <= 5
+        len(message) == 4
         and _is_number(message[1])
         and isinstance(message[2], BaseException)
         and type(message[3]) is bool
-        and (len(message) == 4 or _is_number(message[4]))
     )
 
 
@@ -215,6 +228,10 @@ def _is_quiet(message: Message) -> bool:
     return _are_numbers(message) and min(message) > 0
 
 
+def _is_push(message: Message) -> bool:
+    return len(message) == 3 and is_id(message[1])
+
+
 def _are_numbers(message: Message) -> bool:
     # C looks at the types and for the extremes; a message may hold thousands.
     return (
@@ -226,5 +243,5 @@ def _are_numbers(message: Message) -> bool:
 
 _READERS = (
     _is_call, _is_one_id, _is_resolve, _is_reject, _is_release, _is_one_id, _is_write, _is_pipe,
-    _is_abort, _is_map, _is_quiet,
+    _is_abort, _is_map, _is_quiet, _is_push,
 )  # fmt: skip

@@ -8,6 +8,7 @@ one that is refused leaves no trace there (`discard`).
 from __future__ import annotations
 
 import types
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,6 +20,7 @@ from rpclab.core.promise_arguments import Announcement, ReadAhead
 from rpclab.core.references import (
     BINDING,
     EXPORTED,
+    MEMBER,
     OWN_BINDING,
     OWN_STUB,
     PROMISE,
@@ -30,6 +32,7 @@ from rpclab.core.references import (
     Settled,
 )
 from rpclab.core.targets import is_target
+from rpclab.errors import DataCloneError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from rpclab.core.answers import Answer
     from rpclab.core.contexts import ExecutionContext, SessionLike
     from rpclab.core.imports import Handle, Import, Pending
+    from rpclab.core.messages import Path
 
 
 _GENERATORS = (types.GeneratorType, types.AsyncGeneratorType)
@@ -92,19 +96,25 @@ class Payload:
         self.copying = copying
         self._base = session.last_export
         self._hooks: list[Hook] = []
-        self._known: dict[int, tuple[Any, Reference | Settled]] = {}
+        self._known: dict[Any, tuple[Any, Reference | Settled]] = {}
+        self._met: Counter[int] | None = None if session.dialect.shares else Counter()
 
     # While it is packed.
 
     def refer(self, value: Any) -> Reference | Settled | None:
         """Give the reference under which a value is sent; None if it is no such value.
 
-        One value mentioned several times in a message has one reference (rule F8).
+        One value mentioned several times in a message has one reference (rule F8), unless the
+        dialect counts introductions.
 
         Raises:
             DataCloneError: it cannot be sent from here.
         """
-        known = self._known.get(id(value))
+        key: Any = id(value)
+        if self._met is not None:
+            self._met[key] += 1
+            key = key, self._met[key]
+        known = self._known.get(key)
         if known is not None:
             return known[1]
         reference: Reference | Settled | None
@@ -123,7 +133,7 @@ class Payload:
         if type(reference) is tuple:
             self.references = True
         if reference is not None:
-            self._known[id(value)] = (value, reference)
+            self._known[key] = (value, reference)
         return reference
 
     def _stream_of(self, generator: Any) -> Any:
@@ -132,6 +142,14 @@ class Payload:
         if stream is None:
             stream = self.session.host.wrap[READABLE](generator)
             self._streams = {**self._streams, id(generator): stream}
+        return stream
+
+    def stream_of(self, value: Any, data: bytes) -> Any:
+        """Give a stream of the bytes that a value is sent as."""
+        stream = self._streams.get(id(value))
+        if stream is None:
+            stream = self.session.host.wrap[READABLE](iter([data] if data else []))
+            self._streams = {**self._streams, id(value): stream}
         return stream
 
     def _hook_of(self, value: Any) -> Hook:
@@ -158,6 +176,8 @@ class Payload:
             return (STUB, self._export(kept or BrokenHook(handle.error())))
         present, entry = entry.present, entry.direct
         own = entry.session is session
+        if own and self._met is not None and entry.broken is not None:
+            return (STUB, self._export(BrokenHook(entry.broken)))  # its number was given back
         if own and source is None:
             return (OWN_BINDING if binding else OWN_STUB, entry.id)
         hook = kept or (self._at_home(entry) if present is entry else None)
@@ -166,7 +186,8 @@ class Payload:
             self.moved = [*self.moved, handle]
             if kept is None:
                 source.keep(value, hook)
-        if own:
+        whole = source is not None and value is source.value
+        if own and (self._met is None or not whole):
             return (OWN_STUB, entry.id)
         return (BINDING if binding else STUB, self._export(hook))
 
@@ -179,18 +200,24 @@ class Payload:
                 return hook
         return None
 
-    def refer_property(self, value: Any, read: Callable[[], Any]) -> Reference | Settled:
+    def refer_property(
+        self, value: Any, read: Callable[[], Any], of: Import | None, path: Path
+    ) -> Reference | Settled:
         """Refer to a property: it is read when the call is made, and arrives as that value.
 
         Args:
             value: the property.
             read: makes the call that reads it, and gives its promise.
+            of: what has it; None where that is no import.
+            path: its path there.
 
         Raises:
             Exception: as `refer_promise`.
         """
         if self.source is not None:
             return self.await_first()
+        if of is not None and of.session is self.session and of.has_paths:
+            return (MEMBER, of.id, path)
         ahead = self._ahead.get(id(value))
         if ahead is None:
             self.first = [*self.first, (value, lambda: ReadAhead(read()))]
@@ -205,6 +232,10 @@ class Payload:
             open_pipe: locks it, and gives what will send its chunks: an `Ahead` with an `id`.
         """
         ahead = self._ahead.get(id(value))
+        if self._met is not None and self._met[id(value)] > 1:
+            raise DataCloneError(
+                "a stream can stand in a message once: the peer reads it once; tee() makes two"
+            )
         if ahead is not None:
             return (READABLE, ahead.id)
 
@@ -260,8 +291,11 @@ class Payload:
     def prepare(self) -> None:
         """Send what has to go ahead, and be ready to be packed again."""
         first, self.first = self.first, ()
+        if self._met is not None:
+            self._met.clear()
         for value, send in first:
-            del self._known[id(value)]
+            for key in [key for key, (known, _) in self._known.items() if known is value]:
+                del self._known[key]
             self._ahead = {**self._ahead, id(value): send()}
         # Whatever went ahead, or ran meanwhile, may have taken numbers.
         shift = self.session.last_export - self._base
@@ -276,8 +310,6 @@ class Payload:
             pending.uses += 1
             if pending.state == REJECTED:
                 pending.look()
-            if self.session.host.ledger is not None:
-                self.session.host.ledger.uses(pending)
         for hook in self._hooks:
             self.session.introduce(hook)
 
@@ -306,8 +338,9 @@ class Payload:
         Args:
             values: what the user gave; packing may have stopped before it met them all.
         """
+        known = {id(value) for value, _ in self._known.values()}
         for value in contents(values, errors=True):
-            if is_target(value) and id(value) not in self._known:
+            if is_target(value) and id(value) not in known:
                 self._export(self._hook_of(value))
         for hook in self._hooks:
             hook.unsent()

@@ -54,8 +54,6 @@ class PromisedAnswer(PromisedArgument):
 
     def take(self, answer: Answer) -> Any:
         source = self.source
-        if source.settled_at is not None:
-            answer.causes = (*answer.causes, source.settled_at)
         if source.state == REJECTED:
             raise fresh_copy(source.value)
         value, handles, ends = self._copy or self._session.copy(source)
@@ -93,8 +91,6 @@ class PromisedImport(PromisedArgument):
 
     def take(self, answer: Answer) -> Any:
         self._wanted = False
-        if self.pending.arrival:
-            answer.causes = (*answer.causes, self.pending.arrival[0])
         if self.pending.stubs:
             answer.params = [*(answer.params or ()), *self.pending.stubs]
         answer.take_ends(self.pending.take_ends())
@@ -186,8 +182,6 @@ class Announcement(Hook):
             message = [REJECT, self.id, value, bool(getattr(value, "remote", False))]
         else:
             message = [RESOLVE, self.id, value]
-        if session.host.ledger is not None:
-            message.append(session.host.ledger.passed_on(pending))
         try:
             frame, payload = session.pack(message, [value], session.keeper)
         except Exception as error:
@@ -200,7 +194,7 @@ class Announcement(Hook):
         if session.host.observe is not None:
             kind = "resolved" if pending.state == RESOLVED else "rejected"
             session.host.observe((kind, session.label, self.id, plain, size_of(frame)))
-        if plain:
+        if plain and session.dialect.shares:
             del session.exports[self.id]
             self.release()
 

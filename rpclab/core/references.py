@@ -1,6 +1,6 @@
 """The kinds of reference: how a message mentions what it does not copy.
 
-Floor: core. A reference is a pair, its kind and a number.
+Floor: core. A reference is a tuple: its kind, a number, and of a member its path.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ READABLE = 8
 """A stream, whose pipe the sender has opened under this number."""
 WRITABLE = 9
 """The sink of a stream, exported by the sender."""
+MEMBER = 10
+"""A member of what the receiver exports, or is going to answer; with its path, as a third."""
 
 EXPORTED = frozenset({STUB, BINDING, PROMISE, WRITABLE})
 """The kinds whose number is taken from the sender's export table by the message itself."""
 
-Reference = tuple[int, int]
+Reference = tuple[Any, ...]
 
 
 class Settled(NamedTuple):

@@ -8,11 +8,11 @@ context that passed the stream on.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rpclab.core.hooks import Hook
 from rpclab.core.imports import PENDING, REJECTED, Pending
-from rpclab.core.streams import ABORT, CLOSE, WRITE, operation_of
+from rpclab.core.streams import ABORT, CLOSE, WRITE, let_go, operation_of
 from rpclab.errors import WRITABLE_CLOSED, StreamClosedError
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from rpclab.core.imports import Import
     from rpclab.core.messages import Keywords, Path
     from rpclab.core.streams import Arrived, Inlet, Outlet
+
+T = TypeVar("T")
 
 
 class PipeRelay:
@@ -73,22 +75,26 @@ class PipeRelay:
         if self._over or not (pipe.ended or pipe.error):
             return
         self._over = True
-        if pipe.ended:
-            self._send(CLOSE, [])
-        else:
-            for note in getattr(pipe.error, "__notes__", [])[:1]:
-                self._send(ABORT, [note])
-        self._entry.drop()
+        let_go(self._entry, _as_work_of(pipe.ending, self._session, self._hand_on_the_end))
+
+    def _hand_on_the_end(self) -> Pending | None:
+        """Send the end on; gives the call that says it, if there is one."""
+        error = self._pipe.error
+        if self._pipe.ended:
+            return self._send(CLOSE, [])
+        if self._session.dialect.web_streams:
+            return self._send(ABORT, [error])
+        for note in getattr(error, "__notes__", [])[:1]:
+            return self._send(ABORT, [note])
+        return None
 
     def _hand(self, arrived: Arrived) -> None:
-        host, answer = self._session.host, arrived.answer
-
-        def send() -> Pending:
-            return self._send(WRITE, [arrived.chunk])
-
-        write = host.apart(answer, send, self._session.keeper) if host.special else send()
+        answer = arrived.answer
+        write = _as_work_of(answer, self._session, lambda: self._send(WRITE, [arrived.chunk]))
         arrived.give_back()
         _pass_back(write, answer)
+        if arrived.last is not None:
+            _pass_back(write, arrived.last)
         if write.state == REJECTED:
             # What comes after a chunk that could not be handed on must not be read.
             self._unread(write.value)
@@ -117,6 +123,8 @@ class SinkRelay(Hook):
 
     __slots__ = ("_outlet", "_unsent")
 
+    in_order = True
+
     def __init__(self, outlet: Outlet, unsent: Callable[[], None]) -> None:
         super().__init__(None)
         self._outlet = outlet
@@ -140,10 +148,7 @@ class SinkRelay(Hook):
             def tell() -> Pending:
                 return outlet.close() if operation == CLOSE else outlet.tell(operation, *args)
 
-            if session.host.special:
-                _pass_back(session.host.apart(answer, tell, session.keeper), answer)
-            else:
-                _pass_back(tell(), answer)
+            _pass_back(_as_work_of(answer, session, tell), answer)
 
     def unclaimed(self) -> None:
         if self._outlet.moved:
@@ -155,16 +160,25 @@ class SinkRelay(Hook):
         self._unsent()
 
 
+def _as_work_of(answer: Answer | None, session: SessionLike, send: Callable[[], T]) -> T:
+    """Send something on, as the work of the message that has brought it."""
+    host = session.host
+    if answer is not None and (host.special or host.observe is not None):
+        return host.apart(answer, send, session.keeper)
+    return send()
+
+
 def _pass_back(write: Pending, answer: Answer) -> None:
     """Settle a write as the one does that it was handed on as."""
 
     def settled() -> None:
-        if write.arrival:
-            answer.causes = (*answer.causes, *write.arrival)
+        answer.forwarded(write)
         if answer.state == PENDING:
             if write.state == REJECTED:
                 answer.reject(write.value, remote=getattr(write.value, "remote", False))
             else:
-                answer.resolve(write.value)
+                session = answer.session
+                web = session is not None and session.dialect.web_streams
+                answer.resolve(None if web else write.value)
 
     write.follow(settled)

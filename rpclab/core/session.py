@@ -19,15 +19,23 @@ from rpclab.core.cascade import Cascade
 from rpclab.core.events import (
     SMALL,
     answered,
-    answering,
     called,
     failure,
     scalar,
     scalars,
 )
-from rpclab.core.holdings import EMPTY_PIPE, ENTRY, Holdings, weight_of
-from rpclab.core.hooks import Hook, ServiceHook, TargetHook
-from rpclab.core.imports import PENDING, REJECTED, RESOLVED, Import, Pending, UnseenFailure
+from rpclab.core.holdings import EMPTY_PIPE, ENTRY, Holdings
+from rpclab.core.hooks import BrokenHook, Hook, ServiceHook, TargetHook, fill
+from rpclab.core.imports import (
+    PENDING,
+    REJECTED,
+    RESOLVED,
+    Forgettable,
+    Import,
+    Pending,
+    Unasked,
+    UnseenFailure,
+)
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.core.map import Program, replay
 from rpclab.core.messages import (
@@ -40,9 +48,9 @@ from rpclab.core.messages import (
     LEAST,
     MAP,
     MOST,
-    NODE,
     PIPE,
     PULL,
+    PUSH,
     QUIET,
     REJECT,
     RELEASE,
@@ -64,6 +72,7 @@ from rpclab.errors import (
     LocalProtocolError,
     RemoteProtocolError,
     RpcError,
+    no_keywords,
 )
 from rpclab.previews import message_of, type_name
 
@@ -78,8 +87,6 @@ if TYPE_CHECKING:
 
 IN_TABLE: Any = object()
 """Stands for the result of a call whose answer is in the export table."""
-
-call_answered = answering.get
 
 
 class Codec(Protocol):
@@ -117,6 +124,9 @@ class Codec(Protocol):
     def encode_part(self, value: Any, references: Any) -> Any:
         """Pack a part of a program, in which `references` gives the references; packed in turn."""
 
+    def weight_of(self, frame: Any) -> int:
+        """How many bytes a message takes once it is unpacked, at most, about."""
+
     def decode(self, frame: Frame) -> tuple[object, Arrival | None]:
         """Unpack a message. Gives it, and what it mentions by reference, if anything.
 
@@ -142,6 +152,7 @@ class Session:
         last_export: the id that was introduced last.
         peer: the other end, where it is in this process.
         label: tells this end from every other one, in events (see `events.opposite`).
+        gathered: how many bytes of what comes in parts are kept until it is whole.
         latest: while observed, the call that is being applied: if it runs now, it does so at once.
         closed: why the session ended; None while it is open.
         first_unsent: the id of the first call that has not left yet.
@@ -179,16 +190,16 @@ class Session:
         self.closed: BaseException | None = None
         self.imports: dict[int, Import] = {}
         self.exports: dict[int, Hook | Answer] = {}
-        # To CPython -1 and -2 have one hash: a small table with both is slow to search, so no -1.
-        self.last_export = -1
         self.send: Callable[[int, list[Frame]], None] = _unconnected
         self.peer: Session | None = None
         self.cascade = Cascade(self.awake)
         self.holdings = Holdings(self)
+        self.gathered = 0
         self._codec = codec(self)
         self._decode = self._codec.decode
         self._dialect = self._codec.dialect
         self._acknowledges = self._dialect.acknowledges
+        self.last_export = self._dialect.last_export
         self._outbox: list[Frame] = []
         self._releases: list[int] = []
         self._soon: deque[Callable[[], None]] = deque()
@@ -200,14 +211,25 @@ class Session:
         self.pipelined: list[Pending] = []
         self._seen = 0
         self._told = 0
+        # Where these are counted, and not acknowledged: ids introduced several times, with how
+        # often, and the writes to streams that are on their way.
+        self._introductions: dict[int, int] = {}
+        self._streaming: set[int] = set()
         # As an exporter: the last id of a call, and the results that the peer has not seen yet.
         self._last_call = 0
         self._quiet: set[int] = set()
         self._acknowledged = 0
         self._unacknowledged: dict[int, Any] = {}
+        if main is None and not self._dialect.shares:
+            main = BrokenHook(RpcError("This connection has no main object."))
         if main is not None:
             self.exports[0] = main
             main.retain()
+
+    @property
+    def dialect(self) -> Dialect:
+        """What its frames can say."""
+        return self._dialect
 
     def __repr__(self) -> str:
         state = "open" if self.closed is None else "closed"
@@ -294,7 +316,15 @@ class Session:
     def _put_releases(self) -> None:
         """Put what was given back in the outbox: before the next call, or with the next flush."""
         releases, self._releases = self._releases, []
-        frame = self._codec.pack([RELEASE, *releases])
+        if self._dialect.release_lists:
+            frame = self._codec.pack([RELEASE, *releases])
+        else:
+            frames = [
+                self._codec.pack([RELEASE, number, count])
+                for number, count in zip(releases[::2], releases[1::2], strict=True)
+            ]
+            frame = frames.pop()
+            self._outbox += frames
         self._outbox.append(frame)
         if self.host.observe is not None:
             self.host.observe(("release", self.label, tuple(releases[::2]), len(frame)))
@@ -340,6 +370,26 @@ class Session:
         if self.host.observe is not None:
             self.host.observe(("imported", self.label, number))
         return entry
+
+    def introduced(self, number: int) -> Import:
+        """Give the entry of a stub that the peer introduces.
+
+        Where mentions are counted, it may be introduced already.
+
+        Raises:
+            RemoteProtocolError: the number is taken, or there are too many.
+        """
+        if not self._dialect.shares:
+            found = self.imports.get(number)
+            if type(found) is Import and number < 0:
+                self._introductions[number] = self._introductions.get(number, 1) + 1
+                return found
+        return self.enter(Import(self, number))
+
+    def hold(self, size: int) -> None:
+        """So many bytes more are kept for the peer that stand in no table; or fewer."""
+        self.gathered += size
+        self.holdings.most += max(size, 0)
 
     def unseen_results(self) -> Iterable[Any]:
         """The results that are kept by themselves until the peer has seen them."""
@@ -404,6 +454,11 @@ class Session:
             frame, _ = self._codec.encode(message, values, lambda: payload)
         return frame, payload
 
+    @property
+    def next_call_of_peer(self) -> int:
+        """The number that the next call of the peer has, where its message does not say."""
+        return self._last_call + 1
+
     def arrival(self) -> Arrival:
         """Make what a message mentions by reference that is being unpacked."""
         return Arrival(self)
@@ -433,17 +488,16 @@ class Session:
         if args is None:
             values: list[Any] = []
             message: Message = [CALL, call, target.id, path, None]
-            pending = Pending(self, call, context)
         else:
             values = [*args]
             message = [CALL, call, target.id, path, values]
-            pending = Pending(self, call, context, path)
+        pending = self._pending(call, context, None if args is None else path)
         if kwargs or host.special:
             if host.holder is not None:
                 held = host.holder.call(self, target, path, (args, kwargs), context)
                 if held is not None:
                     return held
-            options = self._options(pending, target, kwargs)
+            options = self._options(pending, kwargs)
             if options:
                 message.append(options)
                 values = [*values, *(kwargs or {}).values()]
@@ -455,18 +509,19 @@ class Session:
         captures: list[Any],
         program: list[Any],
         context: ExecutionContext,
+        path: Sequence[str] = (),
     ) -> Pending:
-        """Replay a recorded function on what the peer exports (see `map`)."""
+        """Replay a recorded function on what the peer exports, or a member (see `map`)."""
         if self.closed is not None or context.ended or target.broken is not None:
             return self._refused(target, context, captures)
         if self.host.holder is not None:
             held = self.host.holder.map(self, target, captures, program, context)
             if held is not None:
                 return held
-        pending = Pending(self, self._next_call, context, "map")
-        message = [MAP, self._next_call, target.id, [], captures, program]
+        pending = self._pending(self._next_call, context, [*path, "map"])
+        message = [MAP, self._next_call, target.id, list(path), captures, program]
         if self.host.special:
-            message.append(self._options(pending, target, None))
+            message.append(self._options(pending, None))
         return self._push(pending, message, captures, context)
 
     def write(
@@ -495,9 +550,17 @@ class Session:
             pending.settle(REJECTED, self.closed)
             return pending
         message = [STREAM, self._next_call, target.id, operation, args]
+        if not self._acknowledges:
+            self._streaming.add(self._next_call)  # what settles it gives its number back
         if self.host.special:
-            message.append(self._options(pending, target, None))
+            message.append(self._options(pending, None))
         return self._push(pending, message, args, context)
+
+    def _pending(self, call: int, context: ExecutionContext, path: Path | None) -> Pending:
+        """Make the promise of a call; `path` is None where it reads a property."""
+        if self._dialect.call_pulls:
+            return Pending(self, call, context, path)
+        return Unasked(self, call, context, path)
 
     def _push(
         self, pending: Pending, message: Message, values: list[Any], context: ExecutionContext
@@ -534,12 +597,10 @@ class Session:
                     payload.discard(values)
                 raise
         self._next_call = call + 1
-        self.imports[call] = pending
+        self.imports[call] = pending.stand_in if pending.unasked else pending
         if message[0] != CALL:
             pending.size = size_of(frame)
         if payload is not None:
-            if self.host.ledger is not None:
-                self.host.ledger.returns_to(pending)
             # Before the call is told of: what a message introduces comes before it in a recording.
             payload.commit()
         watching = self.host.watching
@@ -549,8 +610,6 @@ class Session:
         self._outbox.append(frame)
         if payload is not None:
             payload.sent()
-        if not self._dialect.call_pulls and message[0] != STREAM:
-            self._outbox.append(self._codec.pack([PULL, call]))
         return pending
 
     def _unsendable(self, pending: Pending, message: Message, error: BaseException) -> Pending:
@@ -561,6 +620,13 @@ class Session:
             pending.noted = site, message[0], message[3], message[4] is None, None
         pending.settle(REJECTED, error)
         return pending
+
+    def ask(self, pending: Pending) -> None:
+        """Ask the peer for the result of a call: somebody waits for it."""
+        if self.closed is None and self.imports.get(pending.id) is pending.stand_in:
+            # What is asked for is kept, also where Python forgets the promise meanwhile.
+            self.imports[pending.id] = pending
+            self.send_frame(self._codec.pack([PULL, pending.id]))
 
     def _note(
         self,
@@ -583,28 +649,28 @@ class Session:
         using: tuple[tuple[str, int], ...] = ()
         if payload is not None:
             using = tuple([(other.session.label, other.id) for other in payload.used])
-        by = call_answered() or watching.active
+        maker = watching.acting()
         if message[0] == CALL and len(message) == 5:
             _, call, target, path, args = message
             path = path if type(path) is str else tuple(path)
             shown = None if args is None else scalars(args)
-            at = host.clock()
-            keep((at, "call", self.label, call, target, path, shown, size, site, by, using))
+            by, task = maker
+            # What is as usual is left out at the end.
+            usual = () if task == 0 else (None, task)
+            at, label = host.clock(), self.label
+            keep((at, "call", label, call, target, path, shown, size, site, by, using, *usual))
         else:
-            keep((host.clock(), *called(self.label, message, size, site, by, using)))
+            keep((host.clock(), *called(self.label, message, size, site, maker, using)))
 
-    def _options(self, pending: Pending, target: Import, kwargs: Keywords) -> dict[str, Any]:
+    def _options(self, pending: Pending, kwargs: Keywords) -> dict[str, Any]:
         options: dict[str, Any] = {}
         if self.host.special:
-            pending.target = target.id
             left = self.host.deadlines.left(pending)
             if left is not None:
                 options[DEADLINE] = left
-            if self.host.ledger is not None:
-                options[NODE] = self.host.ledger.call(pending)
         if kwargs:
             if not self._dialect.keywords:
-                raise TypeError("keyword arguments cannot be sent to a JavaScript peer")
+                raise no_keywords()
             options[KEYWORDS] = kwargs
         return options
 
@@ -656,26 +722,35 @@ class Session:
 
     def cancel(self, pending: Pending) -> None:
         """Tell the peer that nobody waits for this call any more."""
-        if self.imports.pop(pending.id, None) is pending and self.closed is None:
+        if self.imports.get(pending.id) is not (pending.stand_in if pending.unasked else pending):
+            return
+        del self.imports[pending.id]
+        if self.closed is None:
             if self._dialect.cancels:
                 frame = self._codec.pack([CANCEL, pending.id])
                 self.send_frame(frame)
                 if self.host.observe is not None:
                     self.host.observe(("cancel", self.label, pending.id, len(frame)))
+            elif pending.id in self._streaming:
+                self._streaming.discard(pending.id)
             else:
                 self.give_back(pending.id)
 
     def release(self, entry: Import) -> None:
         """The last handle of an import is gone: give it back."""
         number = entry.id
-        if self.imports.pop(number, None) is entry and self.closed is None:
+        if self.imports.get(number) is not entry:
+            return
+        del self.imports[number]
+        if self.closed is None:
             if self.host.observe is not None:
                 self.host.observe(("let go", self.label, number))
             self.give_back(number)
 
     def give_back(self, import_id: int) -> None:
-        """Release an id of the peer, which has introduced it once, with the next flush."""
-        self._releases += (import_id, 1)
+        """Release an id of the peer, with the next flush; as often as it has introduced it."""
+        count = self._introductions.pop(import_id, 1) if self._introductions else 1
+        self._releases += (import_id, count)
         if not self._awake:
             self._awake = self.host.wake(self)
 
@@ -697,6 +772,8 @@ class Session:
 
     def cancel_pipe(self, pipe: Hook, number: int, reason: BaseException) -> None:
         """Tell the sender of a stream that nobody reads it any more."""
+        if not self._dialect.cancels:
+            return  # it learns that from its writes
         if self.closed is None and self.exports.get(number) is pipe:
             frame = self._pack_error([PIPE, number, reason_of(reason)], 2)[0]
             self.send_frame(frame)
@@ -713,8 +790,6 @@ class Session:
             later, when what the value holds was awaited.
         """
         message = [RESOLVE, answer.id, value]
-        if self.host.ledger is not None:
-            message.append(self.host.ledger.reply(answer))
         try:
             frame, payload = self.pack(message, [value], answer.context or self.keeper, answer)
         except Exception as error:
@@ -759,10 +834,7 @@ class Session:
 
     def pack_error(self, answer: Answer, error: BaseException, *, remote: bool) -> Packed:
         """Pack the failure of a call."""
-        message = [REJECT, answer.id, error, remote]
-        if self.host.ledger is not None:
-            message.append(self.host.ledger.reply(answer))
-        reply = self._pack_error(message, 2, answer.context)
+        reply = self._pack_error([REJECT, answer.id, error, remote], 2, answer.context)
         _, payload = reply
         answer.plain = payload is None or not payload.references
         if payload is not None:
@@ -790,9 +862,6 @@ class Session:
             if payload is not None:
                 payload.take_back()
             return
-        if not answer.pulled:
-            answer.pulled = reply
-            return
         if self.host.observe is not None:
             failed = answer.state == REJECTED
             size = size_of(frame)
@@ -804,6 +873,9 @@ class Session:
             self._unacknowledged[answer.id] = IN_TABLE
         if payload is not None:
             payload.sent()
+        if answer.gives_itself_back:
+            del self.exports[answer.id]
+            answer.drop()
 
     def _reply_scalar(self, call: int, value: Any, kept: Any) -> bool:
         """Queue a result that is a small scalar. Says whether it is one.
@@ -860,7 +932,14 @@ class Session:
         if answer.pulled is not True or self.host.special:
             return False
         if type(value) in SCALARS:
-            return self._reply_scalar(answer.id, value, IN_TABLE)
+            if self._acknowledges:
+                return self._reply_scalar(answer.id, value, IN_TABLE)
+            if self.exports.get(answer.id) is not answer:
+                return True
+            sent = self._reply_scalar(answer.id, value, IN_TABLE)
+            if sent and answer.gives_itself_back:
+                del self.exports[answer.id]
+            return sent
         hook = answer.hook_for(value) if is_target(value) else None
         if hook is None or self.exports.get(answer.id) is not answer:
             return False
@@ -1001,9 +1080,11 @@ class Session:
             if kind == CALL:
                 self._receive_call(message, arrival, frame)
             elif kind == RESOLVE:
-                self._receive_settlement(message, arrival, RESOLVED, 3)
+                self._receive_settlement(message, arrival, RESOLVED)
             elif kind == STREAM:
                 self._receive_write(message, arrival, frame)
+            elif kind == PUSH:
+                self._receive_push(message, arrival, frame)
             else:
                 self._receive_other(kind, message, arrival, frame)
         except Exception:
@@ -1018,10 +1099,13 @@ class Session:
             error = message[2]
             if message[3]:
                 error.remote = True
-            self._receive_settlement(message, arrival, REJECTED, 4)
+            self._receive_settlement(message, arrival, REJECTED)
         elif kind == RELEASE:
-            for number in message[1::2]:
-                self._receive_release(number)
+            for position in range(1, len(message), 2):
+                if self._dialect.shares:
+                    self._receive_release(message[position])
+                else:
+                    self._receive_counted_release(*message[position : position + 2])
         elif kind == CANCEL:
             answer = self._call_of_peer(message[1], "cancelled")
             if answer is not None:
@@ -1064,6 +1148,14 @@ class Session:
         self._last_call = call
         return hook
 
+    def _take_number(self, number: int) -> None:
+        """The preamble of what takes a number, and is no call."""
+        if number <= self._last_call:
+            raise RemoteProtocolError(f"the peer used the call id {number} twice")
+        if len(self.exports) > self.limits.exports:
+            raise self._too_many()
+        self._last_call = number
+
     def _too_many(self) -> RemoteProtocolError:
         return RemoteProtocolError(
             f"the peer holds more than {self.limits.exports} exports (Limits.exports)"
@@ -1072,7 +1164,7 @@ class Session:
     def _answer(self, call: int, arrival: Arrival | None, frame: Frame) -> Answer:
         """Enter the answer to a call in the table, with what is among its arguments."""
         answer = self.exports[call] = Answer(self, call)
-        answer.weight = weight_of(frame)
+        answer.weight = self._codec.weight_of(frame)
         self.holdings.most += ENTRY + answer.weight
         if self.host.observe is not None:
             self.latest = answer
@@ -1183,7 +1275,7 @@ class Session:
     def _goes_on(self, answer: Answer, hook: Hook, context: ExecutionContext, frame: Frame) -> None:
         """Keep what a call needs whose method has not come to its end."""
         if answer.state == PENDING:
-            answer.weight = weight_of(frame)
+            answer.weight = self._codec.weight_of(frame)
             self.holdings.most += answer.weight
         hook.has_run(answer, context)
 
@@ -1191,6 +1283,9 @@ class Session:
         call, target, path, args = message[1:5]
         hook = self._accept(call, target)
         answer = self._answer(call, arrival, frame)
+        if arrival is not None and arrival.evaluations:
+            arrival.evaluate(answer)
+        answer.reads = args is None and self._dialect.undefined
         kwargs = None
         if len(message) > 5:
             kwargs = message[5].get(KEYWORDS)
@@ -1202,11 +1297,29 @@ class Session:
         hook = self._accept(message[1], message[2])
         answer = self._answer(message[1], arrival, frame)
         answer.pulled = True
+        answer.gives_itself_back = not self._acknowledges
         answer.size = size_of(frame)
+        if arrival is not None and arrival.evaluations:
+            arrival.evaluate(answer)
         if len(message) > 5:
             self._apply_options(answer, message[5])
         promised = None if arrival is None else arrival.promised
         hook.deliver(answer, message[3], message[4], None, promised)
+
+    def _receive_push(self, message: Message, arrival: Arrival | None, frame: Frame) -> None:
+        """The peer names a value, for calls on it and as an argument of others."""
+        self._take_number(message[1])
+        answer = self._answer(message[1], arrival, frame)
+        if arrival is None:
+            answer.resolve(message[2])
+            return
+        arrival.evaluate(answer)
+
+        def resolve(value: Any) -> None:
+            answer.hold_parts(value)
+            answer.resolve(value)
+
+        fill(answer, message[2], arrival.promised, resolve, answer.reject)
 
     def _receive_map(self, message: Message, arrival: Arrival | None, frame: Frame) -> None:
         _, call, target, path, captures, program, *options = message
@@ -1215,6 +1328,8 @@ class Session:
         if options:
             self._apply_options(answer, options[0])
         parsed = Program(program, captures, arrival)
+        if arrival is not None and arrival.evaluations:
+            arrival.evaluate(answer)
         step = answer.step()
         hook.deliver(step, path, None, None, None)
         step.watch(lambda: replay(answer, step, parsed, self))
@@ -1222,7 +1337,6 @@ class Session:
     def _apply_options(self, answer: Answer, options: dict[str, Any]) -> None:
         if DEADLINE in options:
             self.host.deadlines.bound(answer, options[DEADLINE])
-        answer.moment = options.get(NODE)
 
     def export_of(self, number: int) -> Hook | Answer | None:
         """What the peer means by a number, if there is anything."""
@@ -1252,11 +1366,7 @@ class Session:
         return found if isinstance(found, Answer) else None
 
     def _receive_pipe(self, number: int) -> None:
-        if number <= self._last_call:
-            raise RemoteProtocolError(f"the peer used the call id {number} twice")
-        if len(self.exports) > self.limits.exports:
-            raise self._too_many()
-        self._last_call = number
+        self._take_number(number)
         self.holdings.most += ENTRY + EMPTY_PIPE
         self._enter_pipe(number)
 
@@ -1277,6 +1387,19 @@ class Session:
         elif not 0 < number <= self._last_call:
             raise RemoteProtocolError(f"the peer released export {number}, which it does not hold")
 
+    def _receive_counted_release(self, number: int, count: int) -> None:
+        hook = self.exports.get(number)
+        # What is introduced here has a number of its own each time.
+        if hook is None or number == 0 or count != 1:
+            raise RemoteProtocolError(
+                f"the peer released export {number} {count} times, which it does not hold as often"
+            )
+        del self.exports[number]
+        if isinstance(hook, Answer):
+            hook.drop()  # a release stops nothing
+        else:
+            hook.release()
+
     def _call_of_peer(self, number: int, what: str) -> Answer | None:
         """The call of that number; None if it is over."""
         if number in self.exports:
@@ -1288,19 +1411,26 @@ class Session:
         return None
 
     def _receive_pull(self, number: int) -> None:
-        answer = self._call_of_peer(number, "pulled")
-        if answer is not None and answer.pulled is not True:
-            reply, answer.pulled = answer.pulled, True
-            if reply:
-                self.reply(answer, reply)
+        hook = self.exports.get(number)
+        if isinstance(hook, Answer):
+            hook.pull()
+        elif self._dialect.shares:
+            self._call_of_peer(number, "pulled")
+        elif hook is not None:
+            # It is no promise; whoever asks for it all the same gets one stub more.
+            stub = self._codec.reference(STUB, self.introduce(hook))
+            self.send_frame(self._codec.pack([RESOLVE, number, stub]))
+        else:
+            raise RemoteProtocolError(f"the peer pulled id {number}, which is no call")
 
     # Results of the peer.
 
-    def _receive_settlement(
-        self, message: Message, arrival: Arrival | None, state: int, size: int
-    ) -> None:
+    def _receive_settlement(self, message: Message, arrival: Arrival | None, state: int) -> None:
         number, value = message[1], message[2]
         entry = self.imports.get(number)
+        if not self._dialect.shares:
+            self._receive_counted_settlement(number, value, arrival, state)
+            return
         if number >= self._next_call:
             raise RemoteProtocolError(f"the peer settled id {number}, which is no call")
         references = arrival is not None and arrival.references
@@ -1322,8 +1452,6 @@ class Session:
                 self.give_back(number)
         if isinstance(entry, Pending):
             del self.imports[number]
-            if len(message) > size and self.host.ledger is not None:
-                self.host.ledger.arrived(entry, message[size], failed=state == REJECTED)
             if arrival is None:
                 entry.settle(state, value)
                 return
@@ -1343,6 +1471,64 @@ class Session:
             entry.break_off(value)
         elif entry is not None:
             raise RemoteProtocolError(f"the peer resolved id {number}, which is no promise")
+
+    def _receive_counted_settlement(
+        self, number: int, value: Any, arrival: Arrival | None, state: int
+    ) -> None:
+        """Take a settlement where each number is given back by a message of its own."""
+        entry = self.imports.get(number)
+        if type(entry) is Forgettable:
+            entry = entry.pending() or entry
+        if isinstance(entry, Pending):
+            del self.imports[number]
+            self._settle(entry, state, value, arrival)
+            return
+        if entry is not None and number < 0 and state == RESOLVED:
+            raise RemoteProtocolError(f"the peer resolved id {number}, which is no promise")
+        if arrival is not None:
+            arrival.give_back()
+        if entry is not None and number != 0 and state == REJECTED:
+            del self.imports[number]
+            self.give_back(number)
+            entry.break_off(value)
+
+    def _settle(self, entry: Pending, state: int, value: Any, arrival: Arrival | None) -> None:
+        """Settle a promise of this end, once all is there that the value mentions."""
+        if (
+            arrival is not None
+            and entry.unanswered
+            and arrival.own
+            and not arrival.promised
+            and arrival.embargo(entry, value)
+        ):
+            entry.embargoed = True
+        elif entry.id in self._streaming:
+            self._streaming.discard(entry.id)
+        else:
+            self.give_back(entry.id)
+        if arrival is None:
+            entry.settle(state, value)
+            return
+        owner = Answer(None, 0)
+        owner.params = arrival.handles
+        if arrival.streams is not None:
+            owner.take_ends(arrival.streams)
+        arrival.evaluate(owner)
+
+        def settle(state: int, value: object) -> None:
+            handles, owner.params = owner.params, None
+            ends, owner.ends = owner.ends, None
+            owner.resolve(None)
+            entry.ends = ends
+            entry.settle(state, value, handles)
+            for end in entry.take_ends():
+                end.belong(None if entry.disposed else entry.context)
+
+        def failed(error: BaseException) -> None:
+            settle(REJECTED, error)
+            entry.dispose_stubs()
+
+        fill(owner, value, arrival.promised, partial(settle, state), failed)
 
     def _receive_pipe_end(self, number: int, reason: object) -> None:
         """Nobody reads the stream any more that we send through a pipe."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from rpclab.core.answers import Answer
 from rpclab.core.hooks import Hook
 from rpclab.core.imports import PENDING, REJECTED
-from rpclab.core.streams import ABORT, WRITE, lost, operation_of
+from rpclab.core.streams import ABORT, WRITE, held_since, lost, operation_of
 from rpclab.errors import WRITABLE_CLOSED, WRITER_GONE, StreamClosedError
 
 if TYPE_CHECKING:
@@ -46,9 +46,10 @@ class SinkHook(Hook):
         unsent: called if the message that mentions it is not sent.
     """
 
-    __slots__ = ("_busy", "_over", "_queue", "_sink", "_told", "_unsent", "_waiting")
+    __slots__ = ("_busy", "_failure", "_over", "_queue", "_sink", "_told", "_unsent", "_waiting")
 
     context: ExecutionContext
+    in_order = True
 
     def __init__(self, sink: Sink, context: ExecutionContext, unsent: Callable[[], None]) -> None:
         super().__init__(context)
@@ -58,6 +59,7 @@ class SinkHook(Hook):
         self._waiting = 0  # bytes of the chunks in the queue
         self._busy = False
         self._over = False
+        self._failure: BaseException | None = None
         self._told = False
         context.hold()
 
@@ -88,12 +90,14 @@ class SinkHook(Hook):
             if answer.state != PENDING:
                 continue
             if self._over or self.context.ended:
-                answer.reject(StreamClosedError(WRITABLE_CLOSED))
+                told = operation == WRITE and _is_of_the_web(answer)
+                error = self._failure if told else None
+                answer.reject(error or StreamClosedError(WRITABLE_CLOSED))
             elif operation == ABORT:
-                self._abort()
+                self._abort(args[0] if args and _is_of_the_web(answer) else None)
                 answer.resolve(None)
             elif operation == WRITE:
-                self._run(answer, self._take(args[0], since))
+                self._run(answer, self._take(args[0], since, answer))
             else:
                 self._over = True
                 self._run(answer, self._sink.close())
@@ -106,19 +110,23 @@ class SinkHook(Hook):
         step = Answer(None, 0)
         step.origin = answer
         step.context = self.context
-        self.context.host.drive(step, work, self.context)
-        answer.trace = step.trace
+        host, session = self.context.host, answer.session
+        if host.observe is not None and session is not None:
+            # Also where it runs at once: it comes after the chunk before it.
+            host.observe(("started", session.label, answer.id))
+        host.drive(step, work, self.context)
         step.watch(lambda: self._finished(answer, step))
 
-    async def _take(self, chunk: Any, since: float) -> float:
+    async def _take(self, chunk: Any, since: float, answer: Answer) -> float | None:
         await self._sink.write(chunk)
-        return self.context.host.clock() - since
+        return held_since(since, answer)
 
     def _finished(self, answer: Answer, step: Answer) -> None:
         self._busy = False
         self.context.finished(step)
         if step.state == REJECTED:
             self._over = True
+            self._failure = step.value
             answer.reject(step.value, remote=step.remote)
         else:
             answer.resolve(step.value)
@@ -141,10 +149,16 @@ class SinkHook(Hook):
                 self._abort()
             self.context.let_go()
 
-    def _abort(self) -> None:
+    def _abort(self, reason: object = None) -> None:
         self._over = True
         if not self.context.ended:
             sink = self._sink
             self.context.host.detach(
-                lambda: sink.abort(lost(WRITER_GONE)), self.context, "the abort of a stream's sink"
+                lambda: sink.abort(lost(WRITER_GONE) if reason is None else reason),
+                self.context,
+                "the abort of a stream's sink",
             )
+
+
+def _is_of_the_web(answer: Answer) -> bool:
+    return answer.session is not None and answer.session.dialect.web_streams

@@ -65,6 +65,22 @@ def operation_of(path: Path, args: Arguments) -> str | NoSuchMemberError:
     return operation
 
 
+def let_go(entry: Import, told: Pending | None) -> None:
+    """Drop the last claim on a sink; where streams are those of the web, once it has answered."""
+    if told is not None and entry.session.dialect.web_streams:
+        told.follow(entry.drop)
+    else:
+        entry.drop()
+
+
+def held_since(since: float, answer: Answer) -> float | None:
+    """What a write is answered with: for how long the chunk lay here, if the peer wants to know."""
+    session = answer.session
+    if session is None or session.dialect.web_streams:
+        return None
+    return session.host.clock() - since
+
+
 class Unread(Exception):  # noqa: N818 - it is a reason, and nobody raises it
     """Why nobody reads a stream any more, where the reader's reason is no exception (rule S8)."""
 
@@ -87,6 +103,9 @@ class End:
 
     uses = 1
     """A task that waits here and is cancelled leaves the stream alone."""
+
+    unasked = False
+    """What happens here comes by itself."""
 
     def __init__(self, context: ExecutionContext) -> None:
         self.context = context
@@ -238,19 +257,23 @@ class Outlet(End):
         if self._closing is None:
             self._closing = self.tell(CLOSE)
             self._closing.uses += 1
-            self._end()
+            self._end(self._closing)
         return self._closing
 
-    def abort(self, note: str | None = None) -> None:
+    def abort(self, note: str | None = None, reason: object = None) -> None:
         """Break the stream off: the other side learns that, and no more (rules S4, S16).
 
         Args:
             note: what a sandbox tells its user beside that.
+            reason: why; the other side learns it where streams are those of the web.
         """
         if not self.done:
-            if note is not None and self.entry.broken is None:
-                self.tell(ABORT, note)
-            self._end()
+            told = None
+            if self.entry.broken is None and self.session.dialect.web_streams:
+                told = None if reason is None else self.tell(ABORT, reason)
+            elif note is not None and self.entry.broken is None:
+                told = self.tell(ABORT, note)
+            self._end(told)
 
     def tell(self, operation: str, *args: Any) -> Pending:
         """Send something that is no chunk."""
@@ -273,11 +296,12 @@ class Outlet(End):
         self._end()
         self.changed()
 
-    def _end(self) -> None:
+    def _end(self, told: Pending | None = None) -> None:
+        """It is through; `told` is what the other side was told last."""
         if not self.done:
             self._unwatch()
             self.finish()
-            self.entry.drop()
+            let_go(self.entry, told)
             self.changed()
 
 
@@ -291,6 +315,7 @@ class Arrived(NamedTuple):
         since: when it came.
         handles: those in it, which become the reader's.
         ends: the streams in it, likewise.
+        last: the close that came after it, if that waits for it.
     """
 
     chunk: Any
@@ -299,11 +324,14 @@ class Arrived(NamedTuple):
     since: float
     handles: Sequence[Handle] | None
     ends: Sequence[EndLike] | None
+    last: Answer | None = None
 
     def let_go(self, reason: BaseException) -> None:
         """Nobody will read it."""
         self.give_back()
         self.answer.reject(reason, remote=False)
+        if self.last is not None:
+            self.last.reject(reason, remote=False)
 
     def give_back(self) -> None:
         """Let go of what passed by reference in it."""
@@ -327,12 +355,15 @@ class Pipe(Hook):
         taken: whether a message has mentioned it.
         awaited: the reader, while it waits: it must not be forgotten then.
         relay: what hands the chunks on, where the stream was passed on.
+        ending: the message that has brought the end, once it has come.
     """
 
     __slots__ = (
-        "_buffered", "_inlet", "awaited", "chunks", "ended", "error", "number", "relay", "session",
-        "taken",
+        "_buffered", "_closing", "_inlet", "awaited", "chunks", "ended", "ending", "error",
+        "number", "relay", "session", "taken",
     )  # fmt: skip
+
+    in_order = True
 
     def __init__(self, session: SessionLike, number: int) -> None:
         super().__init__(None)
@@ -343,8 +374,10 @@ class Pipe(Hook):
         self.ended = False
         self.error: BaseException | None = None
         self.relay: Callable[[], None] | None = None
+        self.ending: Answer | None = None
         self.chunks: deque[Arrived] = deque()
         self._buffered = 0
+        self._closing: Answer | None = None
         self._inlet: Callable[[], Inlet | None] | None = None
 
     def start(self, answer: Answer, path: Path, args: Any, kwargs: Keywords) -> None:
@@ -354,15 +387,21 @@ class Pipe(Hook):
         if type(operation) is not str:
             answer.reject(operation)  # type: ignore[arg-type]
         elif self.ended or self.error is not None:
-            answer.reject(StreamClosedError(WRITABLE_CLOSED))
+            told = self.session.dialect.web_streams and not self.ended
+            error = self.error if told else None
+            answer.reject(error or StreamClosedError(WRITABLE_CLOSED))
         elif operation == WRITE:
             self._write(answer, args[0])
         else:
+            self.ending = answer
             if operation == CLOSE:
                 self.ended = True
             else:
                 self._break(*args[:1])
-            answer.resolve(None)
+            if self.ended and self.chunks and self.session.dialect.web_streams:
+                self._closing = answer  # to be answered when all before it is taken
+            else:
+                answer.resolve(None)
             self._tell()
 
     def _write(self, answer: Answer, chunk: Any) -> None:
@@ -381,7 +420,9 @@ class Pipe(Hook):
 
     def _break(self, note: object = None) -> None:
         self.error = lost(READABLE_BROKEN)
-        if type(note) is str:
+        if isinstance(note, BaseException) and self.session.dialect.web_streams:
+            self.error = note
+        elif type(note) is str:
             self.error.add_note(note)
 
     def _tell(self) -> None:
@@ -412,6 +453,9 @@ class Pipe(Hook):
         """Take the next chunk out; whoever does so settles the write that brought it."""
         arrived = self.chunks.popleft()
         self._buffered -= arrived.size
+        if self._closing is not None and not self.chunks:
+            arrived = arrived._replace(last=self._closing)
+            self._closing = None
         return arrived
 
     def cancel(self, reason: BaseException) -> None:
@@ -451,6 +495,7 @@ class Inlet(End):
         pipe = self.pipe
         if not pipe.chunks:
             if not self.done:
+                self._note_read(pipe.ending)
                 self.finish()
             if pipe.error is not None:
                 raise fresh_copy(pipe.error)
@@ -464,11 +509,18 @@ class Inlet(End):
                 end.belong(owner)
         answer = arrived.answer
         if answer.state == PENDING:
-            host = pipe.session.host
-            if host.ledger is not None:
-                host.ledger.took(answer)
-            answer.resolve(host.clock() - arrived.since)
+            self._note_read(answer)
+            answer.resolve(held_since(arrived.since, answer))
+        if arrived.last is not None:
+            arrived.last.resolve(None)
         return arrived.chunk
+
+    def _note_read(self, write: Answer | None) -> None:
+        """Tell those who watch that the running code goes on with what a message has brought."""
+        session = self.pipe.session
+        host, watching = session.host, session.host.watching
+        if write is not None and host.observe is not None and watching is not None:
+            host.observe(("read", session.label, write.id, *watching.went_on()))
 
     def cancel_with(self, reason: BaseException) -> None:
         """Stop reading, and let the sender know why."""

@@ -16,7 +16,7 @@ import types
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.containers import DICT_TYPES
-from rpclab.errors import NoSuchMemberError, no_such_member
+from rpclab.errors import NoSuchMemberError, absent_member, no_such_member
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,6 +109,8 @@ def read_member(target: object, name: str) -> Any:
     """
     attribute = _visible(type(target), name)
     hidden = name in instance_attributes(target) and not hasattr(type(attribute), "__set__")
+    if attribute is _MISSING and not hidden:
+        raise absent_member(name, surface(target))
     if attribute is _MISSING or (hidden and type(attribute) is not functools.cached_property):
         raise no_such_member(name, surface(target))
     return attribute.__get__(target, type(target))
@@ -119,9 +121,10 @@ def no_such_step(path: Sequence[str], position: int, value: object) -> NoSuchMem
 
     It names the member that a dict lacks, and else the one that cannot be entered (rules P2, P4).
     """
+    build = absent_member if value is not None and position == len(path) - 1 else no_such_member
     if isinstance(value, dict) and type(value) in DICT_TYPES:
-        return no_such_member(path[position], (key for key in value if type(key) is str))
-    return no_such_member(path[max(position - 1, 0)])
+        return build(path[position], (key for key in value if type(key) is str))
+    return build(path[max(position - 1, 0)])
 
 
 def read_function_attribute(function: object, name: str) -> Any:
@@ -132,7 +135,7 @@ def read_function_attribute(function: object, name: str) -> Any:
     """
     attributes = function_attributes(function)
     if name not in attributes:
-        raise no_such_member(name, attributes)
+        raise absent_member(name, attributes)
     return attributes[name]
 
 

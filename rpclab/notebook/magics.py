@@ -290,6 +290,8 @@ class RpcLab(Magics):
         %rpclab types [WORKER] [FILE.pyi]
                          print or write the types of `env`, the notebook's or a Worker's, and of
                          all that it leads to, for type checkers and editors
+        %rpclab validate [on | off | WORKER[#Entrypoint]…]
+                         show whose arguments are checked against annotations, or choose
         """
         given = [word.text for word in words(line)]
         if not given:
@@ -297,7 +299,8 @@ class RpcLab(Magics):
         command = self.COMMANDS.get(given[0])
         if command is None:
             raise UsageError(f"%rpclab has no {given[0]!r}; {near(given[0], self.COMMANDS)}")
-        if len(given) > 1 and command not in self.TAKING:
+        takes_words = len(inspect.signature(command).parameters) > 1  # beside the magics
+        if len(given) > 1 and not takes_words:
             raise UsageError(f"%rpclab {given[0]} takes nothing more, but there is {given[1]!r}")
         return command(self, *given[1:])
 
@@ -349,6 +352,16 @@ class RpcLab(Magics):
 
         show_types(self._sandbox, list(given))
 
+    def _validate(self, *given: str) -> Any:
+        if not given:
+            return self._sandbox.validate
+        switch = SWITCHES.get(given[0].lower()) if len(given) == 1 else None
+        try:
+            self._sandbox.validate = given if switch is None else switch
+        except (ImportError, ValueError) as error:
+            raise _usage(error) from None
+        return None
+
     COMMANDS: ClassVar[dict[str, Callable[..., Any]]] = {
         "break": _break,
         "clock": _clock,
@@ -359,8 +372,9 @@ class RpcLab(Magics):
         "reset": _reset,
         "storage": _storage,
         "types": _types,
+        "validate": _validate,
     }
-    TAKING = frozenset({_break, _clock, _link, _locate, _record, _storage, _types})
+    """By name; what a command takes as words are its parameters."""
 
 
 async def given(value: Any) -> Any:

@@ -12,7 +12,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from rpclab.core.contexts import ExecutionContext, current
-from rpclab.core.events import answering, opposite
+from rpclab.core.events import NOBODY, Actor, answering, opposite
 from rpclab.core.hooks import ForwardHook
 from rpclab.core.imports import PENDING, Pending
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from rpclab.core.imports import Handle
     from rpclab.core.streams import Outlet
     from rpclab.rpc.streams import ReadableStream, WritableStream
-    from rpclab.trace.accounting import Ledger
 
     Again = Callable[[Callable[[], None]], None]
     Connect = Callable[[Session, Session, Again], None]
@@ -71,7 +70,6 @@ class Engine(RunQueue, Observed):
         watching: what is noted of each call, which is this engine; None while nothing is.
         wrap: makes what the code of Workers sees of a reference; see `core.contexts.Host`.
         deadlines: has calls given up that take too long.
-        ledger: does the accounting of round trips while somebody traces.
         validation: whose calls are checked against annotations; None where nobody's are. What it
             may be asked, `rpclab.workers.validation.policy.Policy` says.
         special: whether calls carry options; kept up to date by who needs that.
@@ -99,7 +97,6 @@ class Engine(RunQueue, Observed):
         self.http_call: Callable[[ServiceBinding, Any, dict[str, Any]], Any] = _no_http
         self.watching: Watch | None = None
         self.wrap = _WRAP
-        self.ledger: Ledger | None = None
         self.deadlines = deadlines.Deadlines(self.again)
         self.special = deadlines.in_use
         self.warn_undisposed = False
@@ -286,12 +283,15 @@ class Engine(RunQueue, Observed):
         """A method that returned an awaitable goes on; what it calls says whose work it is."""
         call = answer.call if hasattr(kind, "__await__") else None
         if call is not None and self.observe is not None:
-            variables.run(answering.set, call)
+            variables.run(answering.set, Actor(call))
             self.observe(("goes on", *call))
 
     def drive(self, answer: Answer, work: Awaitable[Any], context: ExecutionContext) -> None:
         """Run an awaitable in a fresh context; settle `answer` with what comes out."""
-        self._drive(answer, _await(work), self._variables(answer, context))
+        variables = self._variables(answer, context)
+        if self.observe is not None:
+            variables.run(answering.set, Actor(answer.call))
+        self._drive(answer, _await(work), variables)
 
     def _drive(self, answer: Answer, work: Any, variables: Context) -> None:
         loop = self.loop
@@ -309,6 +309,8 @@ class Engine(RunQueue, Observed):
                 answer.resolve(value)
 
         def settled(value: Any, error: BaseException | None) -> None:
+            if self.observe is not None:
+                self.acted(variables)
             if self._draining:
                 settle(value, error)
             else:
@@ -316,8 +318,8 @@ class Engine(RunQueue, Observed):
                 self.again(lambda: settle(value, error))
 
         activity = Activity(loop, work, variables, settled)
-        if self.ledger is not None:
-            self.ledger.activity(activity, variables)
+        if self.observe is not None:
+            self.acts_as(activity, variables)
         if not activity.start():
             answer.suspend(activity)
 
@@ -336,8 +338,6 @@ class Engine(RunQueue, Observed):
         self.carry(variables)
         if answer.deadline is not None:
             variables.run(current_deadline.set, answer.deadline)
-        if self.ledger is not None:
-            self.ledger.started(answer, variables)
         return variables
 
     def carry(self, variables: Context) -> None:
@@ -375,7 +375,7 @@ class Engine(RunQueue, Observed):
         """Call a function of the core in a fresh context, as the work of `answer`."""
         variables = self._variables(answer, context)
         if self.observe is not None:
-            variables.run(answering.set, answer.call)
+            variables.run(answering.set, Actor(answer.call))
         return variables.run(function)
 
     def detach(self, function: Callable[[], Any], context: ExecutionContext, what: str) -> None:
@@ -383,6 +383,8 @@ class Engine(RunQueue, Observed):
         context.hold()
         variables = Context() if context.variables is None else context.variables.copy()
         variables.run(current.set, context)
+        if self.observe is not None:
+            variables.run(answering.set, Actor(None, NOBODY))
         self.carry(variables)
 
         def settled(_value: Any, error: BaseException | None) -> None:

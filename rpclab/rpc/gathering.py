@@ -60,9 +60,6 @@ async def gather(*awaitables: Awaitable[Any], return_exceptions: bool = False) -
                 for other in pendings:
                     other.look()
                 raise outcome
-        ledger = pending.session.host.ledger
-        if ledger is not None:
-            ledger.awaited(pending)
         outcomes.append(outcome)
     return outcomes
 
@@ -75,7 +72,8 @@ def _note(pendings: list[Pending]) -> None:
         if host.keep is not None:
             if len(sessions) > 1:
                 among = [pending for pending in pendings if pending.session is session]
-            host.keep((host.clock(), "awaited", session.label, tuple(map(_ID, among))))
+            ids = tuple(map(_ID, among))
+            host.keep((host.clock(), "awaited", session.label, ids, *host.went_on()))
 
 
 def dispose(value: Any) -> None:

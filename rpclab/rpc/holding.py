@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rpclab.core.containers import contents, replaced
-from rpclab.core.events import answering
+from rpclab.core.events import NOBODY, Actor, answering
 from rpclab.core.imports import PENDING, REJECTED, Pending
 from rpclab.core.map import Captured
 from rpclab.errors import fresh_copy
@@ -89,7 +89,6 @@ class Held(Pending):
         actual: the promise of the call, once it was sent.
         number: tells it from others while somebody records; else 0.
         made_at: where it was made, while places are noted.
-        node: how far the code that makes it had come, while somebody traces.
     """
 
     def __init__(self, session: SessionLike, call: Call, holder: CallHolder) -> None:
@@ -102,7 +101,6 @@ class Held(Pending):
         self.variables: Context = copy_context()
         self.number = 0
         self.made_at: str | None = None
-        self.node = 0
         self._counted = False
         self._settles_later = False
         self._holder = holder
@@ -152,7 +150,6 @@ class Held(Pending):
 
     def _stand_for(self, pending: Pending) -> None:
         """Whoever traces or records takes it for that call, which was sent."""
-        self.arrival = pending.arrival
         self.session, self.id = pending.session, pending.id
 
     def fail_as(self, pending: Pending) -> None:
@@ -210,15 +207,12 @@ class Lane(deque[Held]):
     """The calls on one import that are held back, in the order made.
 
     Attributes:
-        node: comes after all that those waited for which have left, while somebody traces; what is
-            behind came after that.
         last: the number of the last that left, while somebody records.
         waited: what was waited for since by calls that were never sent, as keys.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.node = 0
         self.last = 0
         self.waited: list[tuple[str, int]] = []
 
@@ -234,7 +228,6 @@ class CallHolder:
         self._engine = engine
         self._lanes: dict[Import | Spot, Lane] = {}
         self._sending = False
-        self._last_number = 0
 
     def call(
         self,
@@ -287,18 +280,16 @@ class CallHolder:
         return held
 
     def _note(self, held: Held) -> None:
-        """Note where a call is made, and by which method, for those who trace or record."""
+        """Note where a call is made, and by which method, for those who watch."""
         engine = self._engine
-        if engine.ledger is not None:
-            held.node = engine.ledger.here().reach()
         if engine.calling_site is not None:
             held.made_at = engine.calling_site()
         if engine.observe is not None:
-            by = answering.get() or engine.active
-            held.variables.run(answering.set, by)
-            self._last_number += 1
-            held.number = self._last_number
-            engine.observe(("held", held.number, by))
+            by, task = engine.acting()
+            held.number = engine.new_number()
+            # It is sent by whatever runs when that can be.
+            held.variables.run(answering.set, Actor(by, NOBODY - held.number))
+            engine.observe(("held", held.number, by, task))
 
     def _keep(self, held: Held) -> None:
         """Copy what the call was given (rule V21), and keep the stubs in it."""
@@ -360,8 +351,6 @@ class CallHolder:
         if held.state != PENDING:
             held.let_go()
             return
-        if self._engine.ledger is not None:
-            lane.node = self._engine.ledger.after(lane.node, held.waits)
         if self._engine.observe is not None:
             lane.waited += [(pending.session.label, pending.id) for pending in held.waits]
         if failed:
@@ -370,8 +359,9 @@ class CallHolder:
             held.become(held.variables.run(self._send_now, held, target, entry, lane))
 
     def _make_now(self, held: Held, entry: Pending) -> Pending:
-        if self._engine.ledger is not None:
-            self._engine.ledger.resumed(held.node, [entry])
+        if self._engine.observe is not None:
+            keys = ((entry.session.label, entry.id),)
+            self._engine.observe(("held goes", held.number, keys, 0))
         with self._at(held):
             return held.call_made.make_on(entry)
 
@@ -389,22 +379,23 @@ class CallHolder:
     def _send_now(
         self, held: Held, target: Import | Spot, entry: Import | Spot, lane: Lane
     ) -> Pending:
-        settled = [entry] if isinstance(entry, Pending) else []
-        ledger = self._engine.ledger
-        if ledger is not None:
-            ledger.resumed(held.node, settled, lane.node)
+        engine = self._engine
+        noted: tuple[tuple[tuple[str, int], ...], int] | None = None
+        if engine.observe is not None and held.number:
+            settled = [entry] if isinstance(entry, Pending) else []
+            lane.waited += [(pending.session.label, pending.id) for pending in settled]
+            noted = (tuple(lane.waited), lane.last)
+            lane.waited, lane.last = [], held.number
+            engine.observe(("held goes", held.number, *noted))
         self._sending = True
         try:
             with self._at(held):
                 sent = held.call_made.send(target.session, target)
         finally:
             self._sending = False
-        if self._engine.observe is not None and held.number and sent.id:
-            lane.waited += [(pending.session.label, pending.id) for pending in settled]
-            keys, behind = tuple(lane.waited), lane.last
-            lane.waited, lane.last = [], held.number
-            end, number = sent.session.label, sent.id
-            self._engine.observe(("held sent", held.number, end, number, keys, behind))
+        if engine.observe is not None and noted is not None and sent.id:
+            end = sent.session.label
+            engine.observe(("held sent", held.number, end, sent.id, *noted))
         return sent
 
 

@@ -5,17 +5,22 @@ Floor: rpc.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from asyncio.base_events import BaseEventLoop
+from itertools import count
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
+from rpclab.core.events import NOBODY, Actor, answering, steps
+from rpclab.rpc.activity import Activity
 from rpclab.rpc.sites import calling_site
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable
-    from contextvars import ContextVar
+    from contextvars import Context, ContextVar
 
     from rpclab.core.contexts import Observer
     from rpclab.core.events import Call
@@ -23,6 +28,8 @@ if TYPE_CHECKING:
     from rpclab.trace.recording import Recording
 
 log = logging.getLogger("rpclab")
+
+_numbers = count(1)  # of tasks; one may act in several sandboxes
 
 
 def no_clock() -> float:
@@ -56,6 +63,7 @@ class Observed:
         self.active: Call | None = None
         self.calling_site: Callable[[], str | None] | None = None
         self._watchers: list[Observer] = []
+        self._program = Actor(None)
 
     @property
     def sites(self) -> bool:
@@ -66,6 +74,109 @@ class Observed:
     def sites(self, noted: bool) -> None:
         self.calling_site = calling_site if noted else None
         self._tell(self._watchers)
+
+    @staticmethod
+    def new_number() -> int:
+        """A number for an event that no other has."""
+        return next(_numbers)
+
+    # Who acts.
+
+    def acting(self) -> tuple[Call | None, int]:
+        """Who acts: the call whose code runs, None for the program outside; and which of its tasks.
+
+        A task that acts for the first time is told of, and those that the running one has started
+        and that are done: what it does next comes after these. Call this while there is an
+        observer.
+        """
+        actor = self._actor()
+        return actor.call, actor.number
+
+    def went_on(self) -> tuple[Call | None, int]:
+        """Who acts, likewise: it goes on after something that is told of next."""
+        actor = self._actor()
+        actor.steps += 1
+        steps.set(actor.steps)
+        return actor.call, actor.number
+
+    def _actor(self) -> Actor:
+        actor = answering.get()
+        if actor is None:
+            if self.active is not None:
+                return Actor(self.active)
+            actor = self._outside()
+        elif actor.task is not None:
+            task = running_task()
+            if actor.task() is not task:
+                actor = self._task_begins(actor, task)
+        if actor.started:
+            self._note_done(actor)
+        return actor
+
+    def acts_as(self, task: object, variables: Context) -> None:
+        """The code that acts in that context is stepped as that task."""
+        actor = variables.get(answering)
+        if actor is not None:
+            actor.task = ref(task)
+
+    def acted(self, variables: Context) -> None:
+        """The code that acts in that context is through: it has gone on after the tasks done."""
+        actor = variables.get(answering)
+        if actor is not None and actor.started:
+            self._note_done(actor)
+
+    def begins_apart(self, variables: Context, call: Call | None, of: int) -> None:
+        """In that context something is going to act that nothing waits for; it begins now.
+
+        Args:
+            variables: the context.
+            call: of whose code it is, and
+            of: which task of that has started it.
+        """
+        actor = Actor(call, NOBODY - next(_numbers))
+        variables.run(answering.set, actor)
+        if self.observe is not None:
+            self.observe(("task", actor.number, call, of, 0))
+
+    def _outside(self) -> Actor:
+        """Who acts in a context of which nothing is known yet: code of the program outside."""
+        task, program = running_task(), self._program
+        if task is None or isinstance(task, Activity):
+            return Actor(None, NOBODY)
+        steps.set(program.steps)
+        if program.task is None or _is_done(program.task()) or program.task() is task:
+            # A program goes on in another task, as a notebook does from cell to cell.
+            program.task = ref(task)
+            answering.set(program)
+            return program
+        return self._task_begins(program, task)
+
+    def _task_begins(self, parent: Actor, task: object) -> Actor:
+        if parent.started:
+            self._note_done(parent)
+        actor = Actor(parent.call, next(_numbers))
+        actor.task = _gone if task is None else ref(task)
+        parent.started.append(actor)
+        if self.observe is not None:
+            since = max(parent.steps - steps.get(), 0)
+            self.observe(("task", actor.number, actor.call, parent.number, since))
+        answering.set(actor)
+        steps.set(0)
+        return actor
+
+    def _note_done(self, actor: Actor) -> None:
+        """Tell of the tasks that are done, those that they have started in their turn first."""
+        done, looking = list[Actor](), [actor]
+        while looking:
+            parent = looking.pop()
+            found = [child for child in parent.started if child.task and _is_done(child.task())]
+            if found:
+                parent.started = [child for child in parent.started if child not in found]
+                done += found
+                looking += found
+        if self.observe is not None:
+            for child in reversed(done):
+                self.observe(("task done", child.number))
 
     def carry_with_calls(self, variables: tuple[ContextVar[Any], ...]) -> None:
         """Have calls carry these variables of their callers to the Worker."""
@@ -117,6 +228,22 @@ class Observed:
     def _drop(self, watcher: Observer, error: Exception) -> None:
         self.unwatch(watcher)
         log.error("an observer failed and was dropped: %r", error, exc_info=error)
+
+
+def running_task() -> object:
+    """The task that runs; None where none does."""
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
+
+
+def _is_done(task: Any) -> bool:
+    return task is None or bool(task.done())
+
+
+def _gone() -> None:
+    """Stands for a reference to a task that is no more."""
 
 
 def recording_of(engine: Observed) -> Recording:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from rpclab.core.contexts import ExecutionContext
     from rpclab.rpc.guest import GuestLoop
-    from rpclab.trace.accounting import Ledger
 
 
 class Resumed(Protocol):
@@ -34,9 +33,14 @@ class Shell(Host, Watch, Protocol):
     guest: GuestLoop | None
     scheduled: bool
     ready: deque[Resumed]
-    ledger: Ledger | None
     paces: dict[str, float]
     debug: bool
+
+    def new_number(self) -> int:
+        """A number for an event that no other has."""
+
+    def acting(self) -> tuple[tuple[str, int] | None, int]:
+        """Who acts: see `core.contexts.Watch`."""
 
     def keeper(self, worker: str) -> ExecutionContext:
         """The long context of a Worker."""

@@ -12,7 +12,7 @@ from sys import _getframe
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from rpclab.core.contexts import current, noted_place
-from rpclab.core.imports import PENDING, REJECTED
+from rpclab.core.imports import PENDING, REJECTED, Handle
 from rpclab.core.map import Placeholder, record
 from rpclab.core.targets import is_target
 from rpclab.errors import fresh_copy
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from rpclab.core.contexts import PayloadLike
-    from rpclab.core.imports import Handle, Pending
+    from rpclab.core.imports import Import, Pending
     from rpclab.core.references import Reference, Settled
 
 
@@ -110,11 +110,31 @@ class RpcProperty(Awaited):
         return f"<RpcProperty {'.'.join(names_in(self.__path__))} of {of}: call or await it>"
 
     def __rpc_refer__(self, payload: PayloadLike) -> Reference | Settled:
-        return payload.refer_property(self, self.__read__)
+        return payload.refer_property(self, self.__read__, self.__import__(), self.__path__)
+
+    def __import__(self) -> Import | None:
+        """What at the other side has the member, if it is known there."""
+        owner = self.__owner__
+        if isinstance(owner, Handle):
+            return owner.entry
+        pending: Pending = owner.__pending__
+        return None if owner.__gone__ or pending.state != PENDING else pending
 
     def map(self, function: Callable[[Any], Any]) -> RpcPromise:
-        """Read the property, and map its value at the callee (see `RpcPromise.map`)."""
-        return self.__read__().map(function)
+        """Read the property, and map its value at the callee (see `RpcPromise.map`).
+
+        Args:
+            function: takes a value; it is recorded here, and runs at the callee.
+        """
+        entry = self.__import__()
+        if entry is None or not entry.has_paths:
+            return self.__read__().map(function)
+        context = current.get() or entry.session.keeper
+        if context.recording is not None:
+            return self.__read__().map(function)
+        captures, program = record(entry.session, context, function, MapValue)
+        path = names_in(self.__path__)
+        return RpcPromise(entry.map_member(path, captures, program, context))
 
     def dup(self) -> NoReturn:
         """Refuse: a property has no handle (rule C16).
@@ -247,6 +267,9 @@ class RpcStub(Held):
 
         Not for an ordinary dispose.
 
+        Args:
+            callback: takes the error. It is called on the loop of the sandbox.
+
         Returns:
             A function that takes the callback back.
         """
@@ -298,9 +321,8 @@ class RpcPromise(Awaited):
                 host.attend(loop)
             yield Waiter(host, (pending,), loop)
         if host.keep is not None:
-            host.keep((host.clock(), "awaited", pending.session.label, (pending.id,)))
-        if host.ledger is not None:
-            host.ledger.awaited(pending)
+            label, ids = pending.session.label, (pending.id,)
+            host.keep((host.clock(), "awaited", label, ids, *host.went_on()))
         if pending.state == REJECTED:
             pending.look()
             raise fresh_copy(pending.value)
@@ -348,8 +370,6 @@ class RpcPromise(Awaited):
             with RpcStub(lambda value: value) as local:
                 return local(pending.value).map(function)
         pending.uses += 1
-        if pending.session.host.ledger is not None:
-            pending.session.host.ledger.follow(pending)
         captures, program = record(pending.session, context, function, MapValue)
         return RpcPromise(pending.map(captures, program, context))
 
@@ -377,6 +397,9 @@ class RpcPromise(Awaited):
 
     def on_broken(self, callback: Callable[[BaseException], None]) -> Callable[[], None]:
         """Call `callback(error)` once if the call fails; at once if it has.
+
+        Args:
+            callback: takes the error. It is called on the loop of the sandbox.
 
         Returns:
             A function that takes the callback back.

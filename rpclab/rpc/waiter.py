@@ -49,11 +49,17 @@ class Waiter:
         alone = (self,)
         for pending in self.pendings:
             pending.waiters = alone if pending.waiters is None else (*pending.waiters, self)
+            if pending.unasked:
+                pending.ask()
 
     def settled(self, pending: Pending) -> None:
         """Have the drain resume the task, once the batch at hand is applied."""
         del pending
-        self._engine.ready.append(self)
+        engine = self._engine
+        if engine.scheduled:
+            engine.ready.append(self)
+        else:  # in the drain of another one, whose promise this one stood on
+            engine.resume_soon(self)
 
     def resume(self) -> None:
         """Run the wake-up, in the task's own context. Only the drain calls this."""

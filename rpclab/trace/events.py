@@ -8,6 +8,8 @@ front and keeps them so, and here they are read. Fields that many have:
     id        a number in that session: positive for calls, negative for what was introduced
     size      of the message, in bytes
     number    tells one stub, target or context of the recording from the others
+    by        the call whose code acts; None for the program around the Workers
+    task      which of the tasks of that code: 0 the first, and below it one that nothing waits for
 
 A kind not in the table, of a later version, is read as `Other`. The fields of a kind never change
 without a new version of the file; `reading.py` reads tuples, and refuses what does not fit.
@@ -45,7 +47,6 @@ class CallSent(NamedTuple):
         args: small scalars as they are, other values in a few characters.
         keywords: likewise, by name.
         site: where in the user's code.
-        by: the call whose method made it.
         using: the promises among its arguments.
     """
 
@@ -60,6 +61,7 @@ class CallSent(NamedTuple):
     by: Call | None
     using: tuple[Call, ...]
     keywords: tuple[tuple[str, Scalar], ...] | None = None
+    task: int = 0
 
 
 class MapSent(NamedTuple):
@@ -75,18 +77,31 @@ class MapSent(NamedTuple):
     site: str | None
     by: Call | None
     using: tuple[Call, ...]
+    task: int = 0
 
 
 class CallHeld(NamedTuple):
-    """Without pipelining: a call on or with a promise is held back until that has settled.
-
-    Attributes:
-        by: the call whose method makes it.
-    """
+    """Without pipelining: a call on or with a promise is held back until that has settled."""
 
     at: float
     number: int
     by: Call | None
+    task: int = 0
+
+
+class HeldCallGoes(NamedTuple):
+    """That call can be made now: what it causes comes after this, by the task NOBODY - `number`.
+
+    Attributes:
+        number: as of `CallHeld`.
+        after: the calls whose results it waited for, and
+        behind: the number of the held call that left before, whose results it waited for too.
+    """
+
+    at: float
+    number: int
+    after: tuple[Call, ...]
+    behind: int
 
 
 class HeldCallSent(NamedTuple):
@@ -196,11 +211,51 @@ class Settled(NamedTuple):
 
 
 class Awaited(NamedTuple):
-    """A task went on with the results of these calls."""
+    """A task went on with the results of these calls, or after these writes to a stream.
+
+    In a file of an earlier version `task` is None: then it was one of whoever made the calls.
+    """
 
     at: float
     session: str
     ids: tuple[int, ...]
+    by: Call | None = None
+    task: int | None = None
+
+
+class TaskBegun(NamedTuple):
+    """A further task acts for the first time.
+
+    Attributes:
+        of: the task that has started it.
+        since: how often that one has gone on meanwhile.
+    """
+
+    at: float
+    number: int
+    by: Call | None
+    of: int
+    since: int
+
+
+class TaskDone(NamedTuple):
+    """A task is done, and the one that has started it goes on after it."""
+
+    at: float
+    number: int
+
+
+class CallForwarded(NamedTuple):
+    """A call, or a write, is answered with the result of another one, which is there now.
+
+    Attributes:
+        to: the other one.
+    """
+
+    at: float
+    session: str
+    id: int
+    to: Call
 
 
 class PromiseResolved(NamedTuple):
@@ -387,6 +442,21 @@ class ChunkSent(NamedTuple):
     target: int
     operation: str
     size: int
+    by: Call | None = None
+    task: int = 0
+
+
+class ChunkRead(NamedTuple):
+    """A reader goes on with a chunk, or with the end, and the writer is told so.
+
+    `session` is the end that reads, and `id` that of the write.
+    """
+
+    at: float
+    session: str
+    id: int
+    by: Call | None
+    task: int
 
 
 class StreamOpened(NamedTuple):
@@ -481,6 +551,7 @@ KINDS: dict[str, Any] = {
     "call": CallSent,
     "map": MapSent,
     "held": CallHeld,
+    "held goes": HeldCallGoes,
     "held sent": HeldCallSent,
     "started": CallStarted,
     "goes on": CallWentOn,
@@ -491,6 +562,9 @@ KINDS: dict[str, Any] = {
     "cancel": CallCancelled,
     "settled": Settled,
     "awaited": Awaited,
+    "task": TaskBegun,
+    "task done": TaskDone,
+    "forwarded": CallForwarded,
     "resolved": PromiseResolved,
     "rejected": PromiseRejected,
     "release": Released,
@@ -510,6 +584,7 @@ KINDS: dict[str, Any] = {
     "context": ContextBegun,
     "context ended": ContextEnded,
     "stream": ChunkSent,
+    "read": ChunkRead,
     "pipe": StreamOpened,
     "unread": StreamUnread,
     "credit": CreditGiven,

@@ -69,6 +69,10 @@ _CALL, _ARROW, _NOTE, _STUB, _TARGET, _POINT = (
 )
 
 
+_MOVES = frozenset({ev.Awaited, ev.TaskDone, ev.ChunkRead})
+"""The events after which a program may have waited for more round trips."""
+
+
 class _Table(dict[int, Any]):
     """A table that notes which of its entries were touched."""
 
@@ -197,7 +201,7 @@ class Feed:
 
     def __init__(self) -> None:
         self._replay = _Followed()
-        self._trips = TripCounter(self._replay)
+        self._trips = TripCounter()
         self._figures = self._trips.trips
         self._arrivals: dict[int, list[Any]] = {}
         self._streams = StreamsPlay(self._arrivals)
@@ -230,7 +234,7 @@ class Feed:
             if kind is ev.Arrived:
                 self._note_arrivals(moment, event)
             self._streams.play(moment, event)
-            if kind is ev.Awaited or kind is ev.Settled:
+            if kind in _MOVES:
                 self._note_trips()
             if replay.edges:
                 self._changes["edges"] += [(moment + 1, *edge) for edge in replay.edges]

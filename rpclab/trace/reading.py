@@ -17,14 +17,16 @@ from rpclab.trace import events as ev
 
 Event = (
     ev.Joined | ev.Parted
-    | ev.CallSent | ev.MapSent | ev.CallHeld | ev.HeldCallSent | ev.CallStarted | ev.CallWentOn
+    | ev.CallSent | ev.MapSent | ev.CallHeld | ev.HeldCallGoes | ev.HeldCallSent
+    | ev.CallStarted | ev.CallWentOn
     | ev.CallReturned | ev.CallRaised | ev.CallCancelled | ev.CallsQuieted | ev.Mapped
-    | ev.Settled | ev.Awaited | ev.PromiseResolved | ev.PromiseRejected
+    | ev.Settled | ev.Awaited | ev.TaskBegun | ev.TaskDone | ev.CallForwarded
+    | ev.PromiseResolved | ev.PromiseRejected
     | ev.Released | ev.ExportBroken | ev.Left | ev.Arrived | ev.Applied
     | ev.Introduced | ev.Withdrawn | ev.Imported | ev.LetGo
     | ev.StubMade | ev.StubOwned | ev.StubPassed | ev.StubDisposed | ev.StubForgotten
     | ev.ContextBegun | ev.ContextEnded
-    | ev.ChunkSent | ev.StreamOpened | ev.StreamUnread
+    | ev.ChunkSent | ev.ChunkRead | ev.StreamOpened | ev.StreamUnread
     | ev.CreditGiven | ev.WriterHeldBack | ev.WriterWentOn
     | ev.Deployed | ev.Bound | ev.LinkChanged | ev.Other
 )  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -56,6 +56,7 @@ class Recording:
         dropped: how many events were dropped because it was full, since it was last cleared.
         cleared: where it had come to when it was last cleared: a mark, as `mark` is.
         virtual: whether the times are those of a virtual clock, so that they are worth showing.
+        dropping: takes the oldest events before they go, if it is there.
         take: takes an event.
         keep: takes an event that has its time in front, and is not one of those that
             `take` looks at (`IDENTIFIED` and "left"): nothing takes it in fewer steps.
@@ -65,6 +66,7 @@ class Recording:
         self.dropped = 0
         self.cleared = 0
         self.virtual = False
+        self.dropping: Callable[[Iterable[Event]], None] | None = None
         self._limit = limit
         self._events: list[Raw] = []
         self._numbers: dict[int, int] = {}
@@ -90,7 +92,11 @@ class Recording:
         self.take: Callable[[Raw], None] = take
 
     def begin_at(self, time: float) -> None:
-        """What was recorded so far had no clock: let it stand at the beginning."""
+        """What was recorded so far had no clock: let it stand at the beginning.
+
+        Args:
+            time: in seconds, by the clock that there is now.
+        """
         self._events[:] = [(time, *event) for _, *event in self._events]
 
     def __call__(self, event: Raw) -> None:
@@ -108,6 +114,8 @@ class Recording:
     def _trim(self) -> None:
         surplus = len(self._events) - self._limit
         if surplus > 0:
+            if self.dropping is not None:
+                self.dropping(map(read, self._events[:surplus]))
             del self._events[:surplus]
             self.dropped += surplus
 
@@ -186,7 +194,11 @@ class Recording:
         return Handed(self.mark, [read(raw) for raw in new], max(self._gone - mark, 0))
 
     def part(self, mark: int) -> Recording:
-        """Give what was recorded since a mark as a recording of its own."""
+        """Give what was recorded since a mark as a recording of its own.
+
+        Args:
+            mark: what `mark` said then.
+        """
         part = Recording(self._limit)
         part._events += self._kept(self._index(mark))
         part.dropped = max(self._gone - max(mark, self.cleared), 0)
@@ -207,6 +219,9 @@ class Recording:
     def save(self, path: str | PathLike[str]) -> None:
         """Write the recording to a file of JSON lines: a header, and a line for each event.
 
+        Args:
+            path: where; what is there is replaced.
+
         Raises:
             OSError: the file cannot be written.
         """
@@ -223,6 +238,9 @@ class Recording:
     def to_perfetto(self, path: str | PathLike[str]) -> None:
         """Write a file that ui.perfetto.dev and chrome://tracing open.
 
+        Args:
+            path: where; what is there is replaced.
+
         Raises:
             OSError: the file cannot be written.
         """
@@ -232,6 +250,9 @@ class Recording:
 
     def to_spans(self, processor: Any) -> int:
         """Give the calls to a span processor of OpenTelemetry: see `spans.to_spans`.
+
+        Args:
+            processor: takes each span; it is the caller's to shut down.
 
         Raises:
             ImportError: the extra rpclab[opentelemetry] is not installed.
@@ -246,6 +267,9 @@ class Recording:
 
         Events of kinds that are not known here, of a later version, are kept as they are, as
         `events.Other`; anything else that does not fit is an error.
+
+        Args:
+            path: what `save` has written.
 
         Raises:
             OSError: the file cannot be read.

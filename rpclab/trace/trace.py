@@ -5,16 +5,17 @@ Floor: trace.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from rpclab.trace.accounting import Ledger
 from rpclab.trace.advice import advice
 from rpclab.trace.events import Mapped
 from rpclab.trace.messages import Sent, messages
 from rpclab.trace.model import Advice
 from rpclab.trace.pictures.telling import duration
+from rpclab.trace.reading import Event
 from rpclab.trace.recording import Recording
 from rpclab.trace.sequence import sequence_text
+from rpclab.trace.trips import TripCounter, Trips, Who
 from rpclab.trace.unawaited import unawaited
 
 
@@ -23,26 +24,24 @@ class Trace:
 
     Args:
         recording: records it.
-        ledger: counts its round trips.
+        whose: the task that runs the block.
         clock: the virtual clock, in seconds; None where time is real, and no run like another.
 
     Attributes:
         events: the messages, in the order sent.
         advice: which of its awaits could be fewer round trips.
         unawaited: a sentence on calls whose promise nobody awaited; "" where there are none.
-        round_trips: how often the block had to wait for a message to go and come back.
-        saved: how many more it would have been, had each promise been awaited before its use.
         seconds: how long it took by a virtual clock: the length of its critical path, for nothing
             but waiting takes time there. None where the clock is real, or the block not over.
     """
 
     def __init__(
-        self, recording: Recording, ledger: Ledger, clock: Callable[[], float] | None = None
+        self, recording: Recording, whose: Who, clock: Callable[[], float] | None = None
     ) -> None:
         self._recording = recording
-        self._ledger = ledger
-        self._start = ledger.here().reach()
-        self._end: int | None = None
+        self._counter = TripCounter(whose)
+        recording.dropping = self._count
+        self._trips = Trips(0, 0)
         self._clock = clock
         self._began = 0.0 if clock is None else clock()
         self.seconds: float | None = None
@@ -52,12 +51,18 @@ class Trace:
 
     def finish(self) -> None:
         """The block is over."""
-        self._end = self._ledger.here().reach()
+        self._count(self._recording)
+        self._trips = self._counter.trips
         if self._clock is not None:
             self.seconds = self._clock() - self._began
         self.events = messages(self._recording)
         self.advice = advice(self._recording)
         self.unawaited = unawaited(self._recording)
+
+    def _count(self, events: Iterable[Event]) -> None:
+        """Count what the recording lets go of, and at the end what it has."""
+        for event in events:
+            self._counter.play(event)
 
     @property
     def recording(self) -> Recording:
@@ -86,19 +91,13 @@ class Trace:
 
     @property
     def round_trips(self) -> float:
-        """Round trips the block waited for; a half is a message one way."""
-        return self._between(pipelined=True)
+        """How often the block waited for a message to go and come back; a half is one way."""
+        return self._trips.waited
 
     @property
     def saved(self) -> float:
-        """Round trips that pipelining saved."""
-        return self._between(pipelined=False) - self.round_trips
-
-    def _between(self, *, pipelined: bool) -> float:
-        end = self._start if self._end is None else self._end
-        start = self._ledger.depth(self._start, pipelined=pipelined)
-        half = self._ledger.depth(end, pipelined=pipelined) - start
-        return half // 2 if half % 2 == 0 else half / 2
+        """How many more it would have been, had each promise been awaited before its use."""
+        return self._trips.saved
 
     def summary(self) -> str:
         """The figures in a line."""

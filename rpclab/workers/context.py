@@ -55,6 +55,9 @@ class Context(Uncopied):
     def abort(self, reason: object = None) -> None:
         """End the context: its calls reject with `reason`, its stubs break.
 
+        Args:
+            reason: an error, or a text.
+
         Raises:
             RpcError: always, to leave the method that called it.
         """
@@ -167,7 +170,11 @@ def keep_until(context: ExecutionContext, work: Any) -> None:
 
 
 def wait_until(work: Any, /) -> None:
-    """Keep the running execution context alive until `work` is done; see `ctx.wait_until`."""
+    """Keep the running execution context alive until `work` is done; see `ctx.wait_until`.
+
+    Args:
+        work: an awaitable; the context lives until it is done.
+    """
     keep_until(current.get() or home(), work)
 
 

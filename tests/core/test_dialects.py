@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
+
 import msgpack
 import pytest
-from support.inline_host import EMPTY, CapnWebFlags, Later, SessionPair
+from support.inline_host import EMPTY, Later, SessionPair
 
 from rpclab import RpcTarget
+from rpclab.codecs.capnweb import CapnWebCodec
 from rpclab.codecs.msgpack import MsgpackCodec
-from rpclab.core.messages import CALL, CANCEL, PULL, RELEASE
+from rpclab.core.dialects import CAPN_WEB
 from rpclab.errors import CallCancelledError
 
 KIND_NAMES = (
     "call", "pull", "resolve", "reject", "release", "cancel", "stream", "pipe", "abort", "map",
 )  # fmt: skip
 
-pytestmark = pytest.mark.parametrize("codec", [MsgpackCodec, CapnWebFlags])
+pytestmark = pytest.mark.parametrize("codec", [MsgpackCodec, CapnWebCodec])
 
 
 class Counter(RpcTarget):
@@ -78,6 +81,8 @@ def pair(main, codec):
 def kinds(pair, sender):
     """The kinds of the messages that an end has sent, in words."""
     frames = [frame for end, _, batch in pair.wire.sent if end is sender for frame in batch]
+    if sender._codec.dialect is CAPN_WEB:
+        return [json.loads(frame)[0] for frame in frames]
     return [KIND_NAMES[msgpack.unpackb(frame, ext_hook=msgpack.ExtType)[0]] for frame in frames]
 
 
@@ -142,15 +147,18 @@ def test_F7_a_target_that_comes_home_is_a_stub_and_keeps_the_order(pair):
     assert pair.tables == EMPTY
 
 
-def test_a_call_with_a_promised_argument_holds_back_those_behind_it(pair, main):
+def test_a_call_with_a_promised_argument_holds_back_those_behind_it(pair, main, codec):
     promise = pair.main.call("later")
     pair.main.call("order", "first", promise)
     pair.main.call("order", "second")
     pair.host.turn()
-    assert main._log == []
+    # JavaScript runs the second one first, and may wait for it before it resolves the argument.
+    keeps_order = codec.dialect.keeps_order
+    assert main._log == ([] if keeps_order else [("second",)])
     main._later.resolve(7)
     pair.host.turn()
-    assert main._log == [("first", 7), ("second",)]
+    expected = [("first", 7), ("second",)]
+    assert main._log == (expected if keeps_order else expected[::-1])
     assert pair.tables == EMPTY
 
 
@@ -196,13 +204,13 @@ def test_L3_what_is_pipelined_on_a_failure_fails_alike(pair):
     assert pair.tables == EMPTY
 
 
-def test_C26_a_cancelled_call_is_stopped_and_forgotten(pair, main):
+def test_C26_a_cancelled_call_is_stopped_and_forgotten(pair, main, codec):
     promise = pair.main.call("later")
     pair.host.turn()
     promise.cancel()
     pair.host.turn()
     assert isinstance(promise.outcome, CallCancelledError)
-    assert main._later.cancelled
+    assert main._later.cancelled == codec.dialect.cancels  # of a release nobody is told
     assert pair.tables == EMPTY
 
 
@@ -245,16 +253,14 @@ def test_the_dialect_decides_how_a_call_is_pulled_and_given_up(pair, codec):
     pair.main.call("later").cancel()
     pair.host.turn()
     sent = kinds(pair, pair.client)
-    ours = {KIND_NAMES[kind] for kind in (CALL, PULL, CANCEL, RELEASE)}
-    if codec is CapnWebFlags:
-        assert sent == ["call", "pull", "release", "call", "pull", "release"]
+    if codec is CapnWebCodec:
+        assert sent == ["push", "pull", "release", "push", "pull", "release"]
     else:
         assert sent == ["call", "call", "cancel"]
-    assert set(sent) <= ours
 
 
 def test_keywords_are_for_peers_that_have_them(pair, codec):
-    if codec is CapnWebFlags:
+    if codec is CapnWebCodec:
         with pytest.raises(TypeError, match="keyword arguments"):
             pair.main.call("greet", name="Ada")
     else:

@@ -324,6 +324,25 @@ def keyed(keys):
     return b"\xdf" + len(keys).to_bytes(4, "big") + body
 
 
+FEW = {values.DATE}
+"""Hashable, and no peer can find enough of them that share a hash."""
+
+HASHABLE = {
+    values.ENCODERS[kind][0]
+    for kind in values.ENCODERS
+    if kind.__hash__ is not None and kind not in (re.Pattern, array.array)
+}
+
+
+def test_each_type_whose_values_may_be_keys_is_watched():
+    assert values.KEYS | FEW == HASHABLE
+
+
+def test_each_type_that_is_read_has_broken_forms_here():
+    # Any bytes are an integer; an array of numpy is made of the parts of an array.
+    assert values.DECODERS.keys() - {values.INTEGER, values.NDARRAY} <= MALFORMED.keys()
+
+
 CROWD = SAME_HASH + 2000
 COLLIDING = {
     "integers": [number(n * PRIME) for n in range(1, CROWD)],

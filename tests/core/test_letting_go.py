@@ -267,12 +267,10 @@ NUMBERED = {
     "target of a call in full": lambda n: [CALL, 1, n, ["greet"], [], {}],
     "target of a map": lambda n: [MAP, 1, n, [], [], [None]],
     "resolved": lambda n: [RESOLVE, n, 1],
-    "resolved with a node": lambda n: [RESOLVE, 1, 1, n],
     "rejected": lambda n: [REJECT, n, ValueError(), True],
     "released": lambda n: [RELEASE, n, 1],
     "cancelled": lambda n: [CANCEL, n],
     "pulled": lambda n: [PULL, n],
-    "node of a call": lambda n: [CALL, 1, 0, "greet", [], {"n": n}],
 }
 
 

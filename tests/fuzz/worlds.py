@@ -15,10 +15,11 @@ import gc
 import time
 from contextvars import Context
 
-from support.inline_host import CapnWebFlags, InlineHost, Later, Promise, Sink, Source, Stub
+from support.inline_host import InlineHost, Later, Promise, Sink, Source, Stub
 
 from fuzz import oddities, recipes, wire
 from rpclab import RpcTarget
+from rpclab.codecs.capnweb import CapnWebCodec
 from rpclab.codecs.msgpack import MsgpackCodec
 from rpclab.core.contexts import ExecutionContext, current
 from rpclab.core.hooks import TargetHook
@@ -27,7 +28,7 @@ from rpclab.core.limits import Limits
 from rpclab.core.session import Session
 from rpclab.errors import DisconnectedError
 
-DIALECTS = {"msgpack": MsgpackCodec, "capnweb": CapnWebFlags}
+DIALECTS = {"msgpack": MsgpackCodec, "capnweb": CapnWebCodec}
 LIMITS = Limits(
     message_bytes=4 * 1024 * 1024, message_objects=512 * 1024, exports=20_000, imports=100_000
 )
@@ -186,7 +187,7 @@ class CoreWorld:
         self.trouble = []
         self.longest, self.frames, self.bytes, self.came = 0.0, 0, 0, []
         codec = DIALECTS[dialect]
-        self.host = Host(codec)
+        self.host = Host()
         names = ("victim→hand", "other→hand")[:ends]
         self.ends = [self._session(codec, name) for name in names]
         self.sent = [[] for _ in names]

@@ -1,6 +1,9 @@
-"""`%rpclab`: the list, `leaks`, `reset`."""
+"""`%rpclab`: the list, `leaks`, `reset`, `validate`."""
 
+import pytest
 from support.kernels import COUNTER
+
+from rpclab.notebook.magics import RpcLab
 
 
 def test_it_lists_workers_bindings_and_live_stubs(kernel):
@@ -41,3 +44,22 @@ def test_reset_forgets_everything(kernel):
 def test_what_it_does_not_know_is_answered_in_a_line(kernel):
     assert "%rpclab has no 'rest'; did you mean 'reset'?" in kernel.run("%rpclab rest").stderr
     assert "takes nothing more" in kernel.run("%rpclab reset all").stderr
+
+
+def test_whose_arguments_are_checked_is_shown_and_chosen(kernel):
+    kernel.run(COUNTER.replace("amount=1", "amount: int = 1"))
+    kernel.run("%bind COUNTER=counter-service#CounterService")
+    call = 'await env.COUNTER.new_counter().increment("5")'
+    assert kernel.value("%rpclab validate") == "False"
+    assert kernel.run("%rpclab validate on").error is None
+    assert "increment(): amount is '5' (str)" in kernel.run(call).error
+    kernel.run("%rpclab validate mailer counter-service#Other")
+    assert kernel.value("%rpclab validate") == "('mailer', 'counter-service#Other')"
+    assert "a binding leads to" in kernel.run("%rpclab validate counter-service#").stderr
+    kernel.run("%rpclab validate off")
+    assert "amount is" not in (kernel.run(call).error or "")
+
+
+@pytest.mark.parametrize("name", sorted(RpcLab.COMMANDS))
+def test_the_manual_has_each_command(name):
+    assert f"%rpclab {name}" in RpcLab.rpclab.__doc__

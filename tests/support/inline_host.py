@@ -7,7 +7,6 @@ from contextvars import Context
 
 from rpclab.codecs.msgpack import MsgpackCodec
 from rpclab.core.contexts import ExecutionContext, current
-from rpclab.core.dialects import CAPN_WEB
 from rpclab.core.hooks import TargetHook
 from rpclab.core.imports import PENDING, RESOLVED, Handle, Import
 from rpclab.core.limits import DEFAULT_LIMITS
@@ -51,6 +50,7 @@ class Promise:
 
     def __init__(self, pending) -> None:
         self.pending = pending
+        pending.ask()  # as an await does
 
     def call(self, name, *args):
         """Call a method of the result, before it is there."""
@@ -243,8 +243,7 @@ class InlineHost:
         reports: failures that nobody waited for.
     """
 
-    def __init__(self, codec=MsgpackCodec) -> None:
-        self.codec = codec
+    def __init__(self) -> None:
         self.observe = None
         self.keep = None
         self.closing = False
@@ -253,7 +252,6 @@ class InlineHost:
         self.watching = None
         self.clock = lambda: self.time
         self.deadlines = Deadlines()
-        self.ledger = None
         self.holder = None
         self.time = 0.0
         self.reports = []
@@ -316,7 +314,7 @@ class InlineHost:
     def loopback(self, context):
         if context.worker not in self._loopbacks:
             ends = [
-                Session(context.worker, codec=self.codec, host=self, keeper=context)
+                Session(context.worker, codec=MsgpackCodec, host=self, keeper=context)
                 for _ in range(2)
             ]
             Wire(self, *ends)
@@ -381,12 +379,6 @@ class Wire:
         self.host.turn()
 
 
-class CapnWebFlags(MsgpackCodec):
-    """The msgpack frames under the rules of Cap'n Web: pulls, releases, no cancel."""
-
-    dialect = CAPN_WEB
-
-
 class SessionPair:
     """A client and a server, joined.
 
@@ -404,7 +396,7 @@ class SessionPair:
     def __init__(
         self, main, *, codec=MsgpackCodec, limits=DEFAULT_LIMITS, host=None, prepared=False
     ) -> None:
-        self.host = host or InlineHost(codec)
+        self.host = host or InlineHost()
         here, there = (ExecutionContext(self.host, name, long=True) for name in ("here", "there"))
         if prepared:
             there.variables = Context()

@@ -283,6 +283,16 @@ class Page:
         self._wait_for([number], STOP)
         return self.code_cells()[number]
 
+    def narrow(self, width):
+        """Make the window so wide."""
+        self._page.set_viewport_size({**VIEWPORT, "width": width})
+
+    def reload(self):
+        """Load the page anew, as it comes after a save; its kernel goes on."""
+        self._page.reload()
+        self._page.wait_for_function(LAB_IS_READY, timeout=1000 * START)
+        self._page.wait_for_function(KERNEL_IS_READY, timeout=1000 * START)
+
     def wait_for_output(self, text):
         """Wait until an output shows a text; the source of a cell does not count."""
         output = self._page.locator(".jp-OutputArea-output", has_text=text)

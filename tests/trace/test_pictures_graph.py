@@ -9,6 +9,7 @@ from support.pictures import overlapping, parsed, tooltips
 from rpclab.trace.graph import graph
 from rpclab.trace.model import Binding, Graph, Introduction, LiveStubs
 from rpclab.trace.pictures.graph import graph_svg, lines_of
+from rpclab.trace.pictures.layout import layout
 from rpclab.trace.pictures.texts import graph_text
 
 
@@ -57,6 +58,35 @@ def test_whatever_the_graph_is_labels_and_workers_keep_apart(seed):
     assert len(shown) == len(drawn.workers)
     assert len(re.findall(r'<g class="call">', svg)) == len(list(lines_of(drawn)))
     assert svg == graph_svg(drawn)
+
+
+async def test_no_label_lies_on_a_line_or_its_tip_or_is_nearer_to_another_one(sandbox, env):
+    kept = [await env.A.node_of_next(), await env.A.root(), await env.B.same(await env.A.root())]
+    drawn = graph(sandbox.recording)
+    placed = layout(drawn.workers, list(lines_of(drawn)), 820, 60).lines
+    assert len(placed) > 5
+    curves = [list(_points(each.drawn.line)) for each in placed]
+    for each, own in zip(placed, curves, strict=True):
+        box = each.label
+        for points in curves:
+            assert not any(box.left < x < box.right and box.top < y < box.bottom for x, y in points)
+        assert min(curves, key=lambda points: _away(points, box.middle)) is own
+    svg = graph_svg(drawn)
+    assert "plate" not in svg
+    for stub in kept:
+        stub.dispose()
+
+
+def _points(path):
+    """Points on a curve, close to each other."""
+    x, y, over_x, over_y, to_x, to_y = map(float, re.findall(r"-?[\d.]+", path))
+    for part in range(101):
+        a, b, c = (1 - part / 100) ** 2, 2 * (1 - part / 100) * part / 100, (part / 100) ** 2
+        yield a * x + b * over_x + c * to_x, a * y + b * over_y + c * to_y
+
+
+def _away(points, middle):
+    return min((x - middle[0]) ** 2 + (y - middle[1]) ** 2 for x, y in points)
 
 
 def _made_up(rng):

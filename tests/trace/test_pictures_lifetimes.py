@@ -1,13 +1,14 @@
 """Lifetimes as SVG and as text."""
 
 import re
+from dataclasses import replace
 
 import pytest
-from support.pictures import overlapping, parsed, tooltips
+from support.pictures import labels, overlapping, parsed, tooltips
 
 from rpclab.trace.lifetimes import lifetimes
 from rpclab.trace.pictures.frame import Options
-from rpclab.trace.pictures.lifetimes import lifetimes_svg
+from rpclab.trace.pictures.lifetimes import held_first, lifetimes_svg
 from rpclab.trace.pictures.texts import lifetimes_text
 
 
@@ -54,6 +55,36 @@ async def test_the_text_says_of_each_stub_where_it_was_made_and_how_it_ended(san
     assert "dup of" in places
     assert "made at HERE; disposed at HERE" in places
     assert "let go when the method returned" in places
+    kept.dispose()
+
+
+def in_cells(lives, cell):
+    """The same lifetimes, of stubs that were made in a cell of a notebook."""
+    stubs = [replace(stub, site=f"Cell In[{cell}], line {stub.number}") for stub in lives.stubs]
+    return replace(lives, stubs=tuple(stubs))
+
+
+@pytest.mark.parametrize("width", [420, 560, 820])
+async def test_no_place_loses_its_cell_or_its_line_however_narrow_the_picture(sandbox, env, width):
+    kept = [await env.A.root() for _ in range(12)]
+    drawn = in_cells(lifetimes(sandbox.recording), 1234)
+    texts = [label.text for label in labels(lifetimes_svg(drawn, Options(width=width)))]
+    for stub in drawn.stubs:
+        assert any(text.endswith(f"In[1234], line {stub.number}") for text in texts)
+    if width == 820:
+        assert "12 notebook: result of call 12" in texts
+    for stub in kept:
+        stub.dispose()
+
+
+async def test_what_is_still_held_comes_first(sandbox, env):
+    for _ in range(5):
+        (await env.A.root()).dispose()
+    kept = await env.A.root()
+    drawn = lifetimes(sandbox.recording)
+    assert [target.number for target in held_first(drawn)] == [6, 1, 2, 3, 4, 5]
+    rows = [label for label in labels(lifetimes_svg(drawn)) if "result of call" in label.text]
+    assert min(rows, key=lambda label: label.top).text == "6 notebook: result of call 6"
     kept.dispose()
 
 

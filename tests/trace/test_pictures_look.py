@@ -6,6 +6,8 @@ import re
 import pytest
 
 from rpclab.trace.pictures.look import CLASS, LOOK, colour_of, css
+from rpclab.trace.pictures.telling import duration, size
+from rpclab.trace.pictures.words import WORDS
 
 TEXTS = ["text", "muted", "good", "bad", "warn", "pipelined"]
 BEHIND = ["background", "band"]
@@ -82,3 +84,42 @@ def test_the_style_sheet_touches_only_pictures_and_knows_dark_pages_and_paper():
 
 def test_the_notebook_keeps_its_colour_to_itself():
     assert [colour_of(position) for position in range(10)] == [0, 1, 2, 3, 4, 5, 6, 7, 1, 2]
+
+
+def test_a_picture_has_the_rules_and_the_colours_that_it_uses_and_no_others():
+    whole, lean = css(), css('<rect class="w1 later"/><path class="l-pipelined"/>')
+    rules = re.findall(rf"\.{CLASS} \.([\w-]+)[{{,]", lean)
+    assert sorted(rules) == ["bg", "l-pipelined", "later", "w1"]
+    declared, used = (
+        set(re.findall(r"(--rl-[\w-]+):", lean)),
+        set(re.findall(r"var\((--rl-[\w-]+)", lean)),
+    )
+    assert declared == used
+    assert len(lean) < len(whole) / 3
+
+
+@pytest.mark.parametrize(
+    ("size_in_bytes", "text"),
+    [(0, "0 B"), (1023, "1,023 B"), (262_144, "256 KiB"), (1023 * 1024, "1,023 KiB"),
+     (65_536, "64 KiB"), (3_307_000, "3.2 MiB"), (5 << 30, "5 GiB")],
+)  # fmt: skip
+def test_a_size_is_written_in_the_units_that_windows_and_limits_have(size_in_bytes, text):
+    assert size(size_in_bytes) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (80e-6, "80 µs"), (0.26, "260 ms"), (0.99999, "1 s"), (1.2345, "1.235 s"),
+     (12_345.6, "12,345.6 s")],
+)  # fmt: skip
+def test_a_time_is_written_with_a_unit_and_never_with_an_exponent(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_every_end_and_every_message_has_a_mark_a_line_and_words():
+    assert set(LOOK["ends"].values()) <= LOOK["marks"].keys()
+    assert set(LOOK["messages"].values()) <= LOOK["lines"].keys()
+    assert LOOK["ends"].keys() == WORDS["choices"]["ends"].keys()
+    told = {name: text for _, name, text, _ in WORDS["legends"]["lifetimes"]}
+    for why, mark in LOOK["ends"].items():
+        assert told[mark] == WORDS["choices"]["ends"][why]

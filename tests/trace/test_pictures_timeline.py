@@ -5,7 +5,7 @@ import random
 import re
 
 import pytest
-from support.pictures import arrows, heading, overlapping, parsed, tooltips
+from support.pictures import SVG, arrows, heading, labels, overlapping, parsed, tooltips
 
 import rpclab
 from rpclab.trace.model import Arrow, CallBar, Lane, Note, Timeline
@@ -75,6 +75,21 @@ async def test_each_message_has_one_line(sandbox, env, program):
     trace = await run(sandbox, env, program)
     drawn = timeline(trace.recording)
     assert len(arrows(timeline_svg(drawn))) == len(drawn.arrows)
+
+
+@pytest.mark.parametrize("scale", ["order", "time"])
+async def test_a_label_covers_no_tip_of_an_arrow_and_nothing_stands_between_them(
+    sandbox, env, program, scale
+):
+    trace = await run(sandbox, env, program)
+    svg = timeline_svg(timeline(trace.recording), Options(scale=scale))
+    filled = [rect.get("class") for rect in parsed(svg).iter(f"{SVG}rect")]
+    assert not any("plate" in (kind or "") for kind in filled)
+    calls = [label for label in labels(svg) if re.match(r"\d+ ", label.text)]
+    assert calls
+    for _, tip in re.findall(r'class="l-(\w+)"/><path d="M([\d. -]+)L', svg):
+        x, y = map(float, tip.split())
+        assert not any(c.left < x < c.right and c.top < y < c.bottom for c in calls), tip
 
 
 async def test_the_figures_on_top_are_those_of_the_trace(sandbox, env, program):

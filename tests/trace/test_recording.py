@@ -45,7 +45,7 @@ async def test_every_kind_of_event_comes_from_a_real_run(sandbox, env):
         await box.keep([lambda: 1, object()])
     assert await env.READER.read(rpclab.ReadableStream([b"x" * 100_000] * 8)) == 800_000
     await env.READER.peek(rpclab.ReadableStream([b"x" * 100_000] * 80))
-    assert await env.READER.itself(lambda: 1) == 1
+    assert await asyncio.gather(env.READER.itself(lambda: 1)) == [1]
     assert await env.READER.numbers().map(lambda number: [number]) == [[1], [2]]
     sandbox.close()
     seen = kinds(sandbox) | await kinds_without_pipelining()

@@ -1,5 +1,6 @@
 """Round trips of a recording that grows are those of what there is, and cost little to keep."""
 
+import asyncio
 from functools import cache
 
 import pytest
@@ -8,18 +9,18 @@ from support.traced import SOURCE
 
 import rpclab
 from rpclab.trace import events as ev
-from rpclab.trace.replay import Replay
-from rpclab.trace.trips import TripCounter
+from rpclab.trace.trips import PROGRAM, TripCounter, round_trips
 
 
 class Counted(TripCounter):
-    """Counts how often it looks what a node comes after."""
+    """Counts how often it looks what a node comes after, and forgets nothing of that."""
 
-    def __init__(self, replay):
-        super().__init__(replay)
+    def __init__(self):
+        super().__init__()
         self.looked = 0
-        self._look = self._graph._without_pipelining
-        self._graph._without_pipelining = self._looking
+        self._look = self._graph.without_pipelining
+        self._graph.without_pipelining = self._looking
+        self._graph.close = lambda node: setattr(node, "later", None)
 
     def _looking(self, node):
         self.looked += 1
@@ -33,15 +34,13 @@ class Counted(TripCounter):
             before, _ = self._look(node)
             return max((depth(earlier) + links for earlier, links in before), default=0)
 
-        return depth(self._actors[0])
+        return depth(self._others[PROGRAM])
 
 
 def counters(events):
     """A counter after each of the events."""
-    replay = Replay()
-    counter = Counted(replay)
+    counter = Counted()
     for event in events:
-        replay.play((event,))
         counter.play(event)
         yield counter
 
@@ -56,7 +55,8 @@ async def test_what_was_saved_is_known_after_each_event(program, pipelining):
         await program(env)
         for counter in counters(sandbox.recording):
             waited, saved = counter.trips
-            assert 2 * (waited + saved) == counter.anew()
+            if all(who == PROGRAM for who in counter._others):
+                assert 2 * (waited + saved) == counter.anew()
 
 
 async def test_a_promise_whose_result_is_missing_makes_no_await_after_it_dearer():
@@ -74,3 +74,32 @@ async def test_a_promise_whose_result_is_missing_makes_no_await_after_it_dearer(
             assert counter.trips.waited >= 0
         looked.append(counter.looked)
     assert looked[2] - looked[1] == 2 * (looked[1] - looked[0]) < 1000
+
+
+async def awaits(env, count):
+    for number in range(count):
+        await env.A.add(number, 1)
+
+
+async def test_a_block_is_counted_whole_also_where_its_recording_drops_events():
+    count = 1500
+    async with rpclab.Sandbox() as sandbox:
+        env = deploy(sandbox)
+        with sandbox.trace() as trace:
+            await asyncio.gather(*[awaits(env, count) for _ in range(3)])
+            await env.A.root().next().depth()
+    assert trace.recording.dropped > 1000
+    assert (trace.round_trips, trace.saved) == (count + 1, 2)
+
+
+async def test_what_a_counter_keeps_is_bounded(monkeypatch):
+    monkeypatch.setattr("rpclab.trace.trips.MOST", 100)
+    async with rpclab.Sandbox(record=True) as sandbox:
+        env = deploy(sandbox)
+        await awaits(env, 1000)
+        await asyncio.gather(*[awaits(env, 1) for _ in range(1000)])
+        assert round_trips(sandbox.recording) == (1001, 0)
+        for counter in counters(sandbox.recording):
+            tables = [kept for kept in vars(counter).values() if hasattr(kept, "__len__")]
+            assert max(map(len, tables)) < 1200
+        assert max(map(len, tables)) <= 101

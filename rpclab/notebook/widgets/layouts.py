@@ -14,7 +14,7 @@ from rpclab.trace.pictures.layout import Line, layout
 WIDTHS = (460, 820)
 """In pixels: a page shows the widest that it has room for."""
 
-_TOP = 40  # pixels above the topmost Worker, for lines
+_TOP = 50  # pixels above the topmost Worker, for lines and labels
 
 
 class Layouts:

@@ -88,7 +88,7 @@ export class LifetimesPanel {
     const one = context.measureText("0123456789").width / 10;
     const room = width * LOOK.sizes.texts - LABEL;
     const sites = (widest.label + widest.place) * one > room - 2 * GAP ? widest.short : widest.place;
-    const site = Math.min(sites * one, room / 2) + GAP;
+    const site = Math.min(sites * one, room * 2 / 3) + GAP;
     const label = Math.min(widest.label * one, room - site) + GAP;
     const right = LABEL + Math.max(label + site, Math.min(widest.name * one + 3 * GAP, room), width * 0.2);
     return { site: right - site, right, one };

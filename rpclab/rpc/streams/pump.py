@@ -19,6 +19,7 @@ from rpclab.rpc.streams.sources import NOTHING, PIECE, pieces_of, size_of
 from rpclab.rpc.waiter import StreamWaiter
 
 if TYPE_CHECKING:
+    from rpclab.core.answers import Answer
     from rpclab.core.contexts import ExecutionContext, SessionLike
 
 
@@ -45,14 +46,18 @@ class Pump:
         stream: whose chunks they are; locked already.
         session: to the Worker that reads them.
         context: where the stream comes from.
-        returned: whether it is in the result of a method, and not among the arguments of a call.
+        answer: the call in whose result it is; None where it is among the arguments of a call.
 
     Attributes:
         id: of the pipe at the other side.
     """
 
     def __init__(
-        self, stream: Pumped, session: SessionLike, context: ExecutionContext, *, returned: bool
+        self,
+        stream: Pumped,
+        session: SessionLike,
+        context: ExecutionContext,
+        answer: Answer | None,
     ) -> None:
         self._stream = stream
         self._session = session
@@ -63,7 +68,11 @@ class Pump:
         self._pulling = False
         self.id = self._outlet.id
         # The chunks are made by code of the sender, as it was when it sent them.
-        self._variables = _variables_of(context) if returned else copy_context()
+        self._variables = copy_context() if answer is None else _variables_of(context)
+        engine: Any = session.host
+        if engine.observe is not None:
+            maker = engine.acting() if answer is None else (answer.call, 0)
+            engine.begins_apart(self._variables, *maker)
 
     def packed(self, *, sent: bool) -> None:
         """Start, if the message that mentions the stream is sent; else give the stream back."""
@@ -87,8 +96,8 @@ class Pump:
             if context.tasks is None:
                 context.tasks = set()
             context.tasks.add(activity)
-        if engine.ledger is not None:
-            engine.ledger.activity(activity, self._variables)
+        if engine.observe is not None:
+            engine.acts_as(activity, self._variables)
         activity.start()
 
     def _through(self, _value: Any, error: BaseException | None) -> None:
@@ -121,7 +130,7 @@ class Pump:
             note = f"its source raised {type_name(error)}: {message_of(error)}"
             if isinstance(error, StepInterrupted):
                 note = "its source was left by KeyboardInterrupt"
-            outlet.abort(note if self._session.host.debug else None)  # type: ignore[attr-defined]
+            outlet.abort(note if self._session.host.debug else None, error)  # type: ignore[attr-defined]
             with suppress(Exception):  # it is broken already, and the reader is told
                 await self._cancel_source(error)
 
@@ -177,10 +186,10 @@ def _goes_on(outlet: Outlet, size: int) -> bool:
 
 
 def note_credit(outlet: Outlet) -> None:
-    """The running task goes on after the last credit; for the accounting of a trace."""
+    """Tell those who watch that the running task goes on after the last credit."""
     host: Any = outlet.session.host
-    if host.ledger is not None and outlet.credit is not None:
-        host.ledger.awaited(outlet.credit)
+    if host.observe is not None and outlet.credit is not None:
+        host.observe(("awaited", outlet.session.label, (outlet.credit.id,), *host.went_on()))
 
 
 def _variables_of(context: ExecutionContext) -> Context:

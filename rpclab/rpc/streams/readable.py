@@ -127,6 +127,9 @@ class ReadableStream(Uncopied):
     async def read_exactly(self, size: int) -> bytes:
         """Give exactly so many bytes.
 
+        Args:
+            size: how many bytes.
+
         Raises:
             asyncio.IncompleteReadError: the stream ended first; it has what came as `partial`.
         """
@@ -293,7 +296,7 @@ class ReadableStream(Uncopied):
             if isinstance(source, InletSource) and not self._over and self._error is None:
                 rest = [] if self._rest is NOTHING else [self._rest]
                 return PipeRelay(source.inlet, session, rest, self.__not_sent__)
-            return Pump(self, session, context, returned=payload.is_result)
+            return Pump(self, session, context, payload.source)
 
         if not payload.goes_ahead(self):
             with advice_for(payload):

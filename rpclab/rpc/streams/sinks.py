@@ -143,8 +143,7 @@ class RemoteSink:
 
     async def abort(self, reason: object) -> None:
         """Break the stream off."""
-        del reason
-        self.outlet.abort()
+        self.outlet.abort(reason=reason)
 
     def _check(self) -> None:
         """Raise what has gone wrong: once as it is, then in the words of rule S15."""

@@ -70,6 +70,9 @@ class WritableStream(Uncopied):
         Into a sink at the other side that does not wait until the sink has taken it; see `flush`.
         A write that is cancelled while it waits may have sent a part of a chunk over 64 KiB.
 
+        Args:
+            chunk: bytes, a text (which is sent as UTF-8), or what else the sink takes.
+
         Raises:
             StreamLockedError: the stream was sent.
             StreamClosedError: it takes no more chunks.
@@ -99,7 +102,11 @@ class WritableStream(Uncopied):
         await self._sink.close()
 
     async def abort(self, reason: object = None) -> None:
-        """Say that no more will come. A sink at the other side does not learn why (rule S16)."""
+        """Say that no more will come. A sink at the other side does not learn why (rule S16).
+
+        Args:
+            reason: what the `abort` of a sink in this Worker is given.
+        """
         self._check()
         await self._sink.abort(reason)
 

@@ -29,7 +29,7 @@ def graph_svg(graph: Graph, options: Options = USUAL) -> str:
     head(picture, figures_line(graph), remark)
     colours = options.colours(graph.workers)
     lines = list(lines_of(graph))
-    placed = layout(graph.workers, lines, options.width, picture.y + 34)
+    placed = layout(graph.workers, lines, options.width, picture.y + 50)
     for each in placed.lines:
         _draw_line(picture, each)
     for name, box in placed.boxes.items():

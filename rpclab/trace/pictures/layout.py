@@ -156,12 +156,12 @@ def layout(workers: Sequence[str], lines: Sequence[Line], width: float, top: flo
         workers: their names, the notebook first.
         lines: what leads from one to another.
         width: in pixels.
-        top: where the topmost Worker may stand; lines may reach up to 34 pixels above it.
+        top: where the topmost Worker may stand; lines and labels reach up to 46 pixels above it.
     """
     boxes = _boxes(workers[:MOST], lines, width, top)
     ways = list(_ways(lines, boxes, top - 28))
     crossed = _Crossed(way for _, way in ways)
-    taken = [*boxes.values(), Box(0, 0, width, top - 30)]
+    taken = [*boxes.values(), Box(0, 0, width, top - 46)]
     curves = [way for _, way in ways]
     placed = [
         Placed(line, way.drawn, _beside(way, curves, line, crossed, taken, width))

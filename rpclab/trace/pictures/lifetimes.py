@@ -126,7 +126,7 @@ def _columns(lifetimes: Lifetimes, width: float) -> _Columns:
     sites = _widest(lifetimes, place)
     if labels + sites > room - 24:
         sites = _widest(lifetimes, short_place)
-    site = min(sites, room / 2) + 12
+    site = min(sites, room * 2 / 3) + 12
     wide = min(labels, room - site) + 12
     right = label + max(wide + site, min(max(names, default=0), room) + 12, width * 0.2)
     return _Columns(label, right - site, right)

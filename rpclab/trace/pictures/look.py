@@ -189,6 +189,7 @@ def _rules() -> Iterator[tuple[str, str]]:
     yield "", f"{own} .bg{{fill:var(--rl-background)}}"
     yield "t", f"{own} .t{{font-family:{fonts['text']}}}"
     yield "h", f"{own} .h{{paint-order:stroke;{edge}}}"
+    yield "on-band", f"{own} .on-band{{stroke:var(--rl-band)}}"
     yield "b", f"{own} .b{{font-weight:600}}"
     yield "band", f"{own} .band{{fill:var(--rl-band)}}"
     yield "absent", f"{own} .absent{{fill:none;stroke:var(--rl-muted);stroke-dasharray:4 3}}"

@@ -156,7 +156,12 @@ def _held_back(picture: Picture, stream: StreamSeries, scale: Scale, top: float)
                      title=f"the writer is held back{timed}")  # fmt: skip
         # A mark where there is room for one since the last.
         if x - marked > SIZES["mark"]:
-            picture.mark("held back", x + 7, top + 7, title=f"the writer is held back{timed}")
+            picture.mark(
+                "held back",
+                min(x + 7, scale.right - 6),
+                top + 7,
+                title=f"the writer is held back{timed}",
+            )
             marked = x + 7
 
 

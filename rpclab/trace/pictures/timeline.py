@@ -58,6 +58,7 @@ class _Lane:
 
     name: str
     colour: int
+    banded: bool
     top: float = 0.0
     height: float = 0.0
 
@@ -129,7 +130,10 @@ class _Drawing:
     ) -> None:  # fmt: skip
         self._picture, self._timeline, self._scale = picture, timeline, scale
         self._gutter, self._moment = gutter, moment
-        self._lanes = {name: _Lane(name, colours[name]) for name in by_use(timeline)}
+        self._lanes = {
+            name: _Lane(name, colours[name], banded=number % 2 == 0)
+            for number, name in enumerate(by_use(timeline))
+        }
         self._bars = self._measured()
 
     def draw(self) -> None:
@@ -137,8 +141,8 @@ class _Drawing:
         picture, top = self._picture, self._picture.y
         self._place_bars(top + axis_height(self._scale) + 6)
         bottom = max((lane.top + lane.height for lane in self._lanes.values()), default=top)
-        for number, lane in enumerate(self._lanes.values()):
-            self._draw_lane(lane, banded=number % 2 == 0)
+        for lane in self._lanes.values():
+            self._draw_lane(lane)
         axis(picture, self._scale, bottom)
         self._draw_notes()
         own = {id(a) for bar in self._bars.values() for a in (bar.asked, bar.answer)}
@@ -226,9 +230,9 @@ class _Drawing:
 
     # Drawing.
 
-    def _draw_lane(self, lane: _Lane, *, banded: bool) -> None:
+    def _draw_lane(self, lane: _Lane) -> None:
         picture, right = self._picture, self._picture.width - MARGIN
-        if banded:
+        if lane.banded:
             picture.rect(MARGIN, lane.top, right - MARGIN, lane.height, "band",
                          radius=4, under=True)  # fmt: skip
         picture.rect(MARGIN + 6, lane.base - 5, 10, 10, f"w{lane.colour}", radius=2)
@@ -294,9 +298,10 @@ class _Drawing:
             raised = "f-bad" if call.outcome == "raised" else ""
             # Calls come from above and results go there, so the label stands a little below them.
             above = self._lanes[call.caller].top <= self._lanes[call.worker].top
+            ground = "on-band " if self._lanes[call.worker].banded else ""
             picture.label(
                 bar.placed.x, bar.y + (12 if above else 3), bar.placed.text,
-                f"{raised}{self._pale(call.made_at)}", anchor=bar.placed.anchor,
+                f"{ground}{raised}{self._pale(call.made_at)}".strip(), anchor=bar.placed.anchor,
             )  # fmt: skip
 
     def _queued(self, bar: _Bar) -> list[str]:

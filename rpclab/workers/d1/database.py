@@ -258,6 +258,9 @@ class D1Database(Resource):
 
         They are no transaction: where one fails, those before it stay applied.
 
+        Args:
+            sql: the statements.
+
         Raises:
             D1Error: a statement failed, or is one that D1 does not run.
             TypeError: it is no text.

@@ -68,11 +68,19 @@ class FormData(MutableMapping[str, FormValue]):
         return name in self._fields
 
     def has(self, name: str, /) -> bool:
-        """Whether there is a field of that name."""
+        """Whether there is a field of that name.
+
+        Args:
+            name: of the field.
+        """
         return name in self._fields
 
     def get_all(self, name: str, /) -> list[FormValue]:
-        """All values of a name, in order."""
+        """All values of a name, in order.
+
+        Args:
+            name: of the field.
+        """
         return self._fields.getall(name, [])
 
     def append(self, name: str, value: Any, filename: str | None = None) -> None:
@@ -86,11 +94,24 @@ class FormData(MutableMapping[str, FormValue]):
         self._fields.add(name, _checked(name, value, filename))
 
     def set(self, name: str, value: Any, filename: str | None = None) -> None:
-        """Give a name this one value, where its first one stood."""
+        """Give a name this one value, where its first one stood.
+
+        Args:
+            name: of the field.
+            value: as of `append`.
+            filename: likewise.
+
+        Raises:
+            TypeError: it can be no value of a form.
+        """
         self._fields[name] = _checked(name, value, filename)
 
     def delete(self, name: str, /) -> None:
-        """Remove all fields of a name, if there are any."""
+        """Remove all fields of a name, if there are any.
+
+        Args:
+            name: of the fields.
+        """
         self._fields.popall(name, None)
 
     def values(self) -> ValuesView[FormValue]:

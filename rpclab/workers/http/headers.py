@@ -78,7 +78,11 @@ class Headers(MutableMapping[str, str]):
         return len({name.lower() for name in self._values})
 
     def has(self, name: str, /) -> bool:
-        """Whether there is a value of that name."""
+        """Whether there is a value of that name.
+
+        Args:
+            name: in any case.
+        """
         return name in self
 
     def get_all(self, name: str, default: Any = (), /) -> list[str]:
@@ -119,16 +123,40 @@ class Headers(MutableMapping[str, str]):
         del self._values[_checked_name(name)]
 
     def set(self, name: str, value: Any, /) -> None:
-        """Give a name this one value."""
+        """Give a name this one value.
+
+        Args:
+            name: of the header.
+            value: a text, or a number, which is written out.
+
+        Raises:
+            TypeError: the name or the value can be none, or the headers are those of a message that
+                came in.
+        """
         self[name] = value
 
     def append(self, name: str, value: Any, /) -> None:
-        """Add a value to those of a name."""
+        """Add a value to those of a name.
+
+        Args:
+            name: of the header.
+            value: as of `set`.
+
+        Raises:
+            TypeError: as of `set`.
+        """
         self._check_mutable()
         self._values.add(_checked_name(name), _checked_value(name, value))
 
     def delete(self, name: str, /) -> None:
-        """Remove a name, if it is there."""
+        """Remove a name, if it is there.
+
+        Args:
+            name: in any case.
+
+        Raises:
+            TypeError: as of `set`.
+        """
         self._check_mutable()
         self._values.popall(_checked_name(name), None)
 

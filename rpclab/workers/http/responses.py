@@ -114,6 +114,10 @@ class Response(Body):
     def replace_body(self, body: BodyInit) -> Response:
         """Make a Response with another body, and all else as here.
 
+        Args:
+            body: a text, bytes, a stream, a form or a Blob; a stream is taken, and read when this
+                is sent.
+
         Raises:
             TypeError: it can be no body.
         """
@@ -168,7 +172,12 @@ class Response(Body):
         return response
 
     def json(self: Any, *args: Any, **options: Any) -> Any:
-        """Read the body as JSON; or, as `Response.json(data)`, make a Response (`from_json`)."""
+        """Read the body as JSON; or, as `Response.json(data)`, make a Response (`from_json`).
+
+        Args:
+            args: nothing, of a Response; of the class what `from_json` takes.
+            options: likewise.
+        """
         if isinstance(self, Response):
             return Body.json(self, *args, **options)
         return Response.from_json(self, *args, **options)

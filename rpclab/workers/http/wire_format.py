@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from rpclab.codecs.records import Record, register
+from rpclab.codecs.records import Record, register, register_of_the_web
 from rpclab.rpc.streams import ReadableStream
 from rpclab.workers.declarations import json_copy
 from rpclab.workers.http.blobs import Blob
 from rpclab.workers.http.headers import Headers
 from rpclab.workers.http.requests import Request, checked_method, checked_redirect
 from rpclab.workers.http.responses import Response
+from rpclab.workers.http.url_objects import URL
 from rpclab.workers.http.urls import parsed
 
 
@@ -61,6 +62,11 @@ def _checked_body(body: Any) -> bytes | ReadableStream | None:
     raise TypeError(f"a body is sent as bytes or a stream, not as {type(body).__name__}")
 
 
+def _take_url(value: URL, *, copied: bool) -> tuple[list[Any], None]:
+    del copied
+    return [value.href], None
+
+
 def _make_blob(parts: list[Any]) -> Blob:
     data, content_type = parts
     if type(data) is not bytes:
@@ -72,3 +78,4 @@ register(Headers, Record("Headers", _take_headers, Headers, "send Headers(value)
 register(Blob, Record("Blob", _take_blob, _make_blob, "send Blob(value), and its name"))
 register(Request, Record("Request", _take_request, _make_request, "send Request(value)"))
 register(Response, Record("Response", _take_response, _make_response, "send Response(value)"))
+register_of_the_web(URL, Record("URL", _take_url, lambda parts: URL(parts[0]), "send URL(value)"))

@@ -188,6 +188,12 @@ class KVNamespace(Resource):
 
         The parameters are those of `get`.
 
+        Args:
+            key: as of `get`.
+            type: likewise.
+            options: likewise.
+            named: likewise.
+
         Returns:
             A KVValue; its `value` is None if the key is not there. Of several keys a dict of
             those, with None for a key that is not there.
@@ -304,6 +310,9 @@ class KVNamespace(Resource):
 
     async def delete(self, key: Any, /) -> None:
         """Delete a key; one that is not there is fine.
+
+        Args:
+            key: a text of at most 512 bytes.
 
         Raises:
             TypeError: it can be no key.

@@ -64,11 +64,18 @@ class DurableObjectNamespace(Uncopied):
         self._holder = holder
 
     def id_from_name(self, name: str, /) -> DurableObjectId:
-        """The id of a name: the same at any time, in every process."""
+        """The id of a name: the same at any time, in every process.
+
+        Args:
+            name: any text.
+        """
         return self._running_class.ids.from_name(name)
 
     def id_from_string(self, text: str, /) -> DurableObjectId:
         """The id that `str(id)` gave.
+
+        Args:
+            text: 64 hexadecimal digits.
 
         Raises:
             TypeError: the text is no id, or one of another namespace (rule D3).
@@ -82,13 +89,20 @@ class DurableObjectNamespace(Uncopied):
     def get(self, id: DurableObjectId, /) -> DurableObjectStub:
         """A stub of the object of that id. The object is made when it is first used.
 
+        Args:
+            id: as this namespace has made it.
+
         Raises:
             TypeError: the id is one of another namespace.
         """
         return self._running_class.stub(self._holder, id)
 
     def get_by_name(self, name: str, /) -> DurableObjectStub:
-        """A stub of the object of that name (rule D4)."""
+        """A stub of the object of that name (rule D4).
+
+        Args:
+            name: any text.
+        """
         return self.get(self.id_from_name(name))
 
     def __str__(self) -> str:

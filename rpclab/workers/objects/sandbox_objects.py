@@ -30,7 +30,11 @@ class SandboxObjects:
     _object_limits: ObjectLimits = OBJECT_LIMITS
 
     def worker(self, name: str) -> Worker:
-        """Give the present version of a Worker."""
+        """Give the present version of a Worker.
+
+        Args:
+            name: of the Worker.
+        """
         raise NotImplementedError
 
     @property
@@ -65,6 +69,10 @@ class SandboxObjects:
 
     def namespace(self, holder: str, target: ObjectsTarget) -> DurableObjectNamespace:
         """Make the binding that a Worker has to a class of Durable Objects.
+
+        Args:
+            holder: the Worker that gets it.
+            target: the class that it leads to.
 
         Raises:
             UnknownEntrypointError: the Worker is there, and has no such class.

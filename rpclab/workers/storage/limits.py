@@ -42,7 +42,11 @@ class SqlLimits:
     database_bytes: int = 10_000_000_000
 
     def advice(self, error: BaseException) -> str:
-        """Say which of these bounds an error of SQLite is about; "" if it is none."""
+        """Say which of these bounds an error of SQLite is about; "" if it is none.
+
+        Args:
+            error: of SQLite.
+        """
         for pattern, name in _SAID.items():
             if re.search(pattern, str(error)):
                 bound = getattr(self, name)

@@ -91,6 +91,9 @@ class _Operations:
     def delete(self, key: str | Iterable[str], /) -> Done[Any]:
         """Delete a key, or several.
 
+        Args:
+            key: a text, or several.
+
         Returns:
             (To await.) Whether it was there; of several keys, how many were.
         """
@@ -236,6 +239,9 @@ class DurableObjectStorage(_Operations):
 
     def transaction_sync(self, callback: Callable[[], T], /) -> T:
         """Run a function that does not await; what it writes is kept as a whole, or not at all.
+
+        Args:
+            callback: takes nothing; it must not await.
 
         Raises:
             TypeError: it is a coroutine function; nothing it wrote is kept.

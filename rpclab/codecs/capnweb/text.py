@@ -1,0 +1,118 @@
+"""Trees of JSON to text, and back.
+
+Floor: codecs. orjson does it where it is installed, the standard library else, and where orjson
+cannot: half surrogate pairs, and what nests deeper than it likes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from rpclab.codecs.capnweb.numbers import write_integer
+from rpclab.errors import RemoteProtocolError
+from rpclab.previews import message_of
+
+orjson: Any
+try:
+    import orjson
+except ModuleNotFoundError:
+    orjson = None
+
+_encode = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
+).encode
+_encode_ascii = json.JSONEncoder(
+    allow_nan=False, check_circular=False, separators=(",", ":")
+).encode
+
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
+_CONTAINER = 64  # bytes that a list or dict takes, at least
+_LONG = b"0" * 16  # digits of the shortest number that a double may not hold
+
+
+def _no_constant(name: str) -> Any:
+    raise RemoteProtocolError(f"the peer sent {name}, which is no JSON")
+
+
+_decode = json.JSONDecoder(parse_constant=_no_constant).decode
+
+
+LEAVES: frozenset[type] = frozenset(
+    {type(None), bool, str} | ({int} if orjson is not None else set())
+)
+"""What stands in a tree as it is. orjson looks at the size of integers itself."""
+
+
+def write(tree: Any) -> bytes:
+    """Write a tree of dicts, lists and scalars, whose floats are finite."""
+    if orjson is not None:
+        try:
+            packed: bytes = orjson.dumps(tree, option=orjson.OPT_STRICT_INTEGER)
+        except TypeError:
+            # A large integer, half a surrogate pair, or too deep for it.
+            tree = _with_bigints(tree)
+        else:
+            return packed
+    try:
+        return _encode(tree).encode()
+    except UnicodeEncodeError:
+        return _encode_ascii(tree).encode()
+
+
+def _with_bigints(tree: Any) -> Any:
+    """The same tree, its large integers as expressions."""
+    kind = type(tree)
+    if kind is int:
+        return write_integer(tree)
+    if kind is list:
+        return [_with_bigints(item) for item in tree]
+    if isinstance(tree, dict):
+        return {key: _with_bigints(item) for key, item in tree.items()}
+    return tree
+
+
+def read(frame: bytes) -> Any:
+    """Read a text.
+
+    Raises:
+        RemoteProtocolError: it is no JSON, or no UTF-8.
+    """
+    if orjson is not None:
+        try:
+            return orjson.loads(frame)
+        except ValueError:
+            pass  # half a surrogate pair, or too deep for it; or indeed no JSON
+    try:
+        return _decode(frame.decode())
+    except (ValueError, RecursionError) as error:
+        raise RemoteProtocolError(f"the peer sent no JSON: {message_of(error)}") from None
+
+
+def has_long_numbers(frame: bytes) -> bool:
+    """Whether a number in a text may be one that is no exact double."""
+    return _LONG in frame.translate(_DIGITS)
+
+
+def weight_of(frame: bytes) -> int:
+    """How many bytes a text takes once it is read, at most, about."""
+    return len(frame) + _CONTAINER * (frame.count(b"[") + frame.count(b"{"))
+
+
+def count_at_most(frame: bytes, enough: int) -> int:
+    """Count the values in a text; a container is two. Few are not counted exactly.
+
+    Args:
+        frame: the text.
+        enough: up to so many, what is given may be more than there are.
+    """
+    count = _count(frame)
+    # The commas in texts are no values.
+    return count if count <= enough else _count(_STRINGS.sub(b"0", frame))
+
+
+def _count(frame: bytes) -> int:
+    # What a container holds are its commas and one more, and it counts twice itself.
+    return 1 + frame.count(b",") + 2 * (frame.count(b"[") + frame.count(b"{"))

@@ -1,0 +1,297 @@
+"""Values to expressions: trees that `text.write` makes a text of.
+
+Floor: codecs. What would end the peer's session is refused here (section 4 of the wire).
+"""
+
+from __future__ import annotations
+
+import array
+import datetime as dt
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from rpclab.codecs.capnweb import buffers, http
+from rpclab.codecs.capnweb.exceptions import thrown_value, write_error
+from rpclab.codecs.capnweb.numbers import write_float, write_integer
+from rpclab.codecs.capnweb.refusals import PROTOTYPE, bad_key, naive, refusal
+from rpclab.codecs.capnweb.text import LEAVES
+from rpclab.codecs.records import RECORDS, WEB_RECORDS
+from rpclab.codecs.refusals import too_deep
+from rpclab.codecs.sharing import is_ndarray
+from rpclab.core.containers import DICT_TYPES
+from rpclab.core.hooks import Hook
+from rpclab.core.references import (
+    BINDING,
+    MEMBER,
+    OWN_BINDING,
+    OWN_STUB,
+    PLACEHOLDER,
+    PROMISE,
+    READABLE,
+    RESULT,
+    STUB,
+    WRITABLE,
+    Settled,
+)
+from rpclab.core.streams import Unread
+from rpclab.core.targets import Exposed, is_function
+from rpclab.errors import DataCloneError, MessageTooLargeError
+
+if TYPE_CHECKING:
+    from rpclab.core.limits import Limits
+    from rpclab.core.messages import Path
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MILLISECOND = dt.timedelta(milliseconds=1)
+_KEYS = {str}
+
+_WORDS = {
+    STUB: "export", BINDING: "export", OWN_STUB: "import", OWN_BINDING: "import",
+    RESULT: "pipeline", PROMISE: "promise", READABLE: "readable", WRITABLE: "writable",
+    PLACEHOLDER: "pipeline", MEMBER: "pipeline",
+}  # fmt: skip
+
+
+class Expression(list[Any]):
+    """What is written already."""
+
+    __slots__ = ()
+
+
+def reference(kind: int, number: int, path: Path | None = None) -> list[Any]:
+    """Write a reference."""
+    if path is not None:
+        return Expression((_WORDS[kind], number, written_path(path)))
+    if kind == PLACEHOLDER and number < 0:
+        return Expression(("import", number))
+    return Expression((_WORDS[kind], number))
+
+
+def written_path(path: Path) -> list[str]:
+    """Write a path."""
+    return [path] if isinstance(path, str) else list(path)
+
+
+class Writer:
+    """Writes the values of one message.
+
+    Args:
+        limits: how deep they may nest, and how many they may be.
+        payload: gives what numbers the values that pass by reference; called when one is met.
+        apart: the records that were taken apart when the message was packed before.
+        raised: whether the message tells of an error that was raised. Such an error gives no
+            function away: what it happens to hold, nobody meant to send.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        payload: Callable[[], Any],
+        apart: dict[int, tuple[Any, Any, Callable[[], None] | None]],
+        *,
+        raised: bool = False,
+    ) -> None:
+        self._nesting = limits.nesting
+        self._left = limits.message_objects
+        self._most = limits.message_objects
+        self._payload = payload
+        self._apart = apart
+        self._raised = raised
+        self._by_itself = True
+
+    def listed(self, values: list[Any]) -> list[Any]:
+        """Write arguments: a bare list of expressions."""
+        write = self.value
+        return [value if type(value) in LEAVES else write(value, 1) for value in values]
+
+    def result(self, value: Any) -> Any:
+        """Write the result of a call; a method that returns nothing gives `undefined`."""
+        return ["undefined"] if value is None else self.value(value, 0)
+
+    def reason(self, error: BaseException) -> Any:
+        """Write why something failed: an error, or the value that was thrown."""
+        if type(error) is Unread:
+            return self.result(error.args[0])
+        stands_for = thrown_value(error)
+        if stands_for is None:
+            return self.value(error, 0)
+        name = getattr(error, "name", "")
+        return None if name == "null" else self.result(stands_for[0])
+
+    def value(self, value: Any, depth: int) -> Any:
+        """Write a value.
+
+        Args:
+            value: it.
+            depth: in how many containers it stands.
+
+        Raises:
+            DataCloneError: it cannot be sent.
+        """
+        kind = type(value)
+        if kind in LEAVES:
+            return value
+        if kind is list:
+            self._enter(depth, len(value))
+            depth += 1
+            write = self.value
+            return [[item if type(item) in LEAVES else write(item, depth) for item in value]]
+        if kind in DICT_TYPES:
+            return self._object(value, depth)
+        if kind is float:
+            return write_float(value)
+        simple = _SIMPLE.get(kind)
+        if simple is not None:
+            return simple(value)
+        record = RECORDS.get(kind) or WEB_RECORDS.get(kind)
+        if record is not None:
+            return self._record(value, record, depth)
+        if isinstance(value, BaseException):
+            return self._error(value, depth)
+        found = self._payload().refer(value)
+        if found is None:
+            return self._uncommon(value, kind)
+        if isinstance(found, Settled):
+            return self.value(found.value, depth)
+        return reference(*found)
+
+    def _enter(self, depth: int, size: int) -> None:
+        if depth >= self._nesting:
+            raise too_deep(self._nesting)
+        self._left -= size + 2
+        if self._left < 0:
+            raise MessageTooLargeError(
+                f"a message is limited to {self._most:,} values, with the items of all lists and"
+                " dicts in it: send it in parts, or numbers as an array.array"
+            )
+
+    def _object(self, value: dict[Any, Any], depth: int) -> Any:
+        self._enter(depth, len(value))
+        if not PROTOTYPE.isdisjoint(value) or {*map(type, value)} - _KEYS:
+            raise bad_key(
+                value, next(key for key in value if type(key) is not str or key in PROTOTYPE)
+            )
+        if LEAVES.issuperset(map(type, value.values())):
+            return value
+        depth += 1
+        write = self.value
+        return {
+            key: item if type(item) in LEAVES else write(item, depth) for key, item in value.items()
+        }
+
+    def _record(self, value: Any, record: Any, depth: int) -> Any:
+        if id(value) in self._apart:  # when the message was packed before
+            _, parts, _ = self._apart[id(value)]
+        else:
+            payload = self._payload()
+            parts, undo = record.take_apart(value, copied=payload.copying)
+            self._apart[id(value)] = value, parts, undo
+        return http.write(
+            record.name, parts, lambda part: self.value(part, depth + 1), self._stream_of(value)
+        )
+
+    def _stream_of(self, value: Any) -> Callable[[Any], Any]:
+        """What makes a stream of bytes that is sent in place of a value."""
+
+        def stream(data: bytes) -> Any:
+            return self._payload().stream_of(value, data)
+
+        return stream
+
+    def _error(self, error: BaseException, depth: int) -> Any:
+        if depth >= self._nesting:
+            raise too_deep(self._nesting)
+        if not self._raised:
+            return write_error(error, lambda member: self._member(member, depth + 1))
+        payload, self._payload = self._payload, _NoReferences
+        try:
+            return write_error(error, lambda member: self.value(member, depth + 1))
+        finally:
+            self._payload = payload
+
+    def _member(self, member: Any, depth: int) -> Any:
+        """Write a member of an error that is a value; what cannot be sent leaves no trace."""
+        payload, self._payload = self._payload, _AnyReference
+        left = self._left
+        try:
+            self.value(member, depth)
+        finally:
+            self._payload, self._left = payload, left
+        return self.value(member, depth)
+
+    def _uncommon(self, value: Any, kind: type) -> Any:
+        if is_ndarray(kind):
+            return buffers.write_ndarray(value)
+        payload = self._payload()
+        if payload.is_result and hasattr(kind, "__await__"):
+            return reference(*payload.await_first())
+        raise refusal(value)
+
+
+class _Dry:
+    """In the place of a payload, where nothing is introduced."""
+
+    copying = True
+    is_result = False
+
+
+class _NoReferences(_Dry):
+    """What a raised error holds: nothing by reference, and no stream."""
+
+    @staticmethod
+    def refer(value: Any) -> None:
+        if _passes_by_reference(value):
+            raise DataCloneError("an error that is raised gives nothing away by reference")
+
+    @staticmethod
+    def stream_of(_value: Any, _data: bytes) -> Any:
+        raise DataCloneError("an error that is raised holds no stream")
+
+
+class _AnyReference(_Dry):
+    """What could be referred to, to see whether a value can be sent."""
+
+    @staticmethod
+    def refer(value: Any) -> tuple[int, int] | None:
+        # A promise may still fail, so it is not taken along in an error; nor is a stream.
+        refers = isinstance(value, (Exposed, Hook)) or is_function(value)
+        if refers or hasattr(type(value), "__rpc_handle__"):
+            return (STUB, 0)
+        if _passes_by_reference(value):
+            raise DataCloneError("an error holds no promise, and no stream")
+        return None
+
+    @staticmethod
+    def stream_of(_value: Any, _data: bytes) -> Any:
+        raise DataCloneError("an error holds no stream")
+
+
+def _passes_by_reference(value: Any) -> bool:
+    return (
+        isinstance(value, (Exposed, Hook))
+        or is_function(value)
+        or hasattr(type(value), "__rpc_refer__")
+    )
+
+
+def _write_datetime(value: dt.datetime) -> Any:
+    if value.utcoffset() is None:
+        raise naive(value)
+    span = value - _EPOCH
+    whole, rest = divmod(span, _MILLISECOND)
+    return ["date", whole + rest / _MILLISECOND if rest else whole]
+
+
+def _write_memoryview(value: memoryview) -> Any:
+    return buffers.write_bytes(value.tobytes())
+
+
+_SIMPLE: dict[type, Callable[[Any], Any]] = {
+    int: write_integer,
+    bytes: buffers.write_bytes,
+    bytearray: buffers.write_bytes,
+    memoryview: _write_memoryview,
+    dt.datetime: _write_datetime,
+    array.array: buffers.write_array,
+    Expression: lambda expression: expression,
+}

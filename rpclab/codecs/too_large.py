@@ -1,0 +1,30 @@
+"""A message over the limit, in words.
+
+Floor: codecs.
+"""
+
+from __future__ import annotations
+
+from rpclab.codecs.paths import largest
+from rpclab.core.messages import Message
+from rpclab.errors import MessageTooLargeError
+
+
+def check_size(message: Message, size: int, limit: int) -> None:
+    """Check the size of a message that was packed.
+
+    Raises:
+        MessageTooLargeError: it is over the limit; the error names the largest member.
+    """
+    if size <= limit:
+        return
+    words = f"{limit // 2**20}MiB" if limit % 2**20 == 0 else f"{limit} bytes"
+    error = MessageTooLargeError(
+        f"Serialized RPC arguments or return values are limited to {words}, but the size of"
+        f" this value was: {size} bytes. The largest member is {largest(message)}."
+    )
+    error.add_note(
+        "send it as a stream, ReadableStream(…) of its bytes or of a generator, which is read"
+        " piece by piece; or in parts"
+    )
+    raise error
