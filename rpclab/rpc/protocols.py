@@ -32,6 +32,7 @@ class Shell(Host, Watch, Protocol):
     loop: asyncio.AbstractEventLoop | None
     guest: GuestLoop | None
     scheduled: bool
+    closing: bool
     ready: deque[Resumed]
     paces: dict[str, float]
     debug: bool

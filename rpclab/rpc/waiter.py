@@ -56,7 +56,7 @@ class Waiter:
         """Have the drain resume the task, once the batch at hand is applied."""
         del pending
         engine = self._engine
-        if engine.scheduled:
+        if engine.scheduled or engine.closing:  # the last drain is on its way already
             engine.ready.append(self)
         else:  # in the drain of another one, whose promise this one stood on
             engine.resume_soon(self)
