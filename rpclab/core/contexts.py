@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from rpclab.errors import CALL_CONTEXT_ENDED, HOST_CONTEXT_ENDED, ContextEndedError
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Awaitable, Iterable, Mapping, MutableMapping, Sequence
 
     from rpclab.core.answers import Answer
@@ -127,6 +128,16 @@ class ExecutionContext:
         ):
             for handle in reversed(list(owned)):
                 handle.dispose("context")
+
+    def kept_only_by(self, claims: Counter[Import]) -> bool:
+        """Whether nothing keeps it but stubs of its targets, which make these claims."""
+        targets = self._targets
+        return (
+            targets is not None
+            and not self.long
+            and self._holds == len(targets)
+            and all(hook.claimed_only_by(claims) for hook in targets)
+        )
 
     # What a context owns.
 
@@ -273,6 +284,10 @@ class EventContext(ExecutionContext):
 
     def part_with_itself(self) -> None:
         pass  # it ends with its work, whoever holds its targets
+
+    def kept_only_by(self, claims: Counter[Import]) -> bool:
+        del claims
+        return False
 
     def let_go(self) -> None:
         self._holds -= 1

@@ -6,12 +6,15 @@ Floor: rpc.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import weakref
 from contextvars import Context
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from rpclab.core.contexts import ExecutionContext, current
+from rpclab.core.cycles import let_go_of_cycles
 from rpclab.core.events import NOBODY, Actor, answering, opposite
 from rpclab.core.hooks import ForwardHook
 from rpclab.core.imports import PENDING, Pending
@@ -52,6 +55,7 @@ log = logging.getLogger("rpclab")
 
 _NO_PLACE = "Sandbox(record=True), or Python's option -X dev, says where"
 _HINT = 200  # characters of the names that a misspelt one may mean
+_OLDEST = 2  # generation of garbage, which a full collection looks at, too
 _INTERRUPTED = "the method was left by KeyboardInterrupt"
 
 _DATA = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple, set})
@@ -115,7 +119,9 @@ class Engine(RunQueue, Observed):
             self.special += 1
         if virtual:
             self.use_clock(virtual=True)
+        self._looks_for_cycles = False
         deadlines.engines.add(self)
+        _follow_collections(self)
 
     def use_clock(self, *, virtual: bool) -> None:
         """Run the code of Workers on a loop of its own, whose time jumps; or on the running one.
@@ -152,6 +158,17 @@ class Engine(RunQueue, Observed):
             if isinstance(entry, Pending)
             for waiter in entry.waiters or ()
         )
+
+    def python_has_collected(self) -> None:
+        """Look for contexts that only keep one another, soon. Safe in any thread, at any moment."""
+        if self._sessions and not self.closing and not self._looks_for_cycles:
+            self._looks_for_cycles = True
+            self.forget(self)
+
+    def drop(self) -> None:
+        """Let go of contexts that only keep one another."""
+        self._looks_for_cycles = False
+        let_go_of_cycles(self.sessions())
 
     # Workers and the sessions between them.
 
@@ -458,6 +475,18 @@ class Engine(RunQueue, Observed):
         others = (engine for engine in deadlines.engines if engine is not self)
         if self.loop is not None and all(engine.loop is not self.loop for engine in others):
             forget_tasks(self.loop)
+
+
+def _follow_collections(engine: Engine) -> None:
+    """Have an engine look for cycles of contexts after each full collection of Python's own."""
+
+    def collected(phase: str, info: dict[str, int]) -> None:
+        engine = found()
+        if engine is not None and phase == "stop" and info["generation"] == _OLDEST:
+            engine.python_has_collected()
+
+    found = weakref.ref(engine, lambda _: gc.callbacks.remove(collected))
+    gc.callbacks.append(collected)
 
 
 def _binding(handle: Handle) -> ServiceBinding:

@@ -144,8 +144,9 @@ class Stage:
             somebody has.
     """
 
-    def __init__(self, program) -> None:
+    def __init__(self, program, python_has_collected) -> None:
         self.program = program
+        self.python_has_collected = python_has_collected
         self.calls = defaultdict(list)
         self.delivered = []
         self.results = {}
@@ -252,6 +253,8 @@ class Play:
         self.fill(range(len(args)), args)
         for step in self.script.steps:
             await self.step(*step)
+            # What is held must outlast any collection of Python's.
+            self.stage.python_has_collected()
         if not self.script.waits:
             return None
         for uid, call in self.calls.items():
@@ -473,7 +476,7 @@ async def _run(program, complaints, options):
     sandbox = rpclab.Sandbox(debug=False, **options)
     latency = Random(program.seed)  # noqa: S311 - no secrets here
     sandbox.engine.connect = Links(lambda: latency.random() * program.slow).connect
-    stage = Stage(program)
+    stage = Stage(program, sandbox.engine.python_has_collected)
     sandbox.engine.unseen = stage.tell
     bind = {name: name for name in program.workers}
     for name in program.workers:

@@ -39,10 +39,11 @@ from rpclab.workers.storage.values import Slot
 
 if TYPE_CHECKING:
     import asyncio
+    from collections import Counter
     from collections.abc import Awaitable, Callable
 
     from rpclab.core.answers import Answer
-    from rpclab.core.imports import Handle, Pending
+    from rpclab.core.imports import Handle, Import, Pending
     from rpclab.rpc.engine import Engine
     from rpclab.workers.objects.running_class import RunningClass
     from rpclab.workers.objects.state import DurableObjectId
@@ -135,6 +136,10 @@ class ObjectContext(ExecutionContext):
 
     def part_with_itself(self) -> None:
         pass  # it does not end with what is held of it
+
+    def kept_only_by(self, claims: Counter[Import]) -> bool:
+        del claims
+        return False
 
     def own(self, handle: Handle) -> None:
         self._handles.add(handle)
