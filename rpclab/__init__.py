@@ -6,6 +6,7 @@ promises that can be called on before they resolve, and stubs that are disposed 
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rpclab import workers
@@ -49,7 +50,12 @@ from rpclab.workers.objects.namespace import objects
 from rpclab.workers.storage.limits import D1Limits, ObjectLimits
 
 if TYPE_CHECKING:
+    from rpclab.net.dialling import connect
+    from rpclab.net.limits import ServerLimits
+    from rpclab.net.tls import certificates
     from rpclab.rpc.streams import ReadableStream, WritableStream
+    from rpclab.server.application import asgi
+    from rpclab.server.mains import serve
     from rpclab.workers.http import Blob, Headers, Request, Response, fetch
 
 __all__ = [
@@ -85,6 +91,7 @@ __all__ = [
     "RpcStub",
     "RpcTarget",
     "Sandbox",
+    "ServerLimits",
     "StreamClosedError",
     "StreamLockedError",
     "UndisposedStubWarning",
@@ -92,13 +99,17 @@ __all__ = [
     "UnknownEntrypointError",
     "WorkerEntrypoint",
     "WritableStream",
+    "asgi",
     "binding",
+    "certificates",
+    "connect",
     "deadline",
     "dispose",
     "fetch",
     "gather",
     "objects",
     "run",
+    "serve",
     "surface",
     "wait_until",
 ]
@@ -108,10 +119,23 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> Any:
     # What not every program needs is loaded when it is first used.
-    if name not in __all__ or name not in LATER:
+    if name in _NETWORK:
+        value = getattr(import_module(_NETWORK[name]), name)
+    elif name in __all__ and name in LATER:
+        value = getattr(workers, name)
+    else:
         raise AttributeError(f"module 'rpclab' has no attribute {name!r}", name=name)
-    value = globals()[name] = getattr(workers, name)
+    globals()[name] = value
     return value
+
+
+_NETWORK = {
+    "ServerLimits": "rpclab.net.limits",
+    "asgi": "rpclab.server.application",
+    "certificates": "rpclab.net.tls",
+    "connect": "rpclab.net.dialling",
+    "serve": "rpclab.server.mains",
+}
 
 
 def load_ipython_extension(shell: Any) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from rpclab import workers
 from rpclab.core.contexts import EventContext, current, opened
+from rpclab.core.events import NOBODY
 from rpclab.core.imports import Handle, Import
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.distances import Distances, is_virtual
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 
     from rpclab.leaks import Leaks
+    from rpclab.server.serving import Server
+    from rpclab.server.starting import Starting
     from rpclab.trace.trace import Trace
     from rpclab.workers.d1.database import D1Database
     from rpclab.workers.d1.databases import Databases
@@ -122,6 +125,7 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Viewe
         self._bindings: dict[str, dict[str, BindingTarget]] = {}
         self._d1: Databases | None = None
         self._d1_limits = d1_limits
+        self.servers: weakref.WeakSet[Server] = weakref.WeakSet()
         local.latest.append(weakref.ref(self.engine))
 
     @classmethod
@@ -443,6 +447,22 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Viewe
         self.worker(target.worker)
         return self._bind(NOTEBOOK, target).fetch(resource, **options)
 
+    def serve(self, **options: Any) -> Starting[Server]:
+        """Serve its Workers over the network; on the loopback, unless `host` says otherwise.
+
+        Needs the extra rpclab[serve].
+
+        Args:
+            options: those of `rpclab.server.serve`: host, port, worker, routes, expose, token, …
+
+        Returns:
+            To be awaited, which gives the server; or for `async with`, at whose end it stops.
+        """
+        from rpclab.server.serving import serve  # noqa: PLC0415 - for those who serve
+        from rpclab.server.starting import Starting  # noqa: PLC0415
+
+        return Starting(partial(serve, self, **options))
+
     # Contexts.
 
     @asynccontextmanager
@@ -475,7 +495,10 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Viewe
 
         engine = self.engine
         recording = recording_of(engine)
-        trace = Trace(recording, engine.acting(), engine.guest.time if engine.guest else None)
+        by, task = engine.acting()
+        # Where no task runs, those are meant that are run in the block.
+        whose = None if task == NOBODY else (by, task)
+        trace = Trace(recording, whose, engine.guest.time if engine.guest else None)
         try:
             yield trace
         finally:
@@ -534,6 +557,8 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Viewe
 
     def close(self) -> None:
         """End it: every session closes, what was held breaks. Closing twice is fine."""
+        for server in list(self.servers):
+            server.abandon()
         self.reset()
         if self.engine.guest is not None:
             self.engine.guest.settle_down()

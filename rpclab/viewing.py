@@ -28,6 +28,7 @@ from rpclab.trace.pictures.telling import place
 from rpclab.trace.pictures.texts import graph_text, lifetimes_text, streams_text, timeline_text
 from rpclab.trace.pictures.timeline import timeline_svg
 from rpclab.trace.pictures.wording import stub_title
+from rpclab.trace.replay import Replay
 from rpclab.trace.streams import streams
 from rpclab.trace.timeline import timeline
 from rpclab.trace.trips import round_trips
@@ -71,6 +72,7 @@ class Look:
     def __init__(self, view: View) -> None:
         self._view = view
         self._events = list(view.recording)
+        self._replay = Replay(self._events)
         self._answers: dict[str, Any] = {}
 
     def text(self) -> str:
@@ -131,7 +133,7 @@ class Look:
     def _answer(self, kind: str) -> Any:
         """What an analysis gives."""
         if kind not in self._answers:
-            self._answers[kind] = _ANALYSES[kind](self._events)
+            self._answers[kind] = _ANALYSES[kind](self._replay)
         if kind == "timeline" and self._view.calls is not None:
             return closer(self._answers[kind], *self._view.calls)
         return self._answers[kind]
@@ -141,7 +143,7 @@ class Look:
         if self._view.workers:
             return list(self._view.workers)
         if "timeline" not in self._answers:
-            self._answers["timeline"] = timeline(self._events)
+            self._answers["timeline"] = timeline(self._replay)
         return [lane.name for lane in self._answers["timeline"].lanes]
 
     def _around(self, kind: str) -> dict[str, Any]:
@@ -156,7 +158,7 @@ class Look:
         view = self._view
         if view.advice is not None:
             return list(view.advice)
-        return [] if view.calls is not None else [each.text for each in advice(self._events)]
+        return [] if view.calls is not None else [each.text for each in advice(self._replay)]
 
     def _figures(self) -> Figures:
         """Those that are given; else what can be counted."""

@@ -24,6 +24,7 @@ PAGES = [
             "views",
             "validation",
             "notebook",
+            "network",
         )
     ),
 ]

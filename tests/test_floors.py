@@ -22,14 +22,14 @@ LOWEST = {"errors", "previews", "printable"}
 SESSIONS = LOWEST | {"core"}
 SHELL = SESSIONS | {"codecs", "transports", "trace"}
 SCRIPTS = SHELL | {"rpc", "workers"}
-TOP = {"sandbox", "leaks", "configured", "distances", "views", "viewing"}
+TOP = {"sandbox", "leaks", "configured", "distances", "views", "viewing", "server"}
 
 # Lowest first. The modules of one floor may import one another.
 FLOORS = [
     Floor(LOWEST, set()),
     Floor({"core"}, LOWEST),
     Floor({"codecs"}, SESSIONS, {"msgpack", "numpy", "orjson"}),
-    Floor({"transports"}, SESSIONS),
+    Floor({"transports"}, SESSIONS, {"msgpack"}),
     Floor({"trace"}, SESSIONS, {"opentelemetry"}),
     # `rpclab.run` applies it, and only there, where a loop is running already.
     Floor({"rpc"}, SHELL, {"nest_asyncio2"}),
@@ -48,14 +48,17 @@ FLOORS = [
             "typing_extensions",
         },
     ),
+    # trustme makes certificates, websockets frames and httpx requests, for those who want some.
+    Floor({"net"}, SCRIPTS, {"httpx", "trustme", "websockets"}),
     Floor({"config"}, LOWEST),
-    Floor(TOP, SCRIPTS | {"config"}),
+    # uvicorn and websockets are loaded by those who serve.
+    Floor(TOP, SCRIPTS | {"config", "net"}, {"uvicorn", "websockets"}),
     # What type checkers see of stubs and promises.
     Floor({"typed"}, SCRIPTS),
     Floor({"typegen"}, SCRIPTS | TOP | {"config"}),
     Floor(
         {"cli", "__main__"},
-        SCRIPTS | TOP | {"config", "rpclab", "typegen"},
+        SCRIPTS | TOP | {"config", "net", "rpclab", "typegen"},
         {"click", "jupyter_client", "rich"},
     ),
     Floor({"testing"}, SCRIPTS | TOP, {"pytest"}),
@@ -65,7 +68,7 @@ FLOORS = [
         {"IPython", "anywidget", "traitlets"},
     ),
     # The package itself: it gives out names, and hands `%load_ext` on to the notebook's floor.
-    Floor({"rpclab"}, SCRIPTS | TOP | {"notebook"}),
+    Floor({"rpclab"}, SCRIPTS | TOP | {"net", "notebook"}),
 ]
 
 # The core waits for nothing and knows no clock, so that any shell can drive it.

@@ -22,15 +22,20 @@ NAMES = [
     "RpcStub",
     "RpcTarget",
     "Sandbox",
+    "ServerLimits",
     "WorkerEntrypoint",
     "WritableStream",
+    "asgi",
     "binding",
+    "certificates",
+    "connect",
     "deadline",
     "dispose",
     "fetch",
     "gather",
     "objects",
     "run",
+    "serve",
     "surface",
     "wait_until",
 ]
@@ -60,8 +65,6 @@ ERRORS = [
 WARNINGS = ["ConfigWarning", "UndisposedStubWarning"]
 NOT_YET = [
     "asgi_app",
-    "connect",
-    "serve",
 ]
 NOT_LOADED = [
     "rpclab.config",

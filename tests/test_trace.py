@@ -61,8 +61,8 @@ async def test_calls_are_numbered_over_all_workers_from_the_beginning_of_the_tra
     with sandbox.trace() as trace:
         await earlier
         await env.A.relay(1, 2)
-    assert [(event.kind, event.number, event.text) for event in trace.events] == [
-        ("result", 0, "2"),
+    assert [(event.kind, event.call, event.text) for event in trace.events] == [
+        ("result", None, "2"),
         ("call", 1, "relay(1, 2)"),
         ("call", 2, "add(1, 2)"),
         ("result", 2, "3"),

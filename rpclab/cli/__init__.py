@@ -22,10 +22,12 @@ from rpclab.cli.base import (
     complain,
     told,
 )
+from rpclab.cli.call import call
 from rpclab.cli.check import check
 from rpclab.cli.completion import completion
 from rpclab.cli.doctor import doctor
 from rpclab.cli.run import run
+from rpclab.cli.serve import serve
 from rpclab.cli.trace import trace
 from rpclab.cli.types import types
 from rpclab.errors import DisconnectedError, RpcError
@@ -35,9 +37,10 @@ __all__ = ["main"]
 
 @click.group(
     cls=Group,
-    commands=[run, check, types, trace, doctor, completion],
+    commands=[run, serve, call, check, types, trace, doctor, completion],
     examples="""
 rpclab run counter.py greet Ada    # one call to a Worker in a file
+rpclab serve services/             # Workers over HTTP, at http://127.0.0.1:8787
 rpclab check services/             # do these Workers fit together?
 rpclab run --help                  # of each command, with examples
 """,
@@ -78,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
         return FAILED
     except click.Abort:
         return INTERRUPTED
-    except (RpcError, OSError) as error:
+    except (RpcError, OSError, ImportError) as error:  # an extra that is not installed
         complain(told(error))
         return UNREACHABLE if isinstance(error, (DisconnectedError, ConnectionError)) else FAILED
     return status if isinstance(status, int) else DONE

@@ -7,16 +7,28 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import redirect_stdout
+from contextlib import nullcontext, redirect_stdout
 from difflib import get_close_matches
 from typing import Any, NamedTuple, TextIO
 
 import click
 
 import rpclab
-from rpclab.cli.base import DONE, FAILED, Command, Failure, assignment, complain, hint, told
+from rpclab.cli.base import (
+    DONE,
+    FAILED,
+    UNREACHABLE,
+    Command,
+    Failure,
+    assignment,
+    complain,
+    hint,
+    told,
+)
 from rpclab.cli.console import show_value
+from rpclab.errors import CallCancelledError, DisconnectedError
 from rpclab.printable import printable
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.looking import names_of, seen
@@ -183,26 +195,34 @@ async def answer(
     Raises:
         Failure: there was no result in time, or it cannot be shown as asked.
     """
+    began = time.monotonic()
+    late = f"no answer after {patience:g} s" if patience is not None else ""
     try:
-        if patience is None:
-            return await _answer(asked, as_json=as_json, out=out)
-        async with rpclab.deadline(patience):
+        async with rpclab.deadline(patience) if patience is not None else nullcontext():
             return await _answer(asked, as_json=as_json, out=out)
     except TimeoutError:
         if patience is None:
             raise
-        raise Failure(f"no answer after {patience:g} s") from None
+        raise Failure(late) from None
+    except CallCancelledError as error:
+        # The other end, which keeps the same deadline, may be the first to say that it has passed.
+        if patience is not None and time.monotonic() - began >= patience:
+            raise Failure(late) from None
+        complain(told(error, by_class=True))
+        return FAILED
 
 
 async def _answer(asked: Callable[[], Awaitable[Any]], *, as_json: bool, out: TextIO) -> int:
     try:
         result = await asked()
+    except CallCancelledError:
+        raise
     except Exception as error:
         # A deadline of ours is told by whoever set it; a Worker may raise TimeoutError, too.
         if isinstance(error, TimeoutError) and not getattr(error, "remote", False):
             raise
         complain(told(error, by_class=True))
-        return FAILED
+        return UNREACHABLE if isinstance(error, DisconnectedError) else FAILED
     try:
         async for part in _parts(result):
             with redirect_stdout(out):

@@ -24,7 +24,10 @@ from rpclab.cli.console import show_rows
 _REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)(?:\[[^]]*\])?(?:>=(?P<least>[\d.]+))?")
 _EXTRA = re.compile(r"""extra\s*==\s*["']([\w-]+)["']""")
 _BASE = "the library"
-_OURS = ("notebook", "lab", "http", "cli", "validate", "pytest", "opentelemetry", "demos")
+_OURS = (
+    "notebook", "lab", "http", "serve", "tls", "capnweb", "cli", "validate", "pytest",
+    "opentelemetry", "demos",
+)  # fmt: skip
 """The extras that users install; the others are for work on rpclab itself."""
 
 _PROGRAMS = ("node", "chromium", "google-chrome")

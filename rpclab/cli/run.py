@@ -8,19 +8,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-import traceback
-from pathlib import Path
 from typing import Any
 
 import click
 
 import rpclab
 from rpclab.cli.asking import AskingCommand, answer, asking, question
-from rpclab.cli.base import Failure, assignment, told, warnings_as_lines
+from rpclab.cli.base import Failure, assignment, warnings_as_lines
+from rpclab.cli.deploying import deployed
 from rpclab.cli.subjects import MethodType, Subject, SubjectType
-from rpclab.config import find_configs
-from rpclab.config.reading import read_python
-from rpclab.errors import RpcError
 
 
 @click.command(
@@ -110,7 +106,8 @@ def run(
     texts = dict(assignment(each, "NAME=TEXT") for each in variables)
     out = sys.stdout
     with warnings_as_lines(), contextlib.redirect_stdout(sys.stderr):
-        sandbox, name = _deployed(worker, others, environment, texts, options)
+        sandbox = deployed([worker.path, *others], environment, texts, **options)
+        name = worker.name if worker.is_code else worker.config(environment).name
         try:
             root = _root(sandbox, name, worker.entrypoint, object_name)
             return asyncio.run(
@@ -120,47 +117,6 @@ def run(
             if record is not None and sandbox.recording is not None:
                 sandbox.recording.save(record)
             sandbox.close()
-
-
-def _deployed(
-    worker: Subject,
-    others: tuple[str, ...],
-    environment: str | None,
-    texts: dict[str, str],
-    options: dict[str, Any],
-) -> tuple[rpclab.Sandbox, str]:
-    """Make a sandbox with the Worker in it, and give its name there.
-
-    Raises:
-        Failure: its code raised.
-        ConfigError: a file says something wrong.
-    """
-    try:
-        if not worker.is_code:
-            sandbox = rpclab.Sandbox.from_config(
-                *_files(worker, others), environment=environment, **options
-            )
-            return sandbox, worker.config(environment).name
-        sandbox = rpclab.Sandbox(**options)
-        sandbox.deploy(
-            worker.name,
-            source=read_python(worker.path),
-            filename=str(worker.path),
-            folder=worker.path.resolve().parent,
-            vars=texts,
-        )
-    except (RpcError, OSError, click.ClickException):
-        raise
-    except Exception as error:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        raise Failure(f"{frame.filename}:{frame.lineno}: {told(error, by_class=True)}") from error
-    return sandbox, worker.name
-
-
-def _files(worker: Subject, others: tuple[str, ...]) -> list[Path]:
-    """The configurations of all Workers, each once."""
-    files = {path.resolve(): path for path in [worker.path, *find_configs(others)]}
-    return list(files.values())
 
 
 def _root(sandbox: rpclab.Sandbox, name: str, entrypoint: str, object_name: str | None) -> Any:

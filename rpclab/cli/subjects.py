@@ -41,7 +41,7 @@ class Subject(NamedTuple):
     @property
     def name(self) -> str:
         """What a Worker of this code is called, where no configuration says it."""
-        return _NO_NAME.sub("-", self.path.stem) or "worker"
+        return name_of(self.path)
 
     def config(self, environment: str | None = None) -> WorkerConfig:
         """Read its configuration.
@@ -58,6 +58,11 @@ class Subject(NamedTuple):
             ConfigError: a file cannot be read, or is no Python.
         """
         return source_of_file(self.path) if self.is_code else source_of(self.config())
+
+
+def name_of(path: Path) -> str:
+    """Name a Worker after the file of its code."""
+    return _NO_NAME.sub("-", path.stem) or "worker"
 
 
 class SubjectType(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5

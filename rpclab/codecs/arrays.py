@@ -14,7 +14,8 @@ from typing import Any
 from rpclab.codecs.refusals import malformed, unsendable
 
 _CODES = frozenset("bBhHiIlLqQfd")
-_TEXT_CODES = frozenset("uw")  # their items have 2 bytes on some machines, and 4 on others
+_TEXT_CODES = frozenset("uw")  # items of "u" have 2 bytes on some machines, and 4 on others
+_UTF_32 = f"utf-32-{sys.byteorder[0]}e"
 
 # The types of NumPy that stand for bytes, as NumPy writes them; "O" stands for a pointer.
 _SIMPLE = re.compile(
@@ -29,9 +30,12 @@ _MOST_EMPTY = 2**16  # items without bytes; and bytes of an item, where there is
 
 def encode_array(value: array.array[Any]) -> list[Any]:
     """Give the parts of an array."""
-    if value.typecode in _TEXT_CODES:
-        return [value.typecode, value.tounicode()]
-    return [value.typecode, value.itemsize, sys.byteorder, value.tobytes()]
+    code: str = value.typecode  # "w", since Python 3.13, is none for type checkers of older ones
+    if code == "w":  # whose own `tounicode` takes no half of a surrogate pair
+        return ["w", value.tobytes().decode(_UTF_32, "surrogatepass")]
+    if code in _TEXT_CODES:
+        return [code, value.tounicode()]
+    return [code, value.itemsize, sys.byteorder, value.tobytes()]
 
 
 def read_array(parts: Any) -> array.array[Any]:

@@ -50,7 +50,9 @@ class Answer:
         quiet: whether nobody can ask for the result: it stays here, for what was made on it.
         plain: whether the settlement holds no references; then it is released by itself.
         pulled: whether the importer wants the result; else it stays here until it is asked for.
+        awaits_pull: whether its context waits for whether the result is asked for.
         gives_itself_back: whether its settlement releases it, and nothing else does.
+        released: whether the peer has given it back, and it goes as soon as it has settled.
         reads: whether it reads a member, for a peer to whom one that is not there is undefined.
         path: the whole path asked for, for the words of rule C7.
     """
@@ -66,6 +68,8 @@ class Answer:
     remote = True
     quiet = False
     gives_itself_back = False
+    awaits_pull = False
+    released = False
     reads = False
     path: tuple[str, ...] = ()
     deadline: Any = None
@@ -179,6 +183,10 @@ class Answer:
             self._note_quiet()
         elif not self.pulled:
             self.hold_parts(value)
+            if type(value) not in SCALARS and self.context is not None:
+                # A stream in it is opened by the message that may be asked for.
+                self.context.hold()
+                self.awaits_pull = True
             self._note_quiet()
         elif self.queue is None and session.reply_at_once(self, value):
             pass
@@ -236,6 +244,13 @@ class Answer:
             return
         if reply is not None:
             session.reply(self, reply)
+        self._let_go_of_context()
+
+    def _let_go_of_context(self) -> None:
+        """The result was asked for, or nobody will: its context need not wait for that."""
+        if self.awaits_pull and self.context is not None:
+            self.awaits_pull = False
+            self.context.let_go()
 
     def _come_too_late(self, value: Any) -> None:
         """The call was cancelled before its method returned: no message takes that (rule O7)."""
@@ -343,6 +358,7 @@ class Answer:
             # A quiet call: what was made on it still needs the result.
             self.watch(self.drop)
             return
+        self._let_go_of_context()
         first, self._hook, self._part = self._hook, None, None
         if first is not None:
             others, self._others = self._others, None

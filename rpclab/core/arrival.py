@@ -142,11 +142,11 @@ class Arrival:
             session.enter(pending)
             return self._promise(PromisedImport(pending))
         if kind == READABLE:
-            return session.host.wrap[READABLE](self._end(Inlet(self._pipe(number), session.keeper)))
+            return session.wrap[READABLE](self._end(Inlet(self._pipe(number), session.keeper)))
         if kind == WRITABLE:
             entry = Import(session, number)
             session.enter(entry)
-            return session.host.wrap[WRITABLE](self._end(Outlet(entry, session.keeper)))
+            return session.wrap[WRITABLE](self._end(Outlet(entry, session.keeper)))
         if kind == PLACEHOLDER:
             variable = Variable(number)
             self.variables = [*(self.variables or ()), variable]
@@ -279,13 +279,13 @@ class Arrival:
             session.host.observe(("stub", id(handle), at, number, how, 0, None))
         if binding:
             # Nobody disposes a binding (rule O18): it goes when Python forgets it.
-            return session.host.wrap[BINDING](handle)
+            return session.wrap[BINDING](handle)
         if self.handles is None:
             self.handles = []
         self.handles.append(handle)
         if home:
             self.own = [*(self.own or ()), handle]
-        return session.host.wrap[STUB](handle)
+        return session.wrap[STUB](handle)
 
     def embargo(self, pending: Pending, value: Any) -> bool:
         """Let stubs in `value` that came home go the long way while calls are still on it.
@@ -294,7 +294,7 @@ class Arrival:
             Whether any does.
         """
         # Where calls are held back at this side, any stub may have some behind it.
-        held = self._session.host.holder is not None
+        held = self._session.host.calls.holder is not None
         return place_all((self.handles if held else self.own) or (), pending, value)
 
     def give_back(self) -> None:

@@ -15,11 +15,12 @@ from contextvars import Context as Variables
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from rpclab.core.targets import is_ordinary, method_of
 from rpclab.errors import CALL_CONTEXT_ENDED, HOST_CONTEXT_ENDED, ContextEndedError
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Awaitable, Iterable, Mapping, MutableMapping, Sequence
+    from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 
     from rpclab.core.answers import Answer
     from rpclab.core.cascade import Cascade
@@ -37,7 +38,11 @@ current: ContextVar[ExecutionContext | None] = ContextVar("rpclab_context", defa
 """The execution context that the running code belongs to; None outside every Worker."""
 
 
-_NONE_YET: dict[tuple[type, str], Any] = {}
+Methods = dict[tuple[type, str], Any]
+"""The plain functions that are methods of targets, by class and name."""
+
+_NONE_YET: Methods = {}
+_MOST_METHODS = 1000  # a Worker may make classes without end
 
 
 class ExecutionContext:
@@ -53,7 +58,7 @@ class ExecutionContext:
         door: looks at the arguments of each call that runs in it; None where nothing does.
         ended: whether it is over.
         tasks: what the code of the context has started by itself; cancelled at the end (rule X8).
-        methods: those of its targets that were called before, by class and name.
+        methods: those of its targets that were called before; the calls on a Worker share them.
         cut_off: set where a call in it was cancelled, so that its code could not tidy up.
     """
 
@@ -94,6 +99,27 @@ class ExecutionContext:
             variables = self.variables = Variables()
             variables.run(current.set, self)
         return variables.copy()
+
+    def method(self, target: Any, name: str) -> Any:
+        """Give the plain function that is this method of a target, or None (see `method_of`)."""
+        kind = type(target)
+        known = self.methods
+        function = known.get((kind, name))
+        # One that was found before is found again with fewer questions.
+        if function is not None and name not in target.__dict__:
+            try:
+                if getattr(kind, name) is function:
+                    return function
+            except Exception:  # noqa: S110 - of what was put in its place
+                pass
+        function = method_of(target, name)
+        if function is not None and is_ordinary(kind):  # a peer may invent names without end
+            if known is _NONE_YET:
+                known = self.methods = {}
+            elif len(known) >= _MOST_METHODS:
+                known.clear()
+            known[kind, name] = function
+        return function
 
     # What keeps a context alive.
 
@@ -243,7 +269,7 @@ class ExecutionContext:
             or self.tasks
         ):
             return  # as after nearly every call on a binding (benchmark `binding`)
-        tell = self.host.undisposed(self) if self._owned else None
+        tell = self.host.calls.undisposed(self) if self._owned else None
         for answer in list(self._running or ()):
             answer.interrupt(ContextEndedError(CALL_CONTEXT_ENDED))
         for pending in reversed(list(self._pending or ())):
@@ -296,11 +322,6 @@ class EventContext(ExecutionContext):
 def opened(context: ExecutionContext, call: Call | None = None) -> tuple[Any, ...]:
     """The event of an execution context that begins, for a call or for an event from outside."""
     return ("context", id(context), context.worker, call)
-
-
-def noted_place(host: Host) -> str | None:
-    """The user's line that called into rpclab; None while nobody wants to know places."""
-    return None if host.watching is None else host.watching.site()
 
 
 Observer = Callable[[tuple[Any, ...]], None]
@@ -394,6 +415,7 @@ class SessionLike(Protocol):
     host: Host
     keeper: ExecutionContext
     limits: Limits
+    wrap: Mapping[int, Callable[[Any], Any]]
     closed: BaseException | None
     cascade: Cascade
     latest: Answer | None
@@ -495,8 +517,22 @@ class Holder(Protocol):
         """Take a mapped function, likewise."""
 
 
-class Watch(Protocol):
-    """What is noted of each call: its place, whose work it is, what it carries."""
+class Calls(Protocol):
+    """What is done with calls beyond sending and answering them.
+
+    They may carry options, be held back, or be noted: their place, whose work it is, what they
+    carry. And what they give is wrapped for the application.
+    """
+
+    special: int
+    """How many reasons there are for calls to carry options, or to be held back."""
+
+    noting: bool
+    """Whether anything is noted of calls at present."""
+
+    keep: Observer | None
+    """`Host.observe` for what happens with each call, in fewer steps (benchmark `recording`): takes
+    an event that has its time, as `clock` gives it, in front."""
 
     active: tuple[str, int] | None
     """While there is an observer: the call whose method runs at this very moment, up to where it
@@ -507,6 +543,19 @@ class Watch(Protocol):
 
     calling_site: Callable[[], str | None] | None
     """Finds where a session was called from, some frames away; None while nobody wants to know."""
+
+    wrap: Mapping[int, Callable[[Any], Any]]
+    """By kind of reference, what makes the object that the application sees.
+
+    STUB and BINDING take a handle, WRITABLE the outlet to a sink at the other side, and READABLE
+    the inlet of a stream that came in, or a generator that a method has returned.
+    """
+
+    holder: Holder | None
+    """Holds calls back that are made on or with a promise, where there is no pipelining."""
+
+    closing: bool
+    """Whether all is being ended, so that nothing is told of what that cuts off."""
 
     def acting(self) -> tuple[Call | None, int]:
         """Who acts: the call whose code runs, None outside; and which of its tasks.
@@ -527,18 +576,33 @@ class Watch(Protocol):
             The variables that the call carries.
         """
 
-    def carry(self, variables: Variables) -> None:
-        """Give a call the variables that it carries from what caused it."""
-
-
-class DeadlinesLike(Protocol):
-    """Gives up calls that take too long (see `rpc.deadlines`)."""
+    def carry(self, variables: Variables, answer: Answer | None = None) -> None:
+        """Give a call the variables that it carries from what caused it, and its deadline."""
 
     def left(self, pending: Pending) -> float | None:
         """A call is sent now. Gives how many seconds it has; None where it has no deadline."""
 
     def bound(self, answer: Answer, seconds: float) -> None:
         """Cancel `answer` after so many seconds, unless it has settled."""
+
+    def undisposed(self, context: ExecutionContext) -> Callable[[], None] | None:
+        """A context ends that still owns handles; they are disposed next.
+
+        Returns:
+            What to do when the context has let go of everything, if anything.
+        """
+
+    def unseen(self, error: BaseException, worker: str, what: str, site: str | None) -> None:
+        """Tell the user of a call that failed, whose promise nobody has awaited and nobody can.
+
+        Runs in the variables that the call has carried, if any.
+
+        Args:
+            error: how it failed.
+            worker: who was called.
+            what: what was called there, such as "increment()"; "" where that is not known.
+            site: where the call was made, if that was noted.
+        """
 
 
 class Host(Protocol):
@@ -547,36 +611,11 @@ class Host(Protocol):
     observe: Observer | None
     """Takes the events of `Session` while somebody records, else None."""
 
-    keep: Observer | None
-    """The same for what happens with each call, in fewer steps: takes an event that has its time,
-    as `clock` gives it, in front."""
-
     clock: Callable[[], float]
     """Gives the time, in seconds."""
 
-    special: int
-    """Whether calls carry options at present: a deadline; or are held back."""
-
-    holder: Holder | None
-    """Holds calls back that are made on or with a promise, where there is no pipelining."""
-
-    wrap: Mapping[int, Callable[[Any], Any]]
-    """By kind of reference, what makes the object that the application sees.
-
-    STUB and BINDING take a handle, WRITABLE the outlet to a sink at the other side, and READABLE
-    the inlet of a stream that came in, or a generator that a method has returned.
-    """
-
-    closing: bool
-    """Whether all is being ended, so that nothing is told of what that cuts off."""
-
-    watching: Watch | None
-    """What is noted of calls: None while there is no observer, nobody wants to know places, and
-    calls carry no variables."""
-
-    @property
-    def deadlines(self) -> DeadlinesLike:
-        """Has calls given up that take too long."""
+    calls: Calls
+    """What is done with calls beyond sending and answering them."""
 
     def wake(self, session: SessionLike) -> bool:
         """Flush this session's outbox in the next turn, and never at once.
@@ -608,38 +647,16 @@ class Host(Protocol):
         variables: Variables,
         error: BaseException | None = None,
     ) -> None:
-        """Settle `answer` with what a member has returned, or raised, that ran in `variables`."""
+        """Settle `answer` with what a member has returned, or raised, that ran in `variables`.
 
-    def drive(self, answer: Answer, work: Awaitable[Any], context: ExecutionContext) -> None:
-        """Run an awaitable in its context; settle `answer` with what it returns or raises."""
+        An awaitable is run there first.
+        """
 
     def detach(self, function: Callable[[], Any], context: ExecutionContext, what: str) -> None:
         """Run something nobody waits for (a disposer); report its failure as `what`."""
 
-    def apart(self, answer: Answer, function: Callable[[], T], context: ExecutionContext) -> T:
-        """Call a function of the core in a fresh context, as the work of `answer`."""
-
     def loopback(self, context: ExecutionContext) -> SessionLike:
         """The importing end of the session that this context's Worker has with itself."""
 
-    def undisposed(self, context: ExecutionContext) -> Callable[[], None] | None:
-        """A context ends that still owns handles; they are disposed next.
-
-        Returns:
-            What to do when the context has let go of everything, if anything.
-        """
-
     def report(self, error: BaseException, what: str) -> None:
         """Tell the user of a failure that nobody waits for."""
-
-    def unseen(self, error: BaseException, worker: str, what: str, site: str | None) -> None:
-        """Tell the user of a call that failed, whose promise nobody has awaited and nobody can.
-
-        Runs in the variables that the call has carried, if any.
-
-        Args:
-            error: how it failed.
-            worker: who was called.
-            what: what was called there, such as "increment()"; "" where that is not known.
-            site: where the call was made, if that was noted.
-        """

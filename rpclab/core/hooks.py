@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.core.containers import replaced
 from rpclab.core.contexts import opened
+from rpclab.core.events import Actor, answering
 from rpclab.core.imports import PENDING
 from rpclab.core.targets import (
     Exposed,
     disposer_of,
     is_function,
-    is_ordinary,
     method_of,
     read_function_attribute,
     read_member,
@@ -25,6 +25,7 @@ from rpclab.errors import no_keywords, not_callable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from contextvars import Context as Variables
 
     from rpclab.core.answers import Answer
     from rpclab.core.contexts import ExecutionContext, SessionLike
@@ -286,7 +287,11 @@ class TargetHook(Hook):
         answer.via = self
         answer.context = context
         target = self.target
-        if args is not None and type(path) is str and (function := self.method(path)) is not None:
+        if (
+            args is not None
+            and type(path) is str
+            and (function := context.method(target, path)) is not None
+        ):
             _run_method(answer, function, target, args, kwargs, context)
         else:
             dispatch(answer, target, path, args, kwargs, context)
@@ -298,26 +303,6 @@ class TargetHook(Hook):
             self.context.hold()
             self._active += 1
             answer.served_by(self, context)
-
-    def method(self, name: str) -> Any:
-        """Give the plain function that is this method of the target, or None (see `method_of`)."""
-        target = self.target
-        kind = type(target)
-        known = self.context.methods
-        function = known.get((kind, name))
-        # One that was found before is found again with fewer questions.
-        if function is not None and name not in target.__dict__:
-            try:
-                if getattr(kind, name) is function:
-                    return function
-            except Exception:  # noqa: S110 - of what was put in its place
-                pass
-        function = method_of(target, name)
-        if function is not None and is_ordinary(kind):  # a peer may invent names without end
-            if not known:
-                known = self.context.methods = {}
-            known[kind, name] = function
-        return function
 
     def returned(self) -> None:
         self._active -= 1
@@ -692,6 +677,15 @@ class OnwardHook(Hook):
         return blocked
 
 
+def work_of(answer: Answer, context: ExecutionContext) -> Variables:
+    """Give the context variables for work of `answer` that no method of a target does."""
+    variables = context.fresh_variables()
+    context.host.calls.carry(variables, answer)
+    if context.host.observe is not None:
+        variables.run(answering.set, Actor(answer.call))
+    return variables
+
+
 def _call_on(
     answer: Answer,
     session: SessionLike,
@@ -704,9 +698,8 @@ def _call_on(
         answer.reject(no_keywords())
         return
     arguments = None if args is None else tuple(args)
-    pending = session.host.apart(
-        answer, lambda: call(path, arguments, kwargs, session.keeper), session.keeper
-    )
+    keeper = session.keeper
+    pending = work_of(answer, keeper).run(call, path, arguments, kwargs, keeper)
     answer.follow(pending)
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
-from rpclab.core.contexts import current, noted_place
-from rpclab.core.messages import CALL, spell
+from rpclab.core.contexts import current
+from rpclab.core.messages import spell
 from rpclab.errors import (
     PROMISE_DISPOSED,
     STUB_DISPOSED,
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 PENDING, RESOLVED, REJECTED = range(3)
 
-Noted: TypeAlias = "tuple[str | None, int, Any, bool, Context | None]"
-"""See `Pending.noted`."""
+# Where these stand in the event of a call (see `events.called`), behind its time.
+_KIND, _PATH, _ARGUMENTS, _SITE = 1, 5, 6, 8
 
 running_in = current.get
 WHY = {
@@ -169,8 +169,8 @@ class Pending(Import):
         unanswered: how many calls made on it have no answer yet.
         waiters: what the host resumes when it settles.
         noted: what was called, a path; None where a property is read, and where no call was made.
-            While somebody records, where the call was made, and the kind of its message, the path,
-            whether that is read, and the variables that the call carries.
+            While places are noted, the event of the call, with its time (see `events.called`).
+        cause: the context variables that the call carries, where there are some.
         unseen: the failure that nobody has seen yet; False once somebody sees, or is told of it.
         size: how many bytes its message took, if it is a write to a stream.
         ends: the streams inside the value, until they have an owner.
@@ -178,13 +178,10 @@ class Pending(Import):
 
     # All stand in slots: a `__dict__` would be room for thirty more (benchmark `chain`).
     __slots__ = (
-        "_followers", "context", "disposed", "embargoed", "ends", "noted", "size",
-        "state", "stubs", "unanswered", "unseen", "upstream", "uses", "value",
+        "_followers", "cause", "context", "disposed", "embargoed", "ends", "noted", "size",
+        "state", "stubs", "unanswered", "unasked", "unseen", "upstream", "uses", "value",
         "waiters",
     )  # fmt: skip
-
-    unasked = False
-    """Whether nobody has asked the peer for the result yet, and the peer waits for that."""
 
     def __init__(
         self,
@@ -204,6 +201,7 @@ class Pending(Import):
         self.stubs: Sequence[Handle] | None = None
         self.ends: Sequence[EndLike] | None = None
         self.uses = 0
+        self.unasked = False
         self.unanswered = 0
         self.upstream: Pending | None = None
         self.waiters: tuple[Resumable, ...] | None = None
@@ -211,7 +209,8 @@ class Pending(Import):
         self.disposed = False
         self.embargoed = False
         self.size = 0
-        self.noted: Noted | Path | None = path
+        self.noted: tuple[Any, ...] | Path | None = path
+        self.cause: Context | None = None
         self.unseen: UnseenFailure | Literal[False] | None = None
 
     @property
@@ -232,15 +231,23 @@ class Pending(Import):
     @property
     def site(self) -> str | None:
         """Where the call was made, while somebody records."""
-        return self.noted[0] if isinstance(self.noted, tuple) else None
+        return self.noted[_SITE] if isinstance(self.noted, tuple) else None
+
+    @property
+    def path(self) -> Path | tuple[str, ...] | None:
+        """The path that was called; of what was read, only while places are noted."""
+        return self.noted[_PATH] if isinstance(self.noted, tuple) else self.noted
 
     @property
     def what(self) -> str:
-        """What was called, such as "increment()"; of what was read, only while somebody records."""
+        """What was called, such as "increment()"; "" where that is not known."""
         noted = self.noted
-        if isinstance(noted, tuple):
-            return spell(*noted[1:4])
-        return "" if noted is None else spell(CALL, noted, reads=False)
+        if noted is None:
+            return ""
+        if not isinstance(noted, tuple):
+            path = noted if isinstance(noted, str) else tuple(noted)
+            return spell(path, reads=False, maps=False)
+        return spell(noted[_PATH], reads=noted[_ARGUMENTS] is None, maps=noted[_KIND] == "map")
 
     def settle(self, state: int, value: object, stubs: Sequence[Handle] | None = None) -> None:
         """Take the value (with the handles inside it) or the error."""
@@ -287,7 +294,7 @@ class Pending(Import):
         """Whether nobody waits for a failure or passes it on; where all ends, all fails."""
         is_watched = not self.is_plain or self.uses or self.unseen is False
         session = self.session
-        return not is_watched and session.closed is None and not session.host.closing
+        return not is_watched and session.closed is None and not session.host.calls.closing
 
     def look(self) -> None:
         """Somebody sees the failure, or passes it on: it needs no telling."""
@@ -416,13 +423,12 @@ class UnseenFailure:
         self._what = pending.what
         self._site = pending.site
         self.error = error
-        noted = pending.noted
-        self._run: Callable[[Callable[[], None]], None] = _call
-        if not isinstance(noted, tuple):
+        self._run: Callable[[Callable[[], None]], None] = (
+            _call if pending.cause is None else pending.cause.copy().run
+        )
+        if not isinstance(pending.noted, tuple):
             # If it failed where it was made, this finds the place; in the run queue it finds none.
-            self._site = noted_place(self._host)
-        elif noted[4] is not None:
-            self._run = noted[4].copy().run
+            self._site = self._host.calls.site()
 
     def __del__(self, at_exit: Callable[[], bool] = sys.is_finalizing) -> None:
         if self.error is not None and not at_exit():
@@ -433,7 +439,7 @@ class UnseenFailure:
         """Nobody can ask for it any more: tell, if the code that made the call could have asked."""
         error, self.error = self.error, None
         if error is not None and not self._context.cut_off:
-            self._run(lambda: self._host.unseen(error, self._worker, self._what, self._site))
+            self._run(lambda: self._host.calls.unseen(error, self._worker, self._what, self._site))
 
 
 def _call(function: Callable[[], None]) -> None:
@@ -447,7 +453,7 @@ class Unasked(Pending):
     back.
     """
 
-    __slots__ = ("__weakref__", "_entry", "unasked")
+    __slots__ = ("__weakref__", "_entry")
 
     def __init__(
         self,
@@ -587,7 +593,7 @@ class Handle:
             raise self.error()
         copy = Handle(self.entry, current.get() or self.context)
         copy.context.own(copy)
-        copy.site = noted_place(copy.context.host)
+        copy.site = copy.context.host.calls.site()
         observe = copy.context.host.observe
         if observe is not None:
             entry = self.entry.direct
@@ -603,8 +609,8 @@ class Handle:
             context = self.context
             if not context.long:
                 context.disown(self)
-            if context.host.watching is not None:
-                self.gone_site = context.host.watching.site()
+            if context.host.calls.noting:
+                self.gone_site = context.host.calls.site()
                 if context.host.observe is not None:
                     context.host.observe(("disposed", id(self), why, self.gone_site))
             entry.drop()

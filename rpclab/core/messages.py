@@ -99,10 +99,10 @@ def parse(message: object) -> Message:
     raise RemoteProtocolError(f"the peer sent no message, but {preview(message)}")
 
 
-def spell(kind: int, path: Path, reads: bool) -> str:  # noqa: FBT001 - as it stands in a tuple
+def spell(path: str | tuple[str, ...], *, reads: bool, maps: bool) -> str:
     """Write down what a call asks for: "increment()", or "value" where it reads one."""
     name = path if type(path) is str else ".".join(path)
-    if kind == MAP:
+    if maps:
         return f"{name}.map()" if name else "map()"
     return name if reads else f"{name}()"
 

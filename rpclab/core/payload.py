@@ -140,7 +140,7 @@ class Payload:
         """A generator that a method returned is sent as a stream; as one, if it stands twice."""
         stream = self._streams.get(id(generator))
         if stream is None:
-            stream = self.session.host.wrap[READABLE](generator)
+            stream = self.session.wrap[READABLE](generator)
             self._streams = {**self._streams, id(generator): stream}
         return stream
 
@@ -148,7 +148,7 @@ class Payload:
         """Give a stream of the bytes that a value is sent as."""
         stream = self._streams.get(id(value))
         if stream is None:
-            stream = self.session.host.wrap[READABLE](iter([data] if data else []))
+            stream = self.session.wrap[READABLE](iter([data] if data else []))
             self._streams = {**self._streams, id(value): stream}
         return stream
 

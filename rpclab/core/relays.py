@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rpclab.core.hooks import Hook
+from rpclab.core.hooks import Hook, work_of
 from rpclab.core.imports import PENDING, REJECTED, Pending
 from rpclab.core.streams import ABORT, CLOSE, WRITE, let_go, operation_of
 from rpclab.errors import WRITABLE_CLOSED, StreamClosedError
@@ -163,8 +163,8 @@ class SinkRelay(Hook):
 def _as_work_of(answer: Answer | None, session: SessionLike, send: Callable[[], T]) -> T:
     """Send something on, as the work of the message that has brought it."""
     host = session.host
-    if answer is not None and (host.special or host.observe is not None):
-        return host.apart(answer, send, session.keeper)
+    if answer is not None and (host.calls.special or host.observe is not None):
+        return work_of(answer, session.keeper).run(send)
     return send()
 
 

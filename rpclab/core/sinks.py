@@ -9,7 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rpclab.core.answers import Answer
-from rpclab.core.hooks import Hook
+from rpclab.core.hooks import Hook, work_of
 from rpclab.core.imports import PENDING, REJECTED
 from rpclab.core.streams import ABORT, WRITE, held_since, lost, operation_of
 from rpclab.errors import WRITABLE_CLOSED, WRITER_GONE, StreamClosedError
@@ -114,7 +114,7 @@ class SinkHook(Hook):
         if host.observe is not None and session is not None:
             # Also where it runs at once: it comes after the chunk before it.
             host.observe(("started", session.label, answer.id))
-        host.drive(step, work, self.context)
+        host.ran(step, work, work_of(step, self.context))
         step.watch(lambda: self._finished(answer, step))
 
     async def _take(self, chunk: Any, since: float, answer: Answer) -> float | None:

@@ -518,9 +518,9 @@ class Inlet(End):
     def _note_read(self, write: Answer | None) -> None:
         """Tell those who watch that the running code goes on with what a message has brought."""
         session = self.pipe.session
-        host, watching = session.host, session.host.watching
-        if write is not None and host.observe is not None and watching is not None:
-            host.observe(("read", session.label, write.id, *watching.went_on()))
+        host = session.host
+        if write is not None and host.observe is not None:
+            host.observe(("read", session.label, write.id, *host.calls.went_on()))
 
     def cancel_with(self, reason: BaseException) -> None:
         """Stop reading, and let the sender know why."""

@@ -351,8 +351,7 @@ def _promised(promise: RpcPromise) -> tuple[Source, str] | None:
     answer = None if peer is None else peer.exports.get(pending.id)
     target = getattr(getattr(answer, "via", None), "target", None)
     instance = target if target is not None else _kind_behind(answer)
-    noted = pending.noted
-    path = noted[2] if type(noted) is tuple else noted
+    path = pending.path
     if instance is None or type(path) is not str:
         return None
     found = Thing(instance).member(path).result()

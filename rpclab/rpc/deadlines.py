@@ -102,14 +102,11 @@ class Deadline:
 
 
 class Deadlines:
-    """Holds the calls of one engine to their deadlines.
+    """Something that holds calls to their deadlines."""
 
-    Args:
-        soon: runs a function in the next turn of the drain.
-    """
-
-    def __init__(self, soon: Callable[[Callable[[], None]], None]) -> None:
-        self._soon = soon
+    def again(self, function: Callable[[], None]) -> None:
+        """Run a function in the next turn of the drain."""
+        raise NotImplementedError
 
     def left(self, pending: Pending) -> float | None:
         """Bind a call that is sent now to the deadline around it.
@@ -128,7 +125,7 @@ class Deadlines:
         """Hold a call that came in to the deadline of its caller, so many seconds from now."""
         loop = asyncio.get_running_loop()
         answer.deadline = Deadline(loop, loop.time() + seconds)
-        answer.deadline.expire_with(answer, self._soon)
+        answer.deadline.expire_with(answer, self.again)
 
 
 class DeadlineBlock:

@@ -28,7 +28,7 @@ from rpclab.rpc import deadlines, local
 from rpclab.rpc.activity import Activity, StepInterrupted, is_interrupt
 from rpclab.rpc.advice import advise
 from rpclab.rpc.bindings import ServiceBinding
-from rpclab.rpc.deadlines import current_deadline
+from rpclab.rpc.deadlines import Deadlines, current_deadline
 from rpclab.rpc.observing import Observed, no_clock
 from rpclab.rpc.run_queue import RunQueue
 from rpclab.rpc.sites import calling_site, note_place, place_parameters, trim
@@ -41,13 +41,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from rpclab.core.answers import Answer
-    from rpclab.core.contexts import Door, Holder, Observer, Watch
+    from rpclab.core.contexts import Calls, Door, Holder
     from rpclab.core.imports import Handle
     from rpclab.core.streams import Outlet
     from rpclab.rpc.streams import ReadableStream, WritableStream
 
-    Again = Callable[[Callable[[], None]], None]
-    Connect = Callable[[Session, Session, Again], None]
+    Connect = Callable[[Session, Session], None]
 
 T = TypeVar("T")
 
@@ -61,7 +60,7 @@ _INTERRUPTED = "the method was left by KeyboardInterrupt"
 _DATA = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple, set})
 
 
-class Engine(RunQueue, Observed):
+class Engine(RunQueue, Observed, Deadlines):
     """All sessions between the Workers of one sandbox, on one event loop.
 
     Args:
@@ -71,9 +70,7 @@ class Engine(RunQueue, Observed):
         pipelining: send calls on promises at once; else hold them back until these have settled.
 
     Attributes:
-        watching: what is noted of each call, which is this engine; None while nothing is.
-        wrap: makes what the code of Workers sees of a reference; see `core.contexts.Host`.
-        deadlines: has calls given up that take too long.
+        calls: what is done with calls beyond sending and answering them: this engine knows.
         validation: whose calls are checked against annotations; None where nobody's are. What it
             may be asked, `rpclab.workers.validation.policy.Policy` says.
         special: whether calls carry options; kept up to date by who needs that.
@@ -99,14 +96,14 @@ class Engine(RunQueue, Observed):
         self.limits = limits
         self.debug = debug
         self.http_call: Callable[[ServiceBinding, Any, dict[str, Any]], Any] = _no_http
-        self.watching: Watch | None = None
+        self.calls: Calls = self
         self.wrap = _WRAP
-        self.deadlines = deadlines.Deadlines(self.again)
         self.special = deadlines.in_use
         self.warn_undisposed = False
         self.connect: Connect = memory.connect
         self._keepers: dict[str, ExecutionContext] = {}
         self._sessions: dict[tuple[str, str], Session] = {}
+        self._visitors = 0
         self.closing = False
         self.tell_unseen: Callable[[str], None] = log.error
         self.validation: Any = None
@@ -145,10 +142,6 @@ class Engine(RunQueue, Observed):
             self.sites = True
         self.use_clock_of(adopted)
         return adopted
-
-    def _tell(self, watchers: list[Observer]) -> None:
-        super()._tell(watchers)
-        self.watching = self if self.noting else None
 
     def _awaited_outside(self) -> bool:
         return any(
@@ -212,7 +205,7 @@ class Engine(RunQueue, Observed):
             )
             for here, there in ((one, other), (other, one))
         )
-        self.connect(near, far, self.again)
+        self.connect(near, far)
         if one == other:
             far.label = opposite(near.label)
         if self.observe is not None:
@@ -222,6 +215,32 @@ class Engine(RunQueue, Observed):
         if one != other:
             self._sessions[other, one] = far
         return near
+
+    def join(self, session: Session) -> None:
+        """Take on an end of a session whose other end is in another program."""
+        one, _, other = session.name.partition("→")
+        self._sessions[one, other] = session
+        if self.observe is not None:
+            self.observe(("joined", session.label))
+
+    def part(self, session: Session) -> None:
+        """Forget such an end: it is over."""
+        one, _, other = session.name.partition("→")
+        if self._sessions.get((one, other)) is session:
+            del self._sessions[one, other]
+
+    def unused(self, here: str, name: str) -> str:
+        """A name like that one which no session at `here` leads to."""
+        number, free = 1, name
+        while (here, free) in self._sessions:
+            number += 1
+            free = f"{name} ({number})"
+        return free
+
+    def visitors(self) -> int:
+        """The number of a peer that dials in, counted from 1."""
+        self._visitors += 1
+        return self._visitors
 
     def sessions(self) -> Iterable[Session]:
         """Every open end, the exporting ends of loopbacks too."""
@@ -246,7 +265,8 @@ class Engine(RunQueue, Observed):
     ) -> None:
         """Call a member in a fresh context; settle `answer` with what it returns or raises."""
         if self.special or self.ambient:
-            variables = self._variables(answer, context)
+            variables = context.fresh_variables()
+            self.carry(variables, answer)
         else:
             variables = context.fresh_variables()
         if self.noting:
@@ -299,16 +319,12 @@ class Engine(RunQueue, Observed):
     def _note_work(self, answer: Answer, kind: type, variables: Context) -> None:
         """A method that returned an awaitable goes on; what it calls says whose work it is."""
         call = answer.call if hasattr(kind, "__await__") else None
+        actor = variables.get(answering)
+        if actor is not None and actor.call == call:
+            return  # it was told of before: this is the work of a call, and no method
         if call is not None and self.observe is not None:
             variables.run(answering.set, Actor(call))
             self.observe(("goes on", *call))
-
-    def drive(self, answer: Answer, work: Awaitable[Any], context: ExecutionContext) -> None:
-        """Run an awaitable in a fresh context; settle `answer` with what comes out."""
-        variables = self._variables(answer, context)
-        if self.observe is not None:
-            variables.run(answering.set, Actor(answer.call))
-        self._drive(answer, _await(work), variables)
 
     def _drive(self, answer: Answer, work: Any, variables: Context) -> None:
         loop = self.loop
@@ -350,19 +366,14 @@ class Engine(RunQueue, Observed):
         else:
             self._drive(answer, _await(promise), variables.copy())
 
-    def _variables(self, answer: Answer, context: ExecutionContext) -> Context:
-        variables = context.fresh_variables()
-        self.carry(variables)
-        if answer.deadline is not None:
-            variables.run(current_deadline.set, answer.deadline)
-        return variables
-
-    def carry(self, variables: Context) -> None:
-        """Give a call the variables that it carries from what caused it."""
+    def carry(self, variables: Context, answer: Answer | None = None) -> None:
+        """Give a call the variables that it carries from what caused it, and its deadline."""
         if self.ambient and self._cause is not None:
             for variable in self.ambient:
                 if variable in self._cause:
                     variables.run(variable.set, self._cause[variable])
+        if answer is not None and answer.deadline is not None:
+            variables.run(current_deadline.set, answer.deadline)
 
     def _failed(self, answer: Answer, error: BaseException) -> None:
         try:
@@ -387,13 +398,6 @@ class Engine(RunQueue, Observed):
             trim(error)
             note_place(error)
         return error
-
-    def apart(self, answer: Answer, function: Callable[[], T], context: ExecutionContext) -> T:
-        """Call a function of the core in a fresh context, as the work of `answer`."""
-        variables = self._variables(answer, context)
-        if self.observe is not None:
-            variables.run(answering.set, Actor(answer.call))
-        return variables.run(function)
 
     def detach(self, function: Callable[[], Any], context: ExecutionContext, what: str) -> None:
         """Run something nobody waits for; report its failure (rule O16)."""

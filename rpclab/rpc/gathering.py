@@ -6,7 +6,6 @@ Floor: rpc.
 from __future__ import annotations
 
 import asyncio
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.imports import PENDING, REJECTED
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from rpclab.core.imports import Pending
-
-
-_SESSION, _ID = attrgetter("session"), attrgetter("id")
 
 
 async def gather(*awaitables: Awaitable[Any], return_exceptions: bool = False) -> list[Any]:
@@ -66,14 +62,15 @@ async def gather(*awaitables: Awaitable[Any], return_exceptions: bool = False) -
 
 def _note(pendings: list[Pending]) -> None:
     """Tell those who watch that all these were awaited."""
-    sessions = dict.fromkeys(map(_SESSION, pendings))
+    sessions = dict.fromkeys([pending.session for pending in pendings])
     for session in sessions:
-        host, among = session.host, pendings
-        if host.keep is not None:
+        host: Any = session.host
+        among = pendings
+        if host.calls.keep is not None:
             if len(sessions) > 1:
                 among = [pending for pending in pendings if pending.session is session]
-            ids = tuple(map(_ID, among))
-            host.keep((host.clock(), "awaited", session.label, ids, *host.went_on()))
+            ids = tuple([pending.id for pending in among])
+            host.calls.keep((host.clock(), "awaited", session.label, ids, *host.went_on()))
 
 
 def dispose(value: Any) -> None:

@@ -359,7 +359,7 @@ class CallHolder:
             held.become(held.variables.run(self._send_now, held, target, entry, lane))
 
     def _make_now(self, held: Held, entry: Pending) -> Pending:
-        if self._engine.observe is not None:
+        if self._engine.observe is not None and held.number:
             keys = ((entry.session.label, entry.id),)
             self._engine.observe(("held goes", held.number, keys, 0))
         with self._at(held):

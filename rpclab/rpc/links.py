@@ -5,7 +5,7 @@ Floor: rpc.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from rpclab.errors import DisconnectedError, near
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from rpclab.core.session import Session
     from rpclab.rpc.engine import Engine
 
-Again = Callable[[Callable[[], None]], None]
 Pair = tuple[str, str]
 
 
@@ -163,9 +162,9 @@ class Links:
 
     # Sending along them.
 
-    def connect(self, one: Session, other: Session, again: Again) -> None:
+    def connect(self, one: Session, other: Session) -> None:
         """Join two sessions; to be an engine's `connect`."""
-        memory.connect(one, other, again)
+        memory.connect(one, other)
         self._drop_closed()
         self._join(one)
         self._join(other)

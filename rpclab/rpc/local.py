@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from rpclab.core.answers import DataHook
-from rpclab.core.contexts import current, noted_place
+from rpclab.core.contexts import current
 from rpclab.core.hooks import TargetHook
 from rpclab.core.imports import Handle, Import
 
@@ -63,7 +63,7 @@ def local_handle(target: Any) -> Handle:
     importer.imports[entry.id] = entry
     handle = Handle(entry, context)
     context.own(handle)
-    handle.site = noted_place(context.host)
+    handle.site = context.host.calls.site()
     if context.host.observe is not None:
         context.host.observe(
             ("stub", id(handle), importer.label, entry.id, "local", 0, handle.site)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from rpclab.core.contexts import Host, Watch
+from rpclab.core.contexts import Calls, Host
 
 if TYPE_CHECKING:
     import asyncio
@@ -26,7 +26,7 @@ class Resumed(Protocol):
         """Go on."""
 
 
-class Shell(Host, Watch, Protocol):
+class Shell(Host, Calls, Protocol):
     """The asyncio shell of the sessions of one sandbox (see `engine`)."""
 
     loop: asyncio.AbstractEventLoop | None

@@ -80,6 +80,24 @@ class RunQueue:
         if not self.scheduled:
             self._schedule()
 
+    def deliver(self, function: Callable[[], None]) -> None:
+        """Run a function in the drain: now, in a callback of the loop that is no task's step.
+
+        So what a socket brings costs no pass of the loop of its own.
+        """
+        self._again.append(function)
+        loop = self.loop
+        if (
+            not self._draining
+            and loop is not None
+            and running_loop() is loop
+            and asyncio.current_task(loop) is None
+        ):
+            self.scheduled = True
+            _EMPTY.copy().run(self._drain)
+        elif not self.scheduled:
+            self._schedule()
+
     def forget(self, entry: Droppable) -> None:
         """Queue the release of a handle that Python forgot. Safe in finalizers and threads."""
         self._forgotten.append(entry)

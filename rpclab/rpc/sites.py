@@ -80,10 +80,8 @@ def calling_site(depth: int = _CALLS) -> str | None:
     while frame is not None:
         code = frame.f_code
         places = _places.get(id(code))
-        if places is not None:
-            found: str | None = places.get(frame.f_lasti)
-            if found is not None:
-                return found
+        if places is not None and (found := places.get(frame.f_lasti)) is not None:
+            return found  # type: ignore[no-any-return]  # under a number, and so a text
         # Beyond the loop's own frame stands who started the loop, and not who called.
         if code is _LOOP_STEP:
             break

@@ -11,7 +11,7 @@ import asyncio
 from sys import _getframe
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
-from rpclab.core.contexts import current, noted_place
+from rpclab.core.contexts import current
 from rpclab.core.imports import PENDING, REJECTED, Handle
 from rpclab.core.map import Placeholder, record
 from rpclab.core.targets import is_target
@@ -320,9 +320,9 @@ class RpcPromise(Awaited):
             if host.loop is not loop or not host.scheduled:
                 host.attend(loop)
             yield Waiter(host, (pending,), loop)
-        if host.keep is not None:
+        if host.calls.keep is not None:
             label, ids = pending.session.label, (pending.id,)
-            host.keep((host.clock(), "awaited", label, ids, *host.went_on()))
+            host.calls.keep((host.clock(), "awaited", label, ids, *host.went_on()))
         if pending.state == REJECTED:
             pending.look()
             raise fresh_copy(pending.value)
@@ -376,7 +376,7 @@ class RpcPromise(Awaited):
     def dispose(self) -> None:
         """Dispose what the result holds: now, or when it arrives. The call is not cancelled."""
         pending = self.__pending__
-        self.__gone__ = self.__gone__ or noted_place(pending.session.host) or True
+        self.__gone__ = self.__gone__ or pending.session.host.calls.site() or True
         pending.dispose_stubs()
 
     def dup(self) -> NoReturn:

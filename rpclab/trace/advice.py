@@ -17,11 +17,9 @@ from typing import Any
 
 from rpclab.core.events import Call
 from rpclab.trace import events as ev
-from rpclab.trace.messages import kind_of
 from rpclab.trace.model import RETURNED, Advice
-from rpclab.trace.replay import Replay
+from rpclab.trace.replay import Replay, replayed
 from rpclab.trace.states import CallState, StubState
-from rpclab.trace.timeline import method_of
 
 _COMMON = (None, True, False, 0, 1, -1, "")
 """Values that say nothing of where they came from."""
@@ -32,16 +30,15 @@ _LARGE, _LONG = 1000, 4
 _MADE_AT, _AWAITED_AT = attrgetter("made_at"), attrgetter("awaited_at")
 
 
-def advice(recording: Iterable[Any]) -> tuple[Advice, ...]:
+def advice(recording: Iterable[Any] | Replay) -> tuple[Advice, ...]:
     """Say which awaits of a recording could be fewer round trips.
 
     What happened several times at the same places is said once.
 
     Args:
-        recording: a recording, or some of its events in order.
+        recording: a recording, or some of its events in order; or what has played them.
     """
-    events = list(recording)
-    flow = _Flow(events)
+    flow = _Flow(replayed(recording))
     found: dict[tuple[str | None, ...], Advice] = {}
     for group in flow.groups():
         made = _advice(group, flow.next_of)
@@ -59,38 +56,32 @@ class _Flow:
         next_of: by the number of a call, the first that was made on or with its awaited result.
     """
 
-    def __init__(self, events: list[Any]) -> None:
-        replay = Replay(events)
+    def __init__(self, replay: Replay) -> None:
         self.calls = {call.number: call for call in replay.calls}
         self.next_of: dict[int, int] = {}
-        self._stubs = {stub.number: stub for stub in replay.stubs}
         self._origins: dict[Call, StubState] = {}
         for stub in replay.stubs:
             if stub.how == "result":
                 self._origins.setdefault(stub.key, stub)
         self._made = replay.calls
-        passed, givers = _passed_with(events), _Givers(replay.calls)
+        givers = _Givers(replay.calls)
         for call in replay.calls:
             givers.go_on(call.made_at)
-            for source in self._sources(call, passed.get(call.made_at, ()), givers):
+            for source in self._sources(call, givers):
                 if source.number not in self.next_of and self._can_go(source, call):
                     self.next_of[source.number] = call.number
 
-    def _sources(
-        self, call: CallState, passed: Iterable[int], givers: _Givers
-    ) -> Iterator[CallState]:
+    def _sources(self, call: CallState, givers: _Givers) -> Iterator[CallState]:
         """The calls whose results this one was made on or with."""
-        stubs = [self._origins.get((call.sent.session, call.sent.target))]
-        for number in passed:
-            stub = self._stubs.get(number)
-            stubs.append(None if stub is None else self._origins.get(stub.key))
-        for stub in stubs:
-            if stub is not None and stub.call is not None:
-                yield stub.call
+        passed = () if call.message is None else call.message.stubs
+        keys = [(call.sent.session, call.sent.target), *(stub.key for stub in passed)]
+        for stub in map(self._origins.get, keys):
+            if stub is not None and stub.source is not None:
+                yield stub.source
         for value in getattr(call.sent, "args", None) or ():
             source = None if _is_common(value) else givers.of(value, call)
             # A small number may stand there by chance, unless it was awaited in that very line.
-            if source is not None and (_is_telling(value) or source.sent.site == call.sent.site):
+            if source is not None and (_is_telling(value) or source.site == call.site):
                 yield source
 
     def _can_go(self, source: CallState, call: CallState) -> bool:
@@ -101,14 +92,14 @@ class _Flow:
             or source.awaited_at > call.made_at
             or source.outcome != RETURNED
             or source.sent.session != call.sent.session
-            or source.by is not call.by
+            or source.by != call.by
         ):
             return False
         if _is_stub(source):
             return True
         first = bisect_right(self._made, source.awaited_at, key=_MADE_AT)
         between = map(self._made.__getitem__, range(first, call.number - 1))
-        return all(_takes_nothing(other) for other in between if other.by is call.by)
+        return all(_takes_nothing(other) for other in between if other.by == call.by)
 
     def groups(self) -> list[list[CallState]]:
         """Calls that could travel together: each is made on or with those before it."""
@@ -122,24 +113,12 @@ class _Flow:
         return list(groups.values())
 
 
-def _passed_with(events: list[Any]) -> dict[int, list[int]]:
-    """By the moment of a message, the numbers of the stubs that were put into it."""
-    waiting: dict[str, list[int]] = {}
-    found: dict[int, list[int]] = {}
-    for moment, event in enumerate(events):
-        if type(event) is ev.StubPassed:
-            waiting.setdefault(event.session, []).append(event.number)
-        elif ev.crosses(event):
-            found[moment] = waiting.pop(event.session, [])
-    return found
-
-
 class _Givers:
     """Who gave a value: the results that were awaited by a moment, and their members."""
 
     def __init__(self, calls: list[CallState]) -> None:
         self._waiting = _by_await(calls)
-        self._found: dict[tuple[int, type, Any], CallState] = {}
+        self._found: dict[tuple[int | None, type, Any], CallState] = {}
 
     def go_on(self, moment: int) -> None:
         """Take in what was awaited by then."""
@@ -163,8 +142,8 @@ def _by_await(calls: list[CallState]) -> list[CallState]:
     return sorted(awaited, key=_AWAITED_AT, reverse=True)
 
 
-def _key(value: Any, call: CallState) -> tuple[int, type, Any]:
-    return id(call.by), type(value), value
+def _key(value: Any, call: CallState) -> tuple[int | None, type, Any]:
+    return call.by, type(value), value
 
 
 def _is_common(value: Any) -> bool:
@@ -202,7 +181,7 @@ def _advice(group: list[CallState], next_of: dict[int, int]) -> Advice | None:
         return None
     return Advice(
         calls=tuple(call.number for call in group),
-        sites=tuple(call.sent.site for call in group),
+        sites=tuple(call.site for call in group),
         removable=tuple(call.number for call in group if call.number in next_of),
         awaits=awaits,
         trips=1,
@@ -230,7 +209,7 @@ def _is_loop(made: Advice, calls: dict[int, CallState]) -> bool:
 
 
 def _name(call: CallState) -> str:
-    return method_of(call) + "()" * (kind_of(call.sent) == "call")
+    return call.method + "()" * (call.kind == "call")
 
 
 def _where(sites: tuple[str | None, ...]) -> str:

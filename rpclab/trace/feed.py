@@ -15,10 +15,10 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import Any
 
-from rpclab.core.events import ends, opposite
+from rpclab.core.events import opposite
 from rpclab.trace import events as ev
 from rpclab.trace.graph import binding_name, binding_step, introduces, introduction_name, stub_step
-from rpclab.trace.lifetimes import export_row, import_row, stub_bar, target_bar
+from rpclab.trace.lifetimes import export_row, import_row
 from rpclab.trace.model import (
     CANCELLED,
     LOST,
@@ -26,13 +26,13 @@ from rpclab.trace.model import (
     CallBar,
     Note,
     StreamPoint,
+    StreamSeries,
     StubBar,
     TargetBar,
 )
 from rpclab.trace.replay import Replay
 from rpclab.trace.states import CallState, EndState, MessageState, StubState, TargetState
-from rpclab.trace.streams import StreamsPlay, StreamState
-from rpclab.trace.timeline import arrow_of, bar_of, lanes
+from rpclab.trace.timeline import lanes
 from rpclab.trace.trips import TripCounter
 
 News = dict[str, list[Any]]
@@ -54,7 +54,7 @@ COLUMNS: dict[str, list[str]] = {
     "targets": _names(TargetBar),
     "tables": ["moment", "here", "there", "side", "id", "what", "kind", "references"],
     "edges": ["moment", "kind", "holder", "worker", "name", "step", "change"],
-    "streams": ["number", "sender", "receiver", "id", "opened", "closed", "outcome", "chunks"],
+    "streams": _names(StreamSeries)[:-2],  # points and waits are rows of their own
     "points": ["stream", *_names(StreamPoint)],
     "held": ["number", "stream", "begin", "end"],
     "figures": ["moment", "waited", "saved"],
@@ -64,9 +64,10 @@ number, which stays theirs. Of `tables`, `side` is "imports" or "exports", and `
 entry that went. An edge says how many more, or fewer, of a line of the graph there are: `name` is
 what the line stands for, `step` the way that it is for its holder, None where it is none."""
 
-_CALL, _ARROW, _NOTE, _STUB, _TARGET, _POINT = (
-    attrgetter(*_names(kind)) for kind in (CallBar, Arrow, Note, StubBar, TargetBar, StreamPoint)
+_CALL, _NOTE, _STUB, _TARGET, _STREAM = (
+    attrgetter(*COLUMNS[kind]) for kind in ("calls", "notes", "stubs", "targets", "streams")
 )
+_ARROW, _POINT = attrgetter(*_names(Arrow)), attrgetter(*_names(StreamPoint))
 
 
 _MOVES = frozenset({ev.Awaited, ev.TaskDone, ev.ChunkRead})
@@ -173,7 +174,7 @@ class _Followed(Replay):
         if len(self.stubs) == known:
             return
         stub = self.stubs[-1]
-        target, holder = stub.target, stub.holder
+        target, holder = stub.leads_to, stub.holder
         self.touched[target.number] = target
         self._holders.setdefault(target.number, Counter())[holder] += 1
         if target.gone is None:
@@ -187,9 +188,9 @@ class _Followed(Replay):
         super()._stub_ends(number, why, site)
         if stub is not None:
             self.touch(stub.key)
-            self._holders[stub.target.number][stub.holder] -= 1
-            if stub.target.gone is None:
-                self._held(stub.target, stub.holder, -1)
+            self._holders[stub.target][stub.holder] -= 1
+            if stub.leads_to.gone is None:
+                self._held(stub.leads_to, stub.holder, -1)
 
 
 class Feed:
@@ -203,17 +204,13 @@ class Feed:
         self._replay = _Followed()
         self._trips = TripCounter()
         self._figures = self._trips.trips
-        self._arrivals: dict[int, list[Any]] = {}
-        self._streams = StreamsPlay(self._arrivals)
         self._lanes: list[str] = []
         self._ends = 0
         self._made: dict[str, int] = {}
         self._open: dict[str, dict[int, tuple[Any, Any]]] = {
             kind: {} for kind in ("calls", "arrows", "stubs")
         }
-        self._stub_numbers: dict[int, int] = {}
         self._held_numbers: dict[tuple[int, int], int] = {}  # of a stream's number and its wait's
-        self._contexts: dict[int, int] = {}
         self._tables: dict[tuple[str, str, int], tuple[Any, ...] | None] = {}
         self._changes: News = {"tables": [], "times": [], "edges": [], "figures": []}
 
@@ -230,11 +227,7 @@ class Feed:
             replay.play((event,))
             times.append(event.at)
             self._trips.play(event)
-            kind = type(event)
-            if kind is ev.Arrived:
-                self._note_arrivals(moment, event)
-            self._streams.play(moment, event)
-            if kind in _MOVES:
+            if type(event) in _MOVES:
                 self._note_trips()
             if replay.edges:
                 self._changes["edges"] += [(moment + 1, *edge) for edge in replay.edges]
@@ -254,10 +247,10 @@ class Feed:
             "workers": self._new_lanes(),
             "deployed": [[name, *at] for name, at in self._new_versions()],
             "calls": self._new_calls(),
-            "arrows": [(number, *_ARROW(arrow_of(sent))) for number, sent in self._new_messages()],
+            "arrows": [(number, *_ARROW(sent)) for number, sent in self._new_messages()],
             "notes": [_NOTE(note) for note in self._new("notes", replay.notes)],
             "stubs": self._new_stubs(),
-            "targets": [_TARGET(target_bar(target)) for target in self._new_targets()],
+            "targets": [_row(_TARGET(target)) for target in self._new_targets()],
             **self._stream_news(),
         }  # fmt: skip
         return {key: rows for key, rows in news.items() if rows}
@@ -288,19 +281,6 @@ class Feed:
         if trips != self._figures:
             self._figures = trips
             self._changes["figures"].append([self._replay.moment, *trips])
-
-    def _note_arrivals(self, moment: int, event: ev.Arrived) -> None:
-        """Tell the streams which of their messages arrived."""
-        found = []
-        for message in self._replay.end(event.session).inbox:
-            if message is None or message.arrived_at != moment:
-                continue
-            sent = message.event
-            if type(sent) is ev.ChunkSent or self._streams.is_answer(sent):
-                found.append(sent)
-        if found:
-            self._arrivals.clear()
-            self._arrivals[moment] = found
 
     # What is new.
 
@@ -333,11 +313,11 @@ class Feed:
 
     def _new_calls(self) -> list[Any]:
         changed = self._changed("calls", self._replay.calls, _of_call, _call_is_done)
-        return [_CALL(bar_of(call)) for call in changed]
+        return [_CALL(call) for call in changed]
 
     def _new_stubs(self) -> list[Any]:
         changed = self._changed("stubs", self._replay.stubs, _of_stub, _stub_is_done)
-        return [self._stub_row(stub) for stub in changed]
+        return [_row(_STUB(stub)) for stub in changed]
 
     def _new_messages(self) -> Iterator[tuple[int, MessageState]]:
         waiting = self._open["arrows"]
@@ -373,13 +353,6 @@ class Feed:
             for version in self._new(f"versions of {name}", versions):
                 yield name, version
 
-    def _stub_row(self, stub: StubState) -> tuple[Any, ...]:
-        numbers = self._stub_numbers
-        numbers.setdefault(stub.number, len(numbers) + 1)
-        if stub.context is not None:
-            self._contexts.setdefault(stub.context, len(self._contexts) + 1)
-        return (*_STUB(stub_bar(stub, numbers, self._contexts)), stub.introducer)
-
     def _new_targets(self) -> list[TargetState]:
         touched = self._replay.touched
         for target in self._new("targets", self._replay.targets):
@@ -392,12 +365,12 @@ class Feed:
         streams: list[Any] = []
         points: list[Any] = []
         held: list[Any] = []
-        for stream in self._streams.streams.values():
+        for stream in self._replay.flows.streams.values():
             new = self._new(f"points of {stream.number}", stream.points)
             before = self._made.get(f"held of {stream.number}", 0)
             if not new:  # each change of a stream is a point
                 continue
-            streams.append(_stream_row(stream))
+            streams.append(_STREAM(stream))
             points += [(stream.number, *_POINT(point)) for point in new]
             # The last one that was given may have ended since.
             first = max(before - 1, 0)
@@ -410,12 +383,9 @@ class Feed:
         return {"streams": streams, "points": points, "held": held}
 
 
-def _stream_row(stream: StreamState) -> list[Any]:
-    sender, receiver = ends(stream.key[0])
-    return [
-        stream.number, sender, receiver, stream.key[1],
-        stream.opened, stream.closed, stream.outcome, stream.chunks,
-    ]  # fmt: skip
+def _row(values: tuple[Any, ...]) -> list[Any]:
+    """A row of what stands there now: a list of the replay grows on."""
+    return [tuple(value) if type(value) is list else value for value in values]
 
 
 def _of_call(call: CallState) -> Any:

@@ -10,18 +10,18 @@ from collections.abc import Iterable
 from typing import Any
 
 from rpclab.trace.model import Binding, Graph, Introduction, LiveStubs, Way
-from rpclab.trace.replay import Replay
+from rpclab.trace.replay import Replay, replayed
 from rpclab.trace.states import StubState
 from rpclab.trace.timeline import lanes
 
 
-def graph(recording: Iterable[Any]) -> Graph:
+def graph(recording: Iterable[Any] | Replay) -> Graph:
     """Give the Workers, bindings, live stubs and introductions at the end of a recording.
 
     Args:
-        recording: a recording, or its events up to some moment.
+        recording: a recording, or its events up to some moment; or what has played them.
     """
-    replay = Replay(recording)
+    replay = replayed(recording)
     named = [bound for bound in replay.bindings.values() if bound.name]
     return Graph(
         workers=tuple(lanes(replay)),
@@ -32,9 +32,9 @@ def graph(recording: Iterable[Any]) -> Graph:
             Introduction(
                 stub.introducer,
                 stub.holder,
-                stub.target.worker,
-                stub.target.number,
-                stub.target.name,
+                stub.leads_to.worker,
+                stub.target,
+                stub.leads_to.name,
                 stub.made,
                 stub.made_at,
             )
@@ -46,7 +46,7 @@ def graph(recording: Iterable[Any]) -> Graph:
 
 def introduces(stub: StubState) -> bool:
     """Whether a Worker was given a stub of what lives in a third one."""
-    worker = stub.target.worker
+    worker = stub.leads_to.worker
     return stub.how in ("parameter", "result") and worker not in (stub.introducer, stub.holder)
 
 
@@ -71,16 +71,16 @@ def stub_step(name: str) -> str:
 
 
 def _live(stubs: list[StubState]) -> Iterable[LiveStubs]:
-    alive = [stub for stub in stubs if stub.ended is None and stub.target.gone is None]
-    count = Counter((stub.holder, stub.target.number) for stub in alive)
-    first = {(stub.holder, stub.target.number): stub for stub in reversed(stubs)}
-    for key in dict.fromkeys((stub.holder, stub.target.number) for stub in alive):
+    alive = [stub for stub in stubs if stub.ended is None and stub.leads_to.gone is None]
+    count = Counter((stub.holder, stub.target) for stub in alive)
+    first = {(stub.holder, stub.target): stub for stub in reversed(stubs)}
+    for key in dict.fromkeys((stub.holder, stub.target) for stub in alive):
         stub = first[key]
         yield LiveStubs(
             stub.holder,
-            stub.target.worker,
-            stub.target.number,
-            stub.target.name,
+            stub.leads_to.worker,
+            stub.target,
+            stub.leads_to.name,
             count[key],
             stub.introducer,
         )

@@ -9,80 +9,24 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-from rpclab.trace.model import (
-    Lifetimes,
-    Row,
-    SessionTables,
-    StubBar,
-    TablesAt,
-    TargetBar,
-)
-from rpclab.trace.replay import Replay
-from rpclab.trace.states import UNKNOWN, EndState, Export, Held, StubState, TargetState
+from rpclab.trace.model import Lifetimes, Row, SessionTables, TablesAt
+from rpclab.trace.replay import Replay, replayed
+from rpclab.trace.states import UNKNOWN, EndState, Export, Held
 
 
-def lifetimes(recording: Iterable[Any]) -> Lifetimes:
+def lifetimes(recording: Iterable[Any] | Replay) -> Lifetimes:
     """Give a bar for each stub, and for each target that stubs lead to.
 
     Args:
-        recording: a recording, or some of its events in order.
+        recording: a recording, or some of its events in order; or what has played them.
     """
-    events = list(recording)
-    replay = Replay(events)
-    numbers = {stub.number: number for number, stub in enumerate(replay.stubs, 1)}
-    contexts: dict[int, int] = {}
-    for stub in replay.stubs:
-        if stub.context is not None:
-            contexts.setdefault(stub.context, len(contexts) + 1)
+    replay = replayed(recording)
     return Lifetimes(
-        stubs=tuple(stub_bar(stub, numbers, contexts) for stub in replay.stubs),
-        targets=tuple(map(target_bar, replay.targets)),
-        moments=len(events),
-        begin=events[0].at if events else 0.0,
+        stubs=tuple(replay.stubs),
+        targets=tuple(replay.targets),
+        moments=replay.moment,
+        begin=replay.began or 0.0,
         end=replay.time,
-    )
-
-
-def stub_bar(stub: StubState, numbers: dict[int, int], contexts: dict[int, int]) -> StubBar:
-    """A handle, as far as it has come, as a bar.
-
-    Args:
-        stub: the handle.
-        numbers: of the handles, by their numbers in the recording.
-        contexts: likewise of the execution contexts.
-    """
-    return StubBar(
-        number=numbers[stub.number],
-        holder=stub.holder,
-        context=None if stub.context is None else contexts[stub.context],
-        target=stub.target.number,
-        how=stub.how,
-        of=None if stub.of is None else numbers.get(stub.of),
-        call=None if stub.call is None else stub.call.number,
-        site=stub.site,
-        made=stub.made,
-        ended=stub.ended,
-        why=stub.why,
-        ended_site=stub.ended_site,
-        passed=tuple(stub.passed),
-        made_at=stub.made_at,
-        ended_at=stub.ended_at,
-    )
-
-
-def target_bar(target: TargetState) -> TargetBar:
-    """A target, as far as it has come, as a bar."""
-    return TargetBar(
-        number=target.number,
-        name=target.name,
-        worker=target.worker,
-        introduced=target.introduced,
-        gone=target.gone,
-        broken=target.broken,
-        references=tuple(target.references),
-        holders=tuple(target.holders),
-        introduced_at=target.introduced_at,
-        gone_at=target.gone_at,
     )
 
 

@@ -1,4 +1,4 @@
-"""The messages of a recording, as a sequence diagram shows them: calls, results, releases.
+"""What events say of calls and messages, in the words of a reader; and which messages are shown.
 
 Floor: trace.
 """
@@ -6,97 +6,35 @@ Floor: trace.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from rpclab.core.events import ends, opposite, spelled
+from rpclab.core.events import opposite, spelled
 from rpclab.printable import printable
 from rpclab.trace import events as ev
 
+if TYPE_CHECKING:
+    from rpclab.trace.model import CallBar
+    from rpclab.trace.states import MessageState
 
-class Sent(NamedTuple):
-    """A message that one Worker sent to another.
-
-    Attributes:
-        kind: "call", "read", "map", "result", "error", "release", "cancel", or what was done to a
-            stream: "write", "close" or "abort".
-        sender: the Worker it left.
-        receiver: the Worker it went to.
-        number: the call it makes, answers or cancels.
-        text: what a reader wants to see of it.
-        size: in bytes.
-        pipelined: whether a call was made on a result that was not there yet.
-    """
-
-    kind: str
-    sender: str
-    receiver: str
-    number: int
-    text: str
-    size: int
-    pipelined: bool = False
+_SHOWN = frozenset({
+    ev.CallSent, ev.MapSent, ev.CallReturned, ev.CallRaised, ev.CallCancelled, ev.Released,
+    ev.ChunkSent,
+})  # fmt: skip
 
 
-def messages(events: Iterable[Any]) -> list[Sent]:
-    """Give the messages among events.
-
-    Calls are numbered over all sessions, in the order in which they were made, from 1; a call that
-    was made before the first event has the number 0.
-    """
-    numbers: dict[tuple[str, int], int] = {}
-    functions: dict[tuple[str, int], str] = {}
+def shown(messages: Iterable[MessageState]) -> list[MessageState]:
+    """Give the messages that a sequence diagram shows: no pipes, and no answers to chunks."""
+    found = []
     writes: set[tuple[str, int]] = set()
-    found: list[Sent] = []
-    for event in events:
+    for message in messages:
+        event = message.event
         if type(event) is ev.ChunkSent:
             writes.add((event.session, event.id))
-        elif type(event) is ev.HeldCallSent and found:
-            found[-1] = found[-1]._replace(pipelined=False)  # what it was made on had settled
-        elif type(event) is ev.Introduced:
-            functions[opposite(event.session), event.id] = printable(event.name)
-        elif type(event) in (ev.CallSent, ev.MapSent):
-            numbers[event.session, event.id] = len(numbers) + 1
-        message = _sent(event, numbers, functions)
-        if message is not None and (opposite(event.session), getattr(event, "id", 0)) not in writes:
+        if type(event) in _SHOWN and (
+            type(event) is ev.Released or (opposite(event.session), event.id) not in writes
+        ):
             found.append(message)
     return found
-
-
-def _sent(
-    event: Any, numbers: dict[tuple[str, int], int], functions: dict[tuple[str, int], str]
-) -> Sent | None:
-    """The message that an event is, if it is one that is shown."""
-    if type(event) not in _SHOWN or not event.size:
-        return None
-    sender, receiver = ends(event.session)
-    kind, number, text, pipelined = "", 0, "", False
-    match event:
-        case ev.CallSent() | ev.MapSent():
-            number, pipelined = numbers[event.session, event.id], event.target > 0
-            kind = kind_of(event)
-            target = event.session, event.target
-            text = asked(event, numbers.get(target, 0), functions.get(target, ""))
-        case ev.CallReturned():
-            number = numbers.get((opposite(event.session), event.id), 0)
-            kind, text = "result", told(event.value)
-        case ev.CallRaised():
-            number = numbers.get((opposite(event.session), event.id), 0)
-            kind, text = "error", printable(event.error)
-        case ev.CallCancelled():
-            kind, number = "cancel", numbers.get((event.session, event.id), 0)
-        case ev.Released():
-            kind = "release"
-            text = ", ".join(_released(numbers, event.session, number) for number in event.ids)
-        case ev.ChunkSent():
-            kind, text = event.operation, f"{event.operation}, {event.size} bytes"
-    return Sent(kind, sender, receiver, number, text, event.size, pipelined)
-
-
-_SHOWN = frozenset(
-    {
-        ev.CallSent, ev.MapSent, ev.CallReturned, ev.CallRaised, ev.CallCancelled, ev.Released,
-        ev.ChunkSent,
-    }
-)  # fmt: skip
 
 
 def kind_of(event: ev.CallSent | ev.MapSent) -> str:
@@ -135,7 +73,54 @@ def told(value: Any) -> str:
     return printable(spelled(value))
 
 
-def _released(numbers: dict[tuple[str, int], int], session: str, number: int) -> str:
+def method_of(event: ev.CallSent | ev.MapSent, function: str = "") -> str:
+    """The member that is called or read, without what it is given; else the name of a function."""
+    path = printable(event.path if type(event.path) is str else ".".join(event.path))
+    if type(event) is ev.MapSent:
+        return f"{path}.map".lstrip(".")
+    return path or called(function)
+
+
+def result_of(answer: ev.CallReturned | ev.CallRaised) -> str:
+    """The result of a call in a few characters."""
+    return printable(answer.error) if isinstance(answer, ev.CallRaised) else told(answer.value)
+
+
+def said(event: Any, call: CallBar | None, released: tuple[int | None, ...]) -> tuple[str, str]:
+    """The kind of a message, and what a reader wants to see of it.
+
+    Args:
+        event: of its sending.
+        call: that it makes, answers or cancels.
+        released: the numbers of the calls that a release gives back.
+    """
+    match event:
+        case ev.CallSent() | ev.MapSent() if call is not None:
+            return call.kind, call.label
+        case ev.CallReturned():
+            return "result", told(event.value)
+        case ev.CallRaised():
+            return "error", printable(event.error)
+        case ev.CallCancelled():
+            return "cancel", ""
+        case ev.Released():
+            return "release", ", ".join(map(_name, event.ids, released))
+        case ev.ExportBroken():
+            return "broken", printable(event.error)
+        case ev.PromiseResolved():
+            return "result", "a promise that was passed on"
+        case ev.PromiseRejected():
+            return "error", "a promise that was passed on"
+        case ev.ChunkSent():
+            return event.operation, f"{event.size} bytes"
+        case ev.StreamOpened():
+            return "stream", "opened"
+        case _:
+            return "stream", "nobody reads it any more"
+
+
+def _name(number: int, call: int | None) -> str:
+    """A released id: what was introduced under it, or the call that it stands for."""
     if number < 0:
         return f"#{-number}"
-    return str(numbers.get((session, number), 0) or "an earlier call")
+    return "an earlier call" if call is None else str(call)

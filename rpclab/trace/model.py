@@ -1,14 +1,19 @@
 """What the analyses of a recording give, and the views draw: plain data, whole in itself.
 
-Floor: trace. Everywhere here a *moment* is the index of an event of the recording (its place in
-it, from 0), and a *time* is seconds of the sandbox's clock. Calls, stubs and streams are numbered
-from 1 in the order in which they were made, so that the same recording always gives the same
-numbers. What the recording does not tell, because it began later or has not come to that yet, is
-None. Sites are texts such as "Cell In[3], line 2" or "/home/me/counter.py, line 2".
+Floor: trace. Each field is named here and nowhere else. A replay fills calls, messages, stubs,
+targets and streams in as they come (`states.py` adds what it alone needs), and the rows that live
+views are given have the same fields (`feed.COLUMNS`).
+
+Everywhere here a *moment* is the index of an event of the recording (its place in it, from 0), and
+a *time* is seconds of the sandbox's clock. Calls, stubs and streams are numbered from 1 in the
+order in which they were made, so that the same recording always gives the same numbers. What the
+recording does not tell, because it began later or has not come to that yet, is None. Sites are
+texts such as "Cell In[3], line 2" or "/home/me/counter.py, line 2".
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 RUNNING, RETURNED, RAISED, CANCELLED, LOST = "running", "returned", "raised", "cancelled", "lost"
@@ -29,7 +34,7 @@ class Lane:
     versions: tuple[tuple[int, float], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CallBar:
     """One call, read or map, from its making to its result.
 
@@ -76,7 +81,7 @@ class CallBar:
     settled_at: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Arrow:
     """One message between two Workers, or of a Worker to itself.
 
@@ -155,7 +160,7 @@ class Timeline:
         return sum(arrow.size for arrow in self.arrows)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StubBar:
     """One handle of a stub, from its making to its end: a stub, a dup, a parameter.
 
@@ -191,12 +196,12 @@ class StubBar:
     ended: float | None
     why: str
     ended_site: str | None
-    passed: tuple[tuple[int, float, str], ...]
+    passed: Sequence[tuple[int, float, str]]
     made_at: int
     ended_at: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TargetBar:
     """A target or function that stubs lead to, from its first introduction to its last release.
 
@@ -219,7 +224,7 @@ class TargetBar:
     introduced: float
     gone: float | None
     broken: float | None
-    references: tuple[tuple[int, float, int], ...]
+    references: Sequence[tuple[int, float, int]]
     holders: tuple[str, ...]
     introduced_at: int
     gone_at: int | None
@@ -340,7 +345,7 @@ class Interval:
     end: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StreamSeries:
     """One stream, over time.
 
@@ -365,8 +370,8 @@ class StreamSeries:
     closed: float | None
     outcome: str
     chunks: int
-    points: tuple[StreamPoint, ...]
-    held_back: tuple[Interval, ...]
+    points: Sequence[StreamPoint]
+    held_back: Sequence[Interval]
 
 
 @dataclass(frozen=True, slots=True)

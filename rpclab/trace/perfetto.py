@@ -14,6 +14,7 @@ from typing import Any
 
 from rpclab.trace.lifetimes import lifetimes
 from rpclab.trace.model import CallBar, Lifetimes, Timeline
+from rpclab.trace.replay import replayed
 from rpclab.trace.timeline import timeline
 
 _MICRO = 1_000_000
@@ -30,16 +31,15 @@ def to_perfetto(recording: Iterable[Any], path: str | PathLike[str]) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    events = list(recording)
-    trace = {"traceEvents": trace_events(events), "displayTimeUnit": "ms"}
+    trace = {"traceEvents": trace_events(recording), "displayTimeUnit": "ms"}
     Path(path).write_text(json.dumps(trace), encoding="utf-8")
 
 
 def trace_events(recording: Iterable[Any]) -> list[dict[str, Any]]:
     """Give the events of the file, as dicts."""
-    events = list(recording)
-    line = timeline(events)
-    return [*_Writer(line).written(), *_counters(line, lifetimes(events))]
+    replay = replayed(recording)
+    line = timeline(replay)
+    return [*_Writer(line).written(), *_counters(line, lifetimes(replay))]
 
 
 class _Rows:

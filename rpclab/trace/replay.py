@@ -13,6 +13,8 @@ from typing import Any
 from rpclab.core.events import Call, ends, opposite
 from rpclab.printable import printable
 from rpclab.trace import events as ev
+from rpclab.trace.flows import KINDS, Flows
+from rpclab.trace.messages import asked, kind_of, method_of, result_of, said
 from rpclab.trace.model import CANCELLED, LOST, RAISED, RETURNED, RUNNING, Note
 from rpclab.trace.states import (
     UNKNOWN,
@@ -37,11 +39,14 @@ class Replay:
 
     Attributes:
         moment: how many events were played.
-        time: the time of the last of them.
+        began: the time of the first of them.
+        time: that of the last.
+        flows: the streams.
     """
 
     def __init__(self, events: Iterable[Any] = ()) -> None:
         self.moment = 0
+        self.began: float | None = None
         self.time = 0.0
         self.ends: dict[str, EndState] = {}
         self.calls: list[CallState] = []
@@ -49,12 +54,15 @@ class Replay:
         self.targets: list[TargetState] = []
         self.stubs: list[StubState] = []
         self.notes: list[Note] = []
+        self.flows = Flows()
         self.deployed: dict[str, list[tuple[int, float]]] = {}
         self.bindings: dict[tuple[str, str], ev.Bound] = {}
         self._call_of: dict[Call, CallState] = {}
         self._target_of: dict[int, TargetState] = {}
         self._stub_of: dict[int, StubState] = {}
+        self._number_of: dict[int, int] = {}  # of the stubs
         self._contexts: dict[int, int] = {}
+        self._owners: dict[int, int] = {}  # the numbers of contexts that own stubs
         self._applying: EndState | None = None
         self._introduced_at = ("", -1)
         self._before = 0.0
@@ -99,12 +107,16 @@ class Replay:
         """Play further events."""
         rules = self._rules
         for event in events:
+            if self.began is None:
+                self.began = event.at
             self._before, self.time = self.time, event.at
             rule = rules.get(type(event))
             if rule is not None:
                 rule(event)
             if ev.crosses(event):
                 self._message(event)
+            if type(event) in KINDS:
+                self.flows.play(self.moment, event)
             self.moment += 1
 
     def call_of(self, key: Call | None) -> CallState | None:
@@ -153,12 +165,33 @@ class Replay:
         by = self._maker(event.by)
         on = self._call_of.get((event.session, event.target)) if event.target > 0 else None
         using = [self._call_of[key] for key in event.using if key in self._call_of]
-        call = CallState(
-            len(self.calls) + 1, event, end.here, end.there, self.moment, by, on, using
-        )  # fmt: skip
         called = end.imports.get(event.target)
-        if called is not None and called.target is not None and not event.path:
-            call.function = called.target.name
+        is_function = called is not None and called.target is not None and not event.path
+        function = called.target.name if is_function else ""  # type: ignore[union-attr]
+        call = CallState(
+            number=len(self.calls) + 1,
+            kind=kind_of(event),
+            label=asked(event, 0 if on is None else on.number, function),
+            method=method_of(event, function),
+            caller=end.here,
+            worker=end.there,
+            site=event.site,
+            made=event.at,
+            begun=None,
+            ended=None,
+            settled=None,
+            outcome=RUNNING,
+            result="",
+            depth=0 if by is None else by.depth + 1,
+            by=None if by is None else by.number,
+            pipelined_on=None if on is None else on.number,
+            using=tuple([other.number for other in using]),
+            made_at=self.moment,
+            settled_at=None,
+            sent=event,
+        )
+        for other in using if on is None else (on, *using):
+            other.used = True
         if by is not None and by.begun is None:
             by.begun = event.at  # a call that is forwarded runs no method here
         self.calls.append(call)
@@ -166,9 +199,15 @@ class Replay:
         end.imports[event.id] = Held("call", call=call, handles=1)
 
     def _held_sent(self, event: ev.HeldCallSent) -> None:
+        """It was no call on a promise any more when it was sent."""
         call = self._call_of.get((event.session, event.id))
         if call is not None:
-            call.held = True
+            call.pipelined_on = None
+            if call.message is not None:
+                call.message.pipelined = False
+        for key in event.after:
+            if key in self._call_of:
+                self._call_of[key].used = True
 
     def _maker(self, by: Call | None) -> CallState | None:
         """The call whose method makes a call."""
@@ -179,7 +218,7 @@ class Replay:
         call = self._answering(session, number)
         if self._apply_until(self.end(session), _CALLS, number) and call is not None:
             # It began as it was applied, right after what happened before this.
-            call.begun = max(self._before, call.arrived or 0.0)
+            call.begun = max(self._before, call.message.arrived or 0.0 if call.message else 0.0)
         return call
 
     def _answering(self, session: str, number: int) -> CallState | None:
@@ -199,6 +238,7 @@ class Replay:
         if call is None:
             return
         call.answer = event
+        call.result = result_of(event)
         if call.outcome == RUNNING:
             call.ended = event.at
             call.outcome = RETURNED if type(event) is ev.CallReturned else RAISED
@@ -238,11 +278,31 @@ class Replay:
             call = self._answering(event.session, event.id)
         else:
             call = None
-        message = MessageState(event, call, self.moment)
+        released: tuple[int | None, ...] = ()
         if type(event) is ev.Released:
             # The numbers mean these calls now; a session that is opened anew counts again.
-            calls = (self._call_of.get((event.session, id_)) for id_ in event.ids)
-            message.released = tuple(None if other is None else other.number for other in calls)
+            calls = [self._call_of.get((event.session, id_)) for id_ in event.ids]
+            released = tuple([None if other is None else other.number for other in calls])
+        kind, text = said(event, call, released)
+        message = MessageState(
+            kind=kind,
+            text=text,
+            call=None if call is None else call.number,
+            sender=end.here,
+            receiver=end.there,
+            size=event.size,
+            sent=event.at,
+            arrived=None,
+            pipelined=type(event) in (ev.CallSent, ev.MapSent) and event.target > 0,
+            sent_at=self.moment,
+            arrived_at=None,
+            event=event,
+            of=call,
+            stubs=end.passing,
+        )
+        end.passing = []
+        if call is not None and type(event) in (ev.CallSent, ev.MapSent):
+            call.message = message
         if type(event) is not ev.CallsQuieted:  # a mark on the calls of the batch, and no more
             self.messages.append(message)
         end.outbox.append(message)
@@ -269,8 +329,7 @@ class Replay:
             end.inbox.append(message)
             if message is not None and message.arrived is None:
                 message.arrived, message.arrived_at = event.at, self.moment
-                if message.call is not None and type(message.event) in (ev.CallSent, ev.MapSent):
-                    message.call.arrived = event.at
+                self.flows.arrived(message.event, self.moment, event.at)
         self._applying = end
 
     def _applied(self, event: ev.Applied) -> None:
@@ -306,7 +365,7 @@ class Replay:
                 self._receive_call(end, message)
             case ev.CallReturned() | ev.CallRaised():
                 end.imports.pop(event.id, None)
-                call = message.call if message is not None else None
+                call = message.of if message is not None else None
                 if call is not None and call.settled is None and call.outcome != CANCELLED:
                     call.settled, call.settled_at = self.time, self.moment
             case ev.CallCancelled():
@@ -326,7 +385,7 @@ class Replay:
                 end.exports[event.id] = Export("stream")
 
     def _receive_call(self, end: EndState, message: Any) -> None:
-        call = message.call
+        call = message.of
         if call is None or call.answer is None:
             end.exports[message.event.id] = Export("call", call=call)
 
@@ -355,7 +414,16 @@ class Replay:
 
     def _target(self, name: str, worker: str) -> TargetState:
         number = len(self.targets) + 1
-        target = TargetState(number, printable(name), worker, self.time, self.moment)
+        target = TargetState(
+            number=number,
+            name=printable(name),
+            worker=worker,
+            introduced=self.time,
+            gone=None,
+            broken=None,
+            introduced_at=self.moment,
+            gone_at=None,
+        )
         self.targets.append(target)
         return target
 
@@ -414,29 +482,49 @@ class Replay:
         if applying is not None and (source is None or applying is not end):
             source = next((m for m in applying.inbox if m is None or _may_carry(m.event)), None)
             giver = applying
+        number = self._number_of[event.number] = len(self.stubs) + 1
+        call = None if source is None else source.of
         stub = StubState(
-            event.number, end.here, key, held.target, event.how, event.of or None,
-            None if source is None else source.call, giver.there, event.site, event.at, self.moment,
-        )  # fmt: skip
+            number=number,
+            holder=end.here,
+            context=None,
+            target=held.target.number,
+            how=event.how,
+            of=self._number_of.get(event.of),
+            call=None if call is None else call.number,
+            site=event.site,
+            made=event.at,
+            ended=None,
+            why="",
+            ended_site=None,
+            made_at=self.moment,
+            ended_at=None,
+            key=key,
+            leads_to=held.target,
+            source=call,
+            introducer=giver.there,
+        )
         if event.how == "came":
             given = source is None or type(source.event) in (ev.CallSent, ev.MapSent)
             stub.how = "parameter" if given else "result"
-            if stub.how == "result" and stub.call is not None:
-                stub.site = stub.call.sent.site
+            if stub.how == "result" and call is not None:
+                stub.site = call.site
         self.stubs.append(stub)
         self._stub_of[event.number] = stub
         if stub.holder not in held.target.holders:
-            held.target.holders.append(stub.holder)
+            held.target.holders = (*held.target.holders, stub.holder)
 
     def _owned(self, event: ev.StubOwned) -> None:
         stub = self._stub_of.get(event.number)
         if stub is not None:
-            stub.context = event.context
+            owners = self._owners
+            stub.context = owners.setdefault(event.context, len(owners) + 1)
 
     def _passed(self, event: ev.StubPassed) -> None:
         stub = self._stub_of.get(event.number)
         if stub is not None:
             stub.passed.append((self.moment, event.at, ends(event.session)[1]))
+            self.end(event.session).passing.append(stub)
 
     def _disposed(self, event: ev.StubDisposed) -> None:
         self._stub_ends(event.number, event.why, event.site)
@@ -478,6 +566,11 @@ class Replay:
     def _link(self, event: ev.LinkChanged) -> None:
         text = f"{event.one} and {event.other}: {event.state}"
         self._note("link", text, event.one, event.other)
+
+
+def replayed(recording: Iterable[Any] | Replay) -> Replay:
+    """Play a recording, unless that is done already."""
+    return recording if isinstance(recording, Replay) else Replay(recording)
 
 
 def _may_carry(event: Any) -> bool:

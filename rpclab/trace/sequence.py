@@ -12,13 +12,13 @@ from rpclab.printable import printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rpclab.trace.messages import Sent
+    from rpclab.trace.model import Arrow
 
 _WIDTH = 34  # characters between two columns, at least
 _LONGEST = 200  # messages that are drawn
 
 
-def sequence_text(events: Sequence[Sent], *, longest: int = _LONGEST) -> str:
+def sequence_text(events: Sequence[Arrow], *, longest: int = _LONGEST) -> str:
     """Draw messages.
 
     Args:
@@ -38,11 +38,11 @@ def sequence_text(events: Sequence[Sent], *, longest: int = _LONGEST) -> str:
     return "\n".join(lines)
 
 
-def _label(event: Sent) -> str:
-    number = event.number or "earlier"
+def _label(event: Arrow) -> str:
+    number = event.call or "earlier"
     match event.kind:
         case "call" | "read" | "map":
-            return f"{event.number} {event.text}{', pipelined' * event.pipelined}"
+            return f"{event.call} {event.text}{', pipelined' * event.pipelined}"
         case "result":
             return f"{number} = {event.text}"
         case "error":
@@ -52,10 +52,10 @@ def _label(event: Sent) -> str:
         case "cancel":
             return f"cancel {number}"
         case _:
-            return event.text
+            return f"{event.kind}, {event.text}"
 
 
-def _row(event: Sent, at: dict[str, int], end: int) -> str:
+def _row(event: Arrow, at: dict[str, int], end: int) -> str:
     row = ["│" if place in at.values() else " " for place in range(end + 1)]
     one, other = at[event.sender], at[event.receiver]
     label = _label(event)

@@ -1,81 +1,64 @@
 """What there is while a recording is played: ends of sessions, calls, messages, targets, stubs.
 
-Floor: trace. `replay.py` changes these; the analyses read them.
+Floor: trace. `replay.py` changes these; the analyses read them, and the views what of them stands
+in `model.py`; who compares or writes down a state gets no more than that.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from rpclab.core.events import Call
 from rpclab.trace import events as ev
-from rpclab.trace.model import RUNNING
+from rpclab.trace.model import Arrow, CallBar, StubBar, TargetBar
 
 UNKNOWN = "something"
 
 
-@dataclass(slots=True)
-class CallState:
-    """A call, read or map, as far as it has come. Numbered from 1, in the order made.
+@dataclass(slots=True, kw_only=True)
+class CallState(CallBar):
+    """A call, read or map, as far as it has come.
 
-    Without pipelining it may have been `held` back until what it is made on had settled. `function`
-    is the name of the target, where that itself is called and no member of it.
+    Attributes:
+        sent: the event of its making.
+        answer: that of its result.
+        awaited_at: the moment at which a task first went on with its result.
+        used: whether a call was made on or with its promise.
+        message: that makes it.
     """
 
-    number: int
-    sent: ev.CallSent | ev.MapSent
-    caller: str
-    worker: str
-    made_at: int
-    by: CallState | None
-    on: CallState | None
-    using: list[CallState]
-    arrived: float | None = None
-    begun: float | None = None
-    ended: float | None = None
-    settled: float | None = None
-    settled_at: int | None = None
-    awaited_at: int | None = None
-    outcome: str = RUNNING
-    answer: ev.CallReturned | ev.CallRaised | None = None
-    held: bool = False
-    function: str = ""
-
-    @property
-    def depth(self) -> int:
-        """How many calls it runs inside of."""
-        return 0 if self.by is None else self.by.depth + 1
+    sent: ev.CallSent | ev.MapSent = field(compare=False, repr=False)
+    answer: ev.CallReturned | ev.CallRaised | None = field(default=None, compare=False, repr=False)
+    awaited_at: int | None = field(default=None, compare=False, repr=False)
+    used: bool = field(default=False, compare=False, repr=False)
+    message: MessageState | None = field(default=None, compare=False, repr=False)
 
 
-@dataclass(slots=True)
-class MessageState:
-    """A message, as far as it has come; `released` are the calls that a release gives back."""
+@dataclass(slots=True, kw_only=True)
+class MessageState(Arrow):
+    """A message, as far as it has come.
 
-    event: Any
-    call: CallState | None
-    sent_at: int
-    arrived: float | None = None
-    arrived_at: int | None = None
-    released: tuple[int | None, ...] = ()
+    Attributes:
+        event: of its sending.
+        of: the call that it makes, answers or cancels.
+        stubs: that were put into it.
+    """
+
+    event: Any = field(compare=False, repr=False)
+    of: CallState | None = field(compare=False, repr=False)
+    stubs: Sequence[StubState] = field(default=(), compare=False, repr=False)
 
 
-@dataclass(slots=True)
-class TargetState:
-    """A target that was introduced; `references` are (moment, time, how many introductions)."""
+@dataclass(slots=True, kw_only=True)
+class TargetState(TargetBar):
+    """A target that was introduced; `live` are the introductions that were not given back."""
 
-    number: int
-    name: str
-    worker: str
-    introduced: float
-    introduced_at: int
-    live: set[Call] = field(default_factory=set)
     references: list[tuple[int, float, int]] = field(default_factory=list)
-    holders: list[str] = field(default_factory=list)
-    gone: float | None = None
-    gone_at: int | None = None
-    broken: float | None = None
+    holders: tuple[str, ...] = ()
+    live: set[Call] = field(default_factory=set, compare=False, repr=False)
 
 
 @dataclass(slots=True)
@@ -99,32 +82,32 @@ class Held:
     broken: bool = False
 
 
-@dataclass(slots=True)
-class StubState:
-    """One handle of a stub."""
+@dataclass(slots=True, kw_only=True)
+class StubState(StubBar):
+    """One handle of a stub.
 
-    number: int
-    holder: str
-    key: Call
-    target: TargetState
-    how: str
-    of: int | None
-    call: CallState | None
-    introducer: str
-    site: str | None
-    made: float
-    made_at: int
-    context: int | None = None
-    ended: float | None = None
-    ended_at: int | None = None
-    why: str = ""
-    ended_site: str | None = None
+    Attributes:
+        key: the import that it is a handle of.
+        leads_to: its target.
+        source: the call whose result or parameter it is.
+        introducer: the Worker that gave it.
+    """
+
     passed: list[tuple[int, float, str]] = field(default_factory=list)
+    key: Call = field(compare=False, repr=False)
+    leads_to: TargetState = field(compare=False, repr=False)
+    source: CallState | None = field(compare=False, repr=False)
+    introducer: str = field(compare=False, repr=False)
 
 
 @dataclass(slots=True)
 class EndState:
-    """One end of a session; `fresh` is what messages yet to be told of introduced, by message."""
+    """One end of a session.
+
+    Attributes:
+        fresh: what messages yet to be told of introduced, by message.
+        passing: the stubs that were put into the next message.
+    """
 
     label: str
     here: str
@@ -135,3 +118,4 @@ class EndState:
     wire: deque[MessageState | None] = field(default_factory=deque)
     inbox: deque[MessageState | None] = field(default_factory=deque)
     fresh: list[list[Export]] = field(default_factory=list)
+    passing: list[StubState] = field(default_factory=list)

@@ -5,15 +5,16 @@ Floor: trace.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from rpclab.trace.advice import advice
 from rpclab.trace.events import Mapped
-from rpclab.trace.messages import Sent, messages
-from rpclab.trace.model import Advice
+from rpclab.trace.messages import shown
+from rpclab.trace.model import Advice, Arrow
 from rpclab.trace.pictures.telling import duration
 from rpclab.trace.reading import Event
 from rpclab.trace.recording import Recording
+from rpclab.trace.replay import Replay
 from rpclab.trace.sequence import sequence_text
 from rpclab.trace.trips import TripCounter, Trips, Who
 from rpclab.trace.unawaited import unawaited
@@ -24,7 +25,7 @@ class Trace:
 
     Args:
         recording: records it.
-        whose: the task that runs the block.
+        whose: the task that runs the block; None for all that the program runs in it.
         clock: the virtual clock, in seconds; None where time is real, and no run like another.
 
     Attributes:
@@ -36,7 +37,7 @@ class Trace:
     """
 
     def __init__(
-        self, recording: Recording, whose: Who, clock: Callable[[], float] | None = None
+        self, recording: Recording, whose: Who | None, clock: Callable[[], float] | None = None
     ) -> None:
         self._recording = recording
         self._counter = TripCounter(whose)
@@ -45,7 +46,7 @@ class Trace:
         self._clock = clock
         self._began = 0.0 if clock is None else clock()
         self.seconds: float | None = None
-        self.events: list[Sent] = []
+        self.events: Sequence[Arrow] = ()
         self.advice: tuple[Advice, ...] = ()
         self.unawaited = ""
 
@@ -55,9 +56,10 @@ class Trace:
         self._trips = self._counter.trips
         if self._clock is not None:
             self.seconds = self._clock() - self._began
-        self.events = messages(self._recording)
-        self.advice = advice(self._recording)
-        self.unawaited = unawaited(self._recording)
+        replay = Replay(self._recording)
+        self.events = shown(replay.messages)
+        self.advice = advice(replay)
+        self.unawaited = unawaited(replay)
 
     def _count(self, events: Iterable[Event]) -> None:
         """Count what the recording lets go of, and at the end what it has."""

@@ -51,6 +51,7 @@ class _Made:
 
     Attributes:
         session: the end that made it.
+        maker: whose code made it.
         is_write: whether it is a write.
         links: how many its message crosses.
         promises: those on and with which it was made, while that may matter.
@@ -66,14 +67,20 @@ class _Made:
     """
 
     __slots__ = (
-        "ahead", "arrival", "begun", "failed", "is_write", "lacking", "links", "made", "promises",
-        "reached", "reply", "session",
+        "ahead", "arrival", "begun", "failed", "is_write", "lacking", "links", "made", "maker",
+        "promises", "reached", "reply", "session",
     )  # fmt: skip
 
     def __init__(
-        self, session: str, promises: Sequence[_Made] = (), *, is_write: bool = False
+        self,
+        session: str,
+        maker: Who,
+        promises: Sequence[_Made] = (),
+        *,
+        is_write: bool = False,
     ) -> None:
         self.session = session
+        self.maker = maker
         self.is_write = is_write
         self.links = _links(session)
         self.promises = promises
@@ -221,6 +228,7 @@ class TripCounter:
         self._graph = _Graph()
         self._calls: dict[Call, _Made] = {}
         self._over: deque[Call] = deque()
+        self._told: set[str] = set()  # the ends whose answers are recorded
         # How far all have come that are no first task of a method, and who has started them.
         self._others: dict[Who, _Node] = {PROGRAM: _BEGIN}
         # What comes after all those that they have started, and that are done.
@@ -287,7 +295,8 @@ class TripCounter:
         key, lane = (event.session, event.id), (event.session, event.target)
         on = self._calls.get(lane) if event.target > 0 else None
         using = [self._calls[other] for other in event.using if other in self._calls]
-        call = _Made(event.session, using if on is None else [on, *using])
+        maker = (event.by, event.task)
+        call = _Made(event.session, maker, using if on is None else [on, *using])
         call.ahead = self._lanes.get(lane)
         call.made = self._reached(event.by, event.task)
         if NOBODY - event.task not in self._left:  # else it waited for all that already
@@ -309,16 +318,31 @@ class TripCounter:
 
     def _written(self, event: ev.ChunkSent) -> None:
         stream = (event.session, event.target)
-        write = self._calls[event.session, event.id] = _Made(event.session, is_write=True)
+        write = self._calls[event.session, event.id] = _Made(
+            event.session, (event.by, event.task), is_write=True
+        )
         write.made = self._reached(event.by, event.task)
         write.ahead = self._writes.get(stream)
         self._writes[stream] = write
         _bound(self._writes)
 
     def _answered(self, event: ev.CallReturned | ev.CallRaised) -> None:
+        self._told.add(event.session)
         call = self._answering(event.session, event.id)
         self._graph.answered(call, self._begin(call), failed=type(event) is ev.CallRaised)
         self._is_over((call.session, event.id))
+        self._past.pop(((event.session, event.id), 0), None)
+
+    def _answered_elsewhere(self, call: _Made) -> None:
+        """The other end is in another program: its answer, which was awaited, is not recorded."""
+        found, looking = dict[_Made, None](), [call]
+        while looking:
+            top = looking.pop()
+            if top.arrival is None and top not in found:
+                found[top] = None
+                looking += top.promises
+        for top in reversed(found):
+            self._graph.answered(top, self._begin(top), failed=False)
 
     def _is_over(self, key: Call) -> None:
         self._over.append(key)
@@ -338,7 +362,7 @@ class TripCounter:
         found = self._calls.get(key)
         if found is None:
             # It was made before the recording began.
-            found = self._calls[key] = _Made(key[0])
+            found = self._calls[key] = _Made(key[0], PROGRAM)
             found.reached = _BEGIN
         return found
 
@@ -415,9 +439,16 @@ class TripCounter:
         keys = [(event.session, number) for number in event.ids]
         if event.task is not None:
             self._steps((event.by, event.task), *self._arrivals(keys))
+            return
+        for key in keys:
+            if key in self._calls:
+                self._steps(self._calls[key].maker, *self._arrivals([key]))
 
     def _arrivals(self, keys: Iterable[Call]) -> list[tuple[_Node, int]]:
         calls = [self._calls[key] for key in keys if key in self._calls]
+        for call in calls:
+            if call.arrival is None and _opposite(call.session) not in self._told:
+                self._answered_elsewhere(call)
         return [(call.arrival, 0) for call in calls if call.arrival is not None]
 
     def _task_begins(self, event: ev.TaskBegun) -> None:

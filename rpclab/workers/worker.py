@@ -10,7 +10,7 @@ import types
 from contextvars import Context as Variables
 from typing import TYPE_CHECKING, Any
 
-from rpclab.core.contexts import ExecutionContext, current
+from rpclab.core.contexts import ExecutionContext, Methods, current
 from rpclab.core.hooks import ServiceHook
 from rpclab.errors import RpcError
 from rpclab.rpc.activity import StepInterrupted
@@ -73,6 +73,7 @@ class Worker:
         self._engine = engine
         self.objects = objects_of(module)
         self._door: Door | None = None
+        self._methods: Methods = {}
         serve(engine, name, modules_of(module))
         self.loopback = Exports(list(self.exports), bind_self, list(self.objects), own_objects)
 
@@ -128,6 +129,7 @@ class Worker:
         context = ExecutionContext(self._engine, self.name)
         platform = Context(context, copy.deepcopy(props) if props else {}, self.loopback)
         context.platform = platform
+        context.methods = self._methods
         if validate or (validate is None and self._engine.validation is not None):
             context.door = self.door(entrypoint, validate)
         if kind.__init__ is WorkerEntrypoint.__init__:

@@ -45,6 +45,7 @@ def messages_of(program):
         async with rpclab.Sandbox(record=True) as sandbox:
             sandbox.deploy("b", source=SOURCE)
             sandbox.deploy("a", source=SOURCE, bind={"NEXT": "b"})
+            sandbox.deploy("a-service-of-records", source=SOURCE)
             sandbox.link("notebook", "a", rtt="80ms")
             sent = []
             kept = await program(sandbox.bind(A="a", B="b"))
@@ -83,10 +84,11 @@ async def two_calls(env):
 
 
 def test_a_label_at_the_right_edge_stands_before_its_bar_where_there_is_room(drawn):
-    _, texts, _ = drawn("timeline", two_calls)
+    _, texts, _ = drawn("timeline", two_calls, 1000)
     ends = {text: to for text, _, to, _ in texts if "(" in text}
     assert ends.keys() == {"1 root() = a Node", "2 token('a text of some length')"}
-    assert max(ends.values()) < 700  # its bar is at 700
+    assert max(ends.values()) < 850  # before its bar
+    assert "a-service-of-records" in [text for text, *_ in texts]
 
 
 @pytest.mark.parametrize("width", [460, 900])

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from support.serving import serving
 
 DEMO = Path(__file__).parents[2] / "demos" / "todo"
 EVIL = "<img src=x onerror=\"document.title = 'evil'\"> & tea"
@@ -34,8 +35,6 @@ CONTRAST = """() => {
 @pytest.fixture
 def address(tmp_path):
     """The application, with nothing on its list."""
-    from demos.serve import serving  # noqa: PLC0415 - only where there is a browser
-
     with serving(DEMO, "web", storage=tmp_path / "kept") as address:
         yield address
 

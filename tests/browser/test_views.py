@@ -217,4 +217,4 @@ def test_a_view_is_drawn_in_jupyter_notebook_too(lab):
     with lab.open_in_notebook(*cells()) as tab:
         tab.get_by_text("Run", exact=True).first.click()
         tab.get_by_text("Run All Cells", exact=True).first.click()
-        tab.locator(".rl-live", has_text="without pipelining").wait_for(timeout=60_000)
+        tab.locator(".rl-live", has_text="round trips").wait_for(timeout=60_000)

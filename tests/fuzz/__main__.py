@@ -80,7 +80,7 @@ def _parser():
     parser.add_argument(
         "--dialect",
         choices=["msgpack", "capnweb"],
-        help="the codec's own, or the one with pulls and without acknowledgements",
+        help="msgpack, or the text frames of Cap'n Web",
     )
     parser.add_argument("--replay", metavar="FILE", help="do a finding again, and show all of it")
     parser.add_argument("--corpus", action="store_true", help="do every past finding again")

@@ -6,7 +6,7 @@ Each file in corpus/ is one entry, in JSON:
         "name": "…",
         "happened": "what happened once",
         "level": "core" or "engine",
-        "dialects": ["msgpack", "capnweb"],
+        "dialects": ["msgpack"],
         "variant": "",
         "steps": [...]          as in `worlds`
     }

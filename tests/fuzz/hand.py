@@ -32,7 +32,6 @@ class Hand:
 
     Args:
         chance: decides.
-        pulls: whether results are to be asked for (see `core/dialects.py`).
         roots: the exports of the session that every peer has.
         honest: break no rule.
 
@@ -42,9 +41,8 @@ class Hand:
         asked: the calls of the session that the hand has not settled.
     """
 
-    def __init__(self, chance, *, pulls=False, roots=(0,), honest=False) -> None:
+    def __init__(self, chance, *, roots=(0,), honest=False) -> None:
         self._chance = chance
-        self._pulls = pulls
         self._roots = list(roots)
         self.honest = honest
         self.values = Values(chance, self, honest=honest)
@@ -83,7 +81,7 @@ class Hand:
             self.asked.append(number)
         elif kind in (wire.RESOLVE, wire.REJECT):
             plain = number > 0 and not references
-            if plain and not self._pulls:
+            if plain:
                 self.seen += 1
                 self._forget(number)
             elif number > 0:
@@ -112,8 +110,6 @@ class Hand:
             messages += before
             if message is not None:
                 messages.append(message)
-                if self._pulls and message[0] in (wire.CALL, wire.MAP):
-                    messages.append([wire.PULL, message[1]])
         return messages
 
     def _message(self):
@@ -179,7 +175,7 @@ class Hand:
         if not self.honest and chance.random() < 0.03:
             message[4] = self.values.joint()
             message.append({})
-        elif not self._pulls and chance.random() < 0.1:
+        elif chance.random() < 0.1:
             message.append(self._options())
         return self._called(message)
 
@@ -253,7 +249,7 @@ class Hand:
             return None
         number = self._chance.choice(self.live)
         self._forget(number)
-        return [wire.RELEASE, number, 1] if self._pulls else [wire.CANCEL, number]
+        return [wire.CANCEL, number]
 
     def _release(self):
         chance = self._chance
@@ -319,8 +315,6 @@ class Hand:
     def _quiet(self):
         chance = self._chance
         if self.honest:
-            if self._pulls:
-                return None
             # The next call, on which one more is made: nobody asks for its result.
             first = [wire.CALL, 0, self._target(), "target", []]
             quiet = [wire.QUIET, self._next_call]

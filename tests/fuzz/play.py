@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from fuzz import mutate
 from fuzz.hand import Hand
+from fuzz.texts import TextHand
 from fuzz.verdict import check, quietly
 from fuzz.worlds import CoreWorld
 
@@ -50,7 +51,7 @@ def at_random(level, dialect, seed, *, honest=False):
         level,
         dialect,
         variant,
-        lambda world: _Session(world, chance, pulls=dialect == "capnweb", honest=honest).play(),
+        lambda world: _Session(world, chance, honest=honest).play(),
         seed,
     )
 
@@ -168,13 +169,15 @@ def read(frame):
 class _Session:
     """Decides what happens next."""
 
-    def __init__(self, world, chance, *, pulls, honest) -> None:
+    def __init__(self, world, chance, *, honest) -> None:
         self._world = world
         self._chance = chance
         self._honest = honest
         self._rate = 0.0 if honest else chance.choice(RATES)
+        self._texts = world.dialect == "capnweb"
+        hand = TextHand if self._texts else Hand
         self._hands = [
-            Hand(chance, pulls=pulls, roots=world.roots, honest=honest or chance.random() < 0.2)
+            hand(chance, roots=world.roots, honest=honest or chance.random() < 0.2)
             for _ in world.ends
         ]
 
@@ -195,7 +198,10 @@ class _Session:
         chance, hand = self._chance, self._hands[end]
         if len(self._hands) == 2 and chance.random() < 0.8:
             return  # most of what arrives is from the other end
-        frames = mutate.spoilt(chance, hand.batch(), self._rate)
+        if self._texts:
+            frames = hand.frames(self._rate)
+        else:
+            frames = mutate.spoilt(chance, hand.batch(), self._rate)
         seen = hand.seen
         if chance.random() < self._rate * 0.2:
             seen = mutate.seen(chance, seen)

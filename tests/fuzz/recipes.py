@@ -45,11 +45,6 @@ def plain_call(number):
     return call(number, "greet", "Ada")
 
 
-def pull(number):
-    """Ask for its result, where that is not asked for by the call (see `core/dialects.py`)."""
-    return pack([wire.PULL, number])
-
-
 def _echo(*args):
     yield [call(1, "waits", *args)]
 

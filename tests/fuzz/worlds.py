@@ -141,9 +141,9 @@ class Host(InlineHost):
         else:
             super().ran(answer, value, variables, error)
 
-    def drive(self, answer, work, context):
+    def drive(self, answer, work, variables):
         try:
-            super().drive(answer, work, context)
+            super().drive(answer, work, variables)
         except AttributeError:
             work.close()
             answer.reject(ValueError("it waits for what this host has not"))
@@ -203,7 +203,14 @@ class CoreWorld:
         keeper.variables = Context()
         keeper.variables.run(current.set, keeper)
         main = TargetHook(Thing(self), keeper)
-        return Session(name, codec=codec, host=self.host, keeper=keeper, main=main, limits=LIMITS)
+        return Session(
+            name,
+            codec=codec,
+            host=self.host,
+            keeper=keeper,
+            main=main,
+            limits=LIMITS,
+        )
 
     def _sender(self, number):
         def send(seen, frames):
@@ -360,7 +367,10 @@ class CoreWorld:
     def bystander(self):
         """Whether another session in the same world answers."""
         other = CoreWorld(self.dialect)
-        other.do(["receive", 0, 0, [recipes.plain_call(1), recipes.pull(1)]])
+        call = [recipes.plain_call(1)]
+        if self.dialect == "capnweb":
+            call = [b'["push",["pipeline",0,["greet"],["Ada"]]]', b'["pull",1]']
+        other.do(["receive", 0, 0, call])
         other.do(["turn"])
         return bool(other.sent[0]) and not other.trouble
 

@@ -6,6 +6,7 @@ import pytest
 
 import rpclab
 from rpclab.notebook.widgets import channel as channels
+from rpclab.notebook.widgets import layouts
 from rpclab.notebook.widgets.channel import Channel
 from rpclab.notebook.widgets.modules import FOLDER, LOOK, joined, needed, text_of
 from rpclab.trace.pictures.look import LOOK as LOOK_DATA
@@ -35,6 +36,14 @@ def page():
     return []
 
 
+class FarAhead:
+    """A clock by which everything was long ago."""
+
+    @staticmethod
+    def monotonic():
+        return 1e12
+
+
 def rows(page, kind):
     return [row for message in page for row in message.get("rows", {}).get(kind, ())]
 
@@ -47,6 +56,26 @@ async def test_a_page_that_comes_later_gets_everything_at_once(sandbox, env, pag
     assert [message["kind"] for message in page] == ["all", "state", "layout"]
     assert len(rows(page, "calls")) == 3
     assert len(rows(page, "times")) == len(sandbox.recording)
+
+
+async def test_the_graph_is_laid_out_anew_for_new_parts_alone(sandbox, env, page, monkeypatch):
+    channel = Channel(sandbox.recording, sandbox)
+    channel.open(page.append)
+    (first,) = [message["layouts"] for message in page if message["kind"] == "layout"]
+    for number in range(20):
+        await env.ECHO.echo(number)
+        channel.beat()
+    assert [message["kind"] for message in page].count("layout") == 1
+    assert [each["width"] for each in first] == sorted(each["width"] for each in first)
+    assert first[-1]["boxes"].keys() == {"notebook", "echo"}
+    (line,) = first[-1]["lines"]
+    assert (line["kind"], line["holder"], line["worker"]) == ("binding", "notebook", "echo")
+    sandbox.deploy("later", source=ECHO)
+    monkeypatch.setattr(layouts, "time", FarAhead)
+    for _ in range(7):
+        channel.beat()
+    *_, last = [message["layouts"] for message in page if message["kind"] == "layout"]
+    assert last[-1]["boxes"].keys() == {"notebook", "echo", "later"}
 
 
 async def test_a_call_that_goes_on_is_sent_again_when_it_has_its_result(sandbox, env, page):

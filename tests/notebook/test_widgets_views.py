@@ -50,6 +50,34 @@ def test_a_view_is_shown_as_a_widget_and_then_as_text_and_picture(bound):
     assert "0x" not in still["text/plain"]
 
 
+SHOWN = """
+from IPython.display import display
+def live(): return [w.kind for w in _instances.values() if 'rpclab' in type(w).__module__]
+from ipywidgets.widgets.widget import _instances
+handle = display(sandbox.graph(), display_id=True)"""
+
+
+def test_an_update_of_a_display_with_the_same_view_shows_it_once(bound):
+    bound.run("sandbox.timeline()")
+    assert len(bound.run(SHOWN).displays) == 2
+    updated = bound.run("handle.update(sandbox.graph()); handle.update(sandbox.graph())")
+    assert updated.displays == []
+    assert bound.value("live()") == "['timeline', 'graph']"
+    # Shown again, rather than updated, it is there twice.
+    assert len(bound.run("display(sandbox.graph())").displays) == 2
+    assert bound.value("live()") == "['timeline', 'graph', 'graph']"
+
+
+def test_an_update_of_a_display_with_another_view_shows_that_instead(bound):
+    bound.run(SHOWN)
+    bound.run("handle.update(sandbox.streams())")
+    assert bound.value("live()") == "['streams']"
+    bound.run("handle.update('over')")
+    assert bound.value("live()") == "[]"
+    bound.run("handle.update(sandbox.streams())")
+    assert bound.value("live()") == "[]"
+
+
 def test_a_page_is_told_the_scale_that_was_asked_for(bound):
     bound.run(VIEW.format(kind="timeline").replace("sandbox)", "sandbox, scale='time')"))
     bound.run("view._act({'ask': 'all'})")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from contextvars import Context
+from types import CoroutineType
 
 from rpclab.codecs.msgpack import MsgpackCodec
 from rpclab.core.contexts import ExecutionContext, current
@@ -219,21 +220,41 @@ class Writable:
         return payload.refer_writable(SinkRelay(self.outlet, lambda: None))
 
 
-class Deadlines:
-    """Writes down what calls were bound to; the tests have no deadlines of their own.
+class Calls:
+    """Notes nothing of calls, and writes down the deadlines that they came with.
 
     Attributes:
         bounds: each as (answer, seconds).
     """
 
-    def __init__(self) -> None:
+    special = 0
+    closing = False
+    noting = False
+    holder = None
+    keep = None
+
+    def __init__(self, reports) -> None:
+        self.reports = reports
         self.bounds = []
+        self.wrap = {STUB: Stub, BINDING: Stub, READABLE: _readable, WRITABLE: Writable}
+
+    def site(self):
+        return None
+
+    def carry(self, variables, answer=None):
+        pass
+
+    def undisposed(self, context):
+        return None
 
     def left(self, pending):
         del pending
 
     def bound(self, answer, seconds):
         self.bounds.append((answer, seconds))
+
+    def unseen(self, error, worker, what, site):
+        self.reports.append((what, error))
 
 
 class InlineHost:
@@ -245,16 +266,10 @@ class InlineHost:
 
     def __init__(self) -> None:
         self.observe = None
-        self.keep = None
-        self.closing = False
-        self.special = 0
-        self.wrap = {STUB: Stub, BINDING: Stub, READABLE: _readable, WRITABLE: Writable}
-        self.watching = None
         self.clock = lambda: self.time
-        self.deadlines = Deadlines()
-        self.holder = None
-        self.time = 0.0
         self.reports = []
+        self.calls = Calls(self.reports)
+        self.time = 0.0
         self._woken = deque()
         self._forgotten = deque()
         self._loopbacks = {}
@@ -280,19 +295,20 @@ class InlineHost:
             self.ran(answer, value, None)
 
     def ran(self, answer, value, variables, error=None):
-        del variables
         if error is not None:
             answer.reject(error)
         elif isinstance(value, Later):
             value.answer = answer
             answer.suspend(value)
+        elif isinstance(value, CoroutineType):
+            self.drive(answer, value, variables)
         else:
             answer.resolve(value)
 
-    def drive(self, answer, work, context):
+    def drive(self, answer, work, variables):
         # A sink's coroutine waits for nothing but a `Later`, which stands where it suspended.
         try:
-            waits = self._inside(context, lambda: work.send(None))
+            waits = variables.run(work.send, None)
         except StopIteration as stop:
             answer.resolve(stop.value)
         except Exception as error:
@@ -308,9 +324,6 @@ class InlineHost:
         except Exception as error:
             self.reports.append((what, error))
 
-    def apart(self, answer, function, context):
-        return self._inside(context, function)
-
     def loopback(self, context):
         if context.worker not in self._loopbacks:
             ends = [
@@ -321,13 +334,7 @@ class InlineHost:
             self._loopbacks[context.worker] = ends[0]
         return self._loopbacks[context.worker]
 
-    def undisposed(self, context):
-        return None
-
     def report(self, error, what):
-        self.reports.append((what, error))
-
-    def unseen(self, error, worker, what, site):
         self.reports.append((what, error))
 
     @staticmethod

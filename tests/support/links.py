@@ -16,21 +16,20 @@ class Links:
     def __init__(self, latency) -> None:
         self._latency = latency
 
-    def connect(self, one, other, again):
+    def connect(self, one, other):
         """Join two sessions; to be an engine's `connect`."""
         one.peer, other.peer = other, one
         # A Worker is at no distance from itself.
         latency = self._latency if one.keeper is not other.keeper else float
-        one.send = _Link(other, again, latency).send
-        other.send = _Link(one, again, latency).send
+        one.send = _Link(other, latency).send
+        other.send = _Link(one, latency).send
 
 
 class _Link:
     """One direction."""
 
-    def __init__(self, to, again, latency) -> None:
+    def __init__(self, to, latency) -> None:
         self._to = to
-        self._again = again
         self._latency = latency
         self._batches = deque()
         self._last = 0.0
@@ -40,7 +39,7 @@ class _Link:
         # Later than all before it: a link keeps the order.
         self._last = max(self._last, loop.time() + self._latency())
         self._batches.append((seen, frames))
-        loop.call_at(self._last, self._again, self._arrive)
+        loop.call_at(self._last, self._to.host.again, self._arrive)
 
     def _arrive(self):
         self._to.receive(*self._batches.popleft())

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from dataclasses import astuple
+from dataclasses import fields
+from operator import attrgetter
 
 import pytest
 from support.traced import READER, busy, deployed
@@ -12,6 +13,7 @@ import rpclab
 from rpclab.trace.feed import COLUMNS, Feed
 from rpclab.trace.graph import graph
 from rpclab.trace.lifetimes import lifetimes, tables_at
+from rpclab.trace.model import Arrow, CallBar, Interval, Note, StreamPoint, StubBar, TargetBar
 from rpclab.trace.pictures.layout import lines_of
 from rpclab.trace.streams import streams
 from rpclab.trace.timeline import timeline
@@ -80,23 +82,25 @@ def page(request, recording):
     return page
 
 
-def plain(rows):
-    return json.loads(json.dumps([astuple(row) for row in rows]))
+def plain(rows, kind):
+    """Rows of what the analyses give: the fields that `model.py` names, and no more."""
+    named = attrgetter(*(field.name for field in fields(kind)))
+    return json.loads(json.dumps([named(row) for row in rows]))
 
 
 def test_the_rows_are_those_of_the_timeline(recording, page):
     whole = timeline(recording)
-    assert page["calls"] == plain(whole.calls)
-    assert [row[1:] for row in page["arrows"]] == plain(whole.arrows)
-    assert page["notes"] == plain(whole.notes)
+    assert page["calls"] == plain(whole.calls, CallBar)
+    assert [row[1:] for row in page["arrows"]] == plain(whole.arrows, Arrow)
+    assert page["notes"] == plain(whole.notes, Note)
     assert page["workers"] == [lane.name for lane in whole.lanes]
     assert page["times"] == [event.at for event in recording]
 
 
 def test_the_rows_are_those_of_the_lifetimes(recording, page):
     whole = lifetimes(recording)
-    assert [row[:-1] for row in page["stubs"]] == plain(whole.stubs)
-    assert page["targets"] == plain(whole.targets)
+    assert [row[:-1] for row in page["stubs"]] == plain(whole.stubs, StubBar)
+    assert page["targets"] == plain(whole.targets, TargetBar)
 
 
 def test_the_rows_are_those_of_the_streams(recording, page):
@@ -104,8 +108,8 @@ def test_the_rows_are_those_of_the_streams(recording, page):
     assert page["streams"] == [
         [1, "notebook", "reader", stream.id, stream.opened, stream.closed, "closed", stream.chunks]
     ]
-    assert [row[1:] for row in page["points"]] == plain(stream.points)
-    assert [row[2:] for row in page["held"]] == plain(stream.held_back)
+    assert [row[1:] for row in page["points"]] == plain(stream.points, StreamPoint)
+    assert [row[2:] for row in page["held"]] == plain(stream.held_back, Interval)
 
 
 def test_the_rows_are_those_of_the_graph(recording, page):

@@ -1,6 +1,7 @@
 """Round trips of a recording that grows are those of what there is, and cost little to keep."""
 
 import asyncio
+import json
 from functools import cache
 
 import pytest
@@ -9,6 +10,7 @@ from support.traced import SOURCE
 
 import rpclab
 from rpclab.trace import events as ev
+from rpclab.trace.recording import Recording
 from rpclab.trace.trips import PROGRAM, TripCounter, round_trips
 
 
@@ -103,3 +105,54 @@ async def test_what_a_counter_keeps_is_bounded(monkeypatch):
             tables = [kept for kept in vars(counter).values() if hasattr(kept, "__len__")]
             assert max(map(len, tables)) < 1200
         assert max(map(len, tables)) <= 101
+
+
+def test_a_block_around_what_is_run_is_counted_too():
+    sandbox = rpclab.Sandbox()
+    env = deploy(sandbox)
+    with sandbox.trace() as trace:
+        rpclab.run(awaits(env, 2))
+        rpclab.run(awaits(env, 3))
+    sandbox.close()
+    assert trace.round_trips == 5
+
+
+async def test_in_a_recording_of_an_earlier_version_those_awaited_who_made_the_calls(tmp_path):
+    async with rpclab.Sandbox(record=True) as sandbox:
+        env = deploy(sandbox)
+        await env.A.relay_far(1, 2)
+        await env.A.root().next().depth()
+        sandbox.recording.save(tmp_path / "now.jsonl")
+    lines = (tmp_path / "now.jsonl").read_text("utf-8").splitlines()
+    events = [json.loads(line) for line in lines]
+    before = [event[:4] if event[1:2] == ["awaited"] else event for event in events[1:]]
+    earlier = [json.dumps(event) for event in before if event[1] != "task"]
+    (tmp_path / "earlier.jsonl").write_text("\n".join([lines[0], *earlier]), "utf-8")
+    assert round_trips(Recording.load(tmp_path / "earlier.jsonl")) == (4, 2)
+    assert earlier != lines[1:]
+
+
+async def test_tasks_that_go_on_at_different_depths_are_told_apart():
+    async def far(env):
+        await env.A.relay_far(1, 2)
+
+    async def near(env):
+        await env.C.add(1, 2)
+        await env.C.add(3, 4)
+
+    async with rpclab.Sandbox(record=True) as sandbox:
+        env = deploy(sandbox)
+        with sandbox.trace() as trace:
+            await asyncio.gather(far(env), near(env))
+        assert round_trips(sandbox.recording) == (trace.round_trips, trace.saved) == (3, 0)
+
+
+async def test_a_peer_in_another_program_is_waited_for_as_any():
+    async with rpclab.Sandbox(record=True) as sandbox:
+        env = deploy(sandbox)
+        await env.A.add(1, 2)
+        await env.A.root().next().depth()
+        events = list(sandbox.recording)
+    here = [event for event in events if not getattr(event, "session", "").startswith("a→")]
+    assert len(here) < len(events)
+    assert round_trips(here) == round_trips(events) == (2, 2)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -43,6 +43,7 @@ class Live:
         self._hook = shell.displayhook
         self._publisher = shell.display_pub
         self._formatted: View | None = None
+        self._shown: dict[str, _Shown] = {}  # by the ids of their displays
         self._registers = hasattr(self._publisher, "register_hook")
 
     def install(self) -> None:
@@ -53,45 +54,82 @@ class Live:
     def uninstall(self) -> None:
         """Show no more of them."""
         self._formatted = None
+        self._shown.clear()
         if self._registers:
             self._publisher.unregister_hook(self._before)
 
     def bundle(self, view: View) -> dict[str, str]:
         """What is to be shown of a view, and stays in the notebook's file.
 
-        The live form goes out with it, unless it takes the place of an earlier display: that has
-        one already, which shows the same recording.
+        The live form goes out with it, unless it takes the place of a display of the same view.
         """
         if not _can_be_live(view):
             return view.bundle()
         still = view.bundle()
         still["text/html"] = f'<div class="{STILL}">{_STYLE}{still["text/html"]}</div>'
         if not self._registers or getattr(self._hook, "msg", None) is not None:
-            self._show(view)  # the result of a cell, which is never updated
+            self._show(view, None)  # the result of a cell, which is never updated
         else:
             self._formatted = view
         return still
 
     def _before(self, message: dict[str, Any]) -> dict[str, Any]:
         """A display is about to be shown, or to be updated."""
-        html = message.get("content", {}).get("data", {}).get("text/html", "")
-        view = self._formatted
-        if view is not None and isinstance(html, str) and STILL in html:
+        content = message.get("content", {})
+        html = content.get("data", {}).get("text/html", "")
+        place = content.get("transient", {}).get("display_id")
+        view, kind = self._formatted, message.get("msg_type")
+        is_view = view is not None and isinstance(html, str) and STILL in html
+        if is_view:
             self._formatted = None
-            if message.get("msg_type") == "display_data":
-                self._show(view)
+        if kind == "display_data" and is_view and view is not None:
+            self._show(view, place)
+        elif kind == "update_display_data" and place in self._shown:
+            self._update(view if is_view else None, place)
         return message
 
-    def _show(self, view: View) -> None:
+    def _update(self, view: View | None, place: str) -> None:
+        """Another view takes the place of one, or something else does, or the same view again."""
+        shown = self._shown[place]
+        if view is not None and shown.is_of(view):
+            return
+        del self._shown[place]
+        if view is not None:
+            self._show(view, place, update=True)
+        else:
+            self._publish({"text/html": ""}, place, update=True)
+        shown.widget.close()
+
+    def _show(self, view: View, place: str | None, *, update: bool = False) -> None:
         from rpclab.notebook.widgets.live import VIEWS  # noqa: PLC0415 - slow, and an extra
 
         widget = VIEWS[view.kind](view.recording, view.sandbox, scale=view.asked_scale)
-        shown: Any = widget._repr_mimebundle_()  # with or without metadata, by anywidget's version
-        live = shown[0] if isinstance(shown, tuple) else shown
-        if live and WIDGET in live:
-            # Where no widget is shown, nothing is; nbconvert warns of an output that it can show
-            # in no way.
-            self._publisher.publish({WIDGET: live[WIDGET], "text/html": ""})
+        given: Any = widget._repr_mimebundle_()  # with or without metadata, by anywidget's version
+        live = given[0] if isinstance(given, tuple) else given
+        if not live or WIDGET not in live:
+            return
+        if place is not None:
+            self._shown[place] = _Shown(view, widget)
+        # Where no widget is shown, nothing is; nbconvert warns of an output that it can show in
+        # no way.
+        self._publish({WIDGET: live[WIDGET], "text/html": ""}, place, update=update)
+
+    def _publish(self, data: dict[str, Any], place: str | None, *, update: bool) -> None:
+        transient = {} if place is None else {"transient": {"display_id": f"{place} live"}}
+        self._publisher.publish(data, **transient, **({"update": True} if update else {}))
+
+
+class _Shown(NamedTuple):
+    """A view that is shown live in a display."""
+
+    view: View
+    widget: Any
+
+    def is_of(self, view: View) -> bool:
+        """Whether that is what another view shows, too."""
+        ours = self.view
+        same = ours.kind == view.kind and ours.asked_scale == view.asked_scale
+        return same and ours.recording is view.recording
 
 
 def _can_be_live(view: View) -> bool:

@@ -147,12 +147,12 @@ export function mark(context, palette, name, x, y, size = LOOK.sizes.mark) {
   context.restore();
 }
 
-/** Draw text with a halo, so that lines behind it do not cross it out. */
-export function haloed(context, palette, text, x, y) {
-  context.lineWidth = 3;
+/** Draw text with an edge in the colour of its ground, so that lines behind it do not cross it out. */
+export function haloed(context, text, x, y, ground) {
+  context.lineWidth = 4;
   context.setLineDash([]);
   context.lineJoin = "round";
-  context.strokeStyle = palette.named.background;
+  context.strokeStyle = ground;
   context.strokeText(text, x, y);
   context.fillText(text, x, y);
 }

@@ -96,7 +96,7 @@ class Channel:
         self._beats += 1
         if self._beats % _STATES == 1:
             self.tell_state()
-            if self._followed.layouts.is_new:
+            if self._followed.layouts.are_due:
                 self._tell({"kind": "layout", "layouts": self._followed.layouts.rows()})
             if not news:
                 self._advise()

@@ -8,7 +8,6 @@ import { LOOK, WORDS } from "./look.js";
 import { callAlone, callLabel, said, told } from "./words.js";
 
 const SAY = WORDS.live;
-const NAMES = 118; // pixels for the names of the Workers
 const REACH = 6; // pixels around the pointer in which an arrow is meant
 const LABELLED = 7; // the lowest row that has room for a label
 
@@ -26,6 +25,7 @@ export class TimelinePanel {
     this.layer = document.createElement("canvas");
     this.drawn = null;
     this.chosen = null;
+    this.names = LOOK.sizes.names[0]; // pixels for the names of the Workers
     this.reset();
     const { element } = this.surface;
     element.setAttribute("role", "img");
@@ -95,7 +95,10 @@ export class TimelinePanel {
   // Drawing.
 
   paint(context, width, height, palette) {
-    this.axis.left = NAMES;
+    const { character, label, names: [least, most] } = LOOK.sizes;
+    const widest = this.store.workers.reduce((all, name) => Math.max(all, name.length), 0) * character * label;
+    this.names = Math.min(Math.max(widest + 24, least), most, width * 0.35);
+    this.axis.left = this.names;
     this.axis.right = width - 14;
     const dense = window.devicePixelRatio || 1;
     const key = `${width} ${height} ${dense} ${palette.key}`;
@@ -120,7 +123,7 @@ export class TimelinePanel {
     this.paintLanes(context, width, palette);
     context.save();
     context.beginPath();
-    context.rect(NAMES, 0, width - NAMES, height);
+    context.rect(this.names, 0, width - this.names, height);
     context.clip();
     this.paintGaps(context, height, palette);
     this.paintNotes(context, palette);
@@ -142,12 +145,12 @@ export class TimelinePanel {
       font(context, 11, { bold: true });
       context.textBaseline = "middle";
       context.textAlign = "left";
-      context.fillText(fitted(context, store.workers[n], NAMES - 20), 10, lane.top + BASE);
+      context.fillText(fitted(context, store.workers[n], this.names - 20), 10, lane.top + BASE);
       context.strokeStyle = palette.named.line;
       context.lineWidth = 1;
       context.setLineDash([]);
       context.beginPath();
-      context.moveTo(NAMES, lane.top + BASE);
+      context.moveTo(this.names, lane.top + BASE);
       context.lineTo(width, lane.top + BASE);
       context.stroke();
     });
@@ -188,8 +191,8 @@ export class TimelinePanel {
     for (const note of this.store.notes) {
       if (note.kind !== "deployed" && note.kind !== "link") continue;
       const lane = this.where.place.get(note.workers[0]);
-      const x = Math.max(this.axis.x(note.moment + 1, note.time), this.axis.window ? 0 : NAMES + 6);
-      if (lane === undefined || x < NAMES || x > this.axis.right) continue;
+      const x = Math.max(this.axis.x(note.moment + 1, note.time), this.axis.window ? 0 : this.names + 6);
+      if (lane === undefined || x < this.names || x > this.axis.right) continue;
       mark(context, palette, note.kind, x, this.where.base(lane), 9);
     }
   }
@@ -241,7 +244,7 @@ export class TimelinePanel {
     const shown = [];
     for (const bar of this.where.bars) {
       const [from, to] = this.where.span(bar);
-      if (to < NAMES || from > axis.right + 40) continue;
+      if (to < this.names || from > axis.right + 40) continue;
       shown.push([bar, from, to]);
     }
     const thick = Math.min(this.where.row - 2, 14);
@@ -279,9 +282,10 @@ export class TimelinePanel {
     const wide = text => text.length * one;
     for (const bars of rows.values()) {
       bars.sort(([, one], [, other]) => one - other);
-      let taken = NAMES;
+      let taken = this.names;
       bars.forEach(([bar, from, to], place) => {
         const y = this.where.middle(bar) + 0.5;
+        const ground = palette.named[bar.lane % 2 ? "band" : "background"];
         const end = Math.max(to, bars[place - 1]?.[2] ?? to);
         const behind = (bars[place + 1]?.[1] ?? this.axis.right + 10) - end - 12;
         const before = from - taken - 12;
@@ -293,10 +297,10 @@ export class TimelinePanel {
         let text = callLabel(bar.call);
         if (wide(text) > room) text = callAlone(bar.call);
         if (wide(text) <= inside) context.fillText(text, from + 4, y);
-        else if (wide(text) <= room && wide(text) > behind) haloed(context, palette, text, from - 6 - wide(text), y);
+        else if (wide(text) <= room && wide(text) > behind) haloed(context, text, from - 6 - wide(text), y, ground);
         else {
           const cut = wide(text) <= room ? text : fitted(context, text, behind);
-          if (cut) haloed(context, palette, cut, end + 7, y);
+          if (cut) haloed(context, cut, end + 7, y, ground);
           if (cut) taken = end + 7 + wide(cut);
         }
       });
@@ -306,7 +310,7 @@ export class TimelinePanel {
   /** What came after the moment that is looked at is pale. */
   paintLater(context, width, height, palette) {
     if (this.app.scrubber.position === null) return;
-    const x = Math.max(this.axis.x(this.app.position, this.store.timeAt(this.app.position)) + 1, NAMES);
+    const x = Math.max(this.axis.x(this.app.position, this.store.timeAt(this.app.position)) + 1, this.names);
     context.globalAlpha = 0.74;
     context.fillStyle = palette.named.background;
     context.fillRect(x, TOP, width - x, height - TOP);
@@ -315,7 +319,7 @@ export class TimelinePanel {
 
   paintMoment(context, height, palette) {
     const x = this.axis.x(this.app.position, this.store.timeAt(this.app.position));
-    if (x < NAMES - 1 || x > this.axis.right + 10 || !this.store.length) return;
+    if (x < this.names - 1 || x > this.axis.right + 10 || !this.store.length) return;
     line(context, palette, "moment");
     context.beginPath();
     context.moveTo(x + 0.5, 14);
@@ -352,7 +356,7 @@ export class TimelinePanel {
   // What the reader does.
 
   find(x, y) {
-    if (x < NAMES) return null;
+    if (x < this.names) return null;
     let found = null;
     for (const bar of this.where.bars) {
       if (Math.abs(y - this.where.middle(bar)) > Math.max(this.where.row / 2, 4)) continue;
@@ -402,7 +406,7 @@ export class TimelinePanel {
   drop(event) {
     const { drag } = this;
     this.drag = null;
-    if (!drag || drag.far || event.offsetX < NAMES) return;
+    if (!drag || drag.far || event.offsetX < this.names) return;
     this.app.scrubber.go(this.axis.positionAt(event.offsetX));
   }
 
@@ -420,7 +424,7 @@ export class TimelinePanel {
 
   zoom(factor) {
     const at = this.axis.x(this.app.position, this.store.timeAt(this.app.position));
-    this.axis.zoom(factor, Math.min(Math.max(at, NAMES), this.axis.right));
+    this.axis.zoom(factor, Math.min(Math.max(at, this.names), this.axis.right));
     this.redraw();
   }
 

@@ -10,7 +10,6 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
-from rpclab.core.contexts import noted_place
 from rpclab.core.relays import PipeRelay
 from rpclab.errors import READABLE_IN_USE, READABLE_LOCKED, StreamLockedError, fresh_copy
 from rpclab.rpc.remote import Uncopied
@@ -291,7 +290,7 @@ class ReadableStream(Uncopied):
         context = payload.context
 
         def open_pipe(session: SessionLike) -> Pump | PipeRelay:
-            self._take(sent_at(noted_place(context.host)), READABLE_LOCKED)
+            self._take(sent_at(context.host.calls.site()), READABLE_LOCKED)
             source = self._source
             if isinstance(source, InletSource) and not self._over and self._error is None:
                 rest = [] if self._rest is NOTHING else [self._rest]

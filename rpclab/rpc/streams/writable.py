@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from rpclab.core.contexts import noted_place
 from rpclab.core.relays import SinkRelay
 from rpclab.core.sinks import SinkHook
 from rpclab.errors import WRITABLE_LOCKED, StreamLockedError
@@ -140,7 +139,7 @@ class WritableStream(Uncopied):
     def __rpc_refer__(self, payload: PayloadLike) -> Reference:
         context = payload.context
         with advice_for(payload):
-            sink = self._take(sent_at(noted_place(context.host)))
+            sink = self._take(sent_at(context.host.calls.site()))
         hook: Hook
         if isinstance(sink, RemoteSink):
             hook = SinkRelay(sink.outlet, self._let_go)

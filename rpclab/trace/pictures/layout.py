@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
+from math import hypot
 from typing import NamedTuple
 
 from rpclab.trace.graph import binding_name, introduction_name
@@ -30,6 +31,7 @@ _AWAY = (11, 14, 18, 23, 29, 36)  # pixels of a label from its line
 _PAIR = 2
 _NEAR = 17  # pixels between lines that run beside each other
 _FEW = 80  # lines; of more, each tries fewer ways
+_SQUARE = 40  # pixels of the squares that points are found by
 _CELL = 6  # pixels of a square that lines take
 _TIP = 9  # pixels that the head of an arrow takes
 _TRIED = 24  # places of which one is taken that is nearer to its own line than to another
@@ -162,9 +164,11 @@ def layout(workers: Sequence[str], lines: Sequence[Line], width: float, top: flo
     ways = list(_ways(lines, boxes, top - 28))
     crossed = _Crossed(way for _, way in ways)
     taken = [*boxes.values(), Box(0, 0, width, top - 46)]
-    curves = [way for _, way in ways]
+    spots = _Spots()
+    for _, way in ways:
+        spots.add(way.spots)
     placed = [
-        Placed(line, way.drawn, _beside(way, curves, line, crossed, taken, width))
+        Placed(line, way.drawn, _beside(way, line, spots, crossed, taken, width))
         for line, way in ways
     ]
     # The sides of a column hold nothing: what is lowest is a Worker, a label or a line.
@@ -276,10 +280,10 @@ class _Way(NamedTuple):
             a * self.begin[1] + b * self.over[1] + c * self.end[1],
         )
 
-    def away(self, point: Point) -> float:
-        """How far a point is from it, about, as a square."""
-        spots = (self.at(part / 12) for part in range(13))
-        return min((x - point[0]) ** 2 + (y - point[1]) ** 2 for x, y in spots)
+    @property
+    def spots(self) -> list[Point]:
+        """Some points along it: enough to say how near it is."""
+        return [self.at(part / 12) for part in range(13)]
 
     def across(self, part: float) -> Point:
         """The direction across it there, of length 1."""
@@ -287,21 +291,47 @@ class _Way(NamedTuple):
         length = ((to_x - x) ** 2 + (to_y - y) ** 2) ** 0.5 or 1
         return (to_y - y) / length, (x - to_x) / length
 
-    def cost(self, boxes: list[Box], drawn: list[Point], top: float) -> float:
+    def cost(self, boxes: list[Box], drawn: _Spots, top: float) -> float:
         """How bad it is: to run behind a Worker, along another line, or far around."""
-        points = [self.at(part / 12) for part in range(13)]
+        points = self.spots
         behind = sum(box.holds(point) for point in points for box in boxes)
-        beside = sum(
-            abs(x - there_x) < _NEAR and abs(y - there_y) < _NEAR
-            for x, y in points[2:11]
-            for there_x, there_y in drawn
-        )
+        beside = sum(drawn.near(point, _NEAR) for point in points[2:11])
         outside = sum(y < top for _, y in points)
         return 100 * behind + 50 * outside + 4 * beside + abs(self.bend) / 12
 
 
+class _Spots:
+    """Points that can be found by where they are."""
+
+    def __init__(self) -> None:
+        self._squares: dict[tuple[int, int], list[Point]] = {}
+
+    def add(self, points: Iterable[Point]) -> None:
+        """Take points in."""
+        for x, y in points:
+            self._squares.setdefault((int(x // _SQUARE), int(y // _SQUARE)), []).append((x, y))
+
+    def near(self, point: Point, away: float) -> int:
+        """How many points are less than that far away to the sides, and up and down."""
+        x, y = point
+        around = self._around(point, away)
+        return sum(abs(x - to_x) < away and abs(y - to_y) < away for to_x, to_y in around)
+
+    def nearest(self, point: Point, within: float) -> float:
+        """How far away the nearest point is; `within`, if none is as near as that."""
+        x, y = point
+        around = self._around(point, within)
+        return min((hypot(x - to_x, y - to_y) for to_x, to_y in around), default=within)
+
+    def _around(self, point: Point, away: float) -> Iterator[Point]:
+        x, y = point
+        for column in range(int((x - away) // _SQUARE), int((x + away) // _SQUARE) + 1):
+            for row in range(int((y - away) // _SQUARE), int((y + away) // _SQUARE) + 1):
+                yield from self._squares.get((column, row), ())
+
+
 def _ways(lines: Sequence[Line], boxes: dict[str, Box], top: float) -> Iterator[tuple[Line, _Way]]:
-    drawn: list[Point] = []
+    drawn = _Spots()
     loops: Counter[str] = Counter()
     bends = _BENDS if len(lines) <= _FEW else _BENDS[:4]
     for line in lines:
@@ -315,7 +345,7 @@ def _ways(lines: Sequence[Line], boxes: dict[str, Box], top: float) -> Iterator[
             others = [box for box in boxes.values() if box not in (here, there)]
             ways = (_Way.between(here, there, bend) for bend in bends)
             way = min(ways, key=lambda way: way.cost(others, drawn, top))
-        drawn += [way.at(part / 12) for part in range(2, 11)]
+        drawn.add(way.spots[2:11])
         yield line, way
 
 
@@ -373,7 +403,7 @@ class _Crossed:
 
 
 def _beside(
-    way: _Way, ways: Sequence[_Way], line: Line, crossed: _Crossed, taken: list[Box], width: float
+    way: _Way, line: Line, spots: _Spots, crossed: _Crossed, taken: list[Box], width: float
 ) -> Box:
     """The best place for the label of a line, which is taken from now on."""
     room = width_of(elided(line.label, min(_LONGEST, width / 3)))
@@ -390,12 +420,18 @@ def _beside(
                     cost = 6 * crossed.count(box) + away / 4 + rank + abs(across_x) * room / 8
                     found.append((cost, box))
     found.sort()
-    near = (box for _, box in found[:_TRIED] if way is min(ways, key=lambda w: w.away(box.middle)))
+    near = (box for _, box in found[:_TRIED] if _is_own(box.middle, way, spots))
     best = next(near, found[0][1] if found else None)
     if best is None:
         best = _nearest(way.at(0.5), room, taken, width)
     taken.append(best)
     return best
+
+
+def _is_own(point: Point, way: _Way, spots: _Spots) -> bool:
+    """Whether no other line is nearer to a point than a line of its own."""
+    own = min(hypot(x - point[0], y - point[1]) for x, y in way.spots)
+    return spots.nearest(point, own) >= own
 
 
 def _box(x: float, y: float, room: float, width: float) -> Box:

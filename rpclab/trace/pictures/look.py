@@ -70,42 +70,41 @@ LOOK: dict[str, Any] = {
         "window": {"width": 1.2, "dash": "4 3", "curved": False, "colour": "muted"},
         "moment": {"width": 1.5, "dash": "", "curved": False, "colour": "bad"},
     },
-    # Marks, drawn in a square of 12 by 12: a path, whether it is filled, the name of the colour,
-    # and the character that stands for it in text.
+    # Marks, drawn in a square of 12 by 12: a path, whether it is filled, the name of the colour.
     "marks": {
-        "returned": {"path": "M2 6.5L5 9.5L10 3", "filled": False, "colour": "good", "text": "="},
+        "returned": {"path": "M2 6.5L5 9.5L10 3", "filled": False, "colour": "good"},
         "raised": {"path": "M2.5 2.5L9.5 9.5M9.5 2.5L2.5 9.5", "filled": False,
-                   "colour": "bad", "text": "✗"},
+                   "colour": "bad"},
         "running": {"path": "M2 6h.6M5.7 6h.6M9.4 6h.6", "filled": False,
-                    "colour": "muted", "text": "…"},
-        "cancelled": {"path": "M2 6H10", "filled": False, "colour": "bad", "text": "-"},
+                    "colour": "muted"},
+        "cancelled": {"path": "M2 6H10", "filled": False, "colour": "bad"},
         "lost": {"path": "M1 6H4M8 6H11M4.6 9L7.4 3", "filled": False,
-                 "colour": "bad", "text": "≠"},
+                 "colour": "bad"},
         "dispose": {"path": "M6 1.5a4.5 4.5 0 1 0 0 9a4.5 4.5 0 1 0 0-9M2.9 9.1L9.1 2.9",
-                    "filled": False, "colour": "text", "text": "⊘"},
+                    "filled": False, "colour": "text"},
         "parameter": {"path": "M10.5 2.5v4H2.5M5.5 3.5L2.5 6.5L5.5 9.5", "filled": False,
-                      "colour": "muted", "text": "↩"},
+                      "colour": "muted"},
         "moved": {"path": "M1.5 6H10M7 3L10 6L7 9", "filled": False,
-                  "colour": "muted", "text": "→"},
-        "context": {"path": "M2.5 2.5h7v7h-7z", "filled": False, "colour": "muted", "text": "□"},
+                  "colour": "muted"},
+        "context": {"path": "M2.5 2.5h7v7h-7z", "filled": False, "colour": "muted"},
         "forgotten": {"path": "M6 1.5L10.5 6L6 10.5L1.5 6z", "filled": False,
-                      "colour": "warn", "text": "◇"},
+                      "colour": "warn"},
         "broken": {"path": "M7.2 1L3 6.8h2.6L4.8 11L9 5.2H6.4z", "filled": True,
-                   "colour": "bad", "text": "↯"},
+                   "colour": "bad"},
         "leak": {"path": "M6 .8C8 4 9.8 5.8 9.8 7.8a3.8 3.4 0 0 1-7.6 0C2.2 5.8 4 4 6 .8z",
-                 "filled": True, "colour": "warn", "text": "●"},
+                 "filled": True, "colour": "warn"},
         "held back": {"path": "M3 2h2.2v8H3zM6.8 2H9v8H6.8z", "filled": True,
-                      "colour": "warn", "text": "‖"},
+                      "colour": "warn"},
         "deployed": {"path": "M6 2L10.5 10h-9z", "filled": True,
-                     "colour": "muted", "text": "▲"},
+                     "colour": "muted"},
         "cut": {"path": "M4.3 7.6a1.7 1.7 0 1 0 .1.1zM7.7 7.6a1.7 1.7 0 1 1-.1.1z"
                 "M4.3 7.6L8.6 1.5M7.7 7.6L3.4 1.5",
-                "filled": False, "colour": "text", "text": "//"},
+                "filled": False, "colour": "text"},
         "mend": {"path": "M5 7.2L7.2 5M4.6 5.2L3 6.8a1.9 1.9 0 0 0 2.7 2.7L7.2 8M7.4 6.8L9 5.2"
                  "a1.9 1.9 0 0 0-2.7-2.7L4.8 4",
-                 "filled": False, "colour": "text", "text": "∞"},
+                 "filled": False, "colour": "text"},
         "link": {"path": "M1 4.2h4.5M6.5 7.8H11M3 2L1 4.2L3 6.4M9 5.6L11 7.8L9 10",
-                 "filled": False, "colour": "muted", "text": "⇄"},
+                 "filled": False, "colour": "muted"},
     },
     # The line of each kind of message, that of a stream for any other; and the mark of each end
     # of a stub, "" for one that has none yet.
@@ -124,6 +123,7 @@ LOOK: dict[str, Any] = {
     "sizes": {
         "width": 820, "margin": 14, "title": 14, "label": 11, "legend": 11, "row": 20, "bar": 12,
         "head": 5, "mark": 12, "radius": 2.5, "character": 0.605, "letter": 0.56,
+        "names": [90, 170],  # for the names of Workers beside a timeline, at least and at most
         "texts": 0.62,  # of the width at most, beside the bars of lifetimes
     },
     "fonts": {

@@ -32,7 +32,6 @@ from rpclab.trace.pictures.wording import call_label, call_title, message_title
 from rpclab.trace.pictures.words import WORDS
 
 _ROW, _BAR = SIZES["row"], SIZES["bar"]
-_NAMES = (90, 170)  # pixels for the names of the Workers, at least and at most
 _BASE = 24  # from the top of a lane to the middle of its first row
 _MOST_ROWS = 14  # of a lane; with more of them, calls have only their number as a label
 _SHORTEST = 3  # pixels that a bar is long
@@ -107,8 +106,9 @@ def timeline_svg(
 
 
 def _gutter(names: Sequence[str]) -> float:
+    least, most = map(float, SIZES["names"])
     widest = max((len(name) for name in names), default=0) * 7.4 + 24
-    return min(max(widest, _NAMES[0]), _NAMES[1])
+    return min(max(widest, least), most)
 
 
 def _stops(timeline: Timeline) -> Iterable[Stop]:

@@ -43,7 +43,6 @@ WORDS: dict[str, Any] = {
             "forgotten": "forgotten: Python let go of it, nobody disposed it",
             "": "still held",
         },
-        "holders": {"": "held by nobody"},
         "pipelined": {"true": "pipelined: made on a promise, it did not wait for that result"},
         "on its way": {"true": "on its way, or lost"},
         "broken": {"true": "broken: its context ended"},

@@ -40,7 +40,7 @@ from rpclab.workers.storage.values import Slot
 if TYPE_CHECKING:
     import asyncio
     from collections import Counter
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from rpclab.core.answers import Answer
     from rpclab.core.imports import Handle, Import, Pending
@@ -202,9 +202,15 @@ class _Host:
             place_parameters(answer.params, function)  # the engine sees what stands around it
         self._engine.run(answer, self._live.behind_gates(function), args, kwargs, context)
 
-    def drive(self, answer: Answer, work: Awaitable[Any], context: ExecutionContext) -> None:
-        """Run an awaitable, likewise."""
-        self._engine.drive(answer, self._live.finish(_await(work)), context)
+    def ran(
+        self,
+        answer: Answer,
+        value: Any,
+        variables: Variables,
+        error: BaseException | None = None,
+    ) -> None:
+        """Settle `answer` with what comes of a sink's work, likewise."""
+        self._engine.ran(answer, self._live.finish(value), variables, error)
 
 
 class LiveObject:
@@ -426,7 +432,3 @@ class LiveObject:
             self.engine.report(error, f"saving {self}")
         self._gate.clear()
         self.context.end()
-
-
-async def _await(work: Awaitable[Any]) -> Any:
-    return await work

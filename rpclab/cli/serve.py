@@ -1,0 +1,183 @@
+"""`rpclab serve`: the Workers of configurations, for whoever asks over the network.
+
+Floor: cli.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import rpclab
+from rpclab.cli.base import DONE, Command, assignment, hint, told, warnings_as_lines
+from rpclab.cli.deploying import deployed
+from rpclab.printable import printable
+
+if TYPE_CHECKING:
+    from rpclab.sandbox import Sandbox
+    from rpclab.server import Access, Server
+
+
+@click.command(
+    "serve",
+    cls=Command,
+    short_help="serve Workers over HTTP, and entrypoints to peers",
+    examples="""
+rpclab serve demos/todo --worker web                       # HTTP goes to its fetch
+rpclab serve shop.py --expose 'shop#Orders=/orders'        # and RPC sessions to an entrypoint
+rpclab call ws://127.0.0.1:8787/orders place tea           # from another shell
+rpclab serve services/ --route /admin=admin --route api.example=api
+rpclab serve services/ --host 0.0.0.0 --token "$SECRET" --allow-host lab.example.org
+""",
+)
+@click.argument("path", nargs=-1, required=True, type=click.Path(exists=True), metavar="WORKERS...")
+@click.option("-e", "--environment", metavar="NAME", help="The named environment that is meant.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8787,
+    show_default=True,
+    help="The port to listen on; 0 for any that is free.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--worker",
+    metavar="WORKER[#ENTRYPOINT]",
+    help="What answers HTTP where no --route fits; else the first Worker that has fetch.",
+)
+@click.option(
+    "--route",
+    "routes",
+    multiple=True,
+    metavar="PLACE=WORKER",
+    help='Which Worker answers at a "/path", a "host" or "host/path".',
+)
+@click.option(
+    "--expose",
+    multiple=True,
+    metavar="WORKER[#ENTRYPOINT]=/PATH",
+    help="What RPC sessions reach at a path; nothing unless it is named here.",
+)
+@click.option(
+    "--no-validate",
+    "validate",
+    flag_value=False,
+    default=True,
+    help="Take any arguments from peers: do not check them against annotations.",
+)
+@click.option(
+    "--token",
+    envvar="RPCLAB_TOKEN",
+    metavar="TEXT",
+    help="What whoever comes must know; else $RPCLAB_TOKEN; made if --host is not this machine.",
+)
+@click.option("--insecure", is_flag=True, help="Listen beyond this machine without a token.")
+@click.option(
+    "--allow-host",
+    "hosts",
+    multiple=True,
+    metavar="NAME",
+    help='A name under which the server may be asked, beside those of this machine; "*.name" too.',
+)
+@click.option(
+    "--allow-origin",
+    "origins",
+    multiple=True,
+    metavar="ORIGIN",
+    help='An origin whose pages may come, such as "https://example.org"; "*" for all.',
+)
+@click.option(
+    "--tls",
+    type=click.Path(file_okay=False),
+    metavar="FOLDER",
+    help="Serve https, with the certificates of this folder, which are made if there are none;"
+    " whoever comes needs the client's (rpclab[tls]).",
+)
+@click.option("--prefix", default="", metavar="PATH", help="What a proxy in front leaves there.")
+@click.option(
+    "--storage",
+    type=click.Path(file_okay=False),
+    metavar="FOLDER",
+    help="Where Durable Objects, KV and D1 keep what they store; in memory unless given.",
+)
+@click.option(
+    "--network",
+    type=click.Choice(["public", "local", "none"]),
+    default="public",
+    show_default=True,
+    help="What the Workers may fetch.",
+)
+@click.option("--quiet", is_flag=True, help="Print no line for each request.")
+def serve(
+    path: tuple[str, ...],
+    environment: str | None,
+    routes: tuple[str, ...],
+    storage: str | None,
+    network: str,
+    quiet: bool,
+    tls: str | None,
+    **options: Any,
+) -> int:
+    """Serve Workers: HTTP to their fetch, and RPC sessions to what is exposed.
+
+    WORKERS are .py files, configurations (wrangler.toml, .jsonc, .json), or folders of these. Each
+    is also found by its name, at http://NAME.localhost:8787.
+
+    Only this machine reaches the server, unless --host says so; then whoever comes needs a token.
+    Nothing but HTTP is open, unless --expose names it: a WebSocket to that path is a session, a
+    POST a batch. Arguments from there have to be as the annotations of the method say.
+
+    The first line on standard output is the address; requests are told on standard error. Ctrl-C,
+    or a SIGTERM, stops it: requests under way get their time. A second one does not wait.
+    """
+    places = dict(assignment(each, "PLACE=WORKER") for each in routes)
+    options |= {
+        "routes": places,
+        "tell": None if quiet else _tell,
+        "tls": None if tls is None else rpclab.certificates(tls),
+    }
+    with warnings_as_lines():
+        sandbox = deployed(path, environment, {}, storage=storage, network=network)
+        try:
+            asyncio.run(_serve(sandbox, options))
+        finally:
+            sandbox.close()
+    return DONE
+
+
+async def _serve(sandbox: Sandbox, options: dict[str, Any]) -> None:
+    try:
+        server = await sandbox.serve(**options)
+    except (ValueError, TypeError) as error:
+        raise click.UsageError(told(error)) from None
+    click.echo(server.url if server.token is None else f"{server.url}/?token={server.token}")
+    _announce(sandbox, options["expose"], server)
+    loop, stops = asyncio.get_running_loop(), [signal.SIGINT, signal.SIGTERM]
+    running = asyncio.current_task()
+
+    def stop() -> None:
+        hint("stopping; once more does not wait for what is under way")
+        loop.create_task(server.stop())
+        for each in stops:
+            loop.remove_signal_handler(each)
+            if running is not None:
+                loop.add_signal_handler(each, running.cancel)
+
+    for each in stops:
+        loop.add_signal_handler(each, stop)
+    await server.stopped()
+
+
+def _announce(sandbox: Sandbox, expose: tuple[str, ...], server: Server) -> None:
+    names = ", ".join(sandbox.workers)
+    hint(f"serving {printable(names)}; Ctrl-C stops it")
+    for each in expose:
+        target, _, path = each.partition("=")
+        hint(f"{target} at {server.url.replace('http', 'ws', 1)}{path}")
+
+
+def _tell(access: Access) -> None:
+    click.echo(str(access), err=True)

@@ -1,0 +1,4 @@
+"""Sessions with peers elsewhere: over sockets, WebSockets and HTTP.
+
+Floor: net.
+"""

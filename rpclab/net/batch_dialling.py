@@ -1,0 +1,175 @@
+"""Calls in one HTTP request: `http:` and `https:`.
+
+Floor: net. Needs httpx: the extra rpclab[http].
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from rpclab.core.imports import Forgettable
+from rpclab.errors import DisconnectedError, MessageTooLargeError
+from rpclab.net.codecs import CAPN_WEB, codec_named
+from rpclab.net.tape import Tape, lines_of
+from rpclab.net.tls import client_context
+
+try:
+    import httpx
+except ModuleNotFoundError as missing:
+    raise ImportError("an HTTP batch needs the extra rpclab[http]") from missing
+
+if TYPE_CHECKING:
+    from rpclab.core.messages import Frame
+    from rpclab.net.connection import Connection
+    from rpclab.net.dialling import Dialling
+
+ENDED = "Batch RPC request ended."
+"""What everything is rejected with that the answer of a batch does not settle."""
+
+_SHOWN = 200  # characters of what a server says instead of answering a batch
+
+
+class BatchWire:
+    """The side of a batch that asks.
+
+    Calls gather until somebody waits for a result. Then the batch leaves, with a question for the
+    result of each promise that is held.
+
+    Args:
+        dialling: what is wanted.
+    """
+
+    def __init__(self, dialling: Dialling) -> None:
+        self._dialling = dialling
+        self._tape = Tape(dialling.limits.message_bytes)
+        self._left = False
+        self._over = False
+        self._connection: Connection | None = None
+        self._asking: asyncio.Task[None] | None = None
+        self._loop = asyncio.get_running_loop()
+
+    def begin(self) -> Connection:
+        """Make the connection; nothing is sent yet."""
+        self._connection = self._dialling.connection(self, codec_named(CAPN_WEB), signs=False)
+        return self._connection
+
+    @property
+    def _session(self) -> Any:
+        assert self._connection is not None  # noqa: S101 - nobody sends before there is one
+        return self._connection.session
+
+    def send(self, seen: int, frames: list[Frame]) -> None:
+        del seen
+        if self._left or self._over or self._connection is None:
+            return  # the batch is under way: what comes now cannot be answered any more
+        answers: list[Frame] = [*self._tape.add(frames)]
+        if self._tape.is_full:
+            error = MessageTooLargeError(
+                f"a batch is limited to {self._dialling.limits.message_bytes:,} bytes"
+                " (Limits.message_bytes): use a WebSocket"
+            )
+            self._connection.lost(error)
+        elif answers:
+            self._connection.receive(0, answers)
+        if self._tape.pulls:
+            # In the drain, after all that is under way has had its turn.
+            self._connection.engine.again(self._ask_for_all)
+
+    def _ask_for_all(self) -> None:
+        if self._left or self._over or self._connection is None:
+            return
+        session = self._session
+        for entry in [*session.imports.values()]:
+            pending = entry.pending() if isinstance(entry, Forgettable) else None
+            if pending is not None:
+                pending.ask()
+        session.when(lambda: not session.sends_streams(), self._leave)
+
+    def _leave(self) -> None:
+        if not self._left and not self._over:
+            self._left = True
+            self._asking = self._loop.create_task(self._ask())
+
+    async def _ask(self) -> None:
+        connection = self._connection
+        assert connection is not None  # noqa: S101 - it has sent what is asked
+        try:
+            async with asyncio.timeout(self._dialling.connect_seconds):
+                body = await self._post(self._tape.body())
+        except TimeoutError:
+            seconds = self._dialling.connect_seconds
+            connection.lost(
+                DisconnectedError(f"{self._dialling.address} did not answer within {seconds:g} s")
+            )
+        except (httpx.HTTPError, OSError) as error:
+            why = (
+                f"{self._dialling.address} cannot be reached: {str(error) or type(error).__name__}"
+            )
+            connection.lost(DisconnectedError(why))
+        except DisconnectedError as error:
+            connection.lost(error)
+        else:
+            connection.receive(0, lines_of(body))
+            connection.lost(DisconnectedError(ENDED))
+
+    async def _post(self, body: bytes) -> bytes:
+        dialling = self._dialling
+        headers = {"content-type": "text/plain;charset=UTF-8", **dialling.headers}
+        if dialling.token is not None:
+            headers["authorization"] = f"Bearer {dialling.token}"
+        secure = client_context(dialling.tls) if dialling.address.is_secure else True
+        async with (
+            httpx.AsyncClient(verify=secure, timeout=None) as client,  # noqa: S113 - it is bounded by whoever calls
+            client.stream(
+                "POST", dialling.address.url(), content=body, headers=headers
+            ) as response,
+        ):
+            parts, size = [], 0
+            async for part in response.aiter_bytes():
+                parts.append(part)
+                size += len(part)
+                if size > dialling.limits.message_bytes:
+                    raise DisconnectedError(
+                        f"{dialling.address} answered with more than {size:,} bytes"
+                        " (Limits.message_bytes)"
+                    )
+                if not response.is_success and size > _SHOWN:
+                    break
+            whole = b"".join(parts)
+            if not response.is_success:
+                said = whole[:_SHOWN].decode("utf-8", "replace").strip()
+                raise DisconnectedError(
+                    f"{dialling.address} answers no batch: {response.status_code} {said}".rstrip()
+                )
+            return whole
+
+    def ask(self) -> None:
+        """There is no sign of life in a batch."""
+
+    def end(self, reason: str, code: int) -> None:
+        del reason, code
+        if not self._over:
+            self._over = True
+            asking = self._asking
+            if asking is not None and asking is not asyncio.current_task():
+                asking.cancel()
+            if self._connection is not None:
+                self._loop.call_soon(self._connection.gone)
+
+    def abort(self) -> None:
+        self.end("", 0)
+
+    def unsent(self) -> int:
+        return 0
+
+
+async def dial(dialling: Dialling) -> Connection:
+    """Begin a batch. Nothing is sent before somebody waits for a result.
+
+    Raises:
+        ValueError: a codec is wanted that batches do not know.
+    """
+    if dialling.codec not in (None, CAPN_WEB):
+        raise ValueError(f"a batch speaks Cap'n Web, and no {dialling.codec}")
+    return BatchWire(dialling).begin()

@@ -1,0 +1,242 @@
+"""`connect`: to dial a peer, and hold its main.
+
+Floor: net.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import ssl
+from typing import TYPE_CHECKING, Any, cast
+
+from rpclab.codecs.msgpack import MsgpackCodec
+from rpclab.core.limits import DEFAULT_LIMITS, Limits
+from rpclab.errors import DisconnectedError, RpcError
+from rpclab.net import memory
+from rpclab.net.addresses import Address, checked_token, parse_address
+from rpclab.net.codecs import checked
+from rpclab.net.connection import Connection
+from rpclab.net.mains import main_of
+from rpclab.net.streams import StreamWire
+from rpclab.net.tls import TLS, client_context
+from rpclab.rpc.local import home
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+    from rpclab.net.connection import Wire
+    from rpclab.net.mains import Main
+    from rpclab.rpc.engine import Engine
+    from rpclab.rpc.stubs import RpcStub
+
+CONNECT_SECONDS = 10.0
+"""How long it may take until a peer has answered, where nothing else is said."""
+
+SILENCE_SECONDS = 60.0
+"""How long nothing at all may be heard of a peer, likewise."""
+
+
+def connect(
+    address: str,
+    *,
+    main: Any = None,
+    token: str | None = None,
+    tls: TLS = None,
+    headers: Mapping[str, str] | None = None,
+    codec: str | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    connect_seconds: float = CONNECT_SECONDS,
+    silence_seconds: float = SILENCE_SECONDS,
+    idle_seconds: float = math.inf,
+) -> Dialling:
+    """Connect to a peer: any Cap'n Web peer, or another program with rpclab.
+
+    As `async with rpclab.connect(…) as api`, `api` is the peer's main object, a stub, until the end
+    of the block. As `connection = await rpclab.connect(…)` it is `connection.main`, until
+    `await connection.close()`. What comes from the peer belongs to the connection: when that
+    ends, for whatever reason, all of it breaks with the reason.
+
+    Args:
+        address: "unix:/path", "tcp:host:port", "tls:host:port", "ws://host/path", "wss://…";
+            "http://…" and "https://…" for a batch: calls gather, and leave together when the first
+            result is awaited; "memory:name" in the same program. `?token=` gives the token.
+        main: what the peer may call in turn: a target, a function, a stub, a binding, or a class of
+            targets.
+        token: what the peer wants to know of whoever dials.
+        tls: for `tls:`, `wss:` and `https:`: what `rpclab.certificates` makes, or an SSLContext.
+        headers: of the request, for URLs of the web.
+        codec: "msgpack" or "capnweb", for WebSockets; else the two find out what both speak.
+        limits: bounds of the session.
+        connect_seconds: how long the peer may take to answer; of a batch, to give all results.
+        silence_seconds: how long nothing may be heard of the peer before it is given up.
+        idle_seconds: how long nothing may happen, signs of life apart, before this end closes.
+
+    Raises:
+        ValueError: the address, the token, the codec or a header is none.
+        TypeError: main can be none.
+
+    As it is awaited:
+
+        DisconnectedError: the peer is not there, does not let us in, or speaks something else.
+        TimeoutError: it did not answer in time.
+        ImportError: an extra is not installed: rpclab[serve] for WebSockets, rpclab[http] for
+            batches.
+    """
+    return Dialling(
+        parse_address(address),
+        main,
+        token=token,
+        tls=tls,
+        headers=dict(headers or {}),
+        codec=codec,
+        limits=limits,
+        connect_seconds=connect_seconds,
+        silence_seconds=silence_seconds,
+        idle_seconds=idle_seconds,
+    )
+
+
+class Dialling:
+    """A connection that is going to be made: `await` it, or begin a block with `async with`.
+
+    Args:
+        address: of the peer.
+        main: what it may call.
+        options: those of `connect`.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        main: Any,
+        *,
+        token: str | None,
+        tls: TLS,
+        headers: dict[str, str],
+        codec: str | None,
+        limits: Limits,
+        connect_seconds: float,
+        silence_seconds: float,
+        idle_seconds: float,
+    ) -> None:
+        self.address = address
+        self.token = checked_token(token if token is not None else address.token)
+        self.tls = tls
+        self.headers = headers
+        self.codec = None if codec is None else checked(codec)
+        self.limits = limits
+        self.connect_seconds = connect_seconds
+        self._silence = silence_seconds
+        self._idle = idle_seconds
+        self._here = home()
+        self.engine = cast("Engine", self._here.host)
+        if self.engine.guest is not None:
+            raise RpcError(
+                "a sandbox on the virtual clock cannot dial: its time would jump while the peer"
+                ' answers; use Sandbox(clock="real")'
+            )
+        self.main: Main = main_of(main, self._here)
+        self._connection: Connection | None = None
+
+    def connection(
+        self, wire: Wire, codec: Any = MsgpackCodec, *, signs: bool = True
+    ) -> Connection:
+        """Make the connection of a wire.
+
+        Args:
+            wire: carries it.
+            codec: makes the codec.
+            signs: whether the wire can ask for signs of life.
+        """
+        return Connection(
+            self.engine,
+            wire,
+            here=self._here,
+            far=self.engine.unused(self._here.worker, str(self.address)),
+            codec=codec,
+            main=self.main.hook(),
+            limits=self.limits,
+            unsent=self.limits.session_bytes,
+            silence=self._silence if signs else math.inf,
+            idle=self._idle,
+        )
+
+    def __await__(self) -> Generator[Any, None, Connection]:
+        return self.open().__await__()
+
+    async def open(self) -> Connection:
+        """Dial. Gives the connection."""
+        try:
+            async with asyncio.timeout(self.connect_seconds):
+                connection = await self._dial()
+        except TimeoutError:
+            self.main.close()
+            raise TimeoutError(
+                f"{self.address} did not answer within {self.connect_seconds:g} s"
+            ) from None
+        except BaseException:
+            self.main.close()
+            raise
+        connection.on_end(lambda _: self.main.close())
+        self._connection = connection
+        return connection
+
+    async def _dial(self) -> Connection:
+        scheme = self.address.scheme
+        if scheme == "memory":
+            return await memory.dial(self)
+        try:
+            if scheme in ("ws", "wss"):
+                from rpclab.net import web_dialling  # noqa: PLC0415 - needs a library
+
+                return await web_dialling.dial(self)
+            if scheme in ("http", "https"):
+                from rpclab.net import batch_dialling  # noqa: PLC0415 - needs another
+
+                return await batch_dialling.dial(self)
+            return await self._dial_stream()
+        except ssl.SSLError as error:
+            raise unreachable(self.address, error) from error
+        except OSError as error:
+            raise unreachable(self.address, error) from None
+
+    async def _dial_stream(self) -> Connection:
+        words = {} if self.token is None else {"token": self.token}
+        loop = asyncio.get_running_loop()
+
+        def protocol() -> StreamWire:
+            return StreamWire(
+                words,
+                dialled=True,
+                greeted=lambda wire, _: self.connection(wire),
+                most=self.limits.message_bytes,
+            )
+
+        address = self.address
+        if address.scheme == "unix":
+            transport, wire = await loop.create_unix_connection(protocol, address.path)
+        else:
+            context = client_context(self.tls) if address.scheme == "tls" else None
+            transport, wire = await loop.create_connection(
+                protocol, address.host, address.port, ssl=context
+            )
+        try:
+            return await asyncio.shield(wire.ready)
+        except BaseException:
+            transport.abort()
+            raise
+
+    async def __aenter__(self) -> RpcStub:
+        return (await self.open()).main
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+
+
+def unreachable(address: Address, error: OSError) -> DisconnectedError:
+    """What is raised where nobody answers at an address."""
+    made = DisconnectedError(f"{address} cannot be reached: {error}")
+    made.retryable = isinstance(error, (ConnectionError, FileNotFoundError))
+    return made

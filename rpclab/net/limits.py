@@ -1,0 +1,60 @@
+"""What strangers may do at most, and how long one waits for them.
+
+Floor: net.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rpclab.core.limits import Limits
+
+STRANGERS = Limits(
+    message_objects=1024 * 1024,
+    exports=20_000,
+    imports=20_000,
+    map_steps=10_000,
+    session_bytes=128 * 1024 * 1024,
+)
+"""Bounds of a session with a peer that dialled in, where nothing else is said."""
+
+
+@dataclass(frozen=True)
+class ServerLimits:
+    """Bounds of a server, for whoever comes in.
+
+    Attributes:
+        body_bytes: how large the body of a request may be: 100 MB, as on the platform; of a batch
+            it is `message_bytes` of `session` where that is less.
+        head_bytes: how long the head of a request may be.
+        head_seconds: how long a client may take to send it, or its greeting.
+        body_seconds: how long it may stop in the middle of a body, of a request that it sends or
+            of a response that it reads.
+        answer_seconds: how long a Worker may take until its response begins, or a batch until all
+            its results are there.
+        requests: how many HTTP requests are answered at a time; whoever is one too many gets 503.
+        sessions: how many RPC sessions are open at a time; likewise.
+        session: bounds of one RPC session.
+        unsent_bytes: how many bytes may wait for a peer that reads too slowly; then its session
+            ends.
+        idle_seconds: how long nothing may happen in a session, signs of life apart; then it ends.
+        silence_seconds: how long nothing at all may be heard of a peer, which is asked for a sign
+            of life after half of that.
+        stop_seconds: how long what is under way may take when the server stops.
+    """
+
+    body_bytes: int = 100_000_000
+    head_bytes: int = 64 * 1024
+    head_seconds: float = 20.0
+    body_seconds: float = 60.0
+    answer_seconds: float = 300.0
+    requests: int = 10_000
+    sessions: int = 10_000
+    session: Limits = field(default=STRANGERS)
+    unsent_bytes: int = 64 * 1024 * 1024
+    idle_seconds: float = 3600.0
+    silence_seconds: float = 60.0
+    stop_seconds: float = 10.0
+
+
+DEFAULT_LIMITS = ServerLimits()

@@ -1,0 +1,231 @@
+"""Sessions over byte streams: `unix:`, `tcp:` and `tls:`.
+
+Floor: net. Both sides begin with `MAGIC` and a HELLO. Whoever dialled says in it what it was asked
+for, and waits for that of the other side; whoever was called answers once it lets it in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, cast
+
+from rpclab.errors import DisconnectedError, RemoteProtocolError, RpcError
+from rpclab.net.closing import FAULT, closed_there, say_end
+from rpclab.transports.batches import (
+    BATCH,
+    BESIDE,
+    BYE,
+    MAGIC,
+    PING,
+    PONG,
+    RecordReader,
+    batches,
+    framed,
+    goodbye,
+    hello,
+    read_hello,
+    unbatch,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rpclab.core.messages import Frame
+    from rpclab.net.connection import Connection
+
+    Greeted = Callable[["StreamWire", dict[str, Any]], Connection | None]
+
+_HIGH = 256 * 1024  # bytes that wait to leave, from which on the listening end stops reading
+_LARGE = 64 * 1024  # pieces from which on to join them costs more than to send them one by one
+
+
+def seen(future: asyncio.Future[Any]) -> None:
+    """Take note of what a future holds: if it is an error, nobody need be told of it."""
+    if not future.cancelled():
+        future.exception()
+
+
+class StreamWire(asyncio.Protocol):
+    """One end of a byte stream.
+
+    Args:
+        words: what this end says in its HELLO: at once if it has dialled, else when it lets the
+            other one in.
+        dialled: whether it has dialled.
+        greeted: is given the HELLO of the other end, and gives the connection. It may raise an
+            RpcError: then the other end is told why, and this is over.
+        most: how many bytes a message may have.
+
+    Attributes:
+        ready: the connection, on the end that dialled.
+    """
+
+    def __init__(
+        self, words: dict[str, Any], *, dialled: bool, greeted: Greeted, most: int
+    ) -> None:
+        self._words = words
+        self._dialled = dialled
+        self._greeted = greeted
+        self._reader = RecordReader(most)
+        self._connection: Connection | None = None
+        self._transport: asyncio.Transport | None = None
+        self._ended = False
+        self._late: asyncio.TimerHandle | None = None
+        self.ready: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
+        # Whoever listens does not wait for it, and whoever dials may have given up.
+        self.ready.add_done_callback(seen)
+
+    def expect(self, seconds: float) -> None:
+        """Give the other end up if it has not introduced itself by then."""
+        loop = asyncio.get_running_loop()
+        self._late = loop.call_later(seconds, self._is_late, seconds)
+
+    def _is_late(self, seconds: float) -> None:
+        if self._connection is None:
+            self._refuse(f"no greeting came within {seconds:g} s")
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        """What carries the bytes."""
+        assert self._transport is not None  # noqa: S101 - nobody sends before there is one
+        return self._transport
+
+    # What asyncio tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=_HIGH)
+        if self._dialled:
+            self._write([MAGIC, *framed([hello(self._words)])])
+
+    def data_received(self, data: bytes) -> None:
+        if self._ended:
+            return  # what comes now only has to be read
+        try:
+            for record in self._reader.feed(data):
+                self._receive(record)
+        except RemoteProtocolError as error:
+            self._fault(error)
+
+    def _receive(self, record: bytes) -> None:
+        if self._ended:
+            return  # since the record before
+        if self._connection is None:
+            self._meet(record)
+        else:
+            self._take(self._connection, record)
+
+    def _meet(self, record: bytes) -> None:
+        """The first record of the other end: its HELLO, or why it does not let us in."""
+        if record[0] == BYE and self._dialled:
+            why = record[1:].decode("utf-8", "replace")
+            self._fail(DisconnectedError(f"the other side did not let us in: {why}"))
+            return
+        words = read_hello(record)
+        self._reader.welcome()
+        try:
+            connection = self._greeted(self, words)
+        except RpcError as error:
+            if self._late is not None:
+                self._late.cancel()
+            self._refuse(str(error))
+            return
+        if not self._dialled:
+            self._write([MAGIC, *framed([hello(self._words)])])
+        self._connection = connection
+        if self._late is not None:
+            self._late.cancel()
+        if connection is not None and not self.ready.done():
+            self.ready.set_result(connection)
+
+    def _take(self, connection: Connection, record: bytes) -> None:
+        kind = record[0]
+        if kind in (BATCH, BESIDE):
+            connection.receive(*unbatch(record))
+        elif kind == PING:
+            connection.heard()
+            self._write(framed([bytes([PONG])]))
+        elif kind == PONG:
+            connection.heard()
+        elif kind == BYE:
+            connection.lost(closed_there(record[1:].decode("utf-8", "replace")))
+        else:
+            raise RemoteProtocolError(f"the peer sent a record of unknown kind {kind}")
+
+    def _fault(self, error: RemoteProtocolError) -> None:
+        """The other end breaks the rules of the wire."""
+        if self._connection is not None:
+            self._connection.fault(error)
+        elif self._dialled:
+            self._fail(error)
+        else:
+            self._refuse(str(error))
+
+    def _refuse(self, why: str) -> None:
+        """Do not let the other end in, and say why."""
+        if not self._ended:
+            if not self._dialled:
+                self._write([MAGIC])
+            self.end(why, FAULT)
+            # Whoever sent what is no greeting may not read either.
+            self._late = asyncio.get_running_loop().call_later(1, self.abort)
+
+    def _fail(self, error: BaseException) -> None:
+        self._ended = True
+        if not self.ready.done():
+            self.ready.set_exception(error)
+        self.abort()
+
+    def pause_writing(self) -> None:
+        # Were the end that has dialled to stop reading, too, each could wait for the other.
+        if not self._dialled:
+            self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if not self._dialled:
+            self.transport.resume_reading()
+        if self._connection is not None:
+            self._connection.heard()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._ended = True
+        if self._late is not None:
+            self._late.cancel()
+        if self._connection is not None:
+            if error is not None:
+                self._connection.lost(DisconnectedError(f"the connection broke: {error}"))
+            self._connection.gone()
+        elif not self.ready.done():
+            why = str(error) if error is not None else "it closed the connection at once"
+            self.ready.set_exception(DisconnectedError(f"the other side is not there: {why}"))
+
+    # What the connection asks for.
+
+    def send(self, seen: int, frames: list[Frame]) -> None:
+        if not self._ended:
+            for pieces in batches(seen, frames):
+                self._write(framed(pieces))
+
+    def _write(self, pieces: list[bytes]) -> None:
+        if len(pieces) == 1 or sum(map(len, pieces)) < _LARGE:
+            self.transport.write(b"".join(pieces))
+        else:
+            for piece in pieces:
+                self.transport.write(piece)
+
+    def ask(self) -> None:
+        self._write(framed([bytes([PING])]))
+
+    def end(self, reason: str, code: int) -> None:
+        del code
+        if not self._ended:
+            self._ended = True
+            self._write(framed([goodbye(reason)]))
+            self.transport.resume_reading()
+            say_end(self.transport)
+
+    def abort(self) -> None:
+        self.transport.abort()
+
+    def unsent(self) -> int:
+        return self.transport.get_write_buffer_size()

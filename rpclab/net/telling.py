@@ -1,0 +1,80 @@
+"""What a recording is told of the other end of a session, which is in another program.
+
+Floor: net. Nothing there tells of what it sends; so it is told of here, in its name, when it comes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rpclab.core.events import answered, called, failure, opposite
+from rpclab.core.messages import (
+    CALL,
+    CANCEL,
+    MAP,
+    PIPE,
+    REJECT,
+    RELEASE,
+    RESOLVE,
+    STREAM,
+    Frame,
+    parse,
+    size_of,
+)
+from rpclab.errors import RemoteProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rpclab.core.arrival import Arrival
+    from rpclab.core.session import Session
+
+    Decode = Callable[[Frame], tuple[object, Arrival | None]]
+
+
+_NOBODY = (None, 0)  # the call and the task there that made a call are not known
+
+
+def telling(session: Session, decode: Decode) -> Decode:
+    """Decode messages, and tell of each as the other end would.
+
+    Args:
+        session: the end at which they arrive.
+        decode: reads them.
+    """
+    far = opposite(session.label)
+
+    def told(frame: Frame) -> tuple[object, Arrival | None]:
+        message, arrival = decode(frame)
+        host = session.host
+        event = _event(far, message, size_of(frame))
+        if event is not None and host.observe is not None:
+            host.observe(event)
+            host.observe(("left", far, 1))
+            host.observe(("arrived", session.label, 1))
+        return message, arrival
+
+    return told
+
+
+def _event(far: str, unpacked: Any, size: int) -> tuple[Any, ...] | None:
+    """The event of a message that the other end has sent; None where there is none."""
+    try:
+        message = parse(unpacked)
+    except RemoteProtocolError:
+        return None  # whoever applies it says so
+    kind = message[0]
+    if kind in (CALL, MAP, STREAM):
+        return called(far, message, size, None, _NOBODY, ())
+    if kind == RELEASE:
+        return ("release", far, tuple(message[1::2]), size)
+    if kind == CANCEL:
+        return ("cancel", far, message[1], size)
+    if kind == PIPE:
+        opens = not message[2:]
+        return ("pipe" if opens else "unread", far, message[1], size)
+    if kind in (RESOLVE, REJECT) and message[1] > 0:
+        return answered(far, message[1], message[2], size, failed=kind == REJECT)
+    if kind == REJECT:
+        return ("broke", far, message[1], failure(message[2]), size)
+    return None

@@ -1,0 +1,118 @@
+"""To dial a WebSocket.
+
+Floor: net. Needs the library `websockets`: the extra rpclab[serve].
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from rpclab.errors import DisconnectedError
+from rpclab.net.codecs import codec_named, offered, spoken
+from rpclab.net.streams import seen
+from rpclab.net.tls import client_context
+from rpclab.net.websocket import Messages, WebSocketWire
+
+try:
+    from websockets.client import ClientProtocol
+    from websockets.exceptions import InvalidHeader, InvalidStatus
+    from websockets.uri import parse_uri
+except ModuleNotFoundError as missing:
+    raise ImportError("a WebSocket needs the extra rpclab[serve]") from missing
+
+if TYPE_CHECKING:
+    from rpclab.net.connection import Connection
+    from rpclab.net.dialling import Dialling
+
+_SHOWN = 200  # characters of what a server says instead of opening a WebSocket
+
+
+class DiallingWire(WebSocketWire):
+    """The end of a WebSocket that has dialled.
+
+    Args:
+        dialling: what is wanted.
+
+    Attributes:
+        ready: the connection, once the other end has opened it.
+    """
+
+    def __init__(self, dialling: Dialling) -> None:
+        protocol = ClientProtocol(
+            parse_uri(dialling.address.url()),
+            subprotocols=offered(dialling.codec),  # type: ignore[arg-type]  # a NewType of str
+            max_size=dialling.limits.message_bytes,
+        )
+        super().__init__(protocol, dialled=True)
+        self.ready: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
+        self.ready.add_done_callback(seen)
+        self._dialling = dialling
+        self._request = protocol.connect()
+        try:
+            if dialling.token is not None:
+                self._request.headers["Authorization"] = f"Bearer {dialling.token}"
+            for name, value in dialling.headers.items():
+                self._request.headers[name] = value
+        except InvalidHeader as error:
+            raise ValueError(str(error)) from None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._protocol.send_request(self._request)
+        self._put()
+
+    def _go_on(self) -> None:
+        super()._go_on()
+        failed = self._protocol.handshake_exc
+        if failed is not None and not self.ready.done():
+            self.ready.set_exception(self._refused(failed))
+
+    def _open(self, event: Any) -> None:
+        if self._protocol.handshake_exc is not None or self.ready.done():
+            return
+        del event
+        codec = spoken(self._protocol.subprotocol)
+        self._messages = Messages(codec)
+        connection = self._dialling.connection(self, codec_named(codec))
+        self._messages.connection = connection
+        self.ready.set_result(connection)
+
+    def _refused(self, error: Exception) -> DisconnectedError:
+        address = self._dialling.address
+        if isinstance(error, InvalidStatus):
+            response = error.response
+            body = bytes(response.body or b"")[:_SHOWN].decode("utf-8", "replace").strip()
+            said = "".join(c if c.isprintable() else " " for c in body)
+            return DisconnectedError(
+                f"{address} opens no session: {response.status_code} {said}".rstrip()
+            )
+        return DisconnectedError(f"{address} opens no session: {error}")
+
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        if not self.ready.done():
+            why = str(error) if error is not None else "it closed the connection at once"
+            self.ready.set_exception(
+                DisconnectedError(f"{self._dialling.address} opens no session: {why}")
+            )
+
+
+async def dial(dialling: Dialling) -> Connection:
+    """Open a WebSocket, and a session over it.
+
+    Raises:
+        OSError: nobody answers.
+        DisconnectedError: whoever does opens no session.
+    """
+    address = dialling.address
+    loop = asyncio.get_running_loop()
+    context = client_context(dialling.tls) if address.is_secure else None
+    transport, wire = await loop.create_connection(
+        lambda: DiallingWire(dialling), address.host, address.port, ssl=context
+    )
+    try:
+        return await asyncio.shield(wire.ready)
+    except BaseException:
+        transport.abort()
+        raise

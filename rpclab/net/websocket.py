@@ -1,0 +1,253 @@
+"""Sessions over WebSockets: `ws:` and `wss:`.
+
+Floor: net. The frames are the library `websockets`' business, which waits for nothing; what is here
+gives it bytes and takes messages. A message of msgpack is a record in a binary frame (see
+`transports.batches`), one of Cap'n Web a text frame. Nothing is compressed: who compresses what a
+stranger chose, beside what is secret, tells of the secret.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, cast
+
+from rpclab.core.messages import Frame
+from rpclab.errors import DisconnectedError, RemoteProtocolError
+from rpclab.net.closing import BROKEN, closed_there, say_end
+from rpclab.net.codecs import MSGPACK
+from rpclab.transports.batches import BATCH, BESIDE, batches, cut, unbatch
+
+if TYPE_CHECKING:
+    from rpclab.net.connection import Connection
+
+HIGH = 256 * 1024  # bytes that wait to leave, from which on the listening end stops reading
+
+BINARY_MESSAGE = "the peer sent a binary message where it speaks Cap'n Web, which is text"
+TEXT_MESSAGE = "the peer sent a text message where it speaks msgpack, which is binary"
+
+
+class Messages:
+    """What the messages of a WebSocket mean to the connection.
+
+    Args:
+        codec: the name of the codec that both speak.
+
+    Attributes:
+        connection: takes the batches.
+    """
+
+    def __init__(self, codec: str) -> None:
+        self.codec = codec
+        self.connection: Connection | None = None
+        self._binary = codec == MSGPACK
+
+    def receive(self, data: bytes, *, binary: bool) -> None:
+        """Take a message.
+
+        Raises:
+            RemoteProtocolError: it is none of this codec.
+        """
+        connection = self.connection
+        if connection is None:
+            return
+        if binary is not self._binary:
+            raise RemoteProtocolError(BINARY_MESSAGE if binary else TEXT_MESSAGE)
+        if not binary:
+            connection.receive(0, [data])
+        elif not data or data[0] not in (BATCH, BESIDE):
+            raise RemoteProtocolError("the peer sent a message of unknown kind")
+        else:
+            connection.receive(*unbatch(data))
+
+    def written(self, seen: int, frames: list[Frame]) -> list[bytes]:
+        """A batch as messages."""
+        if self._binary:
+            return [b"".join(pieces) for pieces in batches(seen, frames)]
+        # A frame of Cap'n Web has nothing beside it.
+        return cast("list[bytes]", frames)
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether messages are binary."""
+        return self._binary
+
+
+class WebSocketWire(asyncio.Protocol):
+    """One end of a WebSocket.
+
+    Args:
+        protocol: the library's half: a ClientProtocol or a ServerProtocol.
+        dialled: whether this end has dialled.
+
+    Attributes:
+        transport: carries the bytes.
+    """
+
+    def __init__(self, protocol: Any, *, dialled: bool) -> None:
+        self._protocol = protocol
+        self._dialled = dialled
+        self._messages: Messages | None = None
+        self._parts: list[bytes] = []
+        self._binary = False
+        self._ended = False
+        self._transport: asyncio.Transport | None = None
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        """What carries the bytes."""
+        assert self._transport is not None  # noqa: S101 - nobody sends before there is one
+        return self._transport
+
+    # What asyncio tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=HIGH)
+
+    def data_received(self, data: bytes) -> None:
+        self._protocol.receive_data(data)
+        self._go_on()
+
+    def eof_received(self) -> None:
+        self._protocol.receive_eof()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Send what the library has to say, and take what it has understood."""
+        self._put()
+        for event in self._protocol.events_received():
+            self._take(event)
+        self._put()
+        if self._protocol.parser_exc is not None and not self._ended:
+            self._failed(self._protocol.parser_exc)
+
+    def _put(self) -> None:
+        transport = self.transport
+        for data in self._protocol.data_to_send():
+            if data:
+                transport.write(data)
+            else:
+                say_end(transport)
+
+    def _take(self, event: Any) -> None:
+        """Take a frame, or what opens the WebSocket."""
+        messages = self._messages
+        if messages is None or messages.connection is None:
+            self._open(event)
+            return
+        # RFC 6455, 5.2: 0 goes on with a message, 1 is text, 2 is binary, 8 closes.
+        opcode = int(event.opcode)
+        if opcode in (0, 1, 2):
+            if opcode:
+                self._binary = opcode == _BINARY
+            if event.data or not self._parts:
+                self._parts.append(event.data)
+            if event.fin:
+                parts, self._parts = self._parts, []
+                self._message(messages, parts[0] if len(parts) == 1 else b"".join(parts))
+        elif opcode == _CLOSE:
+            closing = self._protocol.close_rcvd
+            messages.connection.lost(closed_there(closing.reason, closing.code))
+        else:
+            messages.connection.heard()
+
+    def _message(self, messages: Messages, data: bytes | bytearray) -> None:
+        if self._ended:
+            return
+        data = bytes(data)
+        if not self._binary and not data.isascii() and not _is_utf8(data):
+            self._protocol.fail(_INVALID_DATA, "a text message is no UTF-8")
+            self._failed(RemoteProtocolError("the peer sent a text message that is no UTF-8"))
+            return
+        try:
+            messages.receive(data, binary=self._binary)
+        except RemoteProtocolError as error:
+            if messages.connection is not None:
+                messages.connection.fault(error)
+
+    def _open(self, event: Any) -> None:
+        """Take what opens the WebSocket: a request, or the response to one."""
+        raise NotImplementedError
+
+    def _failed(self, error: Exception) -> None:
+        """The other end breaks the rules of WebSockets, or has gone without a word."""
+        self._ended = True
+        connection = self._messages.connection if self._messages is not None else None
+        if connection is None:
+            return
+        if isinstance(error, EOFError):
+            connection.lost(closed_there("the connection broke", BROKEN))
+        else:
+            connection.lost(RemoteProtocolError(f"the peer broke the rules of WebSockets: {error}"))
+
+    def pause_writing(self) -> None:
+        # Were the end that has dialled to stop reading, too, each could wait for the other.
+        if not self._dialled:
+            self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if not self._dialled:
+            self.transport.resume_reading()
+        if self._messages is not None and self._messages.connection is not None:
+            self._messages.connection.heard()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._ended = True
+        connection = self._messages.connection if self._messages is not None else None
+        if connection is not None:
+            if error is not None:
+                connection.lost(DisconnectedError(f"the connection broke: {error}"))
+            connection.gone()
+
+    # What the connection asks for.
+
+    def send(self, seen: int, frames: list[Frame]) -> None:
+        # The library may have read a close already that stands behind what is being answered.
+        if self._ended or self._messages is None or self._protocol.state != _OPEN:
+            return
+        put = self._protocol.send_binary if self._messages.is_binary else self._protocol.send_text
+        for message in self._messages.written(seen, frames):
+            put(message)
+        self._write()
+
+    def _write(self) -> None:
+        pieces = self._protocol.data_to_send()
+        if len(pieces) == 1:
+            self.transport.write(pieces[0])
+        elif sum(map(len, pieces)) < HIGH:
+            self.transport.write(b"".join(pieces))
+        else:
+            for piece in pieces:
+                self.transport.write(piece)
+
+    def ask(self) -> None:
+        if not self._ended and self._protocol.state == _OPEN:
+            self._protocol.send_ping(b"")
+            self._write()
+
+    def end(self, reason: str, code: int) -> None:
+        self.transport.resume_reading()
+        if not self._ended:
+            self._ended = True
+            if self._protocol.state == _OPEN:
+                self._protocol.send_close(code, cut(reason).decode())
+                self._put()
+
+    def abort(self) -> None:
+        self.transport.abort()
+
+    def unsent(self) -> int:
+        return self.transport.get_write_buffer_size()
+
+
+_BINARY, _CLOSE = 2, 8  # RFC 6455, 5.2
+_OPEN = 1  # `websockets.protocol.State`
+_INVALID_DATA = 1007  # RFC 6455, 7.4.1
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

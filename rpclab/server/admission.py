@@ -1,0 +1,179 @@
+"""Who may come in: which host was meant, where a page comes from, and who knows the token.
+
+Floor: server. Functions of what was asked; nothing here waits or answers.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from typing import NamedTuple
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from rpclab.net.addresses import TOKEN, is_loopback
+
+COOKIE = "rpclab_token"
+ANY = "*"
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(\d{1,5}))?", re.IGNORECASE)
+
+
+class Asked(NamedTuple):
+    """What decides on a request.
+
+    Attributes:
+        method: such as "GET"; a WebSocket is one, too.
+        headers: the last of each name, in lower case.
+        query: what follows the question mark.
+        is_socket: whether a WebSocket is wanted.
+    """
+
+    method: str
+    headers: Mapping[str, str]
+    query: str
+    is_socket: bool = False
+
+
+class Refusal(NamedTuple):
+    """Why a request is not let in: the status, and a sentence."""
+
+    status: int
+    why: str
+
+
+@dataclass(frozen=True)
+class Admission:
+    """The rules of one server.
+
+    Attributes:
+        token: what everybody must know; None lets all in.
+        hosts: the names under which the server may be asked, such as "app.example" or
+            "*.example"; None does not look. A page of another site can give its own name the
+            address of this machine, and would be of the same origin as what it finds there.
+        origins: the origins whose pages may open sessions and send more than questions, such as
+            "https://app.example"; "*" for all.
+        local: whether pages of this machine may, too.
+    """
+
+    token: str | None = None
+    hosts: frozenset[str] | None = None
+    origins: frozenset[str] = frozenset()
+    local: bool = True
+
+    def refusal(self, asked: Asked) -> Refusal | None:
+        """Say why a request is not let in; None if it is."""
+        host = asked.headers.get("host", "")
+        if self.hosts is not None and not self._is_known(host):
+            return Refusal(
+                421,
+                f"This server is not asked as {_shown(host)}. Whoever runs it can allow the name:"
+                " hosts=[…], or --allow-host.",
+            )
+        if not self._comes_from_here(asked, host):
+            origin = asked.headers.get("origin", "another site")
+            return Refusal(
+                403,
+                f"Pages of {_shown(origin)} may not do that here. Whoever runs the server can"
+                " allow them: origins=[…], or --allow-origin.",
+            )
+        if self.token is not None and not self._knows_token(asked):
+            return Refusal(
+                401,
+                "This server wants its token: as ?token=… in the address, or as the header"
+                " Authorization: Bearer ….",
+            )
+        return None
+
+    def _is_known(self, host: str) -> bool:
+        matched = _HOST.fullmatch(host)
+        if matched is None:
+            return False
+        name = matched[1].lower().rstrip(".")
+        if is_loopback(name) or ANY in (self.hosts or ()):
+            return True
+        return any(
+            name == known or (known.startswith("*.") and name.endswith(known[1:]))
+            for known in self.hosts or ()
+        )
+
+    def _comes_from_here(self, asked: Asked, host: str) -> bool:
+        """Whether a page may do that: one of this server, or of an origin that is allowed."""
+        if asked.method in _SAFE and not asked.is_socket:
+            return True
+        origin = asked.headers.get("origin")
+        if origin is None:
+            # Every browser says where a page comes from that sends more than a question.
+            return asked.headers.get("sec-fetch-site", "none") in ("none", "same-origin")
+        if ANY in self.origins or origin in self.origins:
+            return True
+        parts = urlsplit(origin)
+        if not parts.netloc:
+            return False
+        return parts.netloc.lower() == host.lower() or (
+            self.local and is_loopback(parts.hostname or "") and is_loopback(name_of(host))
+        )
+
+    def _knows_token(self, asked: Asked) -> bool:
+        given = [value for name, value in parse_qsl(asked.query) if name == TOKEN]
+        scheme, _, value = asked.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            given.append(value.strip())
+        try:
+            cookie = SimpleCookie(asked.headers.get("cookie", "")).get(COOKIE)
+        except CookieError:
+            cookie = None
+        if cookie is not None:
+            given.append(cookie.value)
+        return any(is_same(value, self.token or "") for value in given)
+
+    def wants_cookie(self, asked: Asked) -> bool:
+        """Whether a page was asked for with the token in its address.
+
+        What it loads in turn has other addresses, so a cookie takes the token's place there.
+        """
+        return (
+            self.token is not None
+            and asked.method == "GET"
+            and any(name == TOKEN for name, _ in parse_qsl(asked.query))
+        )
+
+    def cookie(self, path: str, *, secure: bool) -> str:
+        """The header `Set-Cookie` that remembers the token."""
+        return (
+            f"{COOKIE}={self.token}; Path={path or '/'}; HttpOnly; SameSite=Strict"
+            + "; Secure" * secure
+        )
+
+
+def is_same(given: str, token: str) -> bool:
+    """Compare a token in a time that does not tell where it differs."""
+    return hmac.compare_digest(given.encode("utf-8", "replace"), token.encode())
+
+
+def without_token(query: str) -> str:
+    """The query of a request without the token, which is no business of the Worker's."""
+    if TOKEN not in query:
+        return query
+    pairs = parse_qsl(query, keep_blank_values=True)
+    left = [(name, value) for name, value in pairs if name != TOKEN]
+    return query if len(left) == len(pairs) else urlencode(left)
+
+
+def name_of(host: str) -> str:
+    """The name in a header `Host`, without its port."""
+    matched = _HOST.fullmatch(host)
+    return matched[1].lower() if matched else ""
+
+
+def last_of_each(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """The headers of an ASGI request, the last of each name."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+
+
+def _shown(text: str) -> str:
+    kept = "".join(character for character in text[:100] if character.isprintable())
+    return repr(kept)

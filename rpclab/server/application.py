@@ -1,0 +1,333 @@
+"""The application: what an ASGI server, or a framework that mounts it, calls for each request.
+
+Floor: server. https://asgi.readthedocs.io/en/latest/specs/main.html
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rpclab.errors import DisconnectedError
+from rpclab.net.limits import DEFAULT_LIMITS, ServerLimits
+from rpclab.net.listening import Sessions
+from rpclab.server.access import Access, Tell
+from rpclab.server.admission import Admission, Asked, Refusal, last_of_each, without_token
+from rpclab.server.http import VISITORS, Exchange, Message, Receive, Send
+from rpclab.server.routes import Exposed, Routes
+
+if TYPE_CHECKING:
+    from rpclab.net.connection import Connection, Wire
+    from rpclab.rpc.bindings import ServiceBinding
+    from rpclab.rpc.engine import Engine
+    from rpclab.sandbox import Sandbox
+    from rpclab.workers.declarations import BindingTarget
+
+
+_LEFT = 499  # what the line of a request says whose client did not wait for an answer
+
+
+class Application:
+    """The Workers of a sandbox as an ASGI application.
+
+    It is to be called on the event loop that the sandbox lives on.
+
+    Args:
+        engine: runs what is called.
+        sandbox: where the Workers are that answer HTTP; None if none do.
+        routes: which of them answers what; likewise.
+        exposed: what sessions are offered, by path.
+        admission: who may come in.
+        limits: for whoever does.
+        tell: is told of each request.
+        prefix: the path that a proxy in front leaves before each address.
+
+    Attributes:
+        limits: for whoever comes in.
+        prefix: likewise.
+        sessions: those that are open.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        sandbox: Sandbox | None = None,
+        routes: Routes | None = None,
+        exposed: Exposed,
+        admission: Admission,
+        limits: ServerLimits = DEFAULT_LIMITS,
+        tell: Tell | None = None,
+        prefix: str = "",
+    ) -> None:
+        self.limits = limits
+        self.prefix = prefix
+        self.sessions = Sessions(engine, limits)
+        self._engine = engine
+        self._sandbox = sandbox
+        self._routes = routes
+        self._exposed = exposed
+        self._admission = admission
+        self._tell = tell
+        self._bindings: dict[str, ServiceBinding] = {}
+        self._requests = 0
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one request, as ASGI hands it over."""
+        if scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        elif scope["type"] == "websocket":
+            from rpclab.server.sockets import mounted  # noqa: PLC0415 - needs a library
+
+            await mounted(self, scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await _live(receive, send)
+        else:
+            raise RuntimeError(f"a server for {scope['type']} was not asked for")
+
+    async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        exchange = Exchange(self._engine, self.limits, scope, receive, send)
+        headers = last_of_each(scope["headers"])
+        query = scope["query_string"].decode("latin-1")
+        path = self.path_in(scope)
+        asked = Asked(scope["method"], headers, query)
+        served = ""
+        refusal = self._admission.refusal(asked)
+        self._requests += 1
+        try:
+            if refusal is not None:
+                exchange.note = "not let in"
+                await exchange.refuse(*refusal)
+            elif self.sessions.stopping or self._requests > self.limits.requests:
+                await exchange.refuse(503, headers=[(b"retry-after", b"1")])
+            elif self._exposed.find(path) is not None and asked.method in ("POST", "OPTIONS"):
+                served = self._exposed.named(path)
+                await self._batch(exchange, asked, path)
+            else:
+                target = self._route(headers.get("host", ""), path)
+                served = str(target or "")
+                if target is None:
+                    is_exposed = self._exposed.find(path) is not None
+                    await exchange.refuse(405 if is_exposed else 404)
+                else:
+                    if self._admission.wants_cookie(asked):
+                        exchange.cookie = self._admission.cookie(
+                            scope.get("root_path") or self.prefix, secure=scope["scheme"] == "https"
+                        )
+                    url = _url(scope, headers, path, without_token(query))
+                    binding = self._binding(target)
+                    await exchange.run(binding, url, self._headers_for_worker(scope))
+        except ConnectionError as error:
+            exchange.note = exchange.note or str(error)
+        finally:
+            self._requests -= 1
+            self.tell(
+                Access(
+                    client=_client(scope),
+                    method=scope["method"],
+                    path=path,
+                    status=exchange.status or _LEFT,
+                    seconds=time.perf_counter() - began,
+                    size=exchange.size,
+                    worker=served,
+                    note=exchange.note,
+                )
+            )
+
+    def tell(self, access: Access) -> None:
+        """Tell of a request, or of a session."""
+        if self._tell is not None:
+            self._tell(access)
+
+    def path_in(self, scope: Message) -> str:
+        """The path below the place where the application is mounted, as it was written."""
+        raw = scope.get("raw_path") or scope["path"].encode()
+        path: str = raw.partition(b"?")[0].decode("latin-1")
+        prefix = (scope.get("root_path") or self.prefix).rstrip("/")
+        if prefix and (path == prefix or path.startswith(prefix + "/")):
+            path = path[len(prefix) :]
+        return path or "/"
+
+    # Sessions.
+
+    def refuse_socket(self, asked: Asked, path: str) -> Refusal | None:
+        """Say why a session is not opened; None if it is."""
+        refusal = self._admission.refusal(asked)
+        if refusal is not None:
+            return refusal
+        if self._exposed.find(path) is None:
+            return Refusal(404, "Nothing is exposed here.")
+        busy = self.sessions.refusal()
+        return Refusal(503, busy) if busy else None
+
+    def admit_socket(self, path: str, wire: Wire, codec: Any, *, signs: bool) -> Connection:
+        """Begin a session of what is exposed at a path.
+
+        Args:
+            path: such as "/api".
+            wire: carries it.
+            codec: makes its codec.
+            signs: whether the wire can ask for signs of life.
+
+        Raises:
+            DisconnectedError: nobody more is let in.
+        """
+        found = self._exposed.find(path)
+        if found is None:
+            raise DisconnectedError("nothing is exposed here any more")
+        main, here = found
+        return self.sessions.admit(wire, main, here, codec, signs=signs)
+
+    def exposed_as(self, path: str) -> str:
+        """What is exposed at a path, for a line that tells of it."""
+        return self._exposed.named(path)
+
+    def close(self) -> None:
+        """No more sessions begin."""
+        self._exposed.close()
+
+    async def _batch(self, exchange: Exchange, asked: Asked, path: str) -> None:
+        """Answer a batch; or the question of a browser whether a page may send one."""
+        from rpclab.server import batch  # noqa: PLC0415 - for those who get one
+
+        about = [(b"vary", b"origin")]
+        origin = asked.headers.get("origin")
+        if origin is not None:
+            # Whose page may not have sent it has not come so far.
+            about.append((b"access-control-allow-origin", origin.encode("latin-1")))
+        if asked.method == "OPTIONS":
+            if self._admission.refusal(asked._replace(method="POST")) is not None:
+                about = []
+            words = b"authorization, content-type"
+            about += [
+                (b"access-control-allow-methods", b"POST"),
+                (b"access-control-allow-headers", words),
+            ]
+            await exchange.answer(204, b"", about)
+            return
+        limits = self.limits
+        body = await exchange.whole(min(limits.body_bytes, limits.session.message_bytes))
+        if body is None:
+            return
+        try:
+            answer = await batch.answer(
+                body,
+                lambda wire, codec: self.admit_socket(path, wire, codec, signs=False),
+                most=limits.session.message_bytes,
+                seconds=limits.answer_seconds,
+            )
+        except DisconnectedError as error:
+            await exchange.refuse(503, str(error), about)
+        except TimeoutError:
+            await exchange.refuse(504, "The results were not there in time.", about)
+        else:
+            if isinstance(answer, str):
+                exchange.note = answer[:100]
+                await exchange.refuse(400, answer, about)
+            else:
+                about.append((b"content-type", b"text/plain; charset=utf-8"))
+                await exchange.answer(200, answer, about)
+
+    # HTTP.
+
+    def _route(self, host: str, path: str) -> BindingTarget | None:
+        return None if self._routes is None else self._routes.find(host, path)
+
+    def _binding(self, target: BindingTarget) -> ServiceBinding:
+        """Leads to an entrypoint; made once, for a deploy or a reset makes it lead anew."""
+        assert self._sandbox is not None  # noqa: S101 - a route has led to one of its Workers
+        key = str(target)
+        found = self._bindings.get(key)
+        entry = None if found is None else found.__handle__.entry
+        if found is None or entry is None or entry.broken is not None:
+            self._sandbox.worker(target.worker)
+            found = self._bindings[key] = self._sandbox._bind(VISITORS, target)
+        return found
+
+    def _headers_for_worker(self, scope: Message) -> list[tuple[str, str]]:
+        """The headers of a request, without what was meant for this server."""
+        token = self._admission.token
+        kept = []
+        for raw_name, raw_value in scope["headers"]:
+            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+            if token is None or token not in value or name not in ("authorization", "cookie"):
+                kept.append((name, value))
+        client = _client(scope)
+        if client:
+            # As the platform says it, whatever the client itself has said.
+            kept = [pair for pair in kept if pair[0] != "cf-connecting-ip"]
+            kept.append(("cf-connecting-ip", client))
+        return kept
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    """Take part in the lifespan of the server: there is nothing to begin or end."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+def _url(scope: Message, headers: dict[str, str], path: str, query: str) -> str:
+    host = headers.get("host")
+    if not host:
+        name, port = scope.get("server") or ("localhost", None)
+        host = name if port is None else f"{name}:{port}"
+    return f"{scope['scheme']}://{host}{path}" + f"?{query}" * bool(query)
+
+
+def _client(scope: Message) -> str:
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
+def asgi(
+    sandbox: Sandbox,
+    *,
+    worker: str | None = None,
+    routes: Mapping[str, str] | None = None,
+    expose: Mapping[str, Any] | Iterable[str] | None = None,
+    validate: bool = True,
+    token: str | None = None,
+    hosts: Iterable[str] | None = None,
+    origins: Iterable[str] = (),
+    limits: ServerLimits = DEFAULT_LIMITS,
+    tell: Tell | None = None,
+) -> Application:
+    """Make an ASGI application of the Workers of a sandbox, to be mounted or served.
+
+    It runs on the event loop that the sandbox lives on. Who may reach it is up to what it is
+    mounted in, unless it is told here.
+
+    Args:
+        sandbox: where the Workers are.
+        worker: what answers where no route fits; else the first Worker that has `fetch`.
+        routes: by "/path", "host" or "host/path", which Worker answers there.
+        expose: by path, what a session reaches as main: "worker#Entrypoint", or an object.
+        validate: refuse calls to exposed entrypoints whose arguments are not as the annotations
+            there say; False leaves it to the sandbox.
+        token: what whoever comes must know.
+        hosts: names under which it may be asked, beside those of this machine; None for all.
+        origins: origins whose pages may open sessions and send forms; "*" for all.
+        limits: for whoever comes.
+        tell: is told of each request.
+
+    Raises:
+        ValueError: a path or target is none.
+    """
+    return Application(
+        sandbox.engine,
+        sandbox=sandbox,
+        routes=Routes(sandbox, worker, routes),
+        exposed=Exposed(expose, sandbox, validate=validate),
+        admission=Admission(
+            token=token,
+            hosts=None if hosts is None else frozenset(name.lower() for name in hosts),
+            origins=frozenset(origins),
+        ),
+        limits=limits,
+        tell=tell,
+    )

@@ -1,0 +1,96 @@
+"""HTTP batches from outside: a session that lasts for one request.
+
+Floor: server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from rpclab.net.codecs import CAPN_WEB, codec_named
+from rpclab.net.tape import Tape, lines_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rpclab.core.messages import Frame
+    from rpclab.net.connection import Connection
+
+    Admit = Callable[[Any, Any], Connection]
+
+
+class BatchWire:
+    """The side of a batch that answers.
+
+    Args:
+        most: how many bytes the answer may have.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.tape = Tape(most)
+        self.connection: Connection | None = None
+        self._over = False
+        self._loop = asyncio.get_running_loop()
+
+    def send(self, seen: int, frames: list[Frame]) -> None:
+        del seen
+        if self.connection is not None:
+            answers: list[Frame] = [*self.tape.add(frames)]
+            if answers:
+                self.connection.receive(0, answers)
+
+    def ask(self) -> None:
+        """There is no sign of life in a batch."""
+
+    def end(self, reason: str, code: int) -> None:
+        del reason, code
+        if not self._over and self.connection is not None:
+            self._over = True
+            self._loop.call_soon(self.connection.gone)
+
+    def abort(self) -> None:
+        self.end("", 0)
+
+    def unsent(self) -> int:
+        return 0
+
+
+async def answer(body: bytes, admit: Admit, *, most: int, seconds: float) -> bytes | str:
+    """Answer a batch.
+
+    Args:
+        body: its messages, in lines.
+        admit: begins a session: it is given the wire, and what makes the codec.
+        most: how many bytes the answer may have.
+        seconds: how long the results may take.
+
+    Returns:
+        The messages of the answer; or why there is none, as a text.
+
+    Raises:
+        DisconnectedError: nobody more is let in.
+        TimeoutError: the results were not there in time.
+    """
+    wire = BatchWire(most)
+    connection = wire.connection = admit(wire, codec_named(CAPN_WEB))
+    session = connection.session
+    done = asyncio.Event()
+    connection.on_end(lambda _: done.set())
+    try:
+        connection.receive(0, lines_of(body))
+        connection.engine.again(
+            lambda: session.when(
+                lambda: (
+                    session.has_answered() and (wire.tape.is_full or not session.sends_streams())
+                ),
+                done.set,
+            )
+        )
+        async with asyncio.timeout(seconds):
+            await done.wait()
+        if connection.reason is not None:
+            return str(connection.reason)
+        return wire.tape.body()
+    finally:
+        await connection.close()

@@ -1,0 +1,226 @@
+"""Batches of frames as bytes, and back: for a byte stream, or for one message of a WebSocket.
+
+Floor: transports. Sans-IO: bytes go in, records come out. A *record* is a byte that says its kind,
+and what follows:
+
+    BATCH    an array of the acknowledgement and the packed frames, in msgpack
+    BESIDE   the length of that array, the array, and the large bytes that ride beside its frames
+    PING     is answered with a PONG
+    PONG
+    BYE      a reason in UTF-8: whoever has sent it sends nothing more
+    HELLO    a map in msgpack: the first record of each side, on a byte stream
+
+In an array, a frame with large bytes beside it is an array itself: the packed message, and their
+sizes. On a byte stream each record is preceded by its length, four bytes, big-endian.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING, Any
+
+import msgpack
+
+from rpclab.core.messages import MOST, Frame, size_of
+from rpclab.errors import RemoteProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BATCH, BESIDE, PING, PONG, BYE, HELLO = range(6)
+
+MAGIC = b"\0rpclab\1"
+"""What each side of a byte stream begins with, as no text does; the last byte is a version."""
+
+LARGEST_HELLO = 8 * 1024
+"""So long may a HELLO be, which comes from whoever has not shown who they are."""
+
+_LENGTH = Struct(">I")
+_BATCH_BYTES = 256 * 1024  # from so many on, a batch is divided
+_BATCH_FRAMES = 4096  # likewise; a peer that puts more into one is none of ours
+_SLACK = 512 * 1024  # what a record may be longer than the longest message
+_REASON = 123  # bytes, as in the close frame of a WebSocket
+
+_pack = msgpack.Packer(autoreset=True).pack
+
+
+def batches(seen: int, frames: list[Frame]) -> Iterator[list[bytes]]:
+    """Divide a batch into records of a good size.
+
+    Args:
+        seen: how many plain settlements of the peer were seen; said with the last one.
+        frames: the packed messages.
+
+    Returns:
+        Each record as the pieces that it consists of.
+    """
+    size, start = 0, 0
+    last = len(frames) - 1
+    for position, frame in enumerate(frames):
+        size += len(frame) if type(frame) is bytes else size_of(frame)
+        if position < last and (size >= _BATCH_BYTES or position - start >= _BATCH_FRAMES - 1):
+            # What a batch acknowledges holds once all of it has arrived.
+            yield _record(0, frames[start : position + 1])
+            size, start = 0, position + 1
+    yield _record(seen, frames[start:] if start else frames)
+
+
+def _record(seen: int, frames: list[Frame]) -> list[bytes]:
+    beside: list[bytes] = []
+    array: list[Any] = [seen]
+    for frame in frames:
+        if isinstance(frame, bytes):
+            array.append(frame)
+        else:
+            large = frame[1:]
+            array.append([frame[0], *map(len, large)])
+            beside += large
+    packed = _pack(array)
+    if beside:
+        return [b"\1" + _LENGTH.pack(len(packed)), packed, *beside]
+    return [b"\0" + packed]
+
+
+def unbatch(record: bytes) -> tuple[int, list[Frame]]:
+    """Give what a record of the kind BATCH or BESIDE holds.
+
+    Raises:
+        RemoteProtocolError: it is none.
+    """
+    try:
+        if record[0] == BATCH:
+            array, end = _unpack(memoryview(record)[1:]), len(record)
+        else:
+            end = 5 + _LENGTH.unpack_from(record, 1)[0]
+            array = _unpack(memoryview(record)[5:end])
+        seen, *frames = array
+        if {*map(type, frames)} - {bytes}:
+            end = _take_beside(frames, memoryview(record), end)
+    except RemoteProtocolError:
+        raise
+    except Exception as error:
+        raise RemoteProtocolError(f"the peer sent a broken batch: {type(error).__name__}") from None
+    if type(seen) is not int or not 0 <= seen < MOST or end != len(record):
+        raise RemoteProtocolError("the peer sent a broken batch: its parts do not fit")
+    return seen, frames
+
+
+def _unpack(data: memoryview) -> list[Any]:
+    array = msgpack.unpackb(
+        data, max_array_len=_BATCH_FRAMES + 1, max_map_len=0, max_ext_len=0, max_str_len=0
+    )
+    if type(array) is not list:
+        raise TypeError
+    return array
+
+
+def _take_beside(frames: list[Any], record: memoryview, position: int) -> int:
+    """Put the large bytes to their frames. Gives where they end."""
+    for number, frame in enumerate(frames):
+        if type(frame) is bytes:
+            continue
+        head, *sizes = frame
+        if type(frame) is not list or type(head) is not bytes or not sizes:
+            raise TypeError
+        parts = [head]
+        for size in sizes:
+            if type(size) is not int or not 0 <= size <= len(record) - position:
+                raise ValueError
+            parts.append(bytes(record[position : position + size]))
+            position += size
+        frames[number] = parts
+    return position
+
+
+def goodbye(reason: str) -> bytes:
+    """The record BYE."""
+    return bytes([BYE]) + cut(reason)
+
+
+def cut(reason: str) -> bytes:
+    """A reason in as many bytes as the close frame of a WebSocket has room for."""
+    return reason.encode("utf-8", "replace")[:_REASON].decode("utf-8", "ignore").encode()
+
+
+def hello(words: dict[str, Any]) -> bytes:
+    """The record HELLO."""
+    packed: bytes = _pack(words)
+    return bytes([HELLO]) + packed
+
+
+def read_hello(record: bytes) -> dict[str, Any]:
+    """Give what a record of the kind HELLO says: texts and numbers by their names.
+
+    Raises:
+        RemoteProtocolError: it is none.
+    """
+    try:
+        words = msgpack.unpackb(
+            record[1:], max_map_len=16, max_array_len=0, max_ext_len=0, max_str_len=LARGEST_HELLO
+        )
+    except Exception:
+        words = None
+    if record[0] != HELLO or type(words) is not dict or not all(type(k) is str for k in words):
+        raise RemoteProtocolError("the peer did not introduce itself")
+    return words
+
+
+class RecordReader:
+    """Takes a byte stream apart into records.
+
+    Args:
+        most: how many bytes a message may have. Until `welcome` it is that of a HELLO.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most + _SLACK
+        self._limit = LARGEST_HELLO
+        self._buffer = bytearray()
+        self._begun = False
+
+    def welcome(self) -> None:
+        """The peer has introduced itself: from now on records may be as long as messages are."""
+        self._limit = self._most
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Take bytes as they come. Gives the records that are whole now, one after another.
+
+        Raises:
+            RemoteProtocolError: the peer speaks something else, or sends a record that is too long.
+        """
+        buffer = self._buffer
+        buffer += data
+        if not self._begun:
+            if not MAGIC.startswith(buffer[: len(MAGIC)]):
+                raise RemoteProtocolError(
+                    f"the peer does not speak rpclab, but says {bytes(buffer[:40])!r}"
+                )
+            if len(buffer) < len(MAGIC):
+                return
+            self._begun = True
+            del buffer[: len(MAGIC)]
+        position = 0
+        try:
+            while len(buffer) - position >= _LENGTH.size:
+                (length,) = _LENGTH.unpack_from(buffer, position)
+                if not 0 < length <= self._limit:
+                    raise RemoteProtocolError(
+                        f"the peer sent a record of {length:,} bytes, and {self._limit:,} are"
+                        " allowed (Limits.message_bytes)"
+                    )
+                end = position + _LENGTH.size + length
+                if len(buffer) < end:
+                    return
+                with memoryview(buffer) as view:
+                    record = bytes(view[end - length : end])
+                position = end
+                yield record
+        finally:
+            del buffer[:position]
+
+
+def framed(pieces: list[bytes]) -> list[bytes]:
+    """A record of a byte stream, of its pieces: with its length in front."""
+    if len(pieces) == 1:
+        return [_LENGTH.pack(len(pieces[0])) + pieces[0]]
+    return [_LENGTH.pack(sum(map(len, pieces))), *pieces]

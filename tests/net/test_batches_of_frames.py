@@ -1,0 +1,142 @@
+"""The record layer without a socket: what is written is read, and nothing else is."""
+
+from __future__ import annotations
+
+import contextlib
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rpclab.errors import RemoteProtocolError
+from rpclab.transports.batches import (
+    BATCH,
+    BESIDE,
+    HELLO,
+    LARGEST_HELLO,
+    MAGIC,
+    RecordReader,
+    batches,
+    cut,
+    framed,
+    hello,
+    read_hello,
+    unbatch,
+)
+
+frames = st.lists(
+    st.one_of(st.binary(max_size=50), st.lists(st.binary(max_size=50), min_size=2, max_size=4)),
+    max_size=20,
+)
+
+
+def written(seen, given_frames):
+    return [b"".join(pieces) for pieces in batches(seen, given_frames)]
+
+
+@given(seen=st.integers(0, 2**40), given_frames=frames)
+def test_what_is_written_is_read(seen, given_frames):
+    (record,) = written(seen, given_frames)
+    assert unbatch(record) == (seen, given_frames)
+
+
+def test_a_large_batch_is_divided_and_its_acknowledgement_comes_with_the_last_part():
+    given_frames = [b"x" * 100_000] * 10
+    parts = [unbatch(record) for record in written(7, given_frames)]
+    assert [seen for seen, _ in parts] == [0, 0, 0, 7]
+    assert [frame for _, part in parts for frame in part] == given_frames
+
+
+def test_a_batch_of_many_small_frames_is_divided_too():
+    parts = [unbatch(record) for record in written(0, [b"x"] * 10_000)]
+    assert len(parts) == 3
+    assert sum(len(part) for _, part in parts) == 10_000
+
+
+@given(st.lists(st.binary(min_size=1, max_size=80), max_size=10), st.integers(1, 20))
+def test_a_stream_may_be_cut_anywhere(records, step):
+    data = MAGIC + b"".join(b"".join(framed([record])) for record in records)
+    reader = RecordReader(1000)
+    found = []
+    for start in range(0, len(data), step):
+        found += reader.feed(data[start : start + step])
+    assert found == records
+
+
+@pytest.mark.parametrize("said", [b"GET / HTTP/1.1\r\n", b"\0rpclab\2", b"\x16\x03\x01", b"\0x"])
+def test_whoever_says_something_else_is_told_apart_at_the_first_byte(said):
+    with pytest.raises(RemoteProtocolError, match="does not speak rpclab"):
+        [*RecordReader(1000).feed(said)]
+
+
+def test_before_the_greeting_no_record_may_be_longer_than_one():
+    reader = RecordReader(2**25)
+    with pytest.raises(RemoteProtocolError, match="are allowed"):
+        [*reader.feed(MAGIC + (LARGEST_HELLO + 1).to_bytes(4, "big"))]
+
+
+def test_an_empty_record_and_one_over_the_limit_are_refused_before_they_come():
+    for length in (0, 2**20, 2**32 - 1):
+        reader = RecordReader(1000)
+        reader.welcome()
+        with pytest.raises(RemoteProtocolError, match=r"Limits\.message_bytes"):
+            [*reader.feed(MAGIC + length.to_bytes(4, "big"))]
+
+
+def packed(value):
+    return msgpack.packb(value)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        bytes([BATCH]),
+        bytes([BATCH]) + packed([]),
+        bytes([BATCH]) + packed({}),
+        bytes([BATCH]) + packed(3),
+        bytes([BATCH]) + packed(["0", b"x"]),
+        bytes([BATCH]) + packed([-1, b"x"]),
+        bytes([BATCH]) + packed([True, b"x"]),
+        bytes([BATCH]) + packed([2**63, b"x"]),
+        bytes([BATCH]) + packed([0, 3]),
+        bytes([BATCH]) + packed([0, "text"]),
+        bytes([BATCH]) + packed([0, [b"x"]]),
+        bytes([BATCH]) + packed([0, [b"x", 1]]),
+        bytes([BATCH]) + packed([0, b"x"]) + b"more",
+        bytes([BATCH]) + packed([0, *[b""] * 5000]),
+        bytes([BATCH]) + b"\x91" * 2000,
+        bytes([BATCH]) + packed([0, msgpack.ExtType(1, b"x")]),
+        bytes([BESIDE]),
+        bytes([BESIDE, 0, 0, 0, 200]),
+        bytes([BESIDE, 0, 0, 0, 4]) + packed([0, b"x"]) + b"yy",
+        bytes([BESIDE, 0, 0, 0, 6]) + packed([0, [b"x", 3]]) + b"yy",
+        bytes([BESIDE, 0, 0, 0, 6]) + packed([0, [b"x", -1]]) + b"yy",
+        bytes([BESIDE, 0, 0, 0, 8]) + packed([0, [b"x", [1]]]) + b"yy",
+    ],
+    ids=lambda record: record[:16].hex(),
+)
+def test_a_broken_batch_is_refused(record):
+    with pytest.raises(RemoteProtocolError):
+        unbatch(record)
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_at_all_raise_anything_else(data):
+    for kind in (BATCH, BESIDE):
+        with contextlib.suppress(RemoteProtocolError):
+            unbatch(bytes([kind]) + data)
+    with contextlib.suppress(RemoteProtocolError):
+        read_hello(bytes([HELLO]) + data)
+
+
+def test_a_greeting_is_a_small_map_of_names():
+    assert read_hello(hello({"token": "x"})) == {"token": "x"}
+    for words in ([1], {1: 2}, {"a": {"b": {}}} | {str(n): n for n in range(20)}, {"a": [1]}):
+        with pytest.raises(RemoteProtocolError, match="introduce"):
+            read_hello(bytes([HELLO]) + packed(words))
+
+
+def test_a_reason_is_cut_at_a_character():
+    assert cut("é" * 100) == ("é" * 61).encode()
+    assert cut("short") == b"short"
