@@ -8,14 +8,16 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from rpclab.config import WorkerConfig, load_configs
+from rpclab.config.model import missing_secret
 from rpclab.config.reading import read_python
-from rpclab.errors import ConfigError, ConfigWarning, UnknownEntrypointError
-from rpclab.workers.declarations import BindingTarget, binding
+from rpclab.errors import ConfigError, ConfigWarning, UnknownEntrypointError, near
+from rpclab.workers.declarations import BindingTarget, binding, json_copy
 
 if TYPE_CHECKING:
     from rpclab.config.model import Database
@@ -30,7 +32,10 @@ _MOST_SHOWN = 200  # characters of a name of a file that an error quotes
 
 
 def deploy_all(
-    sandbox: Sandbox, paths: Iterable[str | PathLike[str]], environment: str | None
+    sandbox: Sandbox,
+    paths: Iterable[str | PathLike[str]],
+    environment: str | None,
+    vars: Mapping[str, Any] | None = None,
 ) -> list[Worker]:
     """Deploy the Workers of some configuration files.
 
@@ -38,13 +43,15 @@ def deploy_all(
         sandbox: where.
         paths: files, or folders of them.
         environment: the named environment that is meant, or None.
+        vars: what variables and secrets of theirs are instead.
 
     Raises:
+        ValueError: no file has a variable or secret that is given.
         ConfigError: as `rpclab.config.load_configs`; or the code of a Worker is no `.py` file, or a
             service names an entrypoint that its Worker does not export.
         Exception: whatever the code of a Worker raises.
     """
-    configs = load_configs(paths, environment=environment)
+    configs = with_vars(load_configs(paths, environment=environment), vars or {})
     sources = [read_source(config) for config in configs]
     for config in configs:
         warn(config)
@@ -63,6 +70,45 @@ def deploy_all(
     for config in configs:
         check_bindings(sandbox, config, own=True)
     return workers
+
+
+def with_vars(configs: list[WorkerConfig], given: Mapping[str, Any]) -> list[WorkerConfig]:
+    """Give configurations in which variables and secrets have other values.
+
+    Args:
+        configs: the configurations.
+        given: the values, by name; each counts wherever that name is a variable or a secret.
+
+    Raises:
+        ValueError: it is one nowhere.
+        TypeError: a value is no JSON value, or that of a secret no text.
+    """
+    known = {
+        name for each in configs for name in (*each.vars, *each.secrets, *each.required_secrets)
+    }
+    for name in given:
+        if name not in known:
+            error = ValueError(f"no configuration has a variable or a secret {name!r}")
+            error.add_note(near(name, known) or "they have none")
+            raise error
+    copied = {name: json_copy(value, f"the variable {name}") for name, value in given.items()}
+    return [_with(config, copied) for config in configs]
+
+
+def _with(config: WorkerConfig, given: Mapping[str, Any]) -> WorkerConfig:
+    secret = {*config.secrets, *config.required_secrets}
+    secrets = {name: value for name, value in given.items() if name in secret}
+    for name, value in secrets.items():
+        if not isinstance(value, str):
+            raise TypeError(f"the secret {name} is a text, not {type(value).__name__}")
+    plain = {name: value for name, value in given.items() if name in config.vars}
+    missing = {missing_secret(name) for name in secrets}
+    return replace(
+        config,
+        vars={**config.vars, **plain},
+        secrets={**config.secrets, **secrets},
+        notes=tuple(note for note in config.notes if note.text not in missing),
+    )
 
 
 def hide_secrets(env: Env, config: WorkerConfig) -> None:

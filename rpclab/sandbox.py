@@ -36,13 +36,13 @@ from rpclab.workers.declarations import (
 )
 from rpclab.workers.entrypoints import check_default
 from rpclab.workers.env import Env, ProgramEnv
-from rpclab.workers.kv.namespaces import KVNamespaces
+from rpclab.workers.kv.sandbox_kv import SandboxKV
 from rpclab.workers.modules import make_module, run_source
 from rpclab.workers.network import PUBLIC, Network
 from rpclab.workers.networked import Networked
 from rpclab.workers.objects.namespace import ObjectsTarget
 from rpclab.workers.objects.namespace import objects as objects_target
-from rpclab.workers.objects.namespaces import Namespaces
+from rpclab.workers.objects.sandbox_objects import SandboxObjects
 from rpclab.workers.storage.limits import D1_LIMITS, OBJECT_LIMITS, D1Limits, ObjectLimits
 from rpclab.workers.validation.policy import Validate, Validating
 from rpclab.workers.worker import EntrypointHook, Worker, serves_on
@@ -71,7 +71,7 @@ class Tables(NamedTuple):
     exports: frozenset[tuple[str, int]]
 
 
-class Sandbox(Distances, Namespaces, KVNamespaces, Networked, Validating, Viewed):
+class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Viewed):
     """Virtual Workers in this process, and the sessions between them.
 
     Use it as `async with Sandbox() as sandbox`, or close it with `close()`.
@@ -134,6 +134,7 @@ class Sandbox(Distances, Namespaces, KVNamespaces, Networked, Validating, Viewed
         path: str | PathLike[str],
         *more: str | PathLike[str],
         environment: str | None = None,
+        vars: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Self:
         """Make a sandbox with the Workers of configuration files.
@@ -143,9 +144,12 @@ class Sandbox(Distances, Namespaces, KVNamespaces, Networked, Validating, Viewed
                 Worker, whose `main` is a `.py` file. Or a folder: all those in and below it.
             more: further ones.
             environment: the named environment that is meant in each of them.
+            vars: what variables and secrets of the files are instead, such as the address of
+                another service in a test; each in every Worker that has it.
             options: those of `Sandbox`.
 
         Raises:
+            ValueError: no file has a variable or secret that is given.
             ConfigError: a file says something wrong, or asks for what rpclab does not have; the
                 error names file, line and column.
             Exception: whatever the code of a Worker raises.
@@ -154,7 +158,7 @@ class Sandbox(Distances, Namespaces, KVNamespaces, Networked, Validating, Viewed
 
         sandbox = cls(**options)
         try:
-            deploy_all(sandbox, [path, *more], environment)
+            deploy_all(sandbox, [path, *more], environment, vars)
         except BaseException:
             sandbox.close()
             raise

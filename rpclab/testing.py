@@ -1,4 +1,4 @@
-"""A sandbox for tests, which fails a test that leaves stubs undisposed.
+"""A sandbox for tests: a test fails that leaves stubs undisposed, or a failed call unseen.
 
 Floor: testing. Needs pytest, the extra rpclab[pytest]. Import the fixture where a test, or a
 conftest.py, should see it:
@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rpclab.leaks import Leak, Leaks
+from rpclab.rpc.engine import Engine
 from rpclab.sandbox import NOTEBOOK, Sandbox
 
 try:
@@ -35,6 +36,7 @@ except ModuleNotFoundError as error:
 
 ASYNCIO = "asyncio"
 
+_LINES = 20  # about calls that failed
 _PASSES = 3  # of the loop, in which what was disposed last becomes known everywhere
 
 
@@ -46,10 +48,14 @@ class _Watch:
     def __init__(self) -> None:
         self._open: list[Sandbox] = []
         self._left: list[Leak] = []
+        self._engines: list[Engine] = []
+        self._unseen: list[str] = []
 
     def made(self, sandbox: Sandbox) -> None:
         """Look after one more."""
         self._open.append(sandbox)
+        self._engines.append(sandbox.engine)
+        sandbox.engine.tell_unseen = self._unseen.append
 
     def closing(self, sandbox: Sandbox, *, settled: bool = False) -> None:
         """The test itself closes it. What only its own variables hold is gone when it is over.
@@ -63,9 +69,11 @@ class _Watch:
             leaks = sandbox.leaks()
             self._left += [leak for leak in leaks if settled or leak.owner.worker == NOTEBOOK]
 
-    def end(self) -> Leaks:
-        """Give what is left of all of them, and close those that are open."""
+    def end(self) -> str:
+        """Say what is left of all of them and what failed unseen, and close those that are open."""
         gc.collect()
+        for engine in self._engines:
+            engine.sweep()
         # What a Worker has left has gone with the sandbox, and was left all the same.
         found = Leaks(
             leak for leak in self._left if leak.owner.worker != NOTEBOOK or leak.is_alive()
@@ -74,12 +82,15 @@ class _Watch:
             sandbox = self._open.pop()
             found += sandbox.leaks()
             sandbox.close()
-        return found
+        lines = self._unseen[:_LINES]
+        if len(self._unseen) > _LINES:
+            lines.append(f"and {len(self._unseen) - _LINES} more")
+        return "\n".join([str(found)] * bool(found) + lines)
 
 
 @contextmanager
 def _checked(backend: str) -> Iterator[None]:
-    """Watch the sandboxes that are made in a block; at its end the test fails if stubs are left."""
+    """Watch the sandboxes that a block makes; at its end the test fails if something is left."""
     if _Watch.running is not None:
         yield
         return
@@ -112,10 +123,10 @@ def _checked(backend: str) -> Iterator[None]:
             yield
         finally:
             _Watch.running = None
-    leaks = watch.end()
+    left = watch.end()
     # pytest keeps the error of the test that failed last there, and takes it away for the next one.
-    if leaks and getattr(sys, "last_value", None) is None:
-        pytest.fail(str(leaks), pytrace=False)
+    if left and getattr(sys, "last_value", None) is None:
+        pytest.fail(left, pytrace=False)
 
 
 @pytest.fixture
@@ -123,8 +134,9 @@ def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
     """A fresh sandbox that records; closed at the end of the test.
 
     If stubs are still alive then that nobody disposed, the test fails (as an error at teardown,
-    in pytest's words) with `sandbox.leaks()` as its text. What Python forgets with the test's own
-    variables is released and no leak. Other sandboxes that the test makes, such as with
+    in pytest's words) with `sandbox.leaks()` as its text; and so it does if a call failed
+    and nobody awaited it. What Python forgets with the test's own variables is released and no
+    leak. Other sandboxes that the test makes, such as with
     `Sandbox.from_config(…)`, are checked in the same way, at the latest when they close. Works with
     tests of any kind, sync or async, under any runner on asyncio, for nothing here awaits. A test
     that failed by itself is not blamed for stubs too: its traceback keeps every variable alive.

@@ -132,6 +132,29 @@ async def test_object_leaky(sandbox, folder):
         room = other.bind(ROOMS=rpclab.objects("counter#Room")).ROOMS.get_by_name("a")
         await room.keep(lambda: None)
 
+async def test_unseen_failing(sandbox):
+    sandbox.deploy("counter", source=SOURCE)
+    sandbox.bind(COUNTER="counter").COUNTER.new_cuonter()
+
+async def test_unseen_in_a_variable_failing(sandbox):
+    sandbox.deploy("counter", source=SOURCE)
+    promise = sandbox.bind(COUNTER="counter").COUNTER.new_cuonter()
+    await asyncio.sleep(0.01)
+
+async def test_unseen_closed_failing(sandbox, folder):
+    async with rpclab.Sandbox.from_config(folder) as other:
+        other.bind(COUNTER="counter").COUNTER.new_cuonter()
+
+async def test_unseen_many_failing(sandbox):
+    sandbox.deploy("counter", source=SOURCE)
+    for _ in range(50):
+        sandbox.bind(COUNTER="counter").COUNTER.new_cuonter()
+
+async def test_seen_tidy(sandbox):
+    sandbox.deploy("counter", source=SOURCE)
+    with pytest.raises(TypeError):
+        await sandbox.bind(COUNTER="counter").COUNTER.new_cuonter()
+
 def test_sandboxes_of_a_test_are_closed(sandbox, folder):
     KEPT.append(rpclab.Sandbox.from_config(folder))
 
@@ -222,6 +245,7 @@ TIDY = [
         "test_config_open_tidy",
         "test_every_tidy",
         "test_config_disposed_at_last_tidy",
+        "test_seen_tidy",
     ),
     *("test_sandboxes_of_a_test_are_closed", "test_which_sandboxes_are_open"),
     *["test_anyio_tidy"] * HAS_ANYIO,
@@ -239,6 +263,24 @@ LEAKY = [
 @pytest.mark.parametrize("name", TIDY)
 def test_a_test_that_leaves_nothing_passes(report, name):
     assert outcomes(report, name) == ["PASSED"]
+
+
+@pytest.mark.parametrize("name", ["", "_in_a_variable", "_closed", "_many"])
+def test_a_test_with_a_failed_call_that_nobody_awaited_fails_at_its_end(report, name):
+    assert outcomes(report, f"test_unseen{name}_failing") == ["ERROR", "PASSED"]
+    _, _, text = report.partition(f"ERROR at teardown of test_unseen{name}_failing ")
+    assert re.match(
+        r"counter\.new_cuonter\(\) \(\S*test_suite\.py, line \d+\) failed, and nobody awaited it: "
+        r'NoSuchMemberError: .* "new_cuonter"',
+        text.splitlines()[1],
+    )
+
+
+def test_many_failed_calls_are_told_of_in_bounded_number(report):
+    _, _, text = report.partition("ERROR at teardown of test_unseen_many_failing ")
+    text, _, _ = text.partition("ERROR at")
+    assert text.count("nobody awaited it") == 20
+    assert "and 30 more" in text
 
 
 @pytest.mark.parametrize("name", LEAKY)

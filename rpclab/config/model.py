@@ -102,6 +102,11 @@ class Note:
     warns: bool = True
 
 
+def missing_secret(name: str) -> str:
+    """The text of the note on a secret that is needed, and given nowhere."""
+    return f"the secret {name} stands in no .dev.vars or .env"
+
+
 @dataclass(frozen=True)
 class WorkerConfig:
     """What a configuration says of one Worker, in one environment.

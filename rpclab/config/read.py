@@ -32,6 +32,7 @@ from rpclab.config.model import (
     ObjectNamespace,
     Service,
     WorkerConfig,
+    missing_secret,
 )
 from rpclab.config.reading import is_folder
 from rpclab.config.table import Table
@@ -248,7 +249,7 @@ class _Reader:
                 self._note(bound, key, text)
         for name in required:
             if name not in secrets and name not in known:
-                self._note(table, "required", f"the secret {name} stands in no .dev.vars or .env")
+                self._note(table, "required", missing_secret(name))
         return secrets
 
     def _service(self, table: Table) -> Service:

@@ -17,9 +17,7 @@ from rpclab.core.imports import PENDING, REJECTED, RESOLVED
 from rpclab.core.messages import SCALARS, Index
 from rpclab.core.targets import is_target, no_such_step
 from rpclab.errors import (
-    HOST_CONTEXT_ENDED,
     CallCancelledError,
-    ContextEndedError,
     is_absent,
     not_callable,
 )
@@ -588,7 +586,7 @@ class DataHook(TargetHook):
     def start(self, answer: Answer, path: Path, args: Arguments, kwargs: Keywords) -> None:
         """Go on to the member; its stub is the same for all calls on this one."""
         if self.context.ended:
-            answer.reject(ContextEndedError(HOST_CONTEXT_ENDED), remote=False)
+            answer.reject(self.context.gone(), remote=False)
             return
         answer.context = self.context
         self._members.deliver(answer, path, args, kwargs, None)

@@ -138,6 +138,7 @@ class Arrival:
             return self._promise(PromisedAnswer(source, session))
         if kind == PROMISE:
             pending = Pending(session, number, session.keeper)
+            pending.unseen = False  # of no call that was made here
             session.enter(pending)
             return self._promise(PromisedImport(pending))
         if kind == READABLE:

@@ -16,9 +16,10 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from rpclab.core.targets import is_ordinary, method_of
-from rpclab.errors import CALL_CONTEXT_ENDED, ContextEndedError
+from rpclab.errors import CALL_CONTEXT_ENDED, HOST_CONTEXT_ENDED, ContextEndedError
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 
     from rpclab.core.answers import Answer
@@ -154,6 +155,16 @@ class ExecutionContext:
             for handle in reversed(list(owned)):
                 handle.dispose("context")
 
+    def kept_only_by(self, claims: Counter[Import]) -> bool:
+        """Whether nothing keeps it but stubs of its targets, which make these claims."""
+        targets = self._targets
+        return (
+            targets is not None
+            and not self.long
+            and self._holds == len(targets)
+            and all(hook.claimed_only_by(claims) for hook in targets)
+        )
+
     # What a context owns.
 
     def own(self, handle: Handle) -> None:
@@ -234,6 +245,11 @@ class ExecutionContext:
         """The handles this context still owns (a long context does not know them)."""
         return list(self._owned or ())
 
+    @staticmethod
+    def gone() -> ContextEndedError:
+        """Build the error of whoever calls what has lived here (rule W6)."""
+        return ContextEndedError(HOST_CONTEXT_ENDED)
+
     def end(self) -> None:
         """End the context: cancel what runs, dispose its stubs, break its exports.
 
@@ -257,7 +273,7 @@ class ExecutionContext:
         for answer in list(self._running or ()):
             answer.interrupt(ContextEndedError(CALL_CONTEXT_ENDED))
         for pending in reversed(list(self._pending or ())):
-            pending.cancel(f"the context of {self.worker} that made it ended")
+            pending.cut_off(f"the context of {self.worker} that made it ended")
         for end in list(self._streams or ()):
             end.lost()
         # In reverse order, so that what was reached through another goes first (rule L8).
@@ -294,6 +310,10 @@ class EventContext(ExecutionContext):
 
     def part_with_itself(self) -> None:
         pass  # it ends with its work, whoever holds its targets
+
+    def kept_only_by(self, claims: Counter[Import]) -> bool:
+        del claims
+        return False
 
     def let_go(self) -> None:
         self._holds -= 1
@@ -456,6 +476,7 @@ class SessionLike(Protocol):
         self, error: BaseException, context: ExecutionContext, values: Sequence[Any] = ()
     ) -> Pending: ...
     def resolved(self, value: Any, context: ExecutionContext) -> Pending: ...
+    def cut_off(self, pending: Pending) -> None: ...
     def ask(self, pending: Pending) -> None: ...
     def cancel(self, pending: Pending) -> None: ...
     def release(self, entry: Import) -> None: ...
@@ -536,6 +557,9 @@ class Calls(Protocol):
     holder: Holder | None
     """Holds calls back that are made on or with a promise, where there is no pipelining."""
 
+    closing: bool
+    """Whether all is being ended, so that nothing is told of what that cuts off."""
+
     def acting(self) -> tuple[Call | None, int]:
         """Who acts: the call whose code runs, None outside; and which of its tasks.
 
@@ -548,8 +572,12 @@ class Calls(Protocol):
     def site(self) -> str | None:
         """The cell or file and line that called into rpclab; None while nobody wants to know."""
 
-    def caused(self, session: SessionLike) -> None:
-        """The running code makes a call on that session: a cause of what is flushed next."""
+    def caused(self, session: SessionLike) -> Variables:
+        """The running code makes a call on that session: a cause of what is flushed next.
+
+        Returns:
+            The variables that the call carries.
+        """
 
     def carry(self, variables: Variables, answer: Answer | None = None) -> None:
         """Give a call the variables that it carries from what caused it, and its deadline."""
@@ -565,6 +593,18 @@ class Calls(Protocol):
 
         Returns:
             What to do when the context has let go of everything, if anything.
+        """
+
+    def unseen(self, error: BaseException, worker: str, what: str, site: str | None) -> None:
+        """Tell the user of a call that failed, whose promise nobody has awaited and nobody can.
+
+        Runs in the variables that the call has carried, if any.
+
+        Args:
+            error: how it failed.
+            worker: who was called.
+            what: what was called there, such as "increment()"; "" where that is not known.
+            site: where the call was made, if that was noted.
         """
 
 

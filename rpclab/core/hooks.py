@@ -6,6 +6,7 @@ Floor: core. A hook is counted: each export of it, and each answer that holds it
 from __future__ import annotations
 
 from collections import Counter, deque
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.containers import replaced
@@ -20,10 +21,10 @@ from rpclab.core.targets import (
     read_function_attribute,
     read_member,
 )
-from rpclab.errors import HOST_CONTEXT_ENDED, ContextEndedError, no_keywords, not_callable
+from rpclab.errors import no_keywords, not_callable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextvars import Context as Variables
 
     from rpclab.core.answers import Answer
@@ -279,7 +280,7 @@ class TargetHook(Hook):
         """Run the call on the target, in the context that made it."""
         context = self.context
         if context.ended:
-            answer.reject(ContextEndedError(HOST_CONTEXT_ENDED), remote=False)
+            answer.reject(context.gone(), remote=False)
             return
         if answer.serving:
             answer.moves_on()
@@ -318,22 +319,18 @@ class TargetHook(Hook):
 
     def held_only_by(self, handles: Iterable[Handle]) -> bool:
         """Whether the target came home, and those handles in its own Worker are all there are."""
+        for session, _ in self._live_places():
+            if session.peer is None or session.peer.keeper is not session.keeper:
+                return False
+        return self.claimed_only_by(claims_of(handles))
+
+    def claimed_only_by(self, claims: Counter[Import]) -> bool:
+        """Whether the handles that make these claims are all there are on the target."""
         places = self._live_places()
         if len(places) != self.claims:
             return False
-        claims = Counter(handle.entry for handle in handles if handle.entry is not None)
-        entries = list(claims)
-        for entry in entries:  # it grows under way
-            behind = entry.behind
-            if behind is not None and claims[entry] == entry.handles:
-                claims[behind] += 1
-                if claims[behind] == 1:
-                    entries.append(behind)
         for session, number in places:
-            near = session.peer
-            if near is None or near.keeper is not session.keeper:
-                return False
-            held = near.imports.get(number)
+            held = None if session.peer is None else session.peer.imports.get(number)
             if held is None or claims[held] != held.handles:
                 return False
         return True
@@ -389,7 +386,7 @@ class TargetHook(Hook):
         """The context ended: tell the holders (rule W6). The disposer does not run."""
         self.broken = True
         for session, export_id in self._all_places():
-            session.export_broken(export_id, ContextEndedError(HOST_CONTEXT_ENDED))
+            session.export_broken(export_id, self.context.gone())
 
 
 def dispatch(
@@ -497,6 +494,40 @@ def _through(
 
 def _reader(target: Any) -> Any:
     return read_function_attribute if is_function(target) else read_member
+
+
+def claims_of(
+    handles: Iterable[Handle], forwards: Mapping[Hook, int] = MappingProxyType({})
+) -> Counter[Import]:
+    """Count the claims of some handles by entry.
+
+    A stand-in that only they hold makes a claim, too, and so does a hook that forwards to an entry.
+
+    Args:
+        handles: the handles.
+        forwards: the hooks that forward, and at how many places each is held.
+    """
+    claims: Counter[Import] = Counter()
+    whole: list[Import] = []  # entries that only those handles hold, as far as is known
+    held: Counter[Hook] = Counter()
+
+    def claim(entry: Import | None) -> None:
+        if entry is not None:
+            claims[entry] += 1
+            if claims[entry] == entry.handles:
+                whole.append(entry)
+
+    for handle in handles:
+        claim(handle.entry)
+    while whole:
+        entry = whole.pop()
+        claim(entry.behind)
+        hook = None if entry.session.peer is None else entry.session.peer.exports.get(entry.id)
+        if isinstance(hook, ForwardHook) and hook in forwards:
+            held[hook] += 1
+            if held[hook] == forwards[hook] == hook.claims:
+                claim(hook.entry)
+    return claims
 
 
 class ServiceHook(Hook):

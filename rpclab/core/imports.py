@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rpclab.core.contexts import current
 from rpclab.core.messages import spell
@@ -21,7 +21,16 @@ from rpclab.errors import (
 )
 
 if TYPE_CHECKING:
-    from rpclab.core.contexts import EndLike, ExecutionContext, PayloadLike, Resumable, SessionLike
+    from contextvars import Context
+
+    from rpclab.core.contexts import (
+        EndLike,
+        ExecutionContext,
+        Host,
+        PayloadLike,
+        Resumable,
+        SessionLike,
+    )
     from rpclab.core.messages import Given, Keywords, Path
     from rpclab.core.references import Reference
 
@@ -159,18 +168,28 @@ class Pending(Import):
         entry: what the import table knows it by.
         unanswered: how many calls made on it have no answer yet.
         waiters: what the host resumes when it settles.
-        noted: while places are noted, the event of the call, with its time (see `events.called`).
+        noted: what was called, a path; None where a property is read, and where no call was made.
+            While places are noted, the event of the call, with its time (see `events.called`).
+        cause: the context variables that the call carries, where there are some.
+        unseen: the failure that nobody has seen yet; False once somebody sees, or is told of it.
         size: how many bytes its message took, if it is a write to a stream.
         ends: the streams inside the value, until they have an owner.
     """
 
     # All stand in slots: a `__dict__` would be room for thirty more (benchmark `chain`).
     __slots__ = (
-        "_followers", "context", "disposed", "embargoed", "ends", "noted", "size",
-        "state", "stubs", "unanswered", "unasked", "upstream", "uses", "value", "waiters",
+        "_followers", "cause", "context", "disposed", "embargoed", "ends", "noted", "size",
+        "state", "stubs", "unanswered", "unasked", "unseen", "upstream", "uses", "value",
+        "waiters",
     )  # fmt: skip
 
-    def __init__(self, session: SessionLike, import_id: int, context: ExecutionContext) -> None:
+    def __init__(
+        self,
+        session: SessionLike,
+        import_id: int,
+        context: ExecutionContext,
+        path: Path | None = None,
+    ) -> None:
         self.session = session
         self.id = import_id
         self.handles = 1
@@ -190,7 +209,9 @@ class Pending(Import):
         self.disposed = False
         self.embargoed = False
         self.size = 0
-        self.noted: tuple[Any, ...] | None = None
+        self.noted: tuple[Any, ...] | Path | None = path
+        self.cause: Context | None = None
+        self.unseen: UnseenFailure | Literal[False] | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -210,19 +231,22 @@ class Pending(Import):
     @property
     def site(self) -> str | None:
         """Where the call was made, while somebody records."""
-        return None if self.noted is None else self.noted[_SITE]
+        return self.noted[_SITE] if isinstance(self.noted, tuple) else None
 
     @property
-    def path(self) -> str | tuple[str, ...] | None:
-        """The path that was called, likewise."""
-        return None if self.noted is None else self.noted[_PATH]
+    def path(self) -> Path | tuple[str, ...] | None:
+        """The path that was called; of what was read, only while places are noted."""
+        return self.noted[_PATH] if isinstance(self.noted, tuple) else self.noted
 
     @property
     def what(self) -> str:
-        """What was called, likewise, such as "increment()"."""
+        """What was called, such as "increment()"; "" where that is not known."""
         noted = self.noted
         if noted is None:
             return ""
+        if not isinstance(noted, tuple):
+            path = noted if isinstance(noted, str) else tuple(noted)
+            return spell(path, reads=False, maps=False)
         return spell(noted[_PATH], reads=noted[_ARGUMENTS] is None, maps=noted[_KIND] == "map")
 
     def settle(self, state: int, value: object, stubs: Sequence[Handle] | None = None) -> None:
@@ -246,6 +270,9 @@ class Pending(Import):
                 handle.belong(context)
                 handle.site = self.site
         if state == REJECTED and isinstance(value, BaseException):
+            is_given_up = context.ended or isinstance(value, CallCancelledError)
+            if self._is_unseen and not is_given_up:
+                self.unseen = UnseenFailure(self, value)
             self.break_off(value)
         if self._followers is not None:
             followers, self._followers = self._followers, None
@@ -261,6 +288,24 @@ class Pending(Import):
                 waiter.settled(self)
         if failed is not None:
             raise failed
+
+    @property
+    def _is_unseen(self) -> bool:
+        """Whether nobody waits for a failure or passes it on; where all ends, all fails."""
+        is_watched = not self.is_plain or self.uses or self.unseen is False
+        session = self.session
+        return not is_watched and session.closed is None and not session.host.calls.closing
+
+    def look(self) -> None:
+        """Somebody sees the failure, or passes it on: it needs no telling."""
+        unseen, self.unseen = self.unseen, False
+        if unseen:
+            unseen.error = None
+
+    def watch(self, callback: Callable[[BaseException], None]) -> Callable[[], None]:
+        if self.state == REJECTED:
+            self.look()
+        return super().watch(callback)
 
     @staticmethod
     def _go_on_with(followers: list[Callable[[], None]]) -> Exception | None:
@@ -282,6 +327,8 @@ class Pending(Import):
     ) -> Pending:
         """Call a member of the value at the side where it is, or will be (rule L1)."""
         self.uses += 1
+        if self.state == REJECTED:
+            self.look()
         return self._made_on(self.session.call(self, path, args, kwargs, context))
 
     def map(self, captures: list[Any], program: list[Any], context: ExecutionContext) -> Pending:
@@ -315,6 +362,8 @@ class Pending(Import):
             self._followers = self._followers or []
             self._followers.append(follower)
         else:
+            if self.state == REJECTED:
+                self.look()
             follower()
 
     def take_ends(self) -> Sequence[EndLike]:
@@ -325,12 +374,15 @@ class Pending(Import):
     def result(self) -> Any:
         """The value; or raise a fresh copy of the error."""
         if self.state == REJECTED:
+            self.look()
             raise fresh_copy(self.value)
         return self.value
 
     def dispose_stubs(self) -> None:
         """Dispose what the result holds; now, or when it arrives (rule O13). Never cancels."""
         self.disposed = True
+        if self.state == REJECTED:
+            self.look()
         for handle in self.stubs or ():
             handle.dispose()
 
@@ -339,6 +391,59 @@ class Pending(Import):
         if self.state == PENDING:
             self.session.cancel(self)
             self.settle(REJECTED, CallCancelledError(f"The call was cancelled: {by}."))
+
+    def cut_off(self, by: str) -> None:
+        """Give the call up, as its context is over. It may have failed, and nobody is told."""
+        if self._is_unseen and self.state == PENDING:
+            self.session.cut_off(self)
+        self.cancel(by)
+
+
+class UnseenFailure:
+    """Lies with a promise that was rejected, and dies with it, unless somebody looks before.
+
+    It is told of then, as asyncio does with a task whose exception was never retrieved. Only a
+    rejected promise has one, so that a call that succeeds costs nothing.
+
+    Args:
+        pending: the promise.
+        error: the failure; None where it is not known yet whether there is one.
+
+    Attributes:
+        error: the failure; None where nobody needs to be told of one.
+    """
+
+    __slots__ = ("_context", "_host", "_run", "_site", "_what", "_worker", "error")
+
+    def __init__(self, pending: Pending, error: BaseException | None) -> None:
+        session = pending.session
+        self._host: Host = session.host
+        self._context = pending.context
+        self._worker = session.name.partition("→")[2] or session.name
+        self._what = pending.what
+        self._site = pending.site
+        self.error = error
+        self._run: Callable[[Callable[[], None]], None] = (
+            _call if pending.cause is None else pending.cause.copy().run
+        )
+        if not isinstance(pending.noted, tuple):
+            # If it failed where it was made, this finds the place; in the run queue it finds none.
+            self._site = self._host.calls.site()
+
+    def __del__(self, at_exit: Callable[[], bool] = sys.is_finalizing) -> None:
+        if self.error is not None and not at_exit():
+            # A finalizer may run at any moment, and in any thread: the run queue tells.
+            self._host.forget(self)
+
+    def drop(self) -> None:
+        """Nobody can ask for it any more: tell, if the code that made the call could have asked."""
+        error, self.error = self.error, None
+        if error is not None and not self._context.cut_off:
+            self._run(lambda: self._host.calls.unseen(error, self._worker, self._what, self._site))
+
+
+def _call(function: Callable[[], None]) -> None:
+    function()
 
 
 class Unasked(Pending):
@@ -350,8 +455,14 @@ class Unasked(Pending):
 
     __slots__ = ("__weakref__", "_entry")
 
-    def __init__(self, session: SessionLike, import_id: int, context: ExecutionContext) -> None:
-        super().__init__(session, import_id, context)
+    def __init__(
+        self,
+        session: SessionLike,
+        import_id: int,
+        context: ExecutionContext,
+        path: Path | None = None,
+    ) -> None:
+        super().__init__(session, import_id, context, path)
         self._entry: Forgettable | None = None
         self.unasked = True
 

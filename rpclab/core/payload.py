@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rpclab.core.containers import contents
 from rpclab.core.hooks import BrokenHook, ForwardHook, Hook, ServiceHook, TargetHook
-from rpclab.core.imports import PENDING
+from rpclab.core.imports import PENDING, REJECTED
 from rpclab.core.promise_arguments import Announcement, ReadAhead
 from rpclab.core.references import (
     BINDING,
@@ -303,13 +303,13 @@ class Payload:
         for key, (value, reference) in self._known.items():
             if not isinstance(reference, Settled) and reference[0] in EXPORTED:
                 self._known[key] = (value, (reference[0], reference[1] + shift))
-        known = {id(value) for value, _ in self._known.values()}
-        self.used = [pending for pending in self.used if id(pending) in known]
 
     def commit(self) -> None:
         """What the message introduces stands in the tables from now on."""
         for pending in self.used:
             pending.uses += 1
+            if pending.state == REJECTED:
+                pending.look()
         for hook in self._hooks:
             self.session.introduce(hook)
 

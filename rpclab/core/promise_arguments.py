@@ -76,11 +76,18 @@ class PromisedAnswer(PromisedArgument):
 class PromisedImport(PromisedArgument):
     """A value that the caller announced, and will send when it has it."""
 
-    __slots__ = ("_wanted", "pending")
+    __slots__ = ("_ends", "_wanted", "pending")
 
     def __init__(self, pending: Pending) -> None:
         self.pending = pending
         self._wanted = True
+        self._ends: Sequence[EndLike] = ()
+        pending.follow(self._keep)
+
+    def _keep(self) -> None:
+        """The value is here: its streams wait with it for the other arguments."""
+        if self._wanted:
+            self._ends = self.pending.take_ends()
 
     @property
     def settled(self) -> bool:
@@ -93,13 +100,15 @@ class PromisedImport(PromisedArgument):
         self._wanted = False
         if self.pending.stubs:
             answer.params = [*(answer.params or ()), *self.pending.stubs]
-        answer.take_ends(self.pending.take_ends())
+        answer.take_ends(self._ends)
         return self.pending.result()
 
     def give_back(self) -> None:
         if self._wanted:
             self._wanted = False
             self.pending.dispose_stubs()
+            for end in self._ends:
+                end.belong(None)
 
 
 class Unreadable(PromisedArgument):

@@ -102,6 +102,7 @@ class PipeRelay:
     def _send(self, operation: str, args: list[Any]) -> Pending:
         session = self._session
         pending = Pending(session, 0, session.keeper)
+        pending.unseen = False  # its failure is passed back
         return session.write(pending, self._entry, operation, args, session.keeper)
 
     def _unread(self, error: BaseException) -> None:

@@ -37,6 +37,7 @@ from rpclab.core.imports import (
     Import,
     Pending,
     Unasked,
+    UnseenFailure,
 )
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.core.map import Program, replay
@@ -172,6 +173,8 @@ class Session:
         "exports", "first_unsent", "holdings", "host", "imports", "keeper", "label", "last_export",
         "latest", "limits", "name", "peer", "pipelined", "send", "wrap",
     )  # fmt: skip
+
+    _cut_off: dict[int, UnseenFailure] | None = None
 
     def __init__(
         self,
@@ -519,7 +522,7 @@ class Session:
         else:
             values = [*args]
             message = [CALL, call, target.id, path, values]
-        pending = self._promise(self, call, context)
+        pending = self._promise(self, call, context, None if args is None else path)
         if kwargs or self._calls.special:
             holder = self._calls.holder
             if holder is not None:
@@ -548,7 +551,7 @@ class Session:
             held = holder.map(self, target, captures, program, context)
             if held is not None:
                 return held
-        pending = self._promise(self, self._next_call, context)
+        pending = self._promise(self, self._next_call, context, [*path, "map"])
         message = [MAP, self._next_call, target.id, list(path), captures, program]
         if self._calls.special:
             message.append(self._options(pending, None))
@@ -651,7 +654,7 @@ class Session:
         """Tell those who watch of a message that makes a promise, and where it was made."""
         calls = self._calls
         if calls.ambient:
-            calls.caused(self)
+            pending.cause = calls.caused(self)
         find, keep = calls.calling_site, calls.keep
         site = None if find is None else find()
         if keep is None and find is None:
@@ -726,6 +729,17 @@ class Session:
         pending = Pending(self, 0, context)
         pending.settle(RESOLVED, value)
         return pending
+
+    def cut_off(self, pending: Pending) -> None:
+        """Tell of that call if it has failed before the peer learns that it is given up.
+
+        Of the last few only: where it has not failed, the peer says nothing more.
+        """
+        if self.imports.get(pending.id) is pending:
+            cut_off = self._cut_off = self._cut_off or {}
+            if len(cut_off) >= _CUT_OFF:
+                del cut_off[next(iter(cut_off))]
+            cut_off[pending.id] = UnseenFailure(pending, None)
 
     def cancel(self, pending: Pending) -> None:
         """Tell the peer that nobody waits for this call any more."""
@@ -1625,7 +1639,12 @@ class Session:
             return
         if arrival is not None:
             arrival.give_back()
-        if entry is not None and state == REJECTED:
+        if entry is None and self._cut_off and number in self._cut_off:
+            failure = self._cut_off.pop(number)
+            if state == REJECTED:
+                failure.error = value
+                failure.drop()
+        elif entry is not None and state == REJECTED:
             entry.break_off(value)
         elif entry is not None:
             raise RemoteProtocolError(f"the peer resolved id {number}, which is no promise")
@@ -1736,6 +1755,7 @@ class Session:
         imports, self.imports = self.imports, {}
         exports, self.exports = self.exports, {}
         self._unacknowledged = {}
+        self._cut_off = None
         self.pipelined = []
         self._outbox = []
         ends = [*(partial(entry.end, error) for entry in imports.values())]
@@ -1761,6 +1781,7 @@ _COUNT = getattr(sys, "getrefcount", lambda _: 1 << 60)
 if not getattr(sys, "_is_gil_enabled", lambda: True)():
     _COUNT = lambda _: 1 << 60  # noqa: E731 - the count is no exact one there
 
+_CUT_OFF = 100  # calls that may have failed before their context was over
 _MAKES_A_CALL = frozenset({CALL, STREAM, MAP})
 _SMALL = SCALARS - {bytes}
 

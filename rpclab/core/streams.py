@@ -278,6 +278,7 @@ class Outlet(End):
     def tell(self, operation: str, *args: Any) -> Pending:
         """Send something that is no chunk."""
         pending = Pending(self.session, 0, self.session.keeper)
+        pending.unseen = False  # the stream tells of a failure
         return self.session.write(pending, self.entry, operation, list(args), self.context)
 
     def lost(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from rpclab.core.imports import PENDING, REJECTED, Pending, UnseenFailure
 from rpclab.leaks import Leaks
 from rpclab.notebook.cards import (
     Card,
@@ -33,6 +34,7 @@ from rpclab.workers.worker import Worker
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
+
 
 Bundle = dict[str, str]
 
@@ -97,6 +99,8 @@ class Displays:
         return self._bundle(card.text(), card.html)
 
     def _stub(self, stub: Any) -> Bundle:
+        if isinstance(stub, RpcPromise):
+            _tell_if_it_fails(stub.__pending__)
         return self._bundle(repr(stub), lambda: stub_card(stub).html())
 
     def _view(self, view: View) -> Bundle:
@@ -109,3 +113,17 @@ class Displays:
         if self._html():
             bundle["text/html"] = html()
         return bundle
+
+
+def _tell_if_it_fails(pending: Pending) -> None:
+    """Tell of a failure at once: IPython keeps what a cell shows, so that it is never forgotten.
+
+    What has failed already says so itself.
+    """
+
+    def settled() -> None:
+        if pending.state == REJECTED and not (pending.waiters or pending.uses or pending.disposed):
+            UnseenFailure(pending, pending.value).drop()
+
+    if pending.state == PENDING:
+        pending.follow(settled)

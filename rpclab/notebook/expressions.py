@@ -234,7 +234,11 @@ class Expressions:
             case ast.Call(func=ast.Attribute(value=inner, attr=attribute) as function):
                 owner = self._look(inner)
                 if isinstance(owner, DurableObjectNamespace):
-                    return _object_of(owner._home.kind) if attribute in _GIVE_AN_OBJECT else None
+                    return (
+                        _object_of(owner._running_class.kind)
+                        if attribute in _GIVE_AN_OBJECT
+                        else None
+                    )
                 if isinstance(owner, Objects):
                     return _object_of(lambda: owner.kind) if attribute in _GIVE_AN_OBJECT else None
                 if attribute == "dup":

@@ -6,12 +6,15 @@ Floor: rpc.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import weakref
 from contextvars import Context
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from rpclab.core.contexts import ExecutionContext, current
+from rpclab.core.cycles import let_go_of_cycles
 from rpclab.core.events import NOBODY, Actor, answering, opposite
 from rpclab.core.hooks import ForwardHook
 from rpclab.core.imports import PENDING, Pending
@@ -19,8 +22,8 @@ from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.core.references import BINDING, READABLE, STUB, WRITABLE
 from rpclab.core.session import Session
 from rpclab.core.streams import Inlet
-from rpclab.errors import STEERING, DisconnectedError, RpcError, steers
-from rpclab.previews import class_name, described, message_of, type_name
+from rpclab.errors import STEERING, DisconnectedError, NoSuchMemberError, RpcError, steers
+from rpclab.previews import class_name, described, message_of, shown, type_name
 from rpclab.rpc import deadlines, local
 from rpclab.rpc.activity import Activity, StepInterrupted, is_interrupt
 from rpclab.rpc.advice import advise
@@ -49,6 +52,9 @@ T = TypeVar("T")
 
 log = logging.getLogger("rpclab")
 
+_NO_PLACE = "Sandbox(record=True), or Python's option -X dev, says where"
+_HINT = 200  # characters of the names that a misspelt one may mean
+_OLDEST = 2  # generation of garbage, which a full collection looks at, too
 _INTERRUPTED = "the method was left by KeyboardInterrupt"
 
 _DATA = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple, set})
@@ -72,6 +78,7 @@ class Engine(RunQueue, Observed, Deadlines):
         connect: joins the two ends of a session.
         http_call: makes the HTTP calls of bindings.
         holder: holds calls back, where there is no pipelining.
+        tell_unseen: takes the line about a call that failed unseen; else it is logged.
         closing: whether all contexts are being ended, so that nothing is told of what they cut off.
         paces: how many bytes of streams a second Workers read, where that is bounded.
     """
@@ -98,6 +105,7 @@ class Engine(RunQueue, Observed, Deadlines):
         self._sessions: dict[tuple[str, str], Session] = {}
         self._visitors = 0
         self.closing = False
+        self.tell_unseen: Callable[[str], None] = log.error
         self.validation: Any = None
         self.paces: dict[str, float] = {}
         self.holder: Holder | None = None
@@ -108,7 +116,9 @@ class Engine(RunQueue, Observed, Deadlines):
             self.special += 1
         if virtual:
             self.use_clock(virtual=True)
+        self._looks_for_cycles = False
         deadlines.engines.add(self)
+        _follow_collections(self)
 
     def use_clock(self, *, virtual: bool) -> None:
         """Run the code of Workers on a loop of its own, whose time jumps; or on the running one.
@@ -128,6 +138,8 @@ class Engine(RunQueue, Observed, Deadlines):
 
     def _adopt(self, loop: asyncio.AbstractEventLoop) -> asyncio.AbstractEventLoop:
         adopted = super()._adopt(loop)
+        if loop.get_debug():  # whoever debugs asyncio wants to know places
+            self.sites = True
         self.use_clock_of(adopted)
         return adopted
 
@@ -139,6 +151,17 @@ class Engine(RunQueue, Observed, Deadlines):
             if isinstance(entry, Pending)
             for waiter in entry.waiters or ()
         )
+
+    def python_has_collected(self) -> None:
+        """Look for contexts that only keep one another, soon. Safe in any thread, at any moment."""
+        if self._sessions and not self.closing and not self._looks_for_cycles:
+            self._looks_for_cycles = True
+            self.forget(self)
+
+    def drop(self) -> None:
+        """Let go of contexts that only keep one another."""
+        self._looks_for_cycles = False
+        let_go_of_cycles(self.sessions())
 
     # Workers and the sessions between them.
 
@@ -425,6 +448,19 @@ class Engine(RunQueue, Observed, Deadlines):
         said = "was interrupted" if is_interrupt(error) else f"failed: {described(error)}"
         log.error("%s %s", what, said, exc_info=error)
 
+    def unseen(self, error: BaseException, worker: str, what: str, site: str | None) -> None:
+        """Tell of a call that failed, whose promise nobody has awaited and nobody can."""
+        call = f"a call on {worker}"
+        if what.strip("()"):  # a function that is called has no name here
+            call = f"{worker}.{shown(what)}"
+        where = f" ({site})" if site else ""
+        text = f"{call}{where} failed, and nobody awaited it: {described(error)}"
+        hints = getattr(error, "__notes__", ()) if isinstance(error, NoSuchMemberError) else ()
+        text += "".join([f" ({shown(hint, _HINT)})" for hint in hints[:1]])
+        if not site and not self.sites:
+            text += f" ({_NO_PLACE})"
+        self.tell_unseen(text)
+
     def close(self) -> None:
         """End every session and context. What was exported breaks; no disposer runs (rule W6)."""
         error = DisconnectedError("the sandbox was closed")
@@ -443,6 +479,18 @@ class Engine(RunQueue, Observed, Deadlines):
         others = (engine for engine in deadlines.engines if engine is not self)
         if self.loop is not None and all(engine.loop is not self.loop for engine in others):
             forget_tasks(self.loop)
+
+
+def _follow_collections(engine: Engine) -> None:
+    """Have an engine look for cycles of contexts after each full collection of Python's own."""
+
+    def collected(phase: str, info: dict[str, int]) -> None:
+        engine = found()
+        if engine is not None and phase == "stop" and info["generation"] == _OLDEST:
+            engine.python_has_collected()
+
+    found = weakref.ref(engine, lambda _: gc.callbacks.remove(collected))
+    gc.callbacks.append(collected)
 
 
 def _binding(handle: Handle) -> ServiceBinding:

@@ -49,8 +49,12 @@ async def gather(*awaitables: Awaitable[Any], return_exceptions: bool = False) -
     for pending in pendings:
         outcome = pending.value
         if pending.state == REJECTED:
+            pending.look()
             outcome = fresh_copy(outcome)
             if not return_exceptions:
+                # The others go on, and as with asyncio's gather, no failure of theirs is told of.
+                for other in pendings:
+                    other.look()
                 raise outcome
         outcomes.append(outcome)
     return outcomes

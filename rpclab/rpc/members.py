@@ -38,6 +38,7 @@ def call_on(
     if pending.state == PENDING:
         return pending.pipeline(path, args, kwargs, context)
     if pending.state == REJECTED:
+        pending.look()
         return pending.session.rejected(fresh_copy(pending.value), context)
     return call_value(pending, names_in(path), args, kwargs, context)
 

@@ -61,10 +61,12 @@ class RunQueue:
         self._woken.append(session)
         return self.scheduled
 
-    def caused(self, session: SessionLike) -> None:
+    def caused(self, session: SessionLike) -> Context:
         """The running code makes a call on that session, which carries its variables."""
-        if session not in self._causes:
-            self._causes[session] = copy_context()
+        cause = self._causes.get(session)
+        if cause is None:
+            cause = self._causes[session] = copy_context()
+        return cause
 
     def resume_soon(self, waiter: Resumed) -> None:
         """Resume a waiter that was cancelled."""
@@ -99,16 +101,17 @@ class RunQueue:
     def forget(self, entry: Droppable) -> None:
         """Queue the release of a handle that Python forgot. Safe in finalizers and threads."""
         self._forgotten.append(entry)
-        loop = self.loop
         if self.scheduled:
             return  # a drain looks for them as it begins and ends; to wake a loop takes 5 µs
+        loop = self.loop or running_loop()  # a call that could not be sent needs no loop
         if len(self._forgotten) == 1 and loop is not None and not loop.is_closed():
             try:
-                loop.call_soon_threadsafe(self._sweep)
+                loop.call_soon_threadsafe(self.sweep)
             except RuntimeError:  # the loop is closing; there is nobody left to tell
                 self._forgotten.clear()
 
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
+        """Do now what finalizers have queued."""
         while self._forgotten:
             self._forgotten.popleft().drop()
 
@@ -192,7 +195,7 @@ class RunQueue:
                 while again:
                     again.popleft()()
                 if self._forgotten:
-                    self._sweep()
+                    self.sweep()
                 for _ in range(len(woken)):
                     session = woken.popleft()
                     self._cause = causes.pop(session, None) if causes else None

@@ -324,6 +324,7 @@ class RpcPromise(Awaited):
             label, ids = pending.session.label, (pending.id,)
             host.calls.keep((host.clock(), "awaited", label, ids, *host.went_on()))
         if pending.state == REJECTED:
+            pending.look()
             raise fresh_copy(pending.value)
         return pending.value
 

@@ -29,8 +29,8 @@ class Waiting(NamedTuple):
     Attributes:
         caller: the Worker that waits.
         worker: the Worker that was called.
-        what: such as "increment()"; "" unless calls are recorded.
-        site: where the call was made, likewise; else None.
+        what: such as "increment()"; "" where that is not known.
+        site: where the call was made, while calls are recorded; else None.
         knotted: whether it waits for itself, and so for ever.
     """
 

@@ -183,7 +183,7 @@ def types_of_sandbox(sandbox: Sandbox, worker: str = NOTEBOOK) -> Written:
         if isinstance(value, ServiceBinding) and name in targets:
             described.services[name] = Leads(targets[name].worker, targets[name].entrypoint)
         elif isinstance(value, DurableObjectNamespace):
-            described.objects[name] = Leads(*value._home.ids.namespace.split("#"))
+            described.objects[name] = Leads(*value._running_class.ids.namespace.split("#"))
         elif type(value).__name__ == "D1Database":
             described.databases.append(name)
         elif type(value).__name__ == "KVNamespace":

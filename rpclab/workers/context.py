@@ -32,10 +32,11 @@ class Context(Uncopied):
         exports: the Worker's own entrypoints, as bindings (rule X10).
     """
 
-    __slots__ = ("_context", "exports", "props")
+    __slots__ = ("_context", "_requests", "exports", "props")
 
     def __init__(self, context: ExecutionContext, props: dict[str, Any], exports: Exports) -> None:
         self._context = context
+        self._requests = 0  # see `rpclab.workers.invocations`
         self.props = props
         self.exports = exports
 

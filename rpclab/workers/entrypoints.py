@@ -1,4 +1,4 @@
-"""The base of the classes that answer calls on a binding.
+"""The bases of the classes that answer calls, and the classes that a Worker has of each.
 
 Floor: workers.
 """
@@ -90,6 +90,39 @@ def choose(
         )
     error = UnknownEntrypointError(f'the Worker "{worker}" exports no entrypoint "{name}"')
     error.add_note(near(name, exports) or "it exports nothing: define class Default")
+    raise error
+
+
+def objects_of(module: types.ModuleType) -> dict[str, type[DurableObject]]:
+    """Find the classes of Durable Objects that a Worker exports, by name."""
+    return {
+        name: value
+        for name, value in list(vars(module).items())
+        if not name.startswith("_")
+        and isinstance(value, type)
+        and issubclass(value, DurableObject)
+        and value is not DurableObject
+    }
+
+
+def choose_objects(
+    worker: str, found: dict[str, type[DurableObject]], name: str, module: types.ModuleType
+) -> type:
+    """Give the class of that name, also one that does not derive from DurableObject (rule D16).
+
+    Raises:
+        UnknownEntrypointError: there is none, or it is an entrypoint.
+    """
+    value = getattr(module, name, None)
+    if isinstance(value, type) and not issubclass(value, WorkerEntrypoint):
+        return value
+    if isinstance(value, type):
+        raise UnknownEntrypointError(
+            f'the class "{name}" of Worker "{worker}" is an entrypoint: bind it with'
+            f" VAR={worker}#{name}; to have one object for each id, derive it from DurableObject"
+        )
+    error = UnknownEntrypointError(f'the Worker "{worker}" has no Durable Objects "{name}"')
+    error.add_note(near(name, found) or "it has none: define a class that derives DurableObject")
     raise error
 
 

@@ -14,6 +14,11 @@ from rpclab.rpc.sites import calling_site
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_GIVEN = (
+    "they are given where the Worker is deployed: `%%worker NAME --bind … --object … --d1 … --kv …"
+    " --var …`, sandbox.deploy(…, bind={…}), or its configuration file"
+)
+
 log = logging.getLogger("rpclab")
 
 
@@ -97,4 +102,7 @@ class ProgramEnv(Env):
 
 
 def _hint(name: str, env: Env) -> str:
-    return near(name, env) or "it has none"
+    hint = near(name, env) or "it has none"
+    if hint.startswith("did you mean") or isinstance(env, ProgramEnv):
+        return hint
+    return f"{hint}; {_GIVEN}"

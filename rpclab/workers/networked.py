@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rpclab.workers.http_calls import HttpCalls
 from rpclab.workers.network import Network, checked
-from rpclab.workers.serving import HttpCalls
 
 if TYPE_CHECKING:
     from rpclab.rpc.engine import Engine

@@ -21,11 +21,12 @@ from rpclab.workers.entrypoints import (
     DEFAULT,
     WorkerEntrypoint,
     choose,
+    choose_objects,
     exports_of,
+    objects_of,
     refuse_reserved,
 )
-from rpclab.workers.objects.namespace import choose_objects, objects_of
-from rpclab.workers.serving import dispatch
+from rpclab.workers.http_calls import dispatch
 from rpclab.workers.validation.policy import new_door
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from rpclab.rpc.bindings import ServiceBinding
     from rpclab.rpc.engine import Engine
     from rpclab.workers.env import Env
-    from rpclab.workers.objects.namespace import DurableObjectNamespace
 
 
 class Worker:
@@ -63,7 +63,7 @@ class Worker:
         module: types.ModuleType,
         env: Env,
         bind_self: Callable[[str, dict[str, Any]], ServiceBinding],
-        own_objects: Callable[[str], DurableObjectNamespace],
+        own_objects: Callable[[str], Any],
     ) -> None:
         self.name = name
         self.module = module

@@ -69,6 +69,15 @@ async def test_X1_a_variable_that_is_not_there_is_named_with_its_neighbours(sand
     assert error.__notes__[0] == "did you mean 'TEXT'?"
 
 
+async def test_X1_a_variable_that_was_never_given_says_where_they_are_given(sandbox):
+    sandbox.deploy("callee", source=VARIABLES, vars={"OTHER": "hello"})
+    error = await failure(sandbox.bind(CALLEE="callee").CALLEE.missing())
+    assert error.__notes__[0].startswith("there are: OTHER; they are given where the Worker is")
+    sandbox.deploy("callee", source=VARIABLES)
+    error = await failure(sandbox.bind(CALLEE="callee").CALLEE.missing())
+    assert error.__notes__[0].startswith("it has none; they are given where the Worker is deployed")
+
+
 async def test_X2_env_is_one_object_for_a_worker(sandbox):
     sandbox.deploy("callee", source=VARIABLES, json={"CONF": {"n": 1}})
     env = sandbox.bind(CALLEE="callee")

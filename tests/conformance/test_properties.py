@@ -69,10 +69,11 @@ async def test_P2_a_path_enters_functions_and_targets(world):
 @pytest.mark.parametrize("index", [0, -1, slice(1), None, 1.5])
 async def test_P3_an_index_raises_at_once_and_says_why(world, index):
     env = world.deploy(CONF)
-    for remote in env.CALLEE.conf, env.CALLEE.conf.list, env.CALLEE, env.CALLEE.m():
+    promise = env.CALLEE.m()
+    for remote in env.CALLEE.conf, env.CALLEE.conf.list, env.CALLEE, promise:
         with pytest.raises(TypeError, match="a remote member has a name, not the index"):
             remote[index]
-    assert isinstance(await failure(env.CALLEE.m()), TypeError)
+    assert isinstance(await failure(promise), TypeError)
 
 
 MISSING = """

@@ -130,6 +130,49 @@ def test_a_failed_task_that_nobody_awaits_is_reported_in_a_line(talker):
     assert output.stderr.count("\n") == 1
 
 
+UNSEEN = "failed, and nobody awaited it: NoSuchMemberError: "
+
+
+@pytest.mark.parametrize("shown", [";", "", "; other = 1"])
+def test_a_failed_call_that_nobody_awaits_is_told_of_in_its_cell(talker, shown):
+    number = talker.run("len(In) - 1").value
+    cell = talker.start(f"1\nenv.TALKER.tokl(){shown}")
+    talker.finish(cell)
+    talker.run("await asyncio.sleep(0.05)")
+    talker.wait(cell, lambda output: output.stderr)
+    said = talker.output(cell).stderr
+    assert said.startswith(f"rpclab: talker.tokl() (Cell In[{int(number) + 1}], line 2) {UNSEEN}")
+    assert said.count("\n") == 1
+
+
+def test_a_failed_call_that_is_pipelined_is_told_of_in_its_cell_when_others_run(talker):
+    cell = talker.start("env.TALKER.chain().sya('x');")
+    talker.finish(cell)
+    other = talker.run("await asyncio.sleep(0.2)")
+    talker.wait(cell, lambda output: output.stderr)
+    assert "talker.sya() (Cell In[" in talker.output(cell).stderr
+    assert other.stderr == ""
+
+
+def test_a_shown_promise_that_is_awaited_in_the_next_cell_is_not_told_of_twice(talker):
+    shown = talker.start("env.TALKER.chain().sya('x')")
+    talker.finish(shown)
+    failed = talker.run("await _")
+    assert failed.error is not None
+    assert talker.output(shown).stderr.count(UNSEEN) <= 1
+    assert UNSEEN not in failed.stderr
+
+
+def test_what_a_cell_awaits_or_catches_is_not_told_of(talker):
+    output = talker.run("""\
+try:
+    await env.TALKER.tokl()
+except TypeError:
+    print("caught")
+await asyncio.sleep(0.05)""")
+    assert (output.stdout, output.stderr) == ("caught\n", "")
+
+
 def test_stubs_left_behind_are_told_of_on_request(talker):
     talker.run("""\
 %%worker messy --bind TALKER=talker

@@ -58,11 +58,11 @@ async def test_a_call_that_nobody_awaits_is_not_listed(sandbox):
     promise.dispose()
 
 
-async def test_a_sandbox_that_does_not_record_knows_the_worker(sandbox):
+async def test_a_sandbox_that_does_not_record_knows_the_call_and_not_its_place(sandbox):
     sandbox.engine.sites = False
     env = deployed(sandbox)
     (waiting,) = await awaited(sandbox, env.SLOW.hang())
-    assert str(waiting) == "a call to slow"
+    assert str(waiting) == "slow.hang()"
 
 
 async def test_an_error_names_its_places_in_the_worker(sandbox):

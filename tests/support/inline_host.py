@@ -228,11 +228,13 @@ class Calls:
     """
 
     special = 0
+    closing = False
     noting = False
     holder = None
     keep = None
 
-    def __init__(self) -> None:
+    def __init__(self, reports) -> None:
+        self.reports = reports
         self.bounds = []
         self.wrap = {STUB: Stub, BINDING: Stub, READABLE: _readable, WRITABLE: Writable}
 
@@ -251,6 +253,9 @@ class Calls:
     def bound(self, answer, seconds):
         self.bounds.append((answer, seconds))
 
+    def unseen(self, error, worker, what, site):
+        self.reports.append((what, error))
+
 
 class InlineHost:
     """Runs methods at once, and remembers which sessions have something to send.
@@ -262,9 +267,9 @@ class InlineHost:
     def __init__(self) -> None:
         self.observe = None
         self.clock = lambda: self.time
-        self.calls = Calls()
-        self.time = 0.0
         self.reports = []
+        self.calls = Calls(self.reports)
+        self.time = 0.0
         self._woken = deque()
         self._forgotten = deque()
         self._loopbacks = {}

@@ -119,7 +119,7 @@ def test_only_http_goes_over_the_network():
 
 
 def test_without_the_extra_fetch_names_it(monkeypatch):
-    monkeypatch.delitem(sys.modules, "rpclab.workers.http.outside", raising=False)
+    monkeypatch.delitem(sys.modules, "rpclab.workers.http.httpx_client", raising=False)
     monkeypatch.setitem(sys.modules, "httpx", None)
     with pytest.raises(ImportError, match=r"rpclab\[http\]"):
         asyncio.run(rpclab.fetch("http://127.0.0.1/"))

@@ -21,7 +21,7 @@ from cryptography.x509.oid import NameOID
 import rpclab
 from rpclab import Request
 from rpclab.errors import MessageTooLargeError
-from rpclab.workers.http import outside
+from rpclab.workers.http import httpx_client
 from rpclab.workers.http.addresses import is_public
 from rpclab.workers.http.decoding import Unpacking
 from rpclab.workers.network import LOCAL, Network
@@ -164,7 +164,7 @@ async def test_a_name_that_leads_to_a_private_address_is_refused(address, asking
 
 @on_real_time
 async def test_a_redirect_to_a_private_address_is_refused(asking, monkeypatch):
-    monkeypatch.setattr(outside, "is_public", lambda address: str(address) == "127.0.0.1")
+    monkeypatch.setattr(httpx_client, "is_public", lambda address: str(address) == "127.0.0.1")
     there = reply(headers="Location: http://169.254.169.254/latest/meta-data/\r\n", status="302 X")
     async with serving(there) as server:
         with pytest.raises(PermissionError, match=r"169\.254\.169\.254/latest"):
@@ -176,7 +176,7 @@ async def test_a_redirect_to_a_private_address_is_refused(asking, monkeypatch):
 async def test_the_request_goes_to_the_address_that_was_looked_at(asking, monkeypatch):
     async with serving(reply(b"here")) as server:
         asked = resolving(monkeypatch, "10.0.0.1", "127.0.0.1")
-        monkeypatch.setattr(outside, "is_public", lambda address: str(address) == "127.0.0.1")
+        monkeypatch.setattr(httpx_client, "is_public", lambda address: str(address) == "127.0.0.1")
         url = f"http://shop.example:{server.port}/"
         assert await asking().ask(url) == [200, url, "here"]
         assert asked == ["shop.example"]
@@ -187,7 +187,7 @@ async def test_the_request_goes_to_the_address_that_was_looked_at(asking, monkey
 async def test_the_next_address_is_tried_where_nobody_answers(asking, monkeypatch):
     async with serving(reply(b"here")) as server:
         resolving(monkeypatch, "127.0.0.2", "127.0.0.1")
-        monkeypatch.setattr(outside, "is_public", lambda address: address.is_loopback)
+        monkeypatch.setattr(httpx_client, "is_public", lambda address: address.is_loopback)
         answer = await asking().ask(f"http://shop.example:{server.port}/")
         assert answer[2] == "here"
 
@@ -221,8 +221,8 @@ async def test_a_certificate_is_checked_against_the_name_and_not_the_address(
     asking, monkeypatch, tmp_path
 ):
     theirs, ours = certificate_for("shop.example", tmp_path)
-    monkeypatch.setattr(outside, "_certificates", lambda: ours)
-    monkeypatch.setattr(outside, "is_public", lambda _address: True)
+    monkeypatch.setattr(httpx_client, "_certificates", lambda: ours)
+    monkeypatch.setattr(httpx_client, "is_public", lambda _address: True)
     resolving(monkeypatch, "127.0.0.1")
     async with serving(reply(b"here"), ssl=theirs) as server:
         binding = asking()
@@ -378,7 +378,7 @@ def chunked(*pieces):
 
 async def bounded(answer, **bounds):
     async with serving(answer) as server:
-        response = await outside.send(Request(server.url), Network(LOCAL, **bounds))
+        response = await httpx_client.send(Request(server.url), Network(LOCAL, **bounds))
         return await response.bytes()
 
 
@@ -485,7 +485,7 @@ async def test_an_answer_that_does_not_come_in_time_is_a_timeout():
     async with listening:
         url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/"
         with pytest.raises(TimeoutError, match=f"no answer from {url} within 0.01 s"):
-            await outside.send(Request(url), Network(LOCAL, seconds=0.01))
+            await httpx_client.send(Request(url), Network(LOCAL, seconds=0.01))
         waiting.set()
 
 
@@ -502,7 +502,7 @@ async def test_the_time_is_that_of_the_whole_answer_however_it_trickles():
     async with listening:
         url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/"
         with pytest.raises(TimeoutError):
-            await outside.send(Request(url), Network(LOCAL, seconds=0.05))
+            await httpx_client.send(Request(url), Network(LOCAL, seconds=0.05))
 
 
 @on_real_time
@@ -541,15 +541,15 @@ async def test_a_body_that_is_sent_is_bounded_too():
     async with serving(lambda _head, body: reply(b"%d" % len(body))) as server:
         request = Request(server.url, method="POST", body=endless())
         with pytest.raises(MessageTooLargeError, match="is larger than 50000 bytes"):
-            await outside.send(request, Network(LOCAL, body_bytes=50_000))
+            await httpx_client.send(request, Network(LOCAL, body_bytes=50_000))
         assert ended == [True]
         assert server.heads == []
         request = Request(server.url, method="POST", body=iter([b"ab", b"c"]))
-        response = await outside.send(request, Network(LOCAL, body_bytes=3))
+        response = await httpx_client.send(request, Network(LOCAL, body_bytes=3))
         assert await response.text() == "3"
         assert request.body_used
         with pytest.raises(TypeError, match="already been used"):
-            await outside.send(request, Network(LOCAL))
+            await httpx_client.send(request, Network(LOCAL))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "shop.example"])

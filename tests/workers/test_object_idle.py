@@ -56,7 +56,7 @@ def objects(world):
 
 
 def in_memory(world):
-    home = world.sandbox._homes.home("callee", "Obj")
+    home = world.sandbox._registry.running_class("callee", "Obj")
     return sorted(live.id.name for live in home._live.values())
 
 
@@ -75,7 +75,10 @@ async def test_an_object_leaves_after_ten_seconds_and_keeps_what_it_stored(world
 async def test_a_thousand_objects_named_freely_cost_no_memory_for_ever(world, objects):
     await rpclab.gather(*[objects.get_by_name(str(n)).wake() for n in range(1000)])
     await objects.get_by_name("0").call()
-    lives = [weakref.ref(live) for live in world.sandbox._homes.home("callee", "Obj").in_memory]
+    lives = [
+        weakref.ref(live)
+        for live in world.sandbox._registry.running_class("callee", "Obj").in_memory
+    ]
     assert len(lives) == 1000
     await asyncio.sleep(11)
     gc.collect()
@@ -234,7 +237,7 @@ def test_a_sandbox_that_is_used_on_one_loop_after_the_other_lets_objects_leave_o
         stub = sandbox.bind(OBJ=rpclab.objects("callee#Obj")).OBJ.get_by_name("x")
         found = [await stub.call()]
         await asyncio.sleep(0.01)
-        return [*found, sandbox._homes.home("callee", "Obj").in_memory]
+        return [*found, sandbox._registry.running_class("callee", "Obj").in_memory]
 
     assert asyncio.run(main()) == [1, []]
     assert asyncio.run(main()) == [1, []]

@@ -193,7 +193,7 @@ class Obj(DurableObject):
         for times in (1, 2):
             sums = await rpclab.gather(*[stub.put(n) for n, stub in enumerate(stubs)])
             assert sums == [n * times for n in range(100)]
-        assert len(sandbox._homes.home("callee", "Obj").file._own) == 64
+        assert len(sandbox._registry.running_class("callee", "Obj").file._own) == 64
         assert await stubs[0].size() % 4096 == 0
 
 

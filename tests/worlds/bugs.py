@@ -10,6 +10,7 @@ from rpclab.core.hooks import ForwardHook, Hook, TargetHook
 from rpclab.core.imports import Handle, Import, Pending
 from rpclab.core.payload import Payload
 from rpclab.core.session import Session
+from rpclab.rpc import engine
 
 # Order.
 
@@ -178,6 +179,11 @@ def a_target_does_not_keep_its_context(patch):
 
 def a_context_keeps_itself(patch):
     patch.setattr(ExecutionContext, "part_with_itself", lambda _: None)
+    patch.setattr(engine, "let_go_of_cycles", lambda _: None)
+
+
+def contexts_are_let_go_of_that_others_hold(patch):
+    patch.setattr(ExecutionContext, "kept_only_by", lambda self, _: not self.long)
 
 
 def a_promise_disposed_early_takes_what_was_passed_on(patch):
@@ -189,6 +195,14 @@ def a_promise_disposed_early_takes_what_was_passed_on(patch):
         settle(self, state, value, stubs)
 
     patch.setattr(Pending, "settle", settle_disposed)
+
+
+# Failures.
+
+
+def a_failure_that_was_seen_is_told_of(patch):
+    patch.setattr(Pending, "look", lambda _: None)
+    patch.setattr(Pending, "is_plain", True)
 
 
 ALL = [bug for name, bug in list(globals().items()) if getattr(bug, "__module__", "") == __name__]

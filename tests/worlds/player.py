@@ -65,7 +65,8 @@ class Cell(RpcTarget):
             stage.made(("relay", uid), f"{uid}.{turn}", poke_of(ref, kind)) for turn in range(times)
         ]
         for turn, call in enumerate(calls):
-            stage.results[f"{uid}.{turn}"] = "ok" if await call == f"{uid}.{turn}" else "wrong"
+            is_right = await stage.see(call) == f"{uid}.{turn}"
+            stage.results[f"{uid}.{turn}"] = "ok" if is_right else "wrong"
         return uid
 
     def tell(self, uid, value):
@@ -139,10 +140,13 @@ class Stage:
         given_up: the calls that were cancelled.
         outlasted: the calls with a long nap that went on to their end.
         mortal: the targets whose context may end first; then no disposer runs.
+        told: the failures that were told of as of calls that nobody has awaited, although
+            somebody has.
     """
 
-    def __init__(self, program) -> None:
+    def __init__(self, program, python_has_collected) -> None:
         self.program = program
+        self.python_has_collected = python_has_collected
         self.calls = defaultdict(list)
         self.delivered = []
         self.results = {}
@@ -152,6 +156,26 @@ class Stage:
         self.mortal = set()
         self.given_up = set()
         self.outlasted = set()
+        self.told = []
+
+    async def see(self, promise):
+        """Await a promise; a failure is seen then."""
+        try:
+            return await promise
+        except Exception:
+            if promise.__pending__.state == REJECTED:
+                mark_seen(promise.__pending__.value)
+            raise
+
+    def tell(self, error, *_call):
+        """Take a failure that nobody has seen. Scripts that do not wait leave such behind."""
+        if is_seen(error):
+            self.told.append(str(error))
+
+    async def attempt(self, promise):
+        """Await a promise, whatever comes of it."""
+        with suppress(Exception):
+            await self.see(promise)
 
     def made(self, family, uid, method, *args):
         """Make a call, and note that."""
@@ -191,7 +215,7 @@ class Stage:
         async def later():
             await pause(hop.pause)
             # A promise that is returned is not awaited here: calls on it need not wait for it.
-            return await onward() if hop.awaits and rest else onward()
+            return await self.see(onward()) if hop.awaits and rest else onward()
 
         return later() if hop.pause or hop.awaits else onward()
 
@@ -229,16 +253,18 @@ class Play:
         self.fill(range(len(args)), args)
         for step in self.script.steps:
             await self.step(*step)
+            # What is held must outlast any collection of Python's.
+            self.stage.python_has_collected()
         if not self.script.waits:
             return None
         for uid, call in self.calls.items():
             try:
-                self.stage.results[uid] = await call
+                self.stage.results[uid] = await self.stage.see(call)
             except Exception as error:
                 self.stage.results[uid] = str(error)
         for promise in self.promises:
             if promise is not self.given_away():
-                await attempt(promise)
+                await self.stage.attempt(promise)
         return await self.result()
 
     def given_away(self):
@@ -312,7 +338,7 @@ class Play:
         self.calls[uid] = self.call(slot, uid, named(kind), nap, fails)
 
     async def give_up(self, slot, uid, nap, after, kind):
-        task = asyncio.ensure_future(attempt(self.call(slot, uid, named(kind), nap)))
+        task = asyncio.ensure_future(self.stage.attempt(self.call(slot, uid, named(kind), nap)))
         await asyncio.sleep(after)
         task.cancel()
         self.stage.given_up.add(uid)
@@ -322,7 +348,7 @@ class Play:
 
     async def spoil(self, slot, uid, arg):
         try:
-            await self.ref(slot).keep(uid, self.ref(arg), object())
+            await self.stage.see(self.ref(slot).keep(uid, self.ref(arg), object()))
         except rpclab.DataCloneError:
             self.stage.results[uid] = "refused"
             self.count([arg])
@@ -351,7 +377,7 @@ class Play:
 
     async def leave(self, worker, number, args, after):
         promise = self.start(worker, number, args)
-        task = asyncio.ensure_future(attempt(promise))
+        task = asyncio.ensure_future(self.stage.attempt(promise))
         await asyncio.sleep(after)
         task.cancel()
         promise.dispose()
@@ -385,7 +411,7 @@ class Play:
         if after is None:
             self.calls[uid] = call
             return
-        task = asyncio.ensure_future(attempt(call))
+        task = asyncio.ensure_future(self.stage.attempt(call))
         await pause(after)
         task.cancel()
         self.stage.given_up.add(uid)
@@ -398,7 +424,7 @@ class Play:
 
     async def settle(self, slot):
         try:
-            value = await self.slots[slot]
+            value = await self.stage.see(self.slots[slot])
         except Exception:
             return
         self.slots[slot] = value["ref"] if self.forms[slot] == "dict" else value
@@ -450,7 +476,8 @@ async def _run(program, complaints, options):
     sandbox = rpclab.Sandbox(debug=False, **options)
     latency = Random(program.seed)  # noqa: S311 - no secrets here
     sandbox.engine.connect = Links(lambda: latency.random() * program.slow).connect
-    stage = Stage(program)
+    stage = Stage(program, sandbox.engine.python_has_collected)
+    sandbox.engine.unseen = stage.tell
     bind = {name: name for name in program.workers}
     for name in program.workers:
         module, env = sandbox.prepare(name, bind=bind)
@@ -509,6 +536,7 @@ def judge(stage, model):
     for name, count in model.stubs.items():
         if stage.sent[name] != count:
             yield f"{name} was sent in {stage.sent[name]} messages, not {count}"
+    yield from (f"seen, and told of: {text}" for text in stage.told)
     stubs = stage.sent + stage.twins
     for name in stubs | stage.disposed:
         spared = stubs[name] - stage.disposed[name]
@@ -520,6 +548,10 @@ def named(kind):
     return "function" if kind == "function" else "poke"
 
 
-async def attempt(promise):
-    with suppress(Exception):
-        await promise
+def mark_seen(error):
+    """Mark a failure, but not the copies that are made of it, which go on to others."""
+    error._seen = id(error)
+
+
+def is_seen(error):
+    return getattr(error, "_seen", None) == id(error)

@@ -20,6 +20,7 @@ from rpclab.workers.d1.connection import Store, check_prepared
 from rpclab.workers.d1.sql_errors import d1_error
 from rpclab.workers.d1.sql_text import parameters
 from rpclab.workers.declarations import Resource
+from rpclab.workers.invocations import TOO_MANY, advice, request
 from rpclab.workers.records import Record
 from rpclab.workers.spellings import also_in_javascript
 from rpclab.workers.storage.limits import D1_LIMITS
@@ -265,6 +266,7 @@ class D1Database(Resource):
             TypeError: it is no text.
         """
         _check_text(sql)
+        _check_requests(self._limits)
         ran = await self._store.ask(self._store.script, sql, "D1_EXEC_ERROR: Error in line {line}")
         return D1ExecResult(count=len(ran), duration=sum(one.meta["duration"] for one in ran))
 
@@ -293,6 +295,7 @@ class D1Database(Resource):
 
     async def _ask(self, prepared: list[D1PreparedStatement]) -> list[Ran]:
         store = self._store
+        _check_requests(store.limits)
         if len(prepared) == 1:
             return [await store.ask(store.run, prepared[0].statement, prepared[0].params)]
         return await store.ask(store.batch, [(one.statement, one.params) for one in prepared])
@@ -386,6 +389,11 @@ async def _batch(
     if not prepared:
         raise d1_error("D1_ERROR: No SQL statements detected.", advice="the batch is empty")
     return [_result(ran) for ran in await asker._ask(prepared)]
+
+
+def _check_requests(limits: D1Limits) -> None:
+    if request() > limits.invocation_requests:
+        raise d1_error(f"D1_ERROR: {TOO_MANY}", advice=advice(limits.invocation_requests, limits))
 
 
 def _check_text(sql: object) -> None:

@@ -221,6 +221,6 @@ async def fetch(resource: Any, /, **options: Any) -> Response:
         TimeoutError: the answer was not there in time.
         MessageTooLargeError: the body, or that of the answer, is larger than allowed.
     """
-    from rpclab.workers.http.outside import send  # noqa: PLC0415 - needs the extra
+    from rpclab.workers.http.httpx_client import send  # noqa: PLC0415 - needs the extra
 
     return await Fetching(request_for(resource, options), partial(send, network=network_here()))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rpclab.errors import KVError, near
 from rpclab.workers.http.text import encoded
+from rpclab.workers.invocations import TOO_MANY, advice
 from rpclab.workers.spellings import PYTHON_NAMES
 
 if TYPE_CHECKING:
@@ -55,6 +56,14 @@ def failed(method: str, status: int, why: str, advice: str = "") -> KVError:
     error.status = status
     if advice:
         error.add_note(advice)
+    return error
+
+
+def too_many_requests(most: int, limits: KVLimits) -> KVError:
+    """Build the error of an invocation that has asked too often."""
+    error = KVError(TOO_MANY)
+    error.status = 429
+    error.add_note(advice(most, limits))
     return error
 
 

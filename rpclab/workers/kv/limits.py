@@ -21,6 +21,8 @@ class KVLimits:
         keys_read: how many keys one `get` takes at most.
         least_ttl: seconds that a key lives at least, if it expires.
         least_cache_ttl: the least `cache_ttl` of a `get`, in seconds.
+        invocation_requests: how often one invocation of a Worker asks D1 and KV; the free plan
+            has 50. A `get` of several keys is one request.
     """
 
     key_bytes: int = 512
@@ -30,6 +32,7 @@ class KVLimits:
     keys_read: int = 100
     least_ttl: int = 60
     least_cache_ttl: int = 30
+    invocation_requests: int = 1000
 
 
 DEFAULT_LIMITS = KVLimits()

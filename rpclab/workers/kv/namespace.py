@@ -18,6 +18,7 @@ from rpclab.core.containers import arrives_as_dict
 from rpclab.rpc.streams import ReadableStream
 from rpclab.workers.declarations import Resource
 from rpclab.workers.http.text import encoded
+from rpclab.workers.invocations import request
 from rpclab.workers.kv import checks
 from rpclab.workers.kv.checks import failed
 from rpclab.workers.kv.entries import Entries, Entry
@@ -337,6 +338,9 @@ class KVNamespace(Resource):
         return data
 
     async def _ask(self, method: str, function: Callable[..., Any], *args: Any) -> Any:
+        most = self._limits.invocation_requests
+        if request() > most:
+            raise checks.too_many_requests(most, self._limits)
         try:
             return await self._offload.run(function, *args)
         except RuntimeError as error:

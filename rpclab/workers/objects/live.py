@@ -18,25 +18,34 @@ from rpclab.core.contexts import ExecutionContext, current, opened
 from rpclab.core.hooks import ServiceHook
 from rpclab.core.imports import PENDING
 from rpclab.core.targets import Exposed
-from rpclab.errors import NoSuchMemberError, NotCallableError, RpcError, fresh_copy
-from rpclab.previews import type_name
+from rpclab.errors import (
+    ContextEndedError,
+    NoSuchMemberError,
+    NotCallableError,
+    RpcError,
+    add_note,
+    fresh_copy,
+)
+from rpclab.previews import described, type_name
 from rpclab.rpc.activity import StepInterrupted
 from rpclab.rpc.sites import note_place, place_parameters
 from rpclab.workers.entrypoints import refuse_reserved
+from rpclab.workers.http_calls import dispatch
+from rpclab.workers.invocations import begin
 from rpclab.workers.objects.gates import InputGate
 from rpclab.workers.objects.state import DurableObjectState
-from rpclab.workers.serving import dispatch
 from rpclab.workers.storage.storage import DurableObjectStorage
 from rpclab.workers.storage.values import Slot
 
 if TYPE_CHECKING:
     import asyncio
+    from collections import Counter
     from collections.abc import Callable
 
     from rpclab.core.answers import Answer
-    from rpclab.core.imports import Handle, Pending
+    from rpclab.core.imports import Handle, Import, Pending
     from rpclab.rpc.engine import Engine
-    from rpclab.workers.objects.home import ObjectHome
+    from rpclab.workers.objects.running_class import RunningClass
     from rpclab.workers.objects.state import DurableObjectId
 
 LONGEST_BLOCK = 30.0
@@ -58,18 +67,18 @@ class ObjectHook(ServiceHook):
     """What stands behind one stub of a Durable Object: the instance there is, made on first use.
 
     Args:
-        home: the namespace, where it runs.
+        running_class: the namespace, where it runs.
         id: of the object.
 
     Attributes:
         broken: the error of the reset that a call on this stub has met (rule D14).
     """
 
-    __slots__ = ("broken", "home", "id")
+    __slots__ = ("broken", "id", "running_class")
 
-    def __init__(self, home: ObjectHome, id: DurableObjectId) -> None:
+    def __init__(self, running_class: RunningClass, id: DurableObjectId) -> None:
         super().__init__()
-        self.home = home
+        self.running_class = running_class
         self.id = id
         self.broken: BaseException | None = None
 
@@ -83,7 +92,7 @@ class ObjectHook(ServiceHook):
             answer.reject(self.broken, remote=False)
         else:
             try:
-                live = self.home.live(self.id)
+                live = self.running_class.live(self.id)
             except Exception as error:  # its storage cannot be opened
                 answer.reject(error)
             else:
@@ -95,11 +104,11 @@ class ObjectHook(ServiceHook):
         Raises:
             RpcError: there is no such Worker, or no such class.
         """
-        return self.home.kind()
+        return self.running_class.kind()
 
     def wrap(self, handle: Handle) -> object:
         """Make the stub that a Worker sees to which a stub of the object was sent."""
-        return self.home.wrap(handle, self.id)
+        return self.running_class.wrap(handle, self.id)
 
 
 class ObjectContext(ExecutionContext):
@@ -111,17 +120,26 @@ class ObjectContext(ExecutionContext):
     __slots__ = ("_handles", "_live", "gate")
 
     def __init__(self, live: LiveObject, gate: InputGate) -> None:
-        super().__init__(_Host(live.engine, live), live.home.worker_name)
+        super().__init__(_Host(live.engine, live), live.running_class.worker_name)
         self._handles: WeakSet[Handle] = WeakSet()
         self._streams = WeakKeyDictionary()
         self._live = live
         self.gate: InputGate = gate
+
+    def fresh_variables(self) -> Variables:
+        variables = super().fresh_variables()
+        begin(variables)
+        return variables
 
     def let_go(self) -> None:
         self._holds -= 1
 
     def part_with_itself(self) -> None:
         pass  # it does not end with what is held of it
+
+    def kept_only_by(self, claims: Counter[Import]) -> bool:
+        del claims
+        return False
 
     def own(self, handle: Handle) -> None:
         self._handles.add(handle)
@@ -145,6 +163,14 @@ class ObjectContext(ExecutionContext):
     def unwanted(self, pending: Pending) -> bool:
         self.arrived(pending)
         return True
+
+    def gone(self) -> ContextEndedError:  # type: ignore[override]
+        error = super().gone()
+        error.add_note(
+            f"it lived in {self._live}, which {self._live.left}: ask the object for it again; what"
+            " is to last is kept in ctx.storage"
+        )
+        return error
 
     def end(self) -> None:
         if not self.ended:
@@ -191,28 +217,30 @@ class LiveObject:
     """A Durable Object, from its first call until it is evicted or reset.
 
     Args:
-        home: its namespace.
+        running_class: its namespace.
         id: its id.
 
     Attributes:
         context: its execution context.
         slot: where its stored data is.
+        left: why it is no longer in memory, as the end of a sentence; "" while it is.
     """
 
-    def __init__(self, home: ObjectHome, id: DurableObjectId) -> None:
-        self.home = home
+    def __init__(self, running_class: RunningClass, id: DurableObjectId) -> None:
+        self.running_class = running_class
         self.id = id
-        self.engine = home.engine
+        self.engine = running_class.engine
         self._gate = InputGate(self.engine.again)
-        self.slot = Slot(home.file, home.file.open(id._key, id.name))
+        self.slot = Slot(running_class.file, running_class.file.open(id._key, id.name))
         self.context = ObjectContext(self, self._gate)
         self._calls: dict[Answer, ObjectHook] = {}
         self._instance: Any = None
         self._made = False
+        self.left = ""
 
     def __repr__(self) -> str:
         name = str(self.id)[:8] + "…" if self.id.name is None else repr(self.id.name)
-        return f"{self.home.class_name} {name} of {self.home.worker_name}"
+        return f"{self.running_class.class_name} {name} of {self.running_class.worker_name}"
 
     @property
     def busy(self) -> bool:
@@ -243,7 +271,7 @@ class LiveObject:
 
     def undisturbed(self, function: Callable[[], None]) -> None:
         """Run a function when nobody holds the gate; at once if the object leaves memory."""
-        if self.home.has(self):
+        if self.running_class.has(self):
             self._gate.enter(function)
         else:
             function()
@@ -251,7 +279,7 @@ class LiveObject:
     def _over(self, answer: Answer) -> None:
         self._calls.pop(answer, None)
         if not self._calls and not self.context.ended:
-            self.home.rests(self)
+            self.running_class.rests(self)
 
     def _make(self) -> bool:
         """Make the instance. Says whether that went well; else the object was reset (D13)."""
@@ -262,13 +290,13 @@ class LiveObject:
         context.variables = Variables()
         context.variables.run(current.set, context)
         try:
-            kind = self.home.kind()
+            kind = self.running_class.kind()
             storage = DurableObjectStorage(
                 self.slot, self._gate, has_alarm_handler=callable(getattr(kind, "alarm", None))
             )
-            state = DurableObjectState(self, storage, self.home.exports())
+            state = DurableObjectState(self, storage, self.running_class.exports())
             context.platform = state
-            self._instance = context.variables.copy().run(kind, state, self.home.env())
+            self._instance = context.variables.copy().run(kind, state, self.running_class.env())
             self.save()
         except Exception as error:
             self.reset(error)
@@ -284,7 +312,7 @@ class LiveObject:
         context = self.context
         answer.context = context
         answer.via = hook
-        context.door = self.home.door()
+        context.door = self.running_class.door()
         context.hold()
         if isinstance(self._instance, Exposed) or path in ("fetch", ["fetch"]):
             dispatch(answer, self._instance, path, args, kwargs, context)
@@ -372,7 +400,13 @@ class LiveObject:
         if self.engine.debug:
             note_place(error)
         error.durable_object_reset = True  # type: ignore[attr-defined]
-        self.home.forget(self)
+        again = "get(id)" if self.id.name is None else f"get_by_name({self.id.name!r})"
+        add_note(
+            error,
+            f"{self} was reset; what it has stored stays. Stubs of it that a call was under way on"
+            f" stay broken: take a new one, with {again}",
+        )
+        self.running_class.forget(self)
         calls, self._calls = self._calls, {}
         for answer, hook in calls.items():
             hook.broken = error
@@ -380,11 +414,16 @@ class LiveObject:
             answer.reject(error, remote=False)
             if running is not None:
                 running.cancel("the Durable Object was reset")
-        self.leave()
+        self.leave(f"was reset ({described(error)})")
 
-    def leave(self) -> None:
-        """Leave memory. What was written stays, transactions that are open do not."""
-        self.home.forget(self)
+    def leave(self, why: str) -> None:
+        """Leave memory. What was written stays, transactions that are open do not.
+
+        Args:
+            why: goes on the sentence that its name begins.
+        """
+        self.left = why
+        self.running_class.forget(self)
         rows = self.slot.rows
         rows.leave()
         try:

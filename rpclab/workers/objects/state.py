@@ -9,16 +9,17 @@ import hashlib
 import hmac
 import re
 import secrets
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from rpclab.workers.context import Exports, keep_until
 from rpclab.workers.spellings import also_in_javascript
 from rpclab.workers.storage.storage import DurableObjectStorage
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
-    from rpclab.workers.objects.live import LiveObject
+    from rpclab.core.contexts import ExecutionContext
 
 _HEX = re.compile(r"[0-9a-fA-F]{64}")
 _HALF = 16  # bytes of an id that are drawn; the others prove of which namespace it is
@@ -101,6 +102,22 @@ class Ids:
         return DurableObjectId(half + self._sign(half), self.namespace, name)
 
 
+class InMemory(Protocol):
+    """An object while it is in memory, as far as its state asks it: see `LiveObject`."""
+
+    id: DurableObjectId
+
+    @property
+    def context(self) -> ExecutionContext:
+        """Its execution context."""
+
+    def block(self, callback: Callable[[], Any]) -> asyncio.Task[Any]:
+        """Run a callback while nothing else goes on."""
+
+    def abort(self, reason: str) -> NoReturn:
+        """Reset the object."""
+
+
 @also_in_javascript
 class DurableObjectState:
     """`ctx` of a Durable Object; one for each instance.
@@ -114,7 +131,7 @@ class DurableObjectState:
 
     __slots__ = ("_live", "exports", "id", "props", "storage")
 
-    def __init__(self, live: LiveObject, storage: DurableObjectStorage, exports: Exports) -> None:
+    def __init__(self, live: InMemory, storage: DurableObjectStorage, exports: Exports) -> None:
         self._live = live
         self.id = live.id
         self.storage = storage

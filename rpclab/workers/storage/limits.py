@@ -59,9 +59,15 @@ class SqlLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class D1Limits(SqlLimits):
-    """Bounds of the D1 databases of a sandbox; see `SqlLimits`."""
+    """Bounds of the D1 databases of a sandbox; see `SqlLimits` for the others.
+
+    Attributes:
+        invocation_requests: how often one invocation of a Worker asks D1 and KV: a statement, a
+            batch, an `exec` and an operation of KV are one request each. The free plan has 50.
+    """
 
     function_arguments: int = 32
+    invocation_requests: int = 1000
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _LONGEST_ID = 200  # of the name of a file
 
 
-class KVNamespaces:
+class SandboxKV:
     """The part of a sandbox that has KV namespaces.
 
     Attributes:

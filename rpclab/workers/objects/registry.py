@@ -8,8 +8,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from rpclab.workers.objects.home import ObjectHome
 from rpclab.workers.objects.namespace import DurableObjectNamespace
+from rpclab.workers.objects.running_class import RunningClass
 from rpclab.workers.storage.limits import OBJECT_LIMITS
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rpclab.workers.worker import Worker
 
 
-class ObjectHomes:
+class ObjectRegistry:
     """All namespaces of a sandbox.
 
     Args:
@@ -44,35 +44,37 @@ class ObjectHomes:
         self._engine = engine
         self._find = find
         self._folder = folder
-        self._homes: dict[tuple[str, str], ObjectHome] = {}
+        self._classes: dict[tuple[str, str], RunningClass] = {}
 
-    def home(self, worker: str, class_name: str) -> ObjectHome:
+    def running_class(self, worker: str, class_name: str) -> RunningClass:
         """The namespace of a class."""
-        found = self._homes.get((worker, class_name))
+        found = self._classes.get((worker, class_name))
         if found is None:
             find = partial(self._find, worker)
-            found = ObjectHome(self._engine, worker, class_name, find, self._folder, self._limits)
-            self._homes[worker, class_name] = found
+            found = RunningClass(self._engine, worker, class_name, find, self._folder, self._limits)
+            self._classes[worker, class_name] = found
         return found
 
     def deployed(self, worker: Worker) -> None:
         """A version of a Worker serves from now on."""
         for name in worker.objects:
-            self.home(worker.name, name)
-        for (of, _), home in list(self._homes.items()):
+            self.running_class(worker.name, name)
+        for (of, _), running_class in list(self._classes.items()):
             if of == worker.name:
-                home.replaced()
+                running_class.replaced()
 
     def namespace(self, holder: str, target: ObjectsTarget) -> DurableObjectNamespace:
         """The namespace of a class, for one Worker that may use it."""
-        return DurableObjectNamespace(self.home(*target), holder)
+        return DurableObjectNamespace(self.running_class(*target), holder)
 
     def in_memory(self) -> list[LiveObject]:
         """Every object that is in memory."""
-        return [live for home in self._homes.values() for live in home.in_memory]
+        return [
+            live for running_class in self._classes.values() for live in running_class.in_memory
+        ]
 
     def close(self) -> None:
         """Let every object leave memory, and close every file."""
-        homes, self._homes = self._homes, {}
-        for home in homes.values():
-            home.close()
+        classes, self._classes = self._classes, {}
+        for running_class in classes.values():
+            running_class.close()

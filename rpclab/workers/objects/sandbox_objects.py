@@ -14,18 +14,18 @@ from rpclab.workers.storage.limits import OBJECT_LIMITS
 
 if TYPE_CHECKING:
     from rpclab.rpc.engine import Engine
-    from rpclab.workers.objects.homes import ObjectHomes
     from rpclab.workers.objects.namespace import DurableObjectNamespace
+    from rpclab.workers.objects.registry import ObjectRegistry
     from rpclab.workers.objects.state import DurableObjectId
     from rpclab.workers.storage.limits import ObjectLimits
     from rpclab.workers.worker import Worker
 
 
-class Namespaces:
+class SandboxObjects:
     """The part of a sandbox that has Durable Objects."""
 
     engine: Engine
-    _homes: ObjectHomes | None = None
+    _registry: ObjectRegistry | None = None
     _storage: Path | None = None
     _object_limits: ObjectLimits = OBJECT_LIMITS
 
@@ -62,8 +62,10 @@ class Namespaces:
         """
         found = objects(target)
         self.worker(found.worker).object_class(found.class_name)
-        home = self._object_homes().home(*found)
-        return home.evict(home.ids.from_name(which) if isinstance(which, str) else which)
+        running_class = self._object_registry().running_class(*found)
+        return running_class.evict(
+            running_class.ids.from_name(which) if isinstance(which, str) else which
+        )
 
     def namespace(self, holder: str, target: ObjectsTarget) -> DurableObjectNamespace:
         """Make the binding that a Worker has to a class of Durable Objects.
@@ -78,14 +80,16 @@ class Namespaces:
         worker = self.workers.get(target.worker)
         if worker is not None and holder != target.worker:
             worker.object_class(target.class_name)
-        return self._object_homes().namespace(holder, target)
+        return self._object_registry().namespace(holder, target)
 
-    def _object_homes(self) -> ObjectHomes:
-        if self._homes is None:
-            from rpclab.workers.objects.homes import ObjectHomes  # noqa: PLC0415 - as said above
+    def _object_registry(self) -> ObjectRegistry:
+        if self._registry is None:
+            from rpclab.workers.objects.registry import ObjectRegistry  # noqa: PLC0415 - as said above
 
-            self._homes = ObjectHomes(self.engine, self.worker, self._storage, self._object_limits)
-        return self._homes
+            self._registry = ObjectRegistry(
+                self.engine, self.worker, self._storage, self._object_limits
+            )
+        return self._registry
 
     @property
     def storage(self) -> Path | None:
@@ -101,7 +105,10 @@ class Namespaces:
         Raises:
             RuntimeError: namespaces are bound already, whose objects store elsewhere.
         """
-        if self._homes is not None and (None if folder is None else Path(folder)) != self._storage:
+        if (
+            self._registry is not None
+            and (None if folder is None else Path(folder)) != self._storage
+        ):
             raise RuntimeError(
                 "Durable Objects are bound already, and store elsewhere: choose the folder before,"
                 " or after a reset"
@@ -113,10 +120,10 @@ class Namespaces:
         self._object_limits = limits
 
     def _objects_deployed(self, worker: Worker) -> None:
-        if worker.objects or self._homes is not None:
-            self._object_homes().deployed(worker)
+        if worker.objects or self._registry is not None:
+            self._object_registry().deployed(worker)
 
     def _forget_objects(self) -> None:
-        homes, self._homes = self._homes, None
-        if homes is not None:
-            homes.close()
+        registry, self._registry = self._registry, None
+        if registry is not None:
+            registry.close()

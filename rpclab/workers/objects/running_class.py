@@ -1,7 +1,6 @@
-"""The namespaces of Durable Objects where their code runs: who is in memory, and whose alarm rings.
+"""A class of Durable Objects where its code runs: who is in memory, and whose alarm rings.
 
-Floor: workers. One `ObjectHome` for each class; it lives as long as the sandbox, and sees versions
-of its Worker come and go.
+Floor: workers. It lives as long as the sandbox, and sees versions of its Worker come and go.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from rpclab.core.answers import Answer
 from rpclab.core.imports import RESOLVED, Handle, Import
 from rpclab.errors import RpcError, UnknownBindingError
 from rpclab.workers.objects.live import LiveObject, ObjectHook
-from rpclab.workers.objects.namespace import DurableObjectStub
 from rpclab.workers.objects.state import AlarmInfo, Ids
+from rpclab.workers.objects.stub import DurableObjectStub
 from rpclab.workers.storage.files import NamespaceFile, file_name
 from rpclab.workers.storage.limits import OBJECT_LIMITS
 
@@ -48,7 +47,7 @@ _BETWEEN_LOOKS = 1.0  # seconds at least, at the objects that are idle
 _NOBODYS = Context()
 
 
-class ObjectHome:
+class RunningClass:
     """One class of Durable Objects, where it runs.
 
     Args:
@@ -94,7 +93,7 @@ class ObjectHome:
         self._overdue: set[bytes] = set()  # to ring again once the handler that runs is over
 
     def __repr__(self) -> str:
-        return f"<ObjectHome {self.ids.namespace}, {len(self._live)} in memory>"
+        return f"<RunningClass {self.ids.namespace}, {len(self._live)} in memory>"
 
     # What its objects ask.
 
@@ -184,7 +183,7 @@ class ObjectHome:
         for live, _ in list(takewhile(lambda item: item[1] <= until, self._resting.items())):
             del self._resting[live]
             if live.idle:
-                live.leave()
+                live.leave(f"left memory after {self._idle_seconds:g} s in which nobody called it")
             elif not live.busy:  # what keeps it may be over the next time
                 self._resting[live] = now
 
@@ -216,7 +215,7 @@ class ObjectHome:
             if not live.busy and (id is None or key == id._key)
         ]
         for live in idle:
-            live.leave()
+            live.leave("was evicted from memory")
         return len(idle)
 
     def replaced(self) -> None:
@@ -231,7 +230,7 @@ class ObjectHome:
             timer.cancel()
         self._timers.clear()
         for live in self.in_memory:
-            live.leave()
+            live.leave("left memory with the sandbox")
         self.file.close()
 
     def _lost(self, key: bytes, error: Exception) -> None:

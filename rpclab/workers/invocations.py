@@ -1,0 +1,63 @@
+"""How often an invocation of a Worker has asked D1 and KV, which the platform bounds.
+
+Floor: workers. An invocation is one call of an entrypoint, with all that runs in its context; or
+one call of a Durable Object.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from rpclab.core.contexts import current
+from rpclab.workers.context import Context
+
+if TYPE_CHECKING:
+    from contextvars import Context as Variables
+
+
+class Invocation:
+    """One call of a Durable Object, whose context serves many."""
+
+    __slots__ = ("_requests",)
+
+    def __init__(self) -> None:
+        self._requests = 0
+
+
+_of_an_object: ContextVar[Invocation | None] = ContextVar("rpclab_invocation", default=None)
+
+
+def begin(variables: Variables) -> None:
+    """A call of a Durable Object begins, which has these variables."""
+    variables.run(_of_an_object.set, Invocation())
+
+
+def request() -> int:
+    """Count a request to D1 or KV.
+
+    Returns:
+        How many the running invocation has made; 0 where none runs, as in a script.
+    """
+    invocation: Invocation | Context | None = _of_an_object.get()
+    if invocation is None:
+        context = current.get()
+        platform = None if context is None else context.platform
+        if not isinstance(platform, Context):
+            return 0
+        invocation = platform
+    invocation._requests += 1
+    return invocation._requests
+
+
+TOO_MANY = "Too many API requests by single Worker invocation."
+"""The platform's words."""
+
+
+def advice(bound: int, limits: object) -> str:
+    """Say what to do where an invocation has made too many requests."""
+    return (
+        f"the platform's limit is {bound} (docs/limits.md), and 50 on its free plan: several"
+        " statements in one batch(), several keys in one get() are one request; for a sandbox"
+        f" alone {type(limits).__name__}(invocation_requests=…) sets another"
+    )
