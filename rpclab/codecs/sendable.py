@@ -64,6 +64,8 @@ class Sendable:
                     holders.setdefault(id(part), []).append(id(value))
                     if not verdicts.get(id(part), True):
                         bad.append(id(value))
+            if not inside:
+                break
             level = inside
         # What holds something that cannot be sent cannot be sent itself.
         while bad:

@@ -18,7 +18,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from fuzz import corpus, play
+from fuzz import corpus, pace, play
 from fuzz.verdict import Finding
 
 MEMORY = 4 * 1024**3  # bytes of addresses that a child may have
@@ -105,22 +105,10 @@ def child(job):
 def _watch(units):
     """End this process, with a traceback, once it has done so much work; 0 ends the watch.
 
-    A unit is a loop of a million rounds, as fast as the machine is just now. The time is that of
-    the processor, for others may use the machine as well.
+    The time is that of the processor, for others may use the machine as well.
     """
     faulthandler.register(_WATCH, chain=True)
-    signal.setitimer(signal.ITIMER_PROF, units * _unit() if units else 0)
-
-
-def _unit():
-    """The seconds of the processor that a unit of work takes: the least of three."""
-    taken = []
-    for _ in range(3):
-        begin = time.process_time()
-        for _ in range(1_000_000):
-            pass
-        taken.append(time.process_time() - begin)
-    return min(taken)
+    signal.setitimer(signal.ITIMER_PROF, units * pace.unit() if units else 0)
 
 
 def _entries(job):

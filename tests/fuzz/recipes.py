@@ -636,7 +636,7 @@ def a_storm_of_cancels():
 def a_storm_of_settlements():
     """Calls that all wait for one promise."""
     frames = [call(1, "waits", reference(wire.PROMISE, -2))]
-    frames += [call(number, "waits", reference(wire.RESULT, 1)) for number in range(2, 15_000)]
+    frames += [call(number, "waits", reference(wire.RESULT, 1)) for number in range(2, 10_000)]
     yield [*frames, pack([wire.RESOLVE, -2, 1])]
 
 

@@ -7,6 +7,7 @@ import traceback
 import warnings
 from dataclasses import dataclass, field
 
+from fuzz import pace
 from fuzz.values import STEERING
 from fuzz.worlds import LONG
 from rpclab.errors import RpcError
@@ -62,7 +63,7 @@ def check(world, peak_growth=0):
     for what, error in world.trouble:
         text = "".join(traceback.format_exception(error, limit=-12)) if error else ""
         find(f"{what}: {type(error).__name__} in {blamed(error)}", text)
-    if world.longest > LONG:
+    if world.longest > LONG and world.longest > LONG * pace.SECOND * pace.unit():
         find("a step takes over a second", f"{world.longest:.1f} s")
     if peak_growth > MUCH + TIMES * world.bytes:
         find("memory grows out of proportion", f"{peak_growth:,} bytes for {world.bytes:,}")
