@@ -1146,7 +1146,7 @@ class Session:
                 text = f"the peer sent a frame that is no message: {failure(error)}"
                 raise RemoteProtocolError(text) from None
             in_order = False
-            if type(message) is list:
+            if type(message) is list and self._acknowledges:
                 # The two most common messages are judged here: that and what they need alone are a
                 # quarter of a call in flight (benchmark `burst`). What is not quite in order goes
                 # the way of any message, where it is checked in full, and refused.
@@ -1167,7 +1167,7 @@ class Session:
                         self._last_call = call
                         self._receive_plain_call(call, exports[target], path, args, frame)
                         continue
-                elif len(message) == 3 and self._acknowledges:
+                elif len(message) == 3:
                     kind, number, value = message
                     if type(kind) is int and kind == RESOLVE and type(number) is int and number > 0:
                         entry = self.imports.get(number)
@@ -1364,14 +1364,12 @@ class Session:
             calls.active = None
         if self.closed is None and not calls.special:  # which the method may have changed
             if type(value) in SCALARS:
-                if call not in self._quiet and self._take_scalar(call, value):
+                if call not in self._quiet and self._reply_scalar(call, value, value):
                     if type(hook) is not TargetHook:
                         context.let_go()
                     return
-            elif (
-                self._acknowledges
-                and host.observe is None
-                and self._reply_without_answer(call, value, hook, context, frame)
+            elif host.observe is None and self._reply_without_answer(
+                call, value, hook, context, frame
             ):
                 return
         answer = self._answer_of(call, hook, context)
@@ -1384,7 +1382,6 @@ class Session:
         self.holdings.most += ENTRY
         answer.via = hook
         answer.context = context
-        answer.pulled = self._dialect.call_pulls
         if self._quiet and call in self._quiet:
             self._quiet.discard(call)
             answer.quiet = True
@@ -1497,18 +1494,6 @@ class Session:
             if answer.state == REJECTED:
                 value = Failure(value.with_traceback(None), answer.remote)
             self._keep_result(answer.id, value)
-
-    def _take_scalar(self, call: int, value: Any) -> bool:
-        """Send a result that is a small scalar, or keep it until it is asked for.
-
-        Returns:
-            Whether it could be.
-        """
-        if self._acknowledges:
-            return self._reply_scalar(call, value, value)
-        if self.host.observe is None:
-            self._keep_result(call, value)
-        return self.host.observe is None
 
     def _keep_result(self, call: int, value: Any) -> None:
         self.holdings.most += ENTRY + self._results.add(call, value)
