@@ -10,12 +10,23 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from support.virtual_time import VirtualTimeLoop
 
 import rpclab
+
+# The same examples each time, and none is judged by a clock: the machine may be slow, or busy.
+settings.register_profile(
+    "rpclab",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("rpclab")
 
 
 def pytest_collection_finish(session):

@@ -153,7 +153,7 @@ class Default(WorkerEntrypoint):
 
 
 @pytest.mark.filterwarnings("error")
-@settings(max_examples=300, deadline=None, database=None, derandomize=True)
+@settings(max_examples=300)
 @given(graphs(), LEAVES)
 def test_V1_V4_V9_any_graph_of_values_comes_back_with_the_same_types_and_sharing(value, leaf):
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
@@ -161,7 +161,7 @@ def test_V1_V4_V9_any_graph_of_values_comes_back_with_the_same_types_and_sharing
         assert_same(sent, runner.run(echo(*sent[0], **sent[1])))
 
 
-@settings(max_examples=100, deadline=None, database=None, derandomize=True)
+@settings(max_examples=100)
 @given(st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner)))
 def test_V1_V4_any_tree_of_values_comes_back_as_it_was(tree):
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
