@@ -6,9 +6,11 @@ Floor: cli.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import click
 
 from rpclab.cli.base import Failure, told
 from rpclab.cli.subjects import PYTHON, name_of
@@ -17,6 +19,26 @@ from rpclab.config.reading import read_python
 from rpclab.configured import deploy_all
 from rpclab.errors import RpcError
 from rpclab.sandbox import Sandbox
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def surroundings(command: F) -> F:
+    """Options of a command that has a sandbox: what its Workers keep and reach."""
+    storage = click.option(
+        "--storage",
+        type=click.Path(file_okay=False),
+        metavar="FOLDER",
+        help="Where Durable Objects, KV and D1 keep what they store; in memory unless given.",
+    )
+    network = click.option(
+        "--network",
+        type=click.Choice(["public", "local", "none"]),
+        default="public",
+        show_default=True,
+        help="What a Worker may fetch.",
+    )
+    return storage(network(command))
 
 
 def deployed(

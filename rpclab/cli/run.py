@@ -15,7 +15,7 @@ import click
 import rpclab
 from rpclab.cli.asking import AskingCommand, answer, asking, question
 from rpclab.cli.base import Failure, assignment, warnings_as_lines
-from rpclab.cli.deploying import deployed
+from rpclab.cli.deploying import deployed, surroundings
 from rpclab.cli.subjects import MethodType, Subject, SubjectType
 
 
@@ -51,19 +51,7 @@ rpclab run counter.py greet Ada --record calls.jsonl && rpclab trace calls.jsonl
     help="A text variable of the env of a .py file; can be given again and again.",
 )
 @click.option("--object", "object_name", metavar="NAME", help="The Durable Object of this name.")
-@click.option(
-    "--storage",
-    type=click.Path(file_okay=False),
-    metavar="FOLDER",
-    help="Where Durable Objects, KV and D1 keep what they store; in memory unless given.",
-)
-@click.option(
-    "--network",
-    type=click.Choice(["public", "local", "none"]),
-    default="public",
-    show_default=True,
-    help="What the Worker may fetch.",
-)
+@surroundings
 @click.option("--validate", is_flag=True, help="Check arguments against the annotations.")
 @click.option("--record", metavar="FILE", help="Save a recording, for `rpclab trace FILE`.")
 def run(

@@ -13,7 +13,7 @@ import click
 
 import rpclab
 from rpclab.cli.base import DONE, Command, assignment, hint, told, warnings_as_lines
-from rpclab.cli.deploying import deployed
+from rpclab.cli.deploying import deployed, surroundings
 from rpclab.printable import printable
 
 if TYPE_CHECKING:
@@ -97,19 +97,7 @@ rpclab serve services/ --host 0.0.0.0 --token "$SECRET" --allow-host lab.example
     " whoever comes needs the client's (rpclab[tls]).",
 )
 @click.option("--prefix", default="", metavar="PATH", help="What a proxy in front leaves there.")
-@click.option(
-    "--storage",
-    type=click.Path(file_okay=False),
-    metavar="FOLDER",
-    help="Where Durable Objects, KV and D1 keep what they store; in memory unless given.",
-)
-@click.option(
-    "--network",
-    type=click.Choice(["public", "local", "none"]),
-    default="public",
-    show_default=True,
-    help="What the Workers may fetch.",
-)
+@surroundings
 @click.option("--quiet", is_flag=True, help="Print no line for each request.")
 def serve(
     path: tuple[str, ...],

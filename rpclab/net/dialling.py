@@ -25,10 +25,11 @@ from rpclab.workers.http.addresses import addresses_of, is_public
 from rpclab.workers.network import LOCAL, PUBLIC, network_here
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping
 
     from rpclab.net.connection import Wire
     from rpclab.net.mains import Main
+    from rpclab.net.web_dialling import DiallingWire
     from rpclab.rpc.engine import Engine
     from rpclab.rpc.stubs import RpcStub
 
@@ -233,7 +234,6 @@ class Dialling:
 
     async def _dial_stream(self) -> Connection:
         words = {} if self.token is None else {"token": self.token}
-        loop = asyncio.get_running_loop()
 
         def protocol() -> StreamWire:
             return StreamWire(
@@ -243,11 +243,27 @@ class Dialling:
                 most=self.limits.message_bytes,
             )
 
+        return await self.join(protocol, secure=self.address.scheme == "tls")
+
+    async def join(
+        self, protocol: Callable[[], StreamWire | DiallingWire], *, secure: bool
+    ) -> Connection:
+        """Reach the address, and wait until both ends are ready to talk.
+
+        Args:
+            protocol: makes this end.
+            secure: whether all is encrypted.
+
+        Raises:
+            OSError: nobody answers.
+            DisconnectedError: whoever does opens no session.
+        """
         address = self.address
+        loop = asyncio.get_running_loop()
         if address.scheme == "unix":
             transport, wire = await loop.create_unix_connection(protocol, address.path)
         else:
-            context = client_context(self.tls) if address.scheme == "tls" else None
+            context = client_context(self.tls) if secure else None
             transport, wire = await loop.create_connection(
                 protocol,
                 await self.host(),

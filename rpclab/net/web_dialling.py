@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from rpclab.errors import DisconnectedError
 from rpclab.net.codecs import codec_named, offered, spoken
 from rpclab.net.streams import seen
-from rpclab.net.tls import client_context
 from rpclab.net.websocket import Messages, WebSocketWire
 
 try:
@@ -105,18 +104,4 @@ async def dial(dialling: Dialling) -> Connection:
         OSError: nobody answers.
         DisconnectedError: whoever does opens no session.
     """
-    address = dialling.address
-    loop = asyncio.get_running_loop()
-    context = client_context(dialling.tls) if address.is_secure else None
-    transport, wire = await loop.create_connection(
-        lambda: DiallingWire(dialling),
-        await dialling.host(),
-        address.port,
-        ssl=context,
-        server_hostname=None if context is None else address.host,
-    )
-    try:
-        return await asyncio.shield(wire.ready)
-    except BaseException:
-        transport.abort()
-        raise
+    return await dialling.join(lambda: DiallingWire(dialling), secure=dialling.address.is_secure)
