@@ -157,6 +157,35 @@ WORKLOADS = {
         # The views in a page are measured by `views.py`, in a browser.
         (Row("rpclab", goal=Goal("<=", 1), unit=" s"),),
     ),
+    "socket_burst": Workload(
+        "1000 calls in flight over a socket",
+        ("network", "capnweb_ws"),
+        (
+            Row("rpclab, TCP", "capnweb, WebSocket", Goal(">=", 3, aim=5)),
+            Row("rpclab, Cap'n Web", "capnweb, WebSocket", Goal(">=", 1, aim=1.5)),
+        ),
+    ),
+    "socket_sequential": Workload(
+        "one call after another over a socket",
+        ("network", "capnweb_ws"),
+        (
+            Row("rpclab, TCP", "capnweb, WebSocket", Goal(">=", 1.2, aim=1.5)),
+            Row("rpclab, Cap'n Web", "capnweb, WebSocket"),
+        ),
+    ),
+    "socket_bytes": Workload(
+        "echo of 1 MiB of bytes over a socket",
+        ("network", "capnweb_ws"),
+        (
+            Row("rpclab, TCP", "capnweb, WebSocket", Goal(">=", 8, aim=15)),
+            Row("rpclab, Cap'n Web", "capnweb, WebSocket"),
+        ),
+    ),
+    "http": Workload(
+        "requests to a server of HTTP, 32 at a time",
+        ("network",),
+        (Row("rpclab", "bare uvicorn", Goal(">=", 0.8, aim=1)),),
+    ),
     "import": Workload(
         "import, time over a bare interpreter",
         ("startup",),

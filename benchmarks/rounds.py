@@ -22,10 +22,12 @@ CHILDREN = {
     "library": (sys.executable, "-m", "benchmarks.library"),
     "loop": (sys.executable, "-m", "benchmarks.loop"),
     "startup": (sys.executable, "-m", "benchmarks.startup"),
+    "network": (sys.executable, "-m", "benchmarks.network"),
     "capnweb": ("node", str(PEERS / "capnweb.mjs")),
+    "capnweb_ws": ("node", str(PEERS / "capnweb_ws.mjs")),
     "workerd": ("node", str(PEERS / "workerd.mjs")),
 }
-NODE_PEERS = frozenset({"capnweb", "workerd"})
+NODE_PEERS = frozenset({"capnweb", "capnweb_ws", "workerd"})
 
 
 class ChildError(Exception):

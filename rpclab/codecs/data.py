@@ -41,7 +41,7 @@ class _Nothing:
 
 
 _nothing = _Nothing()
-_place: Any = SimpleNamespace(arrival=lambda: _nothing, limits=DEFAULT_LIMITS)
+_place: Any = SimpleNamespace(arrival=lambda: _nothing, limits=DEFAULT_LIMITS, tells_places=True)
 _codec = MsgpackCodec(_place)
 _reader = Reader(_place, messages=False)
 

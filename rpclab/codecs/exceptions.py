@@ -13,6 +13,7 @@ from typing import Any
 from rpclab import errors
 from rpclab.codecs.refusals import malformed
 from rpclab.codecs.sendable import Sendable
+from rpclab.core.places import tells_place
 from rpclab.errors import RemoteError, RpcError, steered, steers
 from rpclab.previews import class_name, message_of, preview, shown
 
@@ -56,9 +57,11 @@ class Apart:
         nesting: how many containers may stand inside one another in the message.
         raised: whether it tells of an error that was raised. Such an error gives no function away:
             what it happens to hold, nobody meant to send.
+        places: whether notes that tell places in the code go along.
     """
 
-    def __init__(self, nesting: int, *, raised: bool) -> None:
+    def __init__(self, nesting: int, *, raised: bool, places: bool = True) -> None:
+        self._places = places
         self._sendable = Sendable(nesting)
         self._harmless = Sendable(nesting, functions=False) if raised else self._sendable
 
@@ -89,6 +92,8 @@ class Apart:
             attributes["remote"] = True
         notes = error.__dict__.get("__notes__")
         texts = [note for note in notes if type(note) is str] if type(notes) is list else []
+        if not self._places:
+            texts = [note for note in texts if not tells_place(note)]
         return kind.__name__, list(arguments), attributes, error.__cause__, texts
 
 

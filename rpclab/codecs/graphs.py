@@ -38,7 +38,9 @@ class Node:
         self.number = number
 
 
-def flatten(root: Any, nesting: int, depth: int = 1, *, raised: bool = False) -> list[list[Any]]:
+def flatten(
+    root: Any, nesting: int, depth: int = 1, *, raised: bool = False, places: bool = True
+) -> list[list[Any]]:
     """Number what keeps its identity in a value: give a list of [kind, parts], the root first.
 
     Args:
@@ -46,6 +48,7 @@ def flatten(root: Any, nesting: int, depth: int = 1, *, raised: bool = False) ->
         nesting: how many containers may stand inside one another.
         depth: how many of these the root is.
         raised: whether it is an error that was raised (see `exceptions.Apart`).
+        places: whether the notes of errors may tell places in the code.
 
     Raises:
         DataCloneError: they nest deeper, or hold a value that only looks like one of ours.
@@ -54,7 +57,7 @@ def flatten(root: Any, nesting: int, depth: int = 1, *, raised: bool = False) ->
     found: list[Any] = [root]
     depths = [depth]
     causes: dict[int, int] = {}
-    apart = exceptions.Apart(nesting, raised=raised)
+    apart = exceptions.Apart(nesting, raised=raised, places=places)
 
     def visit(value: Any) -> Any:
         kind = type(value)

@@ -79,6 +79,7 @@ class MsgpackCodec:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._places = session.tells_places
         self._packers = [self._new_packer()]
         self._level = 0
         self._references: Any = None
@@ -174,14 +175,15 @@ class MsgpackCodec:
         if message[0] in (CALL, STREAM):
             options = dict(message[5]) if len(message) > 5 else {}
             both = [message[4], options.pop(KEYWORDS, None)]
-            joint = flatten(both, self._session.limits.nesting, depth=-1)
+            joint = flatten(both, self._session.limits.nesting, depth=-1, places=self._places)
             return [*message[:4], ExtType(JOINT, self._nested(joint)), options]
         if message[0] == RESOLVE:
             return [*message[:2], self._graph(message[2]), *message[3:]]
         return message
 
     def _graph(self, value: Any) -> Any:
-        nodes = flatten(value, self._session.limits.nesting, raised=self._raised)
+        nesting = self._session.limits.nesting
+        nodes = flatten(value, nesting, raised=self._raised, places=self._places)
         return ExtType(GRAPH, self._nested(nodes))
 
     def encode_part(self, value: Any, references: Any) -> Any:
@@ -271,7 +273,8 @@ class MsgpackCodec:
         raise unsendable(value)
 
     def _exception(self, error: BaseException) -> Any:
-        apart = exceptions.Apart(self._session.limits.nesting, raised=self._raised)
+        nesting = self._session.limits.nesting
+        apart = exceptions.Apart(nesting, raised=self._raised, places=self._places)
         name, arguments, attributes, cause, notes = apart.parts(error)
         for value in (*arguments, *attributes.values(), cause):
             if type(value) not in SCALARS:

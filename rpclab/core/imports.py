@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rpclab.core.contexts import current
 from rpclab.core.messages import spell
+from rpclab.core.places import disposed_at, made_at
 from rpclab.errors import (
     PROMISE_DISPOSED,
     STUB_DISPOSED,
@@ -620,7 +621,7 @@ class Handle:
         error = DisposedError(STUB_DISPOSED)
         error.add_note(WHY[self.gone or "user"])
         if self.site:
-            error.add_note(f"made at {self.site}")
+            error.add_note(made_at(self.site))
         if self.gone_site:
-            error.add_note(f"disposed at {self.gone_site}")
+            error.add_note(disposed_at(self.gone_site))
         return error

@@ -160,6 +160,7 @@ class Session:
         gathered: how many bytes of what comes in parts are kept until it is whole.
         latest: while observed, the call that is being applied: if it runs now, it does so at once.
         closed: why the session ended; None while it is open.
+        tells_places: whether the peer may know places in the code here (see `places`).
         first_unsent: the id of the first call that has not left yet.
         pipelined: the promises that calls were made on before they had left.
         send: the transport: takes how many plain settlements were seen, and frames.
@@ -174,6 +175,7 @@ class Session:
         "latest", "limits", "name", "peer", "pipelined", "send", "wrap",
     )  # fmt: skip
 
+    tells_places = True
     _cut_off: dict[int, UnseenFailure] | None = None
 
     def __init__(

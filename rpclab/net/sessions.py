@@ -13,14 +13,12 @@ from rpclab.core.imports import PENDING, Import, Pending
 from rpclab.core.session import Session
 from rpclab.core.streams import Pipe
 from rpclab.net.telling import telling
-from rpclab.rpc.sites import RAISED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpclab.core.contexts import ExecutionContext, Packed
     from rpclab.core.hooks import Hook
-    from rpclab.core.messages import Frame, Message
+    from rpclab.core.messages import Frame
 
 
 class FarSession(Session):
@@ -30,6 +28,7 @@ class FarSession(Session):
         ended: called once with the reason when the session is over.
     """
 
+    tells_places = False
     ended: Callable[[BaseException], None] | None = None
     _waiting: tuple[Callable[[], bool], Callable[[], None]] | None = None
     _plain: Any = None
@@ -112,34 +111,6 @@ class FarSession(Session):
         if self._refusal is not None and not isinstance(hook, (Answer, Pipe)):
             return self._refusal
         return hook
-
-    # What strangers are not told.
-
-    def _pack_error(
-        self, message: Message, position: int, context: ExecutionContext | None = None
-    ) -> Packed:
-        """Pack an error without the places in the code that raised it."""
-        message[position] = without_places(message[position])
-        return super()._pack_error(message, position, context)
-
-
-def without_places(error: Any) -> Any:
-    """The same error without the notes that say where in a Worker it was raised."""
-    left, seen = [error], set()
-    while left:
-        part = left.pop()
-        if not isinstance(part, BaseException) or id(part) in seen:
-            continue
-        seen.add(id(part))
-        left.append(part.__cause__)
-        if isinstance(part, BaseExceptionGroup):
-            left += part.exceptions
-        notes = getattr(part, "__notes__", None)
-        if type(notes) is list:
-            kept = [n for n in notes if not (type(n) is str and n.startswith(RAISED))]
-            if len(kept) != len(notes):
-                part.__notes__ = kept
-    return error
 
 
 class MainImport(Import):

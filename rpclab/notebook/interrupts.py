@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.interactiveshell import InteractiveShell
 
 from rpclab.core.contexts import current
+from rpclab.core.places import RAISED
 from rpclab.core.session import Session
 from rpclab.errors import RpcError
 from rpclab.rpc import sync
 from rpclab.rpc.activity import Activity, StepInterrupted, TaskInterrupted
 from rpclab.rpc.engine import Engine
-from rpclab.rpc.sites import RAISED, is_machinery, place
+from rpclab.rpc.sites import is_machinery, place
 from rpclab.sandbox import NOTEBOOK
 from rpclab.workers.imports import is_code_of_a_worker
 from rpclab.workers.worker import Worker

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rpclab.core.contexts import current
 from rpclab.core.imports import PENDING, REJECTED
 from rpclab.core.map import Placeholder
+from rpclab.core.places import called_at, disposed_at
 from rpclab.core.targets import no_such_step
 from rpclab.errors import PROMISE_DISPOSED, DisposedError, fresh_copy, not_callable
 
@@ -49,9 +50,9 @@ def disposed(promise: RpcPromise) -> DisposedError:
     error.add_note("dispose() or the end of its `with` block gave back what the result holds")
     pending, site = promise.__pending__, promise.__gone__
     if pending.site:
-        error.add_note(f"{pending.what} was called at {pending.site}")
+        error.add_note(called_at(pending.what, pending.site))
     if type(site) is str:
-        error.add_note(f"disposed at {site}")
+        error.add_note(disposed_at(site))
     error.add_note("call again, or await the promise first and keep stub.dup() of what it gives")
     return error
 

@@ -13,6 +13,8 @@ from sys import _getframe
 from types import CodeType, FrameType, FunctionType, MethodType, TracebackType
 from typing import TYPE_CHECKING, Any
 
+from rpclab.core.places import RAISED
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -149,6 +151,3 @@ def note_place(error: BaseException) -> None:
         # Python would put the next time's places behind those of this one.
         error.__traceback__ = None
     error.add_note("\n".join([RAISED, *lines]))
-
-
-RAISED = "raised in the Worker at"

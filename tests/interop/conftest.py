@@ -44,27 +44,45 @@ def node():
     ).stdout
     if int(version.strip().lstrip("v").partition(".")[0]) < OLDEST:
         pytest.skip(f"Node.js {version.strip()} is older than {OLDEST}")
-    wanted = json.loads((HERE / "package.json").read_text())["dependencies"]
-    if not all(_is_installed(name, number) for name, number in wanted.items()):
-        _install()
+    _install_into(HERE)
     return found
 
 
-def _is_installed(name, version):
-    package = HERE / "node_modules" / name / "package.json"
-    return package.is_file() and json.loads(package.read_text())["version"] == version
+@pytest.fixture(scope="session")
+def workerd():
+    """The runtime of Cloudflare's Workers; skips where it is not to be had."""
+    _install_into(HERE / "workerd")
+    binaries = (HERE / "workerd" / "node_modules").glob("@cloudflare/workerd-*/bin/workerd*")
+    binary = next(binaries, None)
+    if binary is None:
+        pytest.skip("npm has no workerd for this machine")
+    try:
+        subprocess.run([binary, "--version"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"workerd does not run here: {error}")
+    return binary
 
 
-def _install():
+def _install_into(folder):
+    """Have the packages of a folder there, in the versions wanted; skip where that cannot be."""
+    wanted = json.loads((folder / "package.json").read_text())["dependencies"]
+    if all(_is_installed(folder, name, version) for name, version in wanted.items()):
+        return
+    names = ", ".join(wanted)
     npm = shutil.which("npm")
     if npm is None:
-        pytest.skip("npm, which installs capnweb, is not there")
+        pytest.skip(f"npm, which installs {names}, is not there")
     try:
         subprocess.run(
-            [npm, "ci"], cwd=HERE, check=True, capture_output=True, timeout=INSTALL_SECONDS
+            [npm, "ci"], cwd=folder, check=True, capture_output=True, timeout=INSTALL_SECONDS
         )
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        pytest.skip(f"npm could not install capnweb: {error}")
+        pytest.skip(f"npm could not install {names}: {error}")
+
+
+def _is_installed(folder, name, version):
+    package = folder / "node_modules" / name / "package.json"
+    return package.is_file() and json.loads(package.read_text())["version"] == version
 
 
 @pytest.fixture

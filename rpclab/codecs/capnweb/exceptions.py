@@ -13,6 +13,7 @@ from typing import Any
 from rpclab.codecs import exceptions
 from rpclab.codecs.capnweb.refusals import PROTOTYPE
 from rpclab.codecs.refusals import malformed
+from rpclab.core.places import stack_of_peer
 from rpclab.errors import DataCloneError, RemoteError, RpcError
 from rpclab.previews import class_name, message_of, shown
 
@@ -132,7 +133,7 @@ def read_error(parts: list[Any], evaluate: Callable[[Any], Any], *, raised: bool
     error = exceptions.rebuild(kind, arguments, raised=raised)
     if isinstance(error, RemoteError):
         error.name = name[:_LONGEST_NAME]
-    notes = [f"at the other side: {shown(stack, _LONGEST_STACK)}"] if stack else []
+    notes = [stack_of_peer(shown(stack, _LONGEST_STACK))] if stack else []
     exceptions.complete(error, found, cause, notes)
     return error
 

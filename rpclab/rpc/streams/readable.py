@@ -20,7 +20,7 @@ from rpclab.rpc.streams.sources import (
     Source,
     advice_for,
     chunk_of,
-    sent_at,
+    sending,
     source_of,
 )
 from rpclab.rpc.stubs import bundle
@@ -290,7 +290,7 @@ class ReadableStream(Uncopied):
         context = payload.context
 
         def open_pipe(session: SessionLike) -> Pump | PipeRelay:
-            self._take(sent_at(context.host.calls.site()), READABLE_LOCKED)
+            self._take(sending(context.host.calls.site()), READABLE_LOCKED)
             source = self._source
             if isinstance(source, InletSource) and not self._over and self._error is None:
                 rest = [] if self._rest is NOTHING else [self._rest]

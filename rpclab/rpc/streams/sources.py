@@ -13,6 +13,7 @@ from collections.abc import AsyncIterable, Iterable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from rpclab.core.places import sent_at
 from rpclab.core.streams import Unread
 from rpclab.errors import StreamLockedError
 from rpclab.rpc.waiter import StreamWaiter
@@ -256,9 +257,9 @@ def paces_of(inlet: Inlet) -> dict[str, float]:
     return paces
 
 
-def sent_at(site: str | None) -> str:
-    """Say where a stream was sent, if that is known."""
-    return f"it was sent at {site}" if site else "it was sent"
+def sending(site: str | None) -> str:
+    """Say that a stream was sent, and where, if that is known."""
+    return sent_at(site) if site else "it was sent"
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from rpclab.core.sinks import SinkHook
 from rpclab.errors import WRITABLE_LOCKED, StreamLockedError
 from rpclab.rpc.remote import Uncopied
 from rpclab.rpc.streams.sinks import LocalSink, RemoteSink
-from rpclab.rpc.streams.sources import advice_for, chunk_of, sent_at
+from rpclab.rpc.streams.sources import advice_for, chunk_of, sending
 from rpclab.rpc.stubs import bundle
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class WritableStream(Uncopied):
     def __rpc_refer__(self, payload: PayloadLike) -> Reference:
         context = payload.context
         with advice_for(payload):
-            sink = self._take(sent_at(context.host.calls.site()))
+            sink = self._take(sending(context.host.calls.site()))
         hook: Hook
         if isinstance(sink, RemoteSink):
             hook = SinkRelay(sink.outlet, self._let_go)
