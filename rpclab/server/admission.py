@@ -110,7 +110,10 @@ class Admission:
             return asked.headers.get("sec-fetch-site", "none") in ("none", "same-origin")
         if ANY in self.origins or origin in self.origins:
             return True
-        parts = urlsplit(origin)
+        try:
+            parts = urlsplit(origin)
+        except ValueError:
+            return False
         if not parts.netloc:
             return False
         return parts.netloc.lower() == host.lower() or (
