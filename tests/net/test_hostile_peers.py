@@ -15,6 +15,7 @@ from websockets.frames import Frame, Opcode
 from websockets.uri import parse_uri
 
 import rpclab
+from rpclab.net.addresses import parse_address
 from rpclab.transports.batches import BATCH, BYE, HELLO, MAGIC, PING, PONG
 
 GREETING = MAGIC + b"\0\0\0\2" + bytes([HELLO]) + msgpack.packb({})
@@ -444,13 +445,13 @@ KEY = b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
 
 
 async def test_a_websocket_lasts_longer_than_the_head_of_its_request_may_take(sandbox, limits):
-    async with rpclab.serve(Api(), "ws://127.0.0.1:0/", limits=limits) as server:
-        async with rpclab.connect(server.address) as api:
-            # This one comes later, and has its time as well.
-            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-            assert await reader.read() == b""
-            writer.close()
-            assert await api.hello("x") == "Hello, x"
+    serving = rpclab.serve(Api(), "ws://127.0.0.1:0/", limits=limits)
+    async with serving as server, rpclab.connect(server.address) as api:
+        # This one comes later, and has its time as well.
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        assert await reader.read() == b""
+        writer.close()
+        assert await api.hello("x") == "Hello, x"
 
 
 @pytest.mark.parametrize(
@@ -475,3 +476,23 @@ async def test_an_origin_that_is_none_is_refused_as_another_one_is(sandbox):
             writer.write(request + b"Origin: http://[::1\r\nContent-Length: 0\r\n\r\n")
             assert b" 403 " in await reader.readline()
             writer.close()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "tcp:host:99999?token=s3cret",
+        "tcp:host:1?token=s3cret&more=1",
+        "wrong:host?token=s3cret",
+        "ws://me:s3cret@host:port/",
+        "http://?token=s3cret",
+    ],
+)
+def test_an_address_that_is_none_is_refused_without_its_secrets(address):
+    with pytest.raises(ValueError, match="is no") as caught:
+        parse_address(address)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_an_address_does_not_show_its_token():
+    assert "s3cret" not in repr(parse_address("tcp:host:1?token=s3cret"))
