@@ -6,7 +6,7 @@ Floor: net.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
@@ -18,6 +18,7 @@ TOKEN = "token"  # noqa: S105 - the name of a parameter
 _PORTS = {"ws": 80, "wss": 443, "http": 80, "https": 443}
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.%a-z]+\]|[^:\[\]/?#@\s]*):(\d{1,5})")
 _TOKEN = re.compile(r"[!-~]+")
+_PASSWORD = re.compile(r"//[^/#]*@")
 _MOST_PORT = 65535
 
 
@@ -39,7 +40,7 @@ class Address:
     port: int = 0
     path: str = ""
     query: str = ""
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
 
     @property
     def is_web(self) -> bool:
@@ -79,13 +80,13 @@ def parse_address(text: str) -> Address:
     if not colon or scheme not in SCHEMES:
         hint = near(scheme, SCHEMES)
         raise ValueError(
-            f"{text[:100]!r} is no address: it begins with none of the schemes; {hint}"
+            f"{_shown(text)!r} is no address: it begins with none of the schemes; {hint}"
         )
     if scheme in _PORTS:
         return _web(scheme, text)
     if scheme in ("unix", "memory"):
         if not rest:
-            raise ValueError(f"{text[:100]!r} is no address: {scheme}: is followed by a name")
+            raise ValueError(f"{_shown(text)!r} is no address: {scheme}: is followed by a name")
         path, asked, token = rest.partition(f"?{TOKEN}=")
         if scheme == "unix":
             path = path.removeprefix("//")
@@ -97,10 +98,10 @@ def _socket(scheme: str, rest: str, text: str) -> Address:
     place, _, query = rest.removeprefix("//").partition("?")
     matched = _HOST.fullmatch(place.rstrip("/"))
     if matched is None or int(matched[2]) > _MOST_PORT:
-        raise ValueError(f"{text[:100]!r} is no address: {scheme}:host:port is one")
+        raise ValueError(f"{_shown(text)!r} is no address: {scheme}:host:port is one")
     token, left = _taken(query)
     if left:
-        raise ValueError(f"{text[:100]!r} is no address: it may ask for {TOKEN}= alone")
+        raise ValueError(f"{_shown(text)!r} is no address: it may ask for {TOKEN}= alone")
     host = matched[1].strip("[]") or "127.0.0.1"
     return Address(scheme, host, int(matched[2]), token=token)
 
@@ -110,9 +111,9 @@ def _web(scheme: str, text: str) -> Address:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise ValueError(f"{text[:100]!r} is no URL: {error}") from None
+        raise ValueError(f"{_shown(text)!r} is no URL: {error}") from None
     if not host:
-        raise ValueError(f"{text[:100]!r} is no URL: it names no host")
+        raise ValueError(f"{_shown(text)!r} is no URL: it names no host")
     token, query = _taken(parts.query)
     return Address(
         scheme,
@@ -131,6 +132,11 @@ def _taken(query: str) -> tuple[str | None, str]:
     if not tokens:
         return None, query
     return tokens[0], urlencode([pair for pair in pairs if pair[0] != TOKEN])
+
+
+def _shown(text: str) -> str:
+    """An address as an error may show it: without what lets one in, a token or a password."""
+    return _PASSWORD.sub("//", text.partition("?")[0])[:100]
 
 
 def _bracketed(host: str) -> str:

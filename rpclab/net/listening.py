@@ -182,9 +182,14 @@ class Listener:
             context = server_context(self._tls) if address.scheme == "tls" else None
             if address.scheme == "tls" and context is None:
                 raise ValueError("tls: needs tls=, such as what rpclab.certificates(…) makes")
+            limits = self._sessions.limits
             listening = listen(address.host, address.port)
             server = await loop.create_server(
-                self._wire, sock=listening, ssl=context, backlog=BACKLOG
+                self._wire,
+                sock=listening,
+                ssl=context,
+                backlog=BACKLOG,
+                ssl_handshake_timeout=None if context is None else limits.head_seconds,
             )
             port = listening.getsockname()[1]
             self._address = Address(address.scheme, address.host, port)

@@ -71,14 +71,14 @@ class StreamWire(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._ended = False
         self._late: asyncio.TimerHandle | None = None
+        self._patience: float | None = None
         self.ready: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
         # Whoever listens does not wait for it, and whoever dials may have given up.
         self.ready.add_done_callback(seen)
 
     def expect(self, seconds: float) -> None:
-        """Give the other end up if it has not introduced itself by then."""
-        loop = asyncio.get_running_loop()
-        self._late = loop.call_later(seconds, self._is_late, seconds)
+        """Give the other end up if it has not introduced itself so long after it has come."""
+        self._patience = seconds
 
     def _is_late(self, seconds: float) -> None:
         if self._connection is None:
@@ -95,6 +95,10 @@ class StreamWire(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=_HIGH)
+        if self._patience is not None:
+            # Under TLS there is nobody to talk to before this, and maybe never.
+            loop = asyncio.get_running_loop()
+            self._late = loop.call_later(self._patience, self._is_late, self._patience)
         if self._dialled:
             self._write([MAGIC, *framed([hello(self._words)])])
 

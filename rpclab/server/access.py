@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from rpclab.previews import shown
+
 _SHOWN = 200  # characters of a path
 
 
@@ -35,12 +37,12 @@ class Access(NamedTuple):
     note: str = ""
 
     def __str__(self) -> str:
-        path = "".join(c if c.isprintable() else "?" for c in self.path[:_SHOWN])
-        parts = [self.client or "-", self.method, path, str(self.status), _time(self.seconds)]
+        client, method, path = (shown(text, _SHOWN) for text in self[:3])
+        parts = [client or "-", method, path, str(self.status), _time(self.seconds)]
         if self.worker:
             parts.append(self.worker)
         if self.note:
-            parts.append(f"({self.note})")
+            parts.append(f"({shown(self.note, _SHOWN)})")
         return " ".join(parts)
 
 

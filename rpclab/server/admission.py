@@ -19,7 +19,7 @@ COOKIE = "rpclab_token"
 ANY = "*"
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(\d{1,5}))?", re.IGNORECASE)
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(\d{0,5}))?", re.IGNORECASE)
 
 
 class Asked(NamedTuple):
@@ -73,6 +73,9 @@ class Admission:
                 f"This server is not asked as {_shown(host)}. Whoever runs it can allow the name:"
                 " hosts=[…], or --allow-host.",
             )
+        if host and _HOST.fullmatch(host) is None:
+            # The address that a Worker is asked at is made of it.
+            return Refusal(400, f"No host is called {_shown(host)}.")
         if not self._comes_from_here(asked, host):
             origin = asked.headers.get("origin", "another site")
             return Refusal(
@@ -110,7 +113,10 @@ class Admission:
             return asked.headers.get("sec-fetch-site", "none") in ("none", "same-origin")
         if ANY in self.origins or origin in self.origins:
             return True
-        parts = urlsplit(origin)
+        try:
+            parts = urlsplit(origin)
+        except ValueError:
+            return False
         if not parts.netloc:
             return False
         return parts.netloc.lower() == host.lower() or (
@@ -129,6 +135,25 @@ class Admission:
         if cookie is not None:
             given.append(cookie.value)
         return any(is_same(value, self.token or "") for value in given)
+
+    def without_token_in(self, name: str, value: str) -> str | None:
+        """What a Worker may see of a header: nothing that tells the token; None for no header.
+
+        A browser says the whole address of a page when it loads what belongs to the page.
+        """
+        if self.token is None:
+            return value
+        if name == "referer":
+            before, mark, query = value.partition("?")
+            left = without_token(query)
+            return before + mark + left if left else before
+        if name == "cookie":
+            pairs = value.split(";")
+            kept = [pair for pair in pairs if pair.partition("=")[0].strip() != COOKIE]
+            if len(kept) < len(pairs):
+                value = ";".join(kept).strip()
+                return value or None
+        return None if name == "authorization" and self.token in value else value
 
     def wants_cookie(self, asked: Asked) -> bool:
         """Whether a page was asked for with the token in its address.
@@ -156,8 +181,6 @@ def is_same(given: str, token: str) -> bool:
 
 def without_token(query: str) -> str:
     """The query of a request without the token, which is no business of the Worker's."""
-    if TOKEN not in query:
-        return query
     pairs = parse_qsl(query, keep_blank_values=True)
     left = [(name, value) for name, value in pairs if name != TOKEN]
     return query if len(left) == len(pairs) else urlencode(left)

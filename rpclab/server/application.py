@@ -248,12 +248,12 @@ class Application:
 
     def _headers_for_worker(self, scope: Message) -> list[tuple[str, str]]:
         """The headers of a request, without what was meant for this server."""
-        token = self._admission.token
         kept = []
         for raw_name, raw_value in scope["headers"]:
             name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-            if token is None or token not in value or name not in ("authorization", "cookie"):
-                kept.append((name, value))
+            left = self._admission.without_token_in(name, value)
+            if left is not None:
+                kept.append((name, left))
         client = _client(scope)
         if client:
             # As the platform says it, whatever the client itself has said.

@@ -21,6 +21,7 @@ class Patient(_Base):  # type: ignore[misc]  # which of two classes it is, is fo
     limits: ClassVar[ServerLimits]
     _late: asyncio.TimerHandle | None = None
     _head = 0
+    _handed_over = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
@@ -28,6 +29,8 @@ class Patient(_Base):  # type: ignore[misc]  # which of two classes it is, is fo
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        if self._handed_over:
+            return  # what comes now, and how long it takes, is watched by the WebSocket
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
             # The head is there; how long its body takes is watched where that is read.
@@ -45,6 +48,7 @@ class Patient(_Base):  # type: ignore[misc]  # which of two classes it is, is fo
         super().on_response_complete()
 
     def handle_websocket_upgrade(self, *args: Any) -> None:
+        self._handed_over = True
         self._forget()
         super().handle_websocket_upgrade(*args)
 

@@ -123,6 +123,11 @@ class ServedWire(WebSocketWire):
         if self._messages is None:
             self.transport.close()
 
+    def _go_on(self) -> None:
+        super()._go_on()
+        if self._protocol.handshake_exc is not None:
+            self._hang_up()
+
     def _open(self, event: Any) -> None:
         if self._messages is not None:
             return
@@ -143,6 +148,7 @@ class ServedWire(WebSocketWire):
         self._protocol.send_response(response)
         self._put()
         if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            self._hang_up()
             return
         self._messages = Messages(spoken(self._protocol.subprotocol))
         try:
@@ -150,11 +156,15 @@ class ServedWire(WebSocketWire):
         except DisconnectedError as error:
             self._protocol.send_close(_NO_SESSION, str(error))
             self._put()
+            self._hang_up()
 
     def _reject(self, status: int, why: str) -> None:
         self._protocol.send_response(self._protocol.reject(status, why + "\n"))
         self._put()
-        # Nobody is here to close it, should the other end not do so.
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        """No session begins: nobody is here to close it, should the other end not do so."""
         asyncio.get_running_loop().call_later(1, self.transport.abort)
 
 

@@ -15,6 +15,7 @@ from websockets.frames import Frame, Opcode
 from websockets.uri import parse_uri
 
 import rpclab
+from rpclab.net.addresses import parse_address
 from rpclab.transports.batches import BATCH, BYE, HELLO, MAGIC, PING, PONG
 
 GREETING = MAGIC + b"\0\0\0\2" + bytes([HELLO]) + msgpack.packb({})
@@ -414,3 +415,84 @@ class Default(WorkerEntrypoint):
             sandbox.network = "local"
             for address in addresses:
                 assert await dialler.dial(address) == "Hello, x"
+
+
+async def test_whoever_never_begins_with_tls_is_let_go_in_time(sandbox, limits, certificates):
+    complaints = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, told: complaints.append(told))
+    serving = rpclab.serve(Api(), "tls:127.0.0.1:0", tls=certificates, limits=limits)
+    async with serving as server:
+        port = int(server.address.rpartition(":")[2])
+        for begin in (b"", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(begin)
+            async with asyncio.timeout(20):
+                assert await reader.read() == b""
+            writer.close()
+        # A peer that comes after these sees the end of their time, too.
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        async with asyncio.timeout(20):
+            await reader.read()
+        writer.close()
+    assert complaints == []
+
+
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\n"
+)
+KEY = b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+
+
+async def test_a_websocket_lasts_longer_than_the_head_of_its_request_may_take(sandbox, limits):
+    serving = rpclab.serve(Api(), "ws://127.0.0.1:0/", limits=limits)
+    async with serving as server, rpclab.connect(server.address) as api:
+        # This one comes later, and has its time as well.
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        assert await reader.read() == b""
+        writer.close()
+        assert await api.hello("x") == "Hello, x"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"", b"Sec-WebSocket-Key: AAA\r\n", KEY + b"X: " + b"x" * 9000 + b"\r\n"],
+    ids=["no key", "a bad key", "a long line"],
+)
+async def test_a_websocket_that_does_not_open_is_closed_from_here(sandbox, head):
+    async with rpclab.serve(Api(), "ws://127.0.0.1:0/") as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(UPGRADE + head + b"\r\n")
+        assert b"Failed to open a WebSocket" in await reader.read()
+        # Nothing more comes; and this end does not close.
+        await until(lambda: not server._uvicorn.server_state.connections)
+        writer.close()
+
+
+async def test_an_origin_that_is_none_is_refused_as_another_one_is(sandbox):
+    async with rpclab.serve(Api(), "ws://127.0.0.1:0/") as server:
+        for request in (UPGRADE + KEY, b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(request + b"Origin: http://[::1\r\nContent-Length: 0\r\n\r\n")
+            assert b" 403 " in await reader.readline()
+            writer.close()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "tcp:host:99999?token=s3cret",
+        "tcp:host:1?token=s3cret&more=1",
+        "wrong:host?token=s3cret",
+        "ws://me:s3cret@host:port/",
+        "http://?token=s3cret",
+    ],
+)
+def test_an_address_that_is_none_is_refused_without_its_secrets(address):
+    with pytest.raises(ValueError, match="is no") as caught:
+        parse_address(address)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_an_address_does_not_show_its_token():
+    assert "s3cret" not in repr(parse_address("tcp:host:1?token=s3cret"))

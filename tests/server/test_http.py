@@ -11,6 +11,7 @@ import pytest
 from support.real_time import until
 
 import rpclab
+from rpclab.server.access import Access
 
 
 def client(server, **options):
@@ -207,6 +208,37 @@ async def test_with_a_token_nobody_comes_in_without(sandbox):
         seen = await http.get("/headers")
         assert seen.status_code == 200
         assert "cookie" not in seen.json()
+
+
+async def test_a_worker_is_not_told_the_token_wherever_a_browser_says_it(sandbox):
+    async with sandbox.serve(port=0, token="s3cret") as server, client(server) as http:
+        came = {
+            "referer": f"{server.url}/page?token=s3cret&a=b",
+            "cookie": "mine=1; rpclab_token=s3cret; yours=2",
+            "empty": "",
+        }
+        seen = (await http.get("/headers?%74oken=s3cret", headers=came)).json()
+        assert seen["referer"] == f"{server.url}/page?a=b"
+        assert seen["cookie"] == "mine=1; yours=2"
+        assert seen["empty"] == ""
+        asked = await http.get("/?%74oken=s3cret&a=b")
+        assert "s3cret" not in asked.text
+
+
+async def test_a_host_that_is_none_does_not_get_into_the_address_a_worker_is_asked_at(sandbox):
+    async with sandbox.serve(port=0, token="s3cret") as server, client(server) as http:
+        for host in ("a/admin?", "user:word@a", "a#", "[::1", "a:1:2", "a b"):
+            headers = {"host": host, "authorization": "Bearer s3cret"}
+            assert (await http.get("/index", headers=headers)).status_code == 400
+        for host in ("a", "a:", "A.example.:80", "[::1]:80"):
+            headers = {"host": host, "authorization": "Bearer s3cret"}
+            assert (await http.get("/index", headers=headers)).status_code == 201
+
+
+def test_a_line_of_access_moves_no_cursor_whoever_said_what_is_in_it():
+    line = str(Access("\x9b1m", "G\x1b[2J", "/\x1b]0;", 200, 0.0, 0, "", "bye\n\x1b[2J"))
+    assert line.isprintable()
+    assert "bye" in line
 
 
 async def test_beyond_this_machine_a_server_makes_a_token_of_its_own(sandbox):
