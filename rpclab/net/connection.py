@@ -122,6 +122,7 @@ class Connection:
     def heard(self) -> None:
         """Something has come in: a sign of life."""
         self._pulse.heard = self._loop.time()
+        self._see_that_it_reads()  # whoever asks for signs of life is sent some
 
     def lost(self, error: BaseException) -> None:
         """The wire is closed, or the other end has said why it closes."""
@@ -143,7 +144,10 @@ class Connection:
     def _send(self, seen: int, frames: list[Frame]) -> None:
         self._pulse.used = self._loop.time()
         self._wire.send(seen, frames)
-        if self._wire.unsent() > self._most:
+        self._see_that_it_reads()
+
+    def _see_that_it_reads(self) -> None:
+        if self.reason is None and self._wire.unsent() > self._most:
             error = DisconnectedError(
                 f"the other side does not read: more than {self._most:,} bytes wait for it"
                 " (ServerLimits.unsent_bytes)"

@@ -147,8 +147,8 @@ class StreamWire(asyncio.Protocol):
         if kind in (BATCH, BESIDE):
             connection.receive(*unbatch(record))
         elif kind == PING:
-            connection.heard()
             self._write(framed([bytes([PONG])]))
+            connection.heard()
         elif kind == PONG:
             connection.heard()
         elif kind == BYE:

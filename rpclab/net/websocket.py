@@ -87,7 +87,7 @@ class WebSocketWire(asyncio.Protocol):
         self._protocol = protocol
         self._dialled = dialled
         self._messages: Messages | None = None
-        self._parts: list[bytes] = []
+        self._gathered: bytearray | None = None
         self._binary = False
         self._ended = False
         self._transport: asyncio.Transport | None = None
@@ -140,11 +140,16 @@ class WebSocketWire(asyncio.Protocol):
         if opcode in (0, 1, 2):
             if opcode:
                 self._binary = opcode == _BINARY
-            if event.data or not self._parts:
-                self._parts.append(event.data)
+            if event.fin and self._gathered is None:
+                self._message(messages, event.data)
+                return
+            # Pieces of a few bytes, kept apart, would take many times what they hold.
+            if self._gathered is None:
+                self._gathered = bytearray()
+            self._gathered += event.data
             if event.fin:
-                parts, self._parts = self._parts, []
-                self._message(messages, parts[0] if len(parts) == 1 else b"".join(parts))
+                whole, self._gathered = self._gathered, None
+                self._message(messages, whole)
         elif opcode == _CLOSE:
             closing = self._protocol.close_rcvd
             messages.connection.lost(closed_there(closing.reason, closing.code))

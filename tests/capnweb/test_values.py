@@ -16,6 +16,7 @@ from support.inline_host import EMPTY, SessionPair, Sink, Source
 
 from rpclab import RpcTarget
 from rpclab.codecs.capnweb import CapnWebCodec, text
+from rpclab.codecs.capnweb.numbers import read_integer, write_integer
 from rpclab.core.limits import Limits
 from rpclab.errors import DataCloneError, MessageTooLargeError, RemoteError
 from rpclab.workers.http.blobs import Blob
@@ -279,3 +280,15 @@ def test_a_blob_of_ours_is_a_stream(pair):
     assert Blob([b"x"]).size == 1
     frames, payload = pair.client._codec.encode([0, 1, 0, "take", [b"x"]], [b"x"], lambda: None)
     assert (frames, payload) == (b'["push",["pipeline",0,["take"],[["bytes","eA"]]]]', None)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [10**511, 10**512, -(10**512), 10**1024 + 5, 10**16383, 10**16384 - 1, -(10**16383 - 1)],
+    ids=lambda value: str(value.bit_length()),
+)
+def test_an_integer_of_many_digits_is_written_and_read_in_pieces(value):
+    written = write_integer(value)
+    assert written == ["bigint", str(Decimal(value))]
+    assert read_integer(written[1]) == value
+    assert read_integer("-" + "0" * 600 + "7") == -7

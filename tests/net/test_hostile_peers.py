@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import gzip
+import re
 import struct
+import tracemalloc
 
 import msgpack
 import pytest
@@ -13,6 +17,7 @@ from support.real_time import until
 from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
 from websockets.uri import parse_uri
+from websockets.utils import accept_key
 
 import rpclab
 from rpclab.net.addresses import parse_address
@@ -496,3 +501,71 @@ def test_an_address_that_is_none_is_refused_without_its_secrets(address):
 
 def test_an_address_does_not_show_its_token():
     assert "s3cret" not in repr(parse_address("tcp:host:1?token=s3cret"))
+
+
+async def test_a_message_in_very_many_pieces_takes_what_it_holds_and_not_many_times_that(sandbox):
+    number = 200_000
+    async with rpclab.serve(Api(), "ws://127.0.0.1:0/") as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(UPGRADE + KEY + b"\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        tracemalloc.start()
+        try:
+            before = tracemalloc.get_traced_memory()[0]
+            writer.write(b"\x01\x82\0\0\0\0[[" + b"\x00\x82\0\0\0\0[[" * number)
+            writer.write(b"\x89\x80\0\0\0\0")  # a ping, to know that it has come so far
+            assert await reader.readexactly(2) == b"\x8a\x00"
+            gc.collect()
+            taken = tracemalloc.get_traced_memory()[0] - before
+        finally:
+            tracemalloc.stop()
+        assert taken < 2_000_000
+        writer.close()
+
+
+async def test_a_server_that_asks_for_signs_of_life_and_reads_none_is_given_up(sandbox):
+    async def flood(reader, writer):
+        request = await reader.readuntil(b"\r\n\r\n")
+        key = re.search(rb"(?i)sec-websocket-key: *(\S+)", request)[1].decode()
+        writer.write(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Accept: " + accept_key(key).encode() + b"\r\n\r\n"
+        )
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(b"\x89\x7d" + b"x" * 125)
+                await writer.drain()
+
+    server = await asyncio.start_server(flood, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    limits = rpclab.Limits(session_bytes=100_000)
+    try:
+        connection = await rpclab.connect(f"ws://127.0.0.1:{port}/", limits=limits)
+        async with asyncio.timeout(120):
+            await connection.closed.wait()
+        assert "does not read" in str(connection.reason)
+    finally:
+        server.close()
+
+
+async def test_a_batch_that_is_answered_in_packed_form_is_not_unpacked(sandbox):
+    asked = []
+
+    async def bomb(reader, writer):
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        body = gzip.compress(gzip.compress(b'["resolve",1,1]'))
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip, gzip\r\nConnection: close\r\n"
+            b"Content-Length: %d\r\n\r\n" % len(body) + body
+        )
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(bomb, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        async with rpclab.connect(f"http://127.0.0.1:{port}/") as api:
+            assert "gzip, gzip" in str(await failure(api.hello("x")))
+        assert b"accept-encoding: identity" in asked[0].lower()
+    finally:
+        server.close()
