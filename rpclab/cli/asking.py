@@ -159,7 +159,8 @@ def _steps_of(method: str) -> list[tuple[str, bool]]:
         found = _STEP.fullmatch(word)
         if found is None:
             raise click.BadParameter(
-                f"{method!r} is no method, and no way to one such as new_counter().increment",
+                f"{method!r} is no method, and no way to one such as new_counter().increment"
+                " (calls on the way take no arguments)",
                 param_hint="METHOD",
             )
         steps.append((found[1], found[2] is not None))
@@ -248,8 +249,10 @@ async def _parts(result: Any) -> AsyncIterator[Any]:
 
 def _show(part: Any, *, as_json: bool) -> None:
     if isinstance(part, RpcStub):
-        hint("The result is a stub, which is released as the command ends. It offers:")
-        for name in names_of(seen(part)) or [repr(part)]:
+        names = names_of(seen(part))
+        offers = "It offers:" if names else "What it offers is known at the other end alone:"
+        hint(f"The result is a stub, which is released as the command ends. {offers}")
+        for name in names or [repr(part)]:
             click.echo(printable(name))
     else:
         show_value(part, as_json=as_json and not isinstance(part, bytes))

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from typing import TYPE_CHECKING, Any
+import sys
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 import rpclab
 from rpclab.cli.base import DONE, Command, assignment, hint, told, warnings_as_lines
 from rpclab.cli.deploying import deployed, surroundings
+from rpclab.errors import near
 from rpclab.printable import printable
+from rpclab.workers.declarations import binding_target
 
 if TYPE_CHECKING:
     from rpclab.sandbox import Sandbox
@@ -118,8 +122,9 @@ def serve(
     Nothing but HTTP is open, unless --expose names it: a WebSocket to that path is a session, a
     POST a batch. Arguments from there have to be as the annotations of the method say.
 
-    The first line on standard output is the address; requests are told on standard error. Ctrl-C,
-    or a SIGTERM, stops it: requests under way get their time. A second one does not wait.
+    The first line on standard output is the address; requests, and what Workers print, are told on
+    standard error. Ctrl-C, or a SIGTERM, stops it: requests under way get their time. A second one
+    does not wait.
     """
     places = dict(assignment(each, "PLACE=WORKER") for each in routes)
     options |= {
@@ -127,21 +132,24 @@ def serve(
         "tell": None if quiet else _tell,
         "tls": None if tls is None else rpclab.certificates(tls),
     }
-    with warnings_as_lines():
+    out = sys.stdout
+    with warnings_as_lines(), redirect_stdout(sys.stderr):
         sandbox = deployed(path, environment, {}, storage=storage, network=network)
         try:
-            asyncio.run(_serve(sandbox, options))
+            asyncio.run(_serve(sandbox, options, out))
         finally:
             sandbox.close()
     return DONE
 
 
-async def _serve(sandbox: Sandbox, options: dict[str, Any]) -> None:
+async def _serve(sandbox: Sandbox, options: dict[str, Any], out: TextIO) -> None:
     try:
+        _check_names(sandbox, options)
         server = await sandbox.serve(**options)
     except (ValueError, TypeError) as error:
         raise click.UsageError(told(error)) from None
-    click.echo(server.url if server.token is None else f"{server.url}/?token={server.token}")
+    url = server.url if server.token is None else f"{server.url}/?token={server.token}"
+    click.echo(url, file=out)
     _announce(sandbox, options["expose"], server)
     loop, stops = asyncio.get_running_loop(), [signal.SIGINT, signal.SIGTERM]
     running = asyncio.current_task()
@@ -157,6 +165,21 @@ async def _serve(sandbox: Sandbox, options: dict[str, Any]) -> None:
     for each in stops:
         loop.add_signal_handler(each, stop)
     await server.stopped()
+
+
+def _check_names(sandbox: Sandbox, options: dict[str, Any]) -> None:
+    """Refuse what is not there: nothing is deployed later, as in a notebook.
+
+    Raises:
+        ValueError: an option names a Worker that is not served, or none at all.
+        UnknownEntrypointError: the Worker has no such entrypoint.
+    """
+    exposed = [each.partition("=")[0] for each in options["expose"]]
+    for target in filter(None, [options["worker"], *options["routes"].values(), *exposed]):
+        name, entrypoint = binding_target(target)[:2]
+        if name not in sandbox.workers:
+            raise ValueError(f"no Worker {name!r} is served; {near(name, sandbox.workers)}")
+        sandbox.worker(name).entrypoint(entrypoint)
 
 
 def _announce(sandbox: Sandbox, expose: tuple[str, ...], server: Server) -> None:

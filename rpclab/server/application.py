@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from rpclab.errors import DisconnectedError
+from rpclab.errors import DisconnectedError, UnknownBindingError, UnknownEntrypointError
 from rpclab.net.limits import DEFAULT_LIMITS, ServerLimits
 from rpclab.net.listening import Sessions
 from rpclab.server.access import Access, Tell
@@ -121,6 +121,10 @@ class Application:
                     await exchange.run(binding, url, self._headers_for_worker(scope))
         except ConnectionError as error:
             exchange.note = exchange.note or str(error)
+        except (UnknownBindingError, UnknownEntrypointError) as error:
+            # A Worker that serves sessions alone, or is gone, answers no HTTP.
+            exchange.note = str(error)
+            await exchange.refuse(404)
         finally:
             self._requests -= 1
             self.tell(

@@ -232,6 +232,7 @@ def test_code_that_fails_while_it_is_deployed_is_named_with_its_line(tmp_path, c
         (["{worker}", "give", "--jsno"], "there is no option --jsno"),
         (["{worker}"], "Missing argument 'METHOD'"),
         (["{worker}", "a..b"], "is no method, and no way to one"),
+        (["{worker}", "a(1).b"], "(calls on the way take no arguments)"),
         (["{worker}", "--get", "a", "1"], "--get reads a property, which takes no arguments"),
         (["{worker}", "give", "-k", "a"], "'a' is not of the form NAME=VALUE"),
         (["{worker}#", "give"], "is not of the form PATH#Entrypoint"),

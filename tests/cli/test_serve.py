@@ -27,6 +27,7 @@ class Cart(RpcTarget):
 
 class Default(WorkerEntrypoint):
     def fetch(self, request):
+        print("somebody came")
         return Response(f"the shop at {request.url.partition('/')[2].partition('/')[2]}")
 
 
@@ -110,6 +111,13 @@ def test_a_way_to_a_method_goes_over_the_network_in_one_piece(url, capsys):
     assert capsys.readouterr().out == "1\n"
 
 
+def test_a_stub_whose_names_are_known_over_there_alone_is_shown_as_such(url, capsys):
+    assert main(["call", f"{sockets(url)}/orders", "cart"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("<RpcStub ws://")
+    assert "What it offers is known at the other end alone:" in err
+
+
 def test_what_peers_send_is_checked_against_annotations(url, capsys):
     assert main(["call", f"{sockets(url)}/orders", "place", "5"]) == 1
     assert "place(): item is 5 (int), and should be a valid string" in capsys.readouterr().err
@@ -169,6 +177,9 @@ def test_a_wrong_line_of_call_is_told_and_ends_with_status_2(capsys, words, said
         (["--expose", "shop#Orders"], "an exposure is worker#Entrypoint=/path"),
         (["--expose", "shop#Orders=orders"], 'an exposed path begins with "/"'),
         (["--route", "/a"], "'/a' is not of the form PLACE=WORKER"),
+        (["--expose", "shpo#Orders=/a"], "no Worker 'shpo' is served; did you mean 'shop'?"),
+        (["--route", "/a=other"], "no Worker 'other' is served; there are: shop"),
+        (["--worker", "other"], "no Worker 'other' is served; there are: shop"),
         (["--port", "70000"], "70000 is not in the range"),
     ],
 )
@@ -179,8 +190,12 @@ def test_a_wrong_line_of_serve_is_told_and_ends_with_status_2(shop, capsys, word
     assert said in capsys.readouterr().err
 
 
-def test_an_entrypoint_that_is_not_there_is_told(shop, capsys):
-    assert main(["serve", str(shop), "--port", "0", "--expose", "shop#Order=/orders"]) == 1
+@pytest.mark.parametrize(
+    "words",
+    [["--expose", "shop#Order=/a"], ["--route", "/a=shop#Order"], ["--worker", "shop#Order"]],
+)
+def test_an_entrypoint_that_is_not_there_is_told(shop, capsys, words):
+    assert main(["serve", str(shop), "--port", "0", *words]) == 1
     assert 'exports no entrypoint "Order"' in capsys.readouterr().err
 
 
@@ -211,7 +226,9 @@ def test_a_request_is_told_in_a_line_and_a_signal_stops_it(shop):
         process.send_signal(signal.SIGTERM)
         told = process.stderr.read()
         assert process.wait() == 0
+        assert process.stdout.read() == ""
     assert " GET /tea 200 " in told
+    assert "somebody came\n" in told
     assert "stopping; once more does not wait" in told
 
 

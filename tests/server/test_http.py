@@ -275,10 +275,20 @@ async def test_routes_and_names_decide_which_worker_answers(sandbox):
         assert await who("/admin/cookies", "shop.test:80") == "The"  # the Worker failed
 
 
-async def test_where_no_worker_answers_it_is_a_404(sandbox):
+async def test_where_no_worker_answers_it_is_a_404_and_told_why(sandbox):
     sandbox.deploy("mute", source="x = 1")
-    async with sandbox.serve(port=0, worker="mute") as server, client(server) as http:
-        assert (await http.get("/")).status_code in (404, 500)
+    told = []
+    async with (
+        sandbox.serve(port=0, worker="mute", routes={"/gone": "gone"}, tell=told.append) as server,
+        client(server) as http,
+    ):
+        for path, host in [("/", "127.0.0.1"), ("/", "mute.localhost"), ("/gone", "127.0.0.1")]:
+            answer = await http.get(path, headers={"host": host})
+            assert answer.status_code == 404
+            assert "mute" not in answer.text
+    none = 'the Worker "mute" exports no entrypoint "Default"'
+    assert [each.note for each in told] == [none, none, 'no Worker "gone" is deployed']
+    assert {each.status for each in told} == {404}
     async with rpclab.serve(lambda: 1, "http://127.0.0.1:0/api") as server, client(server) as http:
         assert (await http.get("/")).status_code == 404
         assert (await http.get("/api")).status_code == 405
