@@ -161,11 +161,12 @@ class BatchWire:
                 if not response.is_success and size > _SHOWN:
                     break
             whole = b"".join(parts)
-            if not response.is_success:
-                said = whole[:_SHOWN].decode("utf-8", "replace").strip()
-                raise DisconnectedError(
-                    f"{dialling.address} answers no batch: {response.status_code} {said}".rstrip()
-                )
+            # A path that nothing is exposed at may well lead to a page: its answer is no list.
+            if not response.is_success or (whole and not whole.lstrip().startswith(b"[")):
+                said = shown(whole[: 4 * _SHOWN].decode("utf-8", "replace").strip(), _SHOWN)
+                advice = ": is that path exposed?" if response.is_success else ""
+                answer = f"{response.status_code} {said}".rstrip()
+                raise DisconnectedError(f"{dialling.address} answers no batch: {answer}{advice}")
             return whole
 
     def ask(self) -> None:

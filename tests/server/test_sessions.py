@@ -186,6 +186,17 @@ async def test_what_comes_after_a_batch_is_rejected(sandbox):
             assert str(await failure(late)) == "Batch RPC request ended."
 
 
+async def test_a_page_in_answer_to_a_batch_is_told_with_what_to_look_at(sandbox):
+    async with (
+        sandbox.serve(port=0, expose=EXPOSED) as server,
+        rpclab.connect(f"{server.url}/cookies") as api,
+    ):
+        error = await failure(api.hello("Ada"))
+    assert isinstance(error, rpclab.DisconnectedError)
+    said = f"{server.url}/cookies answers no batch: 200 two: is that path exposed?"
+    assert str(error) == said
+
+
 async def test_a_batch_that_nobody_waits_for_is_not_sent(sandbox, lines):
     async with sandbox.serve(port=0, expose={"/x": Api()}, tell=lines.append) as server:
         async with rpclab.connect(f"{server.url}/x") as api:
