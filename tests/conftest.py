@@ -60,6 +60,14 @@ async def _quietly(test):
     assert not complaints, complaints
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _what_a_module_leaves_is_passed_by():
+    """Let later collections pass by what pytest keeps of the tests of a module, likewise."""
+    yield
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def _nothing_fails_unseen(caplog, request):
     """A failure that rpclab only reports fails the test, unless it expects reports."""
