@@ -15,7 +15,7 @@ from rpclab.core.session import Session
 KNOWN = corpus.known()
 ENTRIES = corpus.load()
 LEVELS = [(level, dialect) for level in ("core", "engine") for dialect in ("msgpack", "capnweb")]
-PATIENCE = 120  # units of work after which a past finding is said to hang once more
+PATIENCE = 400  # units of work of all its steps; a single one is bounded by `worlds.LONG`
 
 pytestmark = pytest.mark.expects_reports
 
