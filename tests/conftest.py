@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
-import inspect
 import logging
 import sys
 from pathlib import Path
@@ -14,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from support import async_tests
 from support.virtual_time import VirtualTimeLoop
 
 import rpclab
@@ -37,27 +36,7 @@ def pytest_collection_finish(session):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem):
-    function = pyfuncitem.obj
-    if not inspect.iscoroutinefunction(function):
-        return None
-    names = pyfuncitem._fixtureinfo.argnames
-    arguments = {name: pyfuncitem.funcargs[name] for name in names}
-    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        runner.run(_quietly(function(**arguments)))
-    return True
-
-
-async def _quietly(test):
-    """Run a test; whatever the loop would only log fails it."""
-    complaints = []
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda _loop, context: complaints.append(context))
-    try:
-        await test
-    finally:
-        gc.collect()
-        await asyncio.sleep(0)
-    assert not complaints, complaints
+    return async_tests.run(pyfuncitem, VirtualTimeLoop)
 
 
 @pytest.fixture(autouse=True, scope="module")
