@@ -51,6 +51,8 @@ FLOORS = [
     # trustme makes certificates, websockets frames and httpx requests, for those who want some.
     Floor({"net"}, SCRIPTS, {"httpx", "trustme", "websockets"}),
     Floor({"config"}, LOWEST),
+    # The text of a library in JavaScript.
+    Floor({"javascript"}, set()),
     # uvicorn and websockets are loaded by those who serve.
     Floor(TOP, SCRIPTS | {"config", "net"}, {"uvicorn", "websockets"}),
     # What type checkers see of stubs and promises.
