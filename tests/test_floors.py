@@ -8,7 +8,14 @@ from typing import NamedTuple
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "rpclab"
-MOST_IN_A_CIRCLE = {"core": 4, "rpc": 4, "workers": 2}
+MOST_IN_A_CIRCLE = {
+    "core": 4,
+    "rpc": 4,
+    "workers": 2,
+    "simulation": 1,
+    "diagnostics": 1,
+    "views": 1,
+}
 """Files of a floor whose types may need one another; more cannot be read one by one."""
 
 
@@ -21,8 +28,9 @@ class Floor(NamedTuple):
 LOWEST = {"errors", "previews", "printable"}
 SESSIONS = LOWEST | {"core"}
 SHELL = SESSIONS | {"codecs", "transports", "trace"}
-SCRIPTS = SHELL | {"rpc", "workers"}
-TOP = {"sandbox", "leaks", "configured", "distances", "views", "viewing", "server"}
+ENGINE = {"rpc", "simulation", "diagnostics"}
+SCRIPTS = SHELL | ENGINE | {"workers"}
+TOP = {"sandbox", "configured", "distances", "views", "server"}
 
 # Lowest first. The modules of one floor may import one another.
 FLOORS = [
@@ -32,12 +40,12 @@ FLOORS = [
     Floor({"transports"}, SESSIONS, {"msgpack"}),
     Floor({"trace"}, SESSIONS, {"opentelemetry"}),
     # `rpclab.run` applies it, and only there, where a loop is running already.
-    Floor({"rpc"}, SHELL, {"nest_asyncio2"}),
+    Floor(ENGINE, SHELL, {"nest_asyncio2"}),
     # httpx makes the requests of `fetch` over the network, and is loaded by the first of those.
     # pydantic and what it stands on check arguments, where that is asked for.
     Floor(
         {"workers"},
-        SHELL | {"rpc"},
+        SHELL | ENGINE,
         {
             "ada_url",
             "httpx",

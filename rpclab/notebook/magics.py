@@ -27,7 +27,7 @@ from rpclab.workers.worker import serves_on
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from rpclab.leaks import Leaks
+    from rpclab.diagnostics.leaks import Leaks
     from rpclab.notebook.cells import Cells
     from rpclab.notebook.lines import WorkerLine
     from rpclab.notebook.names import Names

@@ -1,6 +1,6 @@
 """Spans of time and rates of transfer, as numbers or as texts such as "80ms" and "1MB/s".
 
-Floor: transports.
+Floor: rpc.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from typing import Any
 from rpclab.core.hooks import TargetHook
 from rpclab.core.imports import Pending
 from rpclab.core.targets import instance_attributes
-from rpclab.rpc.sites import is_machinery
+from rpclab.diagnostics.places import is_machinery
 from rpclab.rpc.stubs import RpcPromise, RpcProperty
 from rpclab.rpc.waiter import Countdown, Waiter
 

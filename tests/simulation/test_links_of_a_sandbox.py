@@ -7,7 +7,7 @@ from support.clocks import on_a_virtual_clock
 
 import rpclab
 from rpclab.errors import RemoteProtocolError
-from rpclab.transports.cities import round_trip
+from rpclab.simulation.cities import round_trip
 
 SOURCE = """
 import asyncio

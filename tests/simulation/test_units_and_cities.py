@@ -5,8 +5,8 @@ from itertools import combinations
 
 import pytest
 
-from rpclab.transports.cities import CITIES, SAME_CITY, distance, round_trip
-from rpclab.transports.units import bytes_per_second, rate_text, seconds, time_text
+from rpclab.simulation.cities import CITIES, SAME_CITY, distance, round_trip
+from rpclab.simulation.units import bytes_per_second, rate_text, seconds, time_text
 
 TIMES = {"80ms": 0.08, "1.5s": 1.5, "250 us": 0.00025, "2min": 120, ".5s": 0.5, "1e-3s": 0.001}
 RATES = {

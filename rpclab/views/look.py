@@ -34,7 +34,7 @@ from rpclab.trace.timeline import timeline
 from rpclab.trace.trips import round_trips
 
 if TYPE_CHECKING:
-    from rpclab.views import View
+    from rpclab.views.subject import Subject
 
 _ANALYSES: dict[str, Callable[[Any], Any]] = {
     "timeline": timeline, "lifetimes": lifetimes, "streams": streams, "graph": graph,
@@ -66,23 +66,23 @@ class Look:
     """One look at a recording: each analysis is made once, for all that shows it.
 
     Args:
-        view: what is looked at.
+        subject: what is looked at.
     """
 
-    def __init__(self, view: View) -> None:
-        self._view = view
-        self._events = list(view.recording)
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+        self._events = list(subject.recording)
         self._replay = Replay(self._events)
         self._answers: dict[str, Any] = {}
 
     def text(self) -> str:
         """All of it as text."""
-        return "\n\n".join(self._text(kind) for kind in self._view.kinds)
+        return "\n\n".join(self._text(kind) for kind in self._subject.kinds)
 
     def svg(self, *, moment: int | None = None, width: float | None = None) -> str:
         """All of it as one picture."""
         pictures = [
-            self._svg(kind, moment=moment, width=width) for kind in self._view.kinds
+            self._svg(kind, moment=moment, width=width) for kind in self._subject.kinds
         ]  # fmt: skip
         return pictures[0] if len(pictures) == 1 else _stacked(pictures)
 
@@ -92,26 +92,26 @@ class Look:
         Args:
             keep: it is for the file of a notebook, see `pictures/kept.py`.
         """
-        parts = [self._html(kind, keep=keep) for kind in self._view.kinds]
+        parts = [self._html(kind, keep=keep) for kind in self._subject.kinds]
         if len(parts) == 1:
             return parts[0]
         return "".join(
             f"<details{' open' * (number == 0)}><summary>{kind.capitalize()}</summary>"
             f"{part}</details>"
-            for number, (kind, part) in enumerate(zip(self._view.kinds, parts, strict=True))
+            for number, (kind, part) in enumerate(zip(self._subject.kinds, parts, strict=True))
         )
 
     def page(self) -> str:
         """All of it as a page of its own."""
-        return _PAGE.format(title=self._view.kind.capitalize(), body=self.html())
+        return _PAGE.format(title=self._subject.kind.capitalize(), body=self.html())
 
     def _text(self, kind: str) -> str:
-        times = self._view.scale == TIME
+        times = self._subject.scale == TIME
         told: str = _TEXTS[kind](self._answer(kind), times=times, **self._around(kind))
         return told
 
     def _svg(self, kind: str, *, moment: int | None = None, width: float | None = None) -> str:
-        options = Options(self._workers(), moment, self._view.scale)
+        options = Options(self._workers(), moment, self._subject.scale)
         if width is not None:
             options = replace(options, width=width)
         answer = self._answer(kind)
@@ -134,14 +134,14 @@ class Look:
         """What an analysis gives."""
         if kind not in self._answers:
             self._answers[kind] = _ANALYSES[kind](self._replay)
-        if kind == "timeline" and self._view.calls is not None:
-            return closer(self._answers[kind], *self._view.calls)
+        if kind == "timeline" and self._subject.calls is not None:
+            return closer(self._answers[kind], *self._subject.calls)
         return self._answers[kind]
 
     def _workers(self) -> list[str]:
         """The Workers, in the order of their colours."""
-        if self._view.workers:
-            return list(self._view.workers)
+        if self._subject.workers:
+            return list(self._subject.workers)
         if "timeline" not in self._answers:
             self._answers["timeline"] = timeline(self._replay)
         return [lane.name for lane in self._answers["timeline"].lanes]
@@ -155,26 +155,26 @@ class Look:
         return dict(self._answers["around"])
 
     def _advice(self) -> list[str]:
-        view = self._view
-        if view.advice is not None:
-            return list(view.advice)
-        return [] if view.calls is not None else [each.text for each in advice(self._replay)]
+        subject = self._subject
+        if subject.advice is not None:
+            return list(subject.advice)
+        return [] if subject.calls is not None else [each.text for each in advice(self._replay)]
 
     def _figures(self) -> Figures:
         """Those that are given; else what can be counted."""
-        view = self._view
-        if view.figures is not None:
-            return view.figures
+        subject = self._subject
+        if subject.figures is not None:
+            return subject.figures
         counted = Figures.of(self._answer("timeline"))
-        if view.calls is not None:
+        if subject.calls is not None:
             return counted
         trips = round_trips(self._events)
         return counted._replace(round_trips=trips.waited, saved=trips.saved, at_most=True)
 
     def _held(self) -> list[tuple[str, str]]:
         """The stubs that are still held: a line of each, and what explains it."""
-        if self._view.sandbox is not None:
-            said = [str(leak).partition("\n") for leak in self._view.sandbox.leaks()]
+        if self._subject.sandbox is not None:
+            said = [str(leak).partition("\n") for leak in self._subject.sandbox.leaks()]
             return [(first, rest) for first, _, rest in said]
         lives = self._answer("lifetimes")
         targets = {target.number: target for target in lives.targets}

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from rpclab.errors import DisconnectedError, near
+from rpclab.simulation.cities import CITIES, SAME_CITY, round_trip
+from rpclab.simulation.link import Lane, Link
 from rpclab.transports import memory
-from rpclab.transports.cities import CITIES, SAME_CITY, round_trip
-from rpclab.transports.simulated import Lane, Link
 
 if TYPE_CHECKING:
     from rpclab.core.session import Session

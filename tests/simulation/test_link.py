@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from links.hand import Wire
+from simulation.hand import Wire
 
 FRAMES = [bytes([number]) for number in range(100)]
 

@@ -1,83 +1,24 @@
-"""The four views of what happened: timeline, lifetimes, streams and graph, as text, SVG and HTML.
+"""A view that can be shown, saved and displayed; and how a sandbox or a file gives one.
 
-Floor: sandbox. A view is a function of a recording: of a sandbox's own, up to the moment at which
-it is looked at, or of one that was loaded from a file. Looking sends nothing.
-
-    sandbox.timeline()                       in a notebook: the picture
-    sandbox.timeline().save("calls.svg")     anywhere
-    rpclab.views.lifetimes("lesson.jsonl")   of a file
+Floor: sandbox.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
+from rpclab.views.subject import Subject
+
 if TYPE_CHECKING:
-    from rpclab.sandbox import Sandbox
-    from rpclab.trace.pictures.figures import Figures
     from rpclab.trace.recording import Recording
     from rpclab.trace.trace import Trace
-    from rpclab.viewing import Look
-
-__all__ = ["KINDS", "View", "Viewed", "graph", "lifetimes", "streams", "timeline", "traced", "view"]
-
-KINDS = ("timeline", "lifetimes", "streams", "graph")
-"""The views; "view" is all of them."""
+    from rpclab.views.look import Look
 
 
-class View:
-    """One view of a recording, or all of them.
-
-    Args:
-        kind: one of `KINDS`, or "view" for all of these.
-        recording: what it is of.
-        scale: "order" draws events in their order; "time" by the clock; by the clock if that was
-            virtual, unless given.
-        calls: the numbers of the first and last call that a timeline shows; all unless given.
-        figures: of a traced block; counted from the recording unless given.
-        advice: lines below a timeline; found in the recording unless given.
-        workers: the Workers in the order of their colours; as the recording has them unless given.
-        sandbox: that makes the recording, if it is still there; it tells what keeps stubs alive.
-
-    Attributes:
-        asked_scale: the scale that was asked for, if one was.
-
-    Raises:
-        ValueError: there is no such kind, or no such scale.
-    """
-
-    def __init__(
-        self,
-        kind: str,
-        recording: Recording,
-        *,
-        scale: str | None = None,
-        calls: tuple[int, int] | None = None,
-        figures: Figures | None = None,
-        advice: Sequence[str] | None = None,
-        workers: Iterable[str] = (),
-        sandbox: Sandbox | None = None,
-    ) -> None:
-        from rpclab.trace.pictures.scale import checked  # noqa: PLC0415 - for those who look
-
-        if kind not in (*KINDS, "view"):
-            raise ValueError(f"a view is one of {', '.join(KINDS)}, or view, not {kind!r}")
-        self.kind = kind
-        self.recording = recording
-        self.asked_scale = scale
-        self.scale = checked(scale or ("time" if recording.virtual else "order"))
-        self.calls = calls
-        self.figures = figures
-        self.advice = advice
-        self.workers = tuple(workers)
-        self.sandbox = sandbox
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """The views that it consists of."""
-        return KINDS if self.kind == "view" else (self.kind,)
+class View(Subject):
+    """One view of a recording, or all of them. Takes what its `Subject` does."""
 
     def text(self) -> str:
         """The figures and what is behind them. With a virtual clock, the same on every run."""
@@ -124,7 +65,7 @@ class View:
         return {"text/plain": look.text(), "text/html": look.html(keep=True)}
 
     def _look(self) -> Look:
-        from rpclab.viewing import Look  # noqa: PLC0415 - for those who look
+        from rpclab.views.look import Look  # noqa: PLC0415 - for those who look
 
         return Look(self)
 
@@ -201,8 +142,7 @@ class Viewed:
     def _view(self, kind: str, scale: str | None, calls: tuple[int, int] | None = None) -> View:
         if self.recording is None:
             raise RuntimeError("this sandbox keeps no recording: make it with Sandbox(record=True)")
-        sandbox: Any = self
-        return View(kind, self.recording, scale=scale, calls=calls, sandbox=sandbox)
+        return View(kind, self.recording, scale=scale, calls=calls, sandbox=self)
 
 
 # Of a recording, or of the file it was saved to.

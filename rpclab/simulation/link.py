@@ -1,6 +1,6 @@
 """Links that take their time: ordered frames with a latency, a bandwidth, jitter, and cuts.
 
-Floor: transports. Nothing here waits: time and scheduling are handed in, so that a loop, a virtual
+Floor: rpc. Nothing here waits: time and scheduling are handed in, so that a loop, a virtual
 clock or a test by hand can drive it.
 """
 
@@ -13,7 +13,7 @@ from random import Random
 from typing import Protocol
 
 from rpclab.core.messages import Frame, size_of
-from rpclab.transports.units import bytes_per_second, rate_text, seconds, time_text
+from rpclab.simulation.units import bytes_per_second, rate_text, seconds, time_text
 
 Deliver = Callable[[int, list[Frame]], None]
 """Takes a batch, as `Session.receive` does."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from itertools import count
 
-from rpclab.transports.simulated import Lane, Link
+from rpclab.simulation.link import Lane, Link
 
 
 class Timer:

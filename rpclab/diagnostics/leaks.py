@@ -1,6 +1,6 @@
 """The stubs that are alive and not disposed: where each was made, and what keeps it.
 
-Floor: sandbox. Looks at the objects that Python knows, when asked to; sends nothing.
+Floor: rpc. Looks at the objects that Python knows, when asked to; sends nothing.
 """
 
 from __future__ import annotations
@@ -17,11 +17,8 @@ from typing import TYPE_CHECKING, Any
 from rpclab.core.answers import Answer
 from rpclab.core.hooks import TargetHook
 from rpclab.core.imports import PENDING, Handle
-from rpclab.printable import printable
-from rpclab.rpc.bindings import ServiceBinding
-from rpclab.rpc.holders import Holders
-from rpclab.rpc.stubs import RpcProperty, RpcStub
-from rpclab.rpc.undisposed import (
+from rpclab.diagnostics.holders import Holders
+from rpclab.diagnostics.undisposed import (
     Owner,
     Target,
     destination,
@@ -30,6 +27,9 @@ from rpclab.rpc.undisposed import (
     split_site,
     target_of,
 )
+from rpclab.printable import printable
+from rpclab.rpc.bindings import ServiceBinding
+from rpclab.rpc.stubs import RpcProperty, RpcStub
 
 if TYPE_CHECKING:
     from rpclab.core.imports import Import

@@ -1,6 +1,6 @@
 """How far cities are from one another, as round-trip times.
 
-Floor: transports. The times are estimates, no measurements: the great circle between the two
+Floor: rpc. The times are estimates, no measurements: the great circle between the two
 centres, half as long again for the ways that cables take, at the speed of light in glass (200 km
 a millisecond), there and back. Cables that run straight, as under the North Atlantic, are as fast
 as that; between Europe and East Asia real packets need longer by half. `sandbox.link` with two

@@ -10,7 +10,7 @@ import weakref
 import pytest
 
 import rpclab
-from rpclab.rpc import sites
+from rpclab.diagnostics import places
 
 SOURCE = """
 import asyncio
@@ -101,7 +101,7 @@ async def test_a_live_stub_is_named_with_its_place_owner_target_and_holder(sandb
 
 
 async def test_the_text_says_what_keeps_it_and_what_to_do(sandbox, env, monkeypatch):
-    monkeypatch.setitem(sites.names, __file__, "Cell In[3]")
+    monkeypatch.setitem(places.names, __file__, "Cell In[3]")
     name = inspect.currentframe().f_code.co_qualname
     counter = await env.COUNTER.new_counter()
     line = line_here() - 1
@@ -219,7 +219,7 @@ async def test_variables_that_a_debugger_has_copied_are_variables(sandbox, env, 
 async def test_places_stand_in_the_order_of_their_numbers(sandbox, env, monkeypatch):
     kept = []
     for number in (10, 9):
-        monkeypatch.setitem(sites.names, __file__, f"Cell In[{number}]")
+        monkeypatch.setitem(places.names, __file__, f"Cell In[{number}]")
         kept.append(await env.COUNTER.new_counter())
     assert [leak.cell for leak in sandbox.leaks()] == ["In[9]", "In[10]"]
     rpclab.dispose(kept)
