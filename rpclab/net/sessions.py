@@ -12,7 +12,7 @@ from rpclab.core.hooks import BrokenHook
 from rpclab.core.imports import PENDING, Import, Pending
 from rpclab.core.session import Session
 from rpclab.core.streams import Pipe
-from rpclab.net.telling import telling
+from rpclab.net.telling import tell_arrived, telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,6 +78,8 @@ class FarSession(Session):
 
     def flush(self) -> int:
         count = super().flush()
+        if count and self.host.observe is not None:
+            tell_arrived(self, count)
         if self._waiting is not None and not self._outbox:
             condition, function = self._waiting
             if condition():
