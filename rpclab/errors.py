@@ -113,7 +113,13 @@ class ContextEndedError(RpcError):
 
 
 class CallCancelledError(RpcError):
-    """The call was cancelled, and is awaited all the same."""
+    """The call was cancelled, and is awaited all the same.
+
+    Attributes:
+        deadline_passed: whether that was because its deadline had passed (see `rpclab.deadline`).
+    """
+
+    deadline_passed = False
 
 
 class DisconnectedError(RpcError):
@@ -340,6 +346,13 @@ def overloaded(
     )
     error.worker, error.queued, error.limit = worker, queued, limit
     add_note(error, advice)
+    return error
+
+
+def late() -> CallCancelledError:
+    """Build the error of a call whose deadline has passed."""
+    error = CallCancelledError("The call was cancelled: its deadline passed.")
+    error.deadline_passed = True
     return error
 
 

@@ -25,6 +25,7 @@ PAGES = [
             "validation",
             "notebook",
             "network",
+            "limits",
         )
     ),
 ]

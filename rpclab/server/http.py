@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.contexts import EventContext, current, opened
-from rpclab.errors import UnknownBindingError, UnknownEntrypointError
+from rpclab.errors import OverloadedError, UnknownBindingError, UnknownEntrypointError
 from rpclab.net.limits import ServerLimits
 from rpclab.workers.http.requests import MANUAL, Request
 from rpclab.workers.http.responses import NULL_BODY_STATUS, Response
@@ -239,6 +239,9 @@ class Exchange:
         self.note = type(error).__name__
         if isinstance(error, (UnknownBindingError, UnknownEntrypointError)):
             await self.refuse(404)
+            return
+        if isinstance(error, OverloadedError):
+            await self.refuse(503, headers=[(b"retry-after", b"1")])
             return
         log.error(
             "%s %s failed: %s", self._scope["method"], binding, type(error).__name__, exc_info=error
