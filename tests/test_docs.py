@@ -26,6 +26,7 @@ PAGES = [
             "notebook",
             "network",
             "limits",
+            "reconnection",
         )
     ),
 ]

@@ -213,6 +213,11 @@ class Connection:
             self.session.flush()
             self.session.close(DisconnectedError(why))
 
+    async def cut(self) -> None:
+        """Cut the wire, as a cable does that is pulled: for tests."""
+        self._wire.abort()
+        await self.closed.wait()
+
     async def close(self) -> None:
         """Close: what is queued is sent, and everything that was received breaks."""
         self.let_go()

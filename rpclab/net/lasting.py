@@ -485,6 +485,11 @@ class LastingConnection:
             parts.append(f"session {self.sessions}")
         return f"<{', '.join(parts)}>"
 
+    async def cut(self) -> None:
+        """Cut the session that is open, as a cable does that is pulled: for tests."""
+        if self._session is not None:
+            await self._session.cut()
+
     # The end.
 
     def let_go(self) -> None:

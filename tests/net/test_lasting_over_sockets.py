@@ -22,7 +22,7 @@ async def test_a_cut_wire_is_replaced_and_what_was_kept_is_obtained_anew(place, 
             assert await counter.increment() == 1
             hanging = asyncio.ensure_future(failure(far.hang()))
             await until(lambda: api.log)
-            lasting._session._wire.abort()
+            await lasting.cut()
             error = await hanging
             assert error.may_have_run is True
             assert await counter.increment() == 1  # a counter of the new session

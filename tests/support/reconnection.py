@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import rpclab
 from support.net import Api
 
@@ -43,5 +41,4 @@ class Place:
 
     async def cut(self, lasting):
         """Cut the wire, as a cable that is pulled."""
-        lasting._session._wire.abort()
-        await asyncio.sleep(0.001)
+        await lasting.cut()
