@@ -24,26 +24,32 @@ LEASE = 0.3  # seconds, so that nobody waits long for a node that is gone
 PATIENCE = 60  # seconds; only a test that hangs takes so long
 
 NODE = """
-import asyncio, os, signal, sys
+import asyncio, signal, sys
 import rpclab
 
 WORKER = '''
+import os, signal
 from workers import DurableObject
+
+stops = []
 
 class Tally(DurableObject):
     async def add(self, writer):
         n = (await self.ctx.storage.get("n") or 0) + 1
+        if stops:
+            stops.pop()
+            os.kill(os.getpid(), signal.SIGSTOP)
         await self.ctx.storage.put({"n": n, f"by {n:09}": writer})
         return n
 '''
 
 async def main(address, writer, lease):
-    # Between two transactions: one that a stopped node has begun keeps a file of SQLite locked.
-    stop = lambda: os.kill(os.getpid(), signal.SIGSTOP)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, stop)
     shared = rpclab.SharedObjects(address, lease_seconds=float(lease))
     async with rpclab.Sandbox(shared_objects=shared) as sandbox:
-        sandbox.deploy("tally", source=WORKER)
+        worker = sandbox.deploy("tally", source=WORKER)
+        # Between reading and writing, in no transaction: such a one keeps a file of SQLite locked.
+        stop = lambda: worker.module.stops.append(True)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, stop)
         tallies = sandbox.bind(TALLY=rpclab.objects("tally#Tally")).TALLY
         count = 0
         while True:
@@ -160,7 +166,7 @@ def test_no_acknowledged_write_is_lost_and_never_two_writers_are_accepted(kind, 
             victim = contest.last if chance.random() < 0.8 else chance.choice(nodes)
             (other,) = [node for node in nodes if node is not victim]
             if turn % 3 == 2 and victim is contest.last:
-                # Cut off for longer than its lease, it wakes up while another one writes.
+                # Cut off for longer than its lease, it wakes up as another one writes, and goes on.
                 contest.stop(victim)
                 contest.wait_for(25, by=other)
                 os.kill(victim.pid, signal.SIGCONT)
