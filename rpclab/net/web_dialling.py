@@ -43,7 +43,7 @@ class DiallingWire(WebSocketWire):
             subprotocols=offered(dialling.codec),  # type: ignore[arg-type]  # a NewType of str
             max_size=dialling.limits.message_bytes,
         )
-        super().__init__(protocol, dialled=True)
+        super().__init__(protocol, dialled=True, most=dialling.limits.message_bytes)
         self.ready: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
         self.ready.add_done_callback(seen)
         self._dialling = dialling
