@@ -379,7 +379,11 @@ class Session:
             RemoteProtocolError: it has used that number already.
         """
         number = entry.id
-        if number >= 0 or number in self.imports:
+        if number >= 0:
+            raise RemoteProtocolError(
+                f"the peer introduced the id {number}, and may choose -1 down"
+            )
+        if number in self.imports:
             raise RemoteProtocolError(f"the peer introduced the id {number} twice")
         if len(self.imports) > self.limits.imports:
             raise RemoteProtocolError(
