@@ -81,6 +81,7 @@ class Engine(RunQueue, Observed, Deadlines):
         tell_unseen: takes the line about a call that failed unseen; else it is logged.
         closing: whether all contexts are being ended, so that nothing is told of what they cut off.
         paces: how many bytes of streams a second Workers read, where that is bounded.
+        visits: the calls that no session carries, and whose methods have not returned yet.
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class Engine(RunQueue, Observed, Deadlines):
         self.validation: Any = None
         self.paces: dict[str, float] = {}
         self.holder: Holder | None = None
+        self.visits: set[Answer] = set()
         if not pipelining:
             from rpclab.simulation.no_pipelining import CallHolder  # noqa: PLC0415 - for those who need it
 
@@ -473,6 +475,8 @@ class Engine(RunQueue, Observed, Deadlines):
             context.end()
         for session in sessions:
             session.close(error)
+        for visit in list(self.visits):
+            visit.interrupt(error)
         self.closing = False
         self._sessions.clear()
         self._keepers.clear()
