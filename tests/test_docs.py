@@ -26,6 +26,7 @@ PAGES = [
             "notebook",
             "network",
             "javascript",
+            "limits",
         )
     ),
 ]

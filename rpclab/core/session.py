@@ -76,6 +76,7 @@ from rpclab.errors import (
     MessageTooLargeError,
     RemoteProtocolError,
     RpcError,
+    late,
     no_keywords,
 )
 from rpclab.previews import message_of, type_name
@@ -539,6 +540,8 @@ class Session:
             if options:
                 message.append(options)
                 values = [*values, *(kwargs or {}).values()]
+                if self._is_late(pending, options, values):
+                    return pending
         return self._push(pending, message, values, context)
 
     def map(
@@ -560,7 +563,10 @@ class Session:
         pending = self._promise(self, self._next_call, context, [*path, "map"])
         message = [MAP, self._next_call, target.id, list(path), captures, program]
         if self._calls.special:
-            message.append(self._options(pending, None))
+            options = self._options(pending, None)
+            message.append(options)
+            if self._is_late(pending, options, captures):
+                return pending
         return self._push(pending, message, captures, context)
 
     def write(
@@ -589,10 +595,13 @@ class Session:
             pending.settle(REJECTED, self.closed)
             return pending
         message = [STREAM, self._next_call, target.id, operation, args]
+        if self._calls.special:
+            options = self._options(pending, None)
+            message.append(options)
+            if self._is_late(pending, options, args):
+                return pending
         if not self._acknowledges:
             self._streaming.add(self._next_call)  # what settles it gives its number back
-        if self._calls.special:
-            message.append(self._options(pending, None))
         return self._push(pending, message, args, context)
 
     def _push(
@@ -700,6 +709,14 @@ class Session:
                 raise no_keywords()
             options[KEYWORDS] = kwargs
         return options
+
+    def _is_late(self, pending: Pending, options: dict[str, Any], values: Sequence[Any]) -> bool:
+        """Whether the deadline of a call has passed before it was made; then it is not sent."""
+        if options.get(DEADLINE, 0) >= 0:
+            return False
+        Payload(self, self.keeper).discard([*values])
+        pending.settle(REJECTED, late())
+        return True
 
     def _refused(self, target: Import, context: ExecutionContext, values: list[Any]) -> Pending:
         """The promise of a call that cannot be made any more, with those values."""

@@ -91,12 +91,19 @@ class ObjectHook(ServiceHook):
         elif self.broken is not None:
             answer.reject(self.broken, remote=False)
         else:
-            try:
-                live = self.running_class.live(self.id)
-            except Exception as error:  # its storage cannot be opened
-                answer.reject(error)
+            queue = self.running_class.queue()
+            if queue is None:
+                self._deliver(answer, path, args, kwargs)
             else:
-                live.deliver(self, answer, path, args, kwargs)
+                queue.enter(answer, self, partial(self._deliver, answer, path, args, kwargs))
+
+    def _deliver(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+        try:
+            live = self.running_class.live(self.id)
+        except Exception as error:  # its storage cannot be opened
+            answer.reject(error)
+        else:
+            live.deliver(self, answer, path, args, kwargs)
 
     def kind(self) -> type:
         """The class of the object, of the present version.
