@@ -54,6 +54,8 @@ class Worker:
         objects: its classes of Durable Objects, by name.
         loopback: what `ctx.exports` is.
         version: counts how often a Worker of that name was deployed.
+        config: the configuration that it was deployed from, as rpclab.config.WorkerConfig; None
+            where there is none.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Worker:
         self.env = env
         self.exports = exports_of(module)
         self.version = 1
+        self.config: Any = None
         self._engine = engine
         self.objects = objects_of(module)
         self._door: Door | None = None
