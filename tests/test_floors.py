@@ -30,7 +30,7 @@ SESSIONS = LOWEST | {"core"}
 SHELL = SESSIONS | {"codecs", "transports", "trace"}
 ENGINE = {"rpc", "simulation", "diagnostics"}
 SCRIPTS = SHELL | ENGINE | {"workers"}
-TOP = {"sandbox", "configured", "distances", "views", "server"}
+TOP = {"sandbox", "configured", "declared", "distances", "views", "server"}
 
 # Lowest first. The modules of one floor may import one another.
 FLOORS = [
@@ -68,15 +68,18 @@ FLOORS = [
     # What type checkers see of stubs and promises.
     Floor({"typed"}, SCRIPTS),
     Floor({"typegen"}, SCRIPTS | TOP | {"config"}),
+    # Workers of a sandbox as a project in files.
+    Floor({"export"}, SCRIPTS | TOP | {"config", "typegen"}),
     Floor(
         {"cli", "__main__"},
-        SCRIPTS | TOP | {"config", "net", "rpclab", "typegen"},
-        {"click", "jupyter_client", "rich"},
+        # Of the notebook's floor it has a notebook read, without IPython running.
+        SCRIPTS | TOP | {"config", "export", "net", "notebook", "rpclab", "typegen"},
+        {"click", "jupyter_client", "nbclient", "nbformat", "rich"},
     ),
     Floor({"testing"}, SCRIPTS | TOP, {"pytest"}),
     Floor(
         {"notebook"},
-        SCRIPTS | TOP | {"config", "rpclab", "typegen"},
+        SCRIPTS | TOP | {"config", "export", "rpclab", "typegen"},
         {"IPython", "anywidget", "traitlets"},
     ),
     # The package itself: it gives out names, and hands `%load_ext` on to the notebook's floor.

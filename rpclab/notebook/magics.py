@@ -294,6 +294,8 @@ class RpcLab(Magics):
         %rpclab clock [real | virtual]
                          show the clock, or choose one before anything is deployed; with the
                          virtual one waiting costs no real time
+        %rpclab export FOLDER [--force]
+                         write all Workers as a project of files, which `rpclab serve FOLDER` runs
         %rpclab types [WORKER] [FILE.pyi]
                          print or write the types of `env`, the notebook's or a Worker's, and of
                          all that it leads to, for type checkers and editors
@@ -359,6 +361,11 @@ class RpcLab(Magics):
 
         show_types(self._sandbox, list(given))
 
+    def _export(self, *given: str) -> Any:
+        from rpclab.notebook.exporting import export_to  # noqa: PLC0415 - for those who ask for it
+
+        return export_to(self._sandbox, list(given))
+
     def _validate(self, *given: str) -> Any:
         if not given:
             return self._sandbox.validate
@@ -372,6 +379,7 @@ class RpcLab(Magics):
     COMMANDS: ClassVar[dict[str, Callable[..., Any]]] = {
         "break": _break,
         "clock": _clock,
+        "export": _export,
         "leaks": _leaks,
         "link": _link,
         "locate": _locate,
