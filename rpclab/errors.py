@@ -15,6 +15,7 @@ Floor: errors, the lowest.
     ├── ContextEndedError           the execution context at one end is over
     ├── CallCancelledError          the call was cancelled before it had a result
     ├── DisconnectedError           the session ended first, or the other end of a stream is gone
+    ├── OverloadedError             too many calls wait for a Worker, and this one did not run
     ├── StreamLockedError           (a TypeError) the stream was sent, or is being read or written
     ├── StreamClosedError           (a TypeError) the stream takes no more chunks
     ├── UnknownBindingError         the binding's Worker is not deployed
@@ -112,7 +113,13 @@ class ContextEndedError(RpcError):
 
 
 class CallCancelledError(RpcError):
-    """The call was cancelled, and is awaited all the same."""
+    """The call was cancelled, and is awaited all the same.
+
+    Attributes:
+        deadline_passed: whether that was because its deadline had passed (see `rpclab.deadline`).
+    """
+
+    deadline_passed = False
 
 
 class DisconnectedError(RpcError):
@@ -123,6 +130,23 @@ class DisconnectedError(RpcError):
     """
 
     retryable = False
+
+
+class OverloadedError(RpcError):
+    """Too many calls wait for their turn, so this one was answered early. It has not run.
+
+    Attributes:
+        worker: the Worker that is overloaded, or the address that calls wait for.
+        queued: how many calls waited there.
+        limit: how many may.
+        retryable: True: the call has not run, and may be made again; after a pause that grows, for
+            to repeat it at once keeps the Worker overloaded.
+    """
+
+    worker: str = ""
+    queued: int = 0
+    limit: int = 0
+    retryable = True
 
 
 class StreamLockedError(RpcError, TypeError):
@@ -301,6 +325,35 @@ def absent_member(name: str, known: Iterable[str] = ()) -> NoSuchMemberError:
 def is_absent(error: BaseException) -> bool:
     """Whether an error says that here the last member of a path is not there."""
     return type(error) is NoSuchMemberError and error._absent and not error.remote
+
+
+def overloaded(
+    what: str, worker: str, queued: int, limit: int, advice: str = ""
+) -> OverloadedError:
+    """Build the error of a call for which there is no place in a queue.
+
+    Args:
+        what: whom the calls wait for, such as 'the Worker "shop"'.
+        worker: its name or address.
+        queued: how many calls wait there.
+        limit: how many may.
+        advice: what to do beside trying again, as a note.
+    """
+    calls = f"{queued:,} call{'s' * (queued != 1)} wait{'s' * (queued == 1)}"
+    error = OverloadedError(
+        f"{what} is overloaded: {calls} for a turn, of {limit:,} that may. This call has not run;"
+        " try again after a pause"
+    )
+    error.worker, error.queued, error.limit = worker, queued, limit
+    add_note(error, advice)
+    return error
+
+
+def late() -> CallCancelledError:
+    """Build the error of a call whose deadline has passed."""
+    error = CallCancelledError("The call was cancelled: its deadline passed.")
+    error.deadline_passed = True
+    return error
 
 
 def not_callable(path: tuple[str, ...]) -> NotCallableError:

@@ -25,6 +25,8 @@ PAGES = [
             "validation",
             "notebook",
             "network",
+            "javascript",
+            "limits",
         )
     ),
 ]

@@ -52,6 +52,7 @@ ERRORS = [
     "MessageTooLargeError",
     "NoSuchMemberError",
     "NotCallableError",
+    "OverloadedError",
     "ProtocolError",
     "RecordingError",
     "RemoteError",

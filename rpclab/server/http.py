@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.contexts import EventContext, current, opened
-from rpclab.errors import UnknownBindingError, UnknownEntrypointError
+from rpclab.errors import OverloadedError, UnknownBindingError, UnknownEntrypointError
 from rpclab.net.limits import ServerLimits
 from rpclab.previews import shown
 from rpclab.workers.http.requests import MANUAL, Request
@@ -257,6 +257,9 @@ class Exchange:
         self.note = type(error).__name__
         if isinstance(error, (UnknownBindingError, UnknownEntrypointError)):
             await self.refuse(404)
+            return
+        if isinstance(error, OverloadedError):
+            await self.refuse(503, headers=[(b"retry-after", b"1")])
             return
         log.error(
             "%s %s failed: %s",
