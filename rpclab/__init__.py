@@ -51,6 +51,7 @@ from rpclab.workers.objects.namespace import objects
 from rpclab.workers.storage.limits import D1Limits, ObjectLimits
 
 if TYPE_CHECKING:
+    from rpclab.net.backoff import Reconnect
     from rpclab.net.dialling import connect
     from rpclab.net.limits import ServerLimits
     from rpclab.net.tls import certificates
@@ -82,6 +83,7 @@ __all__ = [
     "OverloadedError",
     "ProtocolError",
     "ReadableStream",
+    "Reconnect",
     "RecordingError",
     "RemoteError",
     "RemoteProtocolError",
@@ -132,6 +134,7 @@ def __getattr__(name: str) -> Any:
 
 
 _NETWORK = {
+    "Reconnect": "rpclab.net.backoff",
     "ServerLimits": "rpclab.net.limits",
     "asgi": "rpclab.server.application",
     "certificates": "rpclab.net.tls",

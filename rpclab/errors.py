@@ -51,6 +51,16 @@ class RpcError(Exception):
     """The family of everything rpclab raises by itself."""
 
     remote = False
+    _may_have_run: bool | None = None
+
+    @property
+    def may_have_run(self) -> bool | None:
+        """Of a call to another program, whose session has ended: whether it may have run there.
+
+        True where it had been sent, and its answer never came. False where it had not left: it has
+        not run, and can be made again. None for every other error.
+        """
+        return self._may_have_run
 
 
 class ProtocolError(RpcError):
@@ -347,6 +357,15 @@ def overloaded(
     error.worker, error.queued, error.limit = worker, queued, limit
     add_note(error, advice)
     return error
+
+
+def cut_off(error: BaseException) -> BaseException:
+    """Build the error of calls that had been sent when their session ended with `error`."""
+    copy = fresh_copy(error)
+    if isinstance(copy, RpcError):
+        copy._may_have_run = True
+    add_note(copy, "the call had been sent, and its answer has not come: it may have run, or not")
+    return copy
 
 
 def late() -> CallCancelledError:

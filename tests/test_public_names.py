@@ -15,6 +15,7 @@ NAMES = [
     "Limits",
     "ObjectLimits",
     "ReadableStream",
+    "Reconnect",
     "Request",
     "Response",
     "RpcPromise",

@@ -13,8 +13,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 from rpclab.core.messages import Frame
-from rpclab.errors import DisconnectedError, RemoteProtocolError
-from rpclab.net.closing import BROKEN, closed_there, say_end
+from rpclab.errors import RemoteProtocolError
+from rpclab.net.closing import BROKEN, broken, closed_there, say_end
 from rpclab.net.codecs import MSGPACK
 from rpclab.net.frames import BINARY, OTHER, TEXT, FrameReader, framed
 from rpclab.net.reading import Reading
@@ -239,7 +239,7 @@ class WebSocketWire(Reading):
         connection = self._messages.connection if self._messages is not None else None
         if connection is not None:
             if error is not None:
-                connection.lost(DisconnectedError(f"the connection broke: {error}"))
+                connection.lost(broken(f"the connection broke: {error}", error))
             connection.gone()
 
     # What the connection asks for.
