@@ -53,7 +53,11 @@ class Reconnect:
             )
 
     def pause(self, attempt: int) -> float:
-        """How many seconds to wait before an attempt; they are counted from 1."""
+        """Give how long to wait before an attempt, in seconds.
+
+        Args:
+            attempt: which one, counted from 1.
+        """
         # Past that the power would leave what a float can be.
         steps = min(attempt - 1, _MOST_STEPS)
         try:
