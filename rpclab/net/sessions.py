@@ -13,7 +13,7 @@ from rpclab.core.imports import PENDING, Forgettable, Import, Pending
 from rpclab.core.session import Session
 from rpclab.core.streams import Pipe
 from rpclab.errors import RpcError, cut_off
-from rpclab.net.telling import telling
+from rpclab.net.telling import tell_arrived, telling
 from rpclab.previews import message_of
 
 if TYPE_CHECKING:
@@ -149,6 +149,8 @@ class FarSession(Session):
 
     def flush(self) -> int:
         count = super().flush()
+        if count and self.host.observe is not None:
+            tell_arrived(self, count)
         if self._waiting is not None and not self._outbox:
             condition, function = self._waiting
             if condition():
