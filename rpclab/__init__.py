@@ -26,6 +26,7 @@ from rpclab.errors import (
     MessageTooLargeError,
     NoSuchMemberError,
     NotCallableError,
+    ObjectElsewhereError,
     OverloadedError,
     ProtocolError,
     RecordingError,
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from rpclab.server.application import asgi
     from rpclab.server.mains import serve
     from rpclab.workers.http import Blob, Headers, Request, Response, fetch
+    from rpclab.workers.storage.leased import SharedObjects
 
 __all__ = [
     "Blob",
@@ -79,6 +81,7 @@ __all__ = [
     "MessageTooLargeError",
     "NoSuchMemberError",
     "NotCallableError",
+    "ObjectElsewhereError",
     "ObjectLimits",
     "OverloadedError",
     "ProtocolError",
@@ -96,6 +99,7 @@ __all__ = [
     "RpcTarget",
     "Sandbox",
     "ServerLimits",
+    "SharedObjects",
     "StreamClosedError",
     "StreamLockedError",
     "UndisposedStubWarning",
@@ -123,8 +127,8 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> Any:
     # What not every program needs is loaded when it is first used.
-    if name in _NETWORK:
-        value = getattr(import_module(_NETWORK[name]), name)
+    if name in _LATER:
+        value = getattr(import_module(_LATER[name]), name)
     elif name in __all__ and name in LATER:
         value = getattr(workers, name)
     else:
@@ -133,9 +137,10 @@ def __getattr__(name: str) -> Any:
     return value
 
 
-_NETWORK = {
+_LATER = {
     "Reconnect": "rpclab.net.backoff",
     "ServerLimits": "rpclab.net.limits",
+    "SharedObjects": "rpclab.workers.storage.leased",
     "asgi": "rpclab.server.application",
     "certificates": "rpclab.net.tls",
     "connect": "rpclab.net.dialling",

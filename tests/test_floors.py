@@ -42,6 +42,7 @@ FLOORS = [
     # `rpclab.run` applies it, and only there, where a loop is running already.
     Floor(ENGINE, SHELL, {"nest_asyncio2"}),
     # httpx makes the requests of `fetch` over the network, and is loaded by the first of those.
+    # psycopg keeps the Durable Objects of several nodes, for those who want PostgreSQL.
     # pydantic and what it stands on check arguments, where that is asked for.
     Floor(
         {"workers"},
@@ -51,6 +52,7 @@ FLOORS = [
             "httpx",
             "multidict",
             "js",
+            "psycopg",
             "pydantic",
             "pydantic_core",
             "pyodide",
