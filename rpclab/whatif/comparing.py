@@ -143,7 +143,7 @@ class WhatIf:
 
     def text(self) -> str:
         """Both timelines as text; `≠` stands before calls that are unlike."""
-        lines = [self.summary()]
+        lines = self.summary().split("\n")
         lines += [f"  {UNLIKE} {each.text}" for each in self.differences[:_MOST]]
         left = len(self.differences) - _MOST
         lines += [f"  and {left} more"] if left > 0 else []

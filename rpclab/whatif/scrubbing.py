@@ -148,8 +148,12 @@ class Faults(Sequence[Fault]):
 
         return faults_html(self)
 
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+    def bundle(self) -> dict[str, str]:
+        """What stands in the file of a notebook: text, and the table as a part of a page."""
         return {"text/plain": self.text(), "text/html": self.html()}
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return self.bundle()
 
     def __repr__(self) -> str:
         return self.text()
