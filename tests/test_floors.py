@@ -72,6 +72,8 @@ FLOORS = [
     Floor({"typegen"}, SCRIPTS | TOP | {"config"}),
     # Workers of a sandbox as a project in files.
     Floor({"export"}, SCRIPTS | TOP | {"config", "typegen"}),
+    # Programs run again, with something changed or cut.
+    Floor({"whatif"}, SCRIPTS | TOP),
     Floor(
         {"cli", "__main__"},
         # Of the notebook's floor it has a notebook read, without IPython running.
@@ -81,11 +83,11 @@ FLOORS = [
     Floor({"testing"}, SCRIPTS | TOP, {"pytest"}),
     Floor(
         {"notebook"},
-        SCRIPTS | TOP | {"config", "export", "rpclab", "typegen"},
+        SCRIPTS | TOP | {"config", "export", "rpclab", "typegen", "whatif"},
         {"IPython", "anywidget", "traitlets"},
     ),
     # The package itself: it gives out names, and hands `%load_ext` on to the notebook's floor.
-    Floor({"rpclab"}, SCRIPTS | TOP | {"net", "notebook"}),
+    Floor({"rpclab"}, SCRIPTS | TOP | {"net", "notebook", "whatif"}),
 ]
 
 # The core waits for nothing and knows no clock, so that any shell can drive it.
