@@ -87,6 +87,14 @@ rpclab serve services/ --host 0.0.0.0 --token "$SECRET" --allow-host lab.example
     help='A name under which the server may be asked, beside those of this machine; "*.name" too.',
 )
 @click.option(
+    "--proxy",
+    "proxies",
+    multiple=True,
+    metavar="ADDRESS",
+    help="The address or network of a proxy in front that is believed who has asked"
+    " (X-Forwarded-For, X-Forwarded-Proto); nobody is unless named here.",
+)
+@click.option(
     "--allow-origin",
     "origins",
     multiple=True,

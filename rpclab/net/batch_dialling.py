@@ -88,7 +88,7 @@ class BatchWire:
             pending = entry.pending() if isinstance(entry, Forgettable) else None
             if pending is not None:
                 pending.ask()
-        session.when(lambda: not session.sends_streams(), self._leave)
+        session.when_over(session.streams_sent, self._leave)
 
     def _leave(self) -> None:
         if not self._left and not self._over:

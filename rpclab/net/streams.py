@@ -105,11 +105,15 @@ class StreamWire(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._ended:
             return  # what comes now only has to be read
+        whole = False
         try:
             for record in self._reader.feed(data):
+                whole = True
                 self._receive(record)
         except RemoteProtocolError as error:
             self._fault(error)
+        if not whole and self._connection is not None:
+            self._connection.heard()  # a part of a large record is a sign of life
 
     def _receive(self, record: bytes) -> None:
         if self._ended:

@@ -115,8 +115,11 @@ class WebSocketWire(asyncio.Protocol):
     def _go_on(self) -> None:
         """Send what the library has to say, and take what it has understood."""
         self._put()
-        for event in self._protocol.events_received():
+        events = self._protocol.events_received()
+        for event in events:
             self._take(event)
+        if not events and self._messages is not None and self._messages.connection is not None:
+            self._messages.connection.heard()  # a part of a large frame is a sign of life
         self._put()
         if self._protocol.parser_exc is not None and not self._ended:
             self._failed(self._protocol.parser_exc)

@@ -13,11 +13,12 @@ from http.cookies import CookieError, SimpleCookie
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from rpclab.net.addresses import TOKEN, is_loopback
+from rpclab.net.addresses import TOKEN, is_address, is_loopback
 
 COOKIE = "rpclab_token"
 ANY = "*"
 
+_ONCE = frozenset({"host", "origin", "sec-fetch-site", "x-forwarded-for", "x-forwarded-proto"})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(\d{0,5}))?", re.IGNORECASE)
 
@@ -27,7 +28,7 @@ class Asked(NamedTuple):
 
     Attributes:
         method: such as "GET"; a WebSocket is one, too.
-        headers: the last of each name, in lower case.
+        headers: the last of each name, in lower case; see `headers_of`.
         query: what follows the question mark.
         is_socket: whether a WebSocket is wanted.
     """
@@ -56,7 +57,7 @@ class Admission:
             address of this machine, and would be of the same origin as what it finds there.
         origins: the origins whose pages may open sessions and send more than questions, such as
             "https://app.example"; "*" for all.
-        local: whether pages of this machine may, too.
+        local: whether only this machine reaches the server, so that its pages may, too.
     """
 
     token: str | None = None
@@ -98,6 +99,8 @@ class Admission:
         name = matched[1].lower().rstrip(".")
         if is_loopback(name) or ANY in (self.hosts or ()):
             return True
+        if not self.local and is_address(name):
+            return True  # nobody can give an address another address
         return any(
             name == known or (known.startswith("*.") and name.endswith(known[1:]))
             for known in self.hosts or ()
@@ -174,6 +177,17 @@ class Admission:
         )
 
 
+def known_hosts(names: Iterable[str], *, local: bool) -> frozenset[str] | None:
+    """The names under which a server may be asked beside those of this machine; None for all.
+
+    Args:
+        names: those that are allowed.
+        local: whether nothing but the loopback stands between a page elsewhere and the server.
+    """
+    allowed = frozenset(name.lower().rstrip(".") for name in names)
+    return allowed if allowed or local else None
+
+
 def is_same(given: str, token: str) -> bool:
     """Compare a token in a time that does not tell where it differs."""
     return hmac.compare_digest(given.encode("utf-8", "replace"), token.encode())
@@ -192,9 +206,21 @@ def name_of(host: str) -> str:
     return matched[1].lower() if matched else ""
 
 
-def last_of_each(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """The headers of an ASGI request, the last of each name."""
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+def headers_of(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The headers that decide on a request: by name in lower case, the last of each.
+
+    Those that must stand once are joined where they stand twice, which makes none of them valid:
+    else a proxy in front could go by the first, and this server by the last.
+    """
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        found[name] = f"{found[name]}, {value}" if name in _ONCE and name in found else value
+    return found
+
+
+def decoded(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[str, str]]:
+    """The headers of an ASGI request as texts."""
+    return ((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
 
 
 def _shown(text: str) -> str:

@@ -13,8 +13,16 @@ from rpclab.errors import DisconnectedError, UnknownBindingError, UnknownEntrypo
 from rpclab.net.limits import DEFAULT_LIMITS, ServerLimits
 from rpclab.net.listening import Sessions
 from rpclab.server.access import Access, Tell
-from rpclab.server.admission import Admission, Asked, Refusal, last_of_each, without_token
+from rpclab.server.admission import (
+    Admission,
+    Asked,
+    Refusal,
+    decoded,
+    headers_of,
+    without_token,
+)
 from rpclab.server.http import VISITORS, Exchange, Message, Receive, Send
+from rpclab.server.proxies import Client, Proxies
 from rpclab.server.routes import Exposed, Routes
 
 if TYPE_CHECKING:
@@ -42,6 +50,7 @@ class Application:
         limits: for whoever does.
         tell: is told of each request.
         prefix: the path that a proxy in front leaves before each address.
+        proxies: those in front whose word about a client is taken.
 
     Attributes:
         limits: for whoever comes in.
@@ -60,6 +69,7 @@ class Application:
         limits: ServerLimits = DEFAULT_LIMITS,
         tell: Tell | None = None,
         prefix: str = "",
+        proxies: Proxies | None = None,
     ) -> None:
         self.limits = limits
         self.prefix = prefix
@@ -70,6 +80,7 @@ class Application:
         self._exposed = exposed
         self._admission = admission
         self._tell = tell
+        self._proxies = proxies or Proxies()
         self._bindings: dict[str, ServiceBinding] = {}
         self._requests = 0
 
@@ -89,7 +100,8 @@ class Application:
     async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
         exchange = Exchange(self._engine, self.limits, scope, receive, send)
-        headers = last_of_each(scope["headers"])
+        headers = headers_of(decoded(scope["headers"]))
+        client = self.client(_client(scope), headers, secure=scope["scheme"] == "https")
         query = scope["query_string"].decode("latin-1")
         path = self.path_in(scope)
         asked = Asked(scope["method"], headers, query)
@@ -114,11 +126,11 @@ class Application:
                 else:
                     if self._admission.wants_cookie(asked):
                         exchange.cookie = self._admission.cookie(
-                            scope.get("root_path") or self.prefix, secure=scope["scheme"] == "https"
+                            scope.get("root_path") or self.prefix, secure=client.secure
                         )
-                    url = _url(scope, headers, path, without_token(query))
+                    url = _url(scope, client, headers, path, without_token(query))
                     binding = self._binding(target)
-                    await exchange.run(binding, url, self._headers_for_worker(scope))
+                    await exchange.run(binding, url, self._headers_for_worker(scope, client))
         except ConnectionError as error:
             exchange.note = exchange.note or str(error)
         except (UnknownBindingError, UnknownEntrypointError) as error:
@@ -129,7 +141,7 @@ class Application:
             self._requests -= 1
             self.tell(
                 Access(
-                    client=_client(scope),
+                    client=client.host,
                     method=scope["method"],
                     path=path,
                     status=exchange.status or _LEFT,
@@ -153,6 +165,16 @@ class Application:
         if prefix and (path == prefix or path.startswith(prefix + "/")):
             path = path[len(prefix) :]
         return path or "/"
+
+    def client(self, host: str, headers: Mapping[str, str], *, secure: bool) -> Client:
+        """Say who has asked, as far as the proxies in front are believed.
+
+        Args:
+            host: who has connected.
+            headers: of the request.
+            secure: whether that connection is encrypted.
+        """
+        return self._proxies.client(host, headers, secure=secure)
 
     # Sessions.
 
@@ -250,19 +272,17 @@ class Application:
             found = self._bindings[key] = self._sandbox._bind(VISITORS, target)
         return found
 
-    def _headers_for_worker(self, scope: Message) -> list[tuple[str, str]]:
+    def _headers_for_worker(self, scope: Message, client: Client) -> list[tuple[str, str]]:
         """The headers of a request, without what was meant for this server."""
         kept = []
-        for raw_name, raw_value in scope["headers"]:
-            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        for name, value in decoded(scope["headers"]):
             left = self._admission.without_token_in(name, value)
             if left is not None:
                 kept.append((name, left))
-        client = _client(scope)
-        if client:
-            # As the platform says it, whatever the client itself has said.
-            kept = [pair for pair in kept if pair[0] != "cf-connecting-ip"]
-            kept.append(("cf-connecting-ip", client))
+        # As the platform says it, whatever the client itself has said.
+        kept = [pair for pair in kept if pair[0] != "cf-connecting-ip"]
+        if client.host:
+            kept.append(("cf-connecting-ip", client.host))
         return kept
 
 
@@ -275,12 +295,13 @@ async def _live(receive: Receive, send: Send) -> None:
             return
 
 
-def _url(scope: Message, headers: dict[str, str], path: str, query: str) -> str:
+def _url(scope: Message, client: Client, headers: dict[str, str], path: str, query: str) -> str:
     host = headers.get("host")
     if not host:
         name, port = scope.get("server") or ("localhost", None)
         host = name if port is None else f"{name}:{port}"
-    return f"{scope['scheme']}://{host}{path}" + f"?{query}" * bool(query)
+    scheme = "https" if client.secure else "http"
+    return f"{scheme}://{host}{path}" + f"?{query}" * bool(query)
 
 
 def _client(scope: Message) -> str:
