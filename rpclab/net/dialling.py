@@ -15,6 +15,7 @@ from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.errors import DisconnectedError, RpcError
 from rpclab.net import memory
 from rpclab.net.addresses import Address, checked_token, parse_address
+from rpclab.net.advice import unreached, with_advice
 from rpclab.net.codecs import checked
 from rpclab.net.connection import Connection
 from rpclab.net.mains import main_of
@@ -179,6 +180,7 @@ class Dialling:
             self.main.close()
             raise TimeoutError(
                 f"{self.address} did not answer within {self.connect_seconds:g} s"
+                " (connect_seconds); is that where the server is, and what it speaks?"
             ) from None
         except BaseException:
             self.main.close()
@@ -238,7 +240,7 @@ class Dialling:
         def protocol() -> StreamWire:
             return StreamWire(
                 words,
-                dialled=True,
+                dialled=self.address,
                 greeted=lambda wire, _: self.connection(wire),
                 most=self.limits.message_bytes,
             )
@@ -287,6 +289,7 @@ class Dialling:
 
 def unreachable(address: Address, error: OSError) -> DisconnectedError:
     """What is raised where nobody answers at an address."""
-    made = DisconnectedError(f"{address} cannot be reached: {error}")
+    text = f"{address} cannot be reached: {error}"
+    made = DisconnectedError(with_advice(text, unreached(address, error)))
     made.retryable = isinstance(error, (ConnectionError, FileNotFoundError))
     return made
