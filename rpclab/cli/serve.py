@@ -164,8 +164,8 @@ async def _serve(
     url = server.url if server.token is None else f"{server.url}/?token={server.token}"
     click.echo(url, file=out)
     _announce(sandbox, options["expose"], server)
-    for each in missing:
-        hint(each)
+    for text in missing:
+        hint(text)
     loop, stops = asyncio.get_running_loop(), [signal.SIGINT, signal.SIGTERM]
     running = asyncio.current_task()
 
