@@ -26,6 +26,7 @@ from rpclab.errors import (
     MessageTooLargeError,
     NoSuchMemberError,
     NotCallableError,
+    OverloadedError,
     ProtocolError,
     RecordingError,
     RemoteError,
@@ -50,6 +51,7 @@ from rpclab.workers.objects.namespace import objects
 from rpclab.workers.storage.limits import D1Limits, ObjectLimits
 
 if TYPE_CHECKING:
+    from rpclab.net.backoff import Reconnect
     from rpclab.net.dialling import connect
     from rpclab.net.limits import ServerLimits
     from rpclab.net.tls import certificates
@@ -78,8 +80,10 @@ __all__ = [
     "NoSuchMemberError",
     "NotCallableError",
     "ObjectLimits",
+    "OverloadedError",
     "ProtocolError",
     "ReadableStream",
+    "Reconnect",
     "RecordingError",
     "RemoteError",
     "RemoteProtocolError",
@@ -130,6 +134,7 @@ def __getattr__(name: str) -> Any:
 
 
 _NETWORK = {
+    "Reconnect": "rpclab.net.backoff",
     "ServerLimits": "rpclab.net.limits",
     "asgi": "rpclab.server.application",
     "certificates": "rpclab.net.tls",

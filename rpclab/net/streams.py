@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from rpclab.errors import DisconnectedError, RemoteProtocolError, RpcError
 from rpclab.net.advice import ANOTHER, misunderstood, unreached, with_advice, wordless
-from rpclab.net.closing import FAULT, closed_there, say_end
+from rpclab.net.closing import FAULT, FULL, STOPPING, broken, closed_there, say_end
 from rpclab.transports.batches import (
     BATCH,
     BESIDE,
@@ -138,7 +138,9 @@ class StreamWire(asyncio.Protocol):
             knew = "token" in self._words
             advice = ANOTHER if knew and why == WANTS_TOKEN else ""
             text = f"the other side did not let us in: {why}"
-            self._fail(DisconnectedError(with_advice(text, advice)))
+            refused = DisconnectedError(with_advice(text, advice))
+            refused.retryable = why in (STOPPING, FULL)
+            self._fail(refused)
             return
         words = read_hello(record)
         self._reader.welcome()
@@ -213,7 +215,7 @@ class StreamWire(asyncio.Protocol):
             self._late.cancel()
         if self._connection is not None:
             if error is not None:
-                self._connection.lost(DisconnectedError(f"the connection broke: {error}"))
+                self._connection.lost(broken(f"the connection broke: {error}", error))
             self._connection.gone()
         elif not self.ready.done():
             why = str(error) if error is not None else "it closed the connection at once"
@@ -221,7 +223,7 @@ class StreamWire(asyncio.Protocol):
             if error is not None and self._dialled is not None:
                 advice = unreached(self._dialled, error)
             text = with_advice(f"the other side is not there: {why}", advice)
-            self.ready.set_exception(DisconnectedError(text))
+            self.ready.set_exception(broken(text, error))
 
     # What the connection asks for.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.errors import DisconnectedError
 from rpclab.net.advice import misunderstood, refused, unreached, with_advice, wordless
+from rpclab.net.closing import broken
 from rpclab.net.codecs import codec_named, offered, spoken
 from rpclab.net.streams import seen
 from rpclab.net.websocket import Messages, WebSocketWire
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from rpclab.net.connection import Connection
     from rpclab.net.dialling import Dialling
 
+_SERVERS = 500  # statuses from there on are about the server
+_FOR_NOW = (408, 425, 429)  # and these say to come again
 _SHOWN = 200  # characters of what a server says instead of opening a WebSocket
 
 
@@ -44,7 +47,7 @@ class DiallingWire(WebSocketWire):
             subprotocols=offered(dialling.codec),  # type: ignore[arg-type]  # a NewType of str
             max_size=dialling.limits.message_bytes,
         )
-        super().__init__(protocol, dialled=True)
+        super().__init__(protocol, dialled=True, most=dialling.limits.message_bytes)
         self.ready: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
         self.ready.add_done_callback(seen)
         self._dialling = dialling
@@ -94,9 +97,11 @@ class DiallingWire(WebSocketWire):
             said = "".join(c if c.isprintable() else " " for c in body)
             text = f"{address} opens no session: {response.status_code} {said}".rstrip()
             knew = self._dialling.token is not None
-            return DisconnectedError(
+            made = DisconnectedError(
                 with_advice(text, refused(response.status_code, knew_token=knew))
             )
+            made.retryable = response.status_code >= _SERVERS or response.status_code in _FOR_NOW
+            return made
         advice = misunderstood(address, self._first)
         return DisconnectedError(with_advice(f"{address} opens no session: {error}", advice))
 
@@ -107,7 +112,7 @@ class DiallingWire(WebSocketWire):
             why = str(error) if error is not None else "it closed the connection at once"
             advice = wordless(address) if error is None else unreached(address, error)
             text = with_advice(f"{address} opens no session: {why}", advice)
-            self.ready.set_exception(DisconnectedError(text))
+            self.ready.set_exception(broken(text, error))
 
 
 async def dial(dialling: Dialling) -> Connection:

@@ -1,26 +1,37 @@
 """HTTP connections that uvicorn would wait for without end: bounded in time and in bytes.
 
-Floor: server. Stands on uvicorn's protocol for httptools, which keeps what it reads of a head, and
-of what follows a body, for as long as it comes.
+Floor: server. The parser of httptools keeps what it reads of a head, and of what follows a body,
+for as long as it comes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Any, ClassVar
+from contextvars import Context
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from rpclab.net.limits import ServerLimits
+from rpclab.net.reading import Reading
 from rpclab.server.http import LEFT
+
+if TYPE_CHECKING:
+    from rpclab.server.application import Application
+
+_Base: Any
+try:
+    from rpclab.server.at_once import AtOnce as _Base
+except ModuleNotFoundError:  # without httptools requests are read in Python
+    from uvicorn.protocols.http.h11_impl import H11Protocol as _Base
 
 _FAREWELL = 5.0  # seconds for the other end to say that it has seen the end of TLS
 _WAITING = 32  # requests that may wait on one connection behind the one that is answered
+_TELLS = hasattr(_Base, "on_headers_complete")  # whether the parser says what it has read
 
 
-class Patient(HttpToolsProtocol):
+class Patient(_Base, Reading):  # type: ignore[misc]  # which of two it is, shows at run time
     """A connection of uvicorn's. Whoever does not get on with it, or asks too much, is cut off.
 
     In time: the head of a request is there in `head_seconds`, all of it; the rest of a body that
@@ -30,13 +41,15 @@ class Patient(HttpToolsProtocol):
     """
 
     limits: ClassVar[ServerLimits]
+    between = False  # whether no request is under way, nor its head, as far as is known
     _late: asyncio.TimerHandle | None = None
     _left: asyncio.Event | None = None
-    _bare = 0
-    _got_on = False
+    _bare = 0  # bytes that have come since a head or a part of a body
+    _got_on = False  # whether there was either in what comes now
+    _in_head = False
     _handed_over = False
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._expect(self.limits.head_seconds)
 
@@ -45,29 +58,35 @@ class Patient(HttpToolsProtocol):
         super().data_received(data)
         if self._handed_over:
             return  # what comes now, and how long it takes, is watched by the WebSocket
+        if not _TELLS and not self._is_answered():
+            self._got_on = True
+            self._forget()
         self._bare = 0 if self._got_on else self._bare + len(data)
         if self._bare > self.limits.head_bytes or len(self.pipeline) > _WAITING:
             self.transport.abort()
-        elif self._late is None and self._is_answered():
+        elif self._late is None and not self.between and self._is_answered():
             self._expect(self.limits.head_seconds)
 
     def _is_answered(self) -> bool:
-        cycle: RequestResponseCycle | None = self.cycle
-        return cycle is None or cycle.response_complete
+        return self.cycle is None or self.cycle.response_complete
 
     # What the parser tells.
 
-    def on_headers_complete(self) -> None:
-        self.scope[LEFT] = self.left  # type: ignore[literal-required]
-        self._got_on = True
-        self._forget()
-        super().on_headers_complete()
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.scope.get("path") is None:
+        if self._in_head:
             super().on_header(name, value)
         # Else it stands behind a body. Nobody reads such a one, and the request has been let in
         # by the headers that it had.
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._got_on = True
+        self._forget()
+        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         self._got_on = True
@@ -79,21 +98,27 @@ class Patient(HttpToolsProtocol):
         if unread and self._late is not None:
             self._expect(self.limits.head_seconds)  # the next request, if there is one
 
+    # What uvicorn does.
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        cycle.scope[LEFT] = self.left
+        super()._start_asgi_task(cycle, app)
+
     def on_response_complete(self) -> None:
-        answered = self.cycle
-        super().on_response_complete()
+        # The request behind it, which may have waited, does not belong to the one that is over.
+        Context().run(super().on_response_complete)
         if self.transport.is_closing():
             self._see_that_it_leaves(self.transport.get_write_buffer_size())
-        elif answered.more_body:
+        elif self._is_answered() and getattr(self.cycle, "more_body", False):
             # What is left of the body is read all the same: else the client could not write on,
             # and might not come to read the answer.
             self._unset_keepalive_if_required()
             self._expect(self.limits.body_seconds)
 
-    def handle_websocket_upgrade(self) -> None:
+    def handle_websocket_upgrade(self, *args: Any) -> None:
         self._handed_over = True
         self._forget()
-        super().handle_websocket_upgrade()
+        super().handle_websocket_upgrade(*args)
 
     # The end.
 
@@ -120,9 +145,9 @@ class Patient(HttpToolsProtocol):
             self._left = self._left or asyncio.Event()
             await self._left.wait()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, error: Exception | None) -> None:
         self._forget()
-        super().connection_lost(exc)
+        super().connection_lost(error)
         if self._left is not None:
             self._left.set()
 
@@ -136,9 +161,9 @@ class Patient(HttpToolsProtocol):
             self._late = None
 
 
-def patient(limits: ServerLimits) -> type[Patient]:
+def patient(application: Application, limits: ServerLimits) -> type[Patient]:
     """The class of which uvicorn makes one for each connection."""
-    return type("Patient", (Patient,), {"limits": limits})
+    return type("Patient", (Patient,), {"application": application, "limits": limits})
 
 
 class PatientServer(uvicorn.Server):

@@ -101,6 +101,16 @@ def test_what_goes_over_a_limit_ends_the_session_and_names_it(main, limits, valu
     assert f"Limits.{name}" in str(pair.server.closed)
 
 
+def test_a_mapped_function_nests_no_deeper_than_other_values(main):
+    for depth, closed in ((6, False), (12, True)):
+        pair = SessionPair(main, codec=CapnWebCodec, limits=Limits(nesting=10))
+        pair.wire.hold(pair.server)
+        value = "[[" * depth + "]]" * depth
+        arrive(pair, f'["push",["remap",0,["items"],[],[["pipeline",0,["greet"],[{value}]]]]]')
+        assert (pair.server.closed is not None) == closed
+        assert not closed or "Limits.nesting" in str(pair.server.closed)
+
+
 def test_commas_in_a_text_are_no_values(main):
     pair = SessionPair(main, codec=CapnWebCodec, limits=Limits(message_objects=100))
     pair.wire.hold(pair.server)

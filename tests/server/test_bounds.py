@@ -19,6 +19,12 @@ from rpclab.server.proxies import Proxies
 __all__ = ["certificates"]
 
 
+@pytest.fixture(params=[True, False], ids=["session", "short"])
+def recorded(request):
+    """Requests go through sessions, or the short way."""
+    return request.param
+
+
 UPGRADE = (
     b"GET /api HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"

@@ -47,6 +47,7 @@ _REFERS = ("import", "pipeline")
 _WITHOUT_INTEGERS = text.LEAVES - {int} | {float}
 _ALL_LEAVES = _WITHOUT_INTEGERS | {int}
 _LONGEST_PATH = 1000
+_LONGEST_PLAIN = len('["pull",]') + text.LONG - 1  # bytes of a message that has no long number
 _KIND = re.compile(rb'\s*\[\s*"([a-z]{1,20})"')
 
 
@@ -93,7 +94,8 @@ class Reader:
                 f"the peer sent a message of over {self._most:,} values (Limits.message_objects)"
             )
         tree = text.read(frame, self._nesting)
-        self._leaves = _WITHOUT_INTEGERS if text.has_long_numbers(frame) else _ALL_LEAVES
+        long = len(frame) > _LONGEST_PLAIN and text.has_long_numbers(frame)
+        self._leaves = _WITHOUT_INTEGERS if long else _ALL_LEAVES
         try:
             message = self._message(tree)
         except BaseException as error:
@@ -153,7 +155,10 @@ class Reader:
     def _resolve(self, tree: list[Any]) -> Message:
         if len(tree) < 3:
             raise _no_message(tree)
-        return [RESOLVE, self._number(tree, 1), self.value(tree[2], 0)]
+        value = tree[2]
+        if type(value) not in self._leaves:
+            value = self.value(value, 0)
+        return [RESOLVE, self._number(tree, 1), value]
 
     def _reject(self, tree: list[Any]) -> Message:
         if len(tree) < 3:

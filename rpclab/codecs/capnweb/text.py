@@ -32,7 +32,10 @@ _DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
 _CONTAINER = 64  # bytes that a list or dict takes, at least
 _MOST_DIGITS = 400  # of an integer; a double has up to 309
 _SHOWN = 40  # characters of what is no JSON
-_LONG = b"0" * 16  # digits of the shortest number that a double may not hold
+LONG = 16
+"""Digits of the shortest number that a double may not hold."""
+
+_LONG = b"0" * LONG
 
 
 def _no_constant(name: str) -> Any:
