@@ -59,6 +59,8 @@ if TYPE_CHECKING:
     from rpclab.rpc.streams import ReadableStream, WritableStream
     from rpclab.server.application import asgi
     from rpclab.server.mains import serve
+    from rpclab.whatif.comparing import replay
+    from rpclab.whatif.scrubbing import scrub
     from rpclab.workers.http import Blob, Headers, Request, Response, fetch
     from rpclab.workers.storage.leased import SharedObjects
 
@@ -116,7 +118,9 @@ __all__ = [
     "fetch",
     "gather",
     "objects",
+    "replay",
     "run",
+    "scrub",
     "serve",
     "surface",
     "wait_until",
@@ -127,8 +131,8 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> Any:
     # What not every program needs is loaded when it is first used.
-    if name in _LATER:
-        value = getattr(import_module(_LATER[name]), name)
+    if name in _ELSEWHERE:
+        value = getattr(import_module(_ELSEWHERE[name]), name)
     elif name in __all__ and name in LATER:
         value = getattr(workers, name)
     else:
@@ -137,13 +141,15 @@ def __getattr__(name: str) -> Any:
     return value
 
 
-_LATER = {
+_ELSEWHERE = {
     "Reconnect": "rpclab.net.backoff",
     "ServerLimits": "rpclab.net.limits",
     "SharedObjects": "rpclab.workers.storage.leased",
     "asgi": "rpclab.server.application",
     "certificates": "rpclab.net.tls",
     "connect": "rpclab.net.dialling",
+    "replay": "rpclab.whatif.comparing",
+    "scrub": "rpclab.whatif.scrubbing",
     "serve": "rpclab.server.mains",
 }
 

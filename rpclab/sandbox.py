@@ -16,13 +16,13 @@ from rpclab.core.contexts import EventContext, current, opened
 from rpclab.core.events import NOBODY
 from rpclab.core.imports import Handle, Import
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
+from rpclab.diagnostics.pending_calls import Waiting, waiting
 from rpclab.distances import Distances, is_virtual
 from rpclab.errors import UnknownBindingError, near, noted
 from rpclab.rpc import local
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.engine import Engine
 from rpclab.rpc.observing import recording_of
-from rpclab.rpc.waiting import Waiting, waiting
 from rpclab.views import Viewed
 from rpclab.workers.call_queue import NEWEST, CallQueue, SandboxQueues, Turns
 from rpclab.workers.declarations import (
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     import types
     from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 
-    from rpclab.leaks import Leaks
+    from rpclab.diagnostics.leaks import Leaks
     from rpclab.server.serving import Server
     from rpclab.server.starting import Starting
     from rpclab.trace.trace import Trace
@@ -558,7 +558,7 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, SandboxQueues, Networked, Va
         Returns:
             A list of `rpclab.leaks.Leak`, whose text says what to do.
         """
-        from rpclab.leaks import find_leaks  # noqa: PLC0415 - only where it is asked for
+        from rpclab.diagnostics.leaks import find_leaks  # noqa: PLC0415 - only where it is asked for
 
         modules = {id(vars(worker.module)): name for name, worker in self._workers.items()}
         return find_leaks(self.engine, modules)

@@ -25,6 +25,7 @@ PAGES = [
             "validation",
             "notebook",
             "network",
+            "javascript",
             "limits",
             "reconnection",
         )

@@ -316,7 +316,7 @@ class Session:
             # The list, the table, the name here and the function's argument; and each call on it.
             long, call = pending.context.long, pending.id
             if (
-                _COUNT(pending) == 5 + pending.unanswered - long
+                _COUNT(pending) == _ELSEWHERE + pending.unanswered - long
                 and pending.is_plain
                 and imports.get(call) is pending
             ):
@@ -380,7 +380,11 @@ class Session:
             RemoteProtocolError: it has used that number already.
         """
         number = entry.id
-        if number >= 0 or number in self.imports:
+        if number >= 0:
+            raise RemoteProtocolError(
+                f"the peer introduced the id {number}, and may choose -1 down"
+            )
+        if number in self.imports:
             raise RemoteProtocolError(f"the peer introduced the id {number} twice")
         if len(self.imports) > self.limits.imports:
             raise RemoteProtocolError(
@@ -1789,6 +1793,18 @@ class Session:
 _COUNT = getattr(sys, "getrefcount", lambda _: 1 << 60)
 if not getattr(sys, "_is_gil_enabled", lambda: True)():
     _COUNT = lambda _: 1 << 60  # noqa: E731 - the count is no exact one there
+
+
+def _counted_here() -> int:
+    """How often the count has what one function alone has a name for.
+
+    Its name and the argument of `_COUNT`; from Python 3.14 on, the argument only borrows.
+    """
+    alone = object()
+    return _COUNT(alone)
+
+
+_ELSEWHERE = 3 + _counted_here()  # a list, its turn in the loop, and the table of imports
 
 _CUT_OFF = 100  # calls that may have failed before their context was over
 _MAKES_A_CALL = frozenset({CALL, STREAM, MAP})

@@ -53,10 +53,10 @@ class Reconnect:
             )
 
     def pause(self, attempt: int) -> float:
-        """How many seconds to wait before an attempt.
+        """Give how long to wait before an attempt, in seconds.
 
         Args:
-            attempt: its number, from 1.
+            attempt: which one, counted from 1.
         """
         # Past that the power would leave what a float can be.
         steps = min(attempt - 1, _MOST_STEPS)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from rpclab.core.answers import Answer
     from rpclab.core.imports import Pending
-    from rpclab.rpc.guest import GuestLoop
     from rpclab.rpc.protocols import Shell
+    from rpclab.simulation.clock import GuestLoop
 
 
 def deadline(seconds: float) -> DeadlineBlock:

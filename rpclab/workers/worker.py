@@ -59,6 +59,8 @@ class Worker:
         loopback: what `ctx.exports` is.
         version: counts how often a Worker of that name was deployed.
         queue: what its calls wait in for their turn; None where all run as they come.
+        config: the configuration that it was deployed from, as rpclab.config.WorkerConfig; None
+            where there is none.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Worker:
         self.exports = exports_of(module)
         self.version = 1
         self.queue: CallQueue | None = None
+        self.config: Any = None
         self._engine = engine
         self.objects = objects_of(module)
         self._door: Door | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import re
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from support.net import Api, failure, far_sessions
 from support.real_time import until
 
 import rpclab
+from rpclab import javascript as library
 
 HERE = Path(__file__).parent
 PIPE = asyncio.subprocess.PIPE
@@ -99,6 +101,14 @@ async def test_whoever_insists_on_msgpack_is_told_that_javascript_has_none(node,
         with pytest.raises(rpclab.RpcError):
             async with rpclab.connect(f"ws://127.0.0.1:{port}/", codec="msgpack") as api:
                 await api.hello("x")
+
+
+def test_the_library_that_comes_along_is_that_of_npm_to_the_letter(node):
+    package = HERE / "node_modules" / "capnweb"
+    ours = Path(library.__file__).parent
+    assert json.loads((package / "package.json").read_text())["version"] == library.VERSION
+    for here, there in [("capnweb.js", "dist/index.js"), ("LICENSE.capnweb.txt", "LICENSE.txt")]:
+        assert (ours / here).read_bytes() == (package / there).read_bytes()
 
 
 DOCS = HERE.parents[1] / "docs" / "reconnection.md"

@@ -14,6 +14,12 @@ import rpclab
 from rpclab.server.access import Access
 
 
+@pytest.fixture(params=[True, False], ids=["recorded", "unseen"])
+def recorded(request):
+    """Each test goes both ways: a request that nobody can see is answered without a session."""
+    return request.param
+
+
 def client(server, **options):
     return httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=20, **options)
 

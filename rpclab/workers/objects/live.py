@@ -18,6 +18,7 @@ from rpclab.core.contexts import ExecutionContext, current, opened
 from rpclab.core.hooks import ServiceHook
 from rpclab.core.imports import PENDING
 from rpclab.core.targets import Exposed
+from rpclab.diagnostics.places import note_place, place_parameters
 from rpclab.errors import (
     ContextEndedError,
     NoSuchMemberError,
@@ -29,7 +30,6 @@ from rpclab.errors import (
 )
 from rpclab.previews import described, type_name
 from rpclab.rpc.activity import StepInterrupted
-from rpclab.rpc.sites import note_place, place_parameters
 from rpclab.workers.entrypoints import refuse_reserved
 from rpclab.workers.http_calls import dispatch
 from rpclab.workers.invocations import begin
