@@ -32,7 +32,8 @@ FLOORS = [
     Floor({"transports"}, SESSIONS, {"msgpack"}),
     Floor({"trace"}, SESSIONS, {"opentelemetry"}),
     # `rpclab.run` applies it, and only there, where a loop is running already.
-    Floor({"rpc"}, SHELL, {"nest_asyncio2"}),
+    # In a browser, it makes the tasks of the loop of Pyodide.
+    Floor({"rpc"}, SHELL, {"nest_asyncio2", "pyodide"}),
     # httpx makes the requests of `fetch` over the network, and is loaded by the first of those.
     # pydantic and what it stands on check arguments, where that is asked for.
     Floor(
@@ -67,7 +68,7 @@ FLOORS = [
     Floor(
         {"notebook"},
         SCRIPTS | TOP | {"config", "rpclab", "typegen"},
-        {"IPython", "anywidget", "traitlets"},
+        {"IPython", "anywidget", "js", "pyodide", "traitlets"},
     ),
     # The package itself: it gives out names, and hands `%load_ext` on to the notebook's floor.
     Floor({"rpclab"}, SCRIPTS | TOP | {"net", "notebook"}),
