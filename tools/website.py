@@ -131,10 +131,23 @@ def build_config(fetched: Iterable[Path], folder: Path) -> dict[str, Any]:
             "apps": list(APPLICATIONS),
             "federated_extensions": extensions,
             "ignore_sys_prefix": ["federated_extensions"],
+            # It knows the endings of texts by a list, and gives no file of another.
+            "extra_file_types": {name: text_file(name) for name in (".jsonc", ".sql", ".vars")},
             "no_sourcemaps": True,
             "no_unused_shared_packages": True,
             "cache_dir": str(CACHE / "lite"),
-        }
+        },
+        "ContentsManager": {"allow_hidden": True},  # the demos have their `.dev.vars`
+    }
+
+
+def text_file(ending: str) -> dict[str, Any]:
+    """What JupyterLite is told of files that are text."""
+    return {
+        "name": ending,
+        "fileFormat": "text",
+        "mimeTypes": ["text/plain"],
+        "extensions": [ending],
     }
 
 
@@ -150,7 +163,7 @@ def write_contents(folder: Path) -> None:
                 cell["outputs"], cell["execution_count"] = [], None
         write_json(notebooks / path.name, notebook)
     shutil.copy(ROOT / "notebooks" / "README.md", notebooks)
-    ignored = shutil.ignore_patterns("__pycache__", ".*")
+    ignored = shutil.ignore_patterns("__pycache__", "node_modules")
     shutil.copytree(ROOT / "demos", folder / "demos", ignore=ignored)
 
 

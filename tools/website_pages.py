@@ -26,10 +26,18 @@ TUTORIAL = "lab/notebooks/index.html?path=notebooks/{}"
 MARK = "\n<div data-live></div>\n"
 
 SECTIONS = {
-    "Calls": ("streams", "http", "network", "validation"),
+    "Calls": ("streams", "http", "network", "javascript", "reconnection", "validation"),
     "State": ("d1", "kv", "durable-objects"),
     "Seeing": ("views", "leaks", "distances"),
-    "Running": ("notebook", "browser", "own-project", "command-line", "configuration", "limits"),
+    "Running": (
+        "notebook",
+        "browser",
+        "own-project",
+        "command-line",
+        "configuration",
+        "export",
+        "limits",
+    ),
     "Comparing": ("cloudflare-examples", "conformance", "playgrounds"),
     "Inside": ("architecture", "glossary", "upstream-ipykernel"),
 }
