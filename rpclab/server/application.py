@@ -24,6 +24,8 @@ from rpclab.workers.http.headers import Headers
 from rpclab.workers.http.requests import Request
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
     from rpclab.net.connection import Connection, Wire
     from rpclab.rpc.engine import Engine
     from rpclab.sandbox import Sandbox
@@ -177,6 +179,7 @@ class Application:
         *,
         scheme: str,
         client: tuple[str, int] | None,
+        loop: AbstractEventLoop,
     ) -> Begun | None:
         """Begin to answer a request that has come whole, if nothing stands in its way.
 
@@ -187,6 +190,7 @@ class Application:
             body: all of it.
             scheme: "http" or "https".
             client: the address and port that it comes from.
+            loop: the one that runs.
 
         Returns:
             None where it has to be answered as any other, from its beginning on.
@@ -227,7 +231,7 @@ class Application:
             return None
         said = Headers._come_in(partial(self._headers_for_worker, headers, client))
         request = Request._come_in(whole, method, said, None if asks else body or None)
-        return Begun(way.begin(request), path, target)
+        return Begun(way.begin(request, loop), path, target)
 
     @property
     def tells(self) -> bool:

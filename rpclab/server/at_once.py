@@ -108,6 +108,7 @@ class AtOnce(HttpToolsProtocol):
             body,
             scheme=self.scheme or "http",
             client=self.client,
+            loop=self.loop,
         )
         if found is None:
             return False

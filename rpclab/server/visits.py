@@ -24,6 +24,8 @@ from rpclab.workers.http.responses import Response
 from rpclab.workers.http_calls import answer_request
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
     from rpclab.core.contexts import ExecutionContext
     from rpclab.core.messages import Arguments, Keywords, Path
     from rpclab.core.session import Session
@@ -189,14 +191,15 @@ class Way:
         request.headers.freeze()
         return self.begin(request)
 
-    def begin(self, request: Request) -> Visit:
+    def begin(self, request: Request, running: AbstractEventLoop | None = None) -> Visit:
         """Begin a call without a session, which has to be all the same (`may_visit`).
 
         Args:
             request: as `visit` has it; its headers cannot be changed, and its body is there.
+            running: the loop that runs, if the caller knows.
         """
         visit = Visit(self._engine, self._hook, request)
-        self._engine.deliver(visit.begin)
+        self._engine.deliver(visit.begin, running)
         return visit
 
 
