@@ -1766,13 +1766,18 @@ class Session:
         self._cut_off = None
         self.pipelined = []
         self._outbox = []
-        ends = [*(partial(entry.end, error) for entry in imports.values())]
+        ends = [*(partial(entry.end, self._reason_of(entry, error)) for entry in imports.values())]
         interrupts = [self._let_go(end) for end in ends]
         interrupts += [self._let_go(hook.end) for hook in exports.values()]
         if self.host.observe is not None:
             self.host.observe(("parted", self.label))
         for interrupt in filter(None, interrupts):
             raise interrupt
+
+    def _reason_of(self, entry: Import, error: BaseException) -> BaseException:
+        """What an import ends with when the session does."""
+        del entry
+        return error
 
     def _let_go(self, end: Callable[[], Any]) -> BaseException | None:
         """Do a part of the end. Gives what interrupted it, to be raised when all is done."""

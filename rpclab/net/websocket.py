@@ -13,8 +13,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 from rpclab.core.messages import Frame
-from rpclab.errors import DisconnectedError, RemoteProtocolError
-from rpclab.net.closing import BROKEN, closed_there, say_end
+from rpclab.errors import RemoteProtocolError
+from rpclab.net.closing import BROKEN, broken, closed_there, say_end
 from rpclab.net.codecs import MSGPACK
 from rpclab.net.frames import BINARY, OTHER, TEXT, FrameReader, framed
 from rpclab.net.reading import Reading
@@ -121,7 +121,9 @@ class WebSocketWire(Reading):
             return
         frames, gathered, gathered_kind = self._frames, list[bytes](), TEXT
         frames.apart = self._protocol.state != _OPEN
+        whole = False
         for kind, message in frames.feed(data):
+            whole = True
             if kind != gathered_kind and gathered:
                 self._receive(gathered_kind, gathered)
                 gathered = []
@@ -134,6 +136,8 @@ class WebSocketWire(Reading):
                 gathered_kind = kind
         if gathered:
             self._receive(gathered_kind, gathered)
+        if not whole and self._messages is not None and self._messages.connection is not None:
+            self._messages.connection.heard()  # a part of a large frame is a sign of life
 
     def _shake_hands(self, data: bytes) -> bytes:
         """Give the library the rest of the handshake. Gives what stands behind it."""
@@ -153,8 +157,11 @@ class WebSocketWire(Reading):
     def _go_on(self) -> None:
         """Send what the library has to say, and take what it has understood."""
         self._put()
-        for event in self._protocol.events_received():
+        events = self._protocol.events_received()
+        for event in events:
             self._take(event)
+        if not events and self._messages is not None and self._messages.connection is not None:
+            self._messages.connection.heard()  # a part of a large frame is a sign of life
         self._put()
         if self._protocol.parser_exc is not None and not self._ended:
             self._failed(self._protocol.parser_exc)
@@ -239,7 +246,7 @@ class WebSocketWire(Reading):
         connection = self._messages.connection if self._messages is not None else None
         if connection is not None:
             if error is not None:
-                connection.lost(DisconnectedError(f"the connection broke: {error}"))
+                connection.lost(broken(f"the connection broke: {error}", error))
             connection.gone()
 
     # What the connection asks for.

@@ -79,6 +79,7 @@ class Engine(RunQueue, Observed, Deadlines):
         http_call: makes the HTTP calls of bindings.
         holder: holds calls back, where there is no pipelining.
         tell_unseen: takes the line about a call that failed unseen; else it is logged.
+        closing_with: told of the end, with its reason, before the sessions are.
         closing: whether all contexts are being ended, so that nothing is told of what they cut off.
         paces: how many bytes of streams a second Workers read, where that is bounded.
         visits: the calls that no session carries, and whose methods have not returned yet.
@@ -106,6 +107,7 @@ class Engine(RunQueue, Observed, Deadlines):
         self._sessions: dict[tuple[str, str], Session] = {}
         self._visitors = 0
         self.closing = False
+        self.closing_with: set[Callable[[BaseException], None]] = set()
         self.tell_unseen: Callable[[str], None] = log.error
         self.validation: Any = None
         self.paces: dict[str, float] = {}
@@ -469,6 +471,8 @@ class Engine(RunQueue, Observed, Deadlines):
         sessions = list(self.sessions())
         contexts = {hook.context for session in sessions for hook in session.hosted()}
         self.closing = True
+        for told in list(self.closing_with):
+            told(error)
         for session in sessions:
             session.closed = session.closed or error
         for context in [*contexts, *self._keepers.values()]:

@@ -108,7 +108,7 @@ class Visit:
     def take(self) -> bytes:
         """Use the body of the response that is ready, and end the visit."""
         response: Response = self._answer.value
-        response._spend()
+        response._spent = True
         self.close()
         return response._data or b""
 
@@ -139,7 +139,9 @@ class Visit:
 
     def close(self) -> None:
         """Nobody waits any more: a method that has not returned is cancelled."""
-        self._answer.end()
+        answer = self._answer
+        if answer.state == PENDING or answer._hook is not None:
+            answer.end()
         context, self._context = self._context, None
         if context is not None:
             context.let_go()
