@@ -26,6 +26,8 @@ from rpclab.errors import (
     MessageTooLargeError,
     NoSuchMemberError,
     NotCallableError,
+    ObjectElsewhereError,
+    OverloadedError,
     ProtocolError,
     RecordingError,
     RemoteError,
@@ -50,6 +52,7 @@ from rpclab.workers.objects.namespace import objects
 from rpclab.workers.storage.limits import D1Limits, ObjectLimits
 
 if TYPE_CHECKING:
+    from rpclab.net.backoff import Reconnect
     from rpclab.net.dialling import connect
     from rpclab.net.limits import ServerLimits
     from rpclab.net.tls import certificates
@@ -59,6 +62,7 @@ if TYPE_CHECKING:
     from rpclab.whatif.comparing import replay
     from rpclab.whatif.scrubbing import scrub
     from rpclab.workers.http import Blob, Headers, Request, Response, fetch
+    from rpclab.workers.storage.leased import SharedObjects
 
 __all__ = [
     "Blob",
@@ -79,9 +83,12 @@ __all__ = [
     "MessageTooLargeError",
     "NoSuchMemberError",
     "NotCallableError",
+    "ObjectElsewhereError",
     "ObjectLimits",
+    "OverloadedError",
     "ProtocolError",
     "ReadableStream",
+    "Reconnect",
     "RecordingError",
     "RemoteError",
     "RemoteProtocolError",
@@ -94,6 +101,7 @@ __all__ = [
     "RpcTarget",
     "Sandbox",
     "ServerLimits",
+    "SharedObjects",
     "StreamClosedError",
     "StreamLockedError",
     "UndisposedStubWarning",
@@ -134,7 +142,9 @@ def __getattr__(name: str) -> Any:
 
 
 _ELSEWHERE = {
+    "Reconnect": "rpclab.net.backoff",
     "ServerLimits": "rpclab.net.limits",
+    "SharedObjects": "rpclab.workers.storage.leased",
     "asgi": "rpclab.server.application",
     "certificates": "rpclab.net.tls",
     "connect": "rpclab.net.dialling",

@@ -21,13 +21,14 @@ from rpclab.notebook import distances
 from rpclab.notebook.cards import trace_text
 from rpclab.notebook.cells import AWAITED
 from rpclab.notebook.lines import parse_bindings, parse_trace, parse_worker, words
+from rpclab.workers.call_queue import Turns
 from rpclab.workers.imports import known
 from rpclab.workers.worker import serves_on
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from rpclab.leaks import Leaks
+    from rpclab.diagnostics.leaks import Leaks
     from rpclab.notebook.cells import Block, Cells
     from rpclab.notebook.lines import WorkerLine
     from rpclab.notebook.names import Names
@@ -110,7 +111,7 @@ class RpcLab(Magics):
 
         %%worker NAME [--bind VAR=worker[#Entrypoint]]… [--var VAR=text]… [--json VAR=json]…
                       [--object VAR=Class[@worker]]… [--d1 VAR[=file]]… [--kv VAR[=id]]…
-                      [--at CITY]
+                      [--at CITY] [--concurrency N [--queue N] [--overload newest|oldest]]
 
             NAME                            its name; bindings lead to it by that
             --bind VAR=worker[#Entrypoint]  a binding: `self.env.VAR` calls that entrypoint
@@ -128,6 +129,11 @@ class RpcLab(Magics):
                                             Workers that name the same id share it
             --at CITY                       where it stands, which decides how long messages take to
                                             Workers in other cities (see `%rpclab locate`)
+            --concurrency N                 how many of its calls run at a time; else all that come
+            --queue N                       how many may wait then, 100 unless given; who finds no
+                                            place is answered at once, with an OverloadedError
+            --overload newest|oldest        who finds none: the call that comes, or the one that has
+                                            waited longest
             # …                             a comment, where a space stands before it
 
         Each option can be given again and again. Quote what holds spaces: --var GREETING="Hi you".
@@ -178,6 +184,7 @@ class RpcLab(Magics):
         note = serves_on(sandbox.workers.get(options.name))
         try:
             sandbox.check_city(options.at)
+            turns = Turns.of(**options.turns)
             module, env = sandbox.prepare(
                 options.name,
                 vars=options.vars,
@@ -192,7 +199,7 @@ class RpcLab(Magics):
         with known(module):
             await self._cells.run(f"%%worker {line}", cell, vars(module), note)
         try:
-            worker = sandbox.publish(options.name, module, env, options.bind)
+            worker = sandbox.publish(options.name, module, env, options.bind, turns)
         except RpcError as error:
             raise _usage(error, note) from None
         if options.at is not None:

@@ -221,7 +221,7 @@ def error_of(text: str) -> Exception:
 
 
 def _check_name(sandbox: Sandbox, name: str, *, cities: bool = False) -> None:
-    from rpclab.transports.cities import CITIES  # noqa: PLC0415 - for those who name one
+    from rpclab.simulation.cities import CITIES  # noqa: PLC0415 - for those who name one
 
     known = ["notebook", *sandbox.workers]
     if name not in known and not (cities and name in CITIES):
