@@ -15,6 +15,7 @@ from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.errors import DisconnectedError, RpcError
 from rpclab.net import memory
 from rpclab.net.addresses import Address, checked_token, parse_address
+from rpclab.net.advice import unreached, with_advice
 from rpclab.net.closing import broken
 from rpclab.net.codecs import checked
 from rpclab.net.connection import Connection
@@ -242,6 +243,7 @@ class Dialling:
         except TimeoutError:
             raise TimeoutError(
                 f"{self.address} did not answer within {self.connect_seconds:g} s"
+                " (connect_seconds); is that where the server is, and what it speaks?"
             ) from None
 
     async def host(self) -> str:
@@ -295,7 +297,7 @@ class Dialling:
         def protocol() -> StreamWire:
             return StreamWire(
                 words,
-                dialled=True,
+                dialled=self.address,
                 greeted=lambda wire, _: self.connection(wire),
                 most=self.limits.message_bytes,
             )
@@ -344,4 +346,5 @@ class Dialling:
 
 def unreachable(address: Address, error: OSError) -> DisconnectedError:
     """What is raised where nobody answers at an address."""
-    return broken(f"{address} cannot be reached: {error}", error)
+    advice = unreached(address, error)
+    return broken(with_advice(f"{address} cannot be reached: {error}", advice), error)

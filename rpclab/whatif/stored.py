@@ -9,6 +9,8 @@ import hashlib
 import sqlite3
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rpclab.workers.storage.files import NamespaceFile
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -75,8 +77,10 @@ def _copy(store: Any) -> bytes:
 
 
 def _classes(sandbox: Sandbox) -> list[tuple[tuple[str, str], Any]]:
+    """The classes of objects that are stored for this sandbox alone: others belong to all nodes."""
     registry = sandbox._registry
-    return [] if registry is None else list(registry._classes.items())
+    kept = {} if registry is None else registry._classes
+    return [(key, each) for key, each in kept.items() if isinstance(each.file, NamespaceFile)]
 
 
 def _objects(file: Any) -> tuple[bytes, dict[bytes, bytes]]:
@@ -107,7 +111,7 @@ def store_in(sandbox: Sandbox, stored: Stored, databases: dict[tuple[str, str], 
         entries = namespace._entries
         namespace._offload.wait(lambda e=entries, d=data: open_copy(e._open("copy"), d))
     for key, (shared, own) in stored.objects.items():
-        file = sandbox._object_registry().running_class(*key).file
+        file: Any = sandbox._object_registry().running_class(*key).file
         open_copy(file.connection, shared)
         for each, data in own.items():
             open_copy(file.own(each).connection, data)
