@@ -89,6 +89,7 @@ def deploy_all(
             **options_of(config, sandbox),
         )
         hide_secrets(worker.env, config)
+        worker.config = config
         workers.append(worker)
     for config in configs:
         check_bindings(sandbox, config, own=True)

@@ -26,6 +26,8 @@ PAGES = [
             "notebook",
             "network",
             "javascript",
+            "limits",
+            "reconnection",
         )
     ),
 ]

@@ -30,7 +30,7 @@ SESSIONS = LOWEST | {"core"}
 SHELL = SESSIONS | {"codecs", "transports", "trace"}
 ENGINE = {"rpc", "simulation", "diagnostics"}
 SCRIPTS = SHELL | ENGINE | {"workers"}
-TOP = {"sandbox", "configured", "distances", "views", "server"}
+TOP = {"sandbox", "configured", "declared", "distances", "views", "server"}
 
 # Lowest first. The modules of one floor may import one another.
 FLOORS = [
@@ -40,8 +40,10 @@ FLOORS = [
     Floor({"transports"}, SESSIONS, {"msgpack"}),
     Floor({"trace"}, SESSIONS, {"opentelemetry"}),
     # `rpclab.run` applies it, and only there, where a loop is running already.
-    Floor(ENGINE, SHELL, {"nest_asyncio2"}),
+    # In a browser, it makes the tasks of the loop of Pyodide.
+    Floor(ENGINE, SHELL, {"nest_asyncio2", "pyodide"}),
     # httpx makes the requests of `fetch` over the network, and is loaded by the first of those.
+    # psycopg keeps the Durable Objects of several nodes, for those who want PostgreSQL.
     # pydantic and what it stands on check arguments, where that is asked for.
     Floor(
         {"workers"},
@@ -50,8 +52,11 @@ FLOORS = [
             "ada_url",
             "httpx",
             "multidict",
+            "js",
+            "psycopg",
             "pydantic",
             "pydantic_core",
+            "pyodide",
             "python_multipart",
             "typing_extensions",
         },
@@ -66,19 +71,24 @@ FLOORS = [
     # What type checkers see of stubs and promises.
     Floor({"typed"}, SCRIPTS),
     Floor({"typegen"}, SCRIPTS | TOP | {"config"}),
+    # Workers of a sandbox as a project in files.
+    Floor({"export"}, SCRIPTS | TOP | {"config", "typegen"}),
+    # Programs run again, with something changed or cut.
+    Floor({"whatif"}, SCRIPTS | TOP),
     Floor(
         {"cli", "__main__"},
-        SCRIPTS | TOP | {"config", "net", "rpclab", "typegen"},
-        {"click", "jupyter_client", "rich"},
+        # Of the notebook's floor it has a notebook read, without IPython running.
+        SCRIPTS | TOP | {"config", "export", "net", "notebook", "rpclab", "typegen"},
+        {"click", "jupyter_client", "nbclient", "nbformat", "rich"},
     ),
     Floor({"testing"}, SCRIPTS | TOP, {"pytest"}),
     Floor(
         {"notebook"},
-        SCRIPTS | TOP | {"config", "rpclab", "typegen"},
-        {"IPython", "anywidget", "traitlets"},
+        SCRIPTS | TOP | {"config", "export", "rpclab", "typegen", "whatif"},
+        {"IPython", "anywidget", "js", "pyodide", "traitlets"},
     ),
     # The package itself: it gives out names, and hands `%load_ext` on to the notebook's floor.
-    Floor({"rpclab"}, SCRIPTS | TOP | {"net", "notebook"}),
+    Floor({"rpclab"}, SCRIPTS | TOP | {"net", "notebook", "whatif"}),
 ]
 
 # The core waits for nothing and knows no clock, so that any shell can drive it.

@@ -28,6 +28,7 @@ from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub
 from rpclab.sandbox import Sandbox
 from rpclab.trace.trace import Trace
 from rpclab.views import View
+from rpclab.whatif import Faults, WhatIf
 from rpclab.workers.d1.database import D1Result
 from rpclab.workers.env import Env
 from rpclab.workers.worker import Worker
@@ -72,6 +73,8 @@ class Displays:
                 trace_text(trace), lambda: trace_html(trace, self._sandbox)
             ),
             View: self._view,
+            Faults: self._view,
+            WhatIf: lambda what: self._bundle(what.text(), lambda: what.html(keep=True)),
         }
         for remote in (RpcStub, RpcPromise, RpcProperty, ServiceBinding):
             shown[remote] = self._stub
@@ -103,7 +106,7 @@ class Displays:
             _tell_if_it_fails(stub.__pending__)
         return self._bundle(repr(stub), lambda: stub_card(stub).html())
 
-    def _view(self, view: View) -> Bundle:
+    def _view(self, view: View | Faults) -> Bundle:
         if not self._html():
             return {"text/plain": view.text()}
         return self._live.bundle(view)

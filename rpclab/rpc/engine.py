@@ -79,8 +79,10 @@ class Engine(RunQueue, Observed, Deadlines):
         http_call: makes the HTTP calls of bindings.
         holder: holds calls back, where there is no pipelining.
         tell_unseen: takes the line about a call that failed unseen; else it is logged.
+        closing_with: told of the end, with its reason, before the sessions are.
         closing: whether all contexts are being ended, so that nothing is told of what they cut off.
         paces: how many bytes of streams a second Workers read, where that is bounded.
+        visits: the calls that no session carries, and whose methods have not returned yet.
     """
 
     def __init__(
@@ -105,10 +107,12 @@ class Engine(RunQueue, Observed, Deadlines):
         self._sessions: dict[tuple[str, str], Session] = {}
         self._visitors = 0
         self.closing = False
+        self.closing_with: set[Callable[[BaseException], None]] = set()
         self.tell_unseen: Callable[[str], None] = log.error
         self.validation: Any = None
         self.paces: dict[str, float] = {}
         self.holder: Holder | None = None
+        self.visits: set[Answer] = set()
         if not pipelining:
             from rpclab.simulation.no_pipelining import CallHolder  # noqa: PLC0415 - for those who need it
 
@@ -467,12 +471,16 @@ class Engine(RunQueue, Observed, Deadlines):
         sessions = list(self.sessions())
         contexts = {hook.context for session in sessions for hook in session.hosted()}
         self.closing = True
+        for told in list(self.closing_with):
+            told(error)
         for session in sessions:
             session.closed = session.closed or error
         for context in [*contexts, *self._keepers.values()]:
             context.end()
         for session in sessions:
             session.close(error)
+        for visit in list(self.visits):
+            visit.interrupt(error)
         self.closing = False
         self._sessions.clear()
         self._keepers.clear()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from rpclab.core.contexts import ExecutionContext, SessionLike
     from rpclab.core.imports import Import
+    from rpclab.errors import CallCancelledError
     from rpclab.rpc.protocols import Shell
 
 
@@ -194,11 +195,11 @@ class Held(Pending):
             self._counted = False
             self.actual.answered()
 
-    def cancel(self, by: str) -> None:
+    def give_up(self, error: CallCancelledError) -> None:
         if self.actual is not None:
-            self.actual.cancel(by)
+            self.actual.give_up(error)
         else:
-            super().cancel(by)
+            super().give_up(error)
             if self.entry is not None:
                 self._holder.advance(self.entry)
 
