@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab import errors
 from rpclab.errors import near
+from rpclab.simulation.units import bytes_per_second, rate_text, seconds, time_text
 from rpclab.whatif.classes import exposed_classes
 
 if TYPE_CHECKING:
@@ -68,9 +69,14 @@ class Link(Change):
 
     @property
     def text(self) -> str:
-        said = {"round trip": self.rtt, "bandwidth": self.bandwidth, "jitter": self.jitter,
-                "seed": self.seed}  # fmt: skip
-        parts = [f"{name} {value}" for name, value in said.items() if value is not None]
+        parts = []
+        if self.rtt is not None:
+            parts.append(f"round trip {time_text(seconds(self.rtt, 'rtt'))}")
+        if self.jitter is not None:
+            parts.append(f"jitter {time_text(seconds(self.jitter, 'jitter'))}")
+        if self.bandwidth is not None:
+            parts.append(rate_text(bytes_per_second(self.bandwidth, "bandwidth")))
+        parts += [] if self.seed is None else [f"seed {self.seed}"]
         parts += [] if self.up is None else ["mended" if self.up else "cut"]
         return f"{self.one} ↔ {self.other}: {', '.join(parts) or 'as it is'}"
 

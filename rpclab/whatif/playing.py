@@ -220,6 +220,8 @@ class _Playing:
     def __init__(self, sandbox: Sandbox, program: Program) -> None:
         self.began = sandbox.time()
         self.trace: Any = None
+        self.recorded: Any = sandbox.recording
+        self.mark: int = self.recorded.mark
         self._sandbox = sandbox
         self._program = program
         self.task: asyncio.Task[Any] | None = None
@@ -260,7 +262,8 @@ async def _played(
     wire.counts = ledger.counts = True
     done = await playing.over(patience)
     seconds = sandbox.time() - playing.began
-    recording = playing.trace.recording.part(0)
+    # With what leaves as the program ends: what it gives back.
+    recording = playing.recorded.part(playing.mark)
     sent = tuple(wire.sent)
     waits = () if done else tuple(map(str, sandbox.waiting()))
     outcome, result = _outcome(playing.task) if done else (STUCK, _waited_for(waits))

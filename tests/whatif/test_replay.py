@@ -78,7 +78,7 @@ def test_unchanged_a_program_is_the_same_to_the_last_message(shop):
 @pytest.mark.parametrize(
     ("change", "text", "result", "seconds"),
     [
-        (Link("notebook", "shop", rtt="1s"), "round trip 1s", "returned 2", 2.0),
+        (Link("notebook", "shop", rtt="1s"), "round trip 1 s", "returned 2", 2.0),
         (NoPipelining(), "pipelining is off", "returned 2", 0.24),
         (Fail("shop#Cart.add", call=2, error="ValueError: none left"), "call 2 of shop#Cart.add",
          "raised ValueError: none left", 0.16),
