@@ -6,14 +6,13 @@ Floor: whatif.
 from __future__ import annotations
 
 import builtins
-import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rpclab import errors
 from rpclab.errors import near
 from rpclab.simulation.units import bytes_per_second, rate_text, seconds, time_text
-from rpclab.whatif.classes import exposed_classes
+from rpclab.whatif.classes import exposed_classes, in_place_of
 
 if TYPE_CHECKING:
     from rpclab.sandbox import Sandbox
@@ -198,14 +197,13 @@ class Fail(Change):
         return name, kind, method
 
     def _failing(self, function: Any, made: Exception, calls: list[int]) -> Any:
-        @functools.wraps(function)
         def failing(*args: Any, **kwargs: Any) -> Any:
             calls[0] += 1
             if self.call in (0, calls[0]):
                 raise type(made)(*made.args)
             return function(*args, **kwargs)
 
-        return failing
+        return in_place_of(failing, function)
 
 
 def error_of(text: str) -> Exception:

@@ -111,3 +111,26 @@ def test_a_block_that_cannot_run_apart_is_refused_with_what_to_do(shop):
 
 def test_without_a_traced_block_it_says_how_to_trace_one(kernel):
     assert "no block was traced yet: put %%trace" in kernel.run("%rpclab replay").stderr
+
+
+def test_a_worker_that_spins_in_a_run_is_stopped_by_the_button(shop):
+    spin = """\
+%%worker spin
+from workers import WorkerEntrypoint
+
+class Default(WorkerEntrypoint):
+    def turn(self, often):
+        import rpclab
+        while env.SPINS == "yes":
+            pass
+
+from workers import env
+"""
+    shop.run(spin.replace("%%worker spin", "%%worker spin --var SPINS=no"))
+    shop.run("%bind SPIN=spin")
+    shop.run("%%trace\nawait env.SPIN.turn(1)")
+    shop.run(spin.replace("%%worker spin", "%%worker spin --var SPINS=yes"))
+    request = shop.start("print('be' + 'gins')\n%rpclab replay")
+    shop.wait(request, lambda output: "begins" in output.stdout)
+    assert shop.interrupt(request).error is not None
+    assert shop.value("await env.SHOP.cart().add('x')") == "1"
