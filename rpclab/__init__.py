@@ -37,6 +37,7 @@ from rpclab.errors import (
     UnknownBindingError,
     UnknownEntrypointError,
 )
+from rpclab.placement.declared import processes
 from rpclab.rpc.deadlines import deadline
 from rpclab.rpc.gathering import dispose, gather
 from rpclab.rpc.looking import surface
@@ -108,6 +109,7 @@ __all__ = [
     "fetch",
     "gather",
     "objects",
+    "processes",
     "run",
     "serve",
     "surface",

@@ -22,7 +22,7 @@ LOWEST = {"errors", "previews", "printable"}
 SESSIONS = LOWEST | {"core"}
 SHELL = SESSIONS | {"codecs", "transports", "trace"}
 SCRIPTS = SHELL | {"rpc", "workers"}
-TOP = {"sandbox", "leaks", "configured", "distances", "views", "viewing", "server"}
+TOP = {"sandbox", "placement", "leaks", "configured", "distances", "views", "viewing", "server"}
 
 # Lowest first. The modules of one floor may import one another.
 FLOORS = [
@@ -52,7 +52,7 @@ FLOORS = [
     Floor({"net"}, SCRIPTS, {"httpx", "trustme", "websockets"}),
     Floor({"config"}, LOWEST),
     # uvicorn and websockets are loaded by those who serve.
-    Floor(TOP, SCRIPTS | {"config", "net"}, {"uvicorn", "websockets"}),
+    Floor(TOP, SCRIPTS | {"config", "net"}, {"msgpack", "uvicorn", "websockets"}),
     # What type checkers see of stubs and promises.
     Floor({"typed"}, SCRIPTS),
     Floor({"typegen"}, SCRIPTS | TOP | {"config"}),

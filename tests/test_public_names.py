@@ -34,6 +34,7 @@ NAMES = [
     "fetch",
     "gather",
     "objects",
+    "processes",
     "run",
     "serve",
     "surface",

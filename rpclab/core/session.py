@@ -1336,7 +1336,7 @@ class Session:
             try:
                 instance, context = hook.open()
             except Exception as error:
-                self._answer(call, None, frame).reject(error)
+                hook.not_opened(error, self._answer(call, None, frame), path, args, None)
                 return
             function = context.method(instance, path)
             if function is None or context.door is not None:

@@ -19,15 +19,13 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from rpclab.core.contexts import current
 from rpclab.core.places import RAISED
-from rpclab.core.session import Session
 from rpclab.errors import RpcError
 from rpclab.rpc import sync
-from rpclab.rpc.activity import Activity, StepInterrupted, TaskInterrupted
-from rpclab.rpc.engine import Engine
+from rpclab.rpc.activity import StepInterrupted, TaskInterrupted
 from rpclab.rpc.sites import is_machinery, place
 from rpclab.sandbox import NOTEBOOK
 from rpclab.workers.imports import is_code_of_a_worker
-from rpclab.workers.worker import Worker
+from rpclab.workers.steps import is_step
 
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
@@ -41,9 +39,6 @@ _RETRY = 0.01  # seconds
 _TRIES = 50
 _RUN_CODE = InteractiveShell.run_code.__code__
 _RUN_CELL = InteractiveShell.run_cell_async.__code__
-_PLAIN = Session._receive_plain_call.__code__
-# What runs the code of Workers and takes a StepInterrupted that leaves it.
-_STEPS = (Engine.run.__code__, Activity._step.__code__, Worker.open.__code__, _PLAIN)
 _STOPPED = (asyncio.CancelledError, KeyboardInterrupt)
 
 
@@ -211,7 +206,7 @@ def _error_for(frame: FrameType | None, user_ns: dict[str, Any]) -> BaseExceptio
     of_the_notebook = False
     inner = None
     while frame is not None:
-        if _is_step(frame, inner):
+        if is_step(frame, inner):
             return StepInterrupted()
         if frame.f_code is _RUN_CODE:
             return KeyboardInterrupt()
@@ -226,14 +221,6 @@ def _error_for(frame: FrameType | None, user_ns: dict[str, Any]) -> BaseExceptio
     if _current_task() is None:
         return RpcError("the code was interrupted")
     return TaskInterrupted() if of_a_worker else asyncio.CancelledError()
-
-
-def _is_step(frame: FrameType, inner: FrameType | None) -> bool:
-    """Whether a frame runs the code of a Worker as a step that a StepInterrupted may end."""
-    if frame.f_code is _PLAIN:
-        # It also delivers calls of other kinds, and is no guard around those.
-        return inner is None or not is_machinery(inner.f_code.co_filename)
-    return frame.f_code in _STEPS
 
 
 def _what_runs(frame: FrameType | None) -> str:

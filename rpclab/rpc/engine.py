@@ -81,6 +81,7 @@ class Engine(RunQueue, Observed, Deadlines):
         tell_unseen: takes the line about a call that failed unseen; else it is logged.
         closing: whether all contexts are being ended, so that nothing is told of what they cut off.
         paces: how many bytes of streams a second Workers read, where that is bounded.
+        elsewhere: gives the session of a Worker with one that runs in another process, if it does.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class Engine(RunQueue, Observed, Deadlines):
         self.tell_unseen: Callable[[str], None] = log.error
         self.validation: Any = None
         self.paces: dict[str, float] = {}
+        self.elsewhere: Callable[[str, str], Session | None] | None = None
         self.holder: Holder | None = None
         if not pipelining:
             from rpclab.rpc.holding import CallHolder  # noqa: PLC0415 - for those who need it
@@ -189,7 +191,8 @@ class Engine(RunQueue, Observed, Deadlines):
         """The end, at `importer`, of its session with `exporter`."""
         found = self._sessions.get((importer, exporter))
         if found is None or found.closed is not None:
-            found = self._connect(importer, exporter)
+            found = self.elsewhere and self.elsewhere(importer, exporter)
+            found = found or self._connect(importer, exporter)
         return found
 
     def _connect(self, one: str, other: str) -> Session:

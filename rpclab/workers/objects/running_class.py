@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from rpclab.core.answers import Answer
 from rpclab.core.imports import RESOLVED, Handle, Import
-from rpclab.errors import RpcError, UnknownBindingError
+from rpclab.errors import RpcError
+from rpclab.workers.elsewhere import bind_elsewhere
 from rpclab.workers.objects.live import LiveObject, ObjectHook
 from rpclab.workers.objects.state import AlarmInfo, Ids
 from rpclab.workers.objects.stub import DurableObjectStub
@@ -196,10 +197,11 @@ class RunningClass:
         if getattr(id, "_namespace", None) != self.ids.namespace:
             raise TypeError("Durable Object ID is not valid for this namespace.")
         importer = self.engine.session(holder, self.worker_name)
-        exporter = importer.peer
-        if exporter is None:
-            raise UnknownBindingError(f"no session leads to {self.worker_name}")
-        entry = Import(importer, exporter.introduce(ObjectHook(self, id)))
+        if importer.peer is not None:
+            number = importer.peer.introduce(ObjectHook(self, id))
+        else:
+            number = bind_elsewhere(importer, ["object", self.class_name, id._key, id.name])
+        entry = Import(importer, number)
         importer.imports[entry.id] = entry
         return DurableObjectStub(Handle(entry, importer.keeper), id)
 
