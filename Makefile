@@ -39,6 +39,7 @@ test: .venv/.dev $(OLDER_KERNELS:%=.venv-ik%/.ready)  ## run the tests, on other
 	@tools/stages \
 	    "tests" "$(RUN) pytest --ignore=tests/notebook --ignore=tests/browser" \
 	    "the library on Python $(OTHER_PYTHONS)" 'tools/on-pythons "$(OTHER_PYTHONS)" $(ON_OTHER_PYTHONS)' \
+	    "the rules on Pyodide, Python for browsers" "tools/on-pyodide tests/conformance" \
 	    "pages in a browser, on each kernel" '$(BROWSER_TESTS)' \
 	    "the extension on ipykernel $(OLDER_KERNELS) and the pinned one" \
 	    "$(RUN) pytest tests/notebook $(patsubst %,--kernel-python=%,$(CURDIR)/.venv/bin/python $(OLDER))" \

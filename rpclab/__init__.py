@@ -26,6 +26,7 @@ from rpclab.errors import (
     MessageTooLargeError,
     NoSuchMemberError,
     NotCallableError,
+    OverloadedError,
     ProtocolError,
     RecordingError,
     RemoteError,
@@ -51,6 +52,7 @@ from rpclab.workers.objects.namespace import objects
 from rpclab.workers.storage.limits import D1Limits, ObjectLimits
 
 if TYPE_CHECKING:
+    from rpclab.net.backoff import Reconnect
     from rpclab.net.dialling import connect
     from rpclab.net.limits import ServerLimits
     from rpclab.net.tls import certificates
@@ -79,8 +81,10 @@ __all__ = [
     "NoSuchMemberError",
     "NotCallableError",
     "ObjectLimits",
+    "OverloadedError",
     "ProtocolError",
     "ReadableStream",
+    "Reconnect",
     "RecordingError",
     "RemoteError",
     "RemoteProtocolError",
@@ -132,6 +136,7 @@ def __getattr__(name: str) -> Any:
 
 
 _NETWORK = {
+    "Reconnect": "rpclab.net.backoff",
     "ServerLimits": "rpclab.net.limits",
     "asgi": "rpclab.server.application",
     "certificates": "rpclab.net.tls",

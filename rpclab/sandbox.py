@@ -16,6 +16,7 @@ from rpclab.core.contexts import EventContext, current, opened
 from rpclab.core.events import NOBODY
 from rpclab.core.imports import Handle, Import
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
+from rpclab.diagnostics.pending_calls import Waiting, waiting
 from rpclab.distances import Distances, is_virtual
 from rpclab.errors import UnknownBindingError, near, noted
 from rpclab.placement.declared import Processes, placement_of
@@ -24,8 +25,8 @@ from rpclab.rpc import local
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.engine import Engine
 from rpclab.rpc.observing import recording_of
-from rpclab.rpc.waiting import Waiting, waiting
 from rpclab.views import Viewed
+from rpclab.workers.call_queue import NEWEST, CallQueue, SandboxQueues, Turns
 from rpclab.workers.declarations import (
     NOTEBOOK,
     BindingTarget,
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
     import types
     from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 
-    from rpclab.leaks import Leaks
+    from rpclab.diagnostics.leaks import Leaks
     from rpclab.server.serving import Server
     from rpclab.server.starting import Starting
     from rpclab.trace.trace import Trace
@@ -74,7 +75,9 @@ class Tables(NamedTuple):
     exports: frozenset[tuple[str, int]]
 
 
-class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Placing, Viewed):
+class Sandbox(
+    Distances, SandboxObjects, SandboxKV, SandboxQueues, Networked, Validating, Placing, Viewed
+):
     """Virtual Workers in this process or in some of their own, and the sessions between them.
 
     Use it as `async with Sandbox() as sandbox`, or close it with `close()`.
@@ -125,6 +128,7 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Placi
         self.validate = validate
         self.env = ProgramEnv(NOTEBOOK, "this program's env")
         self._workers: dict[str, Worker] = {}
+        self._queues: dict[str, CallQueue] = {}
         self._bindings: dict[str, dict[str, BindingTarget]] = {}
         self._d1: Databases | None = None
         self._d1_limits = d1_limits
@@ -183,6 +187,9 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Placi
         filename: str | None = None,
         at: str | None = None,
         folder: str | PathLike[str] | None = None,
+        concurrency: int | None = None,
+        queue: int | None = None,
+        overload: str = NEWEST,
         placement: str | Processes | None = None,
     ) -> Worker:
         """Deploy a Worker, or a new version of it.
@@ -204,6 +211,14 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Placi
             at: the city it stands in (see `locate`).
             folder: where the modules stand that the Worker brings along; `import` in its code
                 finds them there, and nothing of them is seen outside.
+            concurrency: how many of its calls run at a time, from when they begin until they are
+                answered; all that come unless given. Calls on its entrypoints and Durable Objects
+                count; those that it makes on itself, or that are made on what it has returned,
+                belong to a call that was let in.
+            queue: how many calls may wait for their turn then, 100 unless given. Who finds no place
+                is answered at once, with an `OverloadedError`.
+            overload: who finds none in a full queue: the "newest", which is the call that comes, or
+                the "oldest", which gives its place to that.
             placement: where it runs: "kernel", which is this process; "process", one of its own; or
                 `rpclab.processes(…)`, several of them, or with bounds.
 
@@ -214,7 +229,8 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Placi
             PlacementError: it cannot run there.
             UnknownEntrypointError: a binding names an entrypoint that its Worker does not have.
             TypeError: the source or a variable is no text, or a variable no JSON value.
-            ValueError: no Worker can have that name, or a variable is given twice.
+            ValueError: no Worker can have that name, a variable is given twice, or the numbers make
+                no queue.
             Exception: whatever the code raises.
         """
         if isinstance(source, PathLike):
@@ -222,6 +238,7 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Placi
         if not isinstance(source, str):
             raise TypeError(f"source is the text of the module, not {type(source).__name__}")
         self.check_city(at)
+        turns = Turns.of(concurrency, queue, overload)
         placed = placement_of(placement)
         options: dict[str, Any] = {
             "vars": vars, "json": json, "bind": bind, "d1": d1, "objects": objects, "kv": kv,
@@ -232,9 +249,11 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Placi
             if placed is None:
                 module, env = self.prepare(name, **options)
                 run_source(module, source, filename)
-                worker = self.publish(name, module, env, bind)
+                worker = self.publish(name, module, env, bind, turns)
             else:
-                order, env = make_order(self, name, source=source, filename=filename, **options)
+                order, env = make_order(
+                    self, name, source=source, filename=filename, turns=turns, **options
+                )
                 worker = publish(self, name, env, order, placed, begin(self, name, order, placed))
         if at is not None:
             self.locate(name, at)
@@ -287,6 +306,7 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Placi
         module: types.ModuleType,
         env: Env,
         bind: Mapping[str, str | BindingTarget] | None = None,
+        turns: Turns | None = None,
     ) -> Worker:
         """Let a Worker whose code has run serve from now on.
 
@@ -295,6 +315,7 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Placi
             module: as `prepare` made it; its code has run.
             env: likewise.
             bind: what `prepare` was given.
+            turns: how many of its calls run at a time; all that come if None.
 
         Raises:
             UnknownEntrypointError: its class `Default` cannot serve.
@@ -309,6 +330,7 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Placi
         check_default(name, module)
         worker = Worker(name, self.engine, module, env, bind_self, own_objects)
         targets = {key: binding_target(value) for key, value in (bind or {}).items()}
+        worker.queue = self._queue_calls(name, turns)
         before = self.enter(worker, targets)
         if before is not None and self._placed is not None:
             self._placed.came_home(name, before)
@@ -574,7 +596,7 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Placi
         Returns:
             A list of `rpclab.leaks.Leak`, whose text says what to do.
         """
-        from rpclab.leaks import find_leaks  # noqa: PLC0415 - only where it is asked for
+        from rpclab.diagnostics.leaks import find_leaks  # noqa: PLC0415 - only where it is asked for
 
         modules = {id(vars(worker.module)): name for name, worker in self._workers.items()}
         return find_leaks(self.engine, modules)
@@ -590,6 +612,7 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Placi
         if self._d1 is not None:
             self._d1.close()
         self._forget_kv()
+        self._forget_queues()
         self._workers.clear()
         self._bindings.clear()
         for name in list(self.env):

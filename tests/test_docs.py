@@ -25,6 +25,9 @@ PAGES = [
             "validation",
             "notebook",
             "network",
+            "javascript",
+            "limits",
+            "reconnection",
         )
     ),
 ]

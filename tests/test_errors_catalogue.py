@@ -126,6 +126,10 @@ async def a_protocol_error_that_a_worker_raises_itself(sandbox, worker):
     return await error_of(worker.throw("ProtocolError"))
 
 
+async def a_worker_that_says_it_is_overloaded(sandbox, worker):
+    return await error_of(worker.throw("OverloadedError"))
+
+
 async def a_call_from_a_context_that_is_over(sandbox, worker):
     over = asyncio.Event()
 
@@ -277,6 +281,7 @@ CATALOGUE = {
     "ContextEndedError": a_target_whose_context_is_over,
     "CallCancelledError": a_call_awaited_after_its_cancellation,
     "DisconnectedError": a_sandbox_that_is_closed_meanwhile,
+    "OverloadedError": a_worker_that_says_it_is_overloaded,
     "StreamLockedError": a_stream_that_was_sent_already,
     "StreamClosedError": a_stream_that_is_written_after_its_close,
     "UnknownBindingError": a_worker_that_is_not_deployed,
@@ -573,3 +578,17 @@ async def test_T2_a_hidden_member_reads_like_a_missing_one(worker):
 
     text = await worker.call(look, Secret())
     assert text == 'The RPC receiver does not implement the method "_hidden".'
+
+
+async def test_an_overloaded_error_crosses_with_its_numbers_and_says_that_it_is_retryable(
+    sandbox, worker
+):
+    def refuse():
+        raise errors.overloaded('the Worker "shop"', "shop", 8, 8)
+
+    error = await error_of(worker.call(refuse))
+    assert str(error) == (
+        'the Worker "shop" is overloaded: 8 calls wait for a turn, of 8 that may. This call has not'
+        " run; try again after a pause"
+    )
+    assert (error.worker, error.queued, error.limit, error.retryable) == ("shop", 8, 8, True)

@@ -8,7 +8,14 @@ from typing import NamedTuple
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "rpclab"
-MOST_IN_A_CIRCLE = {"core": 4, "rpc": 4, "workers": 2}
+MOST_IN_A_CIRCLE = {
+    "core": 4,
+    "rpc": 4,
+    "workers": 2,
+    "simulation": 1,
+    "diagnostics": 1,
+    "views": 1,
+}
 """Files of a floor whose types may need one another; more cannot be read one by one."""
 
 
@@ -21,8 +28,9 @@ class Floor(NamedTuple):
 LOWEST = {"errors", "previews", "printable"}
 SESSIONS = LOWEST | {"core"}
 SHELL = SESSIONS | {"codecs", "transports", "trace"}
-SCRIPTS = SHELL | {"rpc", "workers"}
-TOP = {"sandbox", "placement", "leaks", "configured", "distances", "views", "viewing", "server"}
+ENGINE = {"rpc", "simulation", "diagnostics"}
+SCRIPTS = SHELL | ENGINE | {"workers"}
+TOP = {"sandbox", "configured", "declared", "distances", "placement", "views", "server"}
 
 # Lowest first. The modules of one floor may import one another.
 FLOORS = [
@@ -32,18 +40,20 @@ FLOORS = [
     Floor({"transports"}, SESSIONS, {"msgpack"}),
     Floor({"trace"}, SESSIONS, {"opentelemetry"}),
     # `rpclab.run` applies it, and only there, where a loop is running already.
-    Floor({"rpc"}, SHELL, {"nest_asyncio2"}),
+    Floor(ENGINE, SHELL, {"nest_asyncio2"}),
     # httpx makes the requests of `fetch` over the network, and is loaded by the first of those.
     # pydantic and what it stands on check arguments, where that is asked for.
     Floor(
         {"workers"},
-        SHELL | {"rpc"},
+        SHELL | ENGINE,
         {
             "ada_url",
             "httpx",
             "multidict",
+            "js",
             "pydantic",
             "pydantic_core",
+            "pyodide",
             "python_multipart",
             "typing_extensions",
         },
@@ -51,20 +61,25 @@ FLOORS = [
     # trustme makes certificates, websockets frames and httpx requests, for those who want some.
     Floor({"net"}, SCRIPTS, {"httpx", "trustme", "websockets"}),
     Floor({"config"}, LOWEST),
+    # The text of a library in JavaScript.
+    Floor({"javascript"}, set()),
     # uvicorn and websockets are loaded by those who serve.
     Floor(TOP, SCRIPTS | {"config", "net"}, {"msgpack", "uvicorn", "websockets"}),
     # What type checkers see of stubs and promises.
     Floor({"typed"}, SCRIPTS),
     Floor({"typegen"}, SCRIPTS | TOP | {"config"}),
+    # Workers of a sandbox as a project in files.
+    Floor({"export"}, SCRIPTS | TOP | {"config", "typegen"}),
     Floor(
         {"cli", "__main__"},
-        SCRIPTS | TOP | {"config", "net", "rpclab", "typegen"},
-        {"click", "jupyter_client", "rich"},
+        # Of the notebook's floor it has a notebook read, without IPython running.
+        SCRIPTS | TOP | {"config", "export", "net", "notebook", "rpclab", "typegen"},
+        {"click", "jupyter_client", "nbclient", "nbformat", "rich"},
     ),
     Floor({"testing"}, SCRIPTS | TOP, {"pytest"}),
     Floor(
         {"notebook"},
-        SCRIPTS | TOP | {"config", "rpclab", "typegen"},
+        SCRIPTS | TOP | {"config", "export", "rpclab", "typegen"},
         {"IPython", "anywidget", "traitlets"},
     ),
     # The package itself: it gives out names, and hands `%load_ext` on to the notebook's floor.

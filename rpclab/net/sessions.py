@@ -5,14 +5,16 @@ Floor: net.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rpclab.core.answers import Answer
 from rpclab.core.hooks import BrokenHook
-from rpclab.core.imports import PENDING, Import, Pending
+from rpclab.core.imports import PENDING, Forgettable, Import, Pending
 from rpclab.core.session import Session
 from rpclab.core.streams import Pipe
+from rpclab.errors import RpcError, cut_off
 from rpclab.net.telling import telling
+from rpclab.previews import message_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,15 +23,53 @@ if TYPE_CHECKING:
     from rpclab.core.messages import Frame
 
 
+_MOST_TOLD = 1000  # calls whose names are told
+
+
+class Lost(NamedTuple):
+    """What a session has taken with it.
+
+    Attributes:
+        reason: why it ended.
+        may_have_run: the calls that had been sent and were not answered, such as "pay()", in the
+            order made; of very many the first 1000.
+        not_run: the calls that had not left, likewise.
+        stubs: how many stubs of the peer's objects broke, its main apart.
+        streams: how many streams broke, in either direction.
+    """
+
+    reason: BaseException
+    may_have_run: tuple[str, ...]
+    not_run: tuple[str, ...]
+    stubs: int
+    streams: int
+
+    def __str__(self) -> str:
+        parts = [
+            f"{len(found)} {'call' if len(found) == 1 else 'calls'} that {what}"
+            for found, what in ((self.may_have_run, "may have run"), (self.not_run, "did not run"))
+            if found
+        ]
+        parts += [
+            f"{count} {name}{'s' * (count != 1)}"
+            for count, name in ((self.stubs, "stub"), (self.streams, "stream"))
+            if count
+        ]
+        return f"{message_of(self.reason)}; lost: {', '.join(parts) or 'nothing'}"
+
+
 class FarSession(Session):
     """One end of a session with another program.
 
     Attributes:
         ended: called once with the reason when the session is over.
+        lost: what it has taken with it; None while it is open.
     """
 
     tells_places = False
     ended: Callable[[BaseException], None] | None = None
+    lost: Lost | None = None
+    _cut_off_reason: BaseException | None = None
     _waiting: tuple[Callable[[], bool], Callable[[], None]] | None = None
     _plain: Any = None
     _recorded: Any = None
@@ -43,11 +83,42 @@ class FarSession(Session):
 
     def close(self, error: BaseException) -> None:
         ended, self.ended = self.ended, None
+        if ended is not None:
+            self.lost = self._what_is_lost(error)
+            if isinstance(error, RpcError):
+                error._may_have_run = False  # of calls that are not sent any more
         try:
             super().close(error)
         finally:
             if ended is not None:
                 ended(error)
+
+    def _was_sent(self, number: int) -> bool:
+        return 0 < number < self.first_unsent
+
+    def _reason_of(self, entry: Import, error: BaseException) -> BaseException:
+        if not self._was_sent(entry.id):
+            return error
+        if self._cut_off_reason is None:
+            self._cut_off_reason = cut_off(error)
+        return self._cut_off_reason
+
+    def _what_is_lost(self, error: BaseException) -> Lost:
+        ran: list[str] = []
+        waited: list[str] = []
+        stubs = streams = 0
+        for number, found in self.imports.items():
+            entry = found.pending() if isinstance(found, Forgettable) else found
+            if isinstance(entry, Pending):
+                names = ran if self._was_sent(number) else waited
+                if len(names) < _MOST_TOLD:
+                    names.append(entry.what or "(a property)")
+            elif number > 0:
+                streams += 1
+            elif number < 0:
+                stubs += 1
+        streams += sum(isinstance(hook, Pipe) for hook in self.exports.values())
+        return Lost(error, tuple(ran), tuple(waited), stubs, streams)
 
     def busy(self) -> bool:
         """Whether calls or streams are under way, in either direction."""

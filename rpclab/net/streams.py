@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 from rpclab.errors import DisconnectedError, RemoteProtocolError, RpcError
-from rpclab.net.closing import FAULT, closed_there, say_end
+from rpclab.net.closing import FAULT, FULL, STOPPING, broken, closed_there, say_end
 from rpclab.transports.batches import (
     BATCH,
     BESIDE,
@@ -125,7 +125,9 @@ class StreamWire(asyncio.Protocol):
         """The first record of the other end: its HELLO, or why it does not let us in."""
         if record[0] == BYE and self._dialled:
             why = record[1:].decode("utf-8", "replace")
-            self._fail(DisconnectedError(f"the other side did not let us in: {why}"))
+            refused = DisconnectedError(f"the other side did not let us in: {why}")
+            refused.retryable = why in (STOPPING, FULL)
+            self._fail(refused)
             return
         words = read_hello(record)
         self._reader.welcome()
@@ -199,11 +201,11 @@ class StreamWire(asyncio.Protocol):
             self._late.cancel()
         if self._connection is not None:
             if error is not None:
-                self._connection.lost(DisconnectedError(f"the connection broke: {error}"))
+                self._connection.lost(broken(f"the connection broke: {error}", error))
             self._connection.gone()
         elif not self.ready.done():
             why = str(error) if error is not None else "it closed the connection at once"
-            self.ready.set_exception(DisconnectedError(f"the other side is not there: {why}"))
+            self.ready.set_exception(broken(f"the other side is not there: {why}", error))
 
     # What the connection asks for.
 

@@ -9,6 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from rpclab.errors import DisconnectedError
+from rpclab.net.closing import broken
 from rpclab.net.codecs import codec_named, offered, spoken
 from rpclab.net.streams import seen
 from rpclab.net.websocket import Messages, WebSocketWire
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from rpclab.net.connection import Connection
     from rpclab.net.dialling import Dialling
 
+_SERVERS = 500  # statuses from there on are about the server
+_FOR_NOW = (408, 425, 429)  # and these say to come again
 _SHOWN = 200  # characters of what a server says instead of opening a WebSocket
 
 
@@ -43,7 +46,7 @@ class DiallingWire(WebSocketWire):
             subprotocols=offered(dialling.codec),  # type: ignore[arg-type]  # a NewType of str
             max_size=dialling.limits.message_bytes,
         )
-        super().__init__(protocol, dialled=True)
+        super().__init__(protocol, dialled=True, most=dialling.limits.message_bytes)
         self.ready: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
         self.ready.add_done_callback(seen)
         self._dialling = dialling
@@ -83,9 +86,13 @@ class DiallingWire(WebSocketWire):
             response = error.response
             body = bytes(response.body or b"")[:_SHOWN].decode("utf-8", "replace").strip()
             said = "".join(c if c.isprintable() else " " for c in body)
-            return DisconnectedError(
+            refused = DisconnectedError(
                 f"{address} opens no session: {response.status_code} {said}".rstrip()
             )
+            refused.retryable = response.status_code >= _SERVERS or (
+                response.status_code in _FOR_NOW
+            )
+            return refused
         return DisconnectedError(f"{address} opens no session: {error}")
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -93,7 +100,7 @@ class DiallingWire(WebSocketWire):
         if not self.ready.done():
             why = str(error) if error is not None else "it closed the connection at once"
             self.ready.set_exception(
-                DisconnectedError(f"{self._dialling.address} opens no session: {why}")
+                broken(f"{self._dialling.address} opens no session: {why}", error)
             )
 
 

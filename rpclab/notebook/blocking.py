@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-from rpclab.rpc.sites import place
+from rpclab.diagnostics.places import place
 from rpclab.workers.imports import is_code_of_a_worker
 
 log = logging.getLogger("rpclab")

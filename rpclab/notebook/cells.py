@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.inputtransformer2 import TransformerManager
 from IPython.core.interactiveshell import InteractiveShell
 
+from rpclab.diagnostics import places
 from rpclab.errors import add_note
-from rpclab.rpc import sites, sync
+from rpclab.rpc import sync
 from rpclab.rpc.advice import advise
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class Cells:
         self._name_it(shell.compile.get_code_name(info.raw_cell, transformed, self._number))
 
     def _name_it(self, filename: str) -> None:
-        sites.names[filename] = f"Cell In[{self._number}]"
+        places.names[filename] = f"Cell In[{self._number}]"
 
     async def run(
         self, magic: str, body: str, namespace: MutableMapping[str, Any], note: str = ""
@@ -147,7 +148,7 @@ class Cells:
 
     def knows(self, filename: str) -> bool:
         """Whether code of that file name came from a cell."""
-        return filename in sites.names
+        return filename in places.names
 
     async def run_again(
         self, filename: str, namespace: MutableMapping[str, Any], note: str = ""
@@ -208,7 +209,7 @@ class Cells:
         return value if last is not None else None
 
     def _show_from_the_body_on(self, error: BaseException) -> None:
-        sites.trim(error)
+        places.trim(error)
         if error.__traceback__ is None or hasattr(error, "_render_traceback_"):
             return
         if isinstance(error, Exception):

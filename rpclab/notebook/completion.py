@@ -18,7 +18,7 @@ from rpclab.notebook.distances import choices
 from rpclab.notebook.expressions import Expressions, Objects, Thing, before_the_cursor
 from rpclab.notebook.lines import BIND_OPTIONS, TRACE_OPTIONS, WORKER_OPTIONS, parse_worker
 from rpclab.notebook.wrangler import WRANGLER_OPTIONS
-from rpclab.transports.cities import CITIES
+from rpclab.simulation.cities import CITIES
 
 if TYPE_CHECKING:
     from IPython.core.completer import CompletionContext, SimpleMatcherResult

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.imports import PENDING, REJECTED, Pending, UnseenFailure
-from rpclab.leaks import Leaks
+from rpclab.diagnostics.leaks import Leaks
 from rpclab.notebook.cards import (
     Card,
     env_card,

@@ -13,12 +13,12 @@ from IPython.core.error import UsageError
 from rpclab.distances import CLOCKS
 from rpclab.notebook.lines import Option, Word, read_option
 from rpclab.sandbox import NOTEBOOK
-from rpclab.transports.cities import CITIES
+from rpclab.simulation.cities import CITIES
 
 if TYPE_CHECKING:
-    from rpclab.rpc.links import Links
     from rpclab.sandbox import Sandbox
-    from rpclab.transports.simulated import Link
+    from rpclab.simulation.link import Link
+    from rpclab.simulation.links import Links
 
 LINK_OPTIONS = {
     "--rtt": Option("--rtt", "80ms", "the round trip; half of it one way"),

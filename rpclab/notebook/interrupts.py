@@ -19,10 +19,10 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from rpclab.core.contexts import current
 from rpclab.core.places import RAISED
+from rpclab.diagnostics.places import is_machinery, place
 from rpclab.errors import RpcError
 from rpclab.rpc import sync
 from rpclab.rpc.activity import StepInterrupted, TaskInterrupted
-from rpclab.rpc.sites import is_machinery, place
 from rpclab.sandbox import NOTEBOOK
 from rpclab.workers.imports import is_code_of_a_worker
 from rpclab.workers.steps import is_step
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult
 
-    from rpclab.rpc.waiting import Waiting
+    from rpclab.diagnostics.pending_calls import Waiting
     from rpclab.sandbox import Sandbox
 
 _RETRY = 0.01  # seconds

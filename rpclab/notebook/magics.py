@@ -21,13 +21,14 @@ from rpclab.notebook import distances
 from rpclab.notebook.cards import trace_text
 from rpclab.notebook.cells import AWAITED
 from rpclab.notebook.lines import parse_bindings, parse_trace, parse_worker, words
+from rpclab.workers.call_queue import Turns
 from rpclab.workers.imports import known
 from rpclab.workers.worker import serves_on
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from rpclab.leaks import Leaks
+    from rpclab.diagnostics.leaks import Leaks
     from rpclab.notebook.cells import Cells
     from rpclab.notebook.lines import WorkerLine
     from rpclab.notebook.names import Names
@@ -109,7 +110,7 @@ class RpcLab(Magics):
 
         %%worker NAME [--bind VAR=worker[#Entrypoint]]… [--var VAR=text]… [--json VAR=json]…
                       [--object VAR=Class[@worker]]… [--d1 VAR[=file]]… [--kv VAR[=id]]…
-                      [--at CITY]
+                      [--at CITY] [--concurrency N [--queue N] [--overload newest|oldest]]
 
             NAME                            its name; bindings lead to it by that
             --bind VAR=worker[#Entrypoint]  a binding: `self.env.VAR` calls that entrypoint
@@ -127,6 +128,11 @@ class RpcLab(Magics):
                                             Workers that name the same id share it
             --at CITY                       where it stands, which decides how long messages take to
                                             Workers in other cities (see `%rpclab locate`)
+            --concurrency N                 how many of its calls run at a time; else all that come
+            --queue N                       how many may wait then, 100 unless given; who finds no
+                                            place is answered at once, with an OverloadedError
+            --overload newest|oldest        who finds none: the call that comes, or the one that has
+                                            waited longest
             # …                             a comment, where a space stands before it
 
         Each option can be given again and again. Quote what holds spaces: --var GREETING="Hi you".
@@ -177,6 +183,7 @@ class RpcLab(Magics):
         note = serves_on(sandbox.workers.get(options.name))
         try:
             sandbox.check_city(options.at)
+            turns = Turns.of(**options.turns)
             module, env = sandbox.prepare(
                 options.name,
                 vars=options.vars,
@@ -191,7 +198,7 @@ class RpcLab(Magics):
         with known(module):
             await self._cells.run(f"%%worker {line}", cell, vars(module), note)
         try:
-            worker = sandbox.publish(options.name, module, env, options.bind)
+            worker = sandbox.publish(options.name, module, env, options.bind, turns)
         except RpcError as error:
             raise _usage(error, note) from None
         if options.at is not None:
@@ -287,6 +294,8 @@ class RpcLab(Magics):
         %rpclab clock [real | virtual]
                          show the clock, or choose one before anything is deployed; with the
                          virtual one waiting costs no real time
+        %rpclab export FOLDER [--force]
+                         write all Workers as a project of files, which `rpclab serve FOLDER` runs
         %rpclab types [WORKER] [FILE.pyi]
                          print or write the types of `env`, the notebook's or a Worker's, and of
                          all that it leads to, for type checkers and editors
@@ -352,6 +361,11 @@ class RpcLab(Magics):
 
         show_types(self._sandbox, list(given))
 
+    def _export(self, *given: str) -> Any:
+        from rpclab.notebook.exporting import export_to  # noqa: PLC0415 - for those who ask for it
+
+        return export_to(self._sandbox, list(given))
+
     def _validate(self, *given: str) -> Any:
         if not given:
             return self._sandbox.validate
@@ -365,6 +379,7 @@ class RpcLab(Magics):
     COMMANDS: ClassVar[dict[str, Callable[..., Any]]] = {
         "break": _break,
         "clock": _clock,
+        "export": _export,
         "leaks": _leaks,
         "link": _link,
         "locate": _locate,

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.contexts import current
-from rpclab.rpc.sites import is_machinery, place
+from rpclab.diagnostics.places import is_machinery, place
 from rpclab.workers.declarations import NOTEBOOK
 from rpclab.workers.imports import given_to_all
 

@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING, Any
 from rpclab.codecs.data import pack
 from rpclab.core.imports import Import
 from rpclab.core.limits import Limits
+from rpclab.diagnostics import places as sites
 from rpclab.errors import DisconnectedError, RemoteProtocolError, add_note
 from rpclab.placement.bound import hook_of, is_granted
 from rpclab.placement.engine import End
@@ -44,8 +45,8 @@ from rpclab.placement.exits import crashed
 from rpclab.placement.output import Logged, Printed
 from rpclab.placement.records import Incoming, packed
 from rpclab.placement.ways import Origins, PlacedSession, Way, origin
-from rpclab.rpc import sites
 from rpclab.sandbox import Sandbox
+from rpclab.workers.call_queue import Turns
 from rpclab.workers.declarations import BindingTarget
 from rpclab.workers.imports import known
 from rpclab.workers.modules import run_source
@@ -212,7 +213,8 @@ class Child:
             await _run_cell(module, order["source"], filename)
         else:
             run_source(module, order["source"], filename)
-        return sandbox.publish(self.name, module, env, bind)
+        turns = None if order["turns"] is None else Turns(*order["turns"])
+        return sandbox.publish(self.name, module, env, bind, turns)
 
     def _fail(self, error: BaseException) -> None:
         """Tell why the code did not run."""

@@ -12,8 +12,8 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from rpclab.diagnostics.places import is_machinery
 from rpclab.errors import DisconnectedError
-from rpclab.rpc.sites import is_machinery
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

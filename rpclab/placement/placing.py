@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rpclab.placement.placed import PlacedWorker
     from rpclab.placement.programs import Programs
     from rpclab.sandbox import Sandbox
+    from rpclab.workers.call_queue import Turns
 
 
 class Placing:
@@ -99,6 +100,7 @@ def make_order(
     filename: str,
     called: str = "",
     awaits: bool = False,
+    turns: Turns | None = None,
     secrets: frozenset[str] = frozenset(),
     vars: Mapping[str, str] | None = None,
     json: Mapping[str, Any] | None = None,
@@ -117,6 +119,7 @@ def make_order(
         filename: where that comes from.
         called: how that is called in texts, where it is a cell.
         awaits: whether `await` may stand outside functions.
+        turns: how many of its calls run at a time, in each host; all that come if None.
         secrets: the variables that no display shows.
         vars: as of `Sandbox.deploy`; so are the others.
         json: see there.
@@ -169,6 +172,7 @@ def make_order(
         "objects": {variable: [*each] for variable, each in namespaces.items()},
         "folder": None if folder is None else str(folder),
         "storage": str(storage) if storage is not None else sandbox.programs.scratch(),
+        "turns": None if turns is None else [*turns],
         "debug": sandbox.engine.debug,
         "network": _network_of(sandbox),
         "validate": _validate_of(sandbox),

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rpclab.core.contexts import Droppable, SessionLike
-    from rpclab.rpc.guest import GuestLoop
     from rpclab.rpc.protocols import Resumed
+    from rpclab.simulation.clock import GuestLoop
 
 _TURNS = 256  # how often one drain goes round before the event loop has its turn
 _MESSAGES = 2000  # or how many messages it carries: a stream of small chunks has many in a turn

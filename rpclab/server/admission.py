@@ -9,6 +9,7 @@ import hmac
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from http.cookies import CookieError, SimpleCookie
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -18,7 +19,9 @@ from rpclab.net.addresses import TOKEN, is_loopback
 COOKIE = "rpclab_token"
 ANY = "*"
 
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that only ask."""
+_LONGEST_KEPT = 300  # characters of a host that is remembered
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(\d{0,5}))?", re.IGNORECASE)
 
 
@@ -67,15 +70,9 @@ class Admission:
     def refusal(self, asked: Asked) -> Refusal | None:
         """Say why a request is not let in; None if it is."""
         host = asked.headers.get("host", "")
-        if self.hosts is not None and not self._is_known(host):
-            return Refusal(
-                421,
-                f"This server is not asked as {_shown(host)}. Whoever runs it can allow the name:"
-                " hosts=[…], or --allow-host.",
-            )
-        if host and _HOST.fullmatch(host) is None:
-            # The address that a Worker is asked at is made of it.
-            return Refusal(400, f"No host is called {_shown(host)}.")
+        refusal = self.refusal_of_name(host)
+        if refusal is not None:
+            return refusal
         if not self._comes_from_here(asked, host):
             origin = asked.headers.get("origin", "another site")
             return Refusal(
@@ -91,21 +88,19 @@ class Admission:
             )
         return None
 
-    def _is_known(self, host: str) -> bool:
-        matched = _HOST.fullmatch(host)
-        if matched is None:
-            return False
-        name = matched[1].lower().rstrip(".")
-        if is_loopback(name) or ANY in (self.hosts or ()):
-            return True
-        return any(
-            name == known or (known.startswith("*.") and name.endswith(known[1:]))
-            for known in self.hosts or ()
-        )
+    def refusal_of_name(self, host: str) -> Refusal | None:
+        """Say why nobody is let in who asks under that name; None if somebody may be.
+
+        Args:
+            host: the header `Host`.
+        """
+        # Names come again and again; whoever thinks of long ones has them looked at each time.
+        look = _of_host if len(host) <= _LONGEST_KEPT else _of_host.__wrapped__
+        return look(host, self.hosts)
 
     def _comes_from_here(self, asked: Asked, host: str) -> bool:
         """Whether a page may do that: one of this server, or of an origin that is allowed."""
-        if asked.method in _SAFE and not asked.is_socket:
+        if asked.method in SAFE and not asked.is_socket:
             return True
         origin = asked.headers.get("origin")
         if origin is None:
@@ -172,6 +167,33 @@ class Admission:
             f"{COOKIE}={self.token}; Path={path or '/'}; HttpOnly; SameSite=Strict"
             + "; Secure" * secure
         )
+
+
+@lru_cache(maxsize=1000)
+def _of_host(host: str, hosts: frozenset[str] | None) -> Refusal | None:
+    """Say why nobody asks under that name; None if somebody may. `hosts` as of an Admission."""
+    if hosts is not None and not _is_known(host, hosts):
+        return Refusal(
+            421,
+            f"This server is not asked as {_shown(host)}. Whoever runs it can allow the name:"
+            " hosts=[…], or --allow-host.",
+        )
+    if host and _HOST.fullmatch(host) is None:
+        # The address that a Worker is asked at is made of it.
+        return Refusal(400, f"No host is called {_shown(host)}.")
+    return None
+
+
+def _is_known(host: str, hosts: frozenset[str]) -> bool:
+    matched = _HOST.fullmatch(host)
+    if matched is None:
+        return False
+    name = matched[1].lower().rstrip(".")
+    if is_loopback(name) or ANY in hosts:
+        return True
+    return any(
+        name == known or (known.startswith("*.") and name.endswith(known[1:])) for known in hosts
+    )
 
 
 def is_same(given: str, token: str) -> bool:

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.contexts import EventContext, current, opened
-from rpclab.errors import UnknownBindingError, UnknownEntrypointError
+from rpclab.errors import OverloadedError, UnknownBindingError, UnknownEntrypointError
 from rpclab.net.limits import ServerLimits
+from rpclab.previews import shown
 from rpclab.workers.http.requests import MANUAL, Request
 from rpclab.workers.http.responses import NULL_BODY_STATUS, Response
 
 if TYPE_CHECKING:
-    from rpclab.rpc.bindings import ServiceBinding
     from rpclab.rpc.engine import Engine
+    from rpclab.server.visits import Visit, Way
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -27,10 +29,15 @@ Send = Callable[[Message], Awaitable[None]]
 VISITORS = "visitors"
 """The name under which requests from outside stand in recordings and tables."""
 
+VISIT = "rpclab.visit"
+"""Where the scope of a request has the call that has begun already, if one has."""
+
 log = logging.getLogger("rpclab.server")
 
 _PATIENCE = 0.05  # seconds after which it is worth looking whether the client is still there
-_HOP = frozenset({
+_SHOWN = 100  # characters of a header that the log quotes
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+HOP = frozenset({
     "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
 })  # fmt: skip
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
@@ -89,13 +96,16 @@ class Exchange:
         self._late = False
         self._left = False
 
-    async def run(self, binding: ServiceBinding, url: str, headers: list[tuple[str, str]]) -> None:
+    async def run(
+        self, way: Way, url: str, headers: list[tuple[str, str]], visit: Visit | None = None
+    ) -> None:
         """Let a Worker answer.
 
         Args:
-            binding: leads to the entrypoint that does.
+            way: leads to the entrypoint that does.
             url: the whole address that is asked for.
             headers: those of the request that the Worker is to see.
+            visit: the call, if it has begun; its request has come whole.
         """
         method = self._scope["method"]
         # A request is an event of its own: what it still holds at its end is disposed (rule O12).
@@ -107,12 +117,18 @@ class Exchange:
         try:
             try:
                 body = await self._body()
-                request = Request(url, method=method, headers=headers, body=body, redirect=MANUAL)
+                if visit is None:
+                    request = Request(
+                        url, method=method, headers=headers, body=body, redirect=MANUAL
+                    )
             except (TypeError, ValueError) as error:
                 self.note = str(error)[:100]
                 await self.refuse(400)
                 return
-            response = await self._answer(binding, request)
+            if visit is None:
+                visit = way.visit(request)
+            asking = way.binding.fetch(request) if visit is None else visit.response(way.session)
+            response = await self._answer(way, asking)
             if response is not None:
                 await self._respond(response)
         except TooLargeError:
@@ -132,6 +148,8 @@ class Exchange:
                 self._watch.cancel()
             current.reset(token)
             context.work_ends()
+            if visit is not None:
+                visit.close()
 
     async def whole(self, most: int) -> bytes | None:
         """Read the whole body. None where an error was answered instead."""
@@ -219,29 +237,36 @@ class Exchange:
 
     # The response.
 
-    async def _answer(self, binding: ServiceBinding, request: Request) -> Response | None:
-        """Ask the Worker. Gives its response; None where an error was answered instead."""
+    async def _answer(self, way: Way, asking: Awaitable[Response]) -> Response | None:
+        """Wait for the Worker. Gives its response; None where an error was answered instead."""
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         patience = loop.call_later(_PATIENCE, self._look_after, task)
         try:
-            response: Response = await binding.fetch(request)
+            response = await asking
         except Exception as error:
-            await self._failed(binding, error)
+            await self._failed(way, error)
             return None
         finally:
             patience.cancel()
         return response
 
-    async def _failed(self, binding: ServiceBinding, error: Exception) -> None:
+    async def _failed(self, way: Way, error: Exception) -> None:
         if self._overrun:
             raise TooLargeError from None
         self.note = type(error).__name__
         if isinstance(error, (UnknownBindingError, UnknownEntrypointError)):
             await self.refuse(404)
             return
+        if isinstance(error, OverloadedError):
+            await self.refuse(503, headers=[(b"retry-after", b"1")])
+            return
         log.error(
-            "%s %s failed: %s", self._scope["method"], binding, type(error).__name__, exc_info=error
+            "%s %s failed: %s",
+            self._scope["method"],
+            way.binding,
+            type(error).__name__,
+            exc_info=error,
         )
         await self.refuse(500)
 
@@ -270,11 +295,22 @@ class Exchange:
             pass
 
     async def _respond(self, response: Response) -> None:
+        for name, value in response.headers.items():
+            if CONTROL.search(value):
+                log.error(
+                    "%s failed: the header %s of a response holds a control character: %s",
+                    self._scope["method"],
+                    name,
+                    shown(value, _SHOWN),
+                )
+                self.note = "the response has a header that cannot be sent"
+                await self.refuse(500)
+                return
         bare = self._scope["method"] == "HEAD" or response.status in NULL_BODY_STATUS
         headers = [
             (name.encode("latin-1", "replace"), value.encode("latin-1", "replace"))
             for name, value in response.headers.items()
-            if name not in _HOP
+            if name not in HOP
         ]
         data, stream = response._data, response._stream
         if stream is None:

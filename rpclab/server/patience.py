@@ -6,24 +6,32 @@ Floor: server.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, ClassVar
-
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from contextvars import Context
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rpclab.net.limits import ServerLimits
+from rpclab.net.reading import Reading
 
-_Base: Any = AutoHTTPProtocol
+if TYPE_CHECKING:
+    from rpclab.server.application import Application
+
+_Base: Any
+try:
+    from rpclab.server.at_once import AtOnce as _Base
+except ModuleNotFoundError:  # without httptools requests are read in Python
+    from uvicorn.protocols.http.h11_impl import H11Protocol as _Base
 
 
-class Patient(_Base):  # type: ignore[misc]  # which of two classes it is, is found out at run time
+class Patient(_Base, Reading):  # type: ignore[misc]  # which of two it is, shows at run time
     """A connection of uvicorn's. Whoever does not get on with the head of a request is cut off."""
 
     limits: ClassVar[ServerLimits]
+    between = False  # whether no request is under way, nor its head, as far as is known
     _late: asyncio.TimerHandle | None = None
     _head = 0
     _handed_over = False
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._late = self.loop.call_later(self.limits.head_seconds, transport.abort)
 
@@ -31,6 +39,10 @@ class Patient(_Base):  # type: ignore[misc]  # which of two classes it is, is fo
         super().data_received(data)
         if self._handed_over:
             return  # what comes now, and how long it takes, is watched by the WebSocket
+        if self.between:
+            self._head = 0
+            self._forget()
+            return
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
             # The head is there; how long its body takes is watched where that is read.
@@ -45,7 +57,8 @@ class Patient(_Base):  # type: ignore[misc]  # which of two classes it is, is fo
 
     def on_response_complete(self) -> None:
         self._head = 0
-        super().on_response_complete()
+        # The request behind it, which may have waited, does not belong to the one that is over.
+        Context().run(super().on_response_complete)
 
     def handle_websocket_upgrade(self, *args: Any) -> None:
         self._handed_over = True
@@ -67,6 +80,6 @@ class Patient(_Base):  # type: ignore[misc]  # which of two classes it is, is fo
             self._late = None
 
 
-def patient(limits: ServerLimits) -> type[Patient]:
+def patient(application: Application, limits: ServerLimits) -> type[Patient]:
     """The class of which uvicorn makes one for each connection."""
-    return type("Patient", (Patient,), {"limits": limits})
+    return type("Patient", (Patient,), {"application": application, "limits": limits})

@@ -20,7 +20,6 @@ from rpclab.workers.worker import EntrypointHook
 
 if TYPE_CHECKING:
     from rpclab.core.contexts import ExecutionContext
-    from rpclab.core.hooks import Hook
     from rpclab.net.mains import Main
     from rpclab.sandbox import Sandbox
 
@@ -50,6 +49,7 @@ class Routes:
     ) -> None:
         self._sandbox = sandbox
         self._worker = binding_target(worker) if worker is not None else None
+        self._found: BindingTarget | None = None
         made = [_route(place, target) for place, target in (routes or {}).items()]
         # The narrowest first.
         self._routes = sorted(made, key=lambda route: (bool(route.host), len(route.path)))[::-1]
@@ -66,10 +66,12 @@ class Routes:
         return self._worker or self._only()
 
     def _only(self) -> BindingTarget | None:
-        for name, worker in self._sandbox.workers.items():
+        for name, worker in self._sandbox._workers.items():
             entrypoint = worker.exports.get(DEFAULT)
             if entrypoint is not None and hasattr(entrypoint, "fetch"):
-                return binding_target(name)
+                if self._found is None or self._found.worker != name:
+                    self._found = binding_target(name)
+                return self._found
         return None
 
 
@@ -159,7 +161,7 @@ class OfWorker:
         self._find = partial(sandbox.worker, target.worker)
         self._target = target
 
-    def hook(self) -> Hook:
+    def hook(self) -> EntrypointHook:
         target = self._target
         return EntrypointHook(
             self._find, target.entrypoint, dict(target.props), validate=target.validate

@@ -273,8 +273,8 @@ def _uvicorn(application: Application, tls: ssl.SSLContext | None, limits: Serve
         log_config=None,
         access_log=False,
         server_header=False,
-        http=patient(limits),
-        ws=served(application),
+        http=patient(application, limits),
+        ws=served(application),  # type: ignore[arg-type]  # a buffered protocol is one, too
         timeout_graceful_shutdown=limits.stop_seconds,  # type: ignore[arg-type]
         ssl_context_factory=None if tls is None else lambda *_: tls,
     )

@@ -104,7 +104,7 @@ class ServedWire(WebSocketWire):
             subprotocols=["capnweb"],  # type: ignore[list-item]
             max_size=limits.message_bytes,
         )
-        super().__init__(protocol, dialled=False)
+        super().__init__(protocol, dialled=False, most=limits.message_bytes)
         self._connections = server_state.connections
         self._client = ""
 
@@ -257,9 +257,9 @@ class MountedWire:
             try:
                 if text is not None:
                     data = text.encode("utf-8", "surrogatepass")
-                    self._messages.receive(data, binary=False)
+                    self._messages.receive([data], binary=False)
                 else:
-                    self._messages.receive(message["bytes"], binary=True)
+                    self._messages.receive([message["bytes"]], binary=True)
             except RemoteProtocolError as error:
                 connection.fault(error)
 

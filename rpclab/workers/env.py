@@ -8,8 +8,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from rpclab.diagnostics.places import calling_site
 from rpclab.errors import near
-from rpclab.rpc.sites import calling_site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,10 +9,10 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from rpclab.core.session import Session
+from rpclab.diagnostics.places import is_machinery
 from rpclab.errors import RpcError
 from rpclab.rpc.activity import Activity, StepInterrupted, TaskInterrupted
 from rpclab.rpc.engine import Engine
-from rpclab.rpc.sites import is_machinery
 from rpclab.workers.imports import is_code_of_a_worker
 from rpclab.workers.worker import Worker
 

@@ -17,7 +17,22 @@ def completing(kernel):
 @pytest.mark.parametrize(
     ("text", "offered", "replaced"),
     [
-        ("%%worker w --", ["--at", "--bind", "--d1", "--json", "--kv", "--object", "--var"], "--"),
+        (
+            "%%worker w --",
+            [
+                "--at",
+                "--bind",
+                "--concurrency",
+                "--d1",
+                "--json",
+                "--kv",
+                "--object",
+                "--overload",
+                "--queue",
+                "--var",
+            ],
+            "--",
+        ),
         ("%%worker w --b", ["--bind"], "--b"),
         ("%%worker w --bind A=", ["chat", "client", "counter-service"], ""),
         ("%%worker w --bind A=counter-s", ["counter-service"], "counter-s"),

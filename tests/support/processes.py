@@ -55,7 +55,8 @@ class Default(WorkerEntrypoint):
         return (number for number in range(most))
 
     async def fetch(self, request):
-        return Response(f"{request.method} {await request.text()}", headers={"x-pid": str(os.getpid())})
+        text = f"{request.method} {await request.text()}"
+        return Response(text, headers={"x-pid": str(os.getpid())})
 
     def say(self, text, stream="stdout"):
         print(text, file=getattr(sys, stream))

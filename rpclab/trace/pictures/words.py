@@ -132,7 +132,7 @@ WORDS: dict[str, Any] = {
     },
     "trips": "[{at_most:of at most}]{round_trips:count round trip}[ in {seconds:duration}]",
     "figures": [
-        "{trips}; {pipelined:of saved}",
+        "{trips}[; {pipelined:of saved}]",
         "{calls:count call}",
         "{messages:count message}",
         "{bytes:count byte}",

@@ -60,7 +60,7 @@ class Response(Body):
             status_text = status_text or other.status_text
             headers = other.headers if headers is None else headers
         self._status: int = 200 if status is None else _checked_status(status)
-        self._status_text = _checked_text(status_text)
+        self._status_text = "" if status_text == "" else _checked_text(status_text)
         self._url = ""
         self._redirected = False
         self.headers = Headers(headers)

@@ -18,6 +18,7 @@ from rpclab.core.contexts import ExecutionContext, current, opened
 from rpclab.core.hooks import ServiceHook
 from rpclab.core.imports import PENDING
 from rpclab.core.targets import Exposed
+from rpclab.diagnostics.places import note_place, place_parameters
 from rpclab.errors import (
     ContextEndedError,
     NoSuchMemberError,
@@ -28,7 +29,6 @@ from rpclab.errors import (
 )
 from rpclab.previews import described, type_name
 from rpclab.rpc.activity import StepInterrupted
-from rpclab.rpc.sites import note_place, place_parameters
 from rpclab.workers.entrypoints import refuse_reserved
 from rpclab.workers.http_calls import dispatch
 from rpclab.workers.invocations import begin
@@ -91,12 +91,19 @@ class ObjectHook(ServiceHook):
         elif self.broken is not None:
             answer.reject(self.broken, remote=False)
         else:
-            try:
-                live = self.running_class.live(self.id)
-            except Exception as error:  # its storage cannot be opened
-                answer.reject(error)
+            queue = self.running_class.queue()
+            if queue is None:
+                self._deliver(answer, path, args, kwargs)
             else:
-                live.deliver(self, answer, path, args, kwargs)
+                queue.enter(answer, self, partial(self._deliver, answer, path, args, kwargs))
+
+    def _deliver(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+        try:
+            live = self.running_class.live(self.id)
+        except Exception as error:  # its storage cannot be opened
+            answer.reject(error)
+        else:
+            live.deliver(self, answer, path, args, kwargs)
 
     def kind(self) -> type:
         """The class of the object, of the present version.

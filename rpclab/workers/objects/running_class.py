@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from rpclab.core.contexts import Door
     from rpclab.rpc.engine import Engine
+    from rpclab.workers.call_queue import CallQueue
     from rpclab.workers.context import Exports
     from rpclab.workers.env import Env
     from rpclab.workers.objects.state import DurableObjectId
@@ -109,6 +110,13 @@ class RunningClass:
     def door(self) -> Door | None:
         """What checks the arguments of calls to its objects, if anything does."""
         return self._find().door(self.class_name)
+
+    def queue(self) -> CallQueue | None:
+        """What calls to its objects wait in for their turn, if they do."""
+        try:
+            return self._find().queue
+        except RpcError:  # whoever delivers the call is told so
+            return None
 
     def env(self) -> Env:
         """The environment of the Worker."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sized
 from typing import TYPE_CHECKING, Any
 
 from rpclab.codecs.data import pack, unpack
-from rpclab.workers.storage.rows import OwnRows, SharedRows
+from rpclab.workers.storage.rows import OwnRows
 
 if TYPE_CHECKING:
     from rpclab.workers.storage.files import NamespaceFile, Written
@@ -159,7 +159,7 @@ class Slot:
 
     def own(self) -> OwnRows:
         """The rows, in a database of their own."""
-        if isinstance(self.rows, SharedRows):
+        if not isinstance(self.rows, OwnRows):
             self.rows = self._file.move_out(self.rows)
         return self.rows
 

@@ -1,0 +1,74 @@
+"""The JavaScript of docs/javascript.md does what the page says."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from pathlib import Path
+
+import httpx
+from readme import blocks
+from support.workerd import configured, running
+
+HERE = Path(__file__).parent
+PAGE = HERE.parents[1] / "docs" / "javascript.md"
+PIPE = asyncio.subprocess.PIPE
+
+SNIPPET = re.compile(
+    r"^```js\n// ([\w.]+)\n(.*?)^```\n(?:\n*```text\n(.*?)^```)?", re.DOTALL | re.MULTILINE
+)
+SNIPPETS = {name: (code, shows) for name, code, shows in SNIPPET.findall(PAGE.read_text("utf-8"))}
+HERE_IN_THE_PAGE = "127.0.0.1:8787"
+
+
+def test_the_page_has_a_snippet_for_each_place():
+    assert SNIPPETS.keys() == {"client.mjs", "worker.js", "service.js"}
+    assert all(len(code.splitlines()) <= 12 for code, _ in SNIPPETS.values())
+
+
+def worker():
+    """The Worker of the page."""
+    return next(block.code for block in blocks(PAGE) if block.code.startswith("%%worker library"))
+
+
+def served(sandbox):
+    sandbox.deploy("library", source=worker().partition("\n")[2])
+    return sandbox.serve(port=0, expose={"/library": "library#Visitors"})
+
+
+async def printed(*command):
+    """What a program prints that complains of nothing."""
+    program = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE)
+    said, complaints = await program.communicate()
+    assert complaints == b""
+    return said.decode()
+
+
+async def test_node_calls_the_worker_of_a_notebook(node, sandbox, tmp_path):
+    code, shows = SNIPPETS["client.mjs"]
+    (tmp_path / "node_modules").symlink_to(HERE / "node_modules")
+    async with served(sandbox) as server:
+        place = f"{server.host}:{server.port}"
+        (tmp_path / "client.mjs").write_text(code.replace(HERE_IN_THE_PAGE, place), "utf-8")
+        assert await printed(node, tmp_path / "client.mjs") == shows
+
+
+async def test_a_worker_on_workerd_calls_the_worker_of_a_notebook(workerd, sandbox, tmp_path):
+    code, shows = SNIPPETS["worker.js"]
+    async with served(sandbox) as server:
+        texts = {"LIBRARY": f"{server.url}/library"}
+        async with (
+            running(workerd, configured(tmp_path, code, texts=texts)) as place,
+            httpx.AsyncClient(trust_env=False) as web,
+        ):
+            response = await web.get(f"http://{place}/")
+            assert (response.status_code, response.text) == (200, shows.rstrip("\n"))
+
+
+async def test_python_calls_a_worker_on_workerd(workerd, tmp_path):
+    service, _ = SNIPPETS["service.js"]
+    [script] = [block for block in blocks(PAGE) if not block.is_cell]
+    async with running(workerd, configured(tmp_path, service)) as place:
+        code = script.code.replace(HERE_IN_THE_PAGE, place)
+        assert await printed(sys.executable, "-c", code) == script.shows
