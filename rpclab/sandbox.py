@@ -20,7 +20,7 @@ from rpclab.diagnostics.pending_calls import Waiting, waiting
 from rpclab.distances import Distances, is_virtual
 from rpclab.errors import UnknownBindingError, near, noted
 from rpclab.placement.declared import Processes, placement_of
-from rpclab.placement.placing import Placing, begin, make_order, publish
+from rpclab.placement.placing import Placing, begin, make_order, publish, wait_for
 from rpclab.rpc import local
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.engine import Engine
@@ -254,7 +254,9 @@ class Sandbox(
                 order, env = make_order(
                     self, name, source=source, filename=filename, turns=turns, **options
                 )
-                worker = publish(self, name, env, order, placed, begin(self, name, order, placed))
+                hosts = begin(self, name, order, placed)
+                wait_for(hosts)
+                worker = publish(self, name, env, order, placed, hosts)
         if at is not None:
             self.locate(name, at)
         return worker

@@ -117,6 +117,7 @@ class Interrupts:
         """Stop whatever keeps the cell from ending."""
         self._interrupted = True
         self._waited = self._sandbox.waiting()
+        self._interrupt_processes()
         error = _error_for(frame, self._shell.user_ns)
         if error is not None:
             if self._is_too_early(number, frame):
@@ -132,8 +133,16 @@ class Interrupts:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(lambda: None)  # the signal alone does not wake it
 
+    def _interrupt_processes(self) -> None:
+        """Stop what computes in other processes for calls from here, when the loop gets round."""
+        busy = self._sandbox.busy_hosts()
+        if busy and self._loop is not None and not self._loop.is_closed():
+            for host in busy:
+                self._loop.call_soon_threadsafe(host.interrupt)
+
     def _handle_between_cells(self, number: int, frame: FrameType | None) -> None:
         """Stop a Worker that spins, or a callback that waits; else there is nothing to stop."""
+        self._interrupt_processes()
         error = _error_for(frame, self._shell.user_ns)
         if error is None:
             sync.interrupt()

@@ -75,14 +75,16 @@ def run(line: socket.socket) -> int:
         The exit code.
     """
     incoming = Incoming(line)
-    send = Sender(line).send
+    causes = Origins()
+    sender = Sender(line, causes)
+    send = sender.send
     first: list[Any] = []
     while not first:
         first += incoming.read()
     order, _ = first[0]
     _bound(order)
-    _settle_in(order, send)
-    child = Child(order, send)
+    _settle_in(order, sender.say)
+    child = Child(order, send, causes)
     return asyncio.run(child.main(incoming, first[1:]))
 
 
@@ -91,10 +93,12 @@ class Sender:
 
     Args:
         line: to the sandbox.
+        causes: counts what is said.
     """
 
-    def __init__(self, line: socket.socket) -> None:
+    def __init__(self, line: socket.socket, causes: Origins) -> None:
         self._line = line
+        self._causes = causes
         self._lock = threading.RLock()  # a signal handler may print while the code prints
 
     def send(self, record: Record) -> None:
@@ -104,6 +108,11 @@ class Sender:
                 self._line.sendall(packed(record))
             except OSError:
                 os._exit(1)  # there is nobody to run for
+
+    def say(self, record: Record) -> None:
+        """Send what was printed or logged: it is shown before what leaves after it."""
+        self._causes.said += 1
+        self.send(record)
 
 
 def _bound(order: Record) -> None:
@@ -139,15 +148,17 @@ class Child:
     Args:
         order: the Worker.
         send: sends records to the sandbox.
+        causes: of the calls that it gets.
     """
 
-    def __init__(self, order: Record, send: Any) -> None:
+    def __init__(self, order: Record, send: Any, causes: Origins) -> None:
         self._order = order
         self.name: str = order["name"]
         self._send = send
-        self._origins = Origins()
+        self._origins = causes
         self._ways: dict[tuple[str, str], Way] = {}
         self._by_number: dict[int, Way] = {}
+        self._left: set[Way] = set()  # whose bindings have gone to others
         self._loop: asyncio.AbstractEventLoop
         self._over = asyncio.Event()
         self._retiring = False
@@ -172,6 +183,7 @@ class Child:
         for record, handed in rest:
             self._take(record, handed)
         threading.Thread(target=self._listen, args=[incoming], daemon=True).start()
+        origin.set(self._order["cause"])
         try:
             worker = await self.deploy()
         except BaseException as error:
@@ -275,12 +287,13 @@ class Child:
         for there in workers:
             way = self._ways.pop((self.name, there), None)
             if way is not None and way.is_open:
-                self.bound_anew(way, way.session.leave())
+                self._left.add(way)
+                self.bound_anew(way, way.leave())
                 way.retire(DisconnectedError(f"{there} has moved"))
 
     def _retire(self) -> None:
-        sessions = self._sandbox.engine.sessions()
-        busy = any(isinstance(each, PlacedSession) and not each.idle for each in sessions)
+        ways = (*self._ways.values(), *self._left)
+        busy = any(not way.session.idle for way in ways)
         # Beside the one that runs this program, tasks are the Worker's own, as of `wait_until`.
         if busy or len(asyncio.all_tasks()) > 1:
             self._loop.call_later(_LOOK, self._retire)
@@ -297,8 +310,9 @@ class Child:
         return (way if way is not None and way.is_open else self._way(there)).session
 
     def _way(self, there: str) -> Way:
+        engine = self._sandbox.engine
         way = self._ways[self.name, there] = Way(
-            self._sandbox.engine, self, self._origins, self.name, there
+            engine, self, self._origins, self.name, there, engine.unused(self.name, there)
         )
         return way
 
@@ -312,6 +326,13 @@ class Child:
             raise RemoteProtocolError(f"{way.there} is bound to nothing of the kind")
         return hook_of(self._sandbox, self.name, granted)
 
+    def siblings(self, way: Way) -> list[PlacedSession]:
+        """The sandbox says to which process a way leads."""
+        return [way.session]
+
+    def said(self, way: Way) -> None:
+        """The sandbox shows what others print."""
+
     def bound_anew(self, way: Way, moved: list[tuple[Import, Granted]]) -> None:
         """Put bindings on another way."""
         session = self._session(self.name, way.there)
@@ -324,6 +345,7 @@ class Child:
 
     def parted(self, way: Way) -> None:
         """A way is over."""
+        self._left.discard(way)
         if self._ways.get((way.here, way.there)) is way:
             del self._ways[way.here, way.there]
         if way.number is not None:
@@ -351,6 +373,11 @@ def describe(worker: Worker) -> Record:
     return {
         "exports": {name: _members(kind) for name, kind in worker.exports.items()},
         "objects": {name: _members(kind) for name, kind in worker.objects.items()},
+        "others": [
+            name
+            for name, value in vars(worker.module).items()
+            if isinstance(value, type) and not name.startswith("_")
+        ],
         "pid": os.getpid(),
     }
 

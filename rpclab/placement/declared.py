@@ -1,10 +1,11 @@
-"""What may be said of where a Worker runs: "kernel", "process", or `rpclab.processes(…)`.
+"""Where a Worker may be said to run: "kernel", "process", "process:4", or `rpclab.processes(…)`.
 
 Floor: sandbox.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,7 @@ class Processes:
     Attributes:
         count: how many.
         bounds: what each may use.
-        queue: how many calls may be under way to each.
+        calls: how many calls may be under way to each.
         silence_seconds: how long nothing may be heard of one that does not compute.
         start_seconds: how long one may take until its code has run.
         preload: modules that each has loaded from the start.
@@ -30,7 +31,7 @@ class Processes:
 
     count: int = 1
     bounds: Bounds = NO_BOUNDS
-    queue: int = 10_000
+    calls: int = 10_000
     silence_seconds: float = 30.0
     start_seconds: float = 60.0
     preload: tuple[str, ...] = ()
@@ -44,7 +45,7 @@ def processes(
     *,
     memory_bytes: int | None = None,
     cpu_seconds: int | None = None,
-    queue: int = 10_000,
+    calls: int = 10_000,
     silence_seconds: float = 30.0,
     start_seconds: float = 60.0,
     preload: Iterable[str] = (),
@@ -59,7 +60,7 @@ def processes(
         count: how many.
         memory_bytes: how much address space each may use; then allocating raises MemoryError there.
         cpu_seconds: how much computing time each may use in all; then the system ends it.
-        queue: how many calls may be under way to each; one more raises OverloadedError.
+        calls: how many calls may be under way to each from here; one more raises OverloadedError.
         silence_seconds: a process that says nothing for so long, and does not compute either, is
             taken for lost, and killed.
         start_seconds: how long a process may take until the code of the Worker has run.
@@ -72,7 +73,7 @@ def processes(
         "count": count,
         "memory_bytes": memory_bytes,
         "cpu_seconds": cpu_seconds,
-        "queue": queue,
+        "calls": calls,
         "silence_seconds": silence_seconds,
         "start_seconds": start_seconds,
     }
@@ -90,7 +91,7 @@ def processes(
     return Processes(
         count,
         Bounds(memory_bytes, cpu_seconds),
-        queue,
+        calls,
         silence_seconds,
         start_seconds,
         tuple(preload),
@@ -112,8 +113,9 @@ def placement_of(value: Any) -> Processes | None:
         raise TypeError(
             f'a placement is "{KERNEL}", "{PROCESS}" or rpclab.processes(…), not {value!r}'
         )
-    if value == PROCESS:
-        return Processes()
+    kind, colon, number = value.partition(":")
+    if kind == PROCESS and (not colon or re.fullmatch(r"[1-9]\d{0,3}", number)):
+        return Processes(int(number or 1))
     error = ValueError(f"no placement is called {value!r}")
-    error.add_note(near(value, (KERNEL, PROCESS)))
+    error.add_note(near(value, (KERNEL, PROCESS, f"{PROCESS}:4")))
     raise error

@@ -98,6 +98,9 @@ class Line(Protocol):
     def attach(self) -> None:
         """Be read on the running event loop from now on."""
 
+    def catch_up(self) -> None:
+        """Tell at once of what has come in already."""
+
     def close(self) -> None:
         """Give the line up: nothing more is told."""
 

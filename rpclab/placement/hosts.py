@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ASKS = 4  # how often a host is asked for a sign of life in the time in which it must give one
 
 _SHAPES: dict[str, dict[str, type | tuple[type, ...]]] = {
-    "met": {"exports": dict, "objects": dict, "pid": int},
+    "met": {"exports": dict, "objects": dict, "others": list, "pid": int},
     "failed": {"error": bytes},
     "meet": {"there": str},
     "out": {"stream": str, "text": str, "cause": int},
@@ -260,6 +260,10 @@ class Host:
         self._timer = loop.call_later(silence / ASKS, self._look)
 
     # What it is told.
+
+    def stop(self) -> None:
+        """End it now."""
+        self._engine.stop(self.number)
 
     def interrupt(self) -> None:
         """Stop the code of the Worker that computes now, if any does."""

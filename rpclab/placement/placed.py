@@ -87,6 +87,8 @@ def _module(name: str, order: Record, told: Record) -> types.ModuleType:
     module = types.ModuleType(name)
     module.__file__ = order["filename"]
     vars(module)["__source__"] = order["source"]
+    for other in told.get("others", ()):  # of which errors say that they cannot serve
+        vars(module)[other] = type(other, (), {"__module__": name})
     bases = (("exports", WorkerEntrypoint), ("objects", DurableObject))
     for kind, base in bases:
         for class_name, described in told.get(kind, {}).items():

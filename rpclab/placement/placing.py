@@ -21,7 +21,7 @@ from rpclab.workers.env import Env
 from rpclab.workers.objects.namespace import objects as objects_target
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from rpclab.placement.declared import Processes
     from rpclab.placement.engine import Record
@@ -33,8 +33,14 @@ if TYPE_CHECKING:
 
 
 class Placing:
-    """The part of a sandbox that places Workers."""
+    """The part of a sandbox that places Workers.
 
+    Attributes:
+        tell_printed: takes what the code of a Worker has printed elsewhere: its name, "stdout" or
+            "stderr", and the text; in the variables of the call that caused it. None prints it.
+    """
+
+    tell_printed: Callable[[str, str, str], None] | None = None
     _placed: Programs | None = None
 
     @property
@@ -45,6 +51,10 @@ class Placing:
 
             self._placed = Programs(self)  # type: ignore[arg-type]  # it is a sandbox
         return self._placed
+
+    def busy_hosts(self) -> list[Host]:
+        """The processes that calls of Workers of this one are under way to."""
+        return [] if self._placed is None else self._placed.busy()
 
     def _forget_programs(self) -> None:
         placed, self._placed = self._placed, None
@@ -66,6 +76,39 @@ def begin(sandbox: Sandbox, name: str, order: Record, placed: Processes) -> list
     return [sandbox.programs.start(name, order, placed) for _ in range(placed.count)]
 
 
+def wait_for(hosts: list[Host]) -> None:
+    """Block until the code of a Worker has run in all its hosts.
+
+    Raises:
+        BaseException: whatever the code raises; then none of them runs any more.
+    """
+    try:
+        for host in hosts:
+            host.wait()
+    except BaseException:
+        _give_up(hosts)
+        raise
+
+
+async def come_up(hosts: list[Host]) -> None:
+    """Wait until the code of a Worker has run in all its hosts; the event loop goes on.
+
+    Raises:
+        BaseException: whatever the code raises; then none of them runs any more.
+    """
+    try:
+        for host in hosts:
+            await host.wait_soon()
+    except BaseException:
+        _give_up(hosts)
+        raise
+
+
+def _give_up(hosts: list[Host]) -> None:
+    for host in hosts:
+        host.stop()
+
+
 def publish(
     sandbox: Sandbox, name: str, env: Env, order: Record, placed: Processes, hosts: list[Host]
 ) -> PlacedWorker:
@@ -73,7 +116,7 @@ def publish(
     from rpclab.placement.placed import PlacedWorker  # noqa: PLC0415 - as above
 
     for host in hosts:
-        host.wait()
+        host.outcome()
     programs = sandbox.programs
     worker = PlacedWorker(name, sandbox.engine, env, order, placed, hosts, programs.forward)
     check_default(name, worker.module)
@@ -145,6 +188,8 @@ def make_order(
         sandbox.check_target(name, target)
         env[variable] = Leads(str(target))
     databases = {variable: _file_of(variable, where) for variable, where in (d1 or {}).items()}
+    for variable, file in databases.items():
+        env[variable] = sandbox.d1(file)
     if kv:
         raise PlacementError(
             f"{next(iter(kv))} is a KV namespace, which lives in the process of the sandbox: a"
@@ -152,7 +197,7 @@ def make_order(
         )
     namespaces = {v: objects_target(text, worker=name) for v, text in (objects or {}).items()}
     for variable, found in namespaces.items():
-        env[variable] = Leads(str(found))
+        env[variable] = Leads(str(found), f"{found.worker}#{found.class_name}")
     storage = sandbox.storage
     order = {
         "kind": "worker",
@@ -182,12 +227,18 @@ def make_order(
 
 
 class Leads:
-    """Stands in the environment of a Worker that runs elsewhere for what it is bound to there."""
+    """Stands in the environment of a Worker that runs elsewhere for what it is bound to there.
 
-    __slots__ = ("_what",)
+    Args:
+        what: it is bound to.
+        objects: the class, as "worker#Class", where it is a namespace of Durable Objects.
+    """
 
-    def __init__(self, what: str) -> None:
+    __slots__ = ("_what", "objects")
+
+    def __init__(self, what: str, objects: str = "") -> None:
         self._what = what
+        self.objects = objects
 
     def __repr__(self) -> str:
         return f"<binding to {self._what}, in another process>"

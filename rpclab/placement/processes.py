@@ -301,6 +301,9 @@ class ProcessLine:
         if self._engine.hears in ready:
             self._engine.hear()
 
+    def catch_up(self) -> None:
+        self._read()
+
     def _read(self) -> None:
         if self._line is None:
             return

@@ -11,7 +11,7 @@ import logging
 import os
 import sys
 import tempfile
-from contextvars import Context
+from contextvars import Context, copy_context
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,12 +24,10 @@ from rpclab.placement.bound import granted_of, hook_of, is_granted
 from rpclab.placement.hosts import Host
 from rpclab.placement.placed import PlacedWorker
 from rpclab.placement.processes import ProcessEngine
-from rpclab.placement.ways import Callers, PlacedSession, Way
+from rpclab.placement.ways import Callers, PlacedSession, SpreadSession, Way
 from rpclab.workers.declarations import NOTEBOOK, BindingTarget
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rpclab.core.hooks import Hook
     from rpclab.core.session import Session
     from rpclab.placement.declared import Processes
@@ -49,19 +47,17 @@ class Programs:
 
     Attributes:
         hosts: those that run, by number.
-        told: takes what the code of a Worker has printed: its name, the stream and the text; in the
-            variables of the call that caused it.
     """
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.hosts: dict[int, Host] = {}
-        self.told: Callable[[str, str, str], None] = _print
         self._sandbox = sandbox
         self._engine = sandbox.engine
         self._engines: dict[tuple[str, ...], PlacementEngine] = {}
         self._callers = Callers(self._engine)
         self._ways: dict[tuple[str, str, int], Way] = {}
         self._joined: dict[int, tuple[Host, Host | None]] = {}
+        self._left: set[Way] = set()  # whose bindings have gone to others
         self._opened: WeakSet[Way] = WeakSet()
         self._leading: dict[Host, set[Way]] = {}
         self._grants: dict[str, list[tuple[str, Granted]]] = {}
@@ -72,6 +68,14 @@ class Programs:
         self._engine.elsewhere = self._session
 
     # Hosts.
+
+    def busy(self) -> list[Host]:
+        """The hosts that calls from here are under way to."""
+        return [
+            host
+            for host, ways in self._leading.items()
+            if any(way.is_open and way.session.busy() for way in ways)
+        ]
 
     def start(self, name: str, order: Record, placed: Processes) -> Host:
         """Start a host, which begins to run the code of a Worker.
@@ -85,7 +89,9 @@ class Programs:
         host.line = engine.place(number, host, placed.bounds)
         self.hosts[number] = host
         self._leading[host] = set()
-        host.line.send({**order, **_surroundings(), "bounds": [*placed.bounds]})
+        cause = self._callers.number_of(copy_context())
+        bounds = [*placed.bounds]
+        host.line.send({**order, **_surroundings(), "bounds": bounds, "cause": cause})
         if _is_running():
             host.attach()
         return host
@@ -121,7 +127,8 @@ class Programs:
     def printed(self, host: Host, stream: str, text: str, cause: int) -> None:
         """The code of a Worker has printed something."""
         variables = self._callers.variables_of(cause) or Context()
-        variables.copy().run(self.told, host.worker, stream, text)
+        tell = self._sandbox.tell_printed or _print
+        variables.copy().run(tell, host.worker, stream, text)
 
     def logged(self, host: Host, record: Record) -> None:
         """It has logged something: it is logged here."""
@@ -176,8 +183,8 @@ class Programs:
         for key in [key for key in self._ways if key[1] == name]:
             way = self._ways.pop(key)
             if way.is_open:
-                moved.append((way.here, way.slot, way.session.leave()))
-                _let_go(way, DisconnectedError(f"{name} runs elsewhere now"))
+                moved.append((way.here, way.slot, way.leave()))
+                self._let_go(way, DisconnectedError(f"{name} runs elsewhere now"))
         if not isinstance(before, PlacedWorker):
             moved += [(here, 0, found) for here, found in self._in_memory(name)]
         for here, slot, entries in moved:
@@ -185,6 +192,13 @@ class Programs:
         for host in self.hosts.values():
             if host.worker != name:
                 host.line.send({"kind": "moved", "workers": [name]})
+
+    def _let_go(self, way: Way, why: BaseException) -> None:
+        if way.session.idle:
+            way.session.close(why)
+        else:
+            self._left.add(way)
+            way.retire(why)
 
     def _in_memory(self, name: str) -> list[tuple[str, list[tuple[Import, Granted]]]]:
         """Take the bindings to a Worker off the sessions that lead to it in this process."""
@@ -258,7 +272,17 @@ class Programs:
                 f'"{there}" runs in a process of its own, where the virtual clock of the sandbox'
                 ' does not hold: use Sandbox(clock="real")'
             )
-        way = Way(self._engine, self, self._callers, here, there, slot)
+        called, number = self._engine.unused(here, there), 1
+        while any(way.session.label == f"{here}→{called}" for way in self._left):
+            number += 1
+            called = self._engine.unused(here, f"{there} ({number})")
+        worker = self._sandbox.workers.get(there)
+        options: dict[str, Any] = {}
+        if isinstance(worker, PlacedWorker):
+            options["most_calls"] = worker.placement.calls
+            if worker.placement.count > 1 and slot == 0:
+                options["kind"] = SpreadSession
+        way = Way(self._engine, self, self._callers, here, there, called, slot, **options)
         self._opened.add(way)
         self._ways[here, there, slot] = way
         return way
@@ -388,6 +412,18 @@ class Programs:
             del self._ways[way.here, way.there, way.slot]
         self._rebind(way.here, way.there, way.slot, moved)
 
+    def siblings(self, way: Way) -> list[PlacedSession]:
+        """The sessions with all processes of a Worker."""
+        worker = self._sandbox.workers.get(way.there)
+        count = worker.placement.count if isinstance(worker, PlacedWorker) else 1
+        found = [self._session_of(way.here, way.there, slot) for slot in range(1, count)]
+        return [way.session, *filter(None, found)]
+
+    def said(self, way: Way) -> None:
+        """A host has printed something before what follows on a way."""
+        if way.host is not None:
+            way.host.line.catch_up()
+
     def lost(self, way: Way, error: BaseException) -> None:
         """A socket is gone; the end of the host that comes with it says why."""
         host = way.host
@@ -398,6 +434,7 @@ class Programs:
 
     def parted(self, way: Way) -> None:
         """A way is over."""
+        self._left.discard(way)
         if self._ways.get((way.here, way.there, way.slot)) is way:
             del self._ways[way.here, way.there, way.slot]
         if way.host is not None:
@@ -410,6 +447,8 @@ class Programs:
     def close(self) -> None:
         """End all hosts."""
         self._engine.elsewhere = None
+        for way in list(self._left):
+            way.session.close(DisconnectedError("the sandbox was closed"))
         for way in self._opened:
             way.abort()
         for host in list(self.hosts.values()):
@@ -454,13 +493,6 @@ def _grants_of(order: Record) -> list[tuple[str, Granted]]:
         for worker, entrypoint, props, validate in order["bind"].values()
     ]
     return found + [(worker, ["object", name]) for worker, name in order["objects"].values()]
-
-
-def _let_go(way: Way, why: BaseException) -> None:
-    if way.session.idle:
-        way.session.close(why)
-    else:
-        way.retire(why)
 
 
 def _not_started(host: Host, error: BaseException) -> BaseException:

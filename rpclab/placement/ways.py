@@ -13,6 +13,8 @@ so a binding outlives the process that it led to.
 from __future__ import annotations
 
 import asyncio
+import math
+from collections.abc import Sequence
 from contextlib import suppress
 from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
@@ -21,7 +23,7 @@ import msgpack
 
 from rpclab.codecs.msgpack import MsgpackCodec
 from rpclab.core.imports import Import
-from rpclab.errors import DisconnectedError, RemoteProtocolError
+from rpclab.errors import DisconnectedError, RemoteProtocolError, overloaded
 from rpclab.net.closing import FAULT, NORMAL
 from rpclab.net.sessions import FarSession
 from rpclab.net.streams import HIGH, StreamWire
@@ -29,17 +31,20 @@ from rpclab.previews import preview
 from rpclab.transports.batches import framed
 
 if TYPE_CHECKING:
+    from rpclab.core.contexts import ExecutionContext
     from rpclab.core.hooks import Hook
-    from rpclab.core.messages import Frame
+    from rpclab.core.imports import Pending
+    from rpclab.core.messages import Frame, Given, Keywords, Path
     from rpclab.placement.engine import End
     from rpclab.rpc.engine import Engine
 
 BOUND = -(2**40)
 """Ids from here on downwards are those of bindings; no program counts so many exports."""
 
-BIND, CAUSE = 16, 17
+BIND, CAUSE, SAID = 16, 17, 18
 """Records of these ways alone, beside those of `rpclab.transports.batches`: a binding's id and what
-it leads to; the number of what caused the calls that follow."""
+it leads to; the number of what caused the calls that follow; and that something was printed before
+what follows, which comes over the line."""
 
 Granted = list[Any]
 """What a binding leads to, as plain data: ["entrypoint", name, props, validate], or ["object",
@@ -52,15 +57,36 @@ class PlacedSession(FarSession):
     Attributes:
         way: what carries it.
         bound: the bindings that stand on it, by id.
+        most_calls: how many calls of this end may be under way.
     """
 
     tells_places = True
     way: Way
+    most_calls: float = math.inf
 
     def __init__(self, name: str, **options: Any) -> None:
         super().__init__(name, **options)
         self.bound: dict[int, Granted] = {}
         self._last_bound = BOUND
+
+    def call(
+        self,
+        target: Import,
+        path: Path,
+        args: Given,
+        kwargs: Keywords,
+        context: ExecutionContext,
+    ) -> Pending:
+        # Most that is held of the other end are calls under way, so they are counted only then.
+        if len(self.imports) >= self.most_calls and self.calls >= self.most_calls:
+            values = [*(args or ()), *(kwargs or {}).values()]
+            return self.rejected(self.way.overloaded(self.calls), context, values)
+        return super().call(target, path, args, kwargs, context)
+
+    @property
+    def calls(self) -> int:
+        """How many calls of this end are under way."""
+        return sum(type(entry) is not Import for entry in self.imports.values())
 
     def bind(self, granted: Granted) -> int:
         """Take an id for a binding, and tell the other end what it leads to."""
@@ -118,6 +144,78 @@ class PlacedSession(FarSession):
                 self.way.bound_anew(moved)
 
 
+class SpreadSession(PlacedSession):
+    """A session with the first of several processes of a Worker, which spreads its bindings' calls.
+
+    Each call of a binding makes a new instance, which may run anywhere: it goes to the process that
+    has the fewest calls under way. Each other session has bindings of its own for those here.
+    """
+
+    def __init__(self, name: str, **options: Any) -> None:
+        super().__init__(name, **options)
+        self._mirrors: dict[int, dict[int, Import]] = {}
+        self._turn = 0
+
+    def call(
+        self,
+        target: Import,
+        path: Path,
+        args: Given,
+        kwargs: Keywords,
+        context: ExecutionContext,
+    ) -> Pending:
+        if target.id <= BOUND:
+            chosen = self._choose(target)
+            if chosen is not target:
+                return chosen.session.call(chosen, path, args, kwargs, context)
+        return super().call(target, path, args, kwargs, context)
+
+    def map(
+        self,
+        target: Import,
+        captures: list[Any],
+        program: list[Any],
+        context: ExecutionContext,
+        path: Sequence[str] = (),
+    ) -> Pending:
+        if target.id <= BOUND:
+            chosen = self._choose(target)
+            if chosen is not target:
+                return chosen.session.map(chosen, captures, program, context, path)
+        return super().map(target, captures, program, context, path)
+
+    def _choose(self, target: Import) -> Import:
+        """The binding on the session that has the fewest calls under way; in turn where equal."""
+        sessions = self.way.siblings()
+        self._turn += 1
+        turned = range(self._turn, self._turn + len(sessions))
+        slots = [slot % len(sessions) for slot in turned]
+        best = min(slots, key=lambda slot: sessions[slot].calls)
+        session = sessions[best]
+        if session is self:
+            return target
+        mirrors = self._mirrors.setdefault(target.id, {})
+        mirror = mirrors.get(best)
+        if mirror is None or mirror.session is not session:
+            mirror = mirrors[best] = Import(session, session.bind(self.bound[target.id]))
+            session.imports[mirror.id] = mirror
+            mirror.claim()
+        return mirror
+
+    def release(self, entry: Import) -> None:
+        self._drop_mirrors(entry.id)
+        super().release(entry)
+
+    def leave(self) -> list[tuple[Import, Granted]]:
+        for number in list(self._mirrors):
+            self._drop_mirrors(number)
+        return super().leave()
+
+    def _drop_mirrors(self, number: int) -> None:
+        for mirror in self._mirrors.pop(number, {}).values():
+            mirror.drop()
+
+
 class PlacedWire(StreamWire):
     """One end of the socket. The two need no greeting: the sandbox has introduced them."""
 
@@ -141,7 +239,7 @@ class PlacedWire(StreamWire):
         self._write(framed([bytes([kind]) + msgpack.packb(values)]))
 
     def _take(self, connection: Any, record: bytes) -> None:
-        if record[0] in (BIND, CAUSE):
+        if record[0] in (BIND, CAUSE, SAID):
             try:
                 values = msgpack.unpackb(memoryview(record)[1:])
             except Exception:
@@ -154,7 +252,13 @@ class PlacedWire(StreamWire):
 
 
 class Causes(Protocol):
-    """What calls carry from those that caused them, as numbers that mean the same everywhere."""
+    """What calls carry from those that caused them, as numbers that mean the same everywhere.
+
+    Attributes:
+        said: how much was printed and logged here for the sandbox.
+    """
+
+    said: int
 
     def number_of(self, cause: Context | None) -> int:
         """The number of what caused a batch; 0 where nobody knows."""
@@ -169,6 +273,9 @@ class Owner(Protocol):
     def meet(self, way: Way) -> None:
         """A way is needed: see that it gets its socket (see `Way.attach`)."""
 
+    def siblings(self, way: Way) -> list[PlacedSession]:
+        """The sessions with all processes of a Worker, of which a way leads to the first."""
+
     def granted(self, way: Way, granted: Granted) -> Hook:
         """Give what the other end is bound to here.
 
@@ -178,6 +285,9 @@ class Owner(Protocol):
 
     def bound_anew(self, way: Way, moved: list[tuple[Import, Granted]]) -> None:
         """A way is over: put its bindings on another one."""
+
+    def said(self, way: Way) -> None:
+        """Something was printed there: show it before what follows."""
 
     def lost(self, way: Way, error: BaseException) -> None:
         """The socket of a way is gone; whoever knows why ends the way with that (`Way.end`)."""
@@ -195,7 +305,10 @@ class Way:
         causes: see there.
         here: the Worker at this end.
         there: the one at the other end.
+        called: what that is called in texts and recordings, which no other session is named after.
         slot: which of its processes, where it has several.
+        kind: the class of its session.
+        most_calls: how many calls of this end may be under way.
 
     Attributes:
         session: the session.
@@ -205,7 +318,17 @@ class Way:
     """
 
     def __init__(
-        self, engine: Engine, owner: Owner, causes: Causes, here: str, there: str, slot: int = 0
+        self,
+        engine: Engine,
+        owner: Owner,
+        causes: Causes,
+        here: str,
+        there: str,
+        called: str,
+        slot: int = 0,
+        *,
+        kind: type[PlacedSession] = PlacedSession,
+        most_calls: float = math.inf,
     ) -> None:
         self.here = here
         self.there = there
@@ -220,19 +343,32 @@ class Way:
         self._asked = False
         self._early: list[tuple[Any, ...]] = []
         self._cause = 0  # of what comes in
+        self._said = 0
         self._told = 0  # the cause that the other end was told of last
         self._losing = False
-        self.session = PlacedSession(
-            f"{here}→{engine.unused(here, there)}",
+        self.session = kind(
+            f"{here}→{called}",
             codec=MsgpackCodec,
             host=engine,
             keeper=engine.keeper(here),
             limits=engine.limits,
         )
         self.session.way = self
+        self.session.most_calls = most_calls
         self.session.send = self._send
         self.session.ended = self._ended
         engine.join(self.session)
+
+    def siblings(self) -> list[PlacedSession]:
+        """The sessions with all processes of that Worker."""
+        return self._owner.siblings(self)
+
+    def overloaded(self, calls: int) -> BaseException:
+        """The error of a call beyond those that may be under way."""
+        most = int(self.session.most_calls)
+        advice = "rpclab.processes(…, calls=…) allows more, and more processes take more at a time"
+        of = f'the process of Worker "{self.there}"'
+        return overloaded(of, self.there, calls, most, advice)
 
     @property
     def is_open(self) -> bool:
@@ -299,6 +435,9 @@ class Way:
         if cause != self._told:
             self._told = cause
             wire.tell(CAUSE, cause)
+        if self._said != self._causes.said:
+            self._said = self._causes.said
+            wire.tell(SAID, self._said)
         wire.send(seen, frames)
         if wire.unsent() > self.session.limits.session_bytes:
             error = DisconnectedError(
@@ -338,6 +477,8 @@ class Way:
         """The other end binds something, or says what caused the calls that follow."""
         if kind == CAUSE:
             self._cause = number
+        elif kind == SAID:
+            self._owner.said(self)
         elif self.is_open:
             if len(values) != 1 or type(values[0]) is not list or not values[0]:
                 raise RemoteProtocolError(f"the peer binds nothing, but says {preview(values)}")
@@ -387,6 +528,11 @@ class Way:
             with suppress(RuntimeError):  # the loop that it was on is closed
                 self._wire.abort()
 
+    def leave(self) -> list[tuple[Import, Granted]]:
+        """Take no more bindings, and give up those there are, for another way to take."""
+        self._engine.part(self.session)
+        return self.session.leave()
+
     def retire(self, error: BaseException) -> None:
         """End the session once nothing is under way and nobody holds anything of it."""
         self.session.when(lambda: self.session.idle, lambda: self.end(error))
@@ -409,6 +555,7 @@ class Origins:
     """The causes of calls in a child process: the numbers as they came, for what it prints."""
 
     def __init__(self) -> None:
+        self.said = 0
         self._variables: dict[int, Context] = {}
 
     def number_of(self, cause: Context | None) -> int:
@@ -432,6 +579,8 @@ class Callers:
     Args:
         engine: whose calls carry them.
     """
+
+    said = 0
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
