@@ -48,6 +48,6 @@ def hook_of(sandbox: Sandbox, worker: str, granted: Granted) -> Hook:
             find = partial(sandbox.worker, worker)
             return EntrypointHook(find, name, props, validate=validate)
         case ["object", str(name), bytes(key), None | str() as called]:
-            running = sandbox._object_registry().running_class(worker, name)
+            running = sandbox.running_class(worker, name)
             return ObjectHook(running, running.ids.from_key(key, called))
     raise RemoteProtocolError("the peer binds what is no binding")

@@ -12,10 +12,12 @@ What comes over the line (`kind`), the first record being the Worker:
     moved       Workers that run elsewhere from now on
     ask         answer `alive`
     interrupt   stop the code of the Worker that computes now
+    leave       let the Durable Objects go, and close their files; with `calls` when the calls that
+                are under way are over. Answer `left`
     retire      end, once nothing is under way and nobody holds anything of it
 
 What goes out: `met` (the code has run) or `failed`; `meet` (a way is needed); `out` and `log` (see
-`output`); `alive`; `closing` (the process ends, as it was told to).
+`output`); `alive`; `left`; `closing` (the process ends, as it was told to).
 """
 
 from __future__ import annotations
@@ -270,6 +272,8 @@ class Child:
                 way.end(crashed(record["why"]))
         elif kind == "moved":
             self._moved(record["workers"])
+        elif kind == "leave":
+            self._leave(calls=record["calls"])
         elif kind == "retire" and not self._retiring:
             self._retiring = True
             self._retire()
@@ -290,6 +294,19 @@ class Child:
                 self._left.add(way)
                 self.bound_anew(way, way.leave())
                 way.retire(DisconnectedError(f"{there} has moved"))
+
+    def _leave(self, *, calls: bool) -> None:
+        if calls and self._is_answering():
+            self._loop.call_later(_LOOK, lambda: self._leave(calls=True))
+            return
+        for running in self._sandbox.running_classes(self.name):
+            running.leave()
+        self._send({"kind": "left"})
+
+    def _is_answering(self) -> bool:
+        """Whether calls of others are under way here."""
+        ways = (*self._ways.values(), *self._left)
+        return any(not way.session.has_answered() for way in ways)
 
     def _retire(self) -> None:
         ways = (*self._ways.values(), *self._left)

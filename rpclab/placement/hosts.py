@@ -31,6 +31,7 @@ _SHAPES: dict[str, dict[str, type | tuple[type, ...]]] = {
     "out": {"stream": str, "text": str, "cause": int},
     "log": {"name": str, "level": int, "text": str, "file": str, "line": int, "cause": int},
     "alive": {},
+    "left": {},
     "closing": {},
 }
 """By kind, what stands in a record that a host sends."""
@@ -67,6 +68,7 @@ class Host:
         met: what it has told of the Worker, once the code has run; None before.
         why: the error that all breaks with that came from it, once it has ended; None before.
         pid: its process id, once it has told it.
+        has_left: whether it has let its Durable Objects go, and has no call under way.
         retiring: whether it ends as soon as nothing of it is needed.
     """
 
@@ -86,6 +88,7 @@ class Host:
         self.met: Record | None = None
         self.why: BaseException | None = None
         self.pid: int | None = None
+        self.has_left = False
         self.retiring = False
         self._engine = engine
         self._audience = audience
@@ -192,6 +195,9 @@ class Host:
             self._audience.printed(self, record["stream"], record["text"], record["cause"])
         elif kind == "log":
             self._audience.logged(self, record)
+        elif kind == "left":
+            self.has_left = True
+            self._settle()
         elif kind == "meet":
             self._audience.asked_for(self, record["there"])
         elif kind == "met":
@@ -264,6 +270,41 @@ class Host:
     def stop(self) -> None:
         """End it now."""
         self._engine.stop(self.number)
+
+    def leave(self, seconds: float) -> None:
+        """Have it let its Durable Objects go, and block until it has; it goes on without them."""
+        until = time.monotonic() + seconds
+        self.line.send({"kind": "leave", "calls": False})
+        try:
+            while not self.has_left and self.why is None:
+                self.line.wait(max(0.0, until - time.monotonic()))
+        except TimeoutError:
+            self._silent = "it did not let its Durable Objects go"
+            self.stop()
+            while self.why is None:
+                self.line.wait(seconds)
+
+    async def drain(self, seconds: float) -> bool:
+        """Wait until its calls are over and its Durable Objects have left; says whether they are.
+
+        It gets no new calls meanwhile. After so many seconds it is ended, whatever it does.
+        """
+        over = asyncio.Event()
+        self._settled.append(over.set)
+        self.line.send({"kind": "leave", "calls": True})
+        try:
+            async with asyncio.timeout(seconds):
+                while not self.has_left and self.why is None:
+                    await over.wait()
+        except TimeoutError:
+            self._silent = f"it has moved, and its calls were not over after {seconds:g} s"
+            self.stop()
+            while self.why is None:
+                self._settled.append(over.set)
+                over.clear()
+                await over.wait()
+            return False
+        return True
 
     def interrupt(self) -> None:
         """Stop the code of the Worker that computes now, if any does."""

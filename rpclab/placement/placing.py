@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rpclab.placement.programs import Programs
     from rpclab.sandbox import Sandbox
     from rpclab.workers.call_queue import Turns
+    from rpclab.workers.worker import Worker
 
 
 class Placing:
@@ -51,6 +52,33 @@ class Placing:
 
             self._placed = Programs(self)  # type: ignore[arg-type]  # it is a sandbox
         return self._placed
+
+    async def move(
+        self, worker: str, placement: str | Processes, *, seconds: float = 30.0
+    ) -> Worker:
+        """Have a Worker run elsewhere, while it is called.
+
+        Its code starts there first, and the Worker serves on meanwhile. Then calls that come wait,
+        those under way finish, its Durable Objects leave memory, and those that waited go on where
+        it runs now. No call is lost, and none runs twice. Stubs of what it has returned live on
+        where they are. Module variables begin anew, as with any deployment.
+
+        Args:
+            worker: its name.
+            placement: as of `deploy`.
+            seconds: how long calls that are under way may take; then those are cut off, and reject.
+
+        Returns:
+            The Worker, as it runs now.
+
+        Raises:
+            UnknownBindingError: there is none of that name.
+            PlacementError: it cannot run there, or what its Durable Objects store cannot come.
+            BaseException: whatever its code raises there; it serves on where it was.
+        """
+        from rpclab.placement.moving import move  # noqa: PLC0415 - for those who move
+
+        return await move(self, worker, placement, seconds)  # type: ignore[arg-type]
 
     def busy_hosts(self) -> list[Host]:
         """The processes that calls of Workers of this one are under way to."""
@@ -110,9 +138,26 @@ def _give_up(hosts: list[Host]) -> None:
 
 
 def publish(
-    sandbox: Sandbox, name: str, env: Env, order: Record, placed: Processes, hosts: list[Host]
+    sandbox: Sandbox,
+    name: str,
+    env: Env,
+    order: Record,
+    placed: Processes,
+    hosts: list[Host],
+    *,
+    moves: bool = False,
 ) -> PlacedWorker:
-    """Let a Worker whose code has run in its hosts serve from now on."""
+    """Let a Worker whose code has run in its hosts serve from now on.
+
+    Args:
+        sandbox: whose Worker it is.
+        name: of the Worker.
+        env: as `make_order` gave it.
+        order: likewise.
+        placed: how it is placed.
+        hosts: they run it.
+        moves: whether whoever calls sees that the version before comes to its end.
+    """
     from rpclab.placement.placed import PlacedWorker  # noqa: PLC0415 - as above
 
     for host in hosts:
@@ -126,7 +171,7 @@ def publish(
             " place: give it one process"
         )
     before = sandbox.enter(worker, order_bindings(order))
-    programs.deployed(worker, before)
+    programs.deployed(worker, before, moves=moves)
     return worker
 
 

@@ -281,10 +281,14 @@ class ProcessLine:
 
     def _detach(self) -> None:
         loop, self._loop = self._loop, None
-        if loop is not None and not loop.is_closed() and self._line is not None:
+        if loop is None or loop.is_closed():
+            return
+        # Before they are closed: another socket may get their numbers then.
+        for pipe in self._pipes:
+            loop.remove_reader(pipe)
+        if self._line is not None:
             loop.remove_writer(self._line.fileno())
-            for descriptor in (self._line.fileno(), *self._pipes):
-                loop.remove_reader(descriptor)
+            loop.remove_reader(self._line.fileno())
 
     def wait(self, seconds: float) -> None:
         reading = [each for each in (self._line, self._engine.hears, *self._pipes) if each]

@@ -9,25 +9,33 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 import sys
 import tempfile
+from contextlib import contextmanager
 from contextvars import Context, copy_context
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+from rpclab.core.answers import Answer
 from rpclab.core.hooks import call_on
-from rpclab.core.imports import Import
+from rpclab.core.imports import PENDING, Import, Pending
 from rpclab.errors import DisconnectedError, PlacementError, RemoteProtocolError
 from rpclab.placement.bound import granted_of, hook_of, is_granted
+from rpclab.placement.engine import End
 from rpclab.placement.hosts import Host
 from rpclab.placement.placed import PlacedWorker
 from rpclab.placement.processes import ProcessEngine
 from rpclab.placement.ways import Callers, PlacedSession, SpreadSession, Way
 from rpclab.workers.declarations import NOTEBOOK, BindingTarget
+from rpclab.workers.objects.namespace import ObjectsTarget
+from rpclab.workers.worker import EntrypointHook
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from rpclab.core.hooks import Hook
     from rpclab.core.session import Session
     from rpclab.placement.declared import Processes
@@ -36,6 +44,8 @@ if TYPE_CHECKING:
     from rpclab.sandbox import Sandbox
     from rpclab.workers.worker import Worker
 
+_HOME = 2**31  # the slot of a way that begins in this process, too
+_LEAVES = 5.0  # seconds in which a process lets its Durable Objects go
 _EXPLAINED = 1.0  # seconds in which the end of a host is known, after that of its socket
 
 
@@ -56,6 +66,8 @@ class Programs:
         self._engines: dict[tuple[str, ...], PlacementEngine] = {}
         self._callers = Callers(self._engine)
         self._ways: dict[tuple[str, str, int], Way] = {}
+        self._moving: dict[str, Worker] = {}
+        self._held: dict[str, list[Callable[[], None]]] = {}
         self._joined: dict[int, tuple[Host, Host | None]] = {}
         self._left: set[Way] = set()  # whose bindings have gone to others
         self._opened: WeakSet[Way] = WeakSet()
@@ -158,24 +170,51 @@ class Programs:
             self._scratch = tempfile.TemporaryDirectory(prefix="rpclab-")
         return self._scratch.name
 
-    def deployed(self, worker: PlacedWorker, before: Any) -> None:
-        """A version of a Worker runs in hosts from now on."""
+    def deployed(self, worker: PlacedWorker, before: Any, *, moves: bool) -> None:
+        """A version of a Worker runs in hosts from now on.
+
+        Args:
+            worker: the version.
+            before: the one before, if there is one.
+            moves: whether that is drained, so that its Durable Objects leave then.
+        """
         name = worker.name
         self._grants[name] = _grants_of(worker.order)
+        if not moves:
+            self.let_objects_go(name, before)
         self._settle_bindings(name, before)
         self._retire(before)
 
     def came_home(self, name: str, before: Worker) -> None:
         """A Worker runs in the sandbox from now on."""
         self._grants.pop(name, None)
+        for running in self._sandbox.running_classes(name):
+            running.away = None
+        self.let_objects_go(name, before)
         self._settle_bindings(name, before)
         self._retire(before)
+
+    def let_objects_go(self, name: str, before: Any) -> None:
+        """Have an object run in one place alone: what it has stored is open in one process."""
+        if isinstance(self._sandbox.workers.get(name), PlacedWorker):
+            for running in self._sandbox.running_classes(name):
+                if not isinstance(before, PlacedWorker):
+                    running.leave()
+                running.away = partial(self._forward_object, name, running.class_name)
+        if isinstance(before, PlacedWorker) and before.objects:
+            for host in before.hosts:
+                if host is not None and host.why is None and not host.has_left:
+                    host.leave(_LEAVES)
 
     def _retire(self, before: Any) -> None:
         if isinstance(before, PlacedWorker):
             for host in before.hosts:
                 if host is not None:
                     host.retire()
+
+    def put_aside(self, name: str, before: PlacedWorker) -> None:
+        """Let calls to a Worker that are made from now on wait, while they are held."""
+        self._settle_bindings(name, before)
 
     def _settle_bindings(self, name: str, before: Any) -> None:
         """Have all bindings to a Worker lead to where it runs now."""
@@ -235,6 +274,49 @@ class Programs:
             entry.id = near.peer.introduce(hook_of(self._sandbox, name, granted))
             near.imports[entry.id] = entry
 
+    @contextmanager
+    def holding(self, name: str) -> Iterator[None]:
+        """Let the calls to a Worker wait that are made in a block, wherever it runs in the end.
+
+        Those that it makes on itself belong to calls that are under way, and run where it was.
+        """
+        held = self._held.setdefault(name, [])
+        self._moving[name] = self._sandbox.worker(name)
+        try:
+            yield
+        finally:
+            self._moving.pop(name, None)
+            if self._held.get(name) is held:
+                del self._held[name]
+            for go_on in held:
+                go_on()
+
+    def answering_here(self, name: str) -> bool:
+        """Whether calls to a Worker are under way that runs, or ran, in this process."""
+        return any(
+            isinstance(hook, Answer) and hook.state == PENDING and not _goes_on(hook)
+            for session in self._engine.sessions()
+            if session.name.partition("→")[0] == name
+            for hook in session.exports.values()
+        )
+
+    def cut_off(self, name: str, error: BaseException) -> None:
+        """Reject the calls to a Worker that are under way in this process."""
+        for session in list(self._engine.sessions()):
+            if session.name.partition("→")[0] == name:
+                for hook in list(session.exports.values()):
+                    if isinstance(hook, Answer) and hook.state == PENDING and not _goes_on(hook):
+                        hook.interrupt(error)
+
+    def _forward_object(
+        self, name: str, class_name: str, id: Any, answer: Any, path: Any, args: Any, kwargs: Any
+    ) -> None:
+        """Hand a call on a Durable Object on that ran in the sandbox when the call was made."""
+        namespace = self._sandbox.namespace(NOTEBOOK, ObjectsTarget(name, class_name))
+        entry = namespace.get(id).__handle__.entry
+        if entry is not None:
+            call_on(answer, entry.session, entry.call, path, args, kwargs)
+
     def forward(
         self,
         name: str,
@@ -247,6 +329,11 @@ class Programs:
         kwargs: Any,
     ) -> None:
         """Hand a call on to a Worker that ran in the sandbox when the call was made."""
+        before, session = self._moving.get(name), answer.session
+        if before is not None and session is not None and session.name == f"{name}→{name}":
+            hook = EntrypointHook(lambda: before, entrypoint, props, validate=validate)
+            hook.start(answer, path, args, kwargs)
+            return
         target = BindingTarget(name, entrypoint, props, validate)
         entry = self._sandbox._bind(NOTEBOOK, target).__handle__.entry
         if entry is not None:
@@ -289,6 +376,12 @@ class Programs:
 
     def meet(self, way: Way) -> None:
         """A way has something to send: join it to a host of its Worker, which may have to start."""
+        if way.there in self._held:
+            self._held[way.there].append(partial(self.meet, way))
+            return
+        if not isinstance(self._sandbox.workers.get(way.there), PlacedWorker):
+            self._lead_home(way)
+            return
         try:
             host = self._host_of(way.there, way.slot)
         except Exception as error:
@@ -339,10 +432,23 @@ class Programs:
         way.host = host
         way.attach(here, number, dialled=True)
 
+    def _lead_home(self, way: Way) -> None:
+        """Calls have waited for a Worker that runs in this process now: this is where they go."""
+        called = self._engine.unused(way.there, way.here)
+        home = Way(self._engine, self, self._callers, way.there, way.here, called, _HOME)
+        self._opened.add(home)
+        here, there = (End({}, each) for each in socket.socketpair())
+        self._last_way += 2
+        home.attach(there, self._last_way - 1, dialled=False)
+        way.attach(here, self._last_way, dialled=True)
+
     def asked_for(self, host: Host, there: str) -> None:
         """A host needs a way to another Worker, which is where the sandbox knows."""
         if not self._grants_between(host.worker, there):
             return  # it is bound to nothing there, and can wait for ever
+        if there in self._held:
+            self._held[there].append(partial(self.asked_for, host, there))
+            return
         worker = self._sandbox.workers.get(there)
         if isinstance(worker, PlacedWorker):
             self._turn += 1
@@ -402,7 +508,7 @@ class Programs:
 
     def granted(self, way: Way, granted: Granted) -> Hook:
         """Give what a host is bound to here, if it was declared."""
-        if not is_granted(granted, self._grants_between(way.there, way.here)):
+        if way.slot != _HOME and not is_granted(granted, self._grants_between(way.there, way.here)):
             raise RemoteProtocolError(f"{way.there} is bound to nothing of the kind")
         return hook_of(self._sandbox, way.here, granted)
 
@@ -461,6 +567,11 @@ class Programs:
         if self._scratch is not None:
             self._scratch.cleanup()
             self._scratch = None
+
+
+def _goes_on(answer: Answer) -> bool:
+    """Whether a call was handed on, and is under way elsewhere."""
+    return isinstance(answer.running, Pending)
 
 
 def _join(

@@ -59,6 +59,10 @@ class RunningClass:
         find: gives the present version of the Worker, or raises that there is none.
         folder: where it is stored; None keeps all in memory.
         limits: bounds of its objects.
+
+    Attributes:
+        away: takes calls on its objects, while these run in another process: the id, the answer,
+            path, arguments and keyword arguments. None while they run here.
     """
 
     def __init__(
@@ -82,6 +86,7 @@ class RunningClass:
             alarm_changed=self._alarm_changed,
             limits=limits,
         )
+        self.away: Callable[..., None] | None = None
         self._find = find
         self._idle_seconds = limits.idle_seconds
         self._live: dict[bytes, LiveObject] = {}
@@ -227,6 +232,19 @@ class RunningClass:
         for live in idle:
             live.leave("was evicted from memory")
         return len(idle)
+
+    def leave(self) -> None:
+        """Its objects run in another process from now on, and what they have stored is open there.
+
+        Raises:
+            Exception: what they have written cannot be saved.
+        """
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        for live in self.in_memory:
+            live.reset(RpcError("Durable Object reset because its code was updated."))
+        self.file.close()
 
     def replaced(self) -> None:
         """A new version of the Worker serves now: objects of the old one are reset."""
