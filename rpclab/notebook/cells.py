@@ -157,6 +157,16 @@ class Cells:
         filename, source = self._register(magic, body)
         return {"source": source, "filename": filename, "called": places.names[filename]}
 
+    @staticmethod
+    def known_source(filename: str) -> dict[str, Any]:
+        """Give the body of a cell that has run, likewise.
+
+        Args:
+            filename: of its code.
+        """
+        source = "".join(linecache.getlines(filename))
+        return {"source": source, "filename": filename, "called": places.names[filename]}
+
     @contextmanager
     def telling(self, filename: str, note: str = "") -> Iterator[None]:
         """Show an error of code that runs in another process as one of a cell.

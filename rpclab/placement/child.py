@@ -25,7 +25,6 @@ from __future__ import annotations
 import asyncio
 import faulthandler
 import inspect
-import linecache
 import logging
 import os
 import resource
@@ -50,8 +49,7 @@ from rpclab.placement.ways import Origins, PlacedSession, Way, origin
 from rpclab.sandbox import Sandbox
 from rpclab.workers.call_queue import Turns
 from rpclab.workers.declarations import BindingTarget
-from rpclab.workers.imports import known
-from rpclab.workers.modules import run_source
+from rpclab.workers.modules import run_cell, run_source
 from rpclab.workers.network import Network
 from rpclab.workers.steps import error_for
 
@@ -224,7 +222,7 @@ class Child:
         )
         object.__setattr__(env, "__secret__", frozenset(order["secrets"]))
         if order["awaits"]:
-            await _run_cell(module, order["source"], filename)
+            await run_cell(module, order["source"], filename)
         else:
             run_source(module, order["source"], filename)
         turns = None if order["turns"] is None else Turns(*order["turns"])
@@ -306,7 +304,7 @@ class Child:
     def _is_answering(self) -> bool:
         """Whether calls of others are under way here."""
         ways = (*self._ways.values(), *self._left)
-        return any(not way.session.has_answered() for way in ways)
+        return any(not way.session.has_answered() or way.session.is_bound for way in ways)
 
     def _retire(self) -> None:
         ways = (*self._ways.values(), *self._left)
@@ -367,22 +365,6 @@ class Child:
             del self._ways[way.here, way.there]
         if way.number is not None:
             self._by_number.pop(way.number, None)
-
-
-async def _run_cell(module: types.ModuleType, source: str, filename: str) -> None:
-    """Run the text of a cell, in which `await` may stand anywhere."""
-    import ast  # noqa: PLC0415 - for cells alone
-
-    lines = source.splitlines(keepends=True)
-    linecache.cache[filename] = (len(source), None, lines, filename)
-    module.__file__ = filename
-    module.__dict__["__source__"] = source
-    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    code = compile(source, filename, "exec", flags, dont_inherit=True)
-    with known(module):
-        result = eval(code, module.__dict__)  # noqa: S307 - running it is the point
-        if inspect.iscoroutine(result):
-            await result
 
 
 def describe(worker: Worker) -> Record:

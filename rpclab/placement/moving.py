@@ -9,11 +9,12 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from rpclab.declared import declared
+from rpclab.diagnostics import places
 from rpclab.errors import DisconnectedError, PlacementError
 from rpclab.placement.declared import placement_of
 from rpclab.placement.placed import PlacedWorker
 from rpclab.placement.placing import begin, come_up, make_order, order_bindings, publish
-from rpclab.workers.modules import run_source
+from rpclab.workers.modules import run_cell, run_source
 
 if TYPE_CHECKING:
     from rpclab.placement.declared import Processes
@@ -37,7 +38,10 @@ async def move(sandbox: Sandbox, name: str, placement: str | Processes, seconds:
     worker: Worker
     if placed is None:
         module, own_env = sandbox.prepare(name, **_options(order))
-        run_source(module, order["source"], order["filename"])
+        if order["awaits"]:
+            await run_cell(module, order["source"], order["filename"])
+        else:
+            run_source(module, order["source"], order["filename"])
         with programs.holding(name):
             if isinstance(before, PlacedWorker):
                 programs.put_aside(name, before)
@@ -81,6 +85,7 @@ def _order_of(sandbox: Sandbox, before: Worker) -> tuple[Record, Env]:
         before.name,
         source=found.source,
         filename=found.filename,
+        called=places.names.get(found.filename, ""),
         secrets=found.secrets,
         awaits=True,
         turns=None if queue is None else queue.turns,

@@ -290,6 +290,7 @@ class Leads:
 
 
 def _file_of(variable: str, where: Any) -> str:
+    where = getattr(getattr(where, "_store", None), "path", where)  # of a database that is given
     if isinstance(where, (str, PathLike)) and not str(where).startswith(":memory:"):
         from pathlib import Path  # noqa: PLC0415 - for those who have databases
 

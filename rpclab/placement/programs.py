@@ -422,6 +422,9 @@ class Programs:
         except BaseException as error:
             way.end(_not_started(host, error))
             return
+        if host.retiring and way.is_open:
+            self.meet(way)  # nothing of it was sent: it goes where the Worker runs now
+            return
         if not way.is_open or host.why is not None:
             way.end(host.why or DisconnectedError("the process ended"))
             return
@@ -478,6 +481,9 @@ class Programs:
             self._refuse(host, other.worker, _not_started(other, error))
             return
         if host.why is not None:
+            return
+        if other.retiring:
+            self.asked_for(host, other.worker)
             return
         number = self._joining(host, other)
         one, two = self._engine_for(host.placed).join(host.number, other.number)

@@ -114,16 +114,36 @@ class PlacedSession(FarSession):
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is under way, and neither end holds more of the other than bindings."""
-        return not self.busy() and all(
-            number <= BOUND for number in (*self.imports, *self.live_exports())
+        """Whether nothing is under way, and neither end holds anything of this one.
+
+        Bindings of this end to the other one do not count.
+        """
+        return (
+            not self.busy()
+            and not self.live_exports()
+            and all(number <= BOUND for number in self.imports)
         )
 
+    @property
+    def is_bound(self) -> bool:
+        """Whether the other end may call bindings to this one."""
+        return any(number <= BOUND for number in self.exports)
+
     def leave(self) -> list[tuple[Import, Granted]]:
-        """Give up the bindings that stand on it, for another session to take."""
+        """Give up the bindings that stand on it, for another session to take.
+
+        The other end is told behind the calls that were made on them: it gets no more.
+        """
+        left = self._give_up()
+        for number, _, _ in left:
+            if self._outbox or not self.way.takes_back(number):
+                self.give_back(number)
+        return [(entry, granted) for _, entry, granted in left]
+
+    def _give_up(self) -> list[tuple[int, Import, Granted]]:
         bound, self.bound = self.bound, {}
         return [
-            (entry, granted)
+            (number, entry, granted)
             for number, granted in bound.items()
             if (entry := self.imports.pop(number, None)) is not None
         ]
@@ -136,7 +156,7 @@ class PlacedSession(FarSession):
             self.imports[entry.id] = entry
 
     def close(self, error: BaseException) -> None:
-        moved = self.leave()
+        moved = [(entry, granted) for _, entry, granted in self._give_up()]
         try:
             super().close(error)
         finally:
@@ -206,10 +226,10 @@ class SpreadSession(PlacedSession):
         self._drop_mirrors(entry.id)
         super().release(entry)
 
-    def leave(self) -> list[tuple[Import, Granted]]:
+    def _give_up(self) -> list[tuple[int, Import, Granted]]:
         for number in list(self._mirrors):
             self._drop_mirrors(number)
-        return super().leave()
+        return super()._give_up()
 
     def _drop_mirrors(self, number: int) -> None:
         for mirror in self._mirrors.pop(number, {}).values():
