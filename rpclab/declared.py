@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 DATABASE = ("rpclab.workers.d1.database", "D1Database")
 NAMESPACE = ("rpclab.workers.kv.namespace", "KVNamespace")
-ELSEWHERE = ("rpclab.placement.placing", "Leads")
+ELSEWHERE = ("rpclab.placement.deploying", "Leads")
 OBJECTS = ("rpclab.workers.objects.namespace", "DurableObjectNamespace")
 
 

@@ -29,6 +29,8 @@ PAGES = [
             "limits",
             "placement",
             "reconnection",
+            "export",
+            "what-if",
         )
     ),
 ]

@@ -15,6 +15,7 @@ from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.errors import DisconnectedError, RpcError
 from rpclab.net import memory
 from rpclab.net.addresses import Address, checked_token, parse_address
+from rpclab.net.advice import unreached, with_advice
 from rpclab.net.closing import broken
 from rpclab.net.codecs import checked
 from rpclab.net.connection import Connection
@@ -119,14 +120,12 @@ def connect(
         ValueError: the address, the token, the codec or a header is none; or there is nothing to
             make anew: a batch has no session, and one that this end leaves is left.
         TypeError: main can be none.
-
-    As it is awaited:
-
-        DisconnectedError: the peer is not there, does not let us in, or speaks something else.
-        PermissionError: a Worker dials what its sandbox does not let it reach.
-        TimeoutError: it did not answer in time.
-        ImportError: an extra is not installed: rpclab[serve] for WebSockets, rpclab[http] for
-            batches.
+        DisconnectedError: as it is awaited, the peer is not there, does not let us in, or speaks
+            something else.
+        PermissionError: likewise, a Worker dials what its sandbox does not let it reach.
+        TimeoutError: likewise, the peer did not answer in time.
+        ImportError: likewise, an extra is not installed: rpclab[serve] for WebSockets,
+            rpclab[http] for batches.
     """
     parsed = parse_address(address)
     if reconnect:
@@ -242,6 +241,7 @@ class Dialling:
         except TimeoutError:
             raise TimeoutError(
                 f"{self.address} did not answer within {self.connect_seconds:g} s"
+                " (connect_seconds); is that where the server is, and what it speaks?"
             ) from None
 
     async def host(self) -> str:
@@ -295,7 +295,7 @@ class Dialling:
         def protocol() -> StreamWire:
             return StreamWire(
                 words,
-                dialled=True,
+                dialled=self.address,
                 greeted=lambda wire, _: self.connection(wire),
                 most=self.limits.message_bytes,
             )
@@ -344,4 +344,5 @@ class Dialling:
 
 def unreachable(address: Address, error: OSError) -> DisconnectedError:
     """What is raised where nobody answers at an address."""
-    return broken(f"{address} cannot be reached: {error}", error)
+    advice = unreached(address, error)
+    return broken(with_advice(f"{address} cannot be reached: {error}", advice), error)

@@ -24,7 +24,7 @@ from rpclab.net import memory
 from rpclab.net.addresses import TOKEN, Address, checked_token, is_loopback
 from rpclab.net.closing import FULL, STOPPING, broken
 from rpclab.net.connection import Connection
-from rpclab.net.streams import StreamWire
+from rpclab.net.streams import WANTS_TOKEN, StreamWire
 from rpclab.net.tls import server_context
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ class Listener:
     def _wire(self) -> StreamWire:
         wire = StreamWire(
             {},
-            dialled=False,
+            dialled=None,
             greeted=self._greeted,
             most=self._sessions.limits.session.message_bytes,
         )
@@ -219,7 +219,7 @@ class Listener:
             return
         given = given if type(given) is str else ""
         if not hmac.compare_digest(given.encode("utf-8", "replace"), self.token.encode()):
-            raise DisconnectedError("it wants its token: connect(…, token=…)")
+            raise DisconnectedError(WANTS_TOKEN)
 
     async def stop(self) -> None:
         """Let nobody in any more, and give the calls that are under way their time."""

@@ -121,7 +121,9 @@ class WebSocketWire(Reading):
             return
         frames, gathered, gathered_kind = self._frames, list[bytes](), TEXT
         frames.apart = self._protocol.state != _OPEN
+        whole = False
         for kind, message in frames.feed(data):
+            whole = True
             if kind != gathered_kind and gathered:
                 self._receive(gathered_kind, gathered)
                 gathered = []
@@ -134,6 +136,8 @@ class WebSocketWire(Reading):
                 gathered_kind = kind
         if gathered:
             self._receive(gathered_kind, gathered)
+        if not whole and self._messages is not None and self._messages.connection is not None:
+            self._messages.connection.heard()  # a part of a large frame is a sign of life
 
     def _shake_hands(self, data: bytes) -> bytes:
         """Give the library the rest of the handshake. Gives what stands behind it."""
@@ -153,8 +157,11 @@ class WebSocketWire(Reading):
     def _go_on(self) -> None:
         """Send what the library has to say, and take what it has understood."""
         self._put()
-        for event in self._protocol.events_received():
+        events = self._protocol.events_received()
+        for event in events:
             self._take(event)
+        if not events and self._messages is not None and self._messages.connection is not None:
+            self._messages.connection.heard()  # a part of a large frame is a sign of life
         self._put()
         if self._protocol.parser_exc is not None and not self._ended:
             self._failed(self._protocol.parser_exc)

@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Coroutine, Iterator, MutableMapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from IPython.core.inputtransformer2 import TransformerManager
 from IPython.core.interactiveshell import InteractiveShell
@@ -93,6 +93,18 @@ class CellSyntaxError(Exception):
 CellSyntaxError.__name__ = "SyntaxError"
 
 
+class Block(NamedTuple):
+    """The body of a cell magic that has run.
+
+    Attributes:
+        filename: of its code.
+        source: its text, on the lines where the cell has it.
+    """
+
+    filename: str
+    source: str
+
+
 class Cells:
     """Knows the cell that runs, and gives cells names for tracebacks and sites.
 
@@ -146,6 +158,23 @@ class Cells:
             add_note(error, note)
             self._show_from_the_body_on(error)
             raise
+
+    def block(self, magic: str, body: str) -> Block:
+        """Keep the body of the magic that runs, to run it again.
+
+        Args:
+            magic: the line of the magic.
+            body: the lines below it.
+        """
+        return Block(*self._register(magic, body))
+
+    async def run_block(self, block: Block, namespace: MutableMapping[str, Any]) -> Any:
+        """Run a body again, in any thread, and give its last expression.
+
+        Raises:
+            Exception: whatever the body raises.
+        """
+        return await self._evaluate(block.source, block.filename, namespace)
 
     def source(self, magic: str, body: str) -> dict[str, Any]:
         """Give the body of a cell magic as text that runs in another process, and its names.

@@ -19,7 +19,7 @@ from rpclab.configured import check_bindings, deploy_all, hide_secrets, options_
 from rpclab.errors import ConfigError, RpcError, add_note, near
 from rpclab.notebook.lines import Option, read_option, words
 from rpclab.placement.declared import placement_of
-from rpclab.placement.placing import begin, come_up, make_order, publish
+from rpclab.placement.deploying import begin, come_up, make_order, publish
 from rpclab.workers.imports import known
 from rpclab.workers.modules import run_source
 from rpclab.workers.worker import serves_on

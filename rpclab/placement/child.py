@@ -304,7 +304,7 @@ class Child:
     def _is_answering(self) -> bool:
         """Whether calls of others are under way here."""
         ways = (*self._ways.values(), *self._left)
-        return any(not way.session.has_answered() or way.session.is_bound for way in ways)
+        return any(way.session.unanswered() or way.session.is_bound for way in ways)
 
     def _retire(self) -> None:
         ways = (*self._ways.values(), *self._left)

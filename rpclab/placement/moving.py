@@ -12,8 +12,8 @@ from rpclab.declared import declared
 from rpclab.diagnostics import places
 from rpclab.errors import DisconnectedError, PlacementError
 from rpclab.placement.declared import placement_of
+from rpclab.placement.deploying import begin, come_up, make_order, order_bindings, publish
 from rpclab.placement.placed import PlacedWorker
-from rpclab.placement.placing import begin, come_up, make_order, order_bindings, publish
 from rpclab.workers.modules import run_cell, run_source
 
 if TYPE_CHECKING:

@@ -24,6 +24,7 @@ import msgpack
 from rpclab.codecs.msgpack import MsgpackCodec
 from rpclab.core.imports import Import
 from rpclab.errors import DisconnectedError, RemoteProtocolError, overloaded
+from rpclab.net.addresses import Address
 from rpclab.net.closing import FAULT, NORMAL
 from rpclab.net.sessions import FarSession
 from rpclab.net.streams import HIGH, StreamWire
@@ -240,7 +241,8 @@ class PlacedWire(StreamWire):
     """One end of the socket. The two need no greeting: the sandbox has introduced them."""
 
     def __init__(self, way: Way, *, dialled: bool, most: int) -> None:
-        super().__init__({}, dialled=dialled, greeted=_never, most=most)
+        address = Address("unix", path=way.there) if dialled else None
+        super().__init__({}, dialled=address, greeted=_never, most=most)
         self._reader.skip_greeting()
         self._connection: Any = way
 
@@ -555,7 +557,12 @@ class Way:
 
     def retire(self, error: BaseException) -> None:
         """End the session once nothing is under way and nobody holds anything of it."""
-        self.session.when(lambda: self.session.idle, lambda: self.end(error))
+        session = self.session
+
+        def holds() -> bool:
+            return not session.idle
+
+        session.when_over(lambda: [holds] if holds() else [], lambda: self.end(error))
 
     def _ended(self, error: BaseException) -> None:
         self._engine.part(self.session)

@@ -14,8 +14,17 @@ from rpclab.errors import DisconnectedError, UnknownBindingError, UnknownEntrypo
 from rpclab.net.limits import DEFAULT_LIMITS, ServerLimits
 from rpclab.net.listening import Sessions
 from rpclab.server.access import Access, Tell
-from rpclab.server.admission import SAFE, Admission, Asked, Refusal, last_of_each, without_token
+from rpclab.server.admission import (
+    SAFE,
+    Admission,
+    Asked,
+    Refusal,
+    decoded,
+    headers_of,
+    without_token,
+)
 from rpclab.server.http import VISIT, VISITORS, Exchange, Message, Receive, Send
+from rpclab.server.proxies import Client, Proxies
 from rpclab.server.routes import Exposed, OfWorker, Routes
 from rpclab.server.urls import whole_url
 from rpclab.server.visits import Visit, Way, may_visit
@@ -24,6 +33,8 @@ from rpclab.workers.http.headers import Headers
 from rpclab.workers.http.requests import Request
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
     from rpclab.net.connection import Connection, Wire
     from rpclab.rpc.engine import Engine
     from rpclab.sandbox import Sandbox
@@ -62,11 +73,13 @@ class Application:
         limits: for whoever does.
         tell: is told of each request.
         prefix: the path that a proxy in front leaves before each address.
+        proxies: those in front whose word about a client is taken.
 
     Attributes:
         limits: for whoever comes in.
         prefix: likewise.
         sessions: those that are open.
+        tells: whether anybody wants to know of requests.
     """
 
     def __init__(
@@ -80,6 +93,7 @@ class Application:
         limits: ServerLimits = DEFAULT_LIMITS,
         tell: Tell | None = None,
         prefix: str = "",
+        proxies: Proxies | None = None,
     ) -> None:
         self.limits = limits
         self.prefix = prefix
@@ -90,6 +104,8 @@ class Application:
         self._exposed = exposed
         self._admission = admission
         self._tell = tell
+        self.tells = tell is not None
+        self._proxies = proxies or Proxies()
         self._ways: dict[tuple[str, str], Way] = {}
         self._requests = 0
 
@@ -110,7 +126,9 @@ class Application:
         began = time.perf_counter()
         exchange = Exchange(self._engine, self.limits, scope, receive, send)
         visit = scope.get(VISIT)
-        headers = last_of_each(scope["headers"])
+        headers = headers_of(decoded(scope["headers"]))
+        asker = name_of_client(scope.get("client"))
+        client = self.client(asker, headers, secure=scope["scheme"] == "https")
         query = scope["query_string"].decode("latin-1")
         path = self.path_in(scope)
         asked = Asked(scope["method"], headers, query)
@@ -135,12 +153,12 @@ class Application:
                 else:
                     if self._admission.wants_cookie(asked):
                         exchange.cookie = self._admission.cookie(
-                            scope.get("root_path") or self.prefix, secure=scope["scheme"] == "https"
+                            scope.get("root_path") or self.prefix, secure=client.secure
                         )
                     way = self._way(target)
                     if visit is None:
-                        url = _url(scope, headers, path, without_token(query))
-                        kept = self._headers_for_worker(scope["headers"], scope.get("client"))
+                        url = _url(scope, client, headers, path, without_token(query))
+                        kept = self._headers_for_worker(scope["headers"], client.host)
                         await exchange.run(way, url, kept)
                     else:
                         await exchange.run(way, "", [], visit)
@@ -154,7 +172,7 @@ class Application:
             self._requests -= 1
             self.tell(
                 Access(
-                    client=name_of_client(scope.get("client")),
+                    client=client.host,
                     method=scope["method"],
                     path=path,
                     status=exchange.status or _LEFT,
@@ -177,6 +195,7 @@ class Application:
         *,
         scheme: str,
         client: tuple[str, int] | None,
+        loop: AbstractEventLoop,
     ) -> Begun | None:
         """Begin to answer a request that has come whole, if nothing stands in its way.
 
@@ -187,6 +206,7 @@ class Application:
             body: all of it.
             scheme: "http" or "https".
             client: the address and port that it comes from.
+            loop: the one that runs.
 
         Returns:
             None where it has to be answered as any other, from its beginning on.
@@ -200,6 +220,7 @@ class Application:
             or self.sessions.stopping
             or len(body) > self.limits.body_bytes
             or not host
+            or len(fields) < len(headers)  # some stand twice, and it matters which
             or not _SAID_BY_PROXIES.isdisjoint(fields)
             or not may_visit(self._engine)
         ):
@@ -211,28 +232,25 @@ class Application:
         if asks:
             refusal = self._admission.refusal_of_name(host)
         else:
-            refusal = self._admission.refusal(Asked(method, last_of_each(headers), query))
+            refusal = self._admission.refusal(Asked(method, headers_of(decoded(headers)), query))
         if (
             refusal is not None
             or not path.startswith("/")
             or (method == "POST" and self._exposed.find(path) is not None)
         ):
             return None
-        target = self._route(host, path)
+        target = None if self._routes is None else self._routes.find(host, path)
         if target is None:
             return None
         try:
-            way, whole = self._way(target), whole_url(scheme, host, path, query)
+            # A visit needs no session, so that of the way need not be there any more.
+            way = self._ways.get((target.worker, target.entrypoint)) or self._way(target)
+            whole = whole_url(scheme, host, path, query)
         except (TypeError, UnknownBindingError, UnknownEntrypointError):
             return None
-        said = Headers._come_in(partial(self._headers_for_worker, headers, client))
+        said = Headers._come_in(partial(self._headers_for_worker, headers, name_of_client(client)))
         request = Request._come_in(whole, method, said, None if asks else body or None)
-        return Begun(way.begin(request), path, target)
-
-    @property
-    def tells(self) -> bool:
-        """Whether anybody wants to know of requests."""
-        return self._tell is not None
+        return Begun(way.begin(request, loop), path, target)
 
     def tell(self, access: Access) -> None:
         """Tell of a request, or of a session."""
@@ -250,6 +268,16 @@ class Application:
         if prefix and (path == prefix or path.startswith(prefix + "/")):
             path = path[len(prefix) :]
         return path or "/"
+
+    def client(self, host: str, headers: Mapping[str, str], *, secure: bool) -> Client:
+        """Say who has asked, as far as the proxies in front are believed.
+
+        Args:
+            host: who has connected.
+            headers: of the request.
+            secure: whether that connection is encrypted.
+        """
+        return self._proxies.client(host, headers, secure=secure)
 
     # Sessions.
 
@@ -348,23 +376,22 @@ class Application:
             found = self._ways[key] = Way(self._engine, binding, hook)
         return found
 
-    def _headers_for_worker(self, headers: Pairs, client: Any) -> list[tuple[str, str]]:
+    def _headers_for_worker(self, headers: Pairs, client: str) -> list[tuple[str, str]]:
         """The headers of a request, without what was meant for this server.
 
         Args:
             headers: as the request has them.
-            client: the address and port that it comes from, if that is known.
+            client: the address that it comes from; "" where that is not known.
         """
         kept = []
-        for raw_name, raw_value in headers:
-            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        for name, value in decoded(headers):
             left = self._admission.without_token_in(name, value)
             if left is not None:
                 kept.append((name, left))
+        # As the platform says it, whatever the client itself has said.
+        kept = [pair for pair in kept if pair[0] != "cf-connecting-ip"]
         if client:
-            # As the platform says it, whatever the client itself has said.
-            kept = [pair for pair in kept if pair[0] != "cf-connecting-ip"]
-            kept.append(("cf-connecting-ip", name_of_client(client)))
+            kept.append(("cf-connecting-ip", client))
         return kept
 
 
@@ -377,12 +404,13 @@ async def _live(receive: Receive, send: Send) -> None:
             return
 
 
-def _url(scope: Message, headers: dict[str, str], path: str, query: str) -> str:
+def _url(scope: Message, client: Client, headers: dict[str, str], path: str, query: str) -> str:
     host = headers.get("host")
     if not host:
         name, port = scope.get("server") or ("localhost", None)
         host = name if port is None else f"{name}:{port}"
-    return f"{scope['scheme']}://{host}{path}" + f"?{query}" * bool(query)
+    scheme = "https" if client.secure else "http"
+    return f"{scheme}://{host}{path}" + f"?{query}" * bool(query)
 
 
 def name_of_client(client: Any) -> str:

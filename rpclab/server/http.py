@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,9 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+LEFT = "rpclab.left"
+"""In the scope of a request of our own server: a function that waits until the client has gone."""
+
 VISITORS = "visitors"
 """The name under which requests from outside stand in recordings and tables."""
 
@@ -34,6 +38,7 @@ VISIT = "rpclab.visit"
 
 log = logging.getLogger("rpclab.server")
 
+_PIECE = 256 * 1024  # bytes of a stream's chunk that are handed over at once
 _PATIENCE = 0.05  # seconds after which it is worth looking whether the client is still there
 _SHOWN = 100  # characters of a header that the log quotes
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -91,7 +96,8 @@ class Exchange:
         self._send = send
         self._whole = False  # whether all of the request's body has come
         self._read = 0
-        self._overrun = False
+        self._waited = 0.0
+        self._broken: Exception | None = None  # why the request's body never came whole
         self._watch: asyncio.Task[None] | None = None
         self._late = False
         self._left = False
@@ -190,8 +196,6 @@ class Exchange:
             (b"x-content-type-options", b"nosniff"),
             *(headers or ()),
         ]
-        if not self._whole:
-            about.append((b"connection", b"close"))
         await self._begin(status, about)
         await self._send_body(body if self._scope["method"] != "HEAD" else b"", more=False)
 
@@ -220,20 +224,25 @@ class Exchange:
                 yield chunk
 
     async def _chunk(self) -> bytes:
+        began = time.monotonic()
         try:
-            async with asyncio.timeout(self._limits.body_seconds):
+            async with asyncio.timeout(self._limits.patience(self._read, self._waited)):
                 message = await self._receive()
         except TimeoutError:
-            raise StalledError from None
+            raise self._breaks(StalledError()) from None
+        self._waited += time.monotonic() - began
         if message["type"] == "http.disconnect":
-            raise ConnectionResetError("the client left before its request was whole")
+            raise self._breaks(ConnectionResetError("the client left before its request was whole"))
         chunk: bytes = message.get("body", b"")
         self._read += len(chunk)
         if self._read > self._limits.body_bytes:
-            self._overrun = True
-            raise TooLargeError
+            raise self._breaks(TooLargeError())
         self._whole = not message.get("more_body", False)
         return chunk
+
+    def _breaks(self, error: Exception) -> Exception:
+        self._broken = error
+        return error
 
     # The response.
 
@@ -252,8 +261,8 @@ class Exchange:
         return response
 
     async def _failed(self, way: Way, error: Exception) -> None:
-        if self._overrun:
-            raise TooLargeError from None
+        if self._broken is not None:
+            raise self._broken from None  # it is the client's fault, and not the Worker's
         self.note = type(error).__name__
         if isinstance(error, (UnknownBindingError, UnknownEntrypointError)):
             await self.refuse(404)
@@ -288,9 +297,11 @@ class Exchange:
         task.cancel()
 
     async def _gone(self) -> None:
-        """Wait until the client has gone; while its body is still read, it is found out there."""
+        """Wait until the client has gone. What is left of its body is read elsewhere, or never."""
         if not self._whole:
-            await asyncio.Event().wait()
+            left = self._scope.get(LEFT, asyncio.Event().wait)
+            await left()
+            return
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
@@ -335,8 +346,10 @@ class Exchange:
         try:
             async for chunk in stream:
                 data = chunk.encode() if isinstance(chunk, str) else chunk
-                async with asyncio.timeout(self._limits.body_seconds):
-                    await self._send_body(data, more=True)
+                # Each piece waits until the one before has left, within the same time.
+                for start in range(0, len(data), _PIECE):
+                    async with asyncio.timeout(self._limits.body_seconds):
+                        await self._send_body(data[start : start + _PIECE], more=True)
             await self._send_body(b"", more=False)
         except asyncio.CancelledError:
             await stream.cancel("the client left")

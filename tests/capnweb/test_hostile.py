@@ -207,6 +207,10 @@ REASONS = {
     "a release of less than one": ('["release",1,-1]', "['release', 1, -1]"),
     "JSON that nests too deep to be read": ('["push",' + "[" * 60_000, "(Limits.nesting)"),
     "an object that nests too deep to be read": ('["push",' + '{"a":' * 60_000, "(Limits.nesting)"),
+    "a program that nests too deep": (
+        '["push",["remap",0,[],[],[' + "[[" * 260 + "]]" * 260 + "]]]",
+        "(Limits.nesting)",
+    ),
     "JSON that breaks off": ('["push",["und', "character 9, which begins '\"und'"),
     "an empty text": ("", "Expecting value at character 0, where it ends"),
     "no UTF-8": (b'["push","\xff"]', "no UTF-8, from byte 9 on"),
