@@ -22,6 +22,8 @@ from typing import Any
 import website_pages
 from in_browser import CACHE, assemble, wheels
 
+from rpclab.config.document import Document
+
 ROOT = Path(__file__).parents[1]
 LAB = "lab"
 """The folder of the site that holds JupyterLite."""
@@ -31,7 +33,7 @@ APPLICATIONS = ("lab", "notebooks", "tree")
 SCRIPT = '<link rel="stylesheet" href="../lab.css"><script type="module" src="../lab.js"></script>'
 KERNELSPEC = {"name": "python", "display_name": "Python (Pyodide)", "language": "python"}
 NOT_LOADED_AHEAD = {"pydantic", "pydantic-core", "annotated-types", "typing-inspection"}
-"""What only `%rpclab validate on` needs: an import of it fetches it then."""
+"""What only `%rpclab validate on` needs; `import pydantic` in a cell fetches it."""
 
 
 def main() -> None:
@@ -131,8 +133,7 @@ def build_config(fetched: Iterable[Path], folder: Path) -> dict[str, Any]:
             "apps": list(APPLICATIONS),
             "federated_extensions": extensions,
             "ignore_sys_prefix": ["federated_extensions"],
-            # It knows the endings of texts by a list, and gives no file of another.
-            "extra_file_types": {name: text_file(name) for name in (".jsonc", ".sql", ".vars")},
+            "extra_file_types": {name: text_file(name) for name in (".sql", ".vars")},
             "no_sourcemaps": True,
             "no_unused_shared_packages": True,
             "cache_dir": str(CACHE / "lite"),
@@ -165,6 +166,9 @@ def write_contents(folder: Path) -> None:
     shutil.copy(ROOT / "notebooks" / "README.md", notebooks)
     ignored = shutil.ignore_patterns("__pycache__", "node_modules")
     shutil.copytree(ROOT / "demos", folder / "demos", ignore=ignored)
+    for path in (folder / "demos").rglob("*.jsonc"):
+        # It takes a file of that name for JSON, and gives none that has comments.
+        write_json(path, Document.from_file(path).data)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -17,7 +17,8 @@ extensions = [
 # Guides: headings have the anchors that GitHub gives them.
 myst_heading_anchors = 4
 myst_enable_extensions = ["attrs_inline", "colon_fence"]
-suppress_warnings = ["misc.highlighting_failure"]  # cells hold magics, which are no Python
+# Docstrings are plain text first: they hold what reStructuredText takes for marks of its own.
+suppress_warnings = ["docutils"]
 pygments_style = "default"
 
 # Reference: of docstrings in Google's style.
@@ -27,6 +28,7 @@ autodoc_class_signature = "mixed"
 autodoc_preserve_defaults = True
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
+napoleon_use_ivar = True  # else an attribute of a dataclass is described twice
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 80
 

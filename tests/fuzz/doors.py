@@ -33,9 +33,11 @@ class Victim(rpclab.RpcTarget):
 
     Attributes:
         things: the targets that it has made.
+        holds: the stubs that it was told to hold: a target may hold itself.
     """
 
-    things: list  # one for all, which is given as the class is made
+    things: list  # these are given as the class is made
+    holds: list
 
     def greet(self, name="nobody", **_rest):
         return f"Hello, {type(name).__name__}"
@@ -65,6 +67,7 @@ class Victim(rpclab.RpcTarget):
     def hold(self, stub):
         self.give_up()
         self._held = stub.dup()
+        self.holds.append(self._held)
 
     _held = None
 
@@ -99,7 +102,7 @@ class Victim(rpclab.RpcTarget):
         return self._new()
 
     def _new(self):
-        thing = Thing(self.things)
+        thing = Thing(self.things, self.holds)
         self.things.append(thing)
         return thing
 
@@ -107,8 +110,8 @@ class Victim(rpclab.RpcTarget):
 class Thing(Victim):
     """A target that counts how often it was disposed."""
 
-    def __init__(self, things) -> None:
-        self.things = things
+    def __init__(self, things, holds) -> None:
+        self.things, self.holds = things, holds
         self._disposals = 0
 
     def dispose(self):
@@ -116,9 +119,9 @@ class Thing(Victim):
         self.give_up()
 
 
-def victims(things):
-    """A class of victims, of which each session gets one, that notes what they make."""
-    return type("Victim", (Victim,), {"things": things})
+def victims(things, holds):
+    """A class of victims, of which each session gets one, that notes what they make and hold."""
+    return type("Victim", (Victim,), {"things": things, "holds": holds})
 
 
 class Visit:
@@ -300,13 +303,16 @@ def _batch(seen, frames):
 
 @contextlib.asynccontextmanager
 async def served(door, limits):
-    """A server with a door; gives its address and port, what its victims make, and its sessions."""
-    things = []
+    """A server with a door.
+
+    Gives its address and port, what its victims make and hold, and how to count its sessions.
+    """
+    things, holds = [], []
     address = "tcp:127.0.0.1:0" if door == "tcp" else "ws://127.0.0.1:0/"
-    async with rpclab.serve(victims(things), address, limits=limits) as server:
+    async with rpclab.serve(victims(things, holds), address, limits=limits) as server:
         port = server.port if door != "tcp" else int(server.address.rpartition(":")[2])
 
         def sessions():
             return server.sessions if door == "tcp" else len(server.application.sessions)
 
-        yield server.address, port, things, sessions
+        yield server.address, port, things, holds, sessions

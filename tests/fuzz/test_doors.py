@@ -24,7 +24,7 @@ pytestmark = pytest.mark.expects_reports
 async def test_hands_at_a_door_do_no_harm(door, caplog):
     caplog.set_level(logging.ERROR)
     limits = rpclab.ServerLimits(answer_seconds=5, stop_seconds=0.5)
-    async with doors.served(door, limits) as (address, port, things, sessions):
+    async with doors.served(door, limits) as (address, port, things, holds, sessions):
         async with rpclab.connect(address) as bystander:
             frames = 0
             for first in range(0, VISITS, AT_ONCE):
@@ -34,6 +34,8 @@ async def test_hands_at_a_door_do_no_harm(door, caplog):
                 assert await bystander.greet("Ada") == "Hello, str"
             await until(lambda: sessions() == 1)
         await until(lambda: sessions() == 0)
+        for stub in holds:
+            stub.dispose()
         await until(lambda: all(thing._disposals for thing in things))
     assert frames > 5 * VISITS
     assert len(things) > VISITS // 2

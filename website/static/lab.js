@@ -86,6 +86,7 @@ async function openShared() {
         cells = await unpack(hash);
     } catch (error) {
         fill(dialog, "This link cannot be opened", `${error.message}.`, [], ["Close"]);
+        dialog.addEventListener("close", () => dialog.remove());
         dialog.showModal();
         return;
     }
