@@ -36,7 +36,7 @@ TOP = {"sandbox", "configured", "declared", "distances", "placement", "views", "
 FLOORS = [
     Floor(LOWEST, set()),
     Floor({"core"}, LOWEST),
-    Floor({"codecs"}, SESSIONS, {"msgpack", "numpy", "orjson"}),
+    Floor({"codecs"}, SESSIONS, {"msgpack", "numpy", "orjson", "pybase64"}),
     Floor({"transports"}, SESSIONS, {"msgpack"}),
     Floor({"trace"}, SESSIONS, {"opentelemetry"}),
     # `rpclab.run` applies it, and only there, where a loop is running already.
