@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -239,7 +239,19 @@ class Distances:
         Raises:
             KeyError: no link joins the two.
         """
-        for pair in self.links.break_off(self.links[one, other]):
+        self._mend_bindings(self.links.break_off(self.links[one, other]))
+
+    def disconnect(self, one: str, other: str) -> None:
+        """Break the connection of two Workers, as `break_link` does; no link need join them.
+
+        Args:
+            one: a Worker, or "notebook".
+            other: likewise.
+        """
+        self._mend_bindings(self.links.break_pair(one, other))
+
+    def _mend_bindings(self, broken: Iterable[tuple[str, str]]) -> None:
+        for pair in broken:
             for holder, name in (pair, pair[::-1]):
                 self._bind_anew(holder, name)
 

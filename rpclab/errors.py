@@ -15,6 +15,7 @@ Floor: errors, the lowest.
     ├── ContextEndedError           the execution context at one end is over
     ├── CallCancelledError          the call was cancelled before it had a result
     ├── DisconnectedError           the session ended first, or the other end of a stream is gone
+    ├── ObjectElsewhereError        the Durable Object lives on another node, not on this one
     ├── OverloadedError             too many calls wait for a Worker, and this one did not run
     ├── StreamLockedError           (a TypeError) the stream was sent, or is being read or written
     ├── StreamClosedError           (a TypeError) the stream takes no more chunks
@@ -139,6 +140,21 @@ class DisconnectedError(RpcError):
         retryable: whether the same may succeed when it is tried again (rules S9, S16).
     """
 
+    retryable = False
+
+
+class ObjectElsewhereError(RpcError):
+    """Another node has the Durable Object, so this one may neither run it nor write for it.
+
+    Attributes:
+        node: which one; "" where only that is known.
+        seconds: for how long at least, unless it lets go before; 0 where that is not known.
+        retryable: whether the call has not run, and may be made again: then the object was asked
+            for here, and lives there. Else it was here, and what it had just written was refused.
+    """
+
+    node: str = ""
+    seconds: float = 0.0
     retryable = False
 
 
@@ -335,6 +351,26 @@ def absent_member(name: str, known: Iterable[str] = ()) -> NoSuchMemberError:
 def is_absent(error: BaseException) -> bool:
     """Whether an error says that here the last member of a path is not there."""
     return type(error) is NoSuchMemberError and error._absent and not error.remote
+
+
+def elsewhere(node: str = "", seconds: float = 0.0) -> ObjectElsewhereError:
+    """Build the error of a Durable Object that another node has.
+
+    Args:
+        node: which one, where the object was asked for here; "" where it was taken away.
+        seconds: how long its lease lasts.
+    """
+    if node:
+        error = ObjectElsewhereError(
+            f"the Durable Object lives on the node {shown(node)}, whose lease lasts"
+            f" {seconds:.1f} s unless it is renewed"
+        )
+        error.node, error.seconds, error.retryable = node, seconds, True
+        return error
+    return ObjectElsewhereError(
+        "another node has this Durable Object since its lease ended: what it had not saved here was"
+        " refused"
+    )
 
 
 def overloaded(

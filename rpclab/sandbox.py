@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from rpclab.workers.http import Response
     from rpclab.workers.kv.namespace import KVNamespace
     from rpclab.workers.objects.namespace import DurableObjectNamespace
+    from rpclab.workers.storage.leased import SharedObjects
 
 __all__ = ["NOTEBOOK", "BindingTarget", "Sandbox", "Tables", "binding"]
 
@@ -88,6 +89,8 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, SandboxQueues, Networked, Va
         storage: the folder where Durable Objects and KV keep what they store; else in memory.
         d1_limits: bounds of D1 databases; the platform's unless given.
         object_limits: bounds of Durable Objects; likewise.
+        shared_objects: a store, instead of that folder, for Durable Objects that several nodes may
+            host, one at a time: a `rpclab.SharedObjects`.
         pipelining: False holds each call on or with a promise back until that has settled.
         network: what its Workers may fetch: from "public" addresses, from "local" ones (of this
             machine and around it) too, or "none"; or a `rpclab.workers.network.Network`.
@@ -110,12 +113,14 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, SandboxQueues, Networked, Va
         limits: Limits = DEFAULT_LIMITS,
         d1_limits: D1Limits = D1_LIMITS,
         object_limits: ObjectLimits = OBJECT_LIMITS,
+        shared_objects: SharedObjects | None = None,
     ) -> None:
         self.engine = Engine(
             limits=limits, debug=debug, virtual=is_virtual(clock), pipelining=pipelining
         )
         self._begin()
         self._store_in(storage, object_limits)
+        self._share_objects(shared_objects)
         self.engine.sites = record or warn_undisposed
         self.recording = recording_of(self.engine) if record else None
         self.engine.warn_undisposed = warn_undisposed

@@ -40,8 +40,10 @@ FLOORS = [
     Floor({"transports"}, SESSIONS, {"msgpack"}),
     Floor({"trace"}, SESSIONS, {"opentelemetry"}),
     # `rpclab.run` applies it, and only there, where a loop is running already.
-    Floor(ENGINE, SHELL, {"nest_asyncio2"}),
+    # In a browser, it makes the tasks of the loop of Pyodide.
+    Floor(ENGINE, SHELL, {"nest_asyncio2", "pyodide"}),
     # httpx makes the requests of `fetch` over the network, and is loaded by the first of those.
+    # psycopg keeps the Durable Objects of several nodes, for those who want PostgreSQL.
     # pydantic and what it stands on check arguments, where that is asked for.
     Floor(
         {"workers"},
@@ -51,6 +53,7 @@ FLOORS = [
             "httpx",
             "multidict",
             "js",
+            "psycopg",
             "pydantic",
             "pydantic_core",
             "pyodide",
@@ -70,6 +73,8 @@ FLOORS = [
     Floor({"typegen"}, SCRIPTS | TOP | {"config"}),
     # Workers of a sandbox as a project in files.
     Floor({"export"}, SCRIPTS | TOP | {"config", "typegen"}),
+    # Programs run again, with something changed or cut.
+    Floor({"whatif"}, SCRIPTS | TOP),
     Floor(
         {"cli", "__main__"},
         # Of the notebook's floor it has a notebook read, without IPython running.
@@ -79,11 +84,11 @@ FLOORS = [
     Floor({"testing"}, SCRIPTS | TOP, {"pytest"}),
     Floor(
         {"notebook"},
-        SCRIPTS | TOP | {"config", "export", "rpclab", "typegen"},
-        {"IPython", "anywidget", "traitlets"},
+        SCRIPTS | TOP | {"config", "export", "rpclab", "typegen", "whatif"},
+        {"IPython", "anywidget", "js", "pyodide", "traitlets"},
     ),
     # The package itself: it gives out names, and hands `%load_ext` on to the notebook's floor.
-    Floor({"rpclab"}, SCRIPTS | TOP | {"net", "notebook"}),
+    Floor({"rpclab"}, SCRIPTS | TOP | {"net", "notebook", "whatif"}),
 ]
 
 # The core waits for nothing and knows no clock, so that any shell can drive it.

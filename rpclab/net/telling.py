@@ -57,6 +57,17 @@ def telling(session: Session, decode: Decode) -> Decode:
     return told
 
 
+def tell_arrived(session: Session, count: int) -> None:
+    """Tell of messages to the other end that they have arrived, as soon as they have left.
+
+    When they do, only the other program knows; a picture would show them on their way for ever.
+    """
+    far, observe = opposite(session.label), session.host.observe
+    if observe is not None:
+        observe(("arrived", far, count))
+        observe(("applied", far, 0))
+
+
 def _event(far: str, unpacked: Any, size: int) -> tuple[Any, ...] | None:
     """The event of a message that the other end has sent; None where there is none."""
     try:

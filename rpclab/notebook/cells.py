@@ -12,7 +12,7 @@ import linecache
 import re
 import sys
 from collections.abc import Coroutine, MutableMapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from IPython.core.inputtransformer2 import TransformerManager
 from IPython.core.interactiveshell import InteractiveShell
@@ -92,6 +92,18 @@ class CellSyntaxError(Exception):
 CellSyntaxError.__name__ = "SyntaxError"
 
 
+class Block(NamedTuple):
+    """The body of a cell magic that has run.
+
+    Attributes:
+        filename: of its code.
+        source: its text, on the lines where the cell has it.
+    """
+
+    filename: str
+    source: str
+
+
 class Cells:
     """Knows the cell that runs, and gives cells names for tracebacks and sites.
 
@@ -145,6 +157,23 @@ class Cells:
             add_note(error, note)
             self._show_from_the_body_on(error)
             raise
+
+    def block(self, magic: str, body: str) -> Block:
+        """Keep the body of the magic that runs, to run it again.
+
+        Args:
+            magic: the line of the magic.
+            body: the lines below it.
+        """
+        return Block(*self._register(magic, body))
+
+    async def run_block(self, block: Block, namespace: MutableMapping[str, Any]) -> Any:
+        """Run a body again, in any thread, and give its last expression.
+
+        Raises:
+            Exception: whatever the body raises.
+        """
+        return await self._evaluate(block.source, block.filename, namespace)
 
     def knows(self, filename: str) -> bool:
         """Whether code of that file name came from a cell."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from rpclab.diagnostics.leaks import Leaks
-    from rpclab.notebook.cells import Cells
+    from rpclab.notebook.cells import Block, Cells
     from rpclab.notebook.lines import WorkerLine
     from rpclab.notebook.names import Names
     from rpclab.sandbox import Sandbox
@@ -95,6 +95,7 @@ class RpcLab(Magics):
         self._sandbox = sandbox
         self._cells = cells
         self._names = names
+        self._traced: Block | None = None
         self._apply_settings()
 
     @observe("debug", "warn_undisposed")
@@ -252,6 +253,7 @@ class RpcLab(Magics):
     async def _trace(self, line: str, cell: str, *, text_only: bool) -> None:
         __tracebackhide__ = True
         shell = self.shell
+        self._traced = self._cells.block(f"%%trace {line}", cell)
         try:
             with self._sandbox.trace() as trace:
                 value = await self._cells.run(f"%%trace {line}", cell, shell.user_ns)
@@ -291,6 +293,17 @@ class RpcLab(Magics):
                          break the connections of a link: calls under way reject
         %rpclab locate [WORKER=city]…
                          show where Workers stand, or put them there
+        %rpclab replay [CHANGE]
+                         run the last %%trace block again in a sandbox of its own, as it is and with
+                         one thing changed, and compare. A change is one of
+                             link A B [--rtt 80ms] [--bandwidth 1MB/s] [--jitter 5ms] [--cut]
+                             locate WORKER=city
+                             break A B [MESSAGE]     the connection breaks at that message
+                             fail worker.method [CALL | all] ["ValueError: no"]
+                             pipelining off
+        %rpclab faults [--most N]
+                         cut the wire at each message of the last %%trace block, one after the
+                         other, and list what settled how, and what was forgotten
         %rpclab clock [real | virtual]
                          show the clock, or choose one before anything is deployed; with the
                          virtual one waiting costs no real time
@@ -366,6 +379,16 @@ class RpcLab(Magics):
 
         return export_to(self._sandbox, list(given))
 
+    def _replay(self, *given: str) -> Any:
+        from rpclab.notebook.again import replay_block  # noqa: PLC0415 - for those who ask for it
+
+        return replay_block(self.shell, self._sandbox, self._cells, self._traced, list(given))
+
+    def _faults(self, *given: str) -> Any:
+        from rpclab.notebook.again import scrub_block  # noqa: PLC0415 - likewise
+
+        return scrub_block(self.shell, self._sandbox, self._cells, self._traced, list(given))
+
     def _validate(self, *given: str) -> Any:
         if not given:
             return self._sandbox.validate
@@ -380,10 +403,12 @@ class RpcLab(Magics):
         "break": _break,
         "clock": _clock,
         "export": _export,
+        "faults": _faults,
         "leaks": _leaks,
         "link": _link,
         "locate": _locate,
         "record": _record,
+        "replay": _replay,
         "reset": _reset,
         "storage": _storage,
         "types": _types,

@@ -55,6 +55,7 @@ class Patient(_Base, Reading):  # type: ignore[misc]  # which of two it is, show
 
     application: ClassVar[Application]
     limits: ClassVar[ServerLimits]
+    undecided: bytes | None = None
     between = False  # whether no request is under way, nor its head, as far as is known
     _late: asyncio.TimerHandle | None = None
     _left: asyncio.Event | None = None
@@ -75,6 +76,8 @@ class Patient(_Base, Reading):  # type: ignore[misc]  # which of two it is, show
             return
         self._got_on = False
         super().data_received(data)
+        if self.undecided is not None:
+            self.go_the_long_way()  # the rest of its body is still to come
         if self._handed_over:
             return  # what comes now, and how long it takes, is watched by the WebSocket
         if self._refused:

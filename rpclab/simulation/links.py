@@ -5,8 +5,8 @@ Floor: rpc.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rpclab.errors import DisconnectedError, near
 from rpclab.simulation.cities import CITIES, SAME_CITY, round_trip
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from rpclab.rpc.engine import Engine
 
 Pair = tuple[str, str]
+
+
+class State(NamedTuple):
+    """What the links of a sandbox were: the seed and figures of each, by its ends; and places."""
+
+    own: dict[Pair, tuple[int, dict[str, Any]]]
+    roads: dict[Pair, tuple[int, dict[str, Any]]]
+    places: dict[str, str]
 
 
 class Links:
@@ -209,18 +217,53 @@ class Links:
         Returns:
             The pairs of Workers between which sessions have ended.
         """
-        error = DisconnectedError(f"the link between {' and '.join(link.ends)} broke")
+        return self._break_off(link.ends, lambda pair: self.between(*pair) is link)
+
+    def break_pair(self, one: str, other: str) -> set[Pair]:
+        """Break what goes on between two Workers, whatever way it takes, and no other.
+
+        Returns:
+            As `break_off`.
+        """
+        return self._break_off((one, other), lambda pair: pair == _pair(one, other))
+
+    def _break_off(self, ends: Pair, is_meant: Callable[[Pair], bool]) -> set[Pair]:
+        error = DisconnectedError(f"the link between {' and '.join(ends)} broke")
         broken: set[Pair] = set()
         for session in list(self._engine.sessions()):
             peer = session.peer
             if peer is not None and peer.keeper is not session.keeper:
-                here, there = session.keeper.worker, peer.keeper.worker
-                if self.between(here, there) is link:
-                    broken.add(_pair(here, there))
+                pair = _pair(session.keeper.worker, peer.keeper.worker)
+                if is_meant(pair):
+                    broken.add(pair)
                     self._lanes.pop(session, _NOTHING).close()
                     session.closed = error
                     self._engine.again(lambda session=session: session.close(error))  # type: ignore[misc]
         return broken
+
+    def lay(self, one: str, other: str) -> Link:
+        """Give the link that joins two Workers; one of no length if there is none yet.
+
+        What it is may be changed later; to lay it changes nothing, and tells nobody.
+        """
+        found = self.between(one, other)
+        if found is None:
+            found = self._own[_pair(one, other)] = self._cable(one, other)
+        return found
+
+    def state(self) -> State:
+        """What the links and places are now."""
+        own = {pair: _state(link) for pair, link in self._own.items()}
+        roads = {pair: _state(link) for pair, link in self._roads.items()}
+        return State(own, roads, self.places)
+
+    def restore(self, state: State) -> None:
+        """Make them what those of another sandbox were."""
+        for cities, links in ((False, state.own), (True, state.roads)):
+            for pair, (seed, changes) in links.items():
+                self.link(*pair, cities=cities, seed=seed, changes=dict(changes))
+        for worker, city in state.places.items():
+            self.locate(worker, city)
 
 
 class _Nothing:
@@ -240,6 +283,15 @@ def known_city(name: str) -> str:
     if name not in CITIES:
         raise ValueError(f"no city is called {name!r}; {near(name, CITIES)}")
     return name
+
+
+def _state(link: Link) -> tuple[int, dict[str, Any]]:
+    return link.seed, {
+        "rtt": link.rtt,
+        "bandwidth": link.bandwidth,
+        "jitter": link.jitter,
+        "up": link.up,
+    }
 
 
 def _pair(one: str, other: str) -> Pair:

@@ -54,7 +54,11 @@ def completing(kernel):
         ("%rpclab link notebook client --r", ["--rtt"], "--r"),
         ("%rpclab locate client=to", ["tokyo"], "to"),
         ("%rpclab clock v", ["virtual"], "v"),
-        ("%rpclab re", ["record", "reset"], "re"),
+        ("%rpclab re", ["record", "replay", "reset"], "re"),
+        ("%rpclab replay f", ["fail"], "f"),
+        ("%rpclab replay link notebook cl", ["client"], "cl"),
+        ("%rpclab replay locate client=to", ["tokyo"], "to"),
+        ("%rpclab faults --", ["--most"], "--"),
     ],
 )
 def test_tab_offers_what_fits_and_nothing_else(completing, text, offered, replaced):

@@ -722,6 +722,44 @@ async def test_a_cancelled_wait_for_the_first_session_ends_it(place):
     await place.stop()
 
 
+async def test_a_close_while_it_waits_for_the_first_session_ends_the_wait_at_once(place):
+    loop = asyncio.get_running_loop()
+    lasting = place.connect(connect_seconds=1000)
+    waiting = asyncio.ensure_future(failure(lasting.open()))
+    await asyncio.sleep(5)
+    await lasting.close()
+    assert "this end closed the connection" in str(await waiting)
+    assert loop.time() == pytest.approx(5)
+
+
+async def test_a_deadline_bounds_the_wait_for_the_first_session(place):
+    with pytest.raises(TimeoutError):
+        async with rpclab.deadline(5):
+            await place.connect(connect_seconds=1000)
+    assert place.open[0].state == "closed"
+
+
+async def test_a_session_that_ends_as_it_begins_is_an_attempt_that_failed(place, monkeypatch):
+    await place.start()
+    lasting = place.connect()
+    attempt = lasting._dialling.attempt
+    ended = []
+
+    async def ends_at_once():
+        connection = await attempt()
+        if len(ended) < 2:
+            ended.append(connection)
+            await connection.cut()
+        return connection
+
+    lasting._dialling.attempt = ends_at_once
+    await lasting
+    assert await lasting.main.hello("Ada") == "Hello, Ada"
+    assert (lasting.sessions, place.changes) == (1, [1, 2, "open"])
+    await lasting.close()
+    await place.stop()
+
+
 async def test_an_interrupted_await_leaves_the_connection_reconnecting(place, register):
     await place.start(register)
     lasting = await place.connect()

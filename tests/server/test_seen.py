@@ -11,6 +11,7 @@ from support.net import Api
 from support.real_time import until
 
 from rpclab import connect
+from rpclab.trace.timeline import timeline
 
 STRANGER = """
 import asyncio, sys
@@ -76,6 +77,8 @@ async def test_what_a_stranger_pipelines_is_not_said_to_be_neither_pipelined_nor
             )
             assert (await stranger.communicate())[0] == b"2\n"
         assert trace.pipelined == 1
+        # Nobody here sees when an answer arrives there; it is not shown as on its way for ever.
+        assert [each for each in timeline(sandbox.recording).arrows if each.arrived is None] == []
         assert trace.unawaited == ""
         for text in (str(trace), str(sandbox.timeline())):
             assert "round trip" in text

@@ -211,6 +211,15 @@ WORDS: dict[str, Any] = {
             ["bar", "absent", "not deployed", ""],
         ],
     },
+    # What a walk through faults says in a page.
+    "faults": {
+        "label": "what came of a cut at each message",
+        "only": "only cuts that show a fault",
+        "keys": "Enter opens a timeline · ↑ ↓ rows",
+        "row": "timeline of message",
+        "wait": "…",
+        "resting": "The kernel was restarted: no further row can be opened. Run the cell again.",
+    },
     # What only the live views say: of themselves, their buttons and keys.
     "live": {
         "view": "what happened in the sandbox",

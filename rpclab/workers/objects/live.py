@@ -23,6 +23,7 @@ from rpclab.errors import (
     ContextEndedError,
     NoSuchMemberError,
     NotCallableError,
+    ObjectElsewhereError,
     RpcError,
     add_note,
     fresh_copy,
@@ -363,13 +364,23 @@ class LiveObject:
             error.durable_object_id = str(self.id)  # type: ignore[attr-defined]
 
     def save(self) -> None:
-        """The output gate: what was written is safe when this returns.
+        """The output gate: what was written is safe when this returns, and the object is ours.
 
         Raises:
-            Exception: it could not be written; the object was reset.
+            Exception: it could not be written, or the object lives elsewhere; it was reset.
         """
-        if self.slot.rows.unsaved:
-            self.slot.rows.save()
+        rows = self.slot.rows
+        if rows.unsaved:
+            rows.save()
+        rows.confirm()
+
+    def is_ours(self) -> bool:
+        """Whether no other node can have the object; else it was reset."""
+        try:
+            self.slot.rows.confirm()
+        except ObjectElsewhereError:
+            return False
+        return True
 
     # Blocks that run alone.
 
@@ -435,6 +446,7 @@ class LiveObject:
         rows.leave()
         try:
             rows.save()
+            rows.close()
         except Exception as error:
             self.engine.report(error, f"saving {self}")
         self._gate.clear()
