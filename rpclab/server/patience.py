@@ -58,6 +58,7 @@ class Patient(_Base, Reading):  # type: ignore[misc]  # which of two it is, show
     undecided: bytes | None = None
     between = False  # whether no request is under way, nor its head, as far as is known
     _late: asyncio.TimerHandle | None = None
+    _stuck: asyncio.TimerHandle | None = None
     _left: asyncio.Event | None = None
     _bare = 0  # bytes that have come since a head or a part of a body
     _got_on = False  # whether there was either in what comes now
@@ -169,7 +170,7 @@ class Patient(_Base, Reading):  # type: ignore[misc]  # which of two it is, show
         # The request behind it, which may have waited, does not belong to the one that is over.
         Context().run(super().on_response_complete)
         if self.transport.is_closing():
-            self._see_that_it_leaves(self.transport.get_write_buffer_size())
+            self._see_that_it_leaves()
         elif self._is_answered() and getattr(self.cycle, "more_body", False):
             # What is left of the body is read all the same: else the client could not write on,
             # and might not come to read the answer.
@@ -185,20 +186,38 @@ class Patient(_Base, Reading):  # type: ignore[misc]  # which of two it is, show
 
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()
-        self._see_that_it_leaves(self.transport.get_write_buffer_size())
+        self._see_that_it_leaves()
 
-    def _see_that_it_leaves(self, before: int) -> None:
-        """What closes waits until all has left, which a client that does not read could put off."""
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._see_that_it_leaves()
+
+    def _see_that_it_leaves(self) -> None:
+        """What waits for a client that does not read, or reads in drops, goes with its connection.
+
+        So it does when the connection closes, which waits until all has left.
+        """
+        before = self.transport.get_write_buffer_size()
 
         def look() -> None:
             left = self.transport.get_write_buffer_size()
-            if before - left < self.limits.body_seconds * self.limits.body_rate:
+            if before - left < max(self.limits.body_seconds * self.limits.body_rate, 1):
                 self.transport.abort()
             else:
-                self._see_that_it_leaves(left)
+                self._see_that_it_leaves()
 
-        self._forget()
-        self._late = self.loop.call_later(self.limits.body_seconds, look)
+        self._let_go()
+        self._stuck = self.loop.call_later(self.limits.body_seconds, look)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._stuck is not None:
+            self._stuck.cancel()
+            self._stuck = None
 
     async def left(self) -> None:
         """Wait until the client has gone."""
@@ -208,7 +227,8 @@ class Patient(_Base, Reading):  # type: ignore[misc]  # which of two it is, show
 
     def connection_lost(self, error: Exception | None) -> None:
         self._forget()
-        super().connection_lost(error)
+        super().connection_lost(error)  # which resumes writing
+        self._let_go()
         if self._left is not None:
             self._left.set()
 
