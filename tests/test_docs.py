@@ -28,6 +28,8 @@ PAGES = [
             "javascript",
             "limits",
             "reconnection",
+            "export",
+            "what-if",
         )
     ),
 ]

@@ -40,7 +40,8 @@ FLOORS = [
     Floor({"transports"}, SESSIONS, {"msgpack"}),
     Floor({"trace"}, SESSIONS, {"opentelemetry"}),
     # `rpclab.run` applies it, and only there, where a loop is running already.
-    Floor(ENGINE, SHELL, {"nest_asyncio2"}),
+    # In a browser, it makes the tasks of the loop of Pyodide.
+    Floor(ENGINE, SHELL, {"nest_asyncio2", "pyodide"}),
     # httpx makes the requests of `fetch` over the network, and is loaded by the first of those.
     # psycopg keeps the Durable Objects of several nodes, for those who want PostgreSQL.
     # pydantic and what it stands on check arguments, where that is asked for.
@@ -84,7 +85,7 @@ FLOORS = [
     Floor(
         {"notebook"},
         SCRIPTS | TOP | {"config", "export", "rpclab", "typegen", "whatif"},
-        {"IPython", "anywidget", "traitlets"},
+        {"IPython", "anywidget", "js", "pyodide", "traitlets"},
     ),
     # The package itself: it gives out names, and hands `%load_ext` on to the notebook's floor.
     Floor({"rpclab"}, SCRIPTS | TOP | {"net", "notebook", "whatif"}),

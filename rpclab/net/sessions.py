@@ -77,6 +77,7 @@ class FarSession(Session):
     _plain: Any = None
     _recorded: Any = None
     _refusal: BrokenHook | None = None
+    _waited = False
 
     def receive(self, seen: int, frames: list[Frame]) -> None:
         if self._plain is None:
@@ -162,6 +163,24 @@ class FarSession(Session):
         self.awake()
 
     def flush(self) -> int:
+        # Whoever was waiting for what has come is resumed in this turn, and nearly always calls
+        # next. What only acknowledges and gives back waits for that, and leaves with it: a message
+        # less for each call that follows another (benchmark `socket_sequential`).
+        if (
+            not self._outbox
+            and not self._waited
+            and not self._soon
+            and self._waiting is None
+            and (self._releases or self._told != self._seen)
+        ):
+            self._waited = True
+            self._awake = self.host.wake(self)
+            return 0
+        return self.put()
+
+    def put(self) -> int:
+        """Send what has gathered, now."""
+        self._waited = False
         count = super().flush()
         if count and self.host.observe is not None:
             tell_arrived(self, count)

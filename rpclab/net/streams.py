@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from rpclab.errors import DisconnectedError, RemoteProtocolError, RpcError
 from rpclab.net.advice import ANOTHER, misunderstood, unreached, with_advice, wordless
 from rpclab.net.closing import FAULT, FULL, STOPPING, broken, closed_there, say_end
+from rpclab.net.reading import Reading
 from rpclab.transports.batches import (
     BATCH,
     BESIDE,
@@ -22,6 +23,7 @@ from rpclab.transports.batches import (
     RecordReader,
     batches,
     framed,
+    framed_alone,
     goodbye,
     hello,
     read_hello,
@@ -50,7 +52,7 @@ def seen(future: asyncio.Future[Any]) -> None:
         future.exception()
 
 
-class StreamWire(asyncio.Protocol):
+class StreamWire(Reading):
     """One end of a byte stream.
 
     Args:
@@ -228,9 +230,13 @@ class StreamWire(asyncio.Protocol):
     # What the connection asks for.
 
     def send(self, seen: int, frames: list[Frame]) -> None:
-        if not self._ended:
-            for pieces in batches(seen, frames):
-                self._write(framed(pieces))
+        if self._ended:
+            return
+        if len(frames) == 1 and type(frames[0]) is bytes and len(frames[0]) < _LARGE:
+            self.transport.write(framed_alone(seen, frames[0]))
+            return
+        for pieces in batches(seen, frames):
+            self._write(framed(pieces))
 
     def _write(self, pieces: list[bytes]) -> None:
         if len(pieces) == 1 or sum(map(len, pieces)) < _LARGE:

@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 
 from rpclab.diagnostics import places
 from rpclab.notebook.blocking import watch_for_blocking
+from rpclab.notebook.browser import output_under_its_cell
 from rpclab.notebook.cells import Cells, await_our_magics
 from rpclab.notebook.completion import completer
 from rpclab.notebook.displays import Displays
@@ -103,6 +104,7 @@ class Extension:
             self._undo.append(watch_for_blocking(lambda: heart.beats))
         kernel = getattr(shell, "kernel", None)
         self._undo += [end_requests_under_their_headers(kernel), reply_through_the_stream(kernel)]
+        self._undo.append(output_under_its_cell(shell))
         self.sandbox.engine.carry_with_calls(output_variables(shell))
         self._add(logging.getLogger("rpclab").handlers, Reports())
         interrupts = Interrupts(shell, self.sandbox, loop)

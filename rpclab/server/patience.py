@@ -41,6 +41,7 @@ class Patient(_Base, Reading):  # type: ignore[misc]  # which of two it is, show
     """
 
     limits: ClassVar[ServerLimits]
+    undecided: bytes | None = None
     between = False  # whether no request is under way, nor its head, as far as is known
     _late: asyncio.TimerHandle | None = None
     _left: asyncio.Event | None = None
@@ -56,6 +57,8 @@ class Patient(_Base, Reading):  # type: ignore[misc]  # which of two it is, show
     def data_received(self, data: bytes) -> None:
         self._got_on = False
         super().data_received(data)
+        if self.undecided is not None:
+            self.go_the_long_way()  # the rest of its body is still to come
         if self._handed_over:
             return  # what comes now, and how long it takes, is watched by the WebSocket
         if not _TELLS and not self._is_answered():

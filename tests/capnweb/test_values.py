@@ -54,6 +54,7 @@ def pair(main, request, monkeypatch):
         monkeypatch.setattr(text, "orjson", None)
         leaves = text.LEAVES - {int}
         monkeypatch.setattr("rpclab.codecs.capnweb.writing.LEAVES", leaves)
+        monkeypatch.setattr("rpclab.codecs.capnweb.messages.LEAVES", leaves)
     return SessionPair(main, codec=CapnWebCodec)
 
 

@@ -1,5 +1,7 @@
 """A cut at every message: over twenty programs what was forgotten is found, and nothing else."""
 
+from contextlib import closing
+
 import pytest
 
 import rpclab
@@ -146,3 +148,25 @@ def test_a_page_of_it_has_a_row_for_each_cut_and_no_script(unbound):
     assert page.count("<details>") == 3
     assert "<script" not in page
     assert page.count("silent</td>") == len(unbound) / 2
+
+
+def test_what_modules_beside_the_main_file_hold_is_looked_at_too(tmp_path):
+    (tmp_path / "books.py").write_text("pages = []\n")
+    (tmp_path / "main.py").write_text(
+        "import books\nfrom workers import WorkerEntrypoint\nclass Default(WorkerEntrypoint):\n"
+        "    def write(self, line):\n        books.pages.append(line)\n"
+    )
+    (tmp_path / "wrangler.toml").write_text('name = "a"\nmain = "main.py"\n')
+
+    async def program(env):
+        for _ in range(2):
+            try:
+                async with rpclab.deadline(5):
+                    return await env.A.write("once")
+            except (rpclab.DisconnectedError, TimeoutError):
+                continue
+        return None
+
+    with closing(rpclab.Sandbox.from_config(tmp_path)) as sandbox:
+        sandbox.bind(A="a")
+        assert {each.kind for each in rpclab.scrub(program, sandbox).findings} == {"doubled write"}
