@@ -149,7 +149,7 @@ def stored(address):
     """All that the object has stored, whoever has it."""
     store = rpclab.SharedObjects(address).open()
     with contextlib.closing(store), store._transaction() as execute:
-        rows = execute("SELECT key, value FROM object_values").fetchall()
+        rows = execute("SELECT key, value FROM rpclab_object_values").fetchall()
     return {bytes(key).decode(): unpack(bytes(value)) for key, value in rows}
 
 
