@@ -6,6 +6,8 @@ A server of HTTP runs in a process of its own (`http_server.py`), so that who as
 from __future__ import annotations
 
 import asyncio
+import selectors
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -88,20 +90,30 @@ async def asking(side: str, stack: AsyncExitStack) -> Step:
     stack.callback(server.kill)
     assert server.stdout is not None
     port = int(await server.stdout.readline())
-    connections = [await asyncio.open_connection("127.0.0.1", port) for _ in range(CLIENTS)]
-    for _, writer in connections:
-        stack.callback(writer.close)
+    ready = stack.enter_context(selectors.DefaultSelector())
+    for _ in range(CLIENTS):
+        connection = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        ready.register(connection, selectors.EVENT_READ)
 
     async def step() -> None:
-        left = iter(range(REQUESTS))
-
-        async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            for _ in left:
-                writer.write(QUESTION)
-                head = await reader.readuntil(ANSWER_END)
-                assert head.startswith(b"HTTP/1.1 200 "), head
-
-        await asyncio.gather(*[ask(*connection) for connection in connections])
+        # Without the loop: who asks has to be faster than who answers.
+        answers: dict[int, bytes] = {}
+        for key in ready.get_map().values():
+            key.fileobj.send(QUESTION)
+            answers[key.fd] = b""
+        left = REQUESTS - CLIENTS
+        while answers:
+            for key, _ in ready.select():
+                answer = answers[key.fd] = answers[key.fd] + key.fileobj.recv(65536)
+                if not answer.endswith(ANSWER_END):
+                    continue
+                assert answer.startswith(b"HTTP/1.1 200 "), answer
+                del answers[key.fd]
+                if left:
+                    left -= 1
+                    key.fileobj.send(QUESTION)
+                    answers[key.fd] = b""
 
     return step
 

@@ -26,6 +26,8 @@ from rpclab.errors import (
     MessageTooLargeError,
     NoSuchMemberError,
     NotCallableError,
+    ObjectElsewhereError,
+    OverloadedError,
     ProtocolError,
     RecordingError,
     RemoteError,
@@ -50,13 +52,17 @@ from rpclab.workers.objects.namespace import objects
 from rpclab.workers.storage.limits import D1Limits, ObjectLimits
 
 if TYPE_CHECKING:
+    from rpclab.net.backoff import Reconnect
     from rpclab.net.dialling import connect
     from rpclab.net.limits import ServerLimits
     from rpclab.net.tls import certificates
     from rpclab.rpc.streams import ReadableStream, WritableStream
     from rpclab.server.application import asgi
     from rpclab.server.mains import serve
+    from rpclab.whatif.comparing import replay
+    from rpclab.whatif.scrubbing import scrub
     from rpclab.workers.http import Blob, Headers, Request, Response, fetch
+    from rpclab.workers.storage.leased import SharedObjects
 
 __all__ = [
     "Blob",
@@ -77,9 +83,12 @@ __all__ = [
     "MessageTooLargeError",
     "NoSuchMemberError",
     "NotCallableError",
+    "ObjectElsewhereError",
     "ObjectLimits",
+    "OverloadedError",
     "ProtocolError",
     "ReadableStream",
+    "Reconnect",
     "RecordingError",
     "RemoteError",
     "RemoteProtocolError",
@@ -92,6 +101,7 @@ __all__ = [
     "RpcTarget",
     "Sandbox",
     "ServerLimits",
+    "SharedObjects",
     "StreamClosedError",
     "StreamLockedError",
     "UndisposedStubWarning",
@@ -108,7 +118,9 @@ __all__ = [
     "fetch",
     "gather",
     "objects",
+    "replay",
     "run",
+    "scrub",
     "serve",
     "surface",
     "wait_until",
@@ -119,8 +131,8 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> Any:
     # What not every program needs is loaded when it is first used.
-    if name in _NETWORK:
-        value = getattr(import_module(_NETWORK[name]), name)
+    if name in _ELSEWHERE:
+        value = getattr(import_module(_ELSEWHERE[name]), name)
     elif name in __all__ and name in LATER:
         value = getattr(workers, name)
     else:
@@ -129,11 +141,15 @@ def __getattr__(name: str) -> Any:
     return value
 
 
-_NETWORK = {
+_ELSEWHERE = {
+    "Reconnect": "rpclab.net.backoff",
     "ServerLimits": "rpclab.net.limits",
+    "SharedObjects": "rpclab.workers.storage.leased",
     "asgi": "rpclab.server.application",
     "certificates": "rpclab.net.tls",
     "connect": "rpclab.net.dialling",
+    "replay": "rpclab.whatif.comparing",
+    "scrub": "rpclab.whatif.scrubbing",
     "serve": "rpclab.server.mains",
 }
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 from rpclab.config import WorkerConfig, load_configs
@@ -20,10 +20,12 @@ from rpclab.errors import ConfigError, ConfigWarning, UnknownEntrypointError, ne
 from rpclab.workers.declarations import BindingTarget, binding, json_copy
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rpclab.config.model import Database
-    from rpclab.sandbox import Sandbox
     from rpclab.workers.d1.database import D1Database
     from rpclab.workers.env import Env
+    from rpclab.workers.kv.namespace import KVNamespace
     from rpclab.workers.worker import Worker
 
 MEMORY = ":memory:"
@@ -31,8 +33,29 @@ MEMORY = ":memory:"
 _MOST_SHOWN = 200  # characters of a name of a file that an error quotes
 
 
+class Deploys(Protocol):
+    """The part of a sandbox that takes Workers and gives what these are bound to."""
+
+    @property
+    def storage(self) -> Path | None:
+        """The folder of what is stored; None keeps it in memory."""
+
+    @property
+    def workers(self) -> dict[str, Worker]:
+        """The Workers that are deployed, by name."""
+
+    def deploy(self, *args: Any, **options: Any) -> Worker:
+        """Deploy a Worker; see `Sandbox.deploy`."""
+
+    def d1(self, where: str | PathLike[str]) -> D1Database:
+        """Give a database."""
+
+    def kv(self, id: str) -> KVNamespace:
+        """Give a KV namespace."""
+
+
 def deploy_all(
-    sandbox: Sandbox,
+    sandbox: Deploys,
     paths: Iterable[str | PathLike[str]],
     environment: str | None,
     vars: Mapping[str, Any] | None = None,
@@ -66,6 +89,7 @@ def deploy_all(
             **options_of(config, sandbox),
         )
         hide_secrets(worker.env, config)
+        worker.config = config
         workers.append(worker)
     for config in configs:
         check_bindings(sandbox, config, own=True)
@@ -116,7 +140,7 @@ def hide_secrets(env: Env, config: WorkerConfig) -> None:
     object.__setattr__(env, "__secret__", frozenset(config.secrets))
 
 
-def options_of(config: WorkerConfig, sandbox: Sandbox) -> dict[str, Any]:
+def options_of(config: WorkerConfig, sandbox: Deploys) -> dict[str, Any]:
     """Give what `Sandbox.prepare` is to be told of a Worker, beside its name.
 
     Its databases have the tables that their migrations make.
@@ -138,14 +162,14 @@ def options_of(config: WorkerConfig, sandbox: Sandbox) -> dict[str, Any]:
     return options
 
 
-def _database(declared: Database, sandbox: Sandbox) -> D1Database:
+def _database(declared: Database, sandbox: Deploys) -> D1Database:
     """Give the database, which several Workers may share, with its migrations applied.
 
     It is kept where the sandbox keeps what is stored: in its folder, or in memory.
     """
     from rpclab.workers.d1.migrations import apply_migrations_now  # noqa: PLC0415 - opens SQLite
 
-    folder = sandbox._storage  # what `Sandbox(storage=…)` was given
+    folder = sandbox.storage
     if folder is None:
         database = sandbox.d1(f"{MEMORY}{declared.key}")
     else:
@@ -191,7 +215,7 @@ def warn(config: WorkerConfig) -> None:
         warnings.warn(ConfigWarning(text), stacklevel=4)
 
 
-def check_bindings(sandbox: Sandbox, config: WorkerConfig, *, own: bool = False) -> None:
+def check_bindings(sandbox: Deploys, config: WorkerConfig, *, own: bool = False) -> None:
     """Refuse bindings whose Worker is there and has no such entrypoint or class.
 
     Args:

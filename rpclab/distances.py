@@ -8,20 +8,20 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.observing import recording_of
 from rpclab.rpc.stubs import hold
-from rpclab.transports.units import bytes_per_second
+from rpclab.simulation.units import bytes_per_second
 
 if TYPE_CHECKING:
     from rpclab.rpc.engine import Engine
-    from rpclab.rpc.links import Links
+    from rpclab.simulation.link import Link
+    from rpclab.simulation.links import Links
     from rpclab.trace.recording import Recording
-    from rpclab.transports.simulated import Link
     from rpclab.workers.env import Env
 
 CLOCKS = ("real", "virtual")
@@ -124,7 +124,7 @@ class Distances:
     def links(self) -> Links:
         """The links there are, and the cities of the Workers that stand in some."""
         if self._made_links is None:
-            from rpclab.rpc.links import Links  # noqa: PLC0415 - for those who have some
+            from rpclab.simulation.links import Links  # noqa: PLC0415 - for those who have some
 
             self._made_links = Links(self.engine)
         return self._made_links
@@ -171,7 +171,7 @@ class Distances:
         return self.links.link(one, other, cities=all(cities), seed=seed, changes=changes)
 
     def _is_city(self, name: str) -> bool:
-        from rpclab.transports.cities import CITIES  # noqa: PLC0415 - for those who ask
+        from rpclab.simulation.cities import CITIES  # noqa: PLC0415 - for those who ask
 
         return name in CITIES and name not in self.workers
 
@@ -184,13 +184,13 @@ class Distances:
         """Check the name of a city, if one is given.
 
         Args:
-            name: one of `rpclab.transports.cities.CITIES`; None is fine.
+            name: one of `rpclab.simulation.cities.CITIES`; None is fine.
 
         Raises:
             ValueError: there is none of that name.
         """
         if name is not None:
-            from rpclab.rpc.links import known_city  # noqa: PLC0415 - as above
+            from rpclab.simulation.links import known_city  # noqa: PLC0415 - as above
 
             known_city(name)
 
@@ -199,7 +199,7 @@ class Distances:
 
         Args:
             worker: its name.
-            city: one of `rpclab.transports.cities.CITIES`; None takes it out.
+            city: one of `rpclab.simulation.cities.CITIES`; None takes it out.
 
         Raises:
             ValueError: there is no such city.
@@ -239,7 +239,19 @@ class Distances:
         Raises:
             KeyError: no link joins the two.
         """
-        for pair in self.links.break_off(self.links[one, other]):
+        self._mend_bindings(self.links.break_off(self.links[one, other]))
+
+    def disconnect(self, one: str, other: str) -> None:
+        """Break the connection of two Workers, as `break_link` does; no link need join them.
+
+        Args:
+            one: a Worker, or "notebook".
+            other: likewise.
+        """
+        self._mend_bindings(self.links.break_pair(one, other))
+
+    def _mend_bindings(self, broken: Iterable[tuple[str, str]]) -> None:
+        for pair in broken:
             for holder, name in (pair, pair[::-1]):
                 self._bind_anew(holder, name)
 

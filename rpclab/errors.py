@@ -15,6 +15,8 @@ Floor: errors, the lowest.
     ├── ContextEndedError           the execution context at one end is over
     ├── CallCancelledError          the call was cancelled before it had a result
     ├── DisconnectedError           the session ended first, or the other end of a stream is gone
+    ├── ObjectElsewhereError        the Durable Object lives on another node, not on this one
+    ├── OverloadedError             too many calls wait for a Worker, and this one did not run
     ├── StreamLockedError           (a TypeError) the stream was sent, or is being read or written
     ├── StreamClosedError           (a TypeError) the stream takes no more chunks
     ├── UnknownBindingError         the binding's Worker is not deployed
@@ -50,6 +52,16 @@ class RpcError(Exception):
     """The family of everything rpclab raises by itself."""
 
     remote = False
+    _may_have_run: bool | None = None
+
+    @property
+    def may_have_run(self) -> bool | None:
+        """Of a call to another program, whose session has ended: whether it may have run there.
+
+        True where it had been sent, and its answer never came. False where it had not left: it has
+        not run, and can be made again. None for every other error.
+        """
+        return self._may_have_run
 
 
 class ProtocolError(RpcError):
@@ -112,7 +124,13 @@ class ContextEndedError(RpcError):
 
 
 class CallCancelledError(RpcError):
-    """The call was cancelled, and is awaited all the same."""
+    """The call was cancelled, and is awaited all the same.
+
+    Attributes:
+        deadline_passed: whether that was because its deadline had passed (see `rpclab.deadline`).
+    """
+
+    deadline_passed = False
 
 
 class DisconnectedError(RpcError):
@@ -123,6 +141,38 @@ class DisconnectedError(RpcError):
     """
 
     retryable = False
+
+
+class ObjectElsewhereError(RpcError):
+    """Another node has the Durable Object, so this one may neither run it nor write for it.
+
+    Attributes:
+        node: which one; "" where only that is known.
+        seconds: for how long at least, unless it lets go before; 0 where that is not known.
+        retryable: whether the call has not run, and may be made again: then the object was asked
+            for here, and lives there. Else it was here, and what it had just written was refused.
+    """
+
+    node: str = ""
+    seconds: float = 0.0
+    retryable = False
+
+
+class OverloadedError(RpcError):
+    """Too many calls wait for their turn, so this one was answered early. It has not run.
+
+    Attributes:
+        worker: the Worker that is overloaded, or the address that calls wait for.
+        queued: how many calls waited there.
+        limit: how many may.
+        retryable: True: the call has not run, and may be made again; after a pause that grows, for
+            to repeat it at once keeps the Worker overloaded.
+    """
+
+    worker: str = ""
+    queued: int = 0
+    limit: int = 0
+    retryable = True
 
 
 class StreamLockedError(RpcError, TypeError):
@@ -301,6 +351,64 @@ def absent_member(name: str, known: Iterable[str] = ()) -> NoSuchMemberError:
 def is_absent(error: BaseException) -> bool:
     """Whether an error says that here the last member of a path is not there."""
     return type(error) is NoSuchMemberError and error._absent and not error.remote
+
+
+def elsewhere(node: str = "", seconds: float = 0.0) -> ObjectElsewhereError:
+    """Build the error of a Durable Object that another node has.
+
+    Args:
+        node: which one, where the object was asked for here; "" where it was taken away.
+        seconds: how long its lease lasts.
+    """
+    if node:
+        error = ObjectElsewhereError(
+            f"the Durable Object lives on the node {shown(node)}, whose lease lasts"
+            f" {seconds:.1f} s unless it is renewed"
+        )
+        error.node, error.seconds, error.retryable = node, seconds, True
+        return error
+    return ObjectElsewhereError(
+        "another node has this Durable Object since its lease ended: what it had not saved here was"
+        " refused"
+    )
+
+
+def overloaded(
+    what: str, worker: str, queued: int, limit: int, advice: str = ""
+) -> OverloadedError:
+    """Build the error of a call for which there is no place in a queue.
+
+    Args:
+        what: whom the calls wait for, such as 'the Worker "shop"'.
+        worker: its name or address.
+        queued: how many calls wait there.
+        limit: how many may.
+        advice: what to do beside trying again, as a note.
+    """
+    calls = f"{queued:,} call{'s' * (queued != 1)} wait{'s' * (queued == 1)}"
+    error = OverloadedError(
+        f"{what} is overloaded: {calls} for a turn, of {limit:,} that may. This call has not run;"
+        " try again after a pause"
+    )
+    error.worker, error.queued, error.limit = worker, queued, limit
+    add_note(error, advice)
+    return error
+
+
+def cut_off(error: BaseException) -> BaseException:
+    """Build the error of calls that had been sent when their session ended with `error`."""
+    copy = fresh_copy(error)
+    if isinstance(copy, RpcError):
+        copy._may_have_run = True
+    add_note(copy, "the call had been sent, and its answer has not come: it may have run, or not")
+    return copy
+
+
+def late() -> CallCancelledError:
+    """Build the error of a call whose deadline has passed."""
+    error = CallCancelledError("The call was cancelled: its deadline passed.")
+    error.deadline_passed = True
+    return error
 
 
 def not_callable(path: tuple[str, ...]) -> NotCallableError:

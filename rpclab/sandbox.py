@@ -16,14 +16,15 @@ from rpclab.core.contexts import EventContext, current, opened
 from rpclab.core.events import NOBODY
 from rpclab.core.imports import Handle, Import
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
+from rpclab.diagnostics.pending_calls import Waiting, waiting
 from rpclab.distances import Distances, is_virtual
 from rpclab.errors import UnknownBindingError, near, noted
 from rpclab.rpc import local
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.engine import Engine
 from rpclab.rpc.observing import recording_of
-from rpclab.rpc.waiting import Waiting, waiting
 from rpclab.views import Viewed
+from rpclab.workers.call_queue import NEWEST, CallQueue, SandboxQueues, Turns
 from rpclab.workers.declarations import (
     NOTEBOOK,
     BindingTarget,
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     import types
     from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 
-    from rpclab.leaks import Leaks
+    from rpclab.diagnostics.leaks import Leaks
     from rpclab.server.serving import Server
     from rpclab.server.starting import Starting
     from rpclab.trace.trace import Trace
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from rpclab.workers.http import Response
     from rpclab.workers.kv.namespace import KVNamespace
     from rpclab.workers.objects.namespace import DurableObjectNamespace
+    from rpclab.workers.storage.leased import SharedObjects
 
 __all__ = ["NOTEBOOK", "BindingTarget", "Sandbox", "Tables", "binding"]
 
@@ -71,7 +73,7 @@ class Tables(NamedTuple):
     exports: frozenset[tuple[str, int]]
 
 
-class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Viewed):
+class Sandbox(Distances, SandboxObjects, SandboxKV, SandboxQueues, Networked, Validating, Viewed):
     """Virtual Workers in this process, and the sessions between them.
 
     Use it as `async with Sandbox() as sandbox`, or close it with `close()`.
@@ -87,6 +89,8 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Viewe
         storage: the folder where Durable Objects and KV keep what they store; else in memory.
         d1_limits: bounds of D1 databases; the platform's unless given.
         object_limits: bounds of Durable Objects; likewise.
+        shared_objects: a store, instead of that folder, for Durable Objects that several nodes may
+            host, one at a time: a `rpclab.SharedObjects`.
         pipelining: False holds each call on or with a promise back until that has settled.
         network: what its Workers may fetch: from "public" addresses, from "local" ones (of this
             machine and around it) too, or "none"; or a `rpclab.workers.network.Network`.
@@ -109,12 +113,14 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Viewe
         limits: Limits = DEFAULT_LIMITS,
         d1_limits: D1Limits = D1_LIMITS,
         object_limits: ObjectLimits = OBJECT_LIMITS,
+        shared_objects: SharedObjects | None = None,
     ) -> None:
         self.engine = Engine(
             limits=limits, debug=debug, virtual=is_virtual(clock), pipelining=pipelining
         )
         self._begin()
         self._store_in(storage, object_limits)
+        self._share_objects(shared_objects)
         self.engine.sites = record or warn_undisposed
         self.recording = recording_of(self.engine) if record else None
         self.engine.warn_undisposed = warn_undisposed
@@ -122,6 +128,7 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Viewe
         self.validate = validate
         self.env = ProgramEnv(NOTEBOOK, "this program's env")
         self._workers: dict[str, Worker] = {}
+        self._queues: dict[str, CallQueue] = {}
         self._bindings: dict[str, dict[str, BindingTarget]] = {}
         self._d1: Databases | None = None
         self._d1_limits = d1_limits
@@ -180,6 +187,9 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Viewe
         filename: str | None = None,
         at: str | None = None,
         folder: str | PathLike[str] | None = None,
+        concurrency: int | None = None,
+        queue: int | None = None,
+        overload: str = NEWEST,
     ) -> Worker:
         """Deploy a Worker, or a new version of it.
 
@@ -200,6 +210,14 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Viewe
             at: the city it stands in (see `locate`).
             folder: where the modules stand that the Worker brings along; `import` in its code
                 finds them there, and nothing of them is seen outside.
+            concurrency: how many of its calls run at a time, from when they begin until they are
+                answered; all that come unless given. Calls on its entrypoints and Durable Objects
+                count; those that it makes on itself, or that are made on what it has returned,
+                belong to a call that was let in.
+            queue: how many calls may wait for their turn then, 100 unless given. Who finds no place
+                is answered at once, with an `OverloadedError`.
+            overload: who finds none in a full queue: the "newest", which is the call that comes, or
+                the "oldest", which gives its place to that.
 
         Returns:
             The Worker.
@@ -207,7 +225,8 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Viewe
         Raises:
             UnknownEntrypointError: a binding names an entrypoint that its Worker does not have.
             TypeError: the source or a variable is no text, or a variable no JSON value.
-            ValueError: no Worker can have that name, or a variable is given twice.
+            ValueError: no Worker can have that name, a variable is given twice, or the numbers make
+                no queue.
             Exception: whatever the code raises.
         """
         if isinstance(source, PathLike):
@@ -215,12 +234,13 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Viewe
         if not isinstance(source, str):
             raise TypeError(f"source is the text of the module, not {type(source).__name__}")
         self.check_city(at)
+        turns = Turns.of(concurrency, queue, overload)
         with noted(serves_on(self._workers.get(name))):
             module, env = self.prepare(
                 name, vars=vars, json=json, bind=bind, d1=d1, objects=objects, kv=kv, folder=folder
             )
             run_source(module, source, filename or f"<worker {name}>")
-            worker = self.publish(name, module, env, bind)
+            worker = self.publish(name, module, env, bind, turns)
         if at is not None:
             self.locate(name, at)
         return worker
@@ -279,6 +299,7 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Viewe
         module: types.ModuleType,
         env: Env,
         bind: Mapping[str, str | BindingTarget] | None = None,
+        turns: Turns | None = None,
     ) -> Worker:
         """Let a Worker whose code has run serve from now on.
 
@@ -287,6 +308,7 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Viewe
             module: as `prepare` made it; its code has run.
             env: likewise.
             bind: what `prepare` was given.
+            turns: how many of its calls run at a time; all that come if None.
 
         Raises:
             UnknownEntrypointError: its class `Default` cannot serve.
@@ -302,6 +324,7 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Viewe
         worker = Worker(name, self.engine, module, env, bind_self, own_objects)
         if name in self._workers:
             worker.version = self._workers[name].version + 1
+        worker.queue = self._queue_calls(name, turns)
         self._workers[name] = worker
         self._note(("deployed", name, worker.version))
         self._bindings[name] = {key: binding_target(value) for key, value in (bind or {}).items()}
@@ -535,7 +558,7 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Viewe
         Returns:
             A list of `rpclab.leaks.Leak`, whose text says what to do.
         """
-        from rpclab.leaks import find_leaks  # noqa: PLC0415 - only where it is asked for
+        from rpclab.diagnostics.leaks import find_leaks  # noqa: PLC0415 - only where it is asked for
 
         modules = {id(vars(worker.module)): name for name, worker in self._workers.items()}
         return find_leaks(self.engine, modules)
@@ -550,6 +573,7 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, Networked, Validating, Viewe
         if self._d1 is not None:
             self._d1.close()
         self._forget_kv()
+        self._forget_queues()
         self._workers.clear()
         self._bindings.clear()
         for name in list(self.env):

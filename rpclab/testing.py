@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rpclab.leaks import Leak, Leaks
+from rpclab.diagnostics.leaks import Leak, Leaks
 from rpclab.rpc.engine import Engine
 from rpclab.sandbox import NOTEBOOK, Sandbox
 

@@ -25,6 +25,11 @@ PAGES = [
             "validation",
             "notebook",
             "network",
+            "javascript",
+            "limits",
+            "reconnection",
+            "export",
+            "what-if",
         )
     ),
 ]

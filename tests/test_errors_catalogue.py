@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -124,6 +125,44 @@ async def a_method_left_by_what_steers_python(sandbox, worker):
 
 async def a_protocol_error_that_a_worker_raises_itself(sandbox, worker):
     return await error_of(worker.throw("ProtocolError"))
+
+
+SLOW = """
+import asyncio
+from workers import DurableObject, WorkerEntrypoint
+
+class Default(WorkerEntrypoint):
+    async def wait(self):
+        await asyncio.sleep(1000)
+
+class Room(DurableObject):
+    def enter(self):
+        pass
+"""
+
+
+async def a_worker_with_more_calls_than_turns(sandbox, worker):
+    sandbox.deploy("slow", source=SLOW, concurrency=1, queue=0)
+    slow = sandbox.bind(SLOW="slow").SLOW
+    _first = slow.wait()
+    return await error_of(slow.wait())
+
+
+async def an_object_that_lives_on_another_node(sandbox, worker):
+    with tempfile.TemporaryDirectory() as folder:
+        nodes = [
+            rpclab.Sandbox(shared_objects=rpclab.SharedObjects(f"{folder}/objects.sqlite", name))
+            for name in ("one", "two")
+        ]
+        rooms = []
+        for node in nodes:
+            node.deploy("slow", source=SLOW)
+            rooms.append(node.bind(ROOM=rpclab.objects("slow#Room")).ROOM.get_by_name("den"))
+        await rooms[0].enter()
+        error = await error_of(rooms[1].enter())
+        for node in nodes:
+            node.close()
+    return error
 
 
 async def a_call_from_a_context_that_is_over(sandbox, worker):
@@ -271,6 +310,8 @@ CATALOGUE = {
     "ContextEndedError": a_target_whose_context_is_over,
     "CallCancelledError": a_call_awaited_after_its_cancellation,
     "DisconnectedError": a_sandbox_that_is_closed_meanwhile,
+    "OverloadedError": a_worker_with_more_calls_than_turns,
+    "ObjectElsewhereError": an_object_that_lives_on_another_node,
     "StreamLockedError": a_stream_that_was_sent_already,
     "StreamClosedError": a_stream_that_is_written_after_its_close,
     "UnknownBindingError": a_worker_that_is_not_deployed,
@@ -566,3 +607,17 @@ async def test_T2_a_hidden_member_reads_like_a_missing_one(worker):
 
     text = await worker.call(look, Secret())
     assert text == 'The RPC receiver does not implement the method "_hidden".'
+
+
+async def test_an_overloaded_error_crosses_with_its_numbers_and_says_that_it_is_retryable(
+    sandbox, worker
+):
+    def refuse():
+        raise errors.overloaded('the Worker "shop"', "shop", 8, 8)
+
+    error = await error_of(worker.call(refuse))
+    assert str(error) == (
+        'the Worker "shop" is overloaded: 8 calls wait for a turn, of 8 that may. This call has not'
+        " run; try again after a pause"
+    )
+    assert (error.worker, error.queued, error.limit, error.retryable) == ("shop", 8, 8, True)

@@ -8,7 +8,14 @@ from typing import NamedTuple
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "rpclab"
-MOST_IN_A_CIRCLE = {"core": 4, "rpc": 4, "workers": 2}
+MOST_IN_A_CIRCLE = {
+    "core": 4,
+    "rpc": 4,
+    "workers": 2,
+    "simulation": 1,
+    "diagnostics": 1,
+    "views": 1,
+}
 """Files of a floor whose types may need one another; more cannot be read one by one."""
 
 
@@ -21,8 +28,9 @@ class Floor(NamedTuple):
 LOWEST = {"errors", "previews", "printable"}
 SESSIONS = LOWEST | {"core"}
 SHELL = SESSIONS | {"codecs", "transports", "trace"}
-SCRIPTS = SHELL | {"rpc", "workers"}
-TOP = {"sandbox", "leaks", "configured", "distances", "views", "viewing", "server"}
+ENGINE = {"rpc", "simulation", "diagnostics"}
+SCRIPTS = SHELL | ENGINE | {"workers"}
+TOP = {"sandbox", "configured", "declared", "distances", "views", "server"}
 
 # Lowest first. The modules of one floor may import one another.
 FLOORS = [
@@ -32,18 +40,23 @@ FLOORS = [
     Floor({"transports"}, SESSIONS, {"msgpack"}),
     Floor({"trace"}, SESSIONS, {"opentelemetry"}),
     # `rpclab.run` applies it, and only there, where a loop is running already.
-    Floor({"rpc"}, SHELL, {"nest_asyncio2"}),
+    # In a browser, it makes the tasks of the loop of Pyodide.
+    Floor(ENGINE, SHELL, {"nest_asyncio2", "pyodide"}),
     # httpx makes the requests of `fetch` over the network, and is loaded by the first of those.
+    # psycopg keeps the Durable Objects of several nodes, for those who want PostgreSQL.
     # pydantic and what it stands on check arguments, where that is asked for.
     Floor(
         {"workers"},
-        SHELL | {"rpc"},
+        SHELL | ENGINE,
         {
             "ada_url",
             "httpx",
             "multidict",
+            "js",
+            "psycopg",
             "pydantic",
             "pydantic_core",
+            "pyodide",
             "python_multipart",
             "typing_extensions",
         },
@@ -51,24 +64,31 @@ FLOORS = [
     # trustme makes certificates, websockets frames and httpx requests, for those who want some.
     Floor({"net"}, SCRIPTS, {"httpx", "trustme", "websockets"}),
     Floor({"config"}, LOWEST),
+    # The text of a library in JavaScript.
+    Floor({"javascript"}, set()),
     # uvicorn and websockets are loaded by those who serve.
     Floor(TOP, SCRIPTS | {"config", "net"}, {"uvicorn", "websockets"}),
     # What type checkers see of stubs and promises.
     Floor({"typed"}, SCRIPTS),
     Floor({"typegen"}, SCRIPTS | TOP | {"config"}),
+    # Workers of a sandbox as a project in files.
+    Floor({"export"}, SCRIPTS | TOP | {"config", "typegen"}),
+    # Programs run again, with something changed or cut.
+    Floor({"whatif"}, SCRIPTS | TOP),
     Floor(
         {"cli", "__main__"},
-        SCRIPTS | TOP | {"config", "net", "rpclab", "typegen"},
-        {"click", "jupyter_client", "rich"},
+        # Of the notebook's floor it has a notebook read, without IPython running.
+        SCRIPTS | TOP | {"config", "export", "net", "notebook", "rpclab", "typegen"},
+        {"click", "jupyter_client", "nbclient", "nbformat", "rich"},
     ),
     Floor({"testing"}, SCRIPTS | TOP, {"pytest"}),
     Floor(
         {"notebook"},
-        SCRIPTS | TOP | {"config", "rpclab", "typegen"},
-        {"IPython", "anywidget", "traitlets"},
+        SCRIPTS | TOP | {"config", "export", "rpclab", "typegen", "whatif"},
+        {"IPython", "anywidget", "js", "pyodide", "traitlets"},
     ),
     # The package itself: it gives out names, and hands `%load_ext` on to the notebook's floor.
-    Floor({"rpclab"}, SCRIPTS | TOP | {"net", "notebook"}),
+    Floor({"rpclab"}, SCRIPTS | TOP | {"net", "notebook", "whatif"}),
 ]
 
 # The core waits for nothing and knows no clock, so that any shell can drive it.

@@ -7,7 +7,7 @@ import pytest
 
 import rpclab
 import rpclab.views
-from rpclab import workers
+from rpclab import javascript, workers
 from rpclab.trace.recording import Recording
 from rpclab.workers.context import Context
 from rpclab.workers.d1.database import D1Database
@@ -18,6 +18,7 @@ from rpclab.workers.storage.storage import DurableObjectStorage
 
 PUBLIC = [
     *(getattr(rpclab, name) for name in rpclab.__all__),
+    *(getattr(javascript, name) for name in javascript.__all__),
     *(getattr(rpclab.views, name) for name in rpclab.views.__all__),
     *(getattr(workers, name) for name in workers.LATER),
     Context, D1Database, DurableObjectNamespace, DurableObjectState, DurableObjectStorage,

@@ -332,7 +332,7 @@ def test_the_fixtures_load_nothing_of_jupyter():
 
 
 def test_import_rpclab_loads_nothing_that_only_reports_need():
-    names = ["html", "pytest", "rpclab.leaks", "rpclab.rpc.holders", "rpclab.testing"]
+    names = ["html", "pytest", "rpclab.leaks", "rpclab.diagnostics.holders", "rpclab.testing"]
     program = f"import sys, rpclab; print(*sorted(sys.modules.keys() & {set(names)}))"
     result = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

@@ -26,6 +26,7 @@ from rpclab.cli.call import call
 from rpclab.cli.check import check
 from rpclab.cli.completion import completion
 from rpclab.cli.doctor import doctor
+from rpclab.cli.export import export
 from rpclab.cli.run import run
 from rpclab.cli.serve import serve
 from rpclab.cli.trace import trace
@@ -37,7 +38,7 @@ __all__ = ["main"]
 
 @click.group(
     cls=Group,
-    commands=[run, serve, call, check, types, trace, doctor, completion],
+    commands=[run, serve, call, check, types, export, trace, doctor, completion],
     examples="""
 rpclab run counter.py greet Ada    # one call to a Worker in a file
 rpclab serve services/             # Workers over HTTP, at http://127.0.0.1:8787

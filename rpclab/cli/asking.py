@@ -180,7 +180,12 @@ def _no_constant(_: str) -> Any:
 
 
 async def answer(
-    asked: Callable[[], Awaitable[Any]], *, patience: float | None, as_json: bool, out: TextIO
+    asked: Callable[[], Awaitable[Any]],
+    *,
+    patience: float | None,
+    as_json: bool,
+    out: TextIO,
+    advise: Callable[[Exception], str] = lambda _: "",
 ) -> int:
     """Make a call, wait for its result, and show that.
 
@@ -188,6 +193,7 @@ async def answer(
         asked: makes the call.
         patience: in seconds; None to wait for as long as it takes.
         as_json: show it as JSON.
+        advise: says what of this command helps where a call fails so; "" for nothing.
         out: where; Workers that run here print to `sys.stdout` meanwhile, which is another.
 
     Returns:
@@ -200,7 +206,7 @@ async def answer(
     late = f"no answer after {patience:g} s" if patience is not None else ""
     try:
         async with rpclab.deadline(patience) if patience is not None else nullcontext():
-            return await _answer(asked, as_json=as_json, out=out)
+            return await _answer(asked, as_json=as_json, out=out, advise=advise)
     except TimeoutError:
         if patience is None:
             raise
@@ -213,7 +219,13 @@ async def answer(
         return FAILED
 
 
-async def _answer(asked: Callable[[], Awaitable[Any]], *, as_json: bool, out: TextIO) -> int:
+async def _answer(
+    asked: Callable[[], Awaitable[Any]],
+    *,
+    as_json: bool,
+    out: TextIO,
+    advise: Callable[[Exception], str],
+) -> int:
     try:
         result = await asked()
     except CallCancelledError:
@@ -223,6 +235,8 @@ async def _answer(asked: Callable[[], Awaitable[Any]], *, as_json: bool, out: Te
         if isinstance(error, TimeoutError) and not getattr(error, "remote", False):
             raise
         complain(told(error, by_class=True))
+        if advise(error):
+            hint(advise(error))
         return UNREACHABLE if isinstance(error, DisconnectedError) else FAILED
     try:
         async for part in _parts(result):

@@ -111,7 +111,7 @@ class _Looked:
     def at_bindings(self) -> None:
         """Look where the bindings lead; a Worker that was not given is no mistake."""
         for config in self._configs.values():
-            for line, worker, name, kind in _leads(config):
+            for line, worker, name, kind in leads(config):
                 source = self._sources.get(worker)
                 known = source.entrypoints() if source is not None else {}
                 if source is None or known.get(name) == kind:
@@ -122,7 +122,7 @@ class _Looked:
                 self.mistakes.append(f"{text}\n{hint}" if hint else text)
 
 
-def _leads(config: WorkerConfig) -> Iterator[tuple[int, str, str, str]]:
+def leads(config: WorkerConfig) -> Iterator[tuple[int, str, str, str]]:
     """Each binding of a Worker: its line, the Worker and class it leads to, and what that is."""
     for service in config.services:
         yield service.line, service.service, service.entrypoint, "entrypoint"

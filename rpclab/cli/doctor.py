@@ -11,6 +11,8 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,6 +32,7 @@ _OURS = (
 )  # fmt: skip
 """The extras that users install; the others are for work on rpclab itself."""
 
+_FOLDER = Path(rpclab.__file__).parent
 _PROGRAMS = ("node", "chromium", "google-chrome")
 _PATIENCE = 10  # seconds for a program to say its version
 
@@ -63,12 +66,17 @@ def doctor(as_json: bool) -> int:
     """Show what there is here of what rpclab works with, and what is missing.
 
     Nothing is sent anywhere. Put the output into a bug report. The status is 1 where a package that
-    the library needs is missing or too old, or one of an extra is too old.
+    the library needs is missing or too old, one of an extra is too old, or what is installed is
+    another version than the code that runs.
     """
     packages = _packages()
+    installed = _installed("rpclab")
+    stale = _stale(installed)
+    lacking = _lacking(packages)
     report: dict[str, Any] = {
         "rpclab": rpclab.__version__,
-        "from": str(Path(rpclab.__file__).parent),
+        "installed": installed,
+        "from": str(_FOLDER),
         "python": f"{platform.python_version()} ({platform.python_implementation()})",
         "executable": sys.executable,
         "system": platform.platform(),
@@ -76,6 +84,7 @@ def doctor(as_json: bool) -> int:
         "kernels": _kernels(),
         "programs": {name: _version_of(name) for name in _PROGRAMS if shutil.which(name)},
     }
+    report |= {"stale": stale, "missing_extras": lacking}
     broken = [each for each in packages if each.trouble and (each.version or each.extra == _BASE)]
     if as_json:
         click.echo(json.dumps(report))
@@ -83,7 +92,18 @@ def doctor(as_json: bool) -> int:
         _show(report, packages)
         for each in broken:
             complain(f"{each.name} is {each.trouble}: {_remedy(each)}")
-    return FAILED if broken else DONE
+        if stale:
+            complain(stale)
+        if lacking:
+            names = ", ".join(f"rpclab[{extra}]" for extra in lacking)
+            hint(f"not whole: {names}; {_install(lacking)} installs them")
+        unknown = _unknown_extras()
+        if unknown:
+            hint(
+                f"pyproject.toml has extras that the installed package does not know:"
+                f" {', '.join(unknown)}; {_install()} tells it"
+            )
+    return FAILED if broken or stale else DONE
 
 
 def _show(report: dict[str, Any], packages: list[_Package]) -> None:
@@ -103,7 +123,57 @@ def _show(report: dict[str, Any], packages: list[_Package]) -> None:
 
 def _remedy(package: _Package) -> str:
     wanted = f"{package.name}>={package.least}" if package.least else package.name
-    return f'{sys.executable} -m pip install "{wanted}"'
+    return _pip(wanted)
+
+
+def _pip(what: str, option: str = "") -> str:
+    return f'{sys.executable} -m pip install {option}"{what}"'
+
+
+def _project() -> dict[str, Any]:
+    """What stands in the pyproject.toml beside the code, where that is a tree of sources."""
+    try:
+        text = (_FOLDER.parent / "pyproject.toml").read_text(encoding="utf-8")
+        project = tomllib.loads(text).get("project", {})
+    except (OSError, ValueError):
+        return {}
+    return project if project.get("name") == "rpclab" else {}
+
+
+def _install(extras: Iterable[str] = ()) -> str:
+    """The command that installs the code that runs, with extras."""
+    wanted = f"[{','.join(extras)}]" if extras else ""
+    if _project():
+        return _pip(f"{_FOLDER.parent}{wanted}", "--editable ")
+    return _pip(f"rpclab{wanted}", "" if extras else "--force-reinstall --no-deps ")
+
+
+def _stale(installed: str) -> str:
+    """Say what is wrong where another version is installed than the code says it is."""
+    sources = _project().get("version", rpclab.__version__)
+    if sources != rpclab.__version__:
+        return f"pyproject.toml says version {sources}, and the code {rpclab.__version__}"
+    if installed and installed != rpclab.__version__:
+        return (
+            f"the package that is installed says version {installed}, and the code that runs"
+            f" {rpclab.__version__}: {_install()}"
+        )
+    return ""
+
+
+def _lacking(packages: list[_Package]) -> list[str]:
+    """The extras of which a package is missing."""
+    missing = {each.extra for each in packages if not each.version}
+    return [extra for extra in _OURS if extra in missing]
+
+
+def _unknown_extras() -> list[str]:
+    """The extras that the sources have, and the metadata of what is installed has not."""
+    try:
+        known = {name.lower() for name in metadata.metadata("rpclab").get_all("Provides-Extra", [])}
+    except metadata.PackageNotFoundError:
+        return []
+    return [name for name in _project().get("optional-dependencies", {}) if name not in known]
 
 
 def _packages() -> list[_Package]:

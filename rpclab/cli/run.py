@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+from functools import partial
 from typing import Any
 
 import click
@@ -17,6 +18,8 @@ from rpclab.cli.asking import AskingCommand, answer, asking, question
 from rpclab.cli.base import Failure, assignment, warnings_as_lines
 from rpclab.cli.deploying import deployed, surroundings
 from rpclab.cli.subjects import MethodType, Subject, SubjectType
+from rpclab.errors import UnknownBindingError
+from rpclab.workers.env import GIVEN
 
 
 @click.command(
@@ -86,9 +89,14 @@ def run(
     """
     asked = question(method, arguments, keywords, text=text, get=get)
     if variables and not worker.is_code:
-        raise click.UsageError("--var is for a .py file: a configuration has its own vars")
+        raise click.UsageError(
+            f"--var is for a .py file: a configuration has its own, under [vars] in {worker.path}"
+        )
     if others and worker.is_code:
-        raise click.UsageError("--with is for a configuration: a .py file is bound to no Worker")
+        raise click.UsageError(
+            "--with is for a configuration: a .py file is bound to no Worker; run a wrangler.toml"
+            " with main and [[services]]"
+        )
     options: dict[str, Any] = {"storage": storage, "network": network, "validate": validate}
     options["record"] = record is not None
     texts = dict(assignment(each, "NAME=TEXT") for each in variables)
@@ -99,12 +107,38 @@ def run(
         try:
             root = _root(sandbox, name, worker.entrypoint, object_name)
             return asyncio.run(
-                answer(lambda: asked.ask(root), patience=timeout, as_json=as_json, out=out)
+                answer(
+                    lambda: asked.ask(root),
+                    patience=timeout,
+                    as_json=as_json,
+                    out=out,
+                    advise=partial(_advice, worker),
+                )
             )
         finally:
             if record is not None and sandbox.recording is not None:
                 sandbox.recording.save(record)
             sandbox.close()
+
+
+def _advice(worker: Subject, error: Exception) -> str:
+    """Say which option gives a Worker what it has missed; "" where none does."""
+    if isinstance(error, UnknownBindingError):
+        if worker.is_code:
+            return ""
+        return (
+            "--with PATH deploys further configurations: name that of the Worker to which the"
+            " binding leads"
+        )
+    notes = getattr(error, "__notes__", ())
+    if not any(isinstance(note, str) and GIVEN in note for note in notes):
+        return ""
+    if worker.is_code:
+        return (
+            "--var NAME=TEXT gives a text; what else env holds, a configuration gives: run its"
+            " wrangler.toml instead of the .py file"
+        )
+    return f"it is given in {worker.path}: a text under [vars], a binding under its own key"
 
 
 def _root(sandbox: rpclab.Sandbox, name: str, entrypoint: str, object_name: str | None) -> Any:

@@ -15,8 +15,11 @@ import click
 
 import rpclab
 from rpclab.cli.base import DONE, Command, assignment, hint, told, warnings_as_lines
+from rpclab.cli.check import leads
 from rpclab.cli.deploying import deployed, surroundings
-from rpclab.errors import near
+from rpclab.cli.subjects import PYTHON
+from rpclab.config import find_configs, load_config
+from rpclab.errors import ConfigError, near
 from rpclab.printable import printable
 from rpclab.workers.declarations import binding_target
 
@@ -87,6 +90,14 @@ rpclab serve services/ --host 0.0.0.0 --token "$SECRET" --allow-host lab.example
     help='A name under which the server may be asked, beside those of this machine; "*.name" too.',
 )
 @click.option(
+    "--proxy",
+    "proxies",
+    multiple=True,
+    metavar="ADDRESS",
+    help="The address or network of a proxy in front that is believed who has asked"
+    " (X-Forwarded-For, X-Forwarded-Proto); nobody is unless named here.",
+)
+@click.option(
     "--allow-origin",
     "origins",
     multiple=True,
@@ -136,13 +147,15 @@ def serve(
     with warnings_as_lines(), redirect_stdout(sys.stderr):
         sandbox = deployed(path, environment, {}, storage=storage, network=network)
         try:
-            asyncio.run(_serve(sandbox, options, out))
+            asyncio.run(_serve(sandbox, options, _missing(sandbox, path, environment), out))
         finally:
             sandbox.close()
     return DONE
 
 
-async def _serve(sandbox: Sandbox, options: dict[str, Any], out: TextIO) -> None:
+async def _serve(
+    sandbox: Sandbox, options: dict[str, Any], missing: list[str], out: TextIO
+) -> None:
     try:
         _check_names(sandbox, options)
         server = await sandbox.serve(**options)
@@ -151,6 +164,8 @@ async def _serve(sandbox: Sandbox, options: dict[str, Any], out: TextIO) -> None
     url = server.url if server.token is None else f"{server.url}/?token={server.token}"
     click.echo(url, file=out)
     _announce(sandbox, options["expose"], server)
+    for text in missing:
+        hint(text)
     loop, stops = asyncio.get_running_loop(), [signal.SIGINT, signal.SIGTERM]
     running = asyncio.current_task()
 
@@ -180,6 +195,24 @@ def _check_names(sandbox: Sandbox, options: dict[str, Any]) -> None:
         if name not in sandbox.workers:
             raise ValueError(f"no Worker {name!r} is served; {near(name, sandbox.workers)}")
         sandbox.worker(name).entrypoint(entrypoint)
+
+
+def _missing(sandbox: Sandbox, paths: tuple[str, ...], environment: str | None) -> list[str]:
+    """Say which bindings lead to Workers that are not served."""
+    given = [path for path in paths if not path.endswith(PYTHON)]
+    found = []
+    for file in find_configs(given) if given else ():
+        try:
+            config = load_config(file, environment=environment)
+        except ConfigError:
+            continue  # it has no such environment, which another one has
+        found += [
+            f'{config.filename}:{line}: a binding leads to the Worker "{worker}", which is not'
+            " served: name its configuration, too"
+            for line, worker, _, _ in leads(config)
+            if worker not in sandbox.workers
+        ]
+    return found
 
 
 def _announce(sandbox: Sandbox, expose: tuple[str, ...], server: Server) -> None:

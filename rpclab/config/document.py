@@ -29,7 +29,7 @@ FORMATS = (".toml", ".jsonc", ".json")
 
 
 class Document:
-    """A configuration that was read and not yet understood.
+    r"""A configuration that was read and not yet understood.
 
     Args:
         text: TOML, or JSON with comments and trailing commas.
@@ -38,6 +38,8 @@ class Document:
 
     Attributes:
         data: what it says.
+        text: as it was read, with `\n` at the ends of its lines.
+        toml: whether it is TOML.
 
     Raises:
         ConfigError: the text is neither.
@@ -48,6 +50,8 @@ class Document:
         text = text.removeprefix("\ufeff").replace("\r\n", "\n")
         if toml is None:
             toml = not _begins_as_json(text)
+        self.text = text
+        self.toml = toml
         self.data: dict[str, Any]
         self._places: Places
         if toml:

@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rpclab.config.document import Document
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,7 @@ class WorkerConfig:
         secrets: what `.dev.vars` or `.env` beside the file gives; they hide `vars` of that name.
         required_secrets: the names of those that it says it needs.
         notes: what has no effect here.
+        document: what was read; None for one that was made in another way.
     """
 
     name: str
@@ -142,6 +146,7 @@ class WorkerConfig:
     compatibility_date: str = ""
     compatibility_flags: tuple[str, ...] = ()
     notes: tuple[Note, ...] = ()
+    document: Document | None = field(default=None, repr=False, compare=False)
 
     @property
     def main_file(self) -> Path:

@@ -141,6 +141,7 @@ class _Reader:
             compatibility_date=self._compatibility_date(),
             compatibility_flags=self._compatibility_flags(),
             notes=tuple(sorted(self._notes, key=lambda note: note.line)),
+            document=self._document,
         )
         self._refuse_twice()
         return config

@@ -583,7 +583,10 @@ class Calls(Protocol):
         """Give a call the variables that it carries from what caused it, and its deadline."""
 
     def left(self, pending: Pending) -> float | None:
-        """A call is sent now. Gives how many seconds it has; None where it has no deadline."""
+        """A call is sent now. Gives how many seconds it has; None where it has no deadline.
+
+        Below zero the deadline has passed, and the call is not sent.
+        """
 
     def bound(self, answer: Answer, seconds: float) -> None:
         """Cancel `answer` after so many seconds, unless it has settled."""

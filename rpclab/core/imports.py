@@ -397,9 +397,13 @@ class Pending(Import):
 
     def cancel(self, by: str) -> None:
         """Give the call up; awaiting it raises an error that says who did."""
+        self.give_up(CallCancelledError(f"The call was cancelled: {by}."))
+
+    def give_up(self, error: CallCancelledError) -> None:
+        """Give the call up; awaiting it raises `error`."""
         if self.state == PENDING:
             self.session.cancel(self)
-            self.settle(REJECTED, CallCancelledError(f"The call was cancelled: {by}."))
+            self.settle(REJECTED, error)
 
     def cut_off(self, by: str) -> None:
         """Give the call up, as its context is over. It may have failed, and nobody is told."""

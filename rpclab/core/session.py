@@ -88,6 +88,7 @@ from rpclab.errors import (
     MessageTooLargeError,
     RemoteProtocolError,
     RpcError,
+    late,
     no_keywords,
 )
 from rpclab.previews import message_of, type_name
@@ -362,7 +363,7 @@ class Session:
             # The list, the table, the name here and the function's argument; and each call on it.
             long, call = pending.context.long, pending.id
             if (
-                _COUNT(pending) == 5 + pending.unanswered - long
+                _COUNT(pending) == _ELSEWHERE + pending.unanswered - long
                 and pending.is_plain
                 and imports.get(call) is pending
             ):
@@ -435,7 +436,11 @@ class Session:
             RemoteProtocolError: it has used that number already.
         """
         number = entry.id
-        if number >= 0 or number in self.imports:
+        if number >= 0:
+            raise RemoteProtocolError(
+                f"the peer introduced the id {number}, and may choose -1 down"
+            )
+        if number in self.imports:
             raise RemoteProtocolError(f"the peer introduced the id {number} twice")
         if len(self.imports) > self.limits.imports:
             raise RemoteProtocolError(
@@ -636,6 +641,8 @@ class Session:
             if options:
                 message.append(options)
                 values = [*values, *(kwargs or {}).values()]
+                if self._is_late(pending, options, values):
+                    return pending
         return self._push(pending, message, values, context)
 
     def map(
@@ -657,7 +664,10 @@ class Session:
         pending = self._promise(self, self._next_call, context, [*path, "map"])
         message = [MAP, self._next_call, target.id, list(path), captures, program]
         if self._calls.special:
-            message.append(self._options(pending, None))
+            options = self._options(pending, None)
+            message.append(options)
+            if self._is_late(pending, options, captures):
+                return pending
         return self._push(pending, message, captures, context)
 
     def write(
@@ -686,10 +696,13 @@ class Session:
             pending.settle(REJECTED, self.closed)
             return pending
         message = [STREAM, self._next_call, target.id, operation, args]
+        if self._calls.special:
+            options = self._options(pending, None)
+            message.append(options)
+            if self._is_late(pending, options, args):
+                return pending
         if not self._acknowledges:
             self._streaming.add(self._next_call)  # what settles it gives its number back
-        if self._calls.special:
-            message.append(self._options(pending, None))
         return self._push(pending, message, args, context)
 
     def _push(
@@ -817,6 +830,14 @@ class Session:
                 raise no_keywords()
             options[KEYWORDS] = kwargs
         return options
+
+    def _is_late(self, pending: Pending, options: dict[str, Any], values: Sequence[Any]) -> bool:
+        """Whether the deadline of a call has passed before it was made; then it is not sent."""
+        if options.get(DEADLINE, 0) >= 0:
+            return False
+        Payload(self, self.keeper).discard([*values])
+        pending.settle(REJECTED, late())
+        return True
 
     def _refused(self, target: Import, context: ExecutionContext, values: list[Any]) -> Pending:
         """The promise of a call that cannot be made any more, with those values."""
@@ -2063,13 +2084,18 @@ class Session:
         self.pipelined = []
         self._outbox = []
         self._runs = None if self._runs is None else []
-        ends = [*(partial(entry.end, error) for entry in imports.values())]
+        ends = [*(partial(entry.end, self._reason_of(entry, error)) for entry in imports.values())]
         interrupts = [self._let_go(end) for end in ends]
         interrupts += [self._let_go(hook.end) for hook in exports.values()]
         if self.host.observe is not None:
             self.host.observe(("parted", self.label))
         for interrupt in filter(None, interrupts):
             raise interrupt
+
+    def _reason_of(self, entry: Import, error: BaseException) -> BaseException:
+        """What an import ends with when the session does."""
+        del entry
+        return error
 
     def _let_go(self, end: Callable[[], Any]) -> BaseException | None:
         """Do a part of the end. Gives what interrupted it, to be raised when all is done."""
@@ -2085,6 +2111,18 @@ class Session:
 _COUNT = getattr(sys, "getrefcount", lambda _: 1 << 60)
 if not getattr(sys, "_is_gil_enabled", lambda: True)():
     _COUNT = lambda _: 1 << 60  # noqa: E731 - the count is no exact one there
+
+
+def _counted_here() -> int:
+    """How often the count has what one function alone has a name for.
+
+    Its name and the argument of `_COUNT`; from Python 3.14 on, the argument only borrows.
+    """
+    alone = object()
+    return _COUNT(alone)
+
+
+_ELSEWHERE = 3 + _counted_here()  # a list, its turn in the loop, and the table of imports
 
 _LONG_RUN = 96  # parts of a run; in a longer one little is saved
 _CUT_OFF = 100  # calls that may have failed before their context was over

@@ -40,7 +40,14 @@ class RpcTarget(Exposed):
 
 
 FUNCTION_TYPES = frozenset(
-    {types.FunctionType, types.BuiltinFunctionType, types.MethodType, functools.partial}
+    {
+        types.FunctionType,
+        types.BuiltinFunctionType,
+        types.MethodType,
+        functools.partial,
+        # What a `singledispatchmethod` gives: a function before Python 3.14.
+        getattr(functools, "_singledispatchmethod_get", types.FunctionType),
+    }
 )
 
 _NEVER = (

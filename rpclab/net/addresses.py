@@ -157,6 +157,15 @@ def checked_token(token: str | None) -> str | None:
     return token
 
 
+def is_address(name: str) -> bool:
+    """Whether a name of a host is an address itself, and asks no name server."""
+    try:
+        ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
 def is_loopback(name: str) -> bool:
     """Whether a name or address means this very machine, whatever a name server says."""
     bare = name.strip("[]").lower()

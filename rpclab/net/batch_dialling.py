@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from rpclab.core.imports import Forgettable
 from rpclab.errors import DisconnectedError, MessageTooLargeError
+from rpclab.net.advice import no_http, nobody_listens, refused, unreached, with_advice
 from rpclab.net.codecs import CAPN_WEB, codec_named
 from rpclab.net.tape import Tape, lines_of
 from rpclab.net.tls import client_context
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
     from rpclab.net.connection import Connection
     from rpclab.net.dialling import Dialling
 
-ENDED = "Batch RPC request ended."
+ENDED = (
+    "Batch RPC request ended. All calls of a batch are made before its first await; over a"
+    " WebSocket (ws:) they can be made at any time."
+)
 """What everything is rejected with that the answer of a batch does not settle."""
 
 _SHOWN = 200  # characters of what a server says instead of answering a batch
@@ -88,7 +92,7 @@ class BatchWire:
             pending = entry.pending() if isinstance(entry, Forgettable) else None
             if pending is not None:
                 pending.ask()
-        session.when(lambda: not session.sends_streams(), self._leave)
+        session.when_over(session.streams_sent, self._leave)
 
     def _leave(self) -> None:
         if not self._left and not self._over:
@@ -103,14 +107,20 @@ class BatchWire:
                 body = await self._post(self._tape.body())
         except TimeoutError:
             seconds = self._dialling.connect_seconds
-            connection.lost(
-                DisconnectedError(f"{self._dialling.address} did not answer within {seconds:g} s")
+            text = (
+                f"{self._dialling.address} did not answer within {seconds:g} s (connect_seconds),"
+                " which is for all results of the batch"
             )
+            connection.lost(DisconnectedError(text))
         except (httpx.HTTPError, OSError) as error:
-            why = (
-                f"{self._dialling.address} cannot be reached: {str(error) or type(error).__name__}"
-            )
-            connection.lost(DisconnectedError(why))
+            address = self._dialling.address
+            text = f"{address} cannot be reached: {str(error) or type(error).__name__}"
+            advice = unreached(address, error)
+            if isinstance(error, httpx.RemoteProtocolError):
+                advice = no_http(address, error)
+            made = DisconnectedError(with_advice(text, advice))
+            made.retryable = nobody_listens(error)
+            connection.lost(made)
         except DisconnectedError as error:
             connection.lost(error)
         else:
@@ -164,9 +174,10 @@ class BatchWire:
             # A path that nothing is exposed at may well lead to a page: its answer is no list.
             if not response.is_success or (whole and not whole.lstrip().startswith(b"[")):
                 said = shown(whole[: 4 * _SHOWN].decode("utf-8", "replace").strip(), _SHOWN)
-                advice = ": is that path exposed?" if response.is_success else ""
                 answer = f"{response.status_code} {said}".rstrip()
-                raise DisconnectedError(f"{dialling.address} answers no batch: {answer}{advice}")
+                advice = refused(response.status_code, knew_token=dialling.token is not None)
+                text = f"{dialling.address} answers no batch: {answer}"
+                raise DisconnectedError(with_advice(text, advice))
             return whole
 
     def ask(self) -> None:

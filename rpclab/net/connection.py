@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from rpclab.core.imports import Handle
 from rpclab.errors import DisconnectedError, RemoteProtocolError
-from rpclab.net.closing import FAULT, GOING, NORMAL
+from rpclab.net.closing import FAULT, GOING, NORMAL, broken
 from rpclab.net.pulse import ASK, IDLE, SILENT, Pulse
 from rpclab.net.sessions import FarSession, MainImport
 from rpclab.rpc.stubs import RpcStub
@@ -117,7 +117,7 @@ class Connection:
         pulse = self._pulse
         pulse.heard = pulse.used = self._loop.time()
         if self.reason is None:
-            self.engine.deliver(partial(self.session.receive, seen, frames))
+            self.engine.deliver(partial(self.session.receive, seen, frames), self._loop)
 
     def heard(self) -> None:
         """Something has come in: a sign of life."""
@@ -136,7 +136,7 @@ class Connection:
 
     def gone(self) -> None:
         """The wire is gone, and all that was to be sent has been, or is lost."""
-        self.lost(DisconnectedError("the other side closed the connection"))
+        self.lost(broken("the other side closed the connection"))
         self.closed.set()
 
     # What the session does.
@@ -148,7 +148,7 @@ class Connection:
 
     def _see_that_it_reads(self) -> None:
         if self.reason is None and self._wire.unsent() > self._most:
-            error = DisconnectedError(
+            error = broken(
                 f"the other side does not read: more than {self._most:,} bytes wait for it"
                 " (ServerLimits.unsent_bytes)"
             )
@@ -188,7 +188,7 @@ class Connection:
         due = self._pulse.look(now, busy=self.session.busy())
         if due == SILENT:
             seconds = now - self._pulse.heard
-            error = DisconnectedError(f"nothing was heard of the other side for {seconds:.0f} s")
+            error = broken(f"nothing was heard of the other side for {seconds:.0f} s")
             self.engine.deliver(partial(self._give_up, error))
             return
         if due == IDLE:
@@ -210,8 +210,13 @@ class Connection:
 
     def _close(self, why: str) -> None:
         if self.session.closed is None:
-            self.session.flush()
+            self.session.put()
             self.session.close(DisconnectedError(why))
+
+    async def cut(self) -> None:
+        """Cut the wire, as a cable does that is pulled: for tests."""
+        self._wire.abort()
+        await self.closed.wait()
 
     async def close(self) -> None:
         """Close: what is queued is sent, and everything that was received breaks."""

@@ -8,13 +8,15 @@ from __future__ import annotations
 import asyncio
 import math
 import ssl
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from rpclab.codecs.msgpack import MsgpackCodec
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.errors import DisconnectedError, RpcError
 from rpclab.net import memory
 from rpclab.net.addresses import Address, checked_token, parse_address
+from rpclab.net.advice import unreached, with_advice
+from rpclab.net.closing import broken
 from rpclab.net.codecs import checked
 from rpclab.net.connection import Connection
 from rpclab.net.mains import main_of
@@ -27,7 +29,9 @@ from rpclab.workers.network import LOCAL, PUBLIC, network_here
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
+    from rpclab.net.backoff import Reconnect
     from rpclab.net.connection import Wire
+    from rpclab.net.lasting import LastingConnection
     from rpclab.net.mains import Main
     from rpclab.net.web_dialling import DiallingWire
     from rpclab.rpc.engine import Engine
@@ -38,6 +42,39 @@ CONNECT_SECONDS = 10.0
 
 SILENCE_SECONDS = 60.0
 """How long nothing at all may be heard of a peer, likewise."""
+
+
+@overload
+def connect(
+    address: str,
+    *,
+    main: Any = None,
+    token: str | None = None,
+    tls: TLS = None,
+    headers: Mapping[str, str] | None = None,
+    codec: str | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    connect_seconds: float = CONNECT_SECONDS,
+    silence_seconds: float = SILENCE_SECONDS,
+    idle_seconds: float = math.inf,
+    reconnect: Literal[False] = False,
+) -> Dialling: ...
+
+
+@overload
+def connect(
+    address: str,
+    *,
+    main: Any = None,
+    token: str | None = None,
+    tls: TLS = None,
+    headers: Mapping[str, str] | None = None,
+    codec: str | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    connect_seconds: float = CONNECT_SECONDS,
+    silence_seconds: float = SILENCE_SECONDS,
+    reconnect: Literal[True] | Reconnect,
+) -> LastingConnection: ...
 
 
 def connect(
@@ -52,7 +89,8 @@ def connect(
     connect_seconds: float = CONNECT_SECONDS,
     silence_seconds: float = SILENCE_SECONDS,
     idle_seconds: float = math.inf,
-) -> Dialling:
+    reconnect: bool | Reconnect = False,
+) -> Dialling | LastingConnection:
     """Connect to a peer: any Cap'n Web peer, or another program with rpclab.
 
     As `async with rpclab.connect(…) as api`, `api` is the peer's main object, a stub, until the end
@@ -74,21 +112,29 @@ def connect(
         connect_seconds: how long the peer may take to answer; of a batch, to give all results.
         silence_seconds: how long nothing may be heard of the peer before it is given up.
         idle_seconds: how long nothing may happen, signs of life apart, before this end closes.
+        reconnect: True, or a `rpclab.Reconnect`, makes a session anew whenever it is lost, and
+            gives a `LastingConnection`. Until there was a first one it is tried for
+            `connect_seconds` in all.
 
     Raises:
-        ValueError: the address, the token, the codec or a header is none.
+        ValueError: the address, the token, the codec or a header is none; or there is nothing to
+            make anew: a batch has no session, and one that this end leaves is left.
         TypeError: main can be none.
-
-    As it is awaited:
-
-        DisconnectedError: the peer is not there, does not let us in, or speaks something else.
-        PermissionError: a Worker dials what its sandbox does not let it reach.
-        TimeoutError: it did not answer in time.
-        ImportError: an extra is not installed: rpclab[serve] for WebSockets, rpclab[http] for
-            batches.
+        DisconnectedError: as it is awaited, the peer is not there, does not let us in, or speaks
+            something else.
+        PermissionError: likewise, a Worker dials what its sandbox does not let it reach.
+        TimeoutError: likewise, the peer did not answer in time.
+        ImportError: likewise, an extra is not installed: rpclab[serve] for WebSockets,
+            rpclab[http] for batches.
     """
-    return Dialling(
-        parse_address(address),
+    parsed = parse_address(address)
+    if reconnect:
+        if parsed.scheme in ("http", "https"):
+            raise ValueError(f"{parsed} is for batches, which have no session: use ws: or wss:")
+        if idle_seconds != math.inf:
+            raise ValueError("idle_seconds ends a session, and reconnect would make it anew")
+    dialling = Dialling(
+        parsed,
         main,
         token=token,
         tls=tls,
@@ -99,6 +145,12 @@ def connect(
         silence_seconds=silence_seconds,
         idle_seconds=idle_seconds,
     )
+    if not reconnect:
+        return dialling
+    from rpclab.net.backoff import Reconnect  # noqa: PLC0415 - for those who need it
+    from rpclab.net.lasting import LastingConnection  # noqa: PLC0415
+
+    return LastingConnection(dialling, Reconnect() if reconnect is True else reconnect)
 
 
 class Dialling:
@@ -133,14 +185,14 @@ class Dialling:
         self.connect_seconds = connect_seconds
         self._silence = silence_seconds
         self._idle = idle_seconds
-        self._here = home()
-        self.engine = cast("Engine", self._here.host)
+        self.here = home()
+        self.engine = cast("Engine", self.here.host)
         if self.engine.guest is not None:
             raise RpcError(
                 "a sandbox on the virtual clock cannot dial: its time would jump while the peer"
                 ' answers; use Sandbox(clock="real")'
             )
-        self.main: Main = main_of(main, self._here)
+        self.main: Main = main_of(main, self.here)
         self.network = network_here()
         self._connection: Connection | None = None
 
@@ -157,8 +209,8 @@ class Dialling:
         return Connection(
             self.engine,
             wire,
-            here=self._here,
-            far=self.engine.unused(self._here.worker, str(self.address)),
+            here=self.here,
+            far=self.engine.unused(self.here.worker, str(self.address)),
             codec=codec,
             main=self.main.hook(),
             limits=self.limits,
@@ -173,19 +225,24 @@ class Dialling:
     async def open(self) -> Connection:
         """Dial. Gives the connection."""
         try:
-            async with asyncio.timeout(self.connect_seconds):
-                connection = await self._dial()
-        except TimeoutError:
-            self.main.close()
-            raise TimeoutError(
-                f"{self.address} did not answer within {self.connect_seconds:g} s"
-            ) from None
+            connection = await self.attempt()
         except BaseException:
             self.main.close()
             raise
         connection.on_end(lambda _: self.main.close())
         self._connection = connection
         return connection
+
+    async def attempt(self) -> Connection:
+        """Dial once; what the peer may call stays for the next time."""
+        try:
+            async with asyncio.timeout(self.connect_seconds):
+                return await self._dial()
+        except TimeoutError:
+            raise TimeoutError(
+                f"{self.address} did not answer within {self.connect_seconds:g} s"
+                " (connect_seconds); is that where the server is, and what it speaks?"
+            ) from None
 
     async def host(self) -> str:
         """Give the host to dial: of a Worker, an address that its sandbox lets it reach.
@@ -238,7 +295,7 @@ class Dialling:
         def protocol() -> StreamWire:
             return StreamWire(
                 words,
-                dialled=True,
+                dialled=self.address,
                 greeted=lambda wire, _: self.connection(wire),
                 most=self.limits.message_bytes,
             )
@@ -287,6 +344,5 @@ class Dialling:
 
 def unreachable(address: Address, error: OSError) -> DisconnectedError:
     """What is raised where nobody answers at an address."""
-    made = DisconnectedError(f"{address} cannot be reached: {error}")
-    made.retryable = isinstance(error, (ConnectionError, FileNotFoundError))
-    return made
+    advice = unreached(address, error)
+    return broken(with_advice(f"{address} cannot be reached: {error}", advice), error)

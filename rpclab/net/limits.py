@@ -30,6 +30,9 @@ class ServerLimits:
         head_seconds: how long a client may take to send it, or its greeting.
         body_seconds: how long it may stop in the middle of a body, of a request that it sends or
             of a response that it reads.
+        body_rate: how many bytes of a body it has to send in a second, on the average of the time
+            that is waited for it, beyond `body_seconds`; and to read, of what is left for it. 0 for
+            any.
         answer_seconds: how long a Worker may take until its response begins, or a batch until all
             its results are there.
         requests: how many HTTP requests are answered at a time; whoever is one too many gets 503.
@@ -47,6 +50,7 @@ class ServerLimits:
     head_bytes: int = 64 * 1024
     head_seconds: float = 20.0
     body_seconds: float = 60.0
+    body_rate: int = 1024
     answer_seconds: float = 300.0
     requests: int = 10_000
     sessions: int = 10_000
@@ -55,6 +59,18 @@ class ServerLimits:
     idle_seconds: float = 3600.0
     silence_seconds: float = 60.0
     stop_seconds: float = 10.0
+
+    def patience(self, read: int, waited: float) -> float:
+        """Say how many seconds to wait for more of a body.
+
+        Args:
+            read: how many bytes of it have come.
+            waited: how many seconds one has waited for these.
+        """
+        if not self.body_rate:
+            return self.body_seconds
+        left = self.body_seconds + read / self.body_rate - waited
+        return max(0.0, min(self.body_seconds, left))
 
 
 DEFAULT_LIMITS = ServerLimits()

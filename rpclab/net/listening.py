@@ -22,8 +22,9 @@ from rpclab.codecs.msgpack import MsgpackCodec
 from rpclab.errors import DisconnectedError, RpcError
 from rpclab.net import memory
 from rpclab.net.addresses import TOKEN, Address, checked_token, is_loopback
+from rpclab.net.closing import FULL, STOPPING, broken
 from rpclab.net.connection import Connection
-from rpclab.net.streams import StreamWire
+from rpclab.net.streams import WANTS_TOKEN, StreamWire
 from rpclab.net.tls import server_context
 
 if TYPE_CHECKING:
@@ -65,9 +66,9 @@ class Sessions:
     def refusal(self) -> str:
         """Why nobody more is let in; "" if that is not so."""
         if self.stopping:
-            return "the server is stopping"
+            return STOPPING
         if len(self._open) >= self.limits.sessions:
-            return "the server has too many sessions"
+            return FULL
         return ""
 
     def admit(
@@ -93,7 +94,7 @@ class Sessions:
         """
         refusal = self.refusal()
         if refusal:
-            raise DisconnectedError(refusal)
+            raise broken(refusal)
         limits = self.limits
         connection = Connection(
             self._engine,
@@ -114,13 +115,12 @@ class Sessions:
     async def stop(self) -> None:
         """Let nobody in, give the calls that are under way their time, and end all sessions."""
         self.stopping = True
-        why = "the server is stopping"
-        going = [asyncio.ensure_future(each.finish(why)) for each in self._open]
+        going = [asyncio.ensure_future(each.finish(STOPPING)) for each in self._open]
         if not going:
             return
         _, late = await asyncio.wait(going, timeout=self.limits.stop_seconds)
         for each in list(self._open):
-            each.let_go(why)
+            each.let_go(STOPPING)
         if late:
             await asyncio.wait(late)
 
@@ -198,7 +198,7 @@ class Listener:
     def _wire(self) -> StreamWire:
         wire = StreamWire(
             {},
-            dialled=False,
+            dialled=None,
             greeted=self._greeted,
             most=self._sessions.limits.session.message_bytes,
         )
@@ -219,7 +219,7 @@ class Listener:
             return
         given = given if type(given) is str else ""
         if not hmac.compare_digest(given.encode("utf-8", "replace"), self.token.encode()):
-            raise DisconnectedError("it wants its token: connect(…, token=…)")
+            raise DisconnectedError(WANTS_TOKEN)
 
     async def stop(self) -> None:
         """Let nobody in any more, and give the calls that are under way their time."""

@@ -8,8 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from rpclab.errors import DisconnectedError
-from rpclab.net.closing import FAULT, closed_there
+from rpclab.net.closing import FAULT, broken, closed_there
 from rpclab.transports.batches import cut
 
 if TYPE_CHECKING:
@@ -85,13 +84,17 @@ async def dial(dialling: Dialling) -> Connection:
     name = dialling.address.path
     accept = listening.get(name)
     if accept is None:
-        raise DisconnectedError(f"{dialling.address} cannot be reached: nobody serves that name")
+        raise broken(f"{dialling.address} cannot be reached: nobody serves that name")
     near, far = MemoryWire(), MemoryWire()
     near.other, far.other = far, near
     accept(far, dialling.token)
-    near.connection = dialling.connection(near)
-    await asyncio.sleep(0)
-    return near.connection
+    near.connection = connection = dialling.connection(near)
+    try:
+        await asyncio.sleep(0)
+    except BaseException:
+        connection.let_go()
+        raise
+    return connection
 
 
 def listen(name: str, accept: Accept) -> Callable[[], None]:

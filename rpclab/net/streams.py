@@ -10,7 +10,9 @@ import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 from rpclab.errors import DisconnectedError, RemoteProtocolError, RpcError
-from rpclab.net.closing import FAULT, closed_there, say_end
+from rpclab.net.advice import ANOTHER, misunderstood, unreached, with_advice, wordless
+from rpclab.net.closing import FAULT, FULL, STOPPING, broken, closed_there, say_end
+from rpclab.net.reading import Reading
 from rpclab.transports.batches import (
     BATCH,
     BESIDE,
@@ -21,6 +23,7 @@ from rpclab.transports.batches import (
     RecordReader,
     batches,
     framed,
+    framed_alone,
     goodbye,
     hello,
     read_hello,
@@ -31,10 +34,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rpclab.core.messages import Frame
+    from rpclab.net.addresses import Address
     from rpclab.net.connection import Connection
 
     Greeted = Callable[["StreamWire", dict[str, Any]], Connection | None]
 
+WANTS_TOKEN = "it wants its token: connect(…, token=…)"  # noqa: S105 - why nobody is let in
+
+_SHOWN = 40  # bytes of what the other end says first
 _HIGH = 256 * 1024  # bytes that wait to leave, from which on the listening end stops reading
 _LARGE = 64 * 1024  # pieces from which on to join them costs more than to send them one by one
 
@@ -45,13 +52,13 @@ def seen(future: asyncio.Future[Any]) -> None:
         future.exception()
 
 
-class StreamWire(asyncio.Protocol):
+class StreamWire(Reading):
     """One end of a byte stream.
 
     Args:
         words: what this end says in its HELLO: at once if it has dialled, else when it lets the
             other one in.
-        dialled: whether it has dialled.
+        dialled: the address that it has dialled; None where it listens.
         greeted: is given the HELLO of the other end, and gives the connection. It may raise an
             RpcError: then the other end is told why, and this is over.
         most: how many bytes a message may have.
@@ -61,7 +68,7 @@ class StreamWire(asyncio.Protocol):
     """
 
     def __init__(
-        self, words: dict[str, Any], *, dialled: bool, greeted: Greeted, most: int
+        self, words: dict[str, Any], *, dialled: Address | None, greeted: Greeted, most: int
     ) -> None:
         self._words = words
         self._dialled = dialled
@@ -72,6 +79,7 @@ class StreamWire(asyncio.Protocol):
         self._ended = False
         self._late: asyncio.TimerHandle | None = None
         self._patience: float | None = None
+        self._first = b""
         self.ready: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
         # Whoever listens does not wait for it, and whoever dials may have given up.
         self.ready.add_done_callback(seen)
@@ -105,11 +113,17 @@ class StreamWire(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._ended:
             return  # what comes now only has to be read
+        if self._connection is None:
+            self._first = self._first or data[:_SHOWN]
+        whole = False
         try:
             for record in self._reader.feed(data):
+                whole = True
                 self._receive(record)
         except RemoteProtocolError as error:
             self._fault(error)
+        if not whole and self._connection is not None:
+            self._connection.heard()  # a part of a large record is a sign of life
 
     def _receive(self, record: bytes) -> None:
         if self._ended:
@@ -123,7 +137,12 @@ class StreamWire(asyncio.Protocol):
         """The first record of the other end: its HELLO, or why it does not let us in."""
         if record[0] == BYE and self._dialled:
             why = record[1:].decode("utf-8", "replace")
-            self._fail(DisconnectedError(f"the other side did not let us in: {why}"))
+            knew = "token" in self._words
+            advice = ANOTHER if knew and why == WANTS_TOKEN else ""
+            text = f"the other side did not let us in: {why}"
+            refused = DisconnectedError(with_advice(text, advice))
+            refused.retryable = why in (STOPPING, FULL)
+            self._fail(refused)
             return
         words = read_hello(record)
         self._reader.welcome()
@@ -160,8 +179,9 @@ class StreamWire(asyncio.Protocol):
         """The other end breaks the rules of the wire."""
         if self._connection is not None:
             self._connection.fault(error)
-        elif self._dialled:
-            self._fail(error)
+        elif self._dialled is not None:
+            advice = misunderstood(self._dialled, self._first)
+            self._fail(RemoteProtocolError(with_advice(str(error), advice)))
         else:
             self._refuse(str(error))
 
@@ -197,18 +217,26 @@ class StreamWire(asyncio.Protocol):
             self._late.cancel()
         if self._connection is not None:
             if error is not None:
-                self._connection.lost(DisconnectedError(f"the connection broke: {error}"))
+                self._connection.lost(broken(f"the connection broke: {error}", error))
             self._connection.gone()
         elif not self.ready.done():
             why = str(error) if error is not None else "it closed the connection at once"
-            self.ready.set_exception(DisconnectedError(f"the other side is not there: {why}"))
+            advice = wordless(self._dialled) if self._dialled is not None else ""
+            if error is not None and self._dialled is not None:
+                advice = unreached(self._dialled, error)
+            text = with_advice(f"the other side is not there: {why}", advice)
+            self.ready.set_exception(broken(text, error))
 
     # What the connection asks for.
 
     def send(self, seen: int, frames: list[Frame]) -> None:
-        if not self._ended:
-            for pieces in batches(seen, frames):
-                self._write(framed(pieces))
+        if self._ended:
+            return
+        if len(frames) == 1 and type(frames[0]) is bytes and len(frames[0]) < _LARGE:
+            self.transport.write(framed_alone(seen, frames[0]))
+            return
+        for pieces in batches(seen, frames):
+            self._write(framed(pieces))
 
     def _write(self, pieces: list[bytes]) -> None:
         if len(pieces) == 1 or sum(map(len, pieces)) < _LARGE:

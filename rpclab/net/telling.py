@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rpclab.core.events import answered, called, failure, opposite
+from rpclab.core.events import NOBODY, answered, called, failure, opposite
 from rpclab.core.messages import (
     CALL,
     CANCEL,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     Decode = Callable[[Frame], tuple[object, Arrival | None]]
 
 
-_NOBODY = (None, 0)  # the call and the task there that made a call are not known
+_NOT_KNOWN = (None, NOBODY)  # which call and task there made a call, and whether it is awaited
 
 
 def telling(session: Session, decode: Decode) -> Decode:
@@ -60,6 +60,17 @@ def telling(session: Session, decode: Decode) -> Decode:
     return told
 
 
+def tell_arrived(session: Session, count: int) -> None:
+    """Tell of messages to the other end that they have arrived, as soon as they have left.
+
+    When they do, only the other program knows; a picture would show them on their way for ever.
+    """
+    far, observe = opposite(session.label), session.host.observe
+    if observe is not None:
+        observe(("arrived", far, count))
+        observe(("applied", far, 0))
+
+
 def _event(far: str, unpacked: Any, size: int) -> tuple[Any, ...] | None:
     """The event of a message that the other end has sent; None where there is none."""
     try:
@@ -68,7 +79,7 @@ def _event(far: str, unpacked: Any, size: int) -> tuple[Any, ...] | None:
         return None  # whoever applies it says so
     kind = message[0]
     if kind in (CALL, MAP, STREAM):
-        return called(far, message, size, None, _NOBODY, ())
+        return called(far, message, size, None, _NOT_KNOWN, ())
     if kind == RELEASE:
         return ("release", far, tuple(message[1::2]), size)
     if kind == CANCEL:

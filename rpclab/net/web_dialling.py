@@ -9,6 +9,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from rpclab.errors import DisconnectedError
+from rpclab.net.advice import misunderstood, refused, unreached, with_advice, wordless
+from rpclab.net.closing import broken
 from rpclab.net.codecs import codec_named, offered, spoken
 from rpclab.net.streams import seen
 from rpclab.net.websocket import Messages, WebSocketWire
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from rpclab.net.connection import Connection
     from rpclab.net.dialling import Dialling
 
+_SERVERS = 500  # statuses from there on are about the server
+_FOR_NOW = (408, 425, 429)  # and these say to come again
 _SHOWN = 200  # characters of what a server says instead of opening a WebSocket
 
 
@@ -43,15 +47,18 @@ class DiallingWire(WebSocketWire):
             subprotocols=offered(dialling.codec),  # type: ignore[arg-type]  # a NewType of str
             max_size=dialling.limits.message_bytes,
         )
-        super().__init__(protocol, dialled=True)
+        super().__init__(protocol, dialled=True, most=dialling.limits.message_bytes)
         self.ready: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
         self.ready.add_done_callback(seen)
         self._dialling = dialling
+        self._first = b""
         self._request = protocol.connect()
         try:
             if dialling.token is not None:
                 self._request.headers["Authorization"] = f"Bearer {dialling.token}"
             for name, value in dialling.headers.items():
+                if name in self._request.headers:
+                    del self._request.headers[name]
                 self._request.headers[name] = value
         except InvalidHeader as error:
             raise ValueError(str(error)) from None
@@ -60,6 +67,11 @@ class DiallingWire(WebSocketWire):
         super().connection_made(transport)
         self._protocol.send_request(self._request)
         self._put()
+
+    def data_received(self, data: bytes) -> None:
+        if self._messages is None:
+            self._first = self._first or data[:_SHOWN]
+        super().data_received(data)
 
     def _go_on(self) -> None:
         super()._go_on()
@@ -83,18 +95,24 @@ class DiallingWire(WebSocketWire):
             response = error.response
             body = bytes(response.body or b"")[:_SHOWN].decode("utf-8", "replace").strip()
             said = "".join(c if c.isprintable() else " " for c in body)
-            return DisconnectedError(
-                f"{address} opens no session: {response.status_code} {said}".rstrip()
+            text = f"{address} opens no session: {response.status_code} {said}".rstrip()
+            knew = self._dialling.token is not None
+            made = DisconnectedError(
+                with_advice(text, refused(response.status_code, knew_token=knew))
             )
-        return DisconnectedError(f"{address} opens no session: {error}")
+            made.retryable = response.status_code >= _SERVERS or response.status_code in _FOR_NOW
+            return made
+        advice = misunderstood(address, self._first)
+        return DisconnectedError(with_advice(f"{address} opens no session: {error}", advice))
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
         if not self.ready.done():
+            address = self._dialling.address
             why = str(error) if error is not None else "it closed the connection at once"
-            self.ready.set_exception(
-                DisconnectedError(f"{self._dialling.address} opens no session: {why}")
-            )
+            advice = wordless(address) if error is None else unreached(address, error)
+            text = with_advice(f"{address} opens no session: {why}", advice)
+            self.ready.set_exception(broken(text, error))
 
 
 async def dial(dialling: Dialling) -> Connection:

@@ -1,7 +1,8 @@
 """Sessions over WebSockets: `ws:` and `wss:`.
 
-Floor: net. The frames are the library `websockets`' business, which waits for nothing; what is here
-gives it bytes and takes messages. A message of msgpack is a record in a binary frame (see
+Floor: net. The handshake, and what else is no whole message (see `frames`), is the library
+`websockets`' business, which waits for nothing; what is here gives it bytes, and takes messages. A
+message of msgpack is a record in a binary frame (see
 `transports.batches`), one of Cap'n Web a text frame. Nothing is compressed: who compresses what a
 stranger chose, beside what is secret, tells of the secret.
 """
@@ -12,9 +13,11 @@ import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 from rpclab.core.messages import Frame
-from rpclab.errors import DisconnectedError, RemoteProtocolError
-from rpclab.net.closing import BROKEN, closed_there, say_end
+from rpclab.errors import RemoteProtocolError
+from rpclab.net.closing import BROKEN, broken, closed_there, say_end
 from rpclab.net.codecs import MSGPACK
+from rpclab.net.frames import BINARY, OTHER, TEXT, FrameReader, framed
+from rpclab.net.reading import Reading
 from rpclab.transports.batches import BATCH, BESIDE, batches, cut, unbatch
 
 if TYPE_CHECKING:
@@ -41,11 +44,11 @@ class Messages:
         self.connection: Connection | None = None
         self._binary = codec == MSGPACK
 
-    def receive(self, data: bytes, *, binary: bool) -> None:
-        """Take a message.
+    def receive(self, messages: list[bytes], *, binary: bool) -> None:
+        """Take messages that came one after another.
 
         Raises:
-            RemoteProtocolError: it is none of this codec.
+            RemoteProtocolError: they are none of this codec.
         """
         connection = self.connection
         if connection is None:
@@ -53,10 +56,12 @@ class Messages:
         if binary is not self._binary:
             raise RemoteProtocolError(BINARY_MESSAGE if binary else TEXT_MESSAGE)
         if not binary:
-            connection.receive(0, [data])
-        elif not data or data[0] not in (BATCH, BESIDE):
-            raise RemoteProtocolError("the peer sent a message of unknown kind")
-        else:
+            # As one batch: what they are answered with leaves together, too.
+            connection.receive(0, cast("list[Frame]", messages))
+            return
+        for data in messages:
+            if not data or data[0] not in (BATCH, BESIDE):
+                raise RemoteProtocolError("the peer sent a message of unknown kind")
             connection.receive(*unbatch(data))
 
     def written(self, seen: int, frames: list[Frame]) -> list[bytes]:
@@ -72,23 +77,26 @@ class Messages:
         return self._binary
 
 
-class WebSocketWire(asyncio.Protocol):
+class WebSocketWire(Reading):
     """One end of a WebSocket.
 
     Args:
         protocol: the library's half: a ClientProtocol or a ServerProtocol.
         dialled: whether this end has dialled.
+        most: how many bytes a message may have.
 
     Attributes:
         transport: carries the bytes.
     """
 
-    def __init__(self, protocol: Any, *, dialled: bool) -> None:
+    def __init__(self, protocol: Any, *, dialled: bool, most: int) -> None:
         self._protocol = protocol
         self._dialled = dialled
+        self._frames = FrameReader(masked=not dialled, most=most)
+        self._head = b""  # the end of what has come of the handshake
         self._messages: Messages | None = None
-        self._gathered: bytearray | None = None
-        self._binary = False
+        self._gathered = bytearray()  # of a message that comes in pieces
+        self._kind = TEXT
         self._ended = False
         self._transport: asyncio.Transport | None = None
 
@@ -105,8 +113,42 @@ class WebSocketWire(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=HIGH)
 
     def data_received(self, data: bytes) -> None:
-        self._protocol.receive_data(data)
+        if self._protocol.state == _CONNECTING:
+            data = self._shake_hands(data)
+        if self._protocol.state == _CONNECTING:
+            self._protocol.receive_data(data)  # of a refusal
+            self._go_on()
+            return
+        frames, gathered, gathered_kind = self._frames, list[bytes](), TEXT
+        frames.apart = self._protocol.state != _OPEN
+        whole = False
+        for kind, message in frames.feed(data):
+            whole = True
+            if kind != gathered_kind and gathered:
+                self._receive(gathered_kind, gathered)
+                gathered = []
+            if kind == OTHER:
+                self._protocol.receive_data(message)
+                self._go_on()
+                frames.apart = self._protocol.state != _OPEN
+            else:
+                gathered.append(message)
+                gathered_kind = kind
+        if gathered:
+            self._receive(gathered_kind, gathered)
+        if not whole and self._messages is not None and self._messages.connection is not None:
+            self._messages.connection.heard()  # a part of a large frame is a sign of life
+
+    def _shake_hands(self, data: bytes) -> bytes:
+        """Give the library the rest of the handshake. Gives what stands behind it."""
+        before = len(self._head)
+        whole = self._head + data
+        end = whole.find(_END_OF_HEAD)
+        taken = len(data) if end < 0 else end + len(_END_OF_HEAD) - before
+        self._head = whole[-3:]
+        self._protocol.receive_data(data[:taken])
         self._go_on()
+        return data[taken:]
 
     def eof_received(self) -> None:
         self._protocol.receive_eof()
@@ -115,8 +157,11 @@ class WebSocketWire(asyncio.Protocol):
     def _go_on(self) -> None:
         """Send what the library has to say, and take what it has understood."""
         self._put()
-        for event in self._protocol.events_received():
+        events = self._protocol.events_received()
+        for event in events:
             self._take(event)
+        if not events and self._messages is not None and self._messages.connection is not None:
+            self._messages.connection.heard()  # a part of a large frame is a sign of life
         self._put()
         if self._protocol.parser_exc is not None and not self._ended:
             self._failed(self._protocol.parser_exc)
@@ -137,38 +182,38 @@ class WebSocketWire(asyncio.Protocol):
             return
         # RFC 6455, 5.2: 0 goes on with a message, 1 is text, 2 is binary, 8 closes.
         opcode = int(event.opcode)
-        if opcode in (0, 1, 2):
-            if opcode:
-                self._binary = opcode == _BINARY
-            if event.fin and self._gathered is None:
-                self._message(messages, event.data)
-                return
+        if opcode in (0, TEXT, BINARY):
             # Pieces of a few bytes, kept apart, would take many times what they hold.
-            if self._gathered is None:
+            if opcode:
+                self._kind = opcode
                 self._gathered = bytearray()
             self._gathered += event.data
             if event.fin:
-                whole, self._gathered = self._gathered, None
-                self._message(messages, whole)
+                whole, self._gathered = self._gathered, bytearray()
+                self._receive(self._kind, [bytes(whole)])
         elif opcode == _CLOSE:
             closing = self._protocol.close_rcvd
             messages.connection.lost(closed_there(closing.reason, closing.code))
         else:
             messages.connection.heard()
 
-    def _message(self, messages: Messages, data: bytes | bytearray) -> None:
-        if self._ended:
+    def _receive(self, kind: int, gathered: list[bytes]) -> None:
+        """Take messages of one kind that came one after another."""
+        messages = self._messages
+        if self._ended or messages is None or messages.connection is None:
             return
-        data = bytes(data)
-        if not self._binary and not data.isascii() and not _is_utf8(data):
-            self._protocol.fail(_INVALID_DATA, "a text message is no UTF-8")
-            self._failed(RemoteProtocolError("the peer sent a text message that is no UTF-8"))
-            return
-        try:
-            messages.receive(data, binary=self._binary)
-        except RemoteProtocolError as error:
-            if messages.connection is not None:
+        wrong = None
+        if kind == TEXT:
+            wrong = next((n for n, data in enumerate(gathered) if not _is_utf8(data)), None)
+        if wrong is None or wrong > 0:
+            try:
+                messages.receive(gathered[:wrong], binary=kind == BINARY)
+            except RemoteProtocolError as error:
                 messages.connection.fault(error)
+        if wrong is not None and not self._ended:
+            self._protocol.fail(_INVALID_DATA, "a text message is no UTF-8")
+            self._put()
+            self._failed(RemoteProtocolError("the peer sent a text message that is no UTF-8"))
 
     def _open(self, event: Any) -> None:
         """Take what opens the WebSocket: a request, or the response to one."""
@@ -201,7 +246,7 @@ class WebSocketWire(asyncio.Protocol):
         connection = self._messages.connection if self._messages is not None else None
         if connection is not None:
             if error is not None:
-                connection.lost(DisconnectedError(f"the connection broke: {error}"))
+                connection.lost(broken(f"the connection broke: {error}", error))
             connection.gone()
 
     # What the connection asks for.
@@ -210,16 +255,9 @@ class WebSocketWire(asyncio.Protocol):
         # The library may have read a close already that stands behind what is being answered.
         if self._ended or self._messages is None or self._protocol.state != _OPEN:
             return
-        put = self._protocol.send_binary if self._messages.is_binary else self._protocol.send_text
-        for message in self._messages.written(seen, frames):
-            put(message)
-        self._write()
-
-    def _write(self) -> None:
-        pieces = self._protocol.data_to_send()
-        if len(pieces) == 1:
-            self.transport.write(pieces[0])
-        elif sum(map(len, pieces)) < HIGH:
+        kind = BINARY if self._messages.is_binary else TEXT
+        pieces = framed(kind, self._messages.written(seen, frames), masked=self._dialled)
+        if sum(map(len, pieces)) < HIGH:
             self.transport.write(b"".join(pieces))
         else:
             for piece in pieces:
@@ -228,7 +266,7 @@ class WebSocketWire(asyncio.Protocol):
     def ask(self) -> None:
         if not self._ended and self._protocol.state == _OPEN:
             self._protocol.send_ping(b"")
-            self._write()
+            self._put()
 
     def end(self, reason: str, code: int) -> None:
         self.transport.resume_reading()
@@ -245,12 +283,15 @@ class WebSocketWire(asyncio.Protocol):
         return self.transport.get_write_buffer_size()
 
 
-_BINARY, _CLOSE = 2, 8  # RFC 6455, 5.2
-_OPEN = 1  # `websockets.protocol.State`
+_CLOSE = 8  # RFC 6455, 5.2
+_CONNECTING, _OPEN = 0, 1  # `websockets.protocol.State`
+_END_OF_HEAD = b"\r\n\r\n"
 _INVALID_DATA = 1007  # RFC 6455, 7.4.1
 
 
 def _is_utf8(data: bytes) -> bool:
+    if data.isascii():
+        return True
     try:
         data.decode()
     except UnicodeDecodeError:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rpclab.core.imports import Import
 from rpclab.core.targets import surface
-from rpclab.leaks import Leaks
+from rpclab.diagnostics.leaks import Leaks
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.looking import RESERVED, names_of, seen
 from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub
@@ -208,7 +208,7 @@ def trace_html(trace: Trace, sandbox: Sandbox) -> str:
 
 def leaks_html(leaks: Leaks) -> str:
     """Show leaks: how many, and of each where it was made, which opens what keeps it."""
-    from rpclab.viewing import rows_html  # noqa: PLC0415 - as above
+    from rpclab.views.look import rows_html  # noqa: PLC0415 - as above
 
     count, _, _ = str(leaks).partition(":\n")
     said = [str(leak).partition("\n") for leak in leaks]

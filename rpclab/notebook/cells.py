@@ -12,13 +12,14 @@ import linecache
 import re
 import sys
 from collections.abc import Coroutine, MutableMapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from IPython.core.inputtransformer2 import TransformerManager
 from IPython.core.interactiveshell import InteractiveShell
 
+from rpclab.diagnostics import places
 from rpclab.errors import add_note
-from rpclab.rpc import sites, sync
+from rpclab.rpc import sync
 from rpclab.rpc.advice import advise
 
 if TYPE_CHECKING:
@@ -91,6 +92,18 @@ class CellSyntaxError(Exception):
 CellSyntaxError.__name__ = "SyntaxError"
 
 
+class Block(NamedTuple):
+    """The body of a cell magic that has run.
+
+    Attributes:
+        filename: of its code.
+        source: its text, on the lines where the cell has it.
+    """
+
+    filename: str
+    source: str
+
+
 class Cells:
     """Knows the cell that runs, and gives cells names for tracebacks and sites.
 
@@ -112,7 +125,7 @@ class Cells:
         self._name_it(shell.compile.get_code_name(info.raw_cell, transformed, self._number))
 
     def _name_it(self, filename: str) -> None:
-        sites.names[filename] = f"Cell In[{self._number}]"
+        places.names[filename] = f"Cell In[{self._number}]"
 
     async def run(
         self, magic: str, body: str, namespace: MutableMapping[str, Any], note: str = ""
@@ -145,9 +158,26 @@ class Cells:
             self._show_from_the_body_on(error)
             raise
 
+    def block(self, magic: str, body: str) -> Block:
+        """Keep the body of the magic that runs, to run it again.
+
+        Args:
+            magic: the line of the magic.
+            body: the lines below it.
+        """
+        return Block(*self._register(magic, body))
+
+    async def run_block(self, block: Block, namespace: MutableMapping[str, Any]) -> Any:
+        """Run a body again, in any thread, and give its last expression.
+
+        Raises:
+            Exception: whatever the body raises.
+        """
+        return await self._evaluate(block.source, block.filename, namespace)
+
     def knows(self, filename: str) -> bool:
         """Whether code of that file name came from a cell."""
-        return filename in sites.names
+        return filename in places.names
 
     async def run_again(
         self, filename: str, namespace: MutableMapping[str, Any], note: str = ""
@@ -208,7 +238,7 @@ class Cells:
         return value if last is not None else None
 
     def _show_from_the_body_on(self, error: BaseException) -> None:
-        sites.trim(error)
+        places.trim(error)
         if error.__traceback__ is None or hasattr(error, "_render_traceback_"):
             return
         if isinstance(error, Exception):

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.completer import SimpleCompletion, context_matcher
 from IPython.core.error import UsageError
 
+from rpclab.notebook.again import CHANGES, FAULT_OPTIONS
 from rpclab.notebook.cells import AWAITED
 from rpclab.notebook.distances import choices
 from rpclab.notebook.expressions import Expressions, Objects, Thing, before_the_cursor
 from rpclab.notebook.lines import BIND_OPTIONS, TRACE_OPTIONS, WORKER_OPTIONS, parse_worker
 from rpclab.notebook.wrangler import WRANGLER_OPTIONS
-from rpclab.transports.cities import CITIES
+from rpclab.simulation.cities import CITIES
 
 if TYPE_CHECKING:
     from IPython.core.completer import CompletionContext, SimpleMatcherResult
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from rpclab.sandbox import Sandbox
 
 DISTANCES = ("break", "clock", "link", "locate")
-_COMMAND = re.compile(rf"\s*%rpclab\s+({'|'.join(DISTANCES)})\s")
+_COMMANDS = "|".join((*DISTANCES, "faults", "replay"))
+_COMMAND = re.compile(rf"\s*%rpclab\s+(?:replay\s+(?=(?:{'|'.join(DISTANCES)})\s))?({_COMMANDS})\s")
 _LINE = re.compile(r"\s*%%?(worker|trace|wrangler|bind|rpclab)\s(?:.*\s)?(\S*)$")
 
 
@@ -100,6 +102,10 @@ def _choices(
     """Give what of the word is to be completed, and with what."""
     if magic == "rpclab":
         return word, sorted(magics.COMMANDS)
+    if magic == "replay" and previous == "replay":
+        return word, CHANGES
+    if magic == "faults":
+        return word, list(FAULT_OPTIONS)
     if magic in DISTANCES:
         return choices(sandbox, magic, word)
     if magic == "worker" and previous == "--at":

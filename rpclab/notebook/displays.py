@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.imports import PENDING, REJECTED, Pending, UnseenFailure
-from rpclab.leaks import Leaks
+from rpclab.diagnostics.leaks import Leaks
 from rpclab.notebook.cards import (
     Card,
     env_card,
@@ -26,8 +26,10 @@ from rpclab.notebook.widgets import Live
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub
 from rpclab.sandbox import Sandbox
+from rpclab.trace.pictures.wording import without_cells, without_the_cell
 from rpclab.trace.trace import Trace
 from rpclab.views import View
+from rpclab.whatif import Faults, WhatIf
 from rpclab.workers.d1.database import D1Result
 from rpclab.workers.env import Env
 from rpclab.workers.worker import Worker
@@ -72,6 +74,11 @@ class Displays:
                 trace_text(trace), lambda: trace_html(trace, self._sandbox)
             ),
             View: self._view,
+            Faults: self._view,
+            # Of one block, whose places are told by their lines alone.
+            WhatIf: lambda what: self._bundle(
+                without_the_cell(what.text()), lambda: without_cells(what.html(keep=True))
+            ),
         }
         for remote in (RpcStub, RpcPromise, RpcProperty, ServiceBinding):
             shown[remote] = self._stub
@@ -103,10 +110,14 @@ class Displays:
             _tell_if_it_fails(stub.__pending__)
         return self._bundle(repr(stub), lambda: stub_card(stub).html())
 
-    def _view(self, view: View) -> Bundle:
+    def _view(self, view: View | Faults) -> Bundle:
         if not self._html():
-            return {"text/plain": view.text()}
-        return self._live.bundle(view)
+            text = view.text()
+            return {"text/plain": without_the_cell(text) if isinstance(view, Faults) else text}
+        bundle = self._live.bundle(view)
+        if isinstance(view, Faults):
+            bundle = {kind: without_the_cell(text) for kind, text in bundle.items()}
+        return bundle
 
     def _bundle(self, text: str, html: Callable[[], str]) -> Bundle:
         bundle = {"text/plain": text}

@@ -13,12 +13,12 @@ from IPython.core.error import UsageError
 from rpclab.distances import CLOCKS
 from rpclab.notebook.lines import Option, Word, read_option
 from rpclab.sandbox import NOTEBOOK
-from rpclab.transports.cities import CITIES
+from rpclab.simulation.cities import CITIES
 
 if TYPE_CHECKING:
-    from rpclab.rpc.links import Links
     from rpclab.sandbox import Sandbox
-    from rpclab.transports.simulated import Link
+    from rpclab.simulation.link import Link
+    from rpclab.simulation.links import Links
 
 LINK_OPTIONS = {
     "--rtt": Option("--rtt", "80ms", "the round trip; half of it one way"),
@@ -35,28 +35,41 @@ def link(sandbox: Sandbox, *given: str) -> Links | Link:
     Raises:
         UsageError: it says something that is not understood.
     """
+    if not given:
+        return sandbox.links
+    names, changes = parse_link("%rpclab link", *given)
+    try:
+        return sandbox.link(*names, **changes)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def parse_link(magic: str, *given: str) -> tuple[tuple[str, str], dict[str, Any]]:
+    """Read the words of a link: its ends, and what is changed of it.
+
+    Args:
+        magic: what they stand behind.
+        given: the words.
+
+    Raises:
+        UsageError: they say something that is not understood.
+    """
     rest = iter([Word(text, text) for text in given])
     names: list[str] = []
     changes: dict[str, Any] = {}
     for word in rest:
-        flag, value = read_option(word, rest, LINK_OPTIONS, "%rpclab link")
+        flag, value = read_option(word, rest, LINK_OPTIONS, magic)
         if flag is None:
             names.append(word.text)
         elif flag in ("--cut", "--mend"):
             changes["up"] = flag == "--mend"
         else:
             changes[flag[2:]] = _number(value.text)
-    if not names and not changes:
-        return sandbox.links
     if len(names) != 2:  # noqa: PLR2004 - a link has two ends
         raise UsageError(
-            "%rpclab link takes two Workers or two cities, such as:"
-            " %rpclab link notebook counter --rtt 80ms"
+            f"{magic} takes two Workers or two cities, such as: {magic} notebook counter --rtt 80ms"
         )
-    try:
-        return sandbox.link(*names, **changes)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
+    return (names[0], names[1]), changes
 
 
 def break_link(sandbox: Sandbox, *given: str) -> None:

@@ -14,7 +14,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from rpclab.diagnostics import places
 from rpclab.notebook.blocking import watch_for_blocking
+from rpclab.notebook.browser import output_under_its_cell
 from rpclab.notebook.cells import Cells, await_our_magics
 from rpclab.notebook.completion import completer
 from rpclab.notebook.displays import Displays
@@ -28,7 +30,7 @@ from rpclab.notebook.shims import Heart, hide_our_frames, reply_through_the_stre
 from rpclab.notebook.widgets import close_live
 from rpclab.notebook.widgets.hearing import hear_controls
 from rpclab.notebook.wrangler import Wrangler
-from rpclab.rpc import sites, sync
+from rpclab.rpc import sync
 from rpclab.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ class Extension:
     def __init__(self, shell: InteractiveShell) -> None:
         self.sandbox = Sandbox(record=True)
         self._shell = shell
-        self._undo: list[Callable[[], None]] = [self.sandbox.close, sites.names.clear]
+        self._undo: list[Callable[[], None]] = [self.sandbox.close, places.names.clear]
         self._names = Names(shell, {"env": self.sandbox.env, "sandbox": self.sandbox})
         self._put_magics_in()
         self._attend_to_the_loop()
@@ -102,6 +104,7 @@ class Extension:
             self._undo.append(watch_for_blocking(lambda: heart.beats))
         kernel = getattr(shell, "kernel", None)
         self._undo += [end_requests_under_their_headers(kernel), reply_through_the_stream(kernel)]
+        self._undo.append(output_under_its_cell(shell))
         self.sandbox.engine.carry_with_calls(output_variables(shell))
         self._add(logging.getLogger("rpclab").handlers, Reports())
         interrupts = Interrupts(shell, self.sandbox, loop)

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from rpclab.diagnostics.places import definition_site
 from rpclab.errors import near
 from rpclab.notebook.expressions import Named, named_by, thing_of
 from rpclab.rpc.looking import function_in
 from rpclab.rpc.remote import Remote
-from rpclab.rpc.sites import definition_site
 from rpclab.rpc.stubs import RpcProperty
 
 if TYPE_CHECKING:

@@ -20,11 +20,11 @@ from IPython.core.interactiveshell import InteractiveShell
 from rpclab.core.contexts import current
 from rpclab.core.places import RAISED
 from rpclab.core.session import Session
+from rpclab.diagnostics.places import is_machinery, place
 from rpclab.errors import RpcError
 from rpclab.rpc import sync
 from rpclab.rpc.activity import Activity, StepInterrupted, TaskInterrupted
 from rpclab.rpc.engine import Engine
-from rpclab.rpc.sites import is_machinery, place
 from rpclab.sandbox import NOTEBOOK
 from rpclab.workers.imports import is_code_of_a_worker
 from rpclab.workers.worker import Worker
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult
 
-    from rpclab.rpc.waiting import Waiting
+    from rpclab.diagnostics.pending_calls import Waiting
     from rpclab.sandbox import Sandbox
 
 _RETRY = 0.01  # seconds

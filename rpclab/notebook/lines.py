@@ -13,9 +13,12 @@ from typing import Any, NamedTuple
 
 from IPython.core.error import UsageError
 
+from rpclab.previews import shown
 from rpclab.sandbox import BindingTarget, binding
 from rpclab.workers.d1.connection import MEMORY
 from rpclab.workers.objects.namespace import ObjectsTarget, objects
+
+_MOST_DIGITS = 10  # of a number of calls
 
 
 class Option(NamedTuple):
@@ -34,6 +37,9 @@ WORKER_OPTIONS = {
     "--d1": Option("--d1", "VAR[=file]", "a SQL database"),
     "--kv": Option("--kv", "VAR[=id]", "a KV namespace"),
     "--at": Option("--at", "CITY", "the city it stands in"),
+    "--concurrency": Option("--concurrency", "NUMBER", "how many calls run at a time"),
+    "--queue": Option("--queue", "NUMBER", "how many may wait for their turn"),
+    "--overload": Option("--overload", "newest|oldest", "who is refused when more come"),
 }
 BIND_OPTIONS = {
     "--object": Option("--object", "VAR=Class@worker", "a namespace of Durable Objects"),
@@ -60,6 +66,7 @@ class WorkerLine:
     objects: dict[str, str] = field(default_factory=dict)
     kv: dict[str, str] = field(default_factory=dict)
     at: str | None = None
+    turns: dict[str, Any] = field(default_factory=dict)
 
 
 def words(line: str) -> list[Word]:
@@ -137,6 +144,10 @@ def parse_worker(line: str) -> WorkerLine:
             parsed.objects[variable] = _objects(text)
         elif flag == "--at":
             parsed.at = value.text
+        elif flag in ("--concurrency", "--queue"):
+            parsed.turns[flag[2:]] = _number(flag, value.text)
+        elif flag == "--overload":
+            parsed.turns["overload"] = value.text
         elif flag == "--d1":
             text = value.text if "=" in value.text else f"{value.text}={MEMORY}"
             variable, file = _assignment(text, WORKER_OPTIONS[flag].metavar)
@@ -224,6 +235,12 @@ def _assignment(text: str, form: str) -> tuple[str, str]:
     if not variable.isidentifier():
         raise UsageError(f"{variable!r} cannot be the name of a variable, in {text!r}")
     return variable, value
+
+
+def _number(flag: str, text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < _MOST_DIGITS):
+        raise UsageError(f"{flag} needs a number, not {shown(text)!r}")
+    return int(text)
 
 
 def _binding(target: str) -> BindingTarget:

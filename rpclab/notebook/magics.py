@@ -21,14 +21,15 @@ from rpclab.notebook import distances
 from rpclab.notebook.cards import trace_text
 from rpclab.notebook.cells import AWAITED
 from rpclab.notebook.lines import parse_bindings, parse_trace, parse_worker, words
+from rpclab.workers.call_queue import Turns
 from rpclab.workers.imports import known
 from rpclab.workers.worker import serves_on
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from rpclab.leaks import Leaks
-    from rpclab.notebook.cells import Cells
+    from rpclab.diagnostics.leaks import Leaks
+    from rpclab.notebook.cells import Block, Cells
     from rpclab.notebook.lines import WorkerLine
     from rpclab.notebook.names import Names
     from rpclab.sandbox import Sandbox
@@ -94,6 +95,7 @@ class RpcLab(Magics):
         self._sandbox = sandbox
         self._cells = cells
         self._names = names
+        self._traced: Block | None = None
         self._apply_settings()
 
     @observe("debug", "warn_undisposed")
@@ -109,7 +111,7 @@ class RpcLab(Magics):
 
         %%worker NAME [--bind VAR=worker[#Entrypoint]]… [--var VAR=text]… [--json VAR=json]…
                       [--object VAR=Class[@worker]]… [--d1 VAR[=file]]… [--kv VAR[=id]]…
-                      [--at CITY]
+                      [--at CITY] [--concurrency N [--queue N] [--overload newest|oldest]]
 
             NAME                            its name; bindings lead to it by that
             --bind VAR=worker[#Entrypoint]  a binding: `self.env.VAR` calls that entrypoint
@@ -127,6 +129,11 @@ class RpcLab(Magics):
                                             Workers that name the same id share it
             --at CITY                       where it stands, which decides how long messages take to
                                             Workers in other cities (see `%rpclab locate`)
+            --concurrency N                 how many of its calls run at a time; else all that come
+            --queue N                       how many may wait then, 100 unless given; who finds no
+                                            place is answered at once, with an OverloadedError
+            --overload newest|oldest        who finds none: the call that comes, or the one that has
+                                            waited longest
             # …                             a comment, where a space stands before it
 
         Each option can be given again and again. Quote what holds spaces: --var GREETING="Hi you".
@@ -177,6 +184,7 @@ class RpcLab(Magics):
         note = serves_on(sandbox.workers.get(options.name))
         try:
             sandbox.check_city(options.at)
+            turns = Turns.of(**options.turns)
             module, env = sandbox.prepare(
                 options.name,
                 vars=options.vars,
@@ -191,7 +199,7 @@ class RpcLab(Magics):
         with known(module):
             await self._cells.run(f"%%worker {line}", cell, vars(module), note)
         try:
-            worker = sandbox.publish(options.name, module, env, options.bind)
+            worker = sandbox.publish(options.name, module, env, options.bind, turns)
         except RpcError as error:
             raise _usage(error, note) from None
         if options.at is not None:
@@ -245,6 +253,7 @@ class RpcLab(Magics):
     async def _trace(self, line: str, cell: str, *, text_only: bool) -> None:
         __tracebackhide__ = True
         shell = self.shell
+        self._traced = self._cells.block(f"%%trace {line}", cell)
         try:
             with self._sandbox.trace() as trace:
                 value = await self._cells.run(f"%%trace {line}", cell, shell.user_ns)
@@ -284,9 +293,22 @@ class RpcLab(Magics):
                          break the connections of a link: calls under way reject
         %rpclab locate [WORKER=city]…
                          show where Workers stand, or put them there
+        %rpclab replay [CHANGE]
+                         run the last %%trace block again in a sandbox of its own, as it is and with
+                         one thing changed, and compare. A change is one of
+                             link A B [--rtt 80ms] [--bandwidth 1MB/s] [--jitter 5ms] [--cut]
+                             locate WORKER=city
+                             break A B [MESSAGE]     the connection breaks at that message
+                             fail worker.method [CALL | all] ["ValueError: no"]
+                             pipelining off
+        %rpclab faults [--most N]
+                         cut the wire at each message of the last %%trace block, one after the
+                         other, and list what settled how, and what was forgotten
         %rpclab clock [real | virtual]
                          show the clock, or choose one before anything is deployed; with the
                          virtual one waiting costs no real time
+        %rpclab export FOLDER [--force]
+                         write all Workers as a project of files, which `rpclab serve FOLDER` runs
         %rpclab types [WORKER] [FILE.pyi]
                          print or write the types of `env`, the notebook's or a Worker's, and of
                          all that it leads to, for type checkers and editors
@@ -352,6 +374,21 @@ class RpcLab(Magics):
 
         show_types(self._sandbox, list(given))
 
+    def _export(self, *given: str) -> Any:
+        from rpclab.notebook.exporting import export_to  # noqa: PLC0415 - for those who ask for it
+
+        return export_to(self._sandbox, list(given))
+
+    def _replay(self, *given: str) -> Any:
+        from rpclab.notebook.again import replay_block  # noqa: PLC0415 - for those who ask for it
+
+        return replay_block(self.shell, self._sandbox, self._cells, self._traced, list(given))
+
+    def _faults(self, *given: str) -> Any:
+        from rpclab.notebook.again import scrub_block  # noqa: PLC0415 - likewise
+
+        return scrub_block(self.shell, self._sandbox, self._cells, self._traced, list(given))
+
     def _validate(self, *given: str) -> Any:
         if not given:
             return self._sandbox.validate
@@ -365,10 +402,13 @@ class RpcLab(Magics):
     COMMANDS: ClassVar[dict[str, Callable[..., Any]]] = {
         "break": _break,
         "clock": _clock,
+        "export": _export,
+        "faults": _faults,
         "leaks": _leaks,
         "link": _link,
         "locate": _locate,
         "record": _record,
+        "replay": _replay,
         "reset": _reset,
         "storage": _storage,
         "types": _types,

@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.contexts import current
-from rpclab.rpc.sites import is_machinery, place
+from rpclab.diagnostics.places import is_machinery, place
+from rpclab.notebook.browser import parent_of_output
 from rpclab.workers.declarations import NOTEBOOK
 from rpclab.workers.imports import given_to_all
 
@@ -28,11 +29,13 @@ def output_variables(shell: InteractiveShell) -> tuple[ContextVar[Any], ...]:
     """Find the context variables that say which cell output belongs to.
 
     ipykernel 6.29 has them on its streams; since 7.0 also displays, results and input have some.
+    For Pyodide's kernel the one is ours.
     """
     kernel = getattr(shell, "kernel", None)
     owners = (sys.stdout, sys.stderr, shell, shell.display_pub, shell.displayhook)
     found = [vars(owner).get("_parent_header") for owner in owners if hasattr(owner, "__dict__")]
     found += [getattr(kernel, name, None) for name in ("_shell_parent", "_shell_parent_ident")]
+    found += parent_of_output(shell)
     return tuple(dict.fromkeys(item for item in found if isinstance(item, ContextVar)))
 
 

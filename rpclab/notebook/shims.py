@@ -10,8 +10,8 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
+from rpclab.diagnostics.places import is_machinery, is_ours
 from rpclab.rpc.advice import advise
-from rpclab.rpc.sites import is_machinery, is_ours
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell

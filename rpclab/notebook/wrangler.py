@@ -138,10 +138,12 @@ class Wrangler(Magics):
             with known(module):
                 await self._cells.run_again(code, vars(module), note)
         try:
-            return sandbox.publish(config.name, module, env, options["bind"])
+            worker = sandbox.publish(config.name, module, env, options["bind"])
         except RpcError as error:
             add_note(error, note)
             raise _usage(error) from None
+        worker.config = config
+        return worker
 
     def _code(self, config: WorkerConfig) -> str | None:
         """Give the file name of the cell that `main` names, or None where it is a file."""

@@ -109,7 +109,7 @@ class Activity:
         if blocking:
             awaited._asyncio_future_blocking = False
             if awaited.get_loop() is not self._loop:
-                from rpclab.rpc.guest import foreign  # noqa: PLC0415 - for those who need it
+                from rpclab.simulation.clock import foreign  # noqa: PLC0415 - for those who need it
 
                 self._loop.call_soon(self._step, foreign(awaited), context=self._variables)
                 return

@@ -10,7 +10,7 @@ from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Self
 from weakref import WeakSet
 
-from rpclab.errors import CallCancelledError
+from rpclab.errors import CallCancelledError, late
 from rpclab.rpc.local import home_shell
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from rpclab.core.answers import Answer
     from rpclab.core.imports import Pending
-    from rpclab.rpc.guest import GuestLoop
     from rpclab.rpc.protocols import Shell
+    from rpclab.simulation.clock import GuestLoop
 
 
 def deadline(seconds: float) -> DeadlineBlock:
@@ -34,6 +34,9 @@ def deadline(seconds: float) -> DeadlineBlock:
     """
     return DeadlineBlock(seconds)
 
+
+_EARLY = 0.05
+"""Seconds by which the other end, which keeps the same deadline, may be the first to say so."""
 
 current_deadline: ContextVar[Deadline | None] = ContextVar("rpclab_deadline", default=None)
 
@@ -71,13 +74,13 @@ class Deadline:
         pending.follow(lambda: self.calls.discard(pending))
 
     def left(self) -> float:
-        """Seconds left; never below zero."""
-        return max(0.0, self.when - self._loop.time())
+        """Seconds left; below zero where it has passed."""
+        return self.when - self._loop.time()
 
     def expire(self) -> None:
         """Give up every call made under it."""
         for pending in list(self.calls):
-            pending.cancel("its deadline passed")
+            pending.give_up(late())
 
     def expire_with(self, answer: Answer, soon: Callable[[Callable[[], None]], None]) -> None:
         """Cancel a call that is being answered here when the moment comes.
@@ -89,7 +92,7 @@ class Deadline:
 
         def passed() -> None:
             self.expire()
-            answer.interrupt(CallCancelledError("The call was cancelled: its deadline passed."))
+            answer.interrupt(late())
 
         timer = self._loop.call_at(self.when, soon, passed)
 
@@ -112,7 +115,8 @@ class Deadlines:
         """Bind a call that is sent now to the deadline around it.
 
         Returns:
-            How many seconds are left; None where there is no deadline.
+            How many seconds are left, below zero where it has passed, and the call is not to be
+            sent; None where there is no deadline.
         """
         deadline = current_deadline.get()
         if deadline is None:
@@ -135,6 +139,7 @@ class DeadlineBlock:
         if not isinstance(seconds, (int, float)):
             raise TypeError(f"a deadline is a number of seconds, not {seconds!r}")
         self._seconds = seconds
+        self._own = False
         self._deadline: Deadline | None = None
         self._token: Token[Deadline | None] | None = None
         self._timeout: asyncio.Timeout | None = None
@@ -147,7 +152,7 @@ class DeadlineBlock:
         outer = current_deadline.get()
         when = clock.time() + self._seconds
         # An inner deadline cannot lengthen an outer one; the outer one then raises.
-        own = outer is None or when < outer.when
+        self._own = own = outer is None or when < outer.when
         self._deadline = Deadline(clock, when if own or outer is None else outer.when)
         self._token = current_deadline.set(self._deadline)
         _count(1)
@@ -176,9 +181,12 @@ class DeadlineBlock:
         timeout, self._timeout = self._timeout, None
         if timeout is None or self._deadline is None:
             return
-        if timeout.expired() or self._deadline.left() == 0:
+        if timeout.expired() or self._deadline.left() <= 0:
             self._deadline.expire()
         await timeout.__aexit__(kind, error, traceback)
+        is_late = isinstance(error, CallCancelledError) and error.deadline_passed
+        if is_late and self._own and self._deadline.left() <= _EARLY:
+            raise TimeoutError from error
 
     def __repr__(self) -> str:
         return f"<deadline of {self._seconds:g} s>"

@@ -22,6 +22,8 @@ from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.core.references import BINDING, READABLE, STUB, WRITABLE
 from rpclab.core.session import Session
 from rpclab.core.streams import Inlet
+from rpclab.diagnostics.places import calling_site, note_place, place_parameters, trim
+from rpclab.diagnostics.undisposed import warning_of
 from rpclab.errors import STEERING, DisconnectedError, NoSuchMemberError, RpcError, steers
 from rpclab.previews import class_name, described, message_of, shown, type_name
 from rpclab.rpc import deadlines, local
@@ -31,10 +33,8 @@ from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.deadlines import Deadlines, current_deadline
 from rpclab.rpc.observing import Observed, no_clock
 from rpclab.rpc.run_queue import RunQueue
-from rpclab.rpc.sites import calling_site, note_place, place_parameters, trim
 from rpclab.rpc.stubs import RpcPromise, RpcStub
 from rpclab.rpc.tasks import forget_tasks
-from rpclab.rpc.undisposed import warning_of
 from rpclab.transports import memory
 
 if TYPE_CHECKING:
@@ -79,8 +79,10 @@ class Engine(RunQueue, Observed, Deadlines):
         http_call: makes the HTTP calls of bindings.
         holder: holds calls back, where there is no pipelining.
         tell_unseen: takes the line about a call that failed unseen; else it is logged.
+        closing_with: told of the end, with its reason, before the sessions are.
         closing: whether all contexts are being ended, so that nothing is told of what they cut off.
         paces: how many bytes of streams a second Workers read, where that is bounded.
+        visits: the calls that no session carries, and whose methods have not returned yet.
     """
 
     def __init__(
@@ -105,12 +107,14 @@ class Engine(RunQueue, Observed, Deadlines):
         self._sessions: dict[tuple[str, str], Session] = {}
         self._visitors = 0
         self.closing = False
+        self.closing_with: set[Callable[[BaseException], None]] = set()
         self.tell_unseen: Callable[[str], None] = log.error
         self.validation: Any = None
         self.paces: dict[str, float] = {}
         self.holder: Holder | None = None
+        self.visits: set[Answer] = set()
         if not pipelining:
-            from rpclab.rpc.holding import CallHolder  # noqa: PLC0415 - for those who need it
+            from rpclab.simulation.no_pipelining import CallHolder  # noqa: PLC0415 - for those who need it
 
             self.holder = CallHolder(self)
             self.special += 1
@@ -129,7 +133,7 @@ class Engine(RunQueue, Observed, Deadlines):
         self.clock = no_clock
         self.scheduled = False
         if virtual:
-            from rpclab.rpc.guest import GuestLoop  # noqa: PLC0415 - for those who need it
+            from rpclab.simulation.clock import GuestLoop  # noqa: PLC0415 - for those who need it
 
             # What has no place on a virtual clock is refused by name.
             self.loop = self.guest = GuestLoop()  # type: ignore[abstract]
@@ -467,12 +471,16 @@ class Engine(RunQueue, Observed, Deadlines):
         sessions = list(self.sessions())
         contexts = {hook.context for session in sessions for hook in session.hosted()}
         self.closing = True
+        for told in list(self.closing_with):
+            told(error)
         for session in sessions:
             session.closed = session.closed or error
         for context in [*contexts, *self._keepers.values()]:
             context.end()
         for session in sessions:
             session.close(error)
+        for visit in list(self.visits):
+            visit.interrupt(error)
         self.closing = False
         self._sessions.clear()
         self._keepers.clear()

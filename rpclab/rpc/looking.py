@@ -18,7 +18,7 @@ from rpclab.core.hooks import ForwardHook, Hook, TargetHook
 from rpclab.core.imports import RESOLVED
 from rpclab.core.targets import FUNCTION_TYPES
 from rpclab.core.targets import surface as names_reached
-from rpclab.rpc.sites import is_ours
+from rpclab.diagnostics.places import is_ours
 
 if TYPE_CHECKING:
     from rpclab.core.imports import Handle, Import

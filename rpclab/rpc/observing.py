@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from rpclab.core.events import NOBODY, Actor, answering, finished, steps
+from rpclab.diagnostics.places import calling_site
 from rpclab.rpc.activity import Activity
-from rpclab.rpc.sites import calling_site
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from rpclab.core.contexts import Observer
     from rpclab.core.events import Call
-    from rpclab.rpc.guest import GuestLoop
+    from rpclab.simulation.clock import GuestLoop
     from rpclab.trace.recording import Recording
 
 log = logging.getLogger("rpclab")

@@ -1,12 +1,14 @@
 """Work that would block: functions that run one after the other in a thread of their own.
 
-Floor: rpc. Used by what stands on SQLite, which waits for the disk.
+Floor: rpc. Used by what stands on SQLite, which waits for the disk. In a browser Python has no
+threads, and a file lies in memory: there a function runs where it is given.
 """
 
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
+import sys
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 
@@ -29,7 +31,11 @@ class Offload:
     """
 
     def __init__(self, name: str) -> None:
-        self._threads = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._threads = (
+            _AtOnce()
+            if sys.platform == "emscripten"
+            else ThreadPoolExecutor(1, thread_name_prefix=name)
+        )
         self._job: _Job[Any] | None = None
 
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -87,6 +93,23 @@ class Offload:
             job.perform()
         finally:
             self._job = None
+
+
+class _AtOnce(Executor):
+    """Runs what it is given where it is given."""
+
+    def __init__(self) -> None:
+        self._over = False
+
+    def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        if self._over:
+            raise RuntimeError("cannot schedule new futures after shutdown")
+        future: Future[T] = Future()
+        future.set_result(function(*args, **kwargs))  # a job keeps what its function raises
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - as of the base
+        self._over = True
 
 
 class _Job(Generic[T]):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from contextvars import Context
 
     from rpclab.core.contexts import ExecutionContext
-    from rpclab.rpc.guest import GuestLoop
+    from rpclab.simulation.clock import GuestLoop
 
 
 class Resumed(Protocol):

@@ -10,8 +10,8 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from rpclab.diagnostics.places import calling_site
 from rpclab.rpc.looking import doc_of, names_of, seen
-from rpclab.rpc.sites import calling_site
 
 if TYPE_CHECKING:
     from rpclab.rpc.stubs import RpcProperty

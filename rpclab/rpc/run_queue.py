@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.errors import OTHER_THREAD, RpcError
 from rpclab.rpc.tasks import TaskFactory
+from rpclab.rpc.web_loop import default_factory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rpclab.core.contexts import Droppable, SessionLike
-    from rpclab.rpc.guest import GuestLoop
     from rpclab.rpc.protocols import Resumed
+    from rpclab.simulation.clock import GuestLoop
 
 _TURNS = 256  # how often one drain goes round before the event loop has its turn
 _MESSAGES = 2000  # or how many messages it carries: a stream of small chunks has many in a turn
@@ -80,17 +81,24 @@ class RunQueue:
         if not self.scheduled:
             self._schedule()
 
-    def deliver(self, function: Callable[[], None]) -> None:
+    def deliver(
+        self, function: Callable[[], None], running: asyncio.AbstractEventLoop | None = None
+    ) -> None:
         """Run a function in the drain: now, in a callback of the loop that is no task's step.
 
         So what a socket brings costs no pass of the loop of its own.
+
+        Args:
+            function: what to run.
+            running: the loop that runs, if the caller knows: up to Python 3.11 asyncio asks the
+                kernel before it says so.
         """
         self._again.append(function)
         loop = self.loop
         if (
             not self._draining
             and loop is not None
-            and running_loop() is loop
+            and (running or running_loop()) is loop
             and asyncio.current_task(loop) is None
         ):
             self.scheduled = True
@@ -186,7 +194,7 @@ class RunQueue:
         self._draining = True
         factory: Any = loop.get_task_factory()  # another may have been put on top
         if type(factory) is not TaskFactory:
-            factory = TaskFactory(factory)
+            factory = TaskFactory(factory or default_factory(loop))
             loop.set_task_factory(factory)
         messages = 0
         again, woken, ready, causes = self._again, self._woken, self.ready, self._causes

@@ -15,6 +15,7 @@ from rpclab.core.contexts import current
 from rpclab.core.imports import PENDING, REJECTED, Handle
 from rpclab.core.map import Placeholder, record
 from rpclab.core.targets import is_target
+from rpclab.diagnostics.pending_calls import KNOT, waits_for_itself
 from rpclab.errors import fresh_copy
 from rpclab.previews import type_name
 from rpclab.rpc.local import local_handle
@@ -23,7 +24,6 @@ from rpclab.rpc.members import call_on, names_in
 from rpclab.rpc.remote import Awaited, Remote, article, no_mapping, set_here
 from rpclab.rpc.unknown import Unknown
 from rpclab.rpc.waiter import Waiter
-from rpclab.rpc.waiting import KNOT, waits_for_itself
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -68,7 +68,7 @@ def run(awaitable: Awaitable[Any]) -> Any:
         if loop is not None and loop.is_running():
             return asyncio.run_coroutine_threadsafe(_await(awaitable), loop).result()
         return asyncio.run(_await(awaitable))
-    from rpclab.rpc.guest import GuestLoop  # noqa: PLC0415 - for those who wait inside a loop
+    from rpclab.simulation.clock import GuestLoop  # noqa: PLC0415 - for those who wait inside a loop
 
     if isinstance(loop, GuestLoop):
         if asyncio.iscoroutine(awaitable):

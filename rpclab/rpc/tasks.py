@@ -11,8 +11,8 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.contexts import current
+from rpclab.diagnostics.places import is_machinery, place
 from rpclab.rpc.remote import article
-from rpclab.rpc.sites import is_machinery, place
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

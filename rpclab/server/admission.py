@@ -9,16 +9,20 @@ import hmac
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from http.cookies import CookieError, SimpleCookie
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from rpclab.net.addresses import TOKEN, is_loopback
+from rpclab.net.addresses import TOKEN, is_address, is_loopback
 
 COOKIE = "rpclab_token"
 ANY = "*"
 
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_ONCE = frozenset({"host", "origin", "sec-fetch-site", "x-forwarded-for", "x-forwarded-proto"})
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that only ask."""
+_LONGEST_KEPT = 300  # characters of a host that is remembered
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(\d{0,5}))?", re.IGNORECASE)
 
 
@@ -27,7 +31,7 @@ class Asked(NamedTuple):
 
     Attributes:
         method: such as "GET"; a WebSocket is one, too.
-        headers: the last of each name, in lower case.
+        headers: the last of each name, in lower case; see `headers_of`.
         query: what follows the question mark.
         is_socket: whether a WebSocket is wanted.
     """
@@ -56,7 +60,7 @@ class Admission:
             address of this machine, and would be of the same origin as what it finds there.
         origins: the origins whose pages may open sessions and send more than questions, such as
             "https://app.example"; "*" for all.
-        local: whether pages of this machine may, too.
+        local: whether only this machine reaches the server, so that its pages may, too.
     """
 
     token: str | None = None
@@ -67,15 +71,9 @@ class Admission:
     def refusal(self, asked: Asked) -> Refusal | None:
         """Say why a request is not let in; None if it is."""
         host = asked.headers.get("host", "")
-        if self.hosts is not None and not self._is_known(host):
-            return Refusal(
-                421,
-                f"This server is not asked as {_shown(host)}. Whoever runs it can allow the name:"
-                " hosts=[…], or --allow-host.",
-            )
-        if host and _HOST.fullmatch(host) is None:
-            # The address that a Worker is asked at is made of it.
-            return Refusal(400, f"No host is called {_shown(host)}.")
+        refusal = self.refusal_of_name(host)
+        if refusal is not None:
+            return refusal
         if not self._comes_from_here(asked, host):
             origin = asked.headers.get("origin", "another site")
             return Refusal(
@@ -91,21 +89,19 @@ class Admission:
             )
         return None
 
-    def _is_known(self, host: str) -> bool:
-        matched = _HOST.fullmatch(host)
-        if matched is None:
-            return False
-        name = matched[1].lower().rstrip(".")
-        if is_loopback(name) or ANY in (self.hosts or ()):
-            return True
-        return any(
-            name == known or (known.startswith("*.") and name.endswith(known[1:]))
-            for known in self.hosts or ()
-        )
+    def refusal_of_name(self, host: str) -> Refusal | None:
+        """Say why nobody is let in who asks under that name; None if somebody may be.
+
+        Args:
+            host: the header `Host`.
+        """
+        # Names come again and again; whoever thinks of long ones has them looked at each time.
+        look = _of_host if len(host) <= _LONGEST_KEPT else _of_host.__wrapped__
+        return look(host, self.hosts, self.local)
 
     def _comes_from_here(self, asked: Asked, host: str) -> bool:
         """Whether a page may do that: one of this server, or of an origin that is allowed."""
-        if asked.method in _SAFE and not asked.is_socket:
+        if asked.method in SAFE and not asked.is_socket:
             return True
         origin = asked.headers.get("origin")
         if origin is None:
@@ -174,6 +170,46 @@ class Admission:
         )
 
 
+def known_hosts(names: Iterable[str], *, local: bool) -> frozenset[str] | None:
+    """The names under which a server may be asked beside those of this machine; None for all.
+
+    Args:
+        names: those that are allowed.
+        local: whether nothing but the loopback stands between a page elsewhere and the server.
+    """
+    allowed = frozenset(name.lower().rstrip(".") for name in names)
+    return allowed if allowed or local else None
+
+
+@lru_cache(maxsize=1000)
+def _of_host(host: str, hosts: frozenset[str] | None, local: bool) -> Refusal | None:  # noqa: FBT001
+    """Say why nobody asks under that name; None if somebody may. The rest is an Admission's."""
+    if hosts is not None and not _is_known(host, hosts, local=local):
+        return Refusal(
+            421,
+            f"This server is not asked as {_shown(host)}. Whoever runs it can allow the name:"
+            " hosts=[…], or --allow-host.",
+        )
+    if host and _HOST.fullmatch(host) is None:
+        # The address that a Worker is asked at is made of it.
+        return Refusal(400, f"No host is called {_shown(host)}.")
+    return None
+
+
+def _is_known(host: str, hosts: frozenset[str], *, local: bool) -> bool:
+    matched = _HOST.fullmatch(host)
+    if matched is None:
+        return False
+    name = matched[1].lower().rstrip(".")
+    if is_loopback(name) or ANY in hosts:
+        return True
+    if not local and is_address(name):
+        return True  # nobody can give an address another address
+    return any(
+        name == known or (known.startswith("*.") and name.endswith(known[1:])) for known in hosts
+    )
+
+
 def is_same(given: str, token: str) -> bool:
     """Compare a token in a time that does not tell where it differs."""
     return hmac.compare_digest(given.encode("utf-8", "replace"), token.encode())
@@ -192,9 +228,21 @@ def name_of(host: str) -> str:
     return matched[1].lower() if matched else ""
 
 
-def last_of_each(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """The headers of an ASGI request, the last of each name."""
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+def headers_of(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The headers that decide on a request: by name in lower case, the last of each.
+
+    Those that must stand once are joined where they stand twice, which makes none of them valid:
+    else a proxy in front could go by the first, and this server by the last.
+    """
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        found[name] = f"{found[name]}, {value}" if name in _ONCE and name in found else value
+    return found
+
+
+def decoded(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[str, str]]:
+    """The headers of an ASGI request as texts."""
+    return ((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
 
 
 def _shown(text: str) -> str:

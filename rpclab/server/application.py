@@ -7,25 +7,56 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rpclab.errors import DisconnectedError, UnknownBindingError, UnknownEntrypointError
 from rpclab.net.limits import DEFAULT_LIMITS, ServerLimits
 from rpclab.net.listening import Sessions
 from rpclab.server.access import Access, Tell
-from rpclab.server.admission import Admission, Asked, Refusal, last_of_each, without_token
-from rpclab.server.http import VISITORS, Exchange, Message, Receive, Send
-from rpclab.server.routes import Exposed, Routes
+from rpclab.server.admission import (
+    SAFE,
+    Admission,
+    Asked,
+    Refusal,
+    decoded,
+    headers_of,
+    without_token,
+)
+from rpclab.server.http import VISIT, VISITORS, Exchange, Message, Receive, Send
+from rpclab.server.proxies import Client, Proxies
+from rpclab.server.routes import Exposed, OfWorker, Routes
+from rpclab.server.urls import whole_url
+from rpclab.server.visits import Visit, Way, may_visit
+from rpclab.workers.declarations import BindingTarget
+from rpclab.workers.http.headers import Headers
+from rpclab.workers.http.requests import Request
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
     from rpclab.net.connection import Connection, Wire
-    from rpclab.rpc.bindings import ServiceBinding
     from rpclab.rpc.engine import Engine
     from rpclab.sandbox import Sandbox
-    from rpclab.workers.declarations import BindingTarget
 
+    Pairs = list[tuple[bytes, bytes]]
 
+_SAID_BY_PROXIES = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
 _LEFT = 499  # what the line of a request says whose client did not wait for an answer
+
+
+class Begun(NamedTuple):
+    """A request that a Worker answers, without a session.
+
+    Attributes:
+        visit: the call.
+        path: of what is asked.
+        target: which entrypoint is called.
+    """
+
+    visit: Visit
+    path: str
+    target: BindingTarget
 
 
 class Application:
@@ -42,11 +73,13 @@ class Application:
         limits: for whoever does.
         tell: is told of each request.
         prefix: the path that a proxy in front leaves before each address.
+        proxies: those in front whose word about a client is taken.
 
     Attributes:
         limits: for whoever comes in.
         prefix: likewise.
         sessions: those that are open.
+        tells: whether anybody wants to know of requests.
     """
 
     def __init__(
@@ -60,6 +93,7 @@ class Application:
         limits: ServerLimits = DEFAULT_LIMITS,
         tell: Tell | None = None,
         prefix: str = "",
+        proxies: Proxies | None = None,
     ) -> None:
         self.limits = limits
         self.prefix = prefix
@@ -70,7 +104,9 @@ class Application:
         self._exposed = exposed
         self._admission = admission
         self._tell = tell
-        self._bindings: dict[str, ServiceBinding] = {}
+        self.tells = tell is not None
+        self._proxies = proxies or Proxies()
+        self._ways: dict[tuple[str, str], Way] = {}
         self._requests = 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -89,7 +125,10 @@ class Application:
     async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
         exchange = Exchange(self._engine, self.limits, scope, receive, send)
-        headers = last_of_each(scope["headers"])
+        visit = scope.get(VISIT)
+        headers = headers_of(decoded(scope["headers"]))
+        asker = name_of_client(scope.get("client"))
+        client = self.client(asker, headers, secure=scope["scheme"] == "https")
         query = scope["query_string"].decode("latin-1")
         path = self.path_in(scope)
         asked = Asked(scope["method"], headers, query)
@@ -100,7 +139,7 @@ class Application:
             if refusal is not None:
                 exchange.note = "not let in"
                 await exchange.refuse(*refusal)
-            elif self.sessions.stopping or self._requests > self.limits.requests:
+            elif visit is None and self._is_busy():
                 await exchange.refuse(503, headers=[(b"retry-after", b"1")])
             elif self._exposed.find(path) is not None and asked.method in ("POST", "OPTIONS"):
                 served = self._exposed.named(path)
@@ -114,11 +153,15 @@ class Application:
                 else:
                     if self._admission.wants_cookie(asked):
                         exchange.cookie = self._admission.cookie(
-                            scope.get("root_path") or self.prefix, secure=scope["scheme"] == "https"
+                            scope.get("root_path") or self.prefix, secure=client.secure
                         )
-                    url = _url(scope, headers, path, without_token(query))
-                    binding = self._binding(target)
-                    await exchange.run(binding, url, self._headers_for_worker(scope))
+                    way = self._way(target)
+                    if visit is None:
+                        url = _url(scope, client, headers, path, without_token(query))
+                        kept = self._headers_for_worker(scope["headers"], client.host)
+                        await exchange.run(way, url, kept)
+                    else:
+                        await exchange.run(way, "", [], visit)
         except ConnectionError as error:
             exchange.note = exchange.note or str(error)
         except (UnknownBindingError, UnknownEntrypointError) as error:
@@ -129,7 +172,7 @@ class Application:
             self._requests -= 1
             self.tell(
                 Access(
-                    client=_client(scope),
+                    client=client.host,
                     method=scope["method"],
                     path=path,
                     status=exchange.status or _LEFT,
@@ -140,6 +183,75 @@ class Application:
                 )
             )
 
+    def _is_busy(self) -> bool:
+        return self.sessions.stopping or self._requests > self.limits.requests
+
+    def begin(
+        self,
+        method: str,
+        url: str,
+        headers: Pairs,
+        body: bytes,
+        *,
+        scheme: str,
+        client: tuple[str, int] | None,
+        loop: AbstractEventLoop,
+    ) -> Begun | None:
+        """Begin to answer a request that has come whole, if nothing stands in its way.
+
+        Args:
+            method: one whose answer has a body.
+            url: as it was written, from the slash on.
+            headers: those of the request; names in lower case.
+            body: all of it.
+            scheme: "http" or "https".
+            client: the address and port that it comes from.
+            loop: the one that runs.
+
+        Returns:
+            None where it has to be answered as any other, from its beginning on.
+        """
+        fields = dict(headers)
+        host = fields.get(b"host", b"").decode("latin-1")
+        if (
+            self._sandbox is None
+            or self._admission.token is not None
+            or self._requests >= self.limits.requests
+            or self.sessions.stopping
+            or len(body) > self.limits.body_bytes
+            or not host
+            or len(fields) < len(headers)  # some stand twice, and it matters which
+            or not _SAID_BY_PROXIES.isdisjoint(fields)
+            or not may_visit(self._engine)
+        ):
+            return None
+        path, _, query = url.partition("?")
+        if self.prefix:
+            path = self._below(path, self.prefix)
+        asks = method in SAFE
+        if asks:
+            refusal = self._admission.refusal_of_name(host)
+        else:
+            refusal = self._admission.refusal(Asked(method, headers_of(decoded(headers)), query))
+        if (
+            refusal is not None
+            or not path.startswith("/")
+            or (method == "POST" and self._exposed.find(path) is not None)
+        ):
+            return None
+        target = None if self._routes is None else self._routes.find(host, path)
+        if target is None:
+            return None
+        try:
+            # A visit needs no session, so that of the way need not be there any more.
+            way = self._ways.get((target.worker, target.entrypoint)) or self._way(target)
+            whole = whole_url(scheme, host, path, query)
+        except (TypeError, UnknownBindingError, UnknownEntrypointError):
+            return None
+        said = Headers._come_in(partial(self._headers_for_worker, headers, name_of_client(client)))
+        request = Request._come_in(whole, method, said, None if asks else body or None)
+        return Begun(way.begin(request, loop), path, target)
+
     def tell(self, access: Access) -> None:
         """Tell of a request, or of a session."""
         if self._tell is not None:
@@ -149,10 +261,23 @@ class Application:
         """The path below the place where the application is mounted, as it was written."""
         raw = scope.get("raw_path") or scope["path"].encode()
         path: str = raw.partition(b"?")[0].decode("latin-1")
-        prefix = (scope.get("root_path") or self.prefix).rstrip("/")
+        return self._below(path, (scope.get("root_path") or self.prefix).rstrip("/"))
+
+    @staticmethod
+    def _below(path: str, prefix: str) -> str:
         if prefix and (path == prefix or path.startswith(prefix + "/")):
             path = path[len(prefix) :]
         return path or "/"
+
+    def client(self, host: str, headers: Mapping[str, str], *, secure: bool) -> Client:
+        """Say who has asked, as far as the proxies in front are believed.
+
+        Args:
+            host: who has connected.
+            headers: of the request.
+            secure: whether that connection is encrypted.
+        """
+        return self._proxies.client(host, headers, secure=secure)
 
     # Sessions.
 
@@ -239,29 +364,33 @@ class Application:
     def _route(self, host: str, path: str) -> BindingTarget | None:
         return None if self._routes is None else self._routes.find(host, path)
 
-    def _binding(self, target: BindingTarget) -> ServiceBinding:
+    def _way(self, target: BindingTarget) -> Way:
         """Leads to an entrypoint; made once, for a deploy or a reset makes it lead anew."""
         assert self._sandbox is not None  # noqa: S101 - a route has led to one of its Workers
-        key = str(target)
-        found = self._bindings.get(key)
-        entry = None if found is None else found.__handle__.entry
-        if found is None or entry is None or entry.broken is not None:
+        key = (target.worker, target.entrypoint)
+        found = self._ways.get(key)
+        if found is None or found.is_lost:
             self._sandbox.worker(target.worker)
-            found = self._bindings[key] = self._sandbox._bind(VISITORS, target)
+            binding = self._sandbox._bind(VISITORS, target)
+            hook = OfWorker(self._sandbox, target).hook()
+            found = self._ways[key] = Way(self._engine, binding, hook)
         return found
 
-    def _headers_for_worker(self, scope: Message) -> list[tuple[str, str]]:
-        """The headers of a request, without what was meant for this server."""
+    def _headers_for_worker(self, headers: Pairs, client: str) -> list[tuple[str, str]]:
+        """The headers of a request, without what was meant for this server.
+
+        Args:
+            headers: as the request has them.
+            client: the address that it comes from; "" where that is not known.
+        """
         kept = []
-        for raw_name, raw_value in scope["headers"]:
-            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        for name, value in decoded(headers):
             left = self._admission.without_token_in(name, value)
             if left is not None:
                 kept.append((name, left))
-        client = _client(scope)
+        # As the platform says it, whatever the client itself has said.
+        kept = [pair for pair in kept if pair[0] != "cf-connecting-ip"]
         if client:
-            # As the platform says it, whatever the client itself has said.
-            kept = [pair for pair in kept if pair[0] != "cf-connecting-ip"]
             kept.append(("cf-connecting-ip", client))
         return kept
 
@@ -275,16 +404,17 @@ async def _live(receive: Receive, send: Send) -> None:
             return
 
 
-def _url(scope: Message, headers: dict[str, str], path: str, query: str) -> str:
+def _url(scope: Message, client: Client, headers: dict[str, str], path: str, query: str) -> str:
     host = headers.get("host")
     if not host:
         name, port = scope.get("server") or ("localhost", None)
         host = name if port is None else f"{name}:{port}"
-    return f"{scope['scheme']}://{host}{path}" + f"?{query}" * bool(query)
+    scheme = "https" if client.secure else "http"
+    return f"{scheme}://{host}{path}" + f"?{query}" * bool(query)
 
 
-def _client(scope: Message) -> str:
-    client = scope.get("client")
+def name_of_client(client: Any) -> str:
+    """The address that a request comes from; "" where it is not known."""
     return str(client[0]) if client else ""
 
 

@@ -6,6 +6,7 @@ Floor: server.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rpclab.net.codecs import CAPN_WEB, codec_named
@@ -56,6 +57,10 @@ class BatchWire:
         return 0
 
 
+def _fits(tape: Tape, goes_on: Callable[[], bool]) -> bool:
+    return not tape.is_full and goes_on()
+
+
 async def answer(body: bytes, admit: Admit, *, most: int, seconds: float) -> bytes | str:
     """Answer a batch.
 
@@ -76,17 +81,19 @@ async def answer(body: bytes, admit: Admit, *, most: int, seconds: float) -> byt
     connection = wire.connection = admit(wire, codec_named(CAPN_WEB))
     session = connection.session
     done = asyncio.Event()
+
+    def left() -> list[Callable[[], bool]]:
+        calls = session.unanswered()
+        if calls or wire.tape.is_full:
+            return calls
+        # Of streams no more is sent than fits into the answer.
+        return [partial(_fits, wire.tape, each) for each in session.streams_sent()]
+
     connection.on_end(lambda _: done.set())
     try:
         connection.receive(0, lines_of(body))
-        connection.engine.again(
-            lambda: session.when(
-                lambda: (
-                    session.has_answered() and (wire.tape.is_full or not session.sends_streams())
-                ),
-                done.set,
-            )
-        )
+        # In the drain, after all that has come has had its turn.
+        connection.engine.again(partial(session.when_over, left, done.set))
         async with asyncio.timeout(seconds):
             await done.wait()
         if connection.reason is not None:

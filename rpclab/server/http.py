@@ -7,30 +7,42 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.contexts import EventContext, current, opened
-from rpclab.errors import UnknownBindingError, UnknownEntrypointError
+from rpclab.errors import OverloadedError, UnknownBindingError, UnknownEntrypointError
 from rpclab.net.limits import ServerLimits
+from rpclab.previews import shown
 from rpclab.workers.http.requests import MANUAL, Request
 from rpclab.workers.http.responses import NULL_BODY_STATUS, Response
 
 if TYPE_CHECKING:
-    from rpclab.rpc.bindings import ServiceBinding
     from rpclab.rpc.engine import Engine
+    from rpclab.server.visits import Visit, Way
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+LEFT = "rpclab.left"
+"""In the scope of a request of our own server: a function that waits until the client has gone."""
+
 VISITORS = "visitors"
 """The name under which requests from outside stand in recordings and tables."""
 
+VISIT = "rpclab.visit"
+"""Where the scope of a request has the call that has begun already, if one has."""
+
 log = logging.getLogger("rpclab.server")
 
+_PIECE = 256 * 1024  # bytes of a stream's chunk that are handed over at once
 _PATIENCE = 0.05  # seconds after which it is worth looking whether the client is still there
-_HOP = frozenset({
+_SHOWN = 100  # characters of a header that the log quotes
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+HOP = frozenset({
     "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
 })  # fmt: skip
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
@@ -84,18 +96,22 @@ class Exchange:
         self._send = send
         self._whole = False  # whether all of the request's body has come
         self._read = 0
-        self._overrun = False
+        self._waited = 0.0
+        self._broken: Exception | None = None  # why the request's body never came whole
         self._watch: asyncio.Task[None] | None = None
         self._late = False
         self._left = False
 
-    async def run(self, binding: ServiceBinding, url: str, headers: list[tuple[str, str]]) -> None:
+    async def run(
+        self, way: Way, url: str, headers: list[tuple[str, str]], visit: Visit | None = None
+    ) -> None:
         """Let a Worker answer.
 
         Args:
-            binding: leads to the entrypoint that does.
+            way: leads to the entrypoint that does.
             url: the whole address that is asked for.
             headers: those of the request that the Worker is to see.
+            visit: the call, if it has begun; its request has come whole.
         """
         method = self._scope["method"]
         # A request is an event of its own: what it still holds at its end is disposed (rule O12).
@@ -107,12 +123,18 @@ class Exchange:
         try:
             try:
                 body = await self._body()
-                request = Request(url, method=method, headers=headers, body=body, redirect=MANUAL)
+                if visit is None:
+                    request = Request(
+                        url, method=method, headers=headers, body=body, redirect=MANUAL
+                    )
             except (TypeError, ValueError) as error:
                 self.note = str(error)[:100]
                 await self.refuse(400)
                 return
-            response = await self._answer(binding, request)
+            if visit is None:
+                visit = way.visit(request)
+            asking = way.binding.fetch(request) if visit is None else visit.response(way.session)
+            response = await self._answer(way, asking)
             if response is not None:
                 await self._respond(response)
         except TooLargeError:
@@ -132,6 +154,8 @@ class Exchange:
                 self._watch.cancel()
             current.reset(token)
             context.work_ends()
+            if visit is not None:
+                visit.close()
 
     async def whole(self, most: int) -> bytes | None:
         """Read the whole body. None where an error was answered instead."""
@@ -172,8 +196,6 @@ class Exchange:
             (b"x-content-type-options", b"nosniff"),
             *(headers or ()),
         ]
-        if not self._whole:
-            about.append((b"connection", b"close"))
         await self._begin(status, about)
         await self._send_body(body if self._scope["method"] != "HEAD" else b"", more=False)
 
@@ -202,46 +224,58 @@ class Exchange:
                 yield chunk
 
     async def _chunk(self) -> bytes:
+        began = time.monotonic()
         try:
-            async with asyncio.timeout(self._limits.body_seconds):
+            async with asyncio.timeout(self._limits.patience(self._read, self._waited)):
                 message = await self._receive()
         except TimeoutError:
-            raise StalledError from None
+            raise self._breaks(StalledError()) from None
+        self._waited += time.monotonic() - began
         if message["type"] == "http.disconnect":
-            raise ConnectionResetError("the client left before its request was whole")
+            raise self._breaks(ConnectionResetError("the client left before its request was whole"))
         chunk: bytes = message.get("body", b"")
         self._read += len(chunk)
         if self._read > self._limits.body_bytes:
-            self._overrun = True
-            raise TooLargeError
+            raise self._breaks(TooLargeError())
         self._whole = not message.get("more_body", False)
         return chunk
 
+    def _breaks(self, error: Exception) -> Exception:
+        self._broken = error
+        return error
+
     # The response.
 
-    async def _answer(self, binding: ServiceBinding, request: Request) -> Response | None:
-        """Ask the Worker. Gives its response; None where an error was answered instead."""
+    async def _answer(self, way: Way, asking: Awaitable[Response]) -> Response | None:
+        """Wait for the Worker. Gives its response; None where an error was answered instead."""
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         patience = loop.call_later(_PATIENCE, self._look_after, task)
         try:
-            response: Response = await binding.fetch(request)
+            response = await asking
         except Exception as error:
-            await self._failed(binding, error)
+            await self._failed(way, error)
             return None
         finally:
             patience.cancel()
         return response
 
-    async def _failed(self, binding: ServiceBinding, error: Exception) -> None:
-        if self._overrun:
-            raise TooLargeError from None
+    async def _failed(self, way: Way, error: Exception) -> None:
+        if self._broken is not None:
+            raise self._broken from None  # it is the client's fault, and not the Worker's
         self.note = type(error).__name__
         if isinstance(error, (UnknownBindingError, UnknownEntrypointError)):
             await self.refuse(404)
             return
+        if isinstance(error, OverloadedError):
+            await self.refuse(503, headers=[(b"retry-after", b"1")])
+            return
         log.error(
-            "%s %s failed: %s", self._scope["method"], binding, type(error).__name__, exc_info=error
+            "%s %s failed: %s",
+            self._scope["method"],
+            way.binding,
+            type(error).__name__,
+            exc_info=error,
         )
         await self.refuse(500)
 
@@ -263,18 +297,31 @@ class Exchange:
         task.cancel()
 
     async def _gone(self) -> None:
-        """Wait until the client has gone; while its body is still read, it is found out there."""
+        """Wait until the client has gone. What is left of its body is read elsewhere, or never."""
         if not self._whole:
-            await asyncio.Event().wait()
+            left = self._scope.get(LEFT, asyncio.Event().wait)
+            await left()
+            return
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
     async def _respond(self, response: Response) -> None:
+        for name, value in response.headers.items():
+            if CONTROL.search(value):
+                log.error(
+                    "%s failed: the header %s of a response holds a control character: %s",
+                    self._scope["method"],
+                    name,
+                    shown(value, _SHOWN),
+                )
+                self.note = "the response has a header that cannot be sent"
+                await self.refuse(500)
+                return
         bare = self._scope["method"] == "HEAD" or response.status in NULL_BODY_STATUS
         headers = [
             (name.encode("latin-1", "replace"), value.encode("latin-1", "replace"))
             for name, value in response.headers.items()
-            if name not in _HOP
+            if name not in HOP
         ]
         data, stream = response._data, response._stream
         if stream is None:
@@ -299,8 +346,10 @@ class Exchange:
         try:
             async for chunk in stream:
                 data = chunk.encode() if isinstance(chunk, str) else chunk
-                async with asyncio.timeout(self._limits.body_seconds):
-                    await self._send_body(data, more=True)
+                # Each piece waits until the one before has left, within the same time.
+                for start in range(0, len(data), _PIECE):
+                    async with asyncio.timeout(self._limits.body_seconds):
+                        await self._send_body(data[start : start + _PIECE], more=True)
             await self._send_body(b"", more=False)
         except asyncio.CancelledError:
             await stream.cancel("the client left")

@@ -13,7 +13,7 @@ from rpclab.net.limits import DEFAULT_LIMITS, ServerLimits
 from rpclab.net.listening import Listener, Sessions, token_for
 from rpclab.net.mains import main_of
 from rpclab.rpc.local import home
-from rpclab.server.admission import Admission
+from rpclab.server.admission import Admission, known_hosts
 from rpclab.server.application import Application
 from rpclab.server.routes import Exposed
 from rpclab.server.serving import Server, start
@@ -32,6 +32,7 @@ def serve(
     *,
     token: str | None = None,
     insecure: bool = False,
+    hosts: Iterable[str] = (),
     origins: Iterable[str] = (),
     tls: TLS = None,
     limits: ServerLimits = DEFAULT_LIMITS,
@@ -52,6 +53,8 @@ def serve(
             answered alike. Port 0 means any that is free.
         token: what whoever dials must know.
         insecure: listen beyond this machine without.
+        hosts: for those of the web, names under which the server may be asked, beside those of
+            this machine; "*.name" for all below a name. Needed behind a proxy.
         origins: for those of the web, origins whose pages may come; "*" for all.
         tls: for `tls:`, `wss:` and `https:`, what `rpclab.certificates` makes, or an SSLContext.
         limits: for whoever dials.
@@ -75,7 +78,7 @@ def serve(
             exposed=Exposed({place.path: main}),
             admission=Admission(
                 token=token,
-                hosts=frozenset() if loopback and token is None else None,
+                hosts=known_hosts(hosts, local=loopback and token is None),
                 origins=frozenset(origins),
                 local=loopback,
             ),

@@ -1,65 +1,162 @@
 """HTTP connections that uvicorn would wait for without end: bounded in time and in bytes.
 
-Floor: server.
+Floor: server. The parser of httptools keeps what it reads of a head, and of what follows a body,
+for as long as it comes.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, ClassVar
+import socket
+from contextvars import Context
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
+import uvicorn
 
 from rpclab.net.limits import ServerLimits
+from rpclab.net.reading import Reading
+from rpclab.server.http import LEFT
 
-_Base: Any = AutoHTTPProtocol
+if TYPE_CHECKING:
+    from rpclab.server.application import Application
+
+_Base: Any
+try:
+    from rpclab.server.at_once import AtOnce as _Base
+except ModuleNotFoundError:  # without httptools requests are read in Python
+    from uvicorn.protocols.http.h11_impl import H11Protocol as _Base
+
+_FAREWELL = 5.0  # seconds for the other end to say that it has seen the end of TLS
+_WAITING = 32  # requests that may wait on one connection behind the one that is answered
+_TELLS = hasattr(_Base, "on_headers_complete")  # whether the parser says what it has read
 
 
-class Patient(_Base):  # type: ignore[misc]  # which of two classes it is, is found out at run time
-    """A connection of uvicorn's. Whoever does not get on with the head of a request is cut off."""
+class Patient(_Base, Reading):  # type: ignore[misc]  # which of two it is, shows at run time
+    """A connection of uvicorn's. Whoever does not get on with it, or asks too much, is cut off.
+
+    In time: the head of a request is there in `head_seconds`, all of it; the rest of a body that
+    nobody reads any more in `body_seconds`; what was answered leaves at `body_rate`. In bytes:
+    what comes and is neither a whole head nor a part of a body is at most `head_bytes` long. (How
+    long a body takes that a Worker reads is watched where it is read.)
+    """
 
     limits: ClassVar[ServerLimits]
+    undecided: bytes | None = None
+    between = False  # whether no request is under way, nor its head, as far as is known
     _late: asyncio.TimerHandle | None = None
-    _head = 0
+    _left: asyncio.Event | None = None
+    _bare = 0  # bytes that have come since a head or a part of a body
+    _got_on = False  # whether there was either in what comes now
+    _in_head = False
     _handed_over = False
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._late = self.loop.call_later(self.limits.head_seconds, transport.abort)
+        self._expect(self.limits.head_seconds)
 
     def data_received(self, data: bytes) -> None:
+        self._got_on = False
         super().data_received(data)
+        if self.undecided is not None:
+            self.go_the_long_way()  # the rest of its body is still to come
         if self._handed_over:
             return  # what comes now, and how long it takes, is watched by the WebSocket
-        cycle = self.cycle
-        if cycle is not None and not cycle.response_complete:
-            # The head is there; how long its body takes is watched where that is read.
-            self._head = 0
+        if not _TELLS and not self._is_answered():
+            self._got_on = True
             self._forget()
-            return
-        self._head += len(data)
-        if self._head > self.limits.head_bytes:
+        self._bare = 0 if self._got_on else self._bare + len(data)
+        if self._bare > self.limits.head_bytes or len(self.pipeline) > _WAITING:
             self.transport.abort()
-        elif self._late is None:
-            self._late = self.loop.call_later(self.limits.head_seconds, self.transport.abort)
+        elif self._late is None and not self.between and self._is_answered():
+            self._expect(self.limits.head_seconds)
+
+    def _is_answered(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    # What the parser tells.
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:
+            super().on_header(name, value)
+        # Else it stands behind a body. Nobody reads such a one, and the request has been let in
+        # by the headers that it had.
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._got_on = True
+        self._forget()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._got_on = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        unread = self._is_answered()
+        super().on_message_complete()
+        if unread and self._late is not None:
+            self._expect(self.limits.head_seconds)  # the next request, if there is one
+
+    # What uvicorn does.
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        cycle.scope[LEFT] = self.left
+        super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
-        self._head = 0
-        super().on_response_complete()
+        # The request behind it, which may have waited, does not belong to the one that is over.
+        Context().run(super().on_response_complete)
+        if self.transport.is_closing():
+            self._see_that_it_leaves(self.transport.get_write_buffer_size())
+        elif self._is_answered() and getattr(self.cycle, "more_body", False):
+            # What is left of the body is read all the same: else the client could not write on,
+            # and might not come to read the answer.
+            self._unset_keepalive_if_required()
+            self._expect(self.limits.body_seconds)
 
     def handle_websocket_upgrade(self, *args: Any) -> None:
         self._handed_over = True
         self._forget()
         super().handle_websocket_upgrade(*args)
 
+    # The end.
+
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()
-        # Closing waits until all has left, which a client that does not read could put off.
-        self._late = self.loop.call_later(self.limits.body_seconds, self.transport.abort)
+        self._see_that_it_leaves(self.transport.get_write_buffer_size())
+
+    def _see_that_it_leaves(self, before: int) -> None:
+        """What closes waits until all has left, which a client that does not read could put off."""
+
+        def look() -> None:
+            left = self.transport.get_write_buffer_size()
+            if before - left < self.limits.body_seconds * self.limits.body_rate:
+                self.transport.abort()
+            else:
+                self._see_that_it_leaves(left)
+
+        self._forget()
+        self._late = self.loop.call_later(self.limits.body_seconds, look)
+
+    async def left(self) -> None:
+        """Wait until the client has gone."""
+        while self in self.connections:
+            self._left = self._left or asyncio.Event()
+            await self._left.wait()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._forget()
         super().connection_lost(error)
+        if self._left is not None:
+            self._left.set()
+
+    def _expect(self, seconds: float) -> None:
+        self._forget()
+        self._late = self.loop.call_later(seconds, self.transport.abort)
 
     def _forget(self) -> None:
         if self._late is not None:
@@ -67,6 +164,39 @@ class Patient(_Base):  # type: ignore[misc]  # which of two classes it is, is fo
             self._late = None
 
 
-def patient(limits: ServerLimits) -> type[Patient]:
+def patient(application: Application, limits: ServerLimits) -> type[Patient]:
     """The class of which uvicorn makes one for each connection."""
-    return type("Patient", (Patient,), {"limits": limits})
+    return type("Patient", (Patient,), {"application": application, "limits": limits})
+
+
+class PatientServer(uvicorn.Server):
+    """A server of uvicorn's, whose clients have a bound for the beginning of TLS, too.
+
+    Args:
+        config: uvicorn's.
+        limits: of whoever comes in.
+    """
+
+    def __init__(self, config: uvicorn.Config, limits: ServerLimits) -> None:
+        super().__init__(config)
+        self._limits = limits
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen on sockets that are bound already, from now on."""
+        loop = asyncio.get_running_loop()
+        secure = self.config.ssl is not None
+        state: dict[str, Any] = {}
+        self.servers = [
+            await loop.create_server(
+                lambda: self.config.http_protocol_class(  # type: ignore[call-arg]
+                    config=self.config, server_state=self.server_state, app_state=state
+                ),
+                sock=each,
+                ssl=self.config.ssl,
+                backlog=self.config.backlog,
+                ssl_handshake_timeout=self._limits.head_seconds if secure else None,
+                ssl_shutdown_timeout=_FAREWELL if secure else None,
+            )
+            for each in sockets or ()
+        ]
+        self.started = True

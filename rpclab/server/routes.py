@@ -20,9 +20,11 @@ from rpclab.workers.worker import EntrypointHook
 
 if TYPE_CHECKING:
     from rpclab.core.contexts import ExecutionContext
-    from rpclab.core.hooks import Hook
     from rpclab.net.mains import Main
     from rpclab.sandbox import Sandbox
+
+
+_BELOW = ".localhost"
 
 
 class Route(NamedTuple):
@@ -50,26 +52,30 @@ class Routes:
     ) -> None:
         self._sandbox = sandbox
         self._worker = binding_target(worker) if worker is not None else None
+        self._found: BindingTarget | None = None
         made = [_route(place, target) for place, target in (routes or {}).items()]
         # The narrowest first.
         self._routes = sorted(made, key=lambda route: (bool(route.host), len(route.path)))[::-1]
 
     def find(self, host: str, path: str) -> BindingTarget | None:
         """Give what answers a request; None if nothing does."""
-        name = name_of(host)
-        for route in self._routes:
-            if route.host in ("", name) and is_below(path, route.path):
-                return route.target
-        first, dot, rest = name.partition(".")
-        if dot and rest == "localhost" and first in self._sandbox.workers:
-            return binding_target(first)
+        if self._routes or _BELOW in host.lower():
+            name = name_of(host)
+            for route in self._routes:
+                if route.host in ("", name) and is_below(path, route.path):
+                    return route.target
+            first, dot, rest = name.partition(".")
+            if dot + rest == _BELOW and first in self._sandbox.workers:
+                return binding_target(first)
         return self._worker or self._only()
 
     def _only(self) -> BindingTarget | None:
-        for name, worker in self._sandbox.workers.items():
+        for name, worker in self._sandbox._workers.items():
             entrypoint = worker.exports.get(DEFAULT)
             if entrypoint is not None and hasattr(entrypoint, "fetch"):
-                return binding_target(name)
+                if self._found is None or self._found.worker != name:
+                    self._found = binding_target(name)
+                return self._found
         return None
 
 
@@ -159,7 +165,7 @@ class OfWorker:
         self._find = partial(sandbox.worker, target.worker)
         self._target = target
 
-    def hook(self) -> Hook:
+    def hook(self) -> EntrypointHook:
         target = self._target
         return EntrypointHook(
             self._find, target.entrypoint, dict(target.props), validate=target.validate

@@ -14,8 +14,9 @@ from rpclab.net.addresses import Address, is_loopback
 from rpclab.net.limits import DEFAULT_LIMITS, ServerLimits
 from rpclab.net.listening import asked_for, listen, token_for
 from rpclab.net.tls import server_context
-from rpclab.server.admission import Admission
+from rpclab.server.admission import Admission, known_hosts
 from rpclab.server.application import Application
+from rpclab.server.proxies import Proxies
 from rpclab.server.routes import Exposed, Routes
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ class Server:
                 await self._uvicorn.shutdown(sockets=[self._listening])
             await sessions
         finally:
+            self._hang_up()
             self.application.close()
             self._listening.close()
             self._stopped.set()
@@ -119,6 +121,10 @@ class Server:
         for listener in getattr(self._uvicorn, "servers", ()):
             listener.close()
         self._listening.close()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Cut off whoever is still there."""
         for connection in list(self._uvicorn.server_state.connections):
             connection.transport.abort()
 
@@ -148,6 +154,7 @@ async def serve(
     token: str | None = None,
     insecure: bool = False,
     hosts: Iterable[str] = (),
+    proxies: Iterable[str] = (),
     origins: Iterable[str] = (),
     tls: TLS = None,
     prefix: str = "",
@@ -175,6 +182,9 @@ async def serve(
         insecure: listen on another address without a token.
         hosts: names under which the server may be asked, beside those of this machine; "*.name"
             for all below a name. Needed behind a proxy.
+        proxies: addresses or networks of proxies in front, such as "127.0.0.1" for one on this
+            machine: what they say in X-Forwarded-For and X-Forwarded-Proto is believed. Of
+            everybody else it is not, and the client is whoever has connected.
         origins: origins whose pages may open sessions and send forms; "*" for all.
         tls: for https: what `rpclab.certificates` makes, or an SSLContext.
         prefix: the path that a proxy in front leaves before each address.
@@ -187,13 +197,13 @@ async def serve(
     Raises:
         ImportError: the extra rpclab[serve] is not installed.
         OSError: the address is taken.
-        ValueError: a path or target is none.
+        ValueError: a path, a target or a proxy is none.
     """
     loopback = is_loopback(host)
     token = token_for(Address("http", host, port), token, insecure=insecure, tls=tls)
     admission = Admission(
         token=token,
-        hosts=frozenset(name.lower() for name in hosts) if loopback and token is None else None,
+        hosts=known_hosts(hosts, local=loopback and token is None),
         origins=frozenset(origins),
         local=loopback,
     )
@@ -206,6 +216,7 @@ async def serve(
         limits=limits,
         tell=tell,
         prefix=prefix.rstrip("/"),
+        proxies=Proxies(proxies),
     )
     server = await start(
         application, host, port, tls=tls, limits=limits, token=token, prefix=application.prefix
@@ -264,7 +275,7 @@ def _uvicorn(application: Application, tls: ssl.SSLContext | None, limits: Serve
         import uvicorn  # noqa: PLC0415 - for those who serve
     except ModuleNotFoundError as error:
         raise ImportError("a server needs the extra rpclab[serve]") from error
-    from rpclab.server.patience import patient  # noqa: PLC0415 - likewise
+    from rpclab.server.patience import PatientServer, patient  # noqa: PLC0415 - likewise
     from rpclab.server.sockets import served  # noqa: PLC0415
 
     config = uvicorn.Config(
@@ -272,10 +283,11 @@ def _uvicorn(application: Application, tls: ssl.SSLContext | None, limits: Serve
         lifespan="off",
         log_config=None,
         access_log=False,
+        proxy_headers=False,  # whose word is taken, the application decides
         server_header=False,
-        http=patient(limits),
-        ws=served(application),
+        http=patient(application, limits),
+        ws=served(application),  # type: ignore[arg-type]  # a buffered protocol is one, too
         timeout_graceful_shutdown=limits.stop_seconds,  # type: ignore[arg-type]
         ssl_context_factory=None if tls is None else lambda *_: tls,
     )
-    return uvicorn.Server(config)
+    return PatientServer(config, limits)

@@ -17,7 +17,7 @@ from rpclab.net.closing import NO_CODE, closed_there
 from rpclab.net.codecs import chosen, codec_named, spoken
 from rpclab.net.websocket import HIGH, Messages, WebSocketWire
 from rpclab.server.access import Access
-from rpclab.server.admission import Asked, Refusal, last_of_each
+from rpclab.server.admission import Asked, Refusal, decoded, headers_of
 
 try:
     from websockets.server import ServerProtocol
@@ -104,7 +104,7 @@ class ServedWire(WebSocketWire):
             subprotocols=["capnweb"],  # type: ignore[list-item]
             max_size=limits.message_bytes,
         )
-        super().__init__(protocol, dialled=False)
+        super().__init__(protocol, dialled=False, most=limits.message_bytes)
         self._connections = server_state.connections
         self._client = ""
 
@@ -131,14 +131,15 @@ class ServedWire(WebSocketWire):
     def _open(self, event: Any) -> None:
         if self._messages is not None:
             return
-        headers = {name.lower(): value for name, value in event.headers.raw_items()}
+        headers = headers_of((name.lower(), value) for name, value in event.headers.raw_items())
+        secure = self.transport.get_extra_info("sslcontext") is not None
         path, _, query = event.path.partition("?")
         scope = {"path": path, "root_path": self.application.prefix}
         door = Door(
             self.application,
             Asked("GET", headers, query, is_socket=True),
             self.application.path_in(scope),
-            self._client,
+            self.application.client(self._client, headers, secure=secure).host,
         )
         refusal = door.refusal()
         if refusal is not None:
@@ -257,9 +258,9 @@ class MountedWire:
             try:
                 if text is not None:
                     data = text.encode("utf-8", "surrogatepass")
-                    self._messages.receive(data, binary=False)
+                    self._messages.receive([data], binary=False)
                 else:
-                    self._messages.receive(message["bytes"], binary=True)
+                    self._messages.receive([message["bytes"]], binary=True)
             except RemoteProtocolError as error:
                 connection.fault(error)
 
@@ -267,7 +268,7 @@ class MountedWire:
 async def mounted(application: Application, scope: Message, receive: Receive, send: Send) -> None:
     """Answer a WebSocket that another server hands over."""
     await receive()  # websocket.connect
-    headers = last_of_each(scope["headers"])
+    headers = headers_of(decoded(scope["headers"]))
     query = scope["query_string"].decode("latin-1")
     client = scope.get("client")
     door = Door(

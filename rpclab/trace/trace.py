@@ -87,6 +87,11 @@ class Trace:
         return sum(event.size for event in self.events)
 
     @property
+    def pipelined(self) -> int:
+        """Calls made on a result that was not there yet."""
+        return sum(event.pipelined for event in self.events)
+
+    @property
     def map_steps(self) -> int:
         """Steps of functions that were mapped; for each `map()`, `Limits.map_steps` bounds them."""
         return sum(event.steps for event in self.recording if isinstance(event, Mapped))
@@ -105,9 +110,11 @@ class Trace:
         """The figures in a line."""
         trips, without = self.round_trips, self.round_trips + self.saved
         took = f" in {duration(self.seconds)}" if self.seconds else ""
-        text = f"{_count(trips, 'round trip')}{took}; {without:g} without pipelining"
-        if not self.saved:
-            text = f"{_count(trips, 'round trip')}{took}; nothing was pipelined"
+        text = f"{_count(trips, 'round trip')}{took}"
+        if self.saved:
+            text = f"{text}; {without:g} without pipelining"
+        elif not self.pipelined:
+            text = f"{text}; nothing was pipelined"
         return f"{text} · {_count(self.calls, 'call')}, {_count(self.messages, 'message')}"
 
     def text(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from rpclab.core.events import NOBODY
 from rpclab.trace.replay import Replay, replayed
 from rpclab.trace.states import CallState
 
@@ -28,7 +29,11 @@ def unawaited(recording: Iterable[Any] | Replay) -> str:
     made = [
         call
         for call in replayed(recording).calls
-        if call.by is None and call.awaited_at is None and not call.used
+        if call.by is None
+        and call.awaited_at is None
+        and not call.used
+        # Of another program, or of no task, it is not known what is awaited.
+        and call.sent.task != NOBODY
     ]
     if not made:
         return ""

@@ -6,25 +6,22 @@ read as from a file.
 
 from __future__ import annotations
 
-import linecache
 from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rpclab.config import WorkerConfig, load_all, load_config
 from rpclab.config.reading import read_python
 from rpclab.configured import read_source
+from rpclab.declared import Declared, bound_in, declared
 from rpclab.errors import ConfigError, near
-from rpclab.rpc.bindings import ServiceBinding
 from rpclab.sandbox import NOTEBOOK, BindingTarget, binding
 from rpclab.typegen.sources import Source
 from rpclab.typegen.stub import Described, Leads, Written, write_stub
-from rpclab.workers.objects.namespace import DurableObjectNamespace
 
 if TYPE_CHECKING:
     from rpclab.sandbox import Sandbox
-    from rpclab.workers.worker import Worker
 
 COMMAND = "python -m rpclab types"
 
@@ -176,32 +173,23 @@ def types_of_sandbox(sandbox: Sandbox, worker: str = NOTEBOOK) -> Written:
         UnknownBindingError: no Worker of that name is deployed.
     """
     env = sandbox.env if worker == NOTEBOOK else sandbox.worker(worker).env
-    targets = sandbox.bindings(worker)
-    described = Described(worker)
-    for name in env:
-        value: Any = env[name]
-        if isinstance(value, ServiceBinding) and name in targets:
-            described.services[name] = Leads(targets[name].worker, targets[name].entrypoint)
-        elif isinstance(value, DurableObjectNamespace):
-            described.objects[name] = Leads(*value._running_class.ids.namespace.split("#"))
-        elif type(value).__name__ == "D1Database":
-            described.databases.append(name)
-        elif type(value).__name__ == "KVNamespace":
-            described.namespaces.append(name)
-        elif isinstance(value, str):
-            described.texts[name] = () if name in env.__secret__ else (value,)
-        else:
-            described.values[name] = value
-    found = {name: _source_of_worker(each) for name, each in sandbox.workers.items()}
+    bound = bound_in(env, sandbox.bindings(worker))
+    described = Described(
+        worker,
+        texts={name: () if name in bound.secrets else (text,) for name, text in bound.vars.items()},
+        values=bound.json,
+        services={name: Leads(to.worker, to.entrypoint) for name, to in bound.bind.items()},
+        objects={name: Leads(*to.split("#")) for name, to in bound.objects.items()},
+        databases=[*bound.d1],
+        namespaces=[*bound.kv],
+    )
+    found = {each.name: _source_declared(each) for each in declared(sandbox)}
     sources = {name: source for name, source in found.items() if source is not None}
     return write_stub(described, sources, command="%rpclab types")
 
 
-def _source_of_worker(worker: Worker) -> Source | None:
-    filename = str(worker.module.__file__)
-    text = vars(worker.module).get("__source__") or "".join(linecache.getlines(filename))
-    folder = Path(filename).parent if Path(filename).is_file() else None
+def _source_declared(worker: Declared) -> Source | None:
     try:
-        return Source(text, folder, filename) if text else None
+        return Source(worker.source, worker.folder, worker.filename) if worker.source else None
     except SyntaxError:
         return None

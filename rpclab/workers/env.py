@@ -8,16 +8,17 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from rpclab.diagnostics.places import calling_site
 from rpclab.errors import near
-from rpclab.rpc.sites import calling_site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_GIVEN = (
+GIVEN = (
     "they are given where the Worker is deployed: `%%worker NAME --bind … --object … --d1 … --kv …"
     " --var …`, sandbox.deploy(…, bind={…}), or its configuration file"
 )
+"""Where variables and bindings come from: a note of the error of one that is not there says it."""
 
 log = logging.getLogger("rpclab")
 
@@ -105,4 +106,4 @@ def _hint(name: str, env: Env) -> str:
     hint = near(name, env) or "it has none"
     if hint.startswith("did you mean") or isinstance(env, ProgramEnv):
         return hint
-    return f"{hint}; {_GIVEN}"
+    return f"{hint}; {GIVEN}"

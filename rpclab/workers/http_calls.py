@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from importlib import import_module
 from inspect import CO_VARARGS
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 from rpclab.codecs.records import register_late
 from rpclab.core.hooks import dispatch as dispatch_member
-from rpclab.core.targets import Exposed, read_member
+from rpclab.core.targets import Exposed, method_of, read_member
 from rpclab.errors import NoSuchMemberError, RpcError
 from rpclab.rpc.stubs import MapValue
 
@@ -104,6 +105,32 @@ def answer_fetch(instance: Any, /, *args: Any, **options: Any) -> Any:
     """
     from rpclab.workers.http.fetching import checked_response, incoming  # noqa: PLC0415
 
+    handler = _handler_of(instance)
+    request = incoming(*args, **options)
+    return checked_response(_handled(handler, request))
+
+
+def answer_request(instance: Any, request: Any) -> Any:
+    """Run the `fetch` method likewise, with a request that is for the method as it is.
+
+    Args:
+        instance: of the entrypoint.
+        request: a Request.
+
+    Returns:
+        What the method returned, whatever it is.
+
+    Raises:
+        RpcError: there is no such method.
+    """
+    return _handled(_handler_of(instance), request)
+
+
+def _handler_of(instance: Any) -> Any:
+    if isinstance(instance, Exposed):
+        function = method_of(instance, "fetch")
+        if function is not None:
+            return MethodType(function, instance)
     try:
         # A Durable Object without the base answers HTTP, and nothing else (rule D16).
         plain = not isinstance(instance, Exposed)
@@ -116,9 +143,12 @@ def answer_fetch(instance: Any, /, *args: Any, **options: Any) -> Any:
         else:
             error.add_note(f"{name} answers HTTP once it has `async def fetch(self, request)`")
         raise error from None
-    request = incoming(*args, **options)
+    return handler
+
+
+def _handled(handler: Any, request: Any) -> Any:
     # As the platform calls it: a handler that wants no request is given none.
-    return checked_response(handler(request) if _takes_one(handler) else handler())
+    return handler(request) if _takes_one(handler) else handler()
 
 
 def _takes_one(handler: Any) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import types
 from contextvars import Context as Variables
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.contexts import ExecutionContext, Methods, current
@@ -32,9 +33,12 @@ from rpclab.workers.validation.policy import new_door
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rpclab.core.answers import Answer
     from rpclab.core.contexts import Door
+    from rpclab.core.messages import Arguments, Keywords, Path
     from rpclab.rpc.bindings import ServiceBinding
     from rpclab.rpc.engine import Engine
+    from rpclab.workers.call_queue import CallQueue
     from rpclab.workers.env import Env
 
 
@@ -54,6 +58,9 @@ class Worker:
         objects: its classes of Durable Objects, by name.
         loopback: what `ctx.exports` is.
         version: counts how often a Worker of that name was deployed.
+        queue: what its calls wait in for their turn; None where all run as they come.
+        config: the configuration that it was deployed from, as rpclab.config.WorkerConfig; None
+            where there is none.
     """
 
     def __init__(
@@ -70,6 +77,8 @@ class Worker:
         self.env = env
         self.exports = exports_of(module)
         self.version = 1
+        self.queue: CallQueue | None = None
+        self.config: Any = None
         self._engine = engine
         self.objects = objects_of(module)
         self._door: Door | None = None
@@ -190,6 +199,17 @@ class EntrypointHook(ServiceHook):
 
     def refusal(self, name: str) -> BaseException | None:
         return refuse_reserved(name)
+
+    def start(self, answer: Answer, path: Path, args: Arguments, kwargs: Keywords) -> None:
+        """Run the call when it is its turn: in a new instance, of the version there is then."""
+        try:
+            queue = self._find().queue
+        except RpcError:
+            queue = None  # `open` says why there is no Worker
+        if queue is None:
+            super().start(answer, path, args, kwargs)
+        else:
+            queue.enter(answer, self, partial(super().start, answer, path, args, kwargs))
 
     def open(self) -> tuple[Any, ExecutionContext]:
         return self._find().open(self._entrypoint, self._props, self._validate)

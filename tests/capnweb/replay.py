@@ -118,7 +118,9 @@ class Tools:
         """Let the oldest wait end. Says whether there was one."""
         if not self._waits:
             return False
-        self._waits.pop(0).set_result(None)
+        oldest = self._waits.pop(0)
+        if not oldest.done():  # whoever waited may have been cancelled
+            oldest.set_result(None)
         return True
 
     def over(self):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 from fuzz.texts import BROKEN
@@ -100,6 +101,16 @@ def test_what_goes_over_a_limit_ends_the_session_and_names_it(main, limits, valu
     assert f"Limits.{name}" in str(pair.server.closed)
 
 
+def test_a_mapped_function_nests_no_deeper_than_other_values(main):
+    for depth, closed in ((6, False), (12, True)):
+        pair = SessionPair(main, codec=CapnWebCodec, limits=Limits(nesting=10))
+        pair.wire.hold(pair.server)
+        value = "[[" * depth + "]]" * depth
+        arrive(pair, f'["push",["remap",0,["items"],[],[["pipeline",0,["greet"],[{value}]]]]]')
+        assert (pair.server.closed is not None) == closed
+        assert not closed or "Limits.nesting" in str(pair.server.closed)
+
+
 def test_commas_in_a_text_are_no_values(main):
     pair = SessionPair(main, codec=CapnWebCodec, limits=Limits(message_objects=100))
     pair.wire.hold(pair.server)
@@ -190,3 +201,41 @@ def test_very_many_calls_of_one_tick_are_all_answered(main, prepared):
     pulls = [f'["pull",{number}]' for number in range(1, count + 1)]
     answers = arrive(pair, *['["push",["pipeline",0,["greet"],[]]]'] * count, *pulls)
     assert answers == [["resolve", number, "hello"] for number in range(1, count + 1)]
+
+
+REASONS = {
+    "a release of less than one": ('["release",1,-1]', "['release', 1, -1]"),
+    "JSON that nests too deep to be read": ('["push",' + "[" * 60_000, "(Limits.nesting)"),
+    "an object that nests too deep to be read": ('["push",' + '{"a":' * 60_000, "(Limits.nesting)"),
+    "a program that nests too deep": (
+        '["push",["remap",0,[],[],[' + "[[" * 260 + "]]" * 260 + "]]]",
+        "(Limits.nesting)",
+    ),
+    "JSON that breaks off": ('["push",["und', "character 9, which begins '\"und'"),
+    "an empty text": ("", "Expecting value at character 0, where it ends"),
+    "no UTF-8": (b'["push","\xff"]', "no UTF-8, from byte 9 on"),
+    "a number that JSON has not": ('["push",NaN]', "the peer sent NaN"),
+    "no such expression": ('["push",["what",1]]', "an expression that is none: ['what', 1]"),
+    "a number that was introduced": ('["push",["export",5]]', "the id 5"),
+    "a pull of nothing": ('["pull",5]', "id 5, which is no call"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("frame", "what"), REASONS.values(), ids=REASONS)
+def test_the_reason_for_an_end_says_what_was_wrong_and_where_in_words_of_the_wire(
+    pair, frame, what
+):
+    arrive(pair, '["push",["pipeline",0,["greet"],[]]]', frame)
+    reason = str(pair.server.closed)
+    assert what in reason
+    assert "id 5, which" in reason or "; it is message 2 of the peer" in reason
+    for ours in ("recursion", "set_int_max_str_digits", "codec can't", "[4, "):
+        assert ours not in reason
+
+
+def test_an_integer_of_any_number_of_digits_is_a_double_as_in_javascript(pair, main):
+    for digits in (17, 309, 401, 5000):
+        arrive(pair, f'["push",["pipeline",0,["greet"],[{"9" * digits},-{"9" * digits}]]]')
+    assert pair.server.closed is None
+    assert [args[0] for args in main._calls] == [1e17, math.inf, math.inf, math.inf]
+    assert [args[1] for args in main._calls] == [-1e17, -math.inf, -math.inf, -math.inf]

@@ -7,6 +7,7 @@ import datetime as dt
 import json
 import math
 import re
+import sys
 import uuid
 from decimal import Decimal
 
@@ -53,6 +54,7 @@ def pair(main, request, monkeypatch):
         monkeypatch.setattr(text, "orjson", None)
         leaves = text.LEAVES - {int}
         monkeypatch.setattr("rpclab.codecs.capnweb.writing.LEAVES", leaves)
+        monkeypatch.setattr("rpclab.codecs.capnweb.messages.LEAVES", leaves)
     return SessionPair(main, codec=CapnWebCodec)
 
 
@@ -292,3 +294,24 @@ def test_an_integer_of_many_digits_is_written_and_read_in_pieces(value):
     assert written == ["bigint", str(Decimal(value))]
     assert read_integer(written[1]) == value
     assert read_integer("-" + "0" * 600 + "7") == -7
+
+
+def test_what_an_integer_costs_to_write_grows_with_its_own_digits_and_not_with_the_most():
+    def calls(digits):
+        count = 0
+
+        def note(_frame, event, _arg):
+            nonlocal count
+            count += event in ("call", "c_call")
+
+        value = 10**digits - 1
+        sys.setprofile(note)
+        try:
+            write_integer(value)
+        finally:
+            sys.setprofile(None)
+        return count
+
+    calls(16_000)  # what is worked out once has been
+    assert calls(20) < 12
+    assert calls(16_000) > 100

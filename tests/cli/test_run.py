@@ -74,6 +74,29 @@ class Default(WorkerEntrypoint):
 CONFIG = 'name = "{0}"\nmain = "{0}.py"\n'
 
 
+@pytest.mark.parametrize(
+    ("path", "method", "advice"),
+    [
+        ("lab.py", "variable", "--var NAME=TEXT gives a text"),
+        ("wrangler.toml", "variable", "wrangler.toml: a text under [vars]"),
+        ("wrangler.toml", "neighbour", "--with PATH deploys further configurations"),
+        ("wrangler.toml", "fail", ""),
+    ],
+)
+def test_what_a_worker_misses_is_told_with_the_option_that_gives_it(
+    tmp_path, capsys, path, method, advice
+):
+    more = "\n    async def neighbour(self):\n        return await self.env.SHOP.hi()\n"
+    (tmp_path / "lab.py").write_text(WORKER + more)
+    services = '[[services]]\nbinding = "SHOP"\nservice = "shop"\n'
+    (tmp_path / "wrangler.toml").write_text(CONFIG.format("lab") + services)
+    words = ["no"] if method == "fail" else []
+    assert main(["run", str(tmp_path / path), method, *words]) == 1
+    said = capsys.readouterr().err
+    assert advice in said
+    assert ("--" in said.replace("--bind", "").partition("raised in")[2]) == ("--" in advice)
+
+
 @pytest.fixture
 def worker(tmp_path):
     path = tmp_path / "lab.py"

@@ -74,6 +74,20 @@ def serving(*words):
             process.kill()
 
 
+def test_a_binding_to_a_worker_that_is_not_served_is_named_as_the_server_starts(tmp_path):
+    (tmp_path / "web.py").write_text("from workers import WorkerEntrypoint\n")
+    (tmp_path / "shop.py").write_text(
+        "from workers import WorkerEntrypoint\nclass Default(WorkerEntrypoint): pass\n"
+    )
+    config = 'name = "web"\nmain = "web.py"\n[[services]]\nbinding = "SHOP"\nservice = "shop"\n'
+    (tmp_path / "wrangler.toml").write_text(config)
+    for more, told in (([], True), ([tmp_path / "shop.py"], False)):
+        with serving(tmp_path / "wrangler.toml", *more) as (process, _):
+            process.send_signal(signal.SIGINT)
+            said = process.communicate()[1]
+        assert ('leads to the Worker "shop", which is not served' in said) == told
+
+
 @pytest.fixture(scope="module")
 def url(shop):
     """The address of a server that offers an entrypoint at /orders."""

@@ -254,8 +254,8 @@ REFERENCES = {
         reference(RESULT, 1),
         "sent the result of 1, which is no call",
     ),
-    "a reference without a number": (msgpack.ExtType(STUB, b""), "introduced the id 0 twice"),
-    "a stub with an id of a call": (reference(STUB, 5), "introduced the id 5 twice"),
+    "a reference without a number": (msgpack.ExtType(STUB, b""), "introduced the id 0, and may"),
+    "a stub with an id of a call": (reference(STUB, 5), "introduced the id 5, and may"),
     "a variable outside of a program": (
         reference(PLACEHOLDER, 0),
         "mentions a variable outside of a program",

@@ -478,7 +478,7 @@ def test_the_end_of_a_call_as_if_it_were_a_pipe_ends_the_session(pair):
     [
         (READABLE, 2, "the peer sent the pipe 2, which it did not open"),
         (READABLE, 0, "the peer sent the pipe 0, which it did not open"),
-        (WRITABLE, 5, "the peer introduced the id 5 twice"),
+        (WRITABLE, 5, "the peer introduced the id 5, and may choose -1 down"),
     ],
 )
 def test_bad_references_end_the_session_with_a_reason(pair, kind, number, reason):

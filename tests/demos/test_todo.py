@@ -3,14 +3,12 @@
 import re
 import sys
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 
 import rpclab
 from rpclab.workers import FormData
 
-FOLDER = Path(__file__).parents[2] / "demos" / "todo"
 HERE = "http://todo.test"
 
 
@@ -187,12 +185,12 @@ async def test_C6_a_role_does_what_it_may_and_nothing_else(todo, role, may):
     assert everything - refused == may
 
 
-async def test_the_public_page_holds_no_way_to_what_the_admin_may(todo):
+async def test_the_public_page_holds_no_way_to_what_the_admin_may(todo, folder):
     bindings = todo.bindings("web")
     assert {(each.worker, each.entrypoint) for each in bindings.values()} == {
         ("tasks", "Reader"), ("tasks", "Editor"), ("tasks", "Admin"), ("audit", "Historian"),
     }  # fmt: skip
-    code = (FOLDER / "web" / "list_page.py").read_text("utf-8")
+    code = (folder / "web" / "list_page.py").read_text("utf-8")
     assert "env" not in code  # it is handed one binding, and knows no other
 
 
@@ -268,7 +266,7 @@ async def test_a_cookie_that_was_made_up_or_is_over_opens_nothing(visitor):
     assert (await visitor.get("/admin")).status == 401
 
 
-async def test_a_session_is_over_after_some_hours(todo):
+async def test_a_session_is_over_after_some_hours(todo, folder):
     source = """\
 import sessions
 from workers import Request
@@ -277,7 +275,7 @@ def kept(hours, env, ctx):
     request = Request("https://todo.test/", headers={"cookie": cookie.partition(";")[0]})
     return cookie, [sessions.is_signed_in(request, "key", now=3600 * n) for n in hours]
 """
-    todo.deploy("clock", source=source, folder=FOLDER / "web")
+    todo.deploy("clock", source=source, folder=folder / "web")
     cookie, kept = await todo.bind(CLOCK="clock").CLOCK.kept([0, 7, 8, 9, -9])
     assert kept == [True, True, False, False, True]
     assert cookie.endswith("; Path=/; Max-Age=28800; HttpOnly; SameSite=Strict; Secure")
@@ -286,9 +284,9 @@ def kept(hours, env, ctx):
 # What is kept, and environments.
 
 
-async def test_tasks_and_history_are_there_in_the_next_sandbox_of_the_folder(tmp_path):
+async def test_tasks_and_history_are_there_in_the_next_sandbox_of_the_folder(folder, tmp_path):
     for number in (1, 2):
-        async with rpclab.Sandbox.from_config(FOLDER, storage=tmp_path) as sandbox:
+        async with rpclab.Sandbox.from_config(folder, storage=tmp_path) as sandbox:
             visitor = Visitor(sandbox)
             await visitor.post("/tasks", title=f"task {number}")
             assert f"0 of {number} done" in (await visitor.page()).text
@@ -296,10 +294,10 @@ async def test_tasks_and_history_are_there_in_the_next_sandbox_of_the_folder(tmp
             assert len(history) == number
 
 
-async def test_staging_has_workers_and_databases_of_its_own(tmp_path):
-    async with rpclab.Sandbox.from_config(FOLDER, storage=tmp_path) as sandbox:
+async def test_staging_has_workers_and_databases_of_its_own(folder, tmp_path):
+    async with rpclab.Sandbox.from_config(folder, storage=tmp_path) as sandbox:
         await Visitor(sandbox).post("/tasks", title="milk")
-    staging = rpclab.Sandbox.from_config(FOLDER, environment="staging", storage=tmp_path)
+    staging = rpclab.Sandbox.from_config(folder, environment="staging", storage=tmp_path)
     async with staging as sandbox:
         assert sorted(sandbox.workers) == ["audit-staging", "tasks-staging", "web-staging"]
         page = await Visitor(sandbox, "web-staging").page()

@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import json
 from pathlib import Path
 
 import httpx
 import pytest
 from support.net import Api, failure, far_sessions
 from support.real_time import until
+from support.workerd import running
 
 import rpclab
 
 CONFIG = Path(__file__).parent / "workerd" / "config.capnp"
 
 
-@contextlib.asynccontextmanager
-async def running(workerd):
-    """The Worker of `workerd/worker.js`; gives where it listens, such as "127.0.0.1:8787"."""
-    runtime = await asyncio.create_subprocess_exec(
-        workerd, "serve", CONFIG, "--control-fd=1", stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        listening = json.loads(await runtime.stdout.readline())
-        yield f"127.0.0.1:{listening['port']}"
-    finally:
-        runtime.kill()
-        await runtime.wait()
-        runtime._transport.close()
+def worker(workerd):
+    """The Worker of `workerd/worker.js`; gives where it listens."""
+    return running(workerd, CONFIG)
 
 
 async def seen_by_worker(place, url):
@@ -43,7 +31,7 @@ async def seen_by_worker(place, url):
 async def test_a_worker_on_workerd_calls_python(workerd, sandbox):
     api = Api()
     async with (
-        running(workerd) as place,
+        worker(workerd) as place,
         sandbox.serve(port=0, expose={"/api": api}) as server,
     ):
         socket = server.url.replace("http", "ws") + "/api"
@@ -63,7 +51,7 @@ async def test_a_worker_on_workerd_calls_python(workerd, sandbox):
 
 
 async def test_python_calls_a_worker_on_workerd(workerd, sandbox):
-    async with running(workerd) as place:
+    async with worker(workerd) as place:
         connection = await rpclab.connect(f"ws://{place}/api")
         api = connection.main
         assert await api.hello("Ada") == "Hello, Ada"
@@ -84,7 +72,7 @@ async def test_python_calls_a_worker_on_workerd(workerd, sandbox):
 async def test_python_calls_bindings_and_durable_objects_through_a_worker_on_workerd(
     workerd, sandbox
 ):
-    async with running(workerd) as place, rpclab.connect(f"ws://{place}/api") as api:
+    async with worker(workerd) as place, rpclab.connect(f"ws://{place}/api") as api:
         native = await api.native()
         assert await native.hello("Ada") == "Hello from a binding, Ada"
         assert await native.counter().increment(3) == 3
@@ -95,13 +83,13 @@ async def test_python_calls_bindings_and_durable_objects_through_a_worker_on_wor
 
 
 async def test_python_sends_a_batch_to_a_worker_on_workerd(workerd, sandbox):
-    async with running(workerd) as place, rpclab.connect(f"http://{place}/api") as api:
+    async with worker(workerd) as place, rpclab.connect(f"http://{place}/api") as api:
         first, second = api.hello("batch"), api.counter().increment(3)
         assert [await first, await second] == ["Hello, batch", 3]
 
 
 async def test_a_worker_on_workerd_that_goes_breaks_everything_with_the_reason(workerd, sandbox):
-    async with running(workerd) as place:
+    async with worker(workerd) as place:
         connection = await rpclab.connect(f"ws://{place}/api")
         counter = await connection.main.counter()
     await connection.closed.wait()

@@ -17,7 +17,22 @@ def completing(kernel):
 @pytest.mark.parametrize(
     ("text", "offered", "replaced"),
     [
-        ("%%worker w --", ["--at", "--bind", "--d1", "--json", "--kv", "--object", "--var"], "--"),
+        (
+            "%%worker w --",
+            [
+                "--at",
+                "--bind",
+                "--concurrency",
+                "--d1",
+                "--json",
+                "--kv",
+                "--object",
+                "--overload",
+                "--queue",
+                "--var",
+            ],
+            "--",
+        ),
         ("%%worker w --b", ["--bind"], "--b"),
         ("%%worker w --bind A=", ["chat", "client", "counter-service"], ""),
         ("%%worker w --bind A=counter-s", ["counter-service"], "counter-s"),
@@ -39,7 +54,11 @@ def completing(kernel):
         ("%rpclab link notebook client --r", ["--rtt"], "--r"),
         ("%rpclab locate client=to", ["tokyo"], "to"),
         ("%rpclab clock v", ["virtual"], "v"),
-        ("%rpclab re", ["record", "reset"], "re"),
+        ("%rpclab re", ["record", "replay", "reset"], "re"),
+        ("%rpclab replay f", ["fail"], "f"),
+        ("%rpclab replay link notebook cl", ["client"], "cl"),
+        ("%rpclab replay locate client=to", ["tokyo"], "to"),
+        ("%rpclab faults --", ["--most"], "--"),
     ],
 )
 def test_tab_offers_what_fits_and_nothing_else(completing, text, offered, replaced):

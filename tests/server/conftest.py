@@ -103,9 +103,15 @@ class Api(WorkerEntrypoint):
 
 
 @pytest.fixture
-def sandbox():
+def recorded():
+    """Whether the sandbox records: then requests go through sessions, which can be seen."""
+    return True
+
+
+@pytest.fixture
+def sandbox(recorded):
     """A sandbox with a Worker, in which no session with another program is left at the end."""
-    fresh = rpclab.Sandbox(record=True)
+    fresh = rpclab.Sandbox(record=recorded)
     fresh.deploy("web", source=WEB)
     yield fresh
     left = far_sessions(fresh)

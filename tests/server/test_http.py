@@ -14,6 +14,12 @@ import rpclab
 from rpclab.server.access import Access
 
 
+@pytest.fixture(params=[True, False], ids=["recorded", "unseen"])
+def recorded(request):
+    """Each test goes both ways: a request that nobody can see is answered without a session."""
+    return request.param
+
+
 def client(server, **options):
     return httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=20, **options)
 
@@ -88,6 +94,30 @@ async def test_a_client_that_leaves_ends_the_stream(sandbox, log):
                 assert line.startswith("tick")
                 break
         await until(lambda: log == ["ticks left"])
+
+
+BUSY = """
+import asyncio
+from workers import WorkerEntrypoint
+
+begun = asyncio.Event()
+
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        begun.set()
+        await asyncio.Event().wait()
+"""
+
+
+async def test_a_worker_whose_queue_is_full_is_a_503_that_says_when_to_come_again(sandbox):
+    worker = sandbox.deploy("busy", source=BUSY, concurrency=1, queue=0)
+    async with sandbox.serve(port=0, worker="busy") as server, client(server) as http:
+        asking = asyncio.ensure_future(http.get("/"))
+        await worker.module.begun.wait()
+        response = await http.get("/")
+        assert (response.status_code, response.headers["retry-after"]) == (503, "1")
+        asking.cancel()
+        await until(lambda: sandbox.queue("busy").running == 0)
 
 
 async def test_the_answer_of_a_worker_that_never_comes_is_a_504(sandbox, log):

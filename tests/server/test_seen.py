@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+
 import httpx
 import pytest
 from support.net import Api
 from support.real_time import until
 
 from rpclab import connect
+from rpclab.trace.timeline import timeline
+
+STRANGER = """
+import asyncio, sys
+import rpclab
+
+
+async def main(url, codec):
+    async with rpclab.connect(url, codec=codec) as api:
+        print(await api.counter().increment(2))
+
+
+asyncio.run(main(*sys.argv[1:]))
+"""
 
 
 @pytest.mark.parametrize("codec", ["msgpack", "capnweb"])
@@ -46,3 +63,24 @@ async def test_what_a_stranger_holds_is_in_the_tables_and_is_no_leak_when_it_has
         await until(lambda: not any("visitor" in name for name, _ in sandbox.tables().exports))
         assert not any("visitor" in str(leak) for leak in sandbox.leaks())
         del counter
+
+
+@pytest.mark.parametrize("codec", ["msgpack", "capnweb"])
+async def test_what_a_stranger_pipelines_is_not_said_to_be_neither_pipelined_nor_awaited(
+    sandbox, codec
+):
+    async with sandbox.serve(port=0, expose={"/x": Api()}) as server:
+        url = server.url.replace("http", "ws") + "/x"
+        with sandbox.trace() as trace:
+            stranger = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-c", STRANGER, url, codec), stdout=asyncio.subprocess.PIPE
+            )
+            assert (await stranger.communicate())[0] == b"2\n"
+        assert trace.pipelined == 1
+        # Nobody here sees when an answer arrives there; it is not shown as on its way for ever.
+        assert [each for each in timeline(sandbox.recording).arrows if each.arrived is None] == []
+        assert trace.unawaited == ""
+        for text in (str(trace), str(sandbox.timeline())):
+            assert "round trip" in text
+            assert "nothing was pipelined" not in text
+            assert "not awaited" not in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+import sys
 from contextlib import contextmanager
 
 PATIENCE = 30  # seconds; a bound for threads that must come to an end, never a wait
@@ -45,6 +46,15 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         selector = _JumpingSelector()
         selector.loop = self
         super().__init__(selector)
+
+    if sys.platform == "emscripten":  # no thread ever calls in, and no socket could
+
+        def _make_self_pipe(self):
+            self._internal_fds += 1
+            self._ssock = self._csock = None
+
+        def _close_self_pipe(self):
+            self._internal_fds -= 1
 
     def time(self) -> float:
         return self._now

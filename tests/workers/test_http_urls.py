@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import ada_url
 import httpx
 import pytest
 from support.world import failure
 
 from rpclab import Request, Response
+from rpclab.workers.http import url_parser
 from rpclab.workers.http.urls import base_of, is_http, origin, parsed
 
 DATA = Path(__file__).with_name("urls")
@@ -175,7 +175,7 @@ def test_the_name_of_a_worker_is_a_host_where_it_can_be_one(name, base):
 
 @pytest.mark.parametrize(
     "given",
-    [ada_url.URL("http://h/%7Ea"), httpx.URL("http://h/%7Ea"), urlsplit("http://h/%7Ea")],
+    [url_parser.URL("http://h/%7Ea"), httpx.URL("http://h/%7Ea"), urlsplit("http://h/%7Ea")],
     ids=lambda value: f"{type(value).__module__}.{type(value).__name__}",
 )
 def test_an_object_that_stands_for_a_url_will_do(given):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rpclab.codecs.capnweb.text import LEAVES
 from rpclab.codecs.capnweb.writing import written_path
 from rpclab.core.messages import (
     ABORT,
@@ -70,6 +71,33 @@ def written(message: Message, writer: Writer) -> list[Any]:
     if kind == ABORT:
         return ["abort", writer.reason(message[1])]
     raise DataCloneError(f"a message of kind {kind} cannot be sent to a JavaScript peer")
+
+
+def plain(message: Message) -> list[Any] | bytes | None:
+    """Write a message that is made of numbers and leaves alone, as a tree or a text.
+
+    Returns:
+        None of one that is not: `written` writes it.
+    """
+    kind = message[0]
+    if kind == CALL:
+        args, path = message[4], message[3]
+        if (
+            len(message) == 5
+            and type(path) is str
+            and args is not None
+            and LEAVES.issuperset(map(type, args))
+        ):
+            return ["push", ["pipeline", message[2], [path], [*args]]]
+    elif kind == RESOLVE:
+        value = message[2]
+        if value is not None and type(value) in LEAVES:
+            return ["resolve", message[1], value]
+    elif kind == PULL:
+        return b'["pull",%d]' % message[1]
+    elif kind == RELEASE and len(message) == 3:
+        return b'["release",%d,%d]' % (message[1], message[2])
+    return None
 
 
 def _written_map(message: Message, writer: Writer) -> list[Any]:

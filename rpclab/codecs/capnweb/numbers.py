@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 from typing import Any
 
 from rpclab.codecs.refusals import malformed
@@ -20,6 +21,7 @@ _MOST_BITS = 54_500
 # Python bounds the digits that are read or written at once, for the whole program, at 640 or more;
 # and takes a time with the square of their number.
 _PIECE = 512
+_DIGITS_A_BIT = math.log10(2)
 _INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
 
 
@@ -31,9 +33,10 @@ def write_integer(value: int) -> Any:
     """
     if -MOST_SAFE <= value <= MOST_SAFE:
         return value
-    sign = "-" if value < 0 else ""
-    # One that is too large by a digit has as many pieces, of which the first is larger.
-    text = sign + _digits(abs(value)).lstrip("0") if value.bit_length() < _MOST_BITS else ""
+    sign, bits = "-" if value < 0 else "", value.bit_length()
+    text = ""
+    if bits < _MOST_BITS:
+        text = sign + _digits(abs(value), math.ceil(bits * _DIGITS_A_BIT)).lstrip("0")
     if not text or len(text) > _MOST_DIGITS:
         raise DataCloneError(
             f"an integer has at most {_MOST_DIGITS:,} digits there; send it as bytes"
@@ -57,17 +60,22 @@ def _number(digits: str) -> int:
     if len(digits) <= _PIECE:
         return int(digits)
     half = len(digits) // 2
-    scale: int = 10**half
-    return _number(digits[:-half]) * scale + _number(digits[-half:])
+    return _number(digits[:-half]) * _power(half) + _number(digits[-half:])
 
 
-def _digits(value: int, count: int = 32 * _PIECE) -> str:
+def _digits(value: int, count: int) -> str:
     """The digits of an integer that has at most so many, with zeros in front."""
     if count <= _PIECE:
         return str(value).zfill(count)
     half = count // 2
-    left, right = divmod(value, 10**half)
-    return _digits(left, half) + _digits(right, half)
+    left, right = divmod(value, _power(half))
+    return _digits(left, count - half) + _digits(right, half)
+
+
+@lru_cache(maxsize=64)
+def _power(digits: int) -> int:
+    power: int = 10**digits
+    return power
 
 
 def write_float(value: float) -> Any:

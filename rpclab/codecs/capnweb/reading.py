@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,8 @@ _REFERS = ("import", "pipeline")
 _WITHOUT_INTEGERS = text.LEAVES - {int} | {float}
 _ALL_LEAVES = _WITHOUT_INTEGERS | {int}
 _LONGEST_PATH = 1000
+_LONGEST_PLAIN = len('["pull",]') + text.LONG - 1  # bytes of a message that has no long number
+_KIND = re.compile(rb'\s*\[\s*"([a-z]{1,20})"')
 
 
 class Reader:
@@ -62,6 +65,7 @@ class Reader:
         self._arrival: Arrival | None = None
         self._leaves: frozenset[type] = _ALL_LEAVES
         self._raised = False
+        self._messages = 0
 
     def decode(self, frame: Any) -> tuple[Message, Arrival | None]:
         """Read a message. Gives it, and what it mentions by reference, if anything.
@@ -69,14 +73,29 @@ class Reader:
         Raises:
             RemoteProtocolError: it is none; the session ends.
         """
+        self._messages += 1
+        try:
+            return self._decode(frame)
+        except RemoteProtocolError as error:
+            raise RemoteProtocolError(f"{error}{self._place(frame)}") from None
+
+    def _place(self, frame: Any) -> str:
+        """Say where something was wrong: in which of the messages that have come."""
+        kind = _KIND.match(frame) if type(frame) is bytes else None
+        name = kind[1].decode() if kind is not None else ""
+        named = f', a "{name}"' if name in _MESSAGES else ""
+        return f"; it is message {self._messages:,} of the peer{named}"
+
+    def _decode(self, frame: Any) -> tuple[Message, Arrival | None]:
         if type(frame) is not bytes:
             raise malformed("message", frame)
         if 3 * len(frame) > self._most and text.count_at_most(frame, self._most) > self._most:
             raise RemoteProtocolError(
                 f"the peer sent a message of over {self._most:,} values (Limits.message_objects)"
             )
-        tree = text.read(frame)
-        self._leaves = _WITHOUT_INTEGERS if text.has_long_numbers(frame) else _ALL_LEAVES
+        tree = text.read(frame, self._nesting)
+        long = len(frame) > _LONGEST_PLAIN and text.has_long_numbers(frame)
+        self._leaves = _WITHOUT_INTEGERS if long else _ALL_LEAVES
         try:
             message = self._message(tree)
         except BaseException as error:
@@ -84,7 +103,7 @@ class Reader:
             if arrival is not None:
                 arrival.give_back()
             if isinstance(error, RecursionError):
-                raise self._too_deep() from None
+                raise text.too_deep(self._nesting) from None
             raise
         arrival, self._arrival = self._arrival, None
         return message, arrival
@@ -136,7 +155,10 @@ class Reader:
     def _resolve(self, tree: list[Any]) -> Message:
         if len(tree) < 3:
             raise _no_message(tree)
-        return [RESOLVE, self._number(tree, 1), self.value(tree[2], 0)]
+        value = tree[2]
+        if type(value) not in self._leaves:
+            value = self.value(value, 0)
+        return [RESOLVE, self._number(tree, 1), value]
 
     def _reject(self, tree: list[Any]) -> Message:
         if len(tree) < 3:
@@ -144,7 +166,10 @@ class Reader:
         return [REJECT, self._number(tree, 1), self._reason(tree[2]), True]
 
     def _release(self, tree: list[Any]) -> Message:
-        return [RELEASE, self._number(tree, 1), self._number(tree, 2)]
+        number, count = self._number(tree, 1), self._number(tree, 2)
+        if count < 1:
+            raise _no_message(tree)
+        return [RELEASE, number, count]
 
     def _abort(self, tree: list[Any]) -> Message:
         if len(tree) < 2:
@@ -229,7 +254,7 @@ class Reader:
         if kind is dict:
             depth += 1
             if depth > self._nesting:
-                raise self._too_deep()
+                raise text.too_deep(self._nesting)
             leaves = self._leaves
             for key, item in tree.items():
                 if type(item) not in leaves:
@@ -240,18 +265,12 @@ class Reader:
     def _items(self, items: list[Any], depth: int) -> list[Any]:
         """Read each of some expressions, in place."""
         if depth > self._nesting:
-            raise self._too_deep()
+            raise text.too_deep(self._nesting)
         leaves = self._leaves
         for place, item in enumerate(items):
             if type(item) not in leaves:
                 items[place] = self.value(item, depth)
         return items
-
-    def _too_deep(self) -> RemoteProtocolError:
-        return RemoteProtocolError(
-            "the peer sent a frame that is no message: it nests deeper than"
-            f" {self._nesting} containers (Limits.nesting)"
-        )
 
     def _undefined(self, tree: list[Any], _depth: int) -> None:
         if len(tree) > 1:
@@ -309,7 +328,7 @@ class Reader:
 
     def _error(self, tree: list[Any], depth: int) -> BaseException:
         if depth >= self._nesting:
-            raise self._too_deep()
+            raise text.too_deep(self._nesting)
         return read_error(
             tree[1:], lambda member: self.value(member, depth + 1), raised=self._raised
         )

@@ -12,7 +12,7 @@ from typing import Any
 
 from rpclab.codecs.capnweb.numbers import write_integer
 from rpclab.errors import RemoteProtocolError
-from rpclab.previews import message_of
+from rpclab.previews import preview
 
 orjson: Any
 try:
@@ -30,14 +30,24 @@ _encode_ascii = json.JSONEncoder(
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
 _CONTAINER = 64  # bytes that a list or dict takes, at least
-_LONG = b"0" * 16  # digits of the shortest number that a double may not hold
+_MOST_DIGITS = 400  # of an integer; a double has up to 309
+_SHOWN = 40  # characters of what is no JSON
+LONG = 16
+"""Digits of the shortest number that a double may not hold."""
+
+_LONG = b"0" * LONG
 
 
 def _no_constant(name: str) -> Any:
     raise RemoteProtocolError(f"the peer sent {name}, which is no JSON")
 
 
-_decode = json.JSONDecoder(parse_constant=_no_constant).decode
+def _integer(digits: str) -> int | float:
+    # Python reads no integer of thousands of digits; JavaScript reads all of them as doubles.
+    return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)
+
+
+_decode = json.JSONDecoder(parse_constant=_no_constant, parse_int=_integer).decode
 
 
 LEAVES: frozenset[type] = frozenset(
@@ -77,8 +87,12 @@ def _with_bigints(tree: Any) -> Any:
     return root[0]
 
 
-def read(frame: bytes) -> Any:
+def read(frame: bytes, nesting: int) -> Any:
     """Read a text.
+
+    Args:
+        frame: the text.
+        nesting: how deep the values in it may nest, for the error of one that is too deep to read.
 
     Raises:
         RemoteProtocolError: it is no JSON, or no UTF-8.
@@ -90,8 +104,24 @@ def read(frame: bytes) -> Any:
             pass  # half a surrogate pair, or too deep for it; or indeed no JSON
     try:
         return _decode(frame.decode())
-    except (ValueError, RecursionError) as error:
-        raise RemoteProtocolError(f"the peer sent no JSON: {message_of(error)}") from None
+    except RecursionError:
+        raise too_deep(nesting) from None
+    except UnicodeDecodeError as error:
+        why = f"it is no UTF-8, from byte {error.start:,} on"
+    except json.JSONDecodeError as error:
+        near = preview(error.doc[error.pos : error.pos + _SHOWN])
+        why = f"{error.msg} at character {error.pos:,}" + (
+            f", which begins {near}" if error.pos < len(error.doc) else ", where it ends"
+        )
+    raise RemoteProtocolError(f"the peer sent no JSON: {why}") from None
+
+
+def too_deep(nesting: int) -> RemoteProtocolError:
+    """What a session ends with whose peer sent a value that nests too deep."""
+    return RemoteProtocolError(
+        "the peer sent a frame that is no message: it nests deeper than"
+        f" {nesting} containers (Limits.nesting)"
+    )
 
 
 def has_long_numbers(frame: bytes) -> bool:

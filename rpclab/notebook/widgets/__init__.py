@@ -11,10 +11,12 @@ import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rpclab.views import View
+
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from rpclab.views import View
+    from rpclab.whatif import Faults
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 STILL = "rl-still"
@@ -42,7 +44,7 @@ class Live:
     def __init__(self, shell: InteractiveShell) -> None:
         self._hook = shell.displayhook
         self._publisher = shell.display_pub
-        self._formatted: View | None = None
+        self._formatted: View | Faults | None = None
         self._shown: dict[str, _Shown] = {}  # by the ids of their displays
         self._registers = hasattr(self._publisher, "register_hook")
 
@@ -58,7 +60,7 @@ class Live:
         if self._registers:
             self._publisher.unregister_hook(self._before)
 
-    def bundle(self, view: View) -> dict[str, str]:
+    def bundle(self, view: View | Faults) -> dict[str, str]:
         """What is to be shown of a view, and stays in the notebook's file.
 
         The live form goes out with it, unless it takes the place of a display of the same view.
@@ -88,7 +90,7 @@ class Live:
             self._update(view if is_view else None, place)
         return message
 
-    def _update(self, view: View | None, place: str) -> None:
+    def _update(self, view: View | Faults | None, place: str) -> None:
         """Another view takes the place of one, or something else does, or the same view again."""
         shown = self._shown[place]
         if view is not None and shown.is_of(view):
@@ -100,10 +102,8 @@ class Live:
             self._publish({"text/html": ""}, place, update=True)
         shown.widget.close()
 
-    def _show(self, view: View, place: str | None, *, update: bool = False) -> None:
-        from rpclab.notebook.widgets.live import VIEWS  # noqa: PLC0415 - slow, and an extra
-
-        widget = VIEWS[view.kind](view.recording, view.sandbox, scale=view.asked_scale)
+    def _show(self, view: View | Faults, place: str | None, *, update: bool = False) -> None:
+        widget = _widget_of(view)
         given: Any = widget._repr_mimebundle_()  # with or without metadata, by anywidget's version
         live = given[0] if isinstance(given, tuple) else given
         if not live or WIDGET not in live:
@@ -122,19 +122,31 @@ class Live:
 class _Shown(NamedTuple):
     """A view that is shown live in a display."""
 
-    view: View
+    view: View | Faults
     widget: Any
 
-    def is_of(self, view: View) -> bool:
+    def is_of(self, view: View | Faults) -> bool:
         """Whether that is what another view shows, too."""
         ours = self.view
+        if not isinstance(ours, View) or not isinstance(view, View):
+            return ours is view
         same = ours.kind == view.kind and ours.asked_scale == view.asked_scale
         return same and ours.recording is view.recording
 
 
-def _can_be_live(view: View) -> bool:
-    """Whether there is more to come in it, and something to show it with."""
-    if view.calls is not None or view.figures is not None:
+def _widget_of(view: View | Faults) -> Any:
+    if isinstance(view, View):
+        from rpclab.notebook.widgets.live import VIEWS  # noqa: PLC0415 - slow, and an extra
+
+        return VIEWS[view.kind](view.recording, view.sandbox, scale=view.asked_scale)
+    from rpclab.notebook.widgets.faults import FaultsView  # noqa: PLC0415 - likewise
+
+    return FaultsView(view)
+
+
+def _can_be_live(view: View | Faults) -> bool:
+    """Whether there is more to come in it, or to open, and something to show it with."""
+    if isinstance(view, View) and (view.calls is not None or view.figures is not None):
         return False  # of a part that is over, such as a traced block
     return find_spec("anywidget") is not None
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("rpclab")
 
-_STYLE = css() + (FOLDER / "view.css").read_text("utf-8")
-_LOOK = {**LOOK, "class": CLASS}
+LIVE_STYLE = css() + (FOLDER / "view.css").read_text("utf-8")
+LIVE_LOOK = {**LOOK, "class": CLASS}
 
 
 class LiveView(anywidget.AnyWidget):
@@ -38,7 +38,7 @@ class LiveView(anywidget.AnyWidget):
     """
 
     kind = ""
-    _css = _STYLE
+    _css = LIVE_STYLE
 
     def __init__(
         self, recording: Recording, sandbox: Sandbox | None = None, *, scale: str | None = None
@@ -97,35 +97,35 @@ class TimelineView(LiveView):
     """Who called whom, and when."""
 
     kind = "timeline"
-    _esm = joined(["timeline"], _LOOK, WORDS)
+    _esm = joined(["timeline"], LIVE_LOOK, WORDS)
 
 
 class LifetimesView(LiveView):
     """Which stubs lived when, and who held them."""
 
     kind = "lifetimes"
-    _esm = joined(["lifetimes"], _LOOK, WORDS)
+    _esm = joined(["lifetimes"], LIVE_LOOK, WORDS)
 
 
 class StreamsView(LiveView):
     """Streams over time: window, bytes on the way, and when the writer was held back."""
 
     kind = "streams"
-    _esm = joined(["streams"], _LOOK, WORDS)
+    _esm = joined(["streams"], LIVE_LOOK, WORDS)
 
 
 class GraphView(LiveView):
     """Who can call whom."""
 
     kind = "graph"
-    _esm = joined(["graph"], _LOOK, WORDS)
+    _esm = joined(["graph"], LIVE_LOOK, WORDS)
 
 
 class TabsView(LiveView):
     """All four as tabs over one recording, with one scrubber."""
 
     kind = "view"
-    _esm = joined(["timeline", "lifetimes", "streams", "graph"], _LOOK, WORDS)
+    _esm = joined(["timeline", "lifetimes", "streams", "graph"], LIVE_LOOK, WORDS)
 
 
 VIEWS: dict[str, type[LiveView]] = {

@@ -54,11 +54,25 @@ def joined(panels: Iterable[str], look: dict[str, Any], words: dict[str, Any]) -
         words: what is said, as in `rpclab.trace.pictures.words`.
     """
     panels = list(panels)
-    data = json.dumps({"LOOK": look, "WORDS": words}, separators=(",", ":"))
-    modules = [f"const from_{LOOK} = {data};\n", *map(_as_function, needed(panels))]
     classes = ", ".join(f"from_{name}.{name.title()}Panel" for name in panels)
-    start = f"export default {{ render: from_app.renderer([{classes}]) }};\n"
-    return "\n".join([*modules, start])
+    return _joined(panels, f"from_app.renderer([{classes}])", look, words)
+
+
+def alone(name: str, look: dict[str, Any], words: dict[str, Any]) -> str:
+    """One module that draws what is no view of a recording.
+
+    Args:
+        name: of its module; it exports `render`, as anywidget calls it.
+        look: as of `joined`.
+        words: likewise.
+    """
+    return _joined([name], f"from_{name}.render", look, words)
+
+
+def _joined(names: list[str], render: str, look: dict[str, Any], words: dict[str, Any]) -> str:
+    data = json.dumps({"LOOK": look, "WORDS": words}, separators=(",", ":"))
+    modules = [f"const from_{LOOK} = {data};\n", *map(_as_function, needed(names))]
+    return "\n".join([*modules, f"export default {{ render: {render} }};\n"])
 
 
 def _as_function(name: str) -> str:

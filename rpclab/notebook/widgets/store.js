@@ -25,6 +25,7 @@ export class Store {
     for (const kind of [...NUMBERED, ...LISTED]) this[kind] = [];
     this.stops = [];
     this.sizes = [0];
+    this.pipelined = [0];
     this.ends = new Tables();
     this.lines = new Lines();
     this.layouts = [];
@@ -86,7 +87,10 @@ export class Store {
   newArrow(arrow, stop) {
     stop(arrow.sent_at);
     stop(arrow.arrived_at);
-    if (arrow.number >= this.sizes.length) this.sizes.push(this.sizes.at(-1) + arrow.size);
+    if (arrow.number >= this.sizes.length) {
+      this.sizes.push(this.sizes.at(-1) + arrow.size);
+      this.pipelined.push(this.pipelined.at(-1) + Number(arrow.pipelined));
+    }
     if (arrow.call === null) return;
     const kind = { result: "answer", error: "answer", call: "request", read: "request", map: "request" }[arrow.kind];
     if (kind) this[kind].set(arrow.call, arrow);
@@ -110,7 +114,8 @@ export class Store {
       at_most: true,  // tasks of one method are not told apart
       round_trips: trips,
       without: trips + saved,
-      pipelined: saved > 0,
+      // What others pipelined saves this program nothing, and something was all the same.
+      pipelined: saved > 0 || (this.pipelined[messages] ? null : false),
       calls: before(this.calls, position, call => call.made_at),
       messages,
       bytes: this.sizes[messages],

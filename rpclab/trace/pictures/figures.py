@@ -24,6 +24,7 @@ class Figures(NamedTuple):
         bytes: their size in all.
         round_trips: how often the program waited for one; None where nobody traced.
         saved: how many more it would have been without pipelining; None likewise.
+        pipelined: how many calls were made on a result that was not there yet.
         at_most: whether the round trips may be fewer, for a recording does not tell tasks apart.
         seconds: how long it took by a virtual clock; None where nobody traced, or time is real.
     """
@@ -33,13 +34,15 @@ class Figures(NamedTuple):
     bytes: int
     round_trips: float | None = None
     saved: float | None = None
+    pipelined: int = 0
     at_most: bool = False
     seconds: float | None = None
 
     @classmethod
     def of(cls, timeline: Timeline) -> Figures:
         """Count what a timeline shows."""
-        return cls(len(timeline.calls), len(timeline.arrows), timeline.bytes)
+        pipelined = sum(arrow.pipelined for arrow in timeline.arrows)
+        return cls(len(timeline.calls), len(timeline.arrows), timeline.bytes, pipelined=pipelined)
 
     @classmethod
     def of_trace(cls, trace: Trace) -> Figures:
@@ -50,6 +53,7 @@ class Figures(NamedTuple):
             bytes=trace.bytes,
             round_trips=trace.round_trips,
             saved=trace.saved,
+            pipelined=trace.pipelined,
             seconds=trace.seconds,
         )
 
@@ -57,7 +61,9 @@ class Figures(NamedTuple):
         """The figures, each with its noun, the most important ones first."""
         known = self._asdict()
         if self.round_trips is not None and self.saved is not None:
-            known |= {"pipelined": bool(self.saved), "without": self.round_trips + self.saved}
+            known["without"] = self.round_trips + self.saved
+            # What others pipelined saves this program nothing, and something was all the same.
+            known["pipelined"] = bool(self.saved) if self.saved or not self.pipelined else None
             known["trips"] = said(WORDS["trips"], known)
         return [part for part in (said(each, known) for each in WORDS["figures"]) if part]
 

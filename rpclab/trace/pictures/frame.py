@@ -5,8 +5,8 @@ Floor: trace.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from rpclab.trace.pictures.drawing import (
@@ -36,12 +36,16 @@ class Options:
         moment: marks a moment, and pales what came after it, where the picture has a way to.
         scale: "order", or "time" for the times of the clock; a graph has neither.
         width: in pixels.
+        title: of the picture; what kind it is unless given.
+        marked: by their numbers, calls of a timeline that are unlike those of another one, and how.
     """
 
     workers: Sequence[str] = ()
     moment: int | None = None
     scale: str = ORDER
     width: float = SIZES["width"]
+    title: str = ""
+    marked: Mapping[int, str] = field(default_factory=dict)
 
     def colours(self, names: Iterable[str]) -> dict[str, int]:
         """The colours of all Workers: one keeps its own in all views."""

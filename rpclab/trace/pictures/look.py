@@ -195,6 +195,8 @@ def _rules() -> Iterator[tuple[str, str]]:
     yield "absent", f"{own} .absent{{fill:none;stroke:var(--rl-muted);stroke-dasharray:4 3}}"
     yield "area", f"{own} .area{{fill-opacity:.9;stroke-width:1}}"
     yield "later", f"{own} .later{{opacity:.25}}"
+    unlike = "fill:none;stroke:var(--rl-warn);stroke-width:1.6px"
+    yield "unlike", f"{own} .unlike{{{unlike}}}"
     yield "call", f"{own} g.call:hover path,{own} g.call:hover rect{{stroke-width:2.5px}}"
     for name in LOOK["colours"]["light"]:
         yield f"f-{name}", f"{own} .f-{name}{{fill:var(--rl-{name})}}"

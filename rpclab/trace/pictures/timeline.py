@@ -5,7 +5,7 @@ Floor: trace. A pure function of what `rpclab.trace.timeline` gives.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rpclab.trace.model import Arrow, CallBar, Timeline
@@ -15,6 +15,7 @@ from rpclab.trace.pictures.figures import Figures
 from rpclab.trace.pictures.frame import (
     MARGIN,
     USUAL,
+    Entry,
     Options,
     axis,
     axis_height,
@@ -35,6 +36,9 @@ _ROW, _BAR = SIZES["row"], SIZES["bar"]
 _BASE = 24  # from the top of a lane to the middle of its first row
 _MOST_ROWS = 14  # of a lane; with more of them, calls have only their number as a label
 _SHORTEST = 3  # pixels that a bar is long
+UNLIKE = "≠"
+"""Stands before a call that another run has otherwise."""
+
 _ARRIVAL, _SENDING, _NOTE = 3.0, 1.4, 0.4  # strides of the order
 
 
@@ -86,7 +90,7 @@ def timeline_svg(
         ValueError: there is no such scale.
     """
     figures = figures or Figures.of(timeline)
-    picture = Picture("Timeline", options.width)
+    picture = Picture(options.title or "Timeline", options.width)
     names = [lane.name for lane in timeline.lanes]
     gutter = _gutter(names)
     measured = Scale(
@@ -99,9 +103,13 @@ def timeline_svg(
     if crowd:
         draw_crowd(picture, timeline, measured, gutter, colours)
     else:
-        _Drawing(picture, timeline, measured, gutter, colours, options.moment).draw()
+        _Drawing(
+            picture, timeline, measured, gutter, colours, options.moment, options.marked
+        ).draw()
     remarks(picture, advice, "Advice")
-    legend(picture, crowd_legend(timeline) if crowd else timeline_legend(timeline))
+    entries = crowd_legend(timeline) if crowd else timeline_legend(timeline)
+    unlike = [Entry("text", UNLIKE, "unlike the other run")] if options.marked else []
+    legend(picture, [*entries, *unlike])
     return picture.write(_description(timeline, figures))
 
 
@@ -126,8 +134,9 @@ class _Drawing:
 
     def __init__(
         self, picture: Picture, timeline: Timeline, scale: Scale, gutter: float,
-        colours: dict[str, int], moment: int | None,
+        colours: dict[str, int], moment: int | None, marked: Mapping[int, str],
     ) -> None:  # fmt: skip
+        self._marked = marked
         self._picture, self._timeline, self._scale = picture, timeline, scale
         self._gutter, self._moment = gutter, moment
         self._lanes = {
@@ -206,7 +215,7 @@ class _Drawing:
         """Place the bars of a lane; where their labels take too many rows, only their numbers."""
         bars = sorted(bars, key=lambda bar: (bar.begin, bar.call.number))
         rows = Rows(self._scale.left, self._picture.width - MARGIN)
-        for label in (call_label, lambda call: str(call.number)):
+        for label in (self._label, lambda call: str(call.number)):
             rows = Rows(self._scale.left, self._picture.width - MARGIN)
             for bar in bars:
                 extra = 12 if bar.call.outcome != "returned" else 0
@@ -214,6 +223,10 @@ class _Drawing:
             if len(rows) <= _MOST_ROWS:
                 break
         return len(rows)
+
+    def _label(self, call: CallBar) -> str:
+        label = call_label(call)
+        return f"{UNLIKE} {label}" if call.number in self._marked else label
 
     def _time_of(self, moment: int) -> float:
         """The time of a moment, as far as the timeline knows it."""
@@ -280,13 +293,19 @@ class _Drawing:
     def _draw_call(self, bar: _Bar) -> None:
         call, picture = bar.call, self._picture
         colour = self._lanes[call.worker].colour
-        shapes = [f"<title>{words_of(call_title(call))}</title>"]
+        unlike = self._marked.get(call.number)
+        title = call_title(call) if unlike is None else f"{call_title(call)}\n{UNLIKE} {unlike}"
+        shapes = [f"<title>{words_of(title)}</title>"]
         if bar.asked is not None:
             shapes.append(self._message(bar.asked, bar))
         shapes.append(
             rect(bar.begin, bar.y - _BAR / 2, bar.end - bar.begin, _BAR, f"w{colour}",
                  radius=SIZES["radius"])
         )  # fmt: skip
+        if unlike is not None:
+            width = bar.end - bar.begin + 4
+            shapes.append(rect(bar.begin - 2, bar.y - _BAR / 2 - 2, width, _BAR + 4, "unlike",
+                               radius=SIZES["radius"] + 2))  # fmt: skip
         if bar.answer is not None:
             shapes.append(self._message(bar.answer, bar))
         if call.outcome != "returned":

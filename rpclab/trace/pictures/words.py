@@ -132,7 +132,7 @@ WORDS: dict[str, Any] = {
     },
     "trips": "[{at_most:of at most}]{round_trips:count round trip}[ in {seconds:duration}]",
     "figures": [
-        "{trips}; {pipelined:of saved}",
+        "{trips}[; {pipelined:of saved}]",
         "{calls:count call}",
         "{messages:count message}",
         "{bytes:count byte}",
@@ -210,6 +210,15 @@ WORDS: dict[str, Any] = {
             ["line", "introduction", "who gave somebody a stub of a third one's", ""],
             ["bar", "absent", "not deployed", ""],
         ],
+    },
+    # What a walk through faults says in a page.
+    "faults": {
+        "label": "what came of a cut at each message",
+        "only": "only cuts that show a fault",
+        "keys": "Enter opens a timeline · ↑ ↓ rows",
+        "row": "timeline of message",
+        "wait": "…",
+        "resting": "The kernel was restarted: no further row can be opened. Run the cell again.",
     },
     # What only the live views say: of themselves, their buttons and keys.
     "live": {

@@ -9,6 +9,7 @@ import sqlite3
 import time
 from contextlib import closing, contextmanager
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
 from rpclab.errors import D1Error
@@ -60,9 +61,13 @@ class Store:
         path: its file; or ":memory:", and it is gone when it is closed.
         name: for texts.
         limits: bounds of what it does and holds.
+
+    Attributes:
+        migrations: the folders whose migrations were applied to it here, in that order.
     """
 
     def __init__(self, path: str, name: str, limits: D1Limits = D1_LIMITS) -> None:
+        self.migrations: list[Path] = []
         self.path = path
         self.name = name
         self.limits = limits
@@ -123,6 +128,10 @@ class Store:
                 self.statements.reset_switches()
 
         return run
+
+    def is_begun(self) -> bool:
+        """Whether something may stand in it."""
+        return self._statements is not None or (self.path != MEMORY and Path(self.path).exists())
 
     # In the thread.
 

@@ -49,7 +49,9 @@ async def apply_migrations(
         D1Error: a statement failed; the error names the file, the statement and the place.
         FileNotFoundError: there is no such folder.
     """
-    return await database._store.ask(_apply, database._store, _files(folder), table)
+    applied = await database._store.ask(_apply, database._store, _files(folder), table)
+    _remember(database._store, folder)
+    return applied
 
 
 def apply_migrations_now(
@@ -61,7 +63,15 @@ def apply_migrations_now(
         D1Error: a statement failed; the error names the file, the statement and the place.
         FileNotFoundError: there is no such folder.
     """
-    return database._store.ask_now(_apply, database._store, _files(folder), table)
+    applied = database._store.ask_now(_apply, database._store, _files(folder), table)
+    _remember(database._store, folder)
+    return applied
+
+
+def _remember(store: Store, folder: str | PathLike[str]) -> None:
+    path = Path(folder).resolve()
+    if path not in store.migrations:
+        store.migrations.append(path)
 
 
 def _files(folder: str | PathLike[str]) -> list[Path]:

@@ -14,7 +14,7 @@ from rpclab.rpc.streams import ReadableStream
 from rpclab.workers.http.blobs import Blob
 from rpclab.workers.http.forms import FormData, parse_form
 from rpclab.workers.http.multipart import encode_form
-from rpclab.workers.http.text import decoded, encoded
+from rpclab.workers.http.text import TEXT, decoded, encoded
 from rpclab.workers.spellings import also_in_javascript
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def extract(body: BodyInit, what: str) -> Extracted:
     if body is None:
         return Extracted()
     if isinstance(body, str):
-        return Extracted(encoded(body), content_type="text/plain;charset=UTF-8")
+        return Extracted(encoded(body), content_type=TEXT)
     if isinstance(body, bytes):
         return Extracted(bytes(body))
     if isinstance(body, Blob):
@@ -109,8 +109,8 @@ class Body:
         self._stream = extracted.stream
         self._spent = False
         self._carrier: ReadableStream | None = None
-        if extracted.content_type is not None and "content-type" not in self.headers:
-            self.headers["content-type"] = extracted.content_type
+        if extracted.content_type is not None:
+            self.headers._imply(extracted.content_type)
 
     @property
     def js_object(self) -> Self:

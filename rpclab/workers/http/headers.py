@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from multidict import CIMultiDict
 
 from rpclab.previews import shown
+from rpclab.workers.http.text import TEXT
 from rpclab.workers.spellings import also_in_javascript
 
 if TYPE_CHECKING:
-    from collections.abc import ItemsView
+    from collections.abc import Callable, ItemsView
 
 HeadersInit = Mapping[str, Any] | Iterable[tuple[str, Any]] | None
 
 _COOKIE = "set-cookie"
+_TYPE = "content-type"
 _SHOWN = 100  # characters of a name that an error quotes
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _AROUND = "\t\n\r "
@@ -41,7 +44,9 @@ class Headers(MutableMapping[str, str]):
         TypeError: a name or value cannot stand in a header.
     """
 
-    __slots__ = ("_immutable", "_values")
+    __slots__ = ("_immutable", "_unread", "_values")
+
+    _unread: Callable[[], list[tuple[str, str]]]
 
     def __init__(self, init: HeadersInit = None, /) -> None:
         self._values: CIMultiDict[str] = CIMultiDict()
@@ -59,6 +64,27 @@ class Headers(MutableMapping[str, str]):
                     f" {type(pair).__name__}"
                 )
             self.append(*pair)
+
+    @classmethod
+    def _come_in(cls, pairs: Callable[[], list[tuple[str, str]]]) -> Headers:
+        """Make the headers of a message that came in, which are read when somebody looks at them.
+
+        Args:
+            pairs: gives them: names and values that can stand in a header, as whoever has read the
+                message knows.
+        """
+        made = cls.__new__(cls)
+        made._immutable = True
+        made._unread = pairs
+        return made
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "_values":
+            raise AttributeError(f"Headers have no attribute {name!r}")
+        # The slot is empty: nobody has looked yet.
+        values = self._values = CIMultiDict(self._unread())
+        del self._unread
+        return values
 
     # Reading.
 
@@ -102,7 +128,19 @@ class Headers(MutableMapping[str, str]):
 
     def entries(self) -> list[tuple[str, str]]:
         """The pairs of name and value, each Set-Cookie on its own: what `items` goes through."""
-        return [(name, value) for name in self for value in self.get_all(name)]
+        if len(self._values) < 2:  # noqa: PLR2004 - nothing to sort or join
+            return self.raw()
+        joined: dict[str, str] = {}
+        cookies = []
+        for name, value in self.raw():
+            if name == _COOKIE:
+                cookies.append((name, value))
+            else:
+                joined[name] = f"{joined[name]}, {value}" if name in joined else value
+        if not cookies:
+            return sorted(joined.items())
+        # The order of cookies is that in which they were given.
+        return sorted([*joined.items(), *cookies], key=itemgetter(0))
 
     def items(self) -> ItemsView[str, str]:
         """The pairs of name and value, sorted by name, each Set-Cookie on its own."""
@@ -159,6 +197,12 @@ class Headers(MutableMapping[str, str]):
         """
         self._check_mutable()
         self._values.popall(_checked_name(name), None)
+
+    def _imply(self, content_type: str) -> None:
+        """Say the type that a body implies, where nothing is said of it."""
+        if _TYPE not in self._values:
+            known = content_type is TEXT
+            self._values[_TYPE] = content_type if known else _checked_value(_TYPE, content_type)
 
     def freeze(self) -> None:
         """Let nobody change them: those of a message that came in by `fetch`."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import sys
 import zlib
 from functools import cache
 from typing import TYPE_CHECKING
@@ -15,9 +16,9 @@ from urllib.parse import unquote_to_bytes
 try:
     import httpx
 except ModuleNotFoundError as error:
+    if sys.platform == "emscripten":
+        raise PermissionError("in a browser the Workers of a sandbox reach no network") from None
     raise ImportError("fetch() over the network needs the extra rpclab[http]") from error
-
-from ada_url import URL
 
 from rpclab.errors import MessageTooLargeError
 from rpclab.previews import shown
@@ -25,6 +26,7 @@ from rpclab.workers.http.addresses import Address, addresses_of, is_public
 from rpclab.workers.http.decoding import ACCEPTED, unpacking
 from rpclab.workers.http.requests import Request
 from rpclab.workers.http.responses import NULL_BODY_STATUS, Response
+from rpclab.workers.http.url_parser import URL
 from rpclab.workers.network import LOCAL, NONE, Network
 
 if TYPE_CHECKING:

@@ -89,6 +89,21 @@ class Request(Body):
             raise TypeError("Request with a GET or HEAD method cannot have a body.")
         self._take(other._move() if body is None and other is not None else extracted)
 
+    @classmethod
+    def _come_in(cls, url: str, method: str, headers: Headers, body: bytes | None) -> Request:
+        """Make a request that has come in, of parts that are known to be right.
+
+        Args:
+            url: a whole one, as the standard writes it.
+            method: likewise.
+            headers: those of a message that came in.
+            body: all of it.
+        """
+        made = cls.__new__(cls)
+        made._url, made._method, made._redirect, made._cf = url, method, MANUAL, None
+        made.headers = headers
+        return made._arrive(body)
+
     @property
     def method(self) -> str:
         """The method, a text such as "GET"."""

@@ -5,6 +5,9 @@ Floor: workers.
 
 from __future__ import annotations
 
+TEXT = "text/plain;charset=UTF-8"
+"""The content type of a body that is a text."""
+
 
 def encoded(text: str) -> bytes:
     """Write a text in UTF-8; half a surrogate pair becomes U+FFFD, as JavaScript writes it."""

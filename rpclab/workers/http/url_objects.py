@@ -10,8 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote_plus
 
-import ada_url
-
+from rpclab.workers.http import url_parser
 from rpclab.workers.http.forms import urlencoded_pairs
 from rpclab.workers.http.text import encoded
 from rpclab.workers.http.urls import parsed
@@ -180,7 +179,7 @@ class URL:
 
     def __init__(self, url: Any, base: Any = None, /) -> None:
         start = None if base is None else parsed(base)
-        self._read = ada_url.URL(parsed(url, start))
+        self._read = url_parser.URL(parsed(url, start))
         self._params: URLSearchParams | None = None
 
     @property
@@ -190,7 +189,7 @@ class URL:
 
     @href.setter
     def href(self, url: Any) -> None:
-        self._read = ada_url.URL(parsed(url))
+        self._read = url_parser.URL(parsed(url))
         self._follow()
 
     @property

@@ -1,24 +1,22 @@
 """URLs of requests and redirects, read and written as the URL standard says.
 
-Floor: workers. The standard is WHATWG's (https://url.spec.whatwg.org), and the parser is Ada, which
-the platform's runtime uses as well. A URL is kept as the text that the standard makes of it.
+Floor: workers. A URL is kept as the text that the standard makes of it.
 """
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from ada_url import URL, HostType
-
 from rpclab.previews import shown
 from rpclab.workers.http.text import encoded
+from rpclab.workers.http.url_parser import URL, is_address
 
 MOST_SHOWN = 200  # characters of a URL that an error or a `repr` quotes
 _ANY_HOST = "worker"
 
 
 class _WithHref(Protocol):
-    """A URL of Ada, or of `url_objects`."""
+    """A URL of the parser, or of `url_objects`."""
 
     @property
     def href(self) -> str: ...
@@ -106,6 +104,6 @@ def base_of(name: str) -> str:
     if URL.can_parse(url):
         read = URL(url)
         # A name such as "7" would be read as an address, and "a/b" as more than a host.
-        if read.host_type == HostType.DEFAULT and read.host == name.lower():
+        if read.host == name.lower() and not is_address(read.host):
             return read.href
     return f"http://{_ANY_HOST}/"

@@ -18,17 +18,18 @@ from rpclab.core.contexts import ExecutionContext, current, opened
 from rpclab.core.hooks import ServiceHook
 from rpclab.core.imports import PENDING
 from rpclab.core.targets import Exposed
+from rpclab.diagnostics.places import note_place, place_parameters
 from rpclab.errors import (
     ContextEndedError,
     NoSuchMemberError,
     NotCallableError,
+    ObjectElsewhereError,
     RpcError,
     add_note,
     fresh_copy,
 )
 from rpclab.previews import described, type_name
 from rpclab.rpc.activity import StepInterrupted
-from rpclab.rpc.sites import note_place, place_parameters
 from rpclab.workers.entrypoints import refuse_reserved
 from rpclab.workers.http_calls import dispatch
 from rpclab.workers.invocations import begin
@@ -91,12 +92,19 @@ class ObjectHook(ServiceHook):
         elif self.broken is not None:
             answer.reject(self.broken, remote=False)
         else:
-            try:
-                live = self.running_class.live(self.id)
-            except Exception as error:  # its storage cannot be opened
-                answer.reject(error)
+            queue = self.running_class.queue()
+            if queue is None:
+                self._deliver(answer, path, args, kwargs)
             else:
-                live.deliver(self, answer, path, args, kwargs)
+                queue.enter(answer, self, partial(self._deliver, answer, path, args, kwargs))
+
+    def _deliver(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+        try:
+            live = self.running_class.live(self.id)
+        except Exception as error:  # its storage cannot be opened
+            answer.reject(error)
+        else:
+            live.deliver(self, answer, path, args, kwargs)
 
     def kind(self) -> type:
         """The class of the object, of the present version.
@@ -356,13 +364,23 @@ class LiveObject:
             error.durable_object_id = str(self.id)  # type: ignore[attr-defined]
 
     def save(self) -> None:
-        """The output gate: what was written is safe when this returns.
+        """The output gate: what was written is safe when this returns, and the object is ours.
 
         Raises:
-            Exception: it could not be written; the object was reset.
+            Exception: it could not be written, or the object lives elsewhere; it was reset.
         """
-        if self.slot.rows.unsaved:
-            self.slot.rows.save()
+        rows = self.slot.rows
+        if rows.unsaved:
+            rows.save()
+        rows.confirm()
+
+    def is_ours(self) -> bool:
+        """Whether no other node can have the object; else it was reset."""
+        try:
+            self.slot.rows.confirm()
+        except ObjectElsewhereError:
+            return False
+        return True
 
     # Blocks that run alone.
 
@@ -428,6 +446,7 @@ class LiveObject:
         rows.leave()
         try:
             rows.save()
+            rows.close()
         except Exception as error:
             self.engine.report(error, f"saving {self}")
         self._gate.clear()

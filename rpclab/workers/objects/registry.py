@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rpclab.rpc.engine import Engine
     from rpclab.workers.objects.live import LiveObject
     from rpclab.workers.objects.namespace import ObjectsTarget
+    from rpclab.workers.storage.leased import SharedObjects
     from rpclab.workers.storage.limits import ObjectLimits
     from rpclab.workers.worker import Worker
 
@@ -31,6 +32,7 @@ class ObjectRegistry:
         find: gives the present version of a Worker, or raises that there is none.
         folder: where they are stored; None keeps all in memory.
         limits: bounds of all objects.
+        shared: where they are stored that several nodes may host, instead of a folder.
     """
 
     def __init__(
@@ -39,7 +41,9 @@ class ObjectRegistry:
         find: Callable[[str], Worker],
         folder: Path | None,
         limits: ObjectLimits = OBJECT_LIMITS,
+        shared: SharedObjects | None = None,
     ) -> None:
+        self._shared = None if shared is None else (shared, shared.open())
         self._limits = limits
         self._engine = engine
         self._find = find
@@ -51,7 +55,15 @@ class ObjectRegistry:
         found = self._classes.get((worker, class_name))
         if found is None:
             find = partial(self._find, worker)
-            found = RunningClass(self._engine, worker, class_name, find, self._folder, self._limits)
+            found = RunningClass(
+                self._engine,
+                worker,
+                class_name,
+                find,
+                self._folder,
+                self._limits,
+                self._shared,
+            )
             self._classes[worker, class_name] = found
         return found
 
@@ -78,3 +90,5 @@ class ObjectRegistry:
         classes, self._classes = self._classes, {}
         for running_class in classes.values():
             running_class.close()
+        if self._shared is not None:
+            self._shared[1].close()

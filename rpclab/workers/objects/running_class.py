@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 
 from rpclab.core.answers import Answer
 from rpclab.core.imports import RESOLVED, Handle, Import
-from rpclab.errors import RpcError, UnknownBindingError
+from rpclab.errors import ObjectElsewhereError, RpcError, UnknownBindingError
 from rpclab.workers.objects.live import LiveObject, ObjectHook
 from rpclab.workers.objects.state import AlarmInfo, Ids
 from rpclab.workers.objects.stub import DurableObjectStub
 from rpclab.workers.storage.files import NamespaceFile, file_name
+from rpclab.workers.storage.leased import LeasedNamespace
 from rpclab.workers.storage.limits import OBJECT_LIMITS
 
 if TYPE_CHECKING:
@@ -29,9 +30,12 @@ if TYPE_CHECKING:
 
     from rpclab.core.contexts import Door
     from rpclab.rpc.engine import Engine
+    from rpclab.workers.call_queue import CallQueue
     from rpclab.workers.context import Exports
     from rpclab.workers.env import Env
     from rpclab.workers.objects.state import DurableObjectId
+    from rpclab.workers.storage.leased import SharedObjects
+    from rpclab.workers.storage.leases import ObjectStore
     from rpclab.workers.storage.limits import ObjectLimits
     from rpclab.workers.worker import Worker
 
@@ -57,6 +61,7 @@ class RunningClass:
         find: gives the present version of the Worker, or raises that there is none.
         folder: where it is stored; None keeps all in memory.
         limits: bounds of its objects.
+        shared: the store that several nodes share, where that is so, and open; instead of a folder.
     """
 
     def __init__(
@@ -67,19 +72,33 @@ class RunningClass:
         find: Callable[[], Worker],
         folder: Path | None,
         limits: ObjectLimits = OBJECT_LIMITS,
+        shared: tuple[SharedObjects, ObjectStore] | None = None,
     ) -> None:
         self.engine = engine
         self.worker_name = worker_name
         self.class_name = class_name
         self.ids = Ids(f"{worker_name}#{class_name}")
-        self.file = NamespaceFile(
-            folder,
-            file_name(worker_name, class_name),
-            soon=engine.again,
-            failed=self._lost,
-            alarm_changed=self._alarm_changed,
-            limits=limits,
-        )
+        self.file: NamespaceFile | LeasedNamespace
+        if shared is None:
+            self.file = NamespaceFile(
+                folder,
+                file_name(worker_name, class_name),
+                soon=engine.again,
+                failed=self._lost,
+                alarm_changed=self._alarm_changed,
+                limits=limits,
+            )
+        else:
+            self.file = LeasedNamespace(
+                *shared,
+                self.ids.namespace,
+                now=self._now,
+                later=self._later,
+                soon=engine.again,
+                failed=self._lost,
+                alarm_changed=self._alarm_changed,
+                limits=limits,
+            )
         self._find = find
         self._idle_seconds = limits.idle_seconds
         self._live: dict[bytes, LiveObject] = {}
@@ -88,6 +107,8 @@ class RunningClass:
         self._looks_on: asyncio.AbstractEventLoop | None = None
         self._next_look: asyncio.TimerHandle | None = None
         self._timers: dict[bytes, asyncio.TimerHandle] = {}
+        self._renewal: asyncio.TimerHandle | None = None
+        self._looking_for_alarms: asyncio.TimerHandle | None = None
         self._failures: dict[bytes, int] = {}
         self._ringing: set[bytes] = set()
         self._overdue: set[bytes] = set()  # to ring again once the handler that runs is over
@@ -108,6 +129,13 @@ class RunningClass:
     def door(self) -> Door | None:
         """What checks the arguments of calls to its objects, if anything does."""
         return self._find().door(self.class_name)
+
+    def queue(self) -> CallQueue | None:
+        """What calls to its objects wait in for their turn, if they do."""
+        try:
+            return self._find().queue
+        except RpcError:  # whoever delivers the call is told so
+            return None
 
     def env(self) -> Env:
         """The environment of the Worker."""
@@ -131,12 +159,25 @@ class RunningClass:
             self._let_idle_leave()
         key = id._key
         found = self._live.get(key)
+        if found is not None and not found.is_ours():
+            found = None  # another node may have it; the store knows
         if found is None:
             name = self.file.name(key) if id.name is None else id.name
             found = self._live[key] = LiveObject(self, self.ids.from_key(key, name))
         elif id.name is not None and found.id.name is None:
             found.id.name = id.name
         return found
+
+    def _now(self) -> float:
+        loop = self.engine.loop
+        return time.monotonic() if loop is None else loop.time()
+
+    def _later(self, seconds: float, function: Callable[[], None]) -> None:
+        """Run a function in the drain after some seconds; leases are renewed so."""
+        loop = self.engine.loop
+        if loop is not None and not loop.is_closed():
+            run = partial(self.engine.again, function)
+            self._renewal = loop.call_later(seconds, run, context=_NOBODYS)
 
     def has(self, live: LiveObject) -> bool:
         """Whether an object is in memory."""
@@ -226,7 +267,8 @@ class RunningClass:
 
     def close(self) -> None:
         """Let every object leave, and close the files."""
-        for timer in filter(None, (*self._timers.values(), self._next_look)):
+        others = (self._next_look, self._renewal, self._looking_for_alarms)
+        for timer in filter(None, (*self._timers.values(), *others)):
             timer.cancel()
         self._timers.clear()
         for live in self.in_memory:
@@ -248,6 +290,15 @@ class RunningClass:
         for key, time_ in due:
             if key not in self._timers:
                 self._alarm_changed(key, time_)
+        loop = self.engine.loop
+        if isinstance(self.file, LeasedNamespace) and loop is not None:
+            # Who has set an alarm may be gone when it is due, and others ring it then.
+            look = partial(self.engine.again, self._load_alarms)
+            if self._looking_for_alarms is not None:
+                self._looking_for_alarms.cancel()
+            self._looking_for_alarms = loop.call_later(
+                self.file.lease_seconds, look, context=_NOBODYS
+            )
 
     def _alarm_changed(self, key: bytes, due: int | None) -> None:
         """An alarm was set or deleted, and that is safe."""
@@ -279,7 +330,12 @@ class RunningClass:
         except RpcError:
             return  # it waits for a version that has the class
         failures = self._failures.get(key, 0)
-        live = self.live(self.ids.from_key(key, None))
+        try:
+            live = self.live(self.ids.from_key(key, None))
+        except ObjectElsewhereError:
+            return  # it rings there; where it does not, the next look at the alarms finds it
+        if isinstance(self.file, LeasedNamespace) and not self._is_due(key, live):
+            return
         self._ringing.add(key)
         answer = Answer(None, 0)
         args = [AlarmInfo(failures)] if _takes_argument(kind) else []
@@ -288,6 +344,14 @@ class RunningClass:
         live.deliver(ObjectHook(self, live.id), answer, "alarm", args, None)
         # A transaction that the handler has left open would take this for its own.
         answer.watch(lambda: live.undisturbed(lambda: self._rung(live, answer, failures)))
+
+    def _is_due(self, key: bytes, live: LiveObject) -> bool:
+        """Whether an alarm still is as it was when it was looked at; else it is set as it is."""
+        due = live.slot.rows.alarm()
+        if due is not None and due <= time.time() * 1000:
+            return True
+        self._alarm_changed(key, due)
+        return False
 
     def _rung(self, live: LiveObject, answer: Answer, failures: int) -> None:
         """The handler is over; where it failed, it runs again, up to six times (rule D17)."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rpclab.workers.objects.namespace import DurableObjectNamespace
     from rpclab.workers.objects.registry import ObjectRegistry
     from rpclab.workers.objects.state import DurableObjectId
+    from rpclab.workers.storage.leased import SharedObjects
     from rpclab.workers.storage.limits import ObjectLimits
     from rpclab.workers.worker import Worker
 
@@ -28,6 +29,7 @@ class SandboxObjects:
     _registry: ObjectRegistry | None = None
     _storage: Path | None = None
     _object_limits: ObjectLimits = OBJECT_LIMITS
+    _shared_objects: SharedObjects | None = None
 
     def worker(self, name: str) -> Worker:
         """Give the present version of a Worker.
@@ -87,7 +89,11 @@ class SandboxObjects:
             from rpclab.workers.objects.registry import ObjectRegistry  # noqa: PLC0415 - as said above
 
             self._registry = ObjectRegistry(
-                self.engine, self.worker, self._storage, self._object_limits
+                self.engine,
+                self.worker,
+                self._storage,
+                self._object_limits,
+                self._shared_objects,
             )
         return self._registry
 
@@ -118,6 +124,19 @@ class SandboxObjects:
     def _store_in(self, folder: str | PathLike[str] | None, limits: ObjectLimits) -> None:
         self._storage = None if folder is None else Path(folder)
         self._object_limits = limits
+
+    def _share_objects(self, shared: SharedObjects | None) -> None:
+        """Store objects where several nodes may host them, one at a time.
+
+        Raises:
+            ValueError: the sandbox is on the virtual clock, by which no lease can end.
+        """
+        if shared is not None and self.engine.guest is not None:
+            raise ValueError(
+                "leases are in real time, which other nodes share: a sandbox with shared_objects"
+                ' takes clock="real"'
+            )
+        self._shared_objects = shared
 
     def _objects_deployed(self, worker: Worker) -> None:
         if worker.objects or self._registry is not None:

@@ -29,6 +29,7 @@ from urllib.parse import quote
 from rpclab.errors import RpcError
 from rpclab.workers.storage.limits import OBJECT_LIMITS, ObjectLimits
 from rpclab.workers.storage.rows import OwnRows, SharedRows
+from rpclab.workers.storage.saving import Saving
 from rpclab.workers.storage.sql_values import is_unicode
 from rpclab.workers.storage.statements import Statements
 
@@ -60,7 +61,7 @@ def file_name(worker: str, class_name: str) -> str:
     return ".".join(quote(name, safe=" ").replace(".", "%2E") for name in (worker, class_name))
 
 
-class NamespaceFile:
+class NamespaceFile(Saving[Written]):
     """The database of a namespace, and those of its objects that use SQL.
 
     Args:
@@ -82,13 +83,9 @@ class NamespaceFile:
         alarm_changed: Callable[[bytes, int | None], None],
         limits: ObjectLimits = OBJECT_LIMITS,
     ) -> None:
+        super().__init__(soon=soon, failed=failed, alarm_changed=alarm_changed)
         self.limits = limits
-        self.unsaved: dict[Written, None] = {}
-        self.alarm_changed = alarm_changed
         self._base = None if folder is None else folder / "objects" / name
-        self._soon = soon
-        self._failed = failed
-        self._scheduled = False
         self._connection: sqlite3.Connection | None = None
         self._own: OrderedDict[bytes, Statements] = OrderedDict()
 
@@ -241,73 +238,17 @@ class NamespaceFile:
 
     # Saving.
 
-    def write_soon(self, rows: Written) -> None:
-        """Note that an object has written; it is saved in the next turn at the latest."""
-        self.unsaved[rows] = None
-        if not self._scheduled:
-            self._scheduled = True
-            self._soon(self._save_soon)
-
-    def _save_soon(self) -> None:
-        self._scheduled = False
-        self.save()
-
-    def save_for(self, rows: Written) -> None:
-        """Commit what every object has written, if there is something unsaved of this one.
-
-        Raises:
-            Exception: what this one has written could not be; it is lost.
-        """
-        if rows.unsaved:
-            failed = self.save()
-            if rows in failed:
-                raise failed[rows]
-
-    def save(self) -> dict[Written, Exception]:
-        """Commit what every object has written outside of its transactions.
-
-        Returns:
-            The objects for which that failed; they have been told.
-        """
-        rows = [one for one in self.unsaved if isinstance(one, SharedRows) or not one.depth]
-        if not rows:
-            return {}
-        for one in rows:
-            del self.unsaved[one]
-        try:
-            failed = self._commit(rows)
-        except BaseException:
-            self.unsaved.update(dict.fromkeys(rows))
-            raise
-        for one, reason in failed.items():
-            self._lose(one, reason)
-        return failed
-
-    def _commit(self, rows: list[Written]) -> dict[Written, Exception]:
-        """Commit these together; where that fails, each by itself, so that one fails alone."""
+    def _write(self, rows: list[Written]) -> dict[Written, Exception]:
         connection = self.connection
         try:
             connection.execute("BEGIN IMMEDIATE")
             for one in rows:
                 one.write(connection)
             connection.execute("COMMIT")
-        except BaseException as error:
+        except BaseException:
             connection.rollback()
-            if not isinstance(error, Exception):
-                raise  # nothing is saved, and nothing lost
-            if len(rows) == 1:
-                return {rows[0]: error}
-            failed: dict[Written, Exception] = {}
-            for one in rows:
-                failed |= self._commit([one])
-            return failed
-        failed = {}
-        for one in rows:
-            try:
-                one.written()
-            except Exception as why:
-                failed[one] = why
-        return failed
+            raise
+        return {}
 
     def rolled_back(self, rows: OwnRows, error: BaseException) -> None:
         """SQLite took back by itself what an object had written, and took for written."""
@@ -319,10 +260,6 @@ class NamespaceFile:
             " storage.transaction_sync() a function"
         )
         self._lose(rows, reason)
-
-    def _lose(self, rows: Written, reason: Exception) -> None:
-        rows.lost()
-        self._failed(rows.key, reason)
 
     def close(self) -> None:
         """Save, and close every file. Twice is fine."""

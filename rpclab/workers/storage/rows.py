@@ -91,6 +91,16 @@ class Rows(Protocol):
     def leave(self) -> None:
         """The object is gone from memory: take back open transactions, and accept no more."""
 
+    def confirm(self) -> None:
+        """Make sure that the object lives here and nowhere else.
+
+        Raises:
+            ObjectElsewhereError: it does not any more; it was reset.
+        """
+
+    def close(self) -> None:
+        """All is saved, and nothing more is read here."""
+
 
 class Layer:
     """Changes that stand in front of the database, or of another layer."""
@@ -112,25 +122,44 @@ class Layer:
         return bool(self.changes) or self.cleared or self.alarm is not UNCHANGED
 
 
-class SharedRows:
-    """The rows of one object among those of its namespace.
+class LayeredRows:
+    """Rows whose changes stay in memory until they are saved.
 
-    Changes stay in memory until they are saved, together with those of all objects of the
-    namespace; so a transaction of one object concerns no other one.
+    They are saved together with those of all objects of the namespace; so a transaction of one
+    object concerns no other one.
 
     Args:
-        file: the database of the namespace.
+        file: saves them.
         key: the id of the object.
         name: its name, if it has one.
     """
 
-    def __init__(self, file: NamespaceFile, key: bytes, name: str | None) -> None:
+    can_save = True  # what a transaction has changed stands in a layer of its own
+
+    def __init__(self, file: Any, key: bytes, name: str | None) -> None:
         self.file = file
         self.key = key
         self.name = name
         self.layers = [Layer()]
-        self._number = file.number(key)
         self._left = False
+
+    # What is saved.
+
+    def _read(self, key: bytes) -> bytes | None:
+        """Give one value."""
+        raise NotImplementedError
+
+    def _stored(
+        self, start: bytes, end: bytes, limit: int | None, *, reverse: bool
+    ) -> list[tuple[bytes, bytes]]:
+        """Give pairs, as `scan` does."""
+        raise NotImplementedError
+
+    def _stored_alarm(self) -> int | None:
+        """When the alarm is due."""
+        raise NotImplementedError
+
+    # With what is not.
 
     @property
     def unsaved(self) -> bool:
@@ -146,17 +175,12 @@ class SharedRows:
                 return layer.changes[key]
             if layer.cleared:
                 return None
-        if self._number is None:
-            return None
-        found = self.file.connection.execute(
-            "SELECT value FROM kv WHERE object = ? AND key = ?", (self._number, key)
-        ).fetchone()
-        return None if found is None else found[0]
+        return self._read(key)
 
     def scan(
         self, start: bytes, end: bytes, limit: int | None, *, reverse: bool
     ) -> list[tuple[bytes, bytes]]:
-        stored = self._number is not None and not self.layers[0].cleared
+        stored = not self.layers[0].cleared
         if not any(layer.changes for layer in self.layers):
             return self._stored(start, end, limit, reverse=reverse) if stored else []
         found: dict[bytes, bytes | None] = {}
@@ -167,13 +191,6 @@ class SharedRows:
             found.update({key: value for key, value in changed if start <= key < end})
         keys = sorted((key for key in found if found[key] is not None), reverse=reverse)
         return [(key, found[key]) for key in keys[:limit]]  # type: ignore[misc]
-
-    def _stored(
-        self, start: bytes, end: bytes, limit: int | None, *, reverse: bool
-    ) -> list[tuple[bytes, bytes]]:
-        bounds = {"object": self._number, "start": start, "end": end, "limit": _count(limit)}
-        query = _SHARED_DOWN if reverse else _SHARED_UP
-        return self.file.connection.execute(query, bounds).fetchall()
 
     def set(self, key: bytes, value: bytes | None) -> None:
         self._change().changes[key] = value
@@ -188,7 +205,7 @@ class SharedRows:
         for layer in reversed(self.layers):
             if layer.alarm is not UNCHANGED:
                 return layer.alarm  # type: ignore[no-any-return]
-        return None if self._number is None else self.file.alarm(self._number)
+        return self._stored_alarm()
 
     def set_alarm(self, time: int | None) -> None:
         self._change().alarm = time
@@ -209,6 +226,12 @@ class SharedRows:
         self._left = True
         del self.layers[1:]
 
+    def confirm(self) -> None:
+        pass  # nobody else can have the object
+
+    def close(self) -> None:
+        pass
+
     def _check(self) -> None:
         if self._left:
             raise gone()
@@ -218,6 +241,57 @@ class SharedRows:
         if len(self.layers) == 1:
             self.file.write_soon(self)
         return self.layers[-1]
+
+    def written(self) -> None:
+        """What was unsaved is safe."""
+        layer, self.layers[0] = self.layers[0], Layer()
+        self._wrote(layer)
+        if layer.alarm is not UNCHANGED:
+            self.file.alarm_changed(self.key, layer.alarm)
+
+    def _wrote(self, layer: Layer) -> None:
+        """These changes are safe."""
+        raise NotImplementedError
+
+    def lost(self) -> None:
+        """What was unsaved could not be written."""
+        self.layers[0] = Layer()
+
+
+class SharedRows(LayeredRows):
+    """The rows of one object among those of its namespace, in one file.
+
+    Args:
+        file: the database of the namespace.
+        key: the id of the object.
+        name: its name, if it has one.
+    """
+
+    file: NamespaceFile
+
+    def __init__(self, file: NamespaceFile, key: bytes, name: str | None) -> None:
+        super().__init__(file, key, name)
+        self._number = file.number(key)
+
+    def _read(self, key: bytes) -> bytes | None:
+        if self._number is None:
+            return None
+        found = self.file.connection.execute(
+            "SELECT value FROM kv WHERE object = ? AND key = ?", (self._number, key)
+        ).fetchone()
+        return None if found is None else found[0]
+
+    def _stored(
+        self, start: bytes, end: bytes, limit: int | None, *, reverse: bool
+    ) -> list[tuple[bytes, bytes]]:
+        if self._number is None:
+            return []
+        bounds = {"object": self._number, "start": start, "end": end, "limit": _count(limit)}
+        query = _SHARED_DOWN if reverse else _SHARED_UP
+        return self.file.connection.execute(query, bounds).fetchall()
+
+    def _stored_alarm(self) -> int | None:
+        return None if self._number is None else self.file.alarm(self._number)
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Write what is unsaved, in a transaction of the whole namespace."""
@@ -235,17 +309,10 @@ class SharedRows:
         if layer.alarm is not UNCHANGED:
             self.file.note_alarm(number, layer.alarm)
 
-    def written(self) -> None:
-        """What was unsaved is safe."""
+    def _wrote(self, layer: Layer) -> None:
+        del layer
         if self._number is None:
             self._number = self.file.number(self.key)
-        layer, self.layers[0] = self.layers[0], Layer()
-        if layer.alarm is not UNCHANGED:
-            self.file.alarm_changed(self.key, layer.alarm)
-
-    def lost(self) -> None:
-        """What was unsaved could not be written."""
-        self.layers[0] = Layer()
 
 
 class OwnRows:
@@ -288,6 +355,10 @@ class OwnRows:
     @property
     def unsaved(self) -> bool:
         return self in self.file.unsaved and self.depth == 0
+
+    @property
+    def can_save(self) -> bool:
+        return not self.depth
 
     @contextmanager
     def using(self, *, writes: bool = True) -> Iterator[Statements]:
@@ -390,6 +461,12 @@ class OwnRows:
         if not self._left and self.depth:
             self.lost()
         self._left = True
+
+    def confirm(self) -> None:
+        pass  # the file belongs to one sandbox at a time
+
+    def close(self) -> None:
+        pass
 
     def write(self, _connection: sqlite3.Connection) -> None:
         """Make the note of an alarm in the namespace; it comes first, and is gone last."""

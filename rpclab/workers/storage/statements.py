@@ -14,8 +14,8 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from rpclab.diagnostics.places import is_machinery
 from rpclab.rpc.activity import StepInterrupted
-from rpclab.rpc.sites import is_machinery
 from rpclab.workers.d1.sql_text import bound, tokens
 from rpclab.workers.storage.authorizer import SWITCHES, Authorizer
 

@@ -9,10 +9,12 @@ from collections.abc import Iterable, Mapping, Sized
 from typing import TYPE_CHECKING, Any
 
 from rpclab.codecs.data import pack, unpack
-from rpclab.workers.storage.rows import OwnRows, SharedRows
+from rpclab.workers.storage.rows import OwnRows
 
 if TYPE_CHECKING:
-    from rpclab.workers.storage.files import NamespaceFile, Written
+    from rpclab.workers.storage.files import NamespaceFile
+    from rpclab.workers.storage.leased import LeasedNamespace, LeasedRows
+    from rpclab.workers.storage.rows import SharedRows
 
 _TAGS = 32  # bytes around a value that do not count, on the platform, where 128 KiB of bytes fit
 _RECORD = 16  # bytes at most that SQLite puts before a key and a value
@@ -142,11 +144,13 @@ class Slot:
 
     __slots__ = ("_file", "limits", "ringing", "rows")
 
-    def __init__(self, file: NamespaceFile, rows: Written) -> None:
-        self._file = file
+    def __init__(
+        self, file: NamespaceFile | LeasedNamespace, rows: SharedRows | OwnRows | LeasedRows
+    ) -> None:
+        self._file: Any = file
         self.limits = file.limits
         self.ringing = False
-        self.rows: Written = rows
+        self.rows = rows
 
     def ring(self) -> None:
         """The alarm runs from now on."""
@@ -159,9 +163,11 @@ class Slot:
 
     def own(self) -> OwnRows:
         """The rows, in a database of their own."""
-        if isinstance(self.rows, SharedRows):
-            self.rows = self._file.move_out(self.rows)
-        return self.rows
+        if isinstance(self.rows, OwnRows):
+            return self.rows
+        moved: OwnRows = self._file.move_out(self.rows)
+        self.rows = moved
+        return moved
 
 
 class SyncKeyValues:

@@ -20,9 +20,9 @@ from pydantic_core import core_schema as core
 from rpclab.codecs.sharing import is_shared
 from rpclab.core.containers import CONTAINER_TYPES, DICT_TYPES
 from rpclab.core.limits import DEFAULT_LIMITS
+from rpclab.diagnostics.places import is_ours
 from rpclab.previews import preview, shown, type_name
 from rpclab.rpc.looking import plain_signature
-from rpclab.rpc.sites import is_ours
 from rpclab.workers.validation.schemas import ANY, Reader
 
 if TYPE_CHECKING:

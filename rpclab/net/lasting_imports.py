@@ -1,0 +1,261 @@
+"""What outlives its session: an import that means the same in the next one; calls that wait for it.
+
+Floor: net.
+"""
+
+from __future__ import annotations
+
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
+
+from rpclab.core.containers import contents, replaced
+from rpclab.core.imports import PENDING, REJECTED, Import, Pending
+from rpclab.errors import fresh_copy
+from rpclab.rpc.stubs import RpcProperty, RpcStub
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rpclab.core.contexts import ExecutionContext, SessionLike
+    from rpclab.core.messages import Given, Keywords, Path
+    from rpclab.errors import CallCancelledError
+    from rpclab.net.lasting import LastingConnection
+
+    Make = Callable[[Given, Keywords], Pending]
+
+
+class LastingImport(Import):
+    """Stands for what was obtained in each session anew, and is lost with it.
+
+    Args:
+        lasting: the connection that it belongs to.
+        session: the first session, or the last before it.
+        dropped: called once when nobody holds it any more.
+        is_main: whether it is the peer's main object.
+
+    Attributes:
+        failure: why there is none in the session that is open; None if there is, or none is open.
+    """
+
+    __slots__ = ("_dropped", "_entry", "_lasting", "_session", "failure", "is_main")
+
+    def __init__(
+        self,
+        lasting: LastingConnection,
+        session: SessionLike,
+        dropped: Callable[[], None],
+        *,
+        is_main: bool = False,
+    ) -> None:
+        self.handles = 0
+        self.broken = None
+        self.callbacks = None
+        self.failure: BaseException | None = None
+        self._lasting = lasting
+        self._session = session
+        self._dropped = dropped
+        self.is_main = is_main
+        self._entry: Import | None = None
+
+    # While there is no session, these are of the last one, which is closed.
+
+    @property
+    def session(self) -> SessionLike:  # type: ignore[override]
+        """The session that it is in."""
+        return self._session if self._entry is None else self._entry.session
+
+    @property
+    def id(self) -> int:  # type: ignore[override]
+        """Its number there."""
+        return 0 if self._entry is None else self._entry.id
+
+    @property
+    def is_there(self) -> bool:
+        """Whether calls on it can be sent."""
+        return self._entry is not None and self._entry.session.closed is None
+
+    def become(self, entry: Import) -> None:
+        """It is that import, in the session which is open."""
+        entry.claim()
+        self._session = entry.session
+        self._entry = entry
+        self.failure = None
+
+    def lose(self) -> None:
+        """The session is over."""
+        self._entry = None
+        self.failure = None
+
+    def call(self, path: Path, args: Given, kwargs: Keywords, context: ExecutionContext) -> Pending:
+        entry = self._entry
+        refused = self.broken or self.failure
+        if refused is not None:
+            values = [*(args or ()), *(kwargs or {}).values()]
+            return self.session.rejected(refused, context, values)
+        if entry is not None and self.is_there:
+            return entry.call(path, args, kwargs, context)
+
+        def make(args: Given, kwargs: Keywords) -> Pending:
+            return self.call(path, args, kwargs, context)
+
+        return self._lasting.park(self, make, args, kwargs, context)
+
+    @property
+    def has_paths(self) -> bool:
+        return self.is_there and super().has_paths
+
+    def drop(self) -> None:
+        self.handles -= 1
+        if self.handles == 0:
+            entry, self._entry = self._entry, None
+            self._dropped()
+            if entry is not None:
+                entry.drop()
+
+    def eased(self) -> None:
+        pass
+
+
+class Parked(Pending):
+    """The promise of a call that waits for a session.
+
+    Args:
+        of: what it was made on: a `LastingImport`, or another call that waits.
+        make: makes the call, once that can be.
+        args: what it was given.
+        kwargs: likewise.
+        context: the execution context that makes it.
+
+    Attributes:
+        actual: the promise of the call, once it was made.
+    """
+
+    __slots__ = (
+        "_args",
+        "_dups",
+        "_held",
+        "_kwargs",
+        "_lasting",
+        "_make",
+        "_variables",
+        "actual",
+        "of",
+    )
+
+    def __init__(
+        self,
+        lasting: LastingConnection,
+        of: LastingImport | Parked,
+        make: Make,
+        args: Given,
+        kwargs: Keywords,
+        context: ExecutionContext,
+    ) -> None:
+        super().__init__(of.session, 0, context)
+        self.of = of
+        self.actual: Pending | None = None
+        self._lasting = lasting
+        self._make = make
+        self._dups: list[RpcStub] = []
+        self._args = None if args is None else self._kept(args)
+        self._kwargs = self._kept(kwargs)
+        self._variables = copy_context()
+        # A call that was made keeps what it was made on. But to let go of main ends everything.
+        self._held = of if isinstance(of, LastingImport) and not of.is_main else None
+        if self._held is not None:
+            self._held.claim()
+
+    def _kept(self, values: Any) -> Any:
+        """Copy what the call was given (rule V21), and keep the stubs in it."""
+        taken: dict[int, Any] = {}
+        for part in list(contents(values)):
+            if isinstance(part, RpcProperty):
+                taken[id(part)] = part.__read__()
+            elif type(part) is RpcStub and part.__handle__.entry is not None:
+                taken[id(part)] = part.dup()
+                self._dups.append(taken[id(part)])
+            elif type(part) is bytearray:
+                taken[id(part)] = bytes(part)
+        return replaced(values, taken)
+
+    @property
+    def can_go(self) -> bool:
+        """Whether what it was made on is there, or will never be."""
+        if isinstance(self.of, Parked):
+            return self.of.actual is not None or self.of.state != PENDING
+        of = self.of
+        return of.is_there or of.failure is not None or of.broken is not None
+
+    def go(self) -> None:
+        """Make the call. Its promise settles as that one does."""
+        actual = self._variables.run(self._make, self._args, self._kwargs)
+        self.actual = actual
+        # Whoever sends it, traces it or waits for it means that call.
+        self.session, self.id = actual.session, actual.id
+        self._let_go()
+        actual.follow(self._settle_as_actual)
+
+    def _settle_as_actual(self) -> None:
+        actual = self.actual
+        if actual is not None:
+            self.settle(actual.state, actual.value, actual.stubs)
+
+    def fail(self, error: BaseException) -> None:
+        """It will never be made."""
+        self._let_go()
+        self.settle(REJECTED, error)
+
+    def _let_go(self) -> None:
+        for stub in self._dups:
+            stub.dispose()
+        self._args = self._kwargs = None
+        held, self._held = self._held, None
+        if held is not None:
+            held.drop()
+
+    def give_up(self, error: CallCancelledError) -> None:
+        if self.actual is not None:
+            self.actual.give_up(error)
+        elif self.state == PENDING:
+            self._lasting.forget(self)
+            self.fail(error)
+
+    # What is made on it follows it.
+
+    def pipeline(
+        self, path: Path, args: Given, kwargs: Keywords, context: ExecutionContext
+    ) -> Pending:
+        self.uses += 1
+
+        def make(args: Given, kwargs: Keywords) -> Pending:
+            actual = self._actual_for(context)
+            if actual.state == PENDING:
+                return actual.pipeline(path, args, kwargs, context)
+            return actual
+
+        if self.actual is not None:
+            return make(args, kwargs)
+        return self._lasting.park(self, make, args, kwargs, context)
+
+    def map(self, captures: list[Any], program: list[Any], context: ExecutionContext) -> Pending:
+        def make(args: Given, _: Keywords) -> Pending:
+            actual = self._actual_for(context)
+            if actual.state == PENDING:
+                return actual.map([*(args or ())], program, context)
+            return actual
+
+        if self.actual is not None:
+            return make(tuple(captures), None)
+        return self._lasting.park(self, make, tuple(captures), None, context)
+
+    @property
+    def has_paths(self) -> bool:
+        return False
+
+    def _actual_for(self, context: ExecutionContext) -> Pending:
+        """What calls are made on; or the promise of a call that fails as this one has."""
+        if self.state == REJECTED:
+            self.look()
+            return self.session.rejected(fresh_copy(self.value), context)
+        assert self.actual is not None  # noqa: S101 - it has not failed, and has been made
+        return self.actual

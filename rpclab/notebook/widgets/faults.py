@@ -1,0 +1,94 @@
+"""The widget of a walk through faults: a table whose rows open the timelines of their runs.
+
+Floor: notebook. A timeline is drawn when its row is opened, and sent to the page then.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+
+from rpclab.notebook.widgets.channel import channels
+from rpclab.notebook.widgets.hearing import ours
+from rpclab.notebook.widgets.live import LIVE_LOOK, LIVE_STYLE
+from rpclab.notebook.widgets.modules import alone
+from rpclab.printable import printable
+from rpclab.trace.pictures.kept import drawing
+from rpclab.trace.pictures.words import WORDS
+from rpclab.whatif.telling import HEADS, row_of, where
+
+if TYPE_CHECKING:
+    from rpclab.whatif import Fault, Faults
+
+log = logging.getLogger("rpclab")
+
+
+class FaultsView(anywidget.AnyWidget):
+    """The runs of a walk through faults.
+
+    It holds no state of its own in the notebook's file: a page asks for the rows when it shows it.
+
+    Args:
+        faults: what it shows.
+    """
+
+    _css = LIVE_STYLE
+    _esm = alone("faults", LIVE_LOOK, WORDS)
+
+    def __init__(self, faults: Faults) -> None:
+        super().__init__()
+        self._faults = faults
+        self.on_msg(lambda _, message, __: self.heard(message))
+        if self.comm is not None:
+            ours[self.comm.comm_id] = self
+
+    def heard(self, message: dict[str, Any]) -> None:
+        """Take a message of the page in; on any thread, also while a cell awaits."""
+        channels.soon(lambda: self._act(message))
+
+    def _act(self, message: dict[str, Any]) -> None:
+        try:
+            match message:
+                case {"ask": "all"}:
+                    self._tell(rows_of(self._faults))
+                case {"ask": "timeline", "row": int(row)} if 0 <= row < len(self._faults):
+                    self._tell(
+                        {"kind": "timeline", "row": row, "svg": picture_of(self._faults[row])}
+                    )
+        except Exception as error:
+            log.error("a row of a view failed: %r", error, exc_info=error)  # noqa: TRY400 - in a line
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        if self.comm is not None:
+            self.send(message)
+
+    def __repr__(self) -> str:
+        return "<live view: faults>"
+
+
+def rows_of(faults: Faults) -> dict[str, Any]:
+    """All that the table says, as a message to the page."""
+    return {
+        "kind": "all",
+        "summary": faults.summary(),
+        "without": printable(f"without a cut it {faults.baseline.text}"),
+        "findings": [
+            {"kind": finding.kind, "what": printable(finding.what), "where": where(shown),
+             "rows": [faults.index(fault) for fault in shown]}
+            for finding, shown in faults.findings.items()
+        ],
+        "heads": HEADS,
+        "rows": [
+            {"cells": [printable(cell) for cell in row_of(fault)],
+             "said": [printable(str(each)) for each in fault.findings],
+             "ended": printable(fault.run.text)}
+            for fault in faults
+        ],
+    }  # fmt: skip
+
+
+def picture_of(fault: Fault) -> str:
+    """The timeline of a run, as a part of a page."""
+    return drawing(fault.timeline().svg())

@@ -1,0 +1,50 @@
+"""The whole URL of a request, as a Worker is asked at it.
+
+Floor: server.
+"""
+
+from __future__ import annotations
+
+import re
+
+from rpclab.server.admission import without_token
+from rpclab.workers.http.urls import parsed
+
+_MOST_ORIGINS = 1000  # that are remembered; whoever asks may think of more, and of long ones
+_LONGEST_HOST = 300
+
+# A path and a query that the URL standard leaves as they are: no segment begins with a dot, also
+# not with an escaped one, and what the standard escapes is not there.
+_PLAIN = re.compile(
+    r"(?:/(?:(?!\.|%2[eE])(?:[A-Za-z0-9!$&()*+,.:;=@_~-]|%(?!2[eE])[0-9A-Fa-f]{2})+)?)+"
+    r"(?:\?[A-Za-z0-9!$&()*+,./:;=?@_~%-]*)?"
+)
+
+_origins: dict[str, str] = {}
+
+
+def whole_url(scheme: str, host: str, path: str, query: str) -> str:
+    """Give the URL that a request has asked for, in the form of the URL standard.
+
+    Args:
+        scheme: "http" or "https".
+        host: with its port, as the request has named it.
+        path: as it was written.
+        query: likewise; a token in it is left out.
+
+    Raises:
+        TypeError: there is no such URL.
+    """
+    if query and ("token" in query or "%" in query):
+        query = without_token(query)
+    rest = f"{path}?{query}" if query else path
+    if _PLAIN.fullmatch(rest) is None or len(host) > _LONGEST_HOST:
+        return parsed(f"{scheme}://{host}{rest}")
+    # The standard reads host and path each by itself, and hosts come again and again.
+    start = f"{scheme}://{host}"
+    origin = _origins.get(start)
+    if origin is None:
+        if len(_origins) >= _MOST_ORIGINS:
+            _origins.clear()
+        origin = _origins[start] = parsed(start + "/")[:-1]
+    return origin + rest

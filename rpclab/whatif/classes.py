@@ -1,0 +1,58 @@
+"""The classes of a Worker whose methods others call.
+
+Floor: whatif.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from rpclab.core.targets import Exposed
+from rpclab.workers.by_name import modules_of
+
+if TYPE_CHECKING:
+    from rpclab.workers.worker import Worker
+
+
+def in_place_of(function: Any, other: Any) -> Any:
+    """Let a function stand for a method: what asks for its signature, or its file, hears of that.
+
+    Args:
+        function: ours.
+        other: the method.
+    """
+    functools.update_wrapper(function, other)
+    code = getattr(other, "__code__", None)
+    if code is not None:
+        function.__code__ = function.__code__.replace(co_filename=code.co_filename)
+    return function
+
+
+def own_modules(worker: Worker) -> list[types.ModuleType]:
+    """The module of a Worker, and those beside it that it has loaded."""
+    beside = modules_of(worker.module)
+    loaded: dict[str, types.ModuleType] = getattr(beside, "_modules", {})
+    platform: set[str] = getattr(beside, "_ours", set())
+    found = [loaded[name] for name in sorted(loaded) if name not in platform]
+    return [worker.module, *found]
+
+
+def exposed_classes(worker: Worker) -> Iterator[type]:
+    """The classes of targets, entrypoints and objects that its own code defines, each once."""
+    seen: set[int] = set()
+    modules = own_modules(worker)
+    names = {module.__name__ for module in modules}
+    exported = {*worker.exports.values(), *worker.objects.values()}
+    for value in [*worker.exports.values(), *worker.objects.values(), *_values(modules)]:
+        if not isinstance(value, type) or not issubclass(value, Exposed) or id(value) in seen:
+            continue
+        seen.add(id(value))
+        if value in exported or value.__module__ in names:
+            yield value
+
+
+def _values(modules: list[types.ModuleType]) -> list[object]:
+    return [value for module in modules for value in vars(module).values()]

@@ -1,0 +1,136 @@
+"""Writes of many objects that are kept together, and saved together.
+
+Floor: workers. What keeps them is for a subclass to say: a file, or a store of several nodes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Savable(Protocol):
+    """The rows of one object."""
+
+    key: bytes
+
+    @property
+    def can_save(self) -> bool:
+        """Whether what was written can be saved now, as no transaction has it."""
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether something was written, outside of every transaction, that a crash would lose."""
+
+    def written(self) -> None:
+        """What was unsaved is safe."""
+
+    def lost(self) -> None:
+        """What was unsaved could not be written, or is not wanted."""
+
+
+R = TypeVar("R", bound=Savable)
+
+
+class Saving(Generic[R]):
+    """Saves what the objects of a namespace have written.
+
+    Args:
+        soon: has a function run in the next turn, to save what nobody has saved before.
+        failed: told of an object whose writes are lost, with the error.
+        alarm_changed: told of an object and when its alarm is due now, once that is safe.
+
+    Attributes:
+        unsaved: the objects that have written since.
+    """
+
+    def __init__(
+        self,
+        *,
+        soon: Callable[[Callable[[], Any]], None],
+        failed: Callable[[bytes, Exception], None],
+        alarm_changed: Callable[[bytes, int | None], None],
+    ) -> None:
+        self.unsaved: dict[R, None] = {}
+        self.alarm_changed = alarm_changed
+        self._soon = soon
+        self._failed = failed
+        self._scheduled = False
+
+    def write_soon(self, rows: R) -> None:
+        """Note that an object has written; it is saved in the next turn at the latest."""
+        self.unsaved[rows] = None
+        if not self._scheduled:
+            self._scheduled = True
+            self._soon(self._save_soon)
+
+    def _save_soon(self) -> None:
+        self._scheduled = False
+        self.save()
+
+    def save_for(self, rows: R) -> None:
+        """Commit what every object has written, if there is something unsaved of this one.
+
+        Raises:
+            Exception: what this one has written could not be; it is lost.
+        """
+        if rows.unsaved:
+            failed = self.save()
+            if rows in failed:
+                raise failed[rows]
+
+    def save(self) -> dict[R, Exception]:
+        """Commit what every object has written outside of its transactions.
+
+        Returns:
+            The objects for which that failed; they have been told.
+        """
+        rows = [one for one in self.unsaved if one.can_save]
+        if not rows:
+            return {}
+        for one in rows:
+            del self.unsaved[one]
+        try:
+            failed = self._commit(rows)
+        except BaseException:
+            self.unsaved.update(dict.fromkeys(rows))
+            raise
+        for one, reason in failed.items():
+            self._lose(one, reason)
+        return failed
+
+    def _commit(self, rows: list[R]) -> dict[R, Exception]:
+        """Commit these together; where that fails, each by itself, so that one fails alone."""
+        try:
+            refused = self._write(rows)
+        except Exception as error:
+            if len(rows) == 1:
+                return {rows[0]: error}
+            failed: dict[R, Exception] = {}
+            for one in rows:
+                failed |= self._commit([one])
+            return failed
+        for one in rows:
+            if one not in refused:
+                try:
+                    one.written()
+                except Exception as why:
+                    refused[one] = why
+        return refused
+
+    def _write(self, rows: list[R]) -> dict[R, Exception]:
+        """Write what these have unsaved, in one transaction.
+
+        Returns:
+            Those whose writes were refused, and are not part of it.
+
+        Raises:
+            BaseException: nothing was written.
+        """
+        raise NotImplementedError
+
+    def _lose(self, rows: R, reason: Exception) -> None:
+        rows.lost()
+        self._failed(rows.key, reason)

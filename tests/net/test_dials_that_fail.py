@@ -1,0 +1,146 @@
+"""A dial that fails says why it most likely did, and what to try next."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+
+import pytest
+from support.net import Api, failure
+
+import rpclab
+
+WEB = """
+from workers import Response, WorkerEntrypoint
+class Default(WorkerEntrypoint):
+    def fetch(self, request):
+        return Response("a page")
+class Api(WorkerEntrypoint):
+    def hello(self, name):
+        return f"Hello, {name}"
+"""
+
+
+def port_of(server):
+    return re.search(r"127\.0\.0\.1:(\d+)", server.address)[1]
+
+
+@pytest.fixture
+def sandbox():
+    fresh = rpclab.Sandbox()
+    fresh.deploy("web", source=WEB)
+    yield fresh
+    fresh.close()
+
+
+@contextlib.asynccontextmanager
+async def servers(sandbox, certificates):
+    """One of each kind; gives their ports by name."""
+    exposed = {"expose": {"/api": "web#Api"}, "port": 0}
+    async with (
+        sandbox.serve(**exposed) as http,
+        sandbox.serve(**exposed, tls=certificates) as https,
+        sandbox.serve(**exposed, token="s3cret") as token,
+        rpclab.serve(Api(), "tcp:127.0.0.1:0") as tcp,
+        rpclab.serve(Api(), "tls:127.0.0.1:0", tls=certificates) as tls,
+        rpclab.serve(Api(), "tcp:127.0.0.1:0", token="s3cret") as tcp_token,
+    ):
+        kinds = {"http": http, "https": https, "token": token, "tcp": tcp, "tls": tls,
+                 "tcp_token": tcp_token}  # fmt: skip
+        yield {kind: port_of(server) for kind, server in kinds.items()}
+
+
+async def told(address, **options):
+    """What is said to whoever dials and calls."""
+
+    async def call():
+        async with rpclab.connect(address, **options) as api:
+            await api.hello("x")
+
+    return str(await failure(call()))
+
+
+WRONG = [
+    ("tcp:127.0.0.1:{http}", "it speaks HTTP: is it ws://127.0.0.1:{http}/…"),
+    ("tls:127.0.0.1:{http}", "speaks no TLS: is it tcp:127.0.0.1:{http}?"),
+    ("wss://127.0.0.1:{http}/api", "speaks no TLS: is it ws://127.0.0.1:{http}/api?"),
+    ("https://127.0.0.1:{http}/api", "speaks no TLS: is it http://127.0.0.1:{http}/api?"),
+    ("ws://127.0.0.1:{http}/nope", "404 Nothing is exposed here. Is that path exposed?"),
+    ("ws://127.0.0.1:{http}/", "--expose WORKER#ENTRYPOINT=/path"),
+    ("http://127.0.0.1:{http}/nope", "answers no batch: 200 a page; is that path exposed?"),
+    ("ws://127.0.0.1:{https}/api", "is it wss://127.0.0.1:{https}/api?"),
+    ("http://127.0.0.1:{https}/api", "is it https://127.0.0.1:{https}/api?"),
+    ("tcp:127.0.0.1:{tls}", "is it tls:127.0.0.1:{tls}?"),
+    ("tcp:127.0.0.1:{https}", "is it tls:127.0.0.1:{https}?"),
+    ("wss://127.0.0.1:{https}/api", "of no authority known here: tls=rpclab.certificates"),
+    ("https://127.0.0.1:{https}/api", "of no authority known here: tls=rpclab.certificates"),
+    ("tls:127.0.0.1:{tls}", "of no authority known here: tls=rpclab.certificates"),
+    ("ws://127.0.0.1:{tcp}/", "serves bytes, and no HTTP: is it tcp:127.0.0.1:{tcp}?"),
+    ("http://127.0.0.1:{tcp}/", "speaks no HTTP: is it tcp:127.0.0.1:{tcp}?"),
+    ("wss://127.0.0.1:{tcp}/", "speaks no TLS: is it ws://127.0.0.1:{tcp}/?"),
+    ("tls:127.0.0.1:{tcp}", "speaks no TLS: is it tcp:127.0.0.1:{tcp}?"),
+    ("ws://127.0.0.1:{token}/api", "401 This server wants its token: as ?token=…"),
+    ("ws://127.0.0.1:{token}/api?token=no", "oken that was given is another one"),
+    ("http://127.0.0.1:{token}/api", "401 This server wants its token: as ?token=…"),
+    ("http://127.0.0.1:{token}/api?token=no", "oken that was given is another one"),
+    ("tcp:127.0.0.1:{tcp_token}", "it wants its token: connect(…, token=…)"),
+    ("tcp:127.0.0.1:{tcp_token}?token=no", "oken that was given is another one"),
+    ("tcp:127.0.0.1:1", "nobody listens there"),
+    ("tls:127.0.0.1:1", "nobody listens there"),
+    ("ws://127.0.0.1:1/", "nobody listens there"),
+    ("http://127.0.0.1:1/", "nobody listens there"),
+    ("unix:/nowhere/at/all.sock", "there is no such socket"),
+    ("memory:nothing", "nobody serves that name"),
+]
+
+
+async def test_a_door_that_is_another_one_is_named_with_the_right_one(sandbox, certificates):
+    async with servers(sandbox, certificates) as ports:
+        said = {address: await told(address.format(**ports)) for address, _ in WRONG}
+    wanted = {address: words.format(**ports) for address, words in WRONG}
+    missing = {address: text for address, text in said.items() if wanted[address] not in text}
+    assert missing == {}
+    assert not any("s3cret" in text or "Traceback" in text for text in said.values())
+
+
+async def test_certificates_of_another_authority_are_told_too(sandbox, certificates, tmp_path):
+    strangers = rpclab.certificates(tmp_path)
+    async with servers(sandbox, certificates) as ports:
+        for address in ("tls:127.0.0.1:{tls}", "wss://127.0.0.1:{https}/api",
+                        "https://127.0.0.1:{https}/api"):  # fmt: skip
+            said = await told(address.format(**ports), tls=strangers)
+            assert "of no authority known here" in said
+        said = await told("tls:127.0.0.1:{https}".format(**ports), tls=certificates)
+        assert "is it wss://127.0.0.1:{https}/…".format(**ports) in said
+        said = await told("wss://127.0.0.1:{tls}/".format(**ports), tls=certificates)
+        assert "is it tls:127.0.0.1:{tls}?".format(**ports) in said
+
+
+async def test_whoever_never_answers_is_told_with_the_option_that_waits_longer():
+    async def wait(reader, writer):
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(wait, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server:
+        for address in ("tcp:127.0.0.1:{}", "ws://127.0.0.1:{}/", "http://127.0.0.1:{}/"):
+            said = await told(address.format(port), connect_seconds=0.05)
+            assert "did not answer within 0.05 s (connect_seconds)" in said
+
+
+@pytest.mark.parametrize("scheme", ["tcp:{}", "ws://{}/", "http://{}/", "tls:{}"])
+async def test_where_nobody_listens_it_may_be_tried_again(scheme):
+    async def call():
+        async with rpclab.connect(scheme.format("127.0.0.1:1")) as api:
+            await api.hello("x")
+
+    assert (await failure(call())).retryable is True
+
+
+async def test_a_header_that_is_given_takes_the_place_of_the_one_that_there_is(sandbox):
+    async with sandbox.serve(port=0, expose={"/api": "web#Api"}) as server:
+        said = await told(f"ws://127.0.0.1:{server.port}/api", headers={"host": "evil.test"})
+        assert "not asked as 'evil.test'" in said
