@@ -331,6 +331,12 @@ class Session:
             self.send(self._seen, frames)
         return count
 
+    def forgo_runs(self) -> None:
+        """Send each call and result in a message of its own from now on."""
+        for position in self._runs or ():
+            self._outbox[position] = self._codec.pack(self._outbox[position])
+        self._runs = None
+
     def _go_on(self) -> None:
         """Do what was left for this turn; what an interrupt leaves of it, in the next one."""
         try:

@@ -8,7 +8,16 @@ from support.frames import packed
 from support.inline_host import EMPTY, Later, SessionPair
 
 from rpclab import Limits, RpcTarget
-from rpclab.core.messages import CALL, FEW, LONGEST_RUN, RELEASE, RESOLVE, apart, parse
+from rpclab.core.messages import (
+    CALL,
+    FEW,
+    LONGEST_RUN,
+    QUIET,
+    RELEASE,
+    RESOLVE,
+    apart,
+    parse,
+)
 from rpclab.errors import RemoteProtocolError
 
 
@@ -347,3 +356,15 @@ def test_a_run_taken_apart_gives_messages_that_stand_by_themselves():
     for message in ([CALL, 1, 0, "a", [], {"k": {}}], [RESOLVE, 1, 2], [RELEASE, 1, 1, 2, 1]):
         assert [*apart(message)] == [message]
         assert parse(message) == message
+
+
+def test_an_end_that_forgoes_runs_sends_each_message_by_itself_after_what_waits_already(pair):
+    before = [pair.main.call("depth", number) for number in (1, 2)]
+    pair.client.forgo_runs()
+    after = [pair.main.call("depth", number) for number in (3, 4)]
+    total = chain(pair, "next", "depth")
+    pair.host.turn()
+    assert [promise.outcome for promise in (*before, *after, total)] == [2, 3, 4, 5, 2]
+    [quiet, run, *alone] = [message[0] for message in sent(pair, pair.client)[0]]
+    assert (quiet, run, alone) == (QUIET, CALL, [CALL, CALL, CALL, CALL, RELEASE])
+    assert pair.tables == EMPTY
