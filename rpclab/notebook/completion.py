@@ -26,6 +26,7 @@ from rpclab.notebook.lines import (
 )
 from rpclab.notebook.wrangler import WRANGLER_OPTIONS
 from rpclab.simulation.cities import CITIES
+from rpclab.workers.call_queue import OVERLOAD
 
 if TYPE_CHECKING:
     from IPython.core.completer import CompletionContext, SimpleMatcherResult
@@ -116,6 +117,8 @@ def _choices(
         return choices(sandbox, magic, word)
     if magic == "worker" and previous == "--at":
         return word, list(CITIES)
+    if magic == "worker" and previous == "--overload":
+        return word, list(OVERLOAD)
     if magic == "trace":
         return word, list(TRACE_OPTIONS)
     if magic == "wrangler":
