@@ -66,7 +66,7 @@ FLOORS = [
     Floor({"config"}, LOWEST),
     # The text of a library in JavaScript.
     Floor({"javascript"}, set()),
-    # uvicorn and websockets are loaded by those who serve.
+    # uvicorn, its parser and websockets are loaded by those who serve.
     Floor(TOP, SCRIPTS | {"config", "net"}, {"msgpack", "uvicorn", "websockets"}),
     # What type checkers see of stubs and promises.
     Floor({"typed"}, SCRIPTS),
