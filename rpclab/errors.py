@@ -20,6 +20,7 @@ Floor: errors, the lowest.
     ├── StreamLockedError           (a TypeError) the stream was sent, or is being read or written
     ├── StreamClosedError           (a TypeError) the stream takes no more chunks
     ├── UnknownBindingError         the binding's Worker is not deployed
+    ├── PlacementError              a Worker cannot run where it was placed
     ├── D1Error                     a database refused an SQL statement, or failed in it
     ├── KVError                     a KV namespace refused a value, an option or a key
     ├── UnknownEntrypointError      the Worker exports no such entrypoint
@@ -185,6 +186,10 @@ class StreamClosedError(RpcError, TypeError):
 
 class UnknownBindingError(RpcError):
     """No Worker of the name that this binding gives is deployed."""
+
+
+class PlacementError(RpcError):
+    """A Worker cannot run where it was placed: no host can be started, or it lacks something."""
 
 
 class UnknownEntrypointError(RpcError):

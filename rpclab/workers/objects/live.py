@@ -99,6 +99,9 @@ class ObjectHook(ServiceHook):
                 queue.enter(answer, self, partial(self._deliver, answer, path, args, kwargs))
 
     def _deliver(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+        if self.running_class.away is not None:
+            self.running_class.away(self.id, answer, path, args, kwargs)
+            return
         try:
             live = self.running_class.live(self.id)
         except Exception as error:  # its storage cannot be opened
