@@ -201,7 +201,10 @@ class LastingConnection:
         if self._main_import is None:
             here = self._dialling.here
             self._main_import = LastingImport(self, connection.session, self.let_go, is_main=True)
-            self._main = RpcStub.__from_handle__(Handle(self._main_import, here))
+            handle = Handle(self._main_import, here)
+            if not here.long:
+                here.own(handle)  # what a Worker's call has dialled ends with it
+            self._main = RpcStub.__from_handle__(handle)
             self._engine.closing_with.add(self._end)
         self._main_import.become(entry)
         self.state = OPEN
@@ -524,6 +527,8 @@ class LastingConnection:
         self.attempt = 0
         self.next_at = None
         self._engine.closing_with.discard(self._end)
+        if self._main is not None and not self._dialling.here.long:
+            self._dialling.here.disown(self._main.__handle__)
         connection, self._session = self._session, None
         if connection is not None and not self._engine.closing:
             connection.let_go(message_of(error))

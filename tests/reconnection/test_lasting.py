@@ -450,6 +450,37 @@ class Default(WorkerEntrypoint):
     await place.stop()
 
 
+async def test_what_a_worker_has_dialled_in_a_call_ends_with_it(place, register, sandbox, recwarn):
+    sandbox.engine.warn_undisposed = True
+    sandbox.network = "local"
+    sandbox.deploy(
+        "client",
+        source="""
+import rpclab
+from workers import WorkerEntrypoint
+
+class Default(WorkerEntrypoint):
+    async def tidy(self, address):
+        async with rpclab.connect(address, reconnect=True) as api:
+            return await api.hello("Ada")
+
+    async def leaves(self, address):
+        lasting = await rpclab.connect(address, reconnect=True)
+        return await lasting.main.hello("Bob")
+""",
+    )
+    await place.start(register)
+    client = sandbox.bind(CLIENT="client").CLIENT
+    assert await client.tidy(ADDRESS) == "Hello, Ada"
+    assert not recwarn.list
+    assert await client.leaves(ADDRESS) == "Hello, Bob"
+    await asyncio.sleep(1)
+    assert [warning.category for warning in recwarn.list] == [rpclab.UndisposedStubWarning]
+    assert not sandbox.engine.closing_with
+    assert place.server.sessions == 0
+    await place.stop()
+
+
 # What is obtained anew.
 
 
