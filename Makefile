@@ -16,9 +16,13 @@ BROWSER_TESTS = \
     RPCLAB_CHROMIUM=$$(tools/setup program "the browser tests" \
     chromium chromium chromium-browser google-chrome) && export RPCLAB_CHROMIUM && \
     RPCLAB_KERNELS=$$(echo $(OLDER) | tr " " :) $(RUN) pytest tests/browser
+SITE_TESTS = \
+    RPCLAB_CHROMIUM=$$(tools/setup program "the tests of the site" \
+    chromium chromium chromium-browser google-chrome) && export RPCLAB_CHROMIUM && \
+    $(RUN) pytest tests/website
 NOTEBOOK_TESTS = $(RUN) pytest --nbval --nbval-current-env --nbval-cell-timeout=60 notebooks
 
-.PHONY: help lab test bench check docs release-check lock clean
+.PHONY: help lab site test bench check docs release-check lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -34,13 +38,17 @@ lab: .venv/.lab  ## open the notebooks in JupyterLab
 	fi; \
 	exec $(RUN) jupyterlab notebooks "$$@" $(if $(PORT),--port=$(PORT)) $(ARGS)
 
+site: .venv-site/.ready  ## build documentation and sandbox as a static site, in site/
+	@.venv-site/bin/python tools/website.py site
+
 test: export IPYTHONDIR = $(CURDIR)/.venv/ipython
-test: .venv/.dev $(OLDER_KERNELS:%=.venv-ik%/.ready)  ## run the tests, on other Pythons too, the notebooks, and the extension on each kernel
+test: .venv/.dev .venv-site/.ready $(OLDER_KERNELS:%=.venv-ik%/.ready)  ## run the tests, on other Pythons too, the notebooks, and the extension on each kernel
 	@tools/stages \
-	    "tests" "$(RUN) pytest --ignore=tests/notebook --ignore=tests/browser" \
+	    "tests" "$(RUN) pytest --ignore=tests/notebook --ignore=tests/browser --ignore=tests/website" \
 	    "the library on Python $(OTHER_PYTHONS)" 'tools/on-pythons "$(OTHER_PYTHONS)" $(ON_OTHER_PYTHONS)' \
 	    "the rules on Pyodide, Python for browsers" "tools/on-pyodide tests/conformance" \
 	    "pages in a browser, on each kernel" '$(BROWSER_TESTS)' \
+	    "the site in a browser: its pages, and the tutorials on Pyodide" '$(SITE_TESTS)' \
 	    "the extension on ipykernel $(OLDER_KERNELS) and the pinned one" \
 	    "$(RUN) pytest tests/notebook $(patsubst %,--kernel-python=%,$(CURDIR)/.venv/bin/python $(OLDER))" \
 	    "notebooks, first run: each output must be the stored one" "$(NOTEBOOK_TESTS)" \
@@ -63,8 +71,8 @@ release-check: .venv/.dev  ## build sdist and wheel, and try the wheel in a new 
 lock:  ## pin the newest versions of everything anew
 	@tools/setup lock
 
-clean:  ## remove the environments
-	rm -rf .venv .venv-ik* .venv-py*
+clean:  ## remove the environments, and the built site
+	rm -rf .venv .venv-ik* .venv-py* .venv-site site
 
 .venv/.lab: requirements/lab.txt pyproject.toml
 	@tools/setup venv .venv -r $<
@@ -74,9 +82,13 @@ clean:  ## remove the environments
 	@tools/setup venv .venv -r $<
 	@touch $@ .venv/.lab
 
+.venv-site/.ready: requirements/site.txt requirements/lab.txt pyproject.toml
+	@tools/setup venv .venv-site -r $<
+	@touch $@
+
 .venv-ik%/.ready: .venv/.dev
 	@sed 's/^ipykernel==.*/ipykernel==$*/' requirements/lab.txt > .venv/ipykernel-$*.txt
 	@tools/setup venv .venv-ik$* -c .venv/ipykernel-$*.txt \
-	    ada-url anywidget click ipykernel ipywidgets Jinja2 msgpack multidict nest-asyncio2 pydantic \
-	    python-multipart
+	    ada-url anywidget click httptools ipykernel ipywidgets Jinja2 msgpack multidict nest-asyncio2 \
+	    pydantic python-multipart uvicorn websockets
 	@touch $@

@@ -23,6 +23,7 @@ CHILDREN = {
     "library": (sys.executable, "-m", "benchmarks.library"),
     "loop": (sys.executable, "-m", "benchmarks.loop"),
     "startup": (sys.executable, "-m", "benchmarks.startup"),
+    "placement": (sys.executable, "-m", "benchmarks.placement"),
     "network": (sys.executable, "-m", "benchmarks.network"),
     "network_uvloop": (sys.executable, "-m", "benchmarks.network_uvloop"),
     "grpc": (str(PYTHON), "-m", "benchmarks.peers.grpc_peer"),

@@ -30,17 +30,18 @@ SESSIONS = LOWEST | {"core"}
 SHELL = SESSIONS | {"codecs", "transports", "trace"}
 ENGINE = {"rpc", "simulation", "diagnostics"}
 SCRIPTS = SHELL | ENGINE | {"workers"}
-TOP = {"sandbox", "configured", "declared", "distances", "views", "server"}
+TOP = {"sandbox", "configured", "declared", "distances", "placement", "views", "server"}
 
 # Lowest first. The modules of one floor may import one another.
 FLOORS = [
     Floor(LOWEST, set()),
     Floor({"core"}, LOWEST),
-    Floor({"codecs"}, SESSIONS, {"msgpack", "numpy", "orjson"}),
+    Floor({"codecs"}, SESSIONS, {"msgpack", "numpy", "orjson", "pybase64"}),
     Floor({"transports"}, SESSIONS, {"msgpack"}),
     Floor({"trace"}, SESSIONS, {"opentelemetry"}),
     # `rpclab.run` applies it, and only there, where a loop is running already.
-    Floor(ENGINE, SHELL, {"nest_asyncio2"}),
+    # In a browser, it makes the tasks of the loop of Pyodide.
+    Floor(ENGINE, SHELL, {"nest_asyncio2", "pyodide"}),
     # httpx makes the requests of `fetch` over the network, and is loaded by the first of those.
     # psycopg keeps the Durable Objects of several nodes, for those who want PostgreSQL.
     # pydantic and what it stands on check arguments, where that is asked for.
@@ -67,7 +68,7 @@ FLOORS = [
     # The text of a library in JavaScript.
     Floor({"javascript"}, set()),
     # uvicorn and websockets are loaded by those who serve.
-    Floor(TOP, SCRIPTS | {"config", "net"}, {"uvicorn", "websockets"}),
+    Floor(TOP, SCRIPTS | {"config", "net"}, {"msgpack", "uvicorn", "websockets"}),
     # What type checkers see of stubs and promises.
     Floor({"typed"}, SCRIPTS),
     Floor({"typegen"}, SCRIPTS | TOP | {"config"}),
@@ -85,7 +86,7 @@ FLOORS = [
     Floor(
         {"notebook"},
         SCRIPTS | TOP | {"config", "export", "rpclab", "typegen", "whatif"},
-        {"IPython", "anywidget", "traitlets"},
+        {"IPython", "anywidget", "js", "pyodide", "traitlets"},
     ),
     # The package itself: it gives out names, and hands `%load_ext` on to the notebook's floor.
     Floor({"rpclab"}, SCRIPTS | TOP | {"net", "notebook", "whatif"}),

@@ -26,6 +26,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 PINS = ROOT / "requirements" / "browser.txt"
 FROM_NPM = ROOT / "website" / "pyodide"
+LOCKS = ("lab.txt", "dev.txt", "site.txt")
 CACHE = ROOT / ".venv" / "browser"
 
 CORE = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip")
@@ -131,8 +132,8 @@ def wheels(further: Iterable[str] = ()) -> list[Path]:
 
 
 def pin_of(package: str) -> str:
-    """The line that pins a package in requirements/dev.txt, or in lab.txt that it stands on."""
-    texts = [(ROOT / "requirements" / name).read_text("utf-8") for name in ("dev.txt", "lab.txt")]
+    """The line of requirements/ that pins a package."""
+    texts = [(ROOT / "requirements" / name).read_text("utf-8") for name in LOCKS]
     found = re.search(rf"^{re.escape(package)}==.*$", "\n".join(texts), re.MULTILINE)
     if found is None:
         raise ValueError(f"no file in requirements/ pins {package}")

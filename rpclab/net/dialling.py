@@ -120,14 +120,12 @@ def connect(
         ValueError: the address, the token, the codec or a header is none; or there is nothing to
             make anew: a batch has no session, and one that this end leaves is left.
         TypeError: main can be none.
-
-    As it is awaited:
-
-        DisconnectedError: the peer is not there, does not let us in, or speaks something else.
-        PermissionError: a Worker dials what its sandbox does not let it reach.
-        TimeoutError: it did not answer in time.
-        ImportError: an extra is not installed: rpclab[serve] for WebSockets, rpclab[http] for
-            batches.
+        DisconnectedError: as it is awaited, the peer is not there, does not let us in, or speaks
+            something else.
+        PermissionError: likewise, a Worker dials what its sandbox does not let it reach.
+        TimeoutError: likewise, the peer did not answer in time.
+        ImportError: likewise, an extra is not installed: rpclab[serve] for WebSockets,
+            rpclab[http] for batches.
     """
     parsed = parse_address(address)
     if reconnect:

@@ -40,9 +40,10 @@ if TYPE_CHECKING:
     Greeted = Callable[["StreamWire", dict[str, Any]], Connection | None]
 
 WANTS_TOKEN = "it wants its token: connect(…, token=…)"  # noqa: S105 - why nobody is let in
+HIGH = 256 * 1024
+"""Bytes that wait to leave, from which on the listening end stops reading."""
 
 _SHOWN = 40  # bytes of what the other end says first
-_HIGH = 256 * 1024  # bytes that wait to leave, from which on the listening end stops reading
 _LARGE = 64 * 1024  # pieces from which on to join them costs more than to send them one by one
 
 
@@ -102,7 +103,7 @@ class StreamWire(Reading):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=_HIGH)
+        self._transport.set_write_buffer_limits(high=HIGH)
         if self._patience is not None:
             # Under TLS there is nobody to talk to before this, and maybe never.
             loop = asyncio.get_running_loop()

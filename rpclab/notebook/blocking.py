@@ -84,8 +84,10 @@ def watch_for_blocking(beats: Callable[[], int]) -> Callable[[], None]:
         beats: as above.
 
     Returns:
-        A function that ends this.
+        A function that ends this. In a browser, which has no threads, nothing watches.
     """
+    if sys.platform == "emscripten":
+        return lambda: None
     thread = threading.get_ident()
     watch = BlockingWatch(beats, lambda: sys._current_frames().get(thread))
     watcher = _Watcher(watch)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.errors import OTHER_THREAD, RpcError
 from rpclab.rpc.tasks import TaskFactory
+from rpclab.rpc.web_loop import default_factory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -193,7 +194,7 @@ class RunQueue:
         self._draining = True
         factory: Any = loop.get_task_factory()  # another may have been put on top
         if type(factory) is not TaskFactory:
-            factory = TaskFactory(factory)
+            factory = TaskFactory(factory or default_factory(loop))
             loop.set_task_factory(factory)
         messages = 0
         again, woken, ready, causes = self._again, self._woken, self.ready, self._causes

@@ -26,7 +26,7 @@ from rpclab.server.admission import (
 from rpclab.server.http import VISIT, VISITORS, Exchange, Message, Receive, Send
 from rpclab.server.proxies import Client, Proxies
 from rpclab.server.routes import Exposed, OfWorker, Routes
-from rpclab.server.urls import whole_url
+from rpclab.server.urls import plain_path, whole_url
 from rpclab.server.visits import Visit, Way, may_visit
 from rpclab.workers.declarations import BindingTarget
 from rpclab.workers.http.headers import Headers
@@ -139,6 +139,8 @@ class Application:
             if refusal is not None:
                 exchange.note = "not let in"
                 await exchange.refuse(*refusal)
+            elif not path.startswith("/"):
+                await exchange.refuse(400)  # OPTIONS *, which asks nobody in particular
             elif visit is None and self._is_busy():
                 await exchange.refuse(503, headers=[(b"retry-after", b"1")])
             elif self._exposed.find(path) is not None and asked.method in ("POST", "OPTIONS"):
@@ -228,6 +230,7 @@ class Application:
         path, _, query = url.partition("?")
         if self.prefix:
             path = self._below(path, self.prefix)
+        path = plain_path(path)
         asks = method in SAFE
         if asks:
             refusal = self._admission.refusal_of_name(host)
@@ -261,7 +264,7 @@ class Application:
         """The path below the place where the application is mounted, as it was written."""
         raw = scope.get("raw_path") or scope["path"].encode()
         path: str = raw.partition(b"?")[0].decode("latin-1")
-        return self._below(path, (scope.get("root_path") or self.prefix).rstrip("/"))
+        return plain_path(self._below(path, (scope.get("root_path") or self.prefix).rstrip("/")))
 
     @staticmethod
     def _below(path: str, prefix: str) -> str:

@@ -383,10 +383,13 @@ def _refusing(name: str) -> Callable[..., NoReturn]:
 
 
 def _is_busy(host: asyncio.AbstractEventLoop) -> bool:
-    """Whether something goes on in a loop beside the turns of guests, which wait for each other."""
-    ready = getattr(host, "_ready", None)
-    return ready is None or any(
-        getattr(handle._callback, "__func__", None) is not GuestLoop._turn for handle in ready
+    """Whether something goes on in a loop beside the turns of guests, which wait for each other.
+
+    A loop that does not show what is ready, such as that of a browser, has gone round often enough.
+    """
+    return any(
+        getattr(handle._callback, "__func__", None) is not GuestLoop._turn
+        for handle in getattr(host, "_ready", ())
     )
 
 

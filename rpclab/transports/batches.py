@@ -185,6 +185,11 @@ class RecordReader:
         self._buffer = bytearray()
         self._begun = False
 
+    def skip_greeting(self) -> None:
+        """Both ends were introduced to each other: no greeting comes."""
+        self._begun = True
+        self.welcome()
+
     def welcome(self) -> None:
         """The peer has introduced itself: from now on records may be as long as messages are."""
         self._limit = self._most
