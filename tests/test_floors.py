@@ -61,8 +61,9 @@ FLOORS = [
             "typing_extensions",
         },
     ),
-    # trustme makes certificates, websockets frames and httpx requests, for those who want some.
-    Floor({"net"}, SCRIPTS, {"httpx", "trustme", "websockets"}),
+    # trustme makes certificates, websockets frames and httpx requests, for those who want some;
+    # uvloop is a faster event loop.
+    Floor({"net"}, SCRIPTS, {"httpx", "trustme", "uvloop", "websockets"}),
     Floor({"config"}, LOWEST),
     # The text of a library in JavaScript.
     Floor({"javascript"}, set()),
