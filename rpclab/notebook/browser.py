@@ -7,7 +7,6 @@ drops the cells that wait behind one that failed, also where that one is meant t
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -46,12 +45,14 @@ def output_under_its_cell(shell: InteractiveShell) -> Callable[[], None]:
         return _shown(reply, header) if _is_meant_to_fail(header) else reply
 
     undo = [_put(kernel, "run", run_under)]
+    from pyodide_kernel import display  # noqa: PLC0415 - of that kernel
+
     undo += [
-        _publish_under_the_parent(type(owner), name, kernel)
+        _publish_under_the_parent(owner, name, kernel)
         for owner, names in (
-            (sys.stdout, ("publish_stream_callback",)),
-            (shell.display_pub, _DISPLAYS),
-            (shell.displayhook, ("publish_execution_result",)),
+            (display.LiteStream, ("publish_stream_callback",)),
+            (display.LiteDisplayPublisher, _DISPLAYS),
+            (display.LiteDisplayHook, ("publish_execution_result",)),
         )
         for name in names
     ]
