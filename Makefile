@@ -89,6 +89,6 @@ clean:  ## remove the environments, and the built site
 .venv-ik%/.ready: .venv/.dev
 	@sed 's/^ipykernel==.*/ipykernel==$*/' requirements/lab.txt > .venv/ipykernel-$*.txt
 	@tools/setup venv .venv-ik$* -c .venv/ipykernel-$*.txt \
-	    ada-url anywidget click ipykernel ipywidgets Jinja2 msgpack multidict nest-asyncio2 pydantic \
-	    python-multipart
+	    ada-url anywidget click httptools ipykernel ipywidgets Jinja2 msgpack multidict nest-asyncio2 \
+	    pydantic python-multipart uvicorn websockets
 	@touch $@

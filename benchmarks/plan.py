@@ -181,6 +181,29 @@ WORKLOADS = {
             Row("rpclab, Cap'n Web", "capnweb, WebSocket"),
         ),
     ),
+    "process_burst": Workload(
+        "1000 calls in flight to a process of its own",
+        ("placement",),
+        (
+            Row("a process", "TCP", Goal(">=", 0.9, aim=1)),
+            Row("its binding", "TCP"),
+        ),
+    ),
+    "process_sequential": Workload(
+        "one call after another to a process of its own",
+        ("placement",),
+        (Row("a process", "TCP", Goal(">=", 0.9, aim=1)),),
+    ),
+    "process_cores": Workload(
+        "two calls that compute, at two processes",
+        ("placement",),
+        (Row("two processes", "one process", Goal(">=", 1.8)),),
+    ),
+    "process_start": Workload(
+        "a process of its own, from deploy to the first answer",
+        ("placement",),
+        (Row("a process", goal=Goal("<=", 150), unit=" ms"),),
+    ),
     "http": Workload(
         "requests to a server of HTTP, 32 at a time",
         ("network",),

@@ -22,6 +22,7 @@ CHILDREN = {
     "library": (sys.executable, "-m", "benchmarks.library"),
     "loop": (sys.executable, "-m", "benchmarks.loop"),
     "startup": (sys.executable, "-m", "benchmarks.startup"),
+    "placement": (sys.executable, "-m", "benchmarks.placement"),
     "network": (sys.executable, "-m", "benchmarks.network"),
     "capnweb": ("node", str(PEERS / "capnweb.mjs")),
     "capnweb_ws": ("node", str(PEERS / "capnweb_ws.mjs")),

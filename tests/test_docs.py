@@ -27,7 +27,10 @@ PAGES = [
             "network",
             "javascript",
             "limits",
+            "placement",
             "reconnection",
+            "export",
+            "what-if",
         )
     ),
 ]

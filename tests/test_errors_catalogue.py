@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -126,8 +127,42 @@ async def a_protocol_error_that_a_worker_raises_itself(sandbox, worker):
     return await error_of(worker.throw("ProtocolError"))
 
 
-async def a_worker_that_says_it_is_overloaded(sandbox, worker):
-    return await error_of(worker.throw("OverloadedError"))
+SLOW = """
+import asyncio
+from workers import DurableObject, WorkerEntrypoint
+
+class Default(WorkerEntrypoint):
+    async def wait(self):
+        await asyncio.sleep(1000)
+
+class Room(DurableObject):
+    def enter(self):
+        pass
+"""
+
+
+async def a_worker_with_more_calls_than_turns(sandbox, worker):
+    sandbox.deploy("slow", source=SLOW, concurrency=1, queue=0)
+    slow = sandbox.bind(SLOW="slow").SLOW
+    _first = slow.wait()
+    return await error_of(slow.wait())
+
+
+async def an_object_that_lives_on_another_node(sandbox, worker):
+    with tempfile.TemporaryDirectory() as folder:
+        nodes = [
+            rpclab.Sandbox(shared_objects=rpclab.SharedObjects(f"{folder}/objects.sqlite", name))
+            for name in ("one", "two")
+        ]
+        rooms = []
+        for node in nodes:
+            node.deploy("slow", source=SLOW)
+            rooms.append(node.bind(ROOM=rpclab.objects("slow#Room")).ROOM.get_by_name("den"))
+        await rooms[0].enter()
+        error = await error_of(rooms[1].enter())
+        for node in nodes:
+            node.close()
+    return error
 
 
 async def a_call_from_a_context_that_is_over(sandbox, worker):
@@ -206,6 +241,12 @@ async def a_worker_that_is_not_deployed(sandbox, worker):
     return await error_of(sandbox.bind(OTHER="workr").OTHER.greet("Ada"))
 
 
+async def a_worker_that_cannot_run_where_it_was_placed(sandbox, worker):
+    with pytest.raises(errors.PlacementError) as caught:
+        sandbox.deploy("other", source="", kv={"CACHE": "cache"}, placement="process")
+    return caught.value
+
+
 async def an_entrypoint_that_is_not_exported(sandbox, worker):
     with pytest.raises(errors.UnknownEntrypointError) as caught:
         sandbox.bind(OTHER="worker#Wroker")
@@ -275,10 +316,12 @@ CATALOGUE = {
     "ContextEndedError": a_target_whose_context_is_over,
     "CallCancelledError": a_call_awaited_after_its_cancellation,
     "DisconnectedError": a_sandbox_that_is_closed_meanwhile,
-    "OverloadedError": a_worker_that_says_it_is_overloaded,
+    "OverloadedError": a_worker_with_more_calls_than_turns,
+    "ObjectElsewhereError": an_object_that_lives_on_another_node,
     "StreamLockedError": a_stream_that_was_sent_already,
     "StreamClosedError": a_stream_that_is_written_after_its_close,
     "UnknownBindingError": a_worker_that_is_not_deployed,
+    "PlacementError": a_worker_that_cannot_run_where_it_was_placed,
     "D1Error": a_statement_that_is_no_sql,
     "KVError": a_key_that_would_expire_at_once,
     "UnknownEntrypointError": an_entrypoint_that_is_not_exported,

@@ -30,13 +30,13 @@ SESSIONS = LOWEST | {"core"}
 SHELL = SESSIONS | {"codecs", "transports", "trace"}
 ENGINE = {"rpc", "simulation", "diagnostics"}
 SCRIPTS = SHELL | ENGINE | {"workers"}
-TOP = {"sandbox", "configured", "declared", "distances", "views", "server"}
+TOP = {"sandbox", "configured", "declared", "distances", "placement", "views", "server"}
 
 # Lowest first. The modules of one floor may import one another.
 FLOORS = [
     Floor(LOWEST, set()),
     Floor({"core"}, LOWEST),
-    Floor({"codecs"}, SESSIONS, {"msgpack", "numpy", "orjson"}),
+    Floor({"codecs"}, SESSIONS, {"msgpack", "numpy", "orjson", "pybase64"}),
     Floor({"transports"}, SESSIONS, {"msgpack"}),
     Floor({"trace"}, SESSIONS, {"opentelemetry"}),
     # `rpclab.run` applies it, and only there, where a loop is running already.
@@ -67,7 +67,7 @@ FLOORS = [
     # The text of a library in JavaScript.
     Floor({"javascript"}, set()),
     # uvicorn and websockets are loaded by those who serve.
-    Floor(TOP, SCRIPTS | {"config", "net"}, {"uvicorn", "websockets"}),
+    Floor(TOP, SCRIPTS | {"config", "net"}, {"msgpack", "uvicorn", "websockets"}),
     # What type checkers see of stubs and promises.
     Floor({"typed"}, SCRIPTS),
     Floor({"typegen"}, SCRIPTS | TOP | {"config"}),

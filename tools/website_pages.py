@@ -58,10 +58,10 @@ REFERENCE = {
         "run",
         "surface",
     ),
-    "Sandboxes": ("Sandbox", "binding", "Limits", "D1Limits", "ObjectLimits"),
+    "Sandboxes": ("Sandbox", "binding", "Limits", "D1Limits", "ObjectLimits", "SharedObjects"),
     "Streams": ("ReadableStream", "WritableStream"),
     "HTTP messages": ("Request", "Response", "Headers", "Blob"),
-    "Other programs": ("connect", "serve", "asgi", "certificates", "ServerLimits"),
+    "Other programs": ("connect", "Reconnect", "serve", "asgi", "certificates", "ServerLimits"),
 }
 """The public names by what they are for; errors and warnings are found by themselves."""
 

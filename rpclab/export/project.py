@@ -70,12 +70,12 @@ class Project:
         self.notes.append(Finding(path, line, text))
 
 
-def project_of(workers: Iterable[Declared], name: str, here: Path | None = None) -> Project:
+def project_of(workers: Iterable[Declared], folder: Path, here: Path | None = None) -> Project:
     """Lay some Workers out as a project.
 
     Args:
         workers: which; nothing of them is run.
-        name: of the project.
+        folder: where it is going to stand, whose name it has; nothing there is taken along.
         here: the folder where modules stand that cells import; the current one if None.
 
     Raises:
@@ -86,7 +86,7 @@ def project_of(workers: Iterable[Declared], name: str, here: Path | None = None)
     everybody = _once(workers)
     if not everybody:
         raise ConfigError("no Worker is deployed, so there is nothing to export")
-    return _Layout(everybody, here or Path.cwd()).project(name)
+    return _Layout(everybody, here or Path.cwd(), folder).project(folder.name)
 
 
 def _once(workers: Iterable[Declared]) -> list[Declared]:
@@ -102,14 +102,14 @@ def _once(workers: Iterable[Declared]) -> list[Declared]:
 
 
 class _Layout:
-    def __init__(self, workers: list[Declared], here: Path) -> None:
+    def __init__(self, workers: list[Declared], here: Path, target: Path) -> None:
         self._workers = workers
         self._here = here
         self._project = Project()
         self._names: dict[str, str] = {}
         self._databases = Shared(workers)
         self._needed: set[str] = set()
-        self._apart = frozenset(
+        self._apart = frozenset([target]) | frozenset(
             worker.config.folder.resolve()
             for worker in workers
             if worker.config is not None and not _is_cell(worker.config)
@@ -161,7 +161,8 @@ class _Layout:
         config = worker.config
         if config is not None and config.document is not None:
             text, more = self._copied(worker, config, config.document, main)
-            secrets = tuple(dict.fromkeys([*config.required_secrets, *config.secrets]))
+            named = [name for name in config.vars if is_secret(name)]
+            secrets = tuple(dict.fromkeys([*config.required_secrets, *config.secrets, *named]))
         else:
             text, more, secrets = self._written(worker, source, main)
         files |= {**more, main: source.encode()}
@@ -233,14 +234,18 @@ class _Layout:
         """The configuration that it was deployed from; as it is, where it may stay so."""
         data = copy.deepcopy(document.data)
         files: dict[str, bytes] = {}
+        where = f"{self._project.folders[worker.name]}/{CONFIG}"
         if data["main"] != main and Path(data["main"]).as_posix() != main:
             data["main"] = main
         for table in [data, *data.get("env", {}).values()]:
+            hidden = _hide(table)
+            if hidden:
+                said = f"{', '.join(hidden)}: a secret, by the name, so the value stays behind"
+                self._project.note(where, said)
             for database in table.get("d1_databases", ()):
                 _move_migrations(config, database, files)
         if "python_workers" not in data.get("compatibility_flags", ()):
             text = '"compatibility_flags": ["python_workers"], and a compatibility_date, are needed'
-            where = f"{self._project.folders[worker.name]}/{CONFIG}"
             self._project.cloudflare.append(Finding(where, 0, text))
         if not document.toml and data == document.data:
             return document.text.rstrip("\n") + "\n", files
@@ -249,7 +254,7 @@ class _Layout:
             "was TOML, and has its comments above keys still" if document.toml else "has lost its"
         )
         changed = "" if document.toml else " comments, for a path in it is another one here"
-        self._project.note(f"{self._project.folders[worker.name]}/{CONFIG}", f"{what}{changed}")
+        self._project.note(where, f"{what}{changed}")
         return text, files
 
     def _written(
@@ -342,6 +347,17 @@ class _Layout:
             if self._project.folders[worker.name] == folder:
                 return worker
         return Bound()
+
+
+def _hide(table: dict[str, Any]) -> list[str]:
+    """Make required secrets of the variables of an environment whose names say that they are."""
+    plain = table.get("vars", {})
+    hidden = [name for name in plain if is_secret(name)]
+    if hidden:
+        table["vars"] = {name: value for name, value in plain.items() if name not in hidden}
+        required = table.setdefault("secrets", {}).setdefault("required", [])
+        required += [name for name in hidden if name not in required]
+    return hidden
 
 
 def _move_migrations(

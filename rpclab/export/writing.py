@@ -49,10 +49,10 @@ def export(
     target = Path(folder)
     if target.exists() and not target.is_dir():
         raise ConfigError("is a file, and a project is a folder", filename=str(target))
-    project = project_of(workers, target.resolve().name, here)
-    parent = target.resolve().parent
-    parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".rpclab-export-", dir=parent) as name:
+    project = project_of(workers, target.resolve(), here)
+    # On the same disk, so that files can be moved; and in no folder that is not there yet.
+    around = next(each for each in (target, *target.resolve().parents) if each.is_dir())
+    with tempfile.TemporaryDirectory(prefix=".rpclab-export-", dir=around) as name:
         laid = Path(name) / "new"
         _lay(project, laid)
         _complete(project, laid)

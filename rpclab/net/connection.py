@@ -117,7 +117,7 @@ class Connection:
         pulse = self._pulse
         pulse.heard = pulse.used = self._loop.time()
         if self.reason is None:
-            self.engine.deliver(partial(self.session.receive, seen, frames))
+            self.engine.deliver(partial(self.session.receive, seen, frames), self._loop)
 
     def heard(self) -> None:
         """Something has come in: a sign of life."""
@@ -210,7 +210,7 @@ class Connection:
 
     def _close(self, why: str) -> None:
         if self.session.closed is None:
-            self.session.flush()
+            self.session.put()
             self.session.close(DisconnectedError(why))
 
     async def cut(self) -> None:

@@ -19,7 +19,7 @@ from rpclab.previews import described, message_of
 from rpclab.rpc.stubs import RpcStub
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Generator
+    from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 
     from rpclab.core.contexts import ExecutionContext
     from rpclab.core.imports import Pending
@@ -111,7 +111,12 @@ class LastingConnection:
         """
         async with self._first:
             if self.state == CONNECTING:
-                await self._open()
+                opening = self._start(self._open())
+                try:
+                    await asyncio.wait([opening])
+                finally:
+                    if not opening.done():  # whoever waits has given up
+                        self.let_go()
         if self._main is None:
             raise self._why_closed()
         return self
@@ -127,9 +132,11 @@ class LastingConnection:
         except TimeoutError:
             late = TimeoutError(f"{self.peer} did not answer within {seconds:g} s")
             self._end(self.reason or late)
-        except BaseException as error:
-            self._end(error)
+        except asyncio.CancelledError:
+            self.let_go()
             raise
+        except Exception as error:
+            self._end(error)
 
     def _why_closed(self) -> BaseException:
         return fresh_copy(self.reason or DisconnectedError(CLOSED_HERE))
@@ -175,10 +182,13 @@ class LastingConnection:
             connection = await self._dialling.attempt()
         except Exception as error:
             self.reason = error
-            if not may_help(error):
-                raise
         else:
-            self._opens(connection)
+            self.reason = connection.reason
+            if self.reason is None:
+                self._opens(connection)
+                return
+        if not may_help(self.reason):
+            raise self.reason
 
     def _opens(self, connection: Connection) -> None:
         self._session = connection
@@ -191,7 +201,10 @@ class LastingConnection:
         if self._main_import is None:
             here = self._dialling.here
             self._main_import = LastingImport(self, connection.session, self.let_go, is_main=True)
-            self._main = RpcStub.__from_handle__(Handle(self._main_import, here))
+            handle = Handle(self._main_import, here)
+            if not here.long:
+                here.own(handle)  # what a Worker's call has dialled ends with it
+            self._main = RpcStub.__from_handle__(handle)
             self._engine.closing_with.add(self._end)
         self._main_import.become(entry)
         self.state = OPEN
@@ -243,7 +256,7 @@ class LastingConnection:
         if self._session is None and self.state != CLOSED:
             self._end(error or DisconnectedError(CLOSED_HERE))
 
-    def _start(self, work: Any) -> asyncio.Task[None]:
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Begin a task that belongs to nobody's call."""
         loop = asyncio.get_running_loop()
         task: asyncio.Task[None] = Context().run(loop.create_task, work)
@@ -514,6 +527,8 @@ class LastingConnection:
         self.attempt = 0
         self.next_at = None
         self._engine.closing_with.discard(self._end)
+        if self._main is not None and not self._dialling.here.long:
+            self._dialling.here.disown(self._main.__handle__)
         connection, self._session = self._session, None
         if connection is not None and not self._engine.closing:
             connection.let_go(message_of(error))

@@ -37,7 +37,9 @@ class LastingImport(Import):
         failure: why there is none in the session that is open; None if there is, or none is open.
     """
 
-    __slots__ = ("_dropped", "_entry", "_lasting", "_session", "failure", "is_main")
+    __slots__ = (
+        "_dropped", "_entry", "_lasting", "_number", "_session", "failure", "is_main",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -55,6 +57,7 @@ class LastingImport(Import):
         self._session = session
         self._dropped = dropped
         self.is_main = is_main
+        self._number = 0
         self._entry: Import | None = None
 
     # While there is no session, these are of the last one, which is closed.
@@ -67,7 +70,7 @@ class LastingImport(Import):
     @property
     def id(self) -> int:  # type: ignore[override]
         """Its number there."""
-        return 0 if self._entry is None else self._entry.id
+        return self._number if self._entry is None else self._entry.id
 
     @property
     def is_there(self) -> bool:
@@ -78,6 +81,7 @@ class LastingImport(Import):
         """It is that import, in the session which is open."""
         entry.claim()
         self._session = entry.session
+        self._number = entry.id
         self._entry = entry
         self.failure = None
 

@@ -20,8 +20,9 @@ from rpclab.previews import message_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpclab.core.hooks import Hook
-    from rpclab.core.messages import Frame
+    from rpclab.core.hooks import Hook, TargetHook
+    from rpclab.core.messages import Frame, Message
+    from rpclab.core.session import Passed
 
     Still = Callable[[], bool]
 
@@ -77,6 +78,7 @@ class FarSession(Session):
     _plain: Any = None
     _recorded: Any = None
     _refusal: BrokenHook | None = None
+    _waited = False
 
     def receive(self, seen: int, frames: list[Frame]) -> None:
         if self._plain is None:
@@ -162,6 +164,24 @@ class FarSession(Session):
         self.awake()
 
     def flush(self) -> int:
+        # Whoever was waiting for what has come is resumed in this turn, and nearly always calls
+        # next. What only acknowledges and gives back waits for that, and leaves with it: a message
+        # less for each call that follows another (benchmark `socket_sequential`).
+        if (
+            not self._outbox
+            and not self._waited
+            and not self._soon
+            and self._waiting is None
+            and (self._releases or self._told != self._seen)
+        ):
+            self._waited = True
+            self._awake = self.host.wake(self)
+            return 0
+        return self.put()
+
+    def put(self) -> int:
+        """Send what has gathered, now."""
+        self._waited = False
         count = super().flush()
         if count and self.host.observe is not None:
             tell_arrived(self, count)
@@ -187,11 +207,16 @@ class FarSession(Session):
         self.when_over(self.under_way, finished)
 
     def _refuse_plain_call(
-        self, call: int, hook: Any, path: str, args: list[Any], frame: Frame
+        self, call: int, hook: Any, path: str, args: list[Any], frame: Frame | None
     ) -> None:
         if self._refusal is not None and not isinstance(hook, (Answer, Pipe)):
             hook = self._refusal
         super()._receive_plain_call(call, hook, path, args, frame)
+
+    def _pass_on(self, run: Message, position: int, call: int, hook: TargetHook) -> Passed:
+        if self._refusal is not None:
+            return position, call, None, None  # each goes on to the way above
+        return super()._pass_on(run, position, call, hook)
 
     def _accept(self, call: int, target: int) -> Hook | Answer:
         hook = super()._accept(call, target)

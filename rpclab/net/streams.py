@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from rpclab.errors import DisconnectedError, RemoteProtocolError, RpcError
 from rpclab.net.advice import ANOTHER, misunderstood, unreached, with_advice, wordless
 from rpclab.net.closing import FAULT, FULL, STOPPING, broken, closed_there, say_end
+from rpclab.net.reading import Reading
 from rpclab.transports.batches import (
     BATCH,
     BESIDE,
@@ -22,6 +23,7 @@ from rpclab.transports.batches import (
     RecordReader,
     batches,
     framed,
+    framed_alone,
     goodbye,
     hello,
     read_hello,
@@ -38,9 +40,10 @@ if TYPE_CHECKING:
     Greeted = Callable[["StreamWire", dict[str, Any]], Connection | None]
 
 WANTS_TOKEN = "it wants its token: connect(…, token=…)"  # noqa: S105 - why nobody is let in
+HIGH = 256 * 1024
+"""Bytes that wait to leave, from which on the listening end stops reading."""
 
 _SHOWN = 40  # bytes of what the other end says first
-_HIGH = 256 * 1024  # bytes that wait to leave, from which on the listening end stops reading
 _LARGE = 64 * 1024  # pieces from which on to join them costs more than to send them one by one
 
 
@@ -50,7 +53,7 @@ def seen(future: asyncio.Future[Any]) -> None:
         future.exception()
 
 
-class StreamWire(asyncio.Protocol):
+class StreamWire(Reading):
     """One end of a byte stream.
 
     Args:
@@ -100,7 +103,7 @@ class StreamWire(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=_HIGH)
+        self._transport.set_write_buffer_limits(high=HIGH)
         if self._patience is not None:
             # Under TLS there is nobody to talk to before this, and maybe never.
             loop = asyncio.get_running_loop()
@@ -228,9 +231,13 @@ class StreamWire(asyncio.Protocol):
     # What the connection asks for.
 
     def send(self, seen: int, frames: list[Frame]) -> None:
-        if not self._ended:
-            for pieces in batches(seen, frames):
-                self._write(framed(pieces))
+        if self._ended:
+            return
+        if len(frames) == 1 and type(frames[0]) is bytes and len(frames[0]) < _LARGE:
+            self.transport.write(framed_alone(seen, frames[0]))
+            return
+        for pieces in batches(seen, frames):
+            self._write(framed(pieces))
 
     def _write(self, pieces: list[bytes]) -> None:
         if len(pieces) == 1 or sum(map(len, pieces)) < _LARGE:

@@ -20,6 +20,7 @@ from rpclab.notebook.expressions import Expressions, Objects, Thing, before_the_
 from rpclab.notebook.lines import BIND_OPTIONS, TRACE_OPTIONS, WORKER_OPTIONS, parse_worker
 from rpclab.notebook.wrangler import WRANGLER_OPTIONS
 from rpclab.simulation.cities import CITIES
+from rpclab.workers.call_queue import OVERLOAD
 
 if TYPE_CHECKING:
     from IPython.core.completer import CompletionContext, SimpleMatcherResult
@@ -110,6 +111,8 @@ def _choices(
         return choices(sandbox, magic, word)
     if magic == "worker" and previous == "--at":
         return word, list(CITIES)
+    if magic == "worker" and previous == "--overload":
+        return word, list(OVERLOAD)
     if magic == "trace":
         return word, list(TRACE_OPTIONS)
     if magic == "wrangler":

@@ -26,6 +26,7 @@ from rpclab.notebook.widgets import Live
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub
 from rpclab.sandbox import Sandbox
+from rpclab.trace.pictures.wording import without_cells, without_the_cell
 from rpclab.trace.trace import Trace
 from rpclab.views import View
 from rpclab.whatif import Faults, WhatIf
@@ -74,7 +75,10 @@ class Displays:
             ),
             View: self._view,
             Faults: self._view,
-            WhatIf: lambda what: self._bundle(what.text(), lambda: what.html(keep=True)),
+            # Of one block, whose places are told by their lines alone.
+            WhatIf: lambda what: self._bundle(
+                without_the_cell(what.text()), lambda: without_cells(what.html(keep=True))
+            ),
         }
         for remote in (RpcStub, RpcPromise, RpcProperty, ServiceBinding):
             shown[remote] = self._stub
@@ -108,8 +112,12 @@ class Displays:
 
     def _view(self, view: View | Faults) -> Bundle:
         if not self._html():
-            return {"text/plain": view.text()}
-        return self._live.bundle(view)
+            text = view.text()
+            return {"text/plain": without_the_cell(text) if isinstance(view, Faults) else text}
+        bundle = self._live.bundle(view)
+        if isinstance(view, Faults):
+            bundle = {kind: without_the_cell(text) for kind, text in bundle.items()}
+        return bundle
 
     def _bundle(self, text: str, html: Callable[[], str]) -> Bundle:
         bundle = {"text/plain": text}

@@ -82,6 +82,7 @@ class Engine(RunQueue, Observed, Deadlines):
         closing_with: told of the end, with its reason, before the sessions are.
         closing: whether all contexts are being ended, so that nothing is told of what they cut off.
         paces: how many bytes of streams a second Workers read, where that is bounded.
+        elsewhere: gives the session of a Worker with one that runs in another process, if it does.
         visits: the calls that no session carries, and whose methods have not returned yet.
     """
 
@@ -111,6 +112,7 @@ class Engine(RunQueue, Observed, Deadlines):
         self.tell_unseen: Callable[[str], None] = log.error
         self.validation: Any = None
         self.paces: dict[str, float] = {}
+        self.elsewhere: Callable[[str, str], Session | None] | None = None
         self.holder: Holder | None = None
         self.visits: set[Answer] = set()
         if not pipelining:
@@ -193,7 +195,8 @@ class Engine(RunQueue, Observed, Deadlines):
         """The end, at `importer`, of its session with `exporter`."""
         found = self._sessions.get((importer, exporter))
         if found is None or found.closed is not None:
-            found = self._connect(importer, exporter)
+            found = self.elsewhere and self.elsewhere(importer, exporter)
+            found = found or self._connect(importer, exporter)
         return found
 
     def _connect(self, one: str, other: str) -> Session:

@@ -81,17 +81,24 @@ class RunQueue:
         if not self.scheduled:
             self._schedule()
 
-    def deliver(self, function: Callable[[], None]) -> None:
+    def deliver(
+        self, function: Callable[[], None], running: asyncio.AbstractEventLoop | None = None
+    ) -> None:
         """Run a function in the drain: now, in a callback of the loop that is no task's step.
 
         So what a socket brings costs no pass of the loop of its own.
+
+        Args:
+            function: what to run.
+            running: the loop that runs, if the caller knows: up to Python 3.11 asyncio asks the
+                kernel before it says so.
         """
         self._again.append(function)
         loop = self.loop
         if (
             not self._draining
             and loop is not None
-            and running_loop() is loop
+            and (running or running_loop()) is loop
             and asyncio.current_task(loop) is None
         ):
             self.scheduled = True

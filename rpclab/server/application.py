@@ -26,13 +26,15 @@ from rpclab.server.admission import (
 from rpclab.server.http import VISIT, VISITORS, Exchange, Message, Receive, Send
 from rpclab.server.proxies import Client, Proxies
 from rpclab.server.routes import Exposed, OfWorker, Routes
-from rpclab.server.urls import whole_url
+from rpclab.server.urls import plain_path, whole_url
 from rpclab.server.visits import Visit, Way, may_visit
 from rpclab.workers.declarations import BindingTarget
 from rpclab.workers.http.headers import Headers
 from rpclab.workers.http.requests import Request
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
     from rpclab.net.connection import Connection, Wire
     from rpclab.rpc.engine import Engine
     from rpclab.sandbox import Sandbox
@@ -77,6 +79,7 @@ class Application:
         limits: for whoever comes in.
         prefix: likewise.
         sessions: those that are open.
+        tells: whether anybody wants to know of requests.
     """
 
     def __init__(
@@ -101,6 +104,7 @@ class Application:
         self._exposed = exposed
         self._admission = admission
         self._tell = tell
+        self.tells = tell is not None
         self._proxies = proxies or Proxies()
         self._ways: dict[tuple[str, str], Way] = {}
         self._requests = 0
@@ -135,6 +139,8 @@ class Application:
             if refusal is not None:
                 exchange.note = "not let in"
                 await exchange.refuse(*refusal)
+            elif not path.startswith("/"):
+                await exchange.refuse(400)  # OPTIONS *, which asks nobody in particular
             elif visit is None and self._is_busy():
                 await exchange.refuse(503, headers=[(b"retry-after", b"1")])
             elif self._exposed.find(path) is not None and asked.method in ("POST", "OPTIONS"):
@@ -191,6 +197,7 @@ class Application:
         *,
         scheme: str,
         client: tuple[str, int] | None,
+        loop: AbstractEventLoop,
     ) -> Begun | None:
         """Begin to answer a request that has come whole, if nothing stands in its way.
 
@@ -201,6 +208,7 @@ class Application:
             body: all of it.
             scheme: "http" or "https".
             client: the address and port that it comes from.
+            loop: the one that runs.
 
         Returns:
             None where it has to be answered as any other, from its beginning on.
@@ -222,6 +230,7 @@ class Application:
         path, _, query = url.partition("?")
         if self.prefix:
             path = self._below(path, self.prefix)
+        path = plain_path(path)
         asks = method in SAFE
         if asks:
             refusal = self._admission.refusal_of_name(host)
@@ -233,21 +242,18 @@ class Application:
             or (method == "POST" and self._exposed.find(path) is not None)
         ):
             return None
-        target = self._route(host, path)
+        target = None if self._routes is None else self._routes.find(host, path)
         if target is None:
             return None
         try:
-            way, whole = self._way(target), whole_url(scheme, host, path, query)
+            # A visit needs no session, so that of the way need not be there any more.
+            way = self._ways.get((target.worker, target.entrypoint)) or self._way(target)
+            whole = whole_url(scheme, host, path, query)
         except (TypeError, UnknownBindingError, UnknownEntrypointError):
             return None
         said = Headers._come_in(partial(self._headers_for_worker, headers, name_of_client(client)))
         request = Request._come_in(whole, method, said, None if asks else body or None)
-        return Begun(way.begin(request), path, target)
-
-    @property
-    def tells(self) -> bool:
-        """Whether anybody wants to know of requests."""
-        return self._tell is not None
+        return Begun(way.begin(request, loop), path, target)
 
     def tell(self, access: Access) -> None:
         """Tell of a request, or of a session."""
@@ -258,7 +264,7 @@ class Application:
         """The path below the place where the application is mounted, as it was written."""
         raw = scope.get("raw_path") or scope["path"].encode()
         path: str = raw.partition(b"?")[0].decode("latin-1")
-        return self._below(path, (scope.get("root_path") or self.prefix).rstrip("/"))
+        return plain_path(self._below(path, (scope.get("root_path") or self.prefix).rstrip("/")))
 
     @staticmethod
     def _below(path: str, prefix: str) -> str:

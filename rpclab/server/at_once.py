@@ -7,7 +7,7 @@ every respect; all else goes the way of any request, through `Application`.
 
 from __future__ import annotations
 
-import time
+from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from rpclab.server.visits import Visit
     from rpclab.workers.http.responses import Response
 
+_MOST_LINES = 1000  # of headers that are kept, for most responses have the same
+_LONGEST_KEPT = 200  # characters of the value in one
+_NOT_SENT = HOP | {"content-length"}
+_lines: dict[tuple[str, str], bytes] = {}
+
 _METHODS = frozenset({b"DELETE", b"GET", b"PATCH", b"POST", b"PUT"})
 
 
@@ -33,11 +38,13 @@ class AtOnce(HttpToolsProtocol):
     """A connection of uvicorn's that answers by itself what can be answered at once."""
 
     application: ClassVar[Application]
+    own_lines: ClassVar[tuple[object, bytes]] = (None, b"")
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.between = True  # whether no request is under way, nor its head
-        self._body: bytes | None = None  # so far, of a request that may be answered at once
+        # The body so far of a request that may be answered at once; None for others.
+        self.undecided: bytes | None = None
         self._idle_since = 0.0
         self._until_idle: TimerHandle | None = None
 
@@ -50,7 +57,8 @@ class AtOnce(HttpToolsProtocol):
         self.headers = []
 
     def on_headers_complete(self) -> None:
-        parser, cycle = self.parser, cast("RequestResponseCycle | None", self.cycle)
+        parser = self.parser
+        cycle: RequestResponseCycle | None = self.cycle
         if (
             (cycle is not None and not cycle.response_complete)
             or self.flow.write_paused
@@ -60,31 +68,26 @@ class AtOnce(HttpToolsProtocol):
             or parser.get_http_version() != "1.1"
             or parser.get_method() not in _METHODS
         ):
-            self._go_the_long_way()
+            self.go_the_long_way()
         else:
-            self._body = b""
+            self.undecided = b""
 
     def on_body(self, body: bytes) -> None:
-        if self._body is None:
+        if self.undecided is None:
             super().on_body(body)
         else:
-            self._body += body
+            self.undecided += body
 
     def on_message_complete(self) -> None:
-        if self._body is not None:
-            if self._answer(self._body):
+        if self.undecided is not None:
+            if self._answer(self.undecided):
                 return
-            self._go_the_long_way()
+            self.go_the_long_way()
         super().on_message_complete()
 
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self._body is not None:
-            self._go_the_long_way()  # the rest of its body is still to come
-
-    def _go_the_long_way(self, visit: Visit | None = None) -> None:
+    def go_the_long_way(self, visit: Visit | None = None) -> None:
         """Have the application answer, as ASGI has it."""
-        body, self._body = self._body, None
+        body, self.undecided = self.undecided, None
         url, expects, headers = self.url, self.expect_100_continue, self.headers
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expects
@@ -99,7 +102,7 @@ class AtOnce(HttpToolsProtocol):
 
     def _answer(self, body: bytes) -> bool:
         """Answer a whole request, or begin to. Says whether that could be."""
-        began = time.perf_counter()
+        began = monotonic()
         application = self.application
         found = application.begin(
             self.parser.get_method().decode("ascii"),
@@ -108,6 +111,7 @@ class AtOnce(HttpToolsProtocol):
             body,
             scheme=self.scheme or "http",
             client=self.client,
+            loop=self.loop,
         )
         if found is None:
             return False
@@ -115,14 +119,19 @@ class AtOnce(HttpToolsProtocol):
         response = visit.ready()
         head = None if response is None else self._head_of(response)
         if response is None or head is None:
-            self._body = b""  # the visit has it
-            self._go_the_long_way(visit)
+            self.undecided = b""  # the visit has it
+            self.go_the_long_way(visit)
             super().on_message_complete()
             return True
         data = visit.take()
-        self._body = None
+        self.undecided = None
         self.transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(data), data))
-        self._is_through()
+        # What `on_response_complete` does, with one timer for many answers.
+        self.server_state.total_requests += 1
+        self.between = True
+        self._idle_since = monotonic()
+        if self._until_idle is None:
+            self._until_idle = self.loop.call_later(self.timeout_keep_alive, self._look_if_idle)
         if application.tells:
             application.tell(
                 Access(
@@ -130,7 +139,7 @@ class AtOnce(HttpToolsProtocol):
                     method=self.parser.get_method().decode("ascii"),
                     path=path,
                     status=response._status,
-                    seconds=time.perf_counter() - began,
+                    seconds=monotonic() - began,
                     size=len(data),
                     worker=str(target),
                 )
@@ -142,29 +151,39 @@ class AtOnce(HttpToolsProtocol):
         status = response._status
         if status in NULL_BODY_STATUS:
             return None
-        lines = [STATUS_LINE[status]]
-        for raw_name, raw_value in self.server_state.default_headers:
-            lines += (raw_name, b": ", raw_value, b"\r\n")
-        for name, text in response.headers.entries():
-            if CONTROL.search(text):
-                return None
-            if name not in HOP and name != "content-length":
-                lines.append(f"{name}: {text}\r\n".encode("latin-1"))
-        return b"".join(lines)
+        head = STATUS_LINE[status] + self._own_lines()
+        values = response.headers._values
+        # One header is nothing to join or to sort.
+        for pair in values.items() if len(values) == 1 else response.headers.entries():
+            line = _lines.get(pair)
+            if line is None:
+                name, text = pair
+                if CONTROL.search(text):
+                    return None
+                line = b""
+                if name.lower() not in _NOT_SENT:
+                    line = f"{name.lower()}: {text}\r\n".encode("latin-1")
+                if len(text) <= _LONGEST_KEPT and name.lower() != "set-cookie":
+                    if len(_lines) >= _MOST_LINES:
+                        _lines.clear()
+                    _lines[pair] = line
+            head += line
+        return head
 
-    def _is_through(self) -> None:
-        """The answer is written: what `on_response_complete` does, with one timer for many."""
-        self.server_state.total_requests += 1
-        self.between = True
-        self._idle_since = self.loop.time()
-        if self._until_idle is None:
-            self._until_idle = self.loop.call_later(self.timeout_keep_alive, self._look_if_idle)
+    def _own_lines(self) -> bytes:
+        """The headers that the server says itself; uvicorn makes them anew each second."""
+        pairs = self.server_state.default_headers
+        made_of, lines = self.own_lines
+        if made_of is not pairs:
+            lines = b"".join(b"%b: %b\r\n" % pair for pair in pairs)
+            type(self).own_lines = pairs, lines
+        return lines
 
     def _look_if_idle(self) -> None:
         self._until_idle = None
         if not self.between or self.timeout_keep_alive_task is not None:
             return  # the next answer, or that of the long way, begins anew
-        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        left = self._idle_since + self.timeout_keep_alive - monotonic()
         if left > 0:
             self._until_idle = self.loop.call_later(left, self._look_if_idle)
         else:

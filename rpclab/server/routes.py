@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from rpclab.sandbox import Sandbox
 
 
+_BELOW = ".localhost"
+
+
 class Route(NamedTuple):
     """Requests to a host, below a path, go to a Worker; an empty host means all."""
 
@@ -56,13 +59,14 @@ class Routes:
 
     def find(self, host: str, path: str) -> BindingTarget | None:
         """Give what answers a request; None if nothing does."""
-        name = name_of(host)
-        for route in self._routes:
-            if route.host in ("", name) and is_below(path, route.path):
-                return route.target
-        first, dot, rest = name.partition(".")
-        if dot and rest == "localhost" and first in self._sandbox.workers:
-            return binding_target(first)
+        if self._routes or _BELOW in host.lower():
+            name = name_of(host)
+            for route in self._routes:
+                if route.host in ("", name) and is_below(path, route.path):
+                    return route.target
+            first, dot, rest = name.partition(".")
+            if dot + rest == _BELOW and first in self._sandbox.workers:
+                return binding_target(first)
         return self._worker or self._only()
 
     def _only(self) -> BindingTarget | None:

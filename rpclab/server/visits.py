@@ -24,6 +24,8 @@ from rpclab.workers.http.responses import Response
 from rpclab.workers.http_calls import answer_request
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
     from rpclab.core.contexts import ExecutionContext
     from rpclab.core.messages import Arguments, Keywords, Path
     from rpclab.core.session import Session
@@ -106,7 +108,7 @@ class Visit:
     def take(self) -> bytes:
         """Use the body of the response that is ready, and end the visit."""
         response: Response = self._answer.value
-        response._spend()
+        response._spent = True
         self.close()
         return response._data or b""
 
@@ -137,7 +139,9 @@ class Visit:
 
     def close(self) -> None:
         """Nobody waits any more: a method that has not returned is cancelled."""
-        self._answer.end()
+        answer = self._answer
+        if answer.state == PENDING or answer._hook is not None:
+            answer.end()
         context, self._context = self._context, None
         if context is not None:
             context.let_go()
@@ -189,14 +193,15 @@ class Way:
         request.headers.freeze()
         return self.begin(request)
 
-    def begin(self, request: Request) -> Visit:
+    def begin(self, request: Request, running: AbstractEventLoop | None = None) -> Visit:
         """Begin a call without a session, which has to be all the same (`may_visit`).
 
         Args:
             request: as `visit` has it; its headers cannot be changed, and its body is there.
+            running: the loop that runs, if the caller knows.
         """
         visit = Visit(self._engine, self._hook, request)
-        self._engine.deliver(visit.begin)
+        self._engine.deliver(visit.begin, running)
         return visit
 
 

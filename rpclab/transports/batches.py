@@ -39,6 +39,7 @@ _LENGTH = Struct(">I")
 _BATCH_BYTES = 256 * 1024  # from so many on, a batch is divided
 _BATCH_FRAMES = 4096  # likewise; a peer that puts more into one is none of ours
 _SLACK = 512 * 1024  # what a record may be longer than the longest message
+_ONLY_BYTES = frozenset({bytes})
 _REASON = 123  # bytes, as in the close frame of a WebSocket
 
 _pack = msgpack.Packer(autoreset=True).pack
@@ -81,6 +82,12 @@ def _record(seen: int, frames: list[Frame]) -> list[bytes]:
     return [b"\0" + packed]
 
 
+def framed_alone(seen: int, frame: bytes) -> bytes:
+    """A record of a byte stream with one frame, which has nothing beside it."""
+    packed: bytes = _pack([seen, frame])
+    return _LENGTH.pack(len(packed) + 1) + b"\0" + packed
+
+
 def unbatch(record: bytes) -> tuple[int, list[Frame]]:
     """Give what a record of the kind BATCH or BESIDE holds.
 
@@ -94,7 +101,7 @@ def unbatch(record: bytes) -> tuple[int, list[Frame]]:
             end = 5 + _LENGTH.unpack_from(record, 1)[0]
             array = _unpack(memoryview(record)[5:end])
         seen, *frames = array
-        if {*map(type, frames)} - {bytes}:
+        if not _ONLY_BYTES.issuperset(map(type, frames)):
             end = _take_beside(frames, memoryview(record), end)
     except RemoteProtocolError:
         raise
@@ -178,6 +185,11 @@ class RecordReader:
         self._buffer = bytearray()
         self._begun = False
 
+    def skip_greeting(self) -> None:
+        """Both ends were introduced to each other: no greeting comes."""
+        self._begun = True
+        self.welcome()
+
     def welcome(self) -> None:
         """The peer has introduced itself: from now on records may be as long as messages are."""
         self._limit = self._most
@@ -189,6 +201,9 @@ class RecordReader:
             RemoteProtocolError: the peer speaks something else, or sends a record that is too long.
         """
         buffer = self._buffer
+        if self._begun and not buffer:
+            yield from self._whole(data)
+            return
         buffer += data
         if not self._begun:
             if not MAGIC.startswith(buffer[: len(MAGIC)]):
@@ -202,21 +217,39 @@ class RecordReader:
         position = 0
         try:
             while len(buffer) - position >= _LENGTH.size:
-                (length,) = _LENGTH.unpack_from(buffer, position)
-                if not 0 < length <= self._limit:
-                    raise RemoteProtocolError(
-                        f"the peer sent a record of {length:,} bytes, and {self._limit:,} are"
-                        " allowed (Limits.message_bytes)"
-                    )
-                end = position + _LENGTH.size + length
+                end = position + _LENGTH.size + self._length(buffer, position)
                 if len(buffer) < end:
                     return
                 with memoryview(buffer) as view:
-                    record = bytes(view[end - length : end])
+                    record = bytes(view[position + _LENGTH.size : end])
                 position = end
                 yield record
         finally:
             del buffer[:position]
+
+    def _whole(self, data: bytes) -> Iterator[bytes]:
+        """Take bytes that begin with a record, as those of a small one do; they need no buffer."""
+        position, size = 0, len(data)
+        try:
+            while size - position >= _LENGTH.size:
+                start = position + _LENGTH.size
+                end = start + self._length(data, position)
+                if size < end:
+                    return
+                position = end
+                yield data[start:end]
+        finally:
+            if position < size:
+                self._buffer += data[position:]
+
+    def _length(self, data: bytes | bytearray, position: int) -> int:
+        length: int = _LENGTH.unpack_from(data, position)[0]
+        if not 0 < length <= self._limit:
+            raise RemoteProtocolError(
+                f"the peer sent a record of {length:,} bytes, and {self._limit:,} are"
+                " allowed (Limits.message_bytes)"
+            )
+        return length
 
 
 def framed(pieces: list[bytes]) -> list[bytes]:

@@ -6,13 +6,13 @@ Floor: whatif.
 from __future__ import annotations
 
 import builtins
-import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rpclab import errors
 from rpclab.errors import near
-from rpclab.whatif.classes import exposed_classes
+from rpclab.simulation.units import bytes_per_second, rate_text, seconds, time_text
+from rpclab.whatif.classes import exposed_classes, in_place_of
 
 if TYPE_CHECKING:
     from rpclab.sandbox import Sandbox
@@ -68,9 +68,14 @@ class Link(Change):
 
     @property
     def text(self) -> str:
-        said = {"round trip": self.rtt, "bandwidth": self.bandwidth, "jitter": self.jitter,
-                "seed": self.seed}  # fmt: skip
-        parts = [f"{name} {value}" for name, value in said.items() if value is not None]
+        parts = []
+        if self.rtt is not None:
+            parts.append(f"round trip {time_text(seconds(self.rtt, 'rtt'))}")
+        if self.jitter is not None:
+            parts.append(f"jitter {time_text(seconds(self.jitter, 'jitter'))}")
+        if self.bandwidth is not None:
+            parts.append(rate_text(bytes_per_second(self.bandwidth, "bandwidth")))
+        parts += [] if self.seed is None else [f"seed {self.seed}"]
         parts += [] if self.up is None else ["mended" if self.up else "cut"]
         return f"{self.one} ↔ {self.other}: {', '.join(parts) or 'as it is'}"
 
@@ -192,14 +197,13 @@ class Fail(Change):
         return name, kind, method
 
     def _failing(self, function: Any, made: Exception, calls: list[int]) -> Any:
-        @functools.wraps(function)
         def failing(*args: Any, **kwargs: Any) -> Any:
             calls[0] += 1
             if self.call in (0, calls[0]):
                 raise type(made)(*made.args)
             return function(*args, **kwargs)
 
-        return failing
+        return in_place_of(failing, function)
 
 
 def error_of(text: str) -> Exception:

@@ -5,9 +5,10 @@ Floor: whatif.
 
 from __future__ import annotations
 
+import functools
 import types
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rpclab.core.targets import Exposed
 from rpclab.workers.by_name import modules_of
@@ -16,13 +17,26 @@ if TYPE_CHECKING:
     from rpclab.workers.worker import Worker
 
 
+def in_place_of(function: Any, other: Any) -> Any:
+    """Let a function stand for a method: what asks for its signature, or its file, hears of that.
+
+    Args:
+        function: ours.
+        other: the method.
+    """
+    functools.update_wrapper(function, other)
+    code = getattr(other, "__code__", None)
+    if code is not None:
+        function.__code__ = function.__code__.replace(co_filename=code.co_filename)
+    return function
+
+
 def own_modules(worker: Worker) -> list[types.ModuleType]:
     """The module of a Worker, and those beside it that it has loaded."""
     beside = modules_of(worker.module)
-    names = getattr(beside, "_ours", ())
-    loaded = getattr(beside, "_modules", {})
-    given: frozenset[str] = getattr(beside, "_given", frozenset())
-    found = [loaded[name] for name in sorted(names) if name in loaded and name not in given]
+    loaded: dict[str, types.ModuleType] = getattr(beside, "_modules", {})
+    platform: set[str] = getattr(beside, "_ours", set())
+    found = [loaded[name] for name in sorted(loaded) if name not in platform]
     return [worker.module, *found]
 
 

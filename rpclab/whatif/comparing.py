@@ -24,7 +24,7 @@ from rpclab.trace.pictures.telling import duration
 from rpclab.trace.pictures.texts import timeline_text
 from rpclab.trace.pictures.timeline import UNLIKE, timeline_svg
 from rpclab.trace.timeline import timeline
-from rpclab.whatif.changes import Change
+from rpclab.whatif.changes import Break, Change
 from rpclab.whatif.playing import PATIENCE, Program, Run, apart, play
 from rpclab.whatif.world import World
 
@@ -135,11 +135,14 @@ class WhatIf:
         """How each of the two ended, and how much is unlike."""
         count = len(self.differences)
         unlike = f"{count} call{'s' * (count != 1)} unlike" if count else "every call is the same"
-        return "\n".join([
+        lines = [
             f"What if {self.change.text}? {unlike}",
             f"  before: {self.before.text}",
             f"  after:  {self.after.text}",
-        ])  # fmt: skip
+        ]
+        if isinstance(self.change, Break) and self.after.struck is None:
+            lines.append("  the two sent fewer messages, so nothing was broken")
+        return "\n".join(lines)
 
     def text(self) -> str:
         """Both timelines as text; `≠` stands before calls that are unlike."""

@@ -7,7 +7,6 @@ of its modules, its targets, and what it has stored.
 
 from __future__ import annotations
 
-import functools
 import inspect
 import types
 import weakref
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rpclab.core.targets import RpcTarget
 from rpclab.previews import preview
-from rpclab.whatif.classes import exposed_classes, own_modules
+from rpclab.whatif.classes import exposed_classes, in_place_of, own_modules
 from rpclab.whatif.stored import fingerprint
 
 if TYPE_CHECKING:
@@ -76,7 +75,6 @@ class Ledger:
                     setattr(kind, name, self._counted(worker, kind, name, function))
 
     def _counted(self, worker: Worker, kind: type, name: str, function: Any) -> Any:
-        @functools.wraps(function)
         def counted(this: Any, /, *args: Any, **kwargs: Any) -> Any:
             if not self.counts:
                 return function(this, *args, **kwargs)
@@ -91,7 +89,7 @@ class Ledger:
             self._ended(worker, call)
             return value
 
-        return counted
+        return in_place_of(counted, function)
 
     async def _watched(self, worker: Worker, call: _Running, work: Awaitable[Any]) -> Any:
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import inspect
 import io
@@ -17,7 +18,7 @@ import traceback
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from rpclab.previews import described, preview
 from rpclab.trace.model import Arrow, CallBar, StubBar, TargetBar
@@ -46,6 +47,8 @@ PATIENCE = 3600.0
 RETURNED, RAISED, STUCK = "returned", "raised", "stuck"
 
 _SETTLING = 60.0  # seconds of virtual time in which what is under way arrives, and tasks end
+_GRACE = 1.0  # seconds that an interrupted run has, to end by itself
+_raise_in_thread = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _TURNS = 50  # that code gets which was cancelled
 
 
@@ -156,7 +159,11 @@ def apart(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
             for loop, task in loops:
                 with contextlib.suppress(RuntimeError):
                     loop.call_soon_threadsafe(task.cancel)
-            thread.join(5)
+            thread.join(_GRACE)
+            if thread.ident is not None and thread.is_alive():
+                # It computes, and asks no loop: Python raises this at its next step.
+                _raise_in_thread(ctypes.c_ulong(thread.ident), ctypes.py_object(KeyboardInterrupt))
+                thread.join(_GRACE)
             raise
     if errors:
         raise errors[0]
@@ -220,6 +227,8 @@ class _Playing:
     def __init__(self, sandbox: Sandbox, program: Program) -> None:
         self.began = sandbox.time()
         self.trace: Any = None
+        self.recorded = cast("Recording", sandbox.recording)  # a world's sandboxes record
+        self.mark = self.recorded.mark
         self._sandbox = sandbox
         self._program = program
         self.task: asyncio.Task[Any] | None = None
@@ -260,7 +269,8 @@ async def _played(
     wire.counts = ledger.counts = True
     done = await playing.over(patience)
     seconds = sandbox.time() - playing.began
-    recording = playing.trace.recording.part(0)
+    # With what leaves as the program ends: what it gives back.
+    recording = playing.recorded.part(playing.mark)
     sent = tuple(wire.sent)
     waits = () if done else tuple(map(str, sandbox.waiting()))
     outcome, result = _outcome(playing.task) if done else (STUCK, _waited_for(waits))

@@ -72,7 +72,7 @@ def faults_html(faults: Faults) -> str:
     head = escape(faults.summary())
     without = escape(clean(f"without a cut it {faults.baseline.text}"))
     return (
-        f'<div class="rl-faults"><div><b>{head}</b></div><div>{without}</div>'
+        f'<div class="rl-cuts-still"><div><b>{head}</b></div><div>{without}</div>'
         f'<ul style="margin:4px 0 8px">{found}</ul>{_table(faults)}</div>'
     )
 

@@ -368,3 +368,71 @@ def test_without_workers_there_is_nothing_to_export(sandbox, tmp_path):
     with pytest.raises(ConfigError, match="no Worker is deployed"):
         export(declared(sandbox), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+async def test_a_variable_of_a_configuration_that_is_a_secret_by_its_name_stays_behind(tmp_path):
+    (tmp_path / "main.py").write_text("def hi(_, env, ctx):\n    return env.API_TOKEN\n")
+    (tmp_path / "wrangler.jsonc").write_text(
+        '{"name": "a", "main": "main.py", "vars": {"API_TOKEN": "sesame-1", "X": "x"},'
+        ' "env": {"staging": {"vars": {"API_TOKEN": "sesame-2"}}}}'
+    )
+    async with rpclab.Sandbox.from_config(tmp_path) as sandbox:
+        exported = export(declared(sandbox), tmp_path / "out")
+    texts = [path.read_text() for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert not [text for text in texts if "sesame" in text]
+    assert exported.secrets == {"a": ("API_TOKEN",)}
+    [staging] = load_configs([tmp_path / "out"], environment="staging")
+    assert (staging.required_secrets, dict(staging.vars)) == (("API_TOKEN",), {})
+    async with rpclab.Sandbox.from_config(tmp_path / "out", vars={"API_TOKEN": "y"}) as other:
+        assert await other.bind(A="a").A.hi(0) == "y"
+
+
+async def test_an_export_into_its_own_source_takes_no_export_along(tmp_path):
+    (tmp_path / "main.py").write_text("def hi(_, env, ctx):\n    return 1\n")
+    (tmp_path / "wrangler.jsonc").write_text('{"name": "a", "main": "main.py"}')
+    async with rpclab.Sandbox.from_config(tmp_path) as sandbox:
+        first = export(declared(sandbox), tmp_path / "out")
+        assert export(declared(sandbox), tmp_path / "out").written == ()
+    assert not [path for path in first.written if "out" in path]
+
+
+async def test_code_and_migrations_that_stand_elsewhere_come_along(tmp_path):
+    for name in ("config", "code", "sql"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "code" / "worker.py").write_text(
+        "import words\ndef hi(_, env, ctx): return words.HI\n"
+    )
+    (tmp_path / "code" / "words.py").write_text("HI = 'hi'\n")
+    (tmp_path / "sql" / "0001_a.sql").write_text("CREATE TABLE a (x);")
+    (tmp_path / "config" / "wrangler.toml").write_text(
+        'name = "a"\nmain = "../code/worker.py"\n[[d1_databases]]\nbinding = "DB"\n'
+        'migrations_dir = "../sql"\n'
+    )
+    async with rpclab.Sandbox.from_config(tmp_path / "config") as sandbox:
+        export(declared(sandbox), tmp_path / "out")
+    async with rpclab.Sandbox.from_config(tmp_path / "out") as other:
+        assert await other.bind(A="a").A.hi(0) == "hi"
+        rows = await other.worker("a").env.DB.prepare("SELECT name FROM d1_migrations").all()
+    assert [row["name"] for row in rows.results] == ["0001_a.sql"]
+
+
+async def test_a_worker_that_was_deployed_for_an_environment_is_exported_with_all_of_them(tmp_path):
+    (tmp_path / "main.py").write_text("def hi(_, env, ctx):\n    return env.X\n")
+    (tmp_path / "wrangler.jsonc").write_text(
+        '{"name": "a", "main": "main.py", "vars": {"X": "top"},'
+        ' "env": {"staging": {"vars": {"X": "staging"}}}}'
+    )
+    async with rpclab.Sandbox.from_config(tmp_path, environment="staging") as sandbox:
+        export(declared(sandbox), tmp_path / "out")
+    for environment, name, said in ((None, "a", "top"), ("staging", "a-staging", "staging")):
+        async with rpclab.Sandbox.from_config(tmp_path / "out", environment=environment) as other:
+            assert await other.bind(A=name).A.hi(0) == said
+
+
+async def test_a_refused_export_leaves_no_folders(sandbox, tmp_path):
+    sandbox.deploy("cell", source="x = 1")
+    [worker] = declared(sandbox)
+    worker.source = "await x\n"
+    with pytest.raises(ConfigError):
+        export([worker], tmp_path / "a" / "b" / "c")
+    assert not list(tmp_path.iterdir())

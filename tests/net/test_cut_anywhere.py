@@ -56,6 +56,87 @@ async def nested(api):
     return await api.call_back(api.echo, api.hello("x"))
 
 
+async def promised_arguments(api):
+    return await api.hello(api.hello(api.hello("x")))
+
+
+async def chains(api):
+    return await rpclab.gather(*[api.counter().increment(number) for number in range(6)])
+
+
+async def mapped(api):
+    return await api.counters(3).map(lambda counter: counter.increment(2))
+
+
+async def cancelled(api):
+    hanging = asyncio.ensure_future(_waited(api.hang()))
+    try:
+        return await api.hello("meanwhile")
+    finally:
+        hanging.cancel()
+        await asyncio.gather(hanging, return_exceptions=True)
+
+
+async def both_ways(api):
+    read, total = await asyncio.gather(read_all(api), written(api))
+    return [read, total]
+
+
+async def read_all(api):
+    return sum([len(chunk) async for chunk in await api.numbers(8, 20_000)])
+
+
+async def abandoned(api):
+    stream = await api.numbers(50, 20_000)
+    first = [len(chunk) async for chunk in _first_of(stream)]
+    await stream.cancel("enough")
+    return [first, await api.hello("after")]
+
+
+async def _first_of(stream):
+    async for chunk in stream:
+        yield chunk
+        return
+
+
+async def duplicates(api):
+    one = await api.counter()
+    other = one.dup()
+    one.dispose()
+    return await other.increment(3)
+
+
+async def come_home(api):
+    back = await api.echo(lambda value: value + 1)
+    return await back(1)
+
+
+async def deep_callbacks(api):
+    return await api.call_back(lambda value: api.call_back(lambda inner: inner + value, 2), 1)
+
+
+async def many_large(api):
+    return [len(each) for each in await rpclab.gather(*[api.echo(b"x" * 200_000)] * 6)]
+
+
+async def broken_stream(api):
+    def chunks():
+        yield b"x" * 1000
+        raise ValueError("in the middle")
+
+    with contextlib.suppress(rpclab.DisconnectedError):  # so it is told to whoever reads
+        await api.total(rpclab.ReadableStream(chunks()))
+    return await api.hello("after")
+
+
+async def properties(api):
+    return [await api.motto, await api.hello(api.motto)]
+
+
+async def _waited(promise):
+    return await promise
+
+
 class Counting(Api):
     """Counts what it makes."""
 
@@ -67,12 +148,23 @@ class Counting(Api):
         self._made += 1
         return super().counter()
 
+    def counters(self, count):
+        return [self.counter() for _ in range(count)]
+
+    @property
+    def motto(self):
+        return "be kind"
+
     def all_disposed(self):
         """Whether each counter was disposed, and once."""
         return self.log.count("counter disposed") == self._made
 
 
-PROGRAMS = [calls, pipelined, stubs, callbacks, errors, read, written, large, nested]
+PROGRAMS = [
+    calls, pipelined, stubs, callbacks, errors, read, written, large, nested, promised_arguments,
+    chains, mapped, cancelled, both_ways, abandoned, duplicates, come_home, deep_callbacks,
+    many_large, broken_stream, properties,
+]  # fmt: skip
 
 
 class Cutting:
@@ -141,7 +233,7 @@ async def run(server, program, after=None):
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
 async def test_a_cut_after_any_record_ends_everything_with_its_reason(sandbox, program):
-    async with rpclab.serve(Api(), "tcp:127.0.0.1:0") as server:
+    async with rpclab.serve(Counting(), "tcp:127.0.0.1:0") as server:
         whole, records = await run(server, program)
         assert not isinstance(whole, Exception)
         assert records >= 4

@@ -450,6 +450,37 @@ class Default(WorkerEntrypoint):
     await place.stop()
 
 
+async def test_what_a_worker_has_dialled_in_a_call_ends_with_it(place, register, sandbox, recwarn):
+    sandbox.engine.warn_undisposed = True
+    sandbox.network = "local"
+    sandbox.deploy(
+        "client",
+        source="""
+import rpclab
+from workers import WorkerEntrypoint
+
+class Default(WorkerEntrypoint):
+    async def tidy(self, address):
+        async with rpclab.connect(address, reconnect=True) as api:
+            return await api.hello("Ada")
+
+    async def leaves(self, address):
+        lasting = await rpclab.connect(address, reconnect=True)
+        return await lasting.main.hello("Bob")
+""",
+    )
+    await place.start(register)
+    client = sandbox.bind(CLIENT="client").CLIENT
+    assert await client.tidy(ADDRESS) == "Hello, Ada"
+    assert not recwarn.list
+    assert await client.leaves(ADDRESS) == "Hello, Bob"
+    await asyncio.sleep(1)
+    assert [warning.category for warning in recwarn.list] == [rpclab.UndisposedStubWarning]
+    assert not sandbox.engine.closing_with
+    assert place.server.sessions == 0
+    await place.stop()
+
+
 # What is obtained anew.
 
 
@@ -719,6 +750,44 @@ async def test_a_cancelled_wait_for_the_first_session_ends_it(place):
     assert lasting.state == "closed"
     await place.start()
     await asyncio.sleep(100)
+    await place.stop()
+
+
+async def test_a_close_while_it_waits_for_the_first_session_ends_the_wait_at_once(place):
+    loop = asyncio.get_running_loop()
+    lasting = place.connect(connect_seconds=1000)
+    waiting = asyncio.ensure_future(failure(lasting.open()))
+    await asyncio.sleep(5)
+    await lasting.close()
+    assert "this end closed the connection" in str(await waiting)
+    assert loop.time() == pytest.approx(5)
+
+
+async def test_a_deadline_bounds_the_wait_for_the_first_session(place):
+    with pytest.raises(TimeoutError):
+        async with rpclab.deadline(5):
+            await place.connect(connect_seconds=1000)
+    assert place.open[0].state == "closed"
+
+
+async def test_a_session_that_ends_as_it_begins_is_an_attempt_that_failed(place, monkeypatch):
+    await place.start()
+    lasting = place.connect()
+    attempt = lasting._dialling.attempt
+    ended = []
+
+    async def ends_at_once():
+        connection = await attempt()
+        if len(ended) < 2:
+            ended.append(connection)
+            await connection.cut()
+        return connection
+
+    lasting._dialling.attempt = ends_at_once
+    await lasting
+    assert await lasting.main.hello("Ada") == "Hello, Ada"
+    assert (lasting.sessions, place.changes) == (1, [1, 2, "open"])
+    await lasting.close()
     await place.stop()
 
 

@@ -39,7 +39,8 @@ class Frames(WebSocketWire):
 
     def __init__(self, *, dialled) -> None:
         side = Side.CLIENT if dialled else Side.SERVER
-        super().__init__(Protocol(side, state=OPEN, max_size=LARGEST), dialled=dialled)
+        protocol = Protocol(side, state=OPEN, max_size=LARGEST)
+        super().__init__(protocol, dialled=dialled, most=LARGEST)
         self._messages = Messages(MSGPACK)
 
     def belong(self, connection):

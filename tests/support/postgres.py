@@ -16,8 +16,21 @@ _PLACES = "/usr/lib/postgresql"
 _UNPRIVILEGED = ("postgres", "nobody")  # for it does not run as root
 
 
+ROOT = Path(__file__).parents[2]
+_PURPOSE = "the tests with PostgreSQL"
+
+
 def _programs():
-    """Where `initdb` and `postgres` are; None where they are not."""
+    """Where `initdb` and `postgres` are; installed if that can be; None where they are not."""
+    found = _find()
+    if found is None:
+        setup = [ROOT / "tools" / "setup", "program", _PURPOSE, "postgresql", "pg_ctlcluster"]
+        subprocess.run(setup, check=False, stdout=subprocess.DEVNULL)
+        found = _find()
+    return found
+
+
+def _find():
     newest = sorted(Path(_PLACES).glob("*/bin"), key=lambda path: path.parent.name)
     for folder in [*reversed(newest), *map(Path, os.get_exec_path())]:
         if (folder / "initdb").exists() and (folder / "postgres").exists():

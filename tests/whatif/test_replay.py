@@ -2,6 +2,7 @@
 
 import asyncio
 import xml.etree.ElementTree as ET
+from contextlib import closing
 
 import pytest
 
@@ -78,7 +79,7 @@ def test_unchanged_a_program_is_the_same_to_the_last_message(shop):
 @pytest.mark.parametrize(
     ("change", "text", "result", "seconds"),
     [
-        (Link("notebook", "shop", rtt="1s"), "round trip 1s", "returned 2", 2.0),
+        (Link("notebook", "shop", rtt="1s"), "round trip 1 s", "returned 2", 2.0),
         (NoPipelining(), "pipelining is off", "returned 2", 0.24),
         (Fail("shop#Cart.add", call=2, error="ValueError: none left"), "call 2 of shop#Cart.add",
          "raised ValueError: none left", 0.16),
@@ -254,3 +255,43 @@ def test_it_is_saved_as_a_page_and_as_text(shop, tmp_path):
     assert (tmp_path / "a.txt").read_text() == f"{what}\n"
     with pytest.raises(ValueError, match=r"saved as one of \.html, \.txt"):
         what.save(tmp_path / "a.png")
+
+
+def test_a_message_that_is_never_sent_breaks_nothing_and_that_is_said(shop):
+    what = rpclab.replay(two_items, shop, Break("notebook", "shop", 99))
+    assert what.differences == ()
+    assert "sent fewer messages, so nothing was broken" in what.summary()
+
+
+def test_checks_of_arguments_hold_in_a_run_too(sandbox):
+    source = "from workers import WorkerEntrypoint\nclass Default(WorkerEntrypoint):\n"
+    sandbox.validate = True
+    sandbox.deploy(
+        "a", source=f"{source}    def twice(self, n: int) -> int:\n        return 2 * n\n"
+    )
+    sandbox.bind(A="a")
+
+    async def program(env):
+        return await env.A.twice("x")
+
+    assert "raised TypeError" in rpclab.replay(program, sandbox).before.text
+
+
+def test_handlers_of_a_module_and_modules_beside_it_run_and_can_fail(tmp_path):
+    (tmp_path / "parts.py").write_text(
+        "from workers import RpcTarget\nclass Part(RpcTarget):\n    def name(self): return 'part'\n"
+    )
+    (tmp_path / "main.py").write_text(
+        "import parts\nasync def part(number, env, ctx):\n    return parts.Part()\n"
+    )
+    (tmp_path / "wrangler.toml").write_text('name = "a"\nmain = "main.py"\n')
+
+    async def program(env):
+        return await env.A.part(1).name()
+
+    with closing(rpclab.Sandbox.from_config(tmp_path)) as sandbox:
+        sandbox.bind(A="a")
+        assert rpclab.replay(program, sandbox).before.result == "'part'"
+        for member, said in (("a.part", "raised KeyError"), ("a#Part.name", "raised KeyError")):
+            what = rpclab.replay(program, sandbox, Fail(member, error="KeyError"))
+            assert said in what.after.text

@@ -12,7 +12,7 @@ from typing import Any
 from rpclab.previews import shown
 from rpclab.workers.http.bodies import BODY_USED, Body, BodyInit, Extracted, extract
 from rpclab.workers.http.headers import Headers, HeadersInit
-from rpclab.workers.http.text import encoded
+from rpclab.workers.http.text import TEXT, encoded
 from rpclab.workers.http.urls import URLLike, parsed, shown_url
 from rpclab.workers.spellings import also_in_javascript
 
@@ -64,6 +64,11 @@ class Response(Body):
         self._url = ""
         self._redirected = False
         self.headers = Headers(headers)
+        if type(body) is str and self._status not in NULL_BODY_STATUS:
+            # What most are made of.
+            self._arrive(encoded(body))
+            self.headers._imply(TEXT)
+            return
         extracted = other._move() if other is not None else extract(body, "Response")
         if self._status in NULL_BODY_STATUS and extracted[:2] != (None, None):
             raise TypeError(

@@ -252,6 +252,17 @@ class LeasedNamespace(Saving[LeasedRows]):
 
     # Saving.
 
+    def _commit(self, rows: list[LeasedRows]) -> dict[LeasedRows, Exception]:
+        # Where a store fails, it fails for all: to ask for each anew would only wait longer.
+        try:
+            refused = self._write(rows)
+        except Exception as error:
+            return dict.fromkeys(rows, error)
+        for one in rows:
+            if one not in refused:
+                one.written()
+        return refused
+
     def _write(self, rows: list[LeasedRows]) -> dict[LeasedRows, Exception]:
         refused = self._store.write(self._namespace, [one.change() for one in rows])
         return {one: elsewhere() for one in rows if one.key in refused}

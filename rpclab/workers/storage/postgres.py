@@ -14,6 +14,7 @@ from rpclab.workers.storage.sql_stores import BUSY_SECONDS, SqlStore
 
 try:
     import psycopg
+    from psycopg.conninfo import conninfo_to_dict
 except ModuleNotFoundError as missing:
     raise ImportError("a store in PostgreSQL needs the extra rpclab[postgres]") from missing
 
@@ -25,19 +26,24 @@ if TYPE_CHECKING:
 _LOCK = 0x72706C6162  # names the making of the tables; two that make them at once would collide
 _SCHEMA = (
     """
-    CREATE TABLE IF NOT EXISTS objects (
+    CREATE TABLE IF NOT EXISTS rpclab_objects (
         namespace TEXT NOT NULL, id BYTEA NOT NULL, name BYTEA, epoch BIGINT NOT NULL, node TEXT,
         expires DOUBLE PRECISION NOT NULL, alarm BIGINT, PRIMARY KEY (namespace, id)
     )
     """,
     """
-    CREATE TABLE IF NOT EXISTS object_values (
+    CREATE TABLE IF NOT EXISTS rpclab_object_values (
         namespace TEXT NOT NULL, id BYTEA NOT NULL, key BYTEA NOT NULL, value BYTEA NOT NULL,
         PRIMARY KEY (namespace, id, key)
     )
     """,
 )
-_CONNECT_SECONDS = 10
+_PATIENCE = {
+    "connect_timeout": 10, "tcp_user_timeout": 10_000, "keepalives_idle": 5,
+    "keepalives_interval": 2, "keepalives_count": 3,
+}  # fmt: skip
+"""How long a server that says nothing is waited for, where the address does not say."""
+
 _SHOWN = 300
 
 
@@ -81,9 +87,8 @@ class PostgresStore(SqlStore):
     def _connect(self) -> psycopg.Connection[Any]:
         if self._connection is not None and not self._connection.closed:
             return self._connection
-        connection = psycopg.connect(
-            self._address, autocommit=True, connect_timeout=_CONNECT_SECONDS
-        )
+        given: Any = {**_PATIENCE, **conninfo_to_dict(self._address)}
+        connection = psycopg.connect(autocommit=True, **given)
         try:
             milliseconds = int(BUSY_SECONDS * 1000)
             connection.execute(f"SET statement_timeout = {milliseconds}")
