@@ -86,7 +86,7 @@ FLOORS = [
     Floor(
         {"notebook"},
         SCRIPTS | TOP | {"config", "export", "rpclab", "typegen", "whatif"},
-        {"IPython", "anywidget", "js", "pyodide", "traitlets"},
+        {"IPython", "anywidget", "js", "pyodide", "pyodide_kernel", "traitlets"},
     ),
     # The package itself: it gives out names, and hands `%load_ext` on to the notebook's floor.
     Floor({"rpclab"}, SCRIPTS | TOP | {"net", "notebook", "whatif"}),
