@@ -189,6 +189,7 @@ class Session:
         first_unsent: the id of the first call that has not left yet.
         pipelined: the promises that calls were made on before they had left.
         send: the transport: takes how many plain settlements were seen, and frames.
+        found_window: the window of the stream that was sent last; the next one begins with it.
     """
 
     # The interpreter finds the attributes of an instance slowly where it has more than thirty.
@@ -203,6 +204,7 @@ class Session:
 
     packs_runs = True
     tells_places = True
+    found_window = 0
     _cut_off: dict[int, UnseenFailure] | None = None
 
     def __init__(
@@ -1606,7 +1608,8 @@ class Session:
             try:
                 instance, context = hook.open()
             except Exception as error:
-                self._answer_alone(call, path, args, frame).reject(error)
+                answer = self._answer_alone(call, path, args, frame)
+                hook.not_opened(error, answer, path, args, None)
                 return
             function = context.method(instance, path)
             if function is None or context.door is not None:

@@ -250,6 +250,7 @@ class Links:
         found = self.between(one, other)
         if found is None:
             found = self._own[_pair(one, other)] = self._cable(one, other)
+            self._apply()
         return found
 
     def state(self) -> State:
