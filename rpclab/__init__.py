@@ -39,6 +39,7 @@ from rpclab.errors import (
     UnknownBindingError,
     UnknownEntrypointError,
 )
+from rpclab.placement.declared import processes
 from rpclab.rpc.deadlines import deadline
 from rpclab.rpc.gathering import dispose, gather
 from rpclab.rpc.looking import surface
@@ -118,6 +119,7 @@ __all__ = [
     "fetch",
     "gather",
     "objects",
+    "processes",
     "replay",
     "run",
     "scrub",

@@ -86,6 +86,7 @@ def deploy_all(
             source=source,
             filename=str(config.main_file),
             folder=config.main_file.parent,
+            placement=config.placement or None,
             **options_of(config, sandbox),
         )
         hide_secrets(worker.env, config)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 DATABASE = ("rpclab.workers.d1.database", "D1Database")
 NAMESPACE = ("rpclab.workers.kv.namespace", "KVNamespace")
+ELSEWHERE = ("rpclab.placement.deploying", "Leads")
 OBJECTS = ("rpclab.workers.objects.namespace", "DurableObjectNamespace")
 
 
@@ -111,9 +112,11 @@ def bound_in(env: Env, targets: Mapping[str, BindingTarget]) -> Bound:
         value: Any = env[name]
         # By name, for who has no database has not loaded SQLite.
         kind = (type(value).__module__, type(value).__name__)
-        if isinstance(value, ServiceBinding):
+        if isinstance(value, ServiceBinding) or kind == ELSEWHERE:
             if name in targets:
                 bound.bind[name] = targets[name]
+            elif kind == ELSEWHERE:
+                bound.objects[name] = value.objects
         elif kind == OBJECTS:
             bound.objects[name] = value._running_class.ids.namespace
         elif kind == DATABASE:

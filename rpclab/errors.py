@@ -20,6 +20,7 @@ Floor: errors, the lowest.
     ├── StreamLockedError           (a TypeError) the stream was sent, or is being read or written
     ├── StreamClosedError           (a TypeError) the stream takes no more chunks
     ├── UnknownBindingError         the binding's Worker is not deployed
+    ├── PlacementError              a Worker cannot run where it was placed
     ├── D1Error                     a database refused an SQL statement, or failed in it
     ├── KVError                     a KV namespace refused a value, an option or a key
     ├── UnknownEntrypointError      the Worker exports no such entrypoint
@@ -185,6 +186,10 @@ class StreamClosedError(RpcError, TypeError):
 
 class UnknownBindingError(RpcError):
     """No Worker of the name that this binding gives is deployed."""
+
+
+class PlacementError(RpcError):
+    """A Worker cannot run where it was placed: no host can be started, or it lacks something."""
 
 
 class UnknownEntrypointError(RpcError):
@@ -391,6 +396,7 @@ def overloaded(
         " try again after a pause"
     )
     error.worker, error.queued, error.limit = worker, queued, limit
+    error.retryable = True  # a peer in JavaScript sees what an error has, and no class
     add_note(error, advice)
     return error
 

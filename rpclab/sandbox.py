@@ -19,6 +19,9 @@ from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.diagnostics.pending_calls import Waiting, waiting
 from rpclab.distances import Distances, is_virtual
 from rpclab.errors import UnknownBindingError, near, noted
+from rpclab.placement.declared import Processes, placement_of
+from rpclab.placement.deploying import begin, make_order, publish, wait_for
+from rpclab.placement.placing import Placing
 from rpclab.rpc import local
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.engine import Engine
@@ -32,9 +35,10 @@ from rpclab.workers.declarations import (
     binding,
     binding_target,
     check_name,
-    json_copy,
+    put_variables,
     refuse_twice,
 )
+from rpclab.workers.elsewhere import bind_elsewhere
 from rpclab.workers.entrypoints import check_default
 from rpclab.workers.env import Env, ProgramEnv
 from rpclab.workers.kv.sandbox_kv import SandboxKV
@@ -73,8 +77,10 @@ class Tables(NamedTuple):
     exports: frozenset[tuple[str, int]]
 
 
-class Sandbox(Distances, SandboxObjects, SandboxKV, SandboxQueues, Networked, Validating, Viewed):
-    """Virtual Workers in this process, and the sessions between them.
+class Sandbox(
+    Distances, SandboxObjects, SandboxKV, SandboxQueues, Networked, Validating, Placing, Viewed
+):
+    """Virtual Workers in this process or in some of their own, and the sessions between them.
 
     Use it as `async with Sandbox() as sandbox`, or close it with `close()`.
 
@@ -190,6 +196,7 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, SandboxQueues, Networked, Va
         concurrency: int | None = None,
         queue: int | None = None,
         overload: str = NEWEST,
+        placement: str | Processes | None = None,
     ) -> Worker:
         """Deploy a Worker, or a new version of it.
 
@@ -218,11 +225,14 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, SandboxQueues, Networked, Va
                 is answered at once, with an `OverloadedError`.
             overload: who finds none in a full queue: the "newest", which is the call that comes, or
                 the "oldest", which gives its place to that.
+            placement: where it runs: "kernel", which is this process; "process", one of its own; or
+                `rpclab.processes(…)`, several of them, or with bounds.
 
         Returns:
             The Worker.
 
         Raises:
+            PlacementError: it cannot run there.
             UnknownEntrypointError: a binding names an entrypoint that its Worker does not have.
             TypeError: the source or a variable is no text, or a variable no JSON value.
             ValueError: no Worker can have that name, a variable is given twice, or the numbers make
@@ -235,12 +245,24 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, SandboxQueues, Networked, Va
             raise TypeError(f"source is the text of the module, not {type(source).__name__}")
         self.check_city(at)
         turns = Turns.of(concurrency, queue, overload)
+        placed = placement_of(placement)
+        options: dict[str, Any] = {
+            "vars": vars, "json": json, "bind": bind, "d1": d1, "objects": objects, "kv": kv,
+            "folder": folder,
+        }  # fmt: skip
+        filename = filename or f"<worker {name}>"
         with noted(serves_on(self._workers.get(name))):
-            module, env = self.prepare(
-                name, vars=vars, json=json, bind=bind, d1=d1, objects=objects, kv=kv, folder=folder
-            )
-            run_source(module, source, filename or f"<worker {name}>")
-            worker = self.publish(name, module, env, bind, turns)
+            if placed is None:
+                module, env = self.prepare(name, **options)
+                run_source(module, source, filename)
+                worker = self.publish(name, module, env, bind, turns)
+            else:
+                order, env = make_order(
+                    self, name, source=source, filename=filename, turns=turns, **options
+                )
+                hosts = begin(self, name, order, placed)
+                wait_for(hosts)
+                worker = publish(self, name, env, order, placed, hosts)
         if at is not None:
             self.locate(name, at)
         return worker
@@ -275,14 +297,7 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, SandboxQueues, Networked, Va
         check_name(name)
         refuse_twice(vars=vars, json=json, bind=bind, d1=d1, objects=objects, kv=kv)
         env = Env(name)
-        for variable, text in (vars or {}).items():
-            if type(text) is not str:
-                raise TypeError(
-                    f"the variable {variable} is a text, not {type(text).__name__}; use json="
-                )
-            env[variable] = text
-        for variable, value in (json or {}).items():
-            env[variable] = json_copy(value, f"the variable {variable}")
+        put_variables(env, vars, json)
         for variable, target in (bind or {}).items():
             env[variable] = self._bind(name, binding_target(target), variable)
         for variable, where in (d1 or {}).items():
@@ -322,14 +337,32 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, SandboxQueues, Networked, Va
 
         check_default(name, module)
         worker = Worker(name, self.engine, module, env, bind_self, own_objects)
-        if name in self._workers:
-            worker.version = self._workers[name].version + 1
+        targets = {key: binding_target(value) for key, value in (bind or {}).items()}
         worker.queue = self._queue_calls(name, turns)
-        self._workers[name] = worker
-        self._note(("deployed", name, worker.version))
-        self._bindings[name] = {key: binding_target(value) for key, value in (bind or {}).items()}
+        before = self.enter(worker, targets)
+        if before is not None and self._placed is not None:
+            self._placed.came_home(name, before)
         self._objects_deployed(worker)
         return worker
+
+    def enter(self, worker: Worker, bindings: dict[str, BindingTarget]) -> Worker | None:
+        """Take note of a version of a Worker that serves from now on.
+
+        Args:
+            worker: the version.
+            bindings: where its bindings lead, by variable.
+
+        Returns:
+            The version before, if there is one.
+        """
+        name = worker.name
+        before = self._workers.get(name)
+        if before is not None:
+            worker.version = before.version + 1
+        self._workers[name] = worker
+        self._note(("deployed", name, worker.version))
+        self._bindings[name] = bindings
+        return before
 
     def bind(self, **bindings: str | BindingTarget | ObjectsTarget | Resource) -> Env:
         """Give the program around the Workers bindings of its own.
@@ -360,21 +393,34 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, SandboxQueues, Networked, Va
         return self.env
 
     def _bind(self, holder: str, target: BindingTarget, variable: str = "") -> ServiceBinding:
-        worker = self._workers.get(target.worker)
-        if worker is not None and holder != target.worker:
-            worker.entrypoint(target.entrypoint)
+        self.check_target(holder, target)
         importer = self.engine.session(holder, target.worker)
-        exporter = importer.peer
-        if exporter is None:
-            raise UnknownBindingError(f"no session leads to {target.worker}")
-        find = partial(self.worker, target.worker)
-        props = dict(target.props)
-        hook = EntrypointHook(find, target.entrypoint, props, validate=target.validate)
-        entry = Import(importer, exporter.introduce(hook))
+        props, validate = dict(target.props), target.validate
+        if importer.peer is not None:
+            find = partial(self.worker, target.worker)
+            hook = EntrypointHook(find, target.entrypoint, props, validate=validate)
+            number = importer.peer.introduce(hook)
+        else:
+            number = bind_elsewhere(importer, ["entrypoint", target.entrypoint, props, validate])
+        entry = Import(importer, number)
         importer.imports[entry.id] = entry
         key = (importer.label, entry.id)
         self._note(("bound", holder, variable, target.worker, target.entrypoint, *key))
         return ServiceBinding(Handle(entry, importer.keeper))
+
+    def check_target(self, holder: str, target: BindingTarget) -> None:
+        """Refuse a binding to what its Worker, if it is there, does not have.
+
+        Args:
+            holder: the Worker that is bound.
+            target: where the binding leads.
+
+        Raises:
+            UnknownEntrypointError: the Worker has no such entrypoint.
+        """
+        worker = self._workers.get(target.worker)
+        if worker is not None and holder != target.worker:
+            worker.entrypoint(target.entrypoint)
 
     def _note(self, event: tuple[Any, ...]) -> None:
         """Tell those who watch."""
@@ -547,7 +593,10 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, SandboxQueues, Networked, Va
 
     def waiting(self) -> list[Waiting]:
         """List the calls that are awaited and have no answer yet, those from outside first."""
-        found = waiting(self.engine.sessions())
+        engine = self.engine
+        found = waiting(
+            engine.sessions(), [call for each in engine.lasting for call in each.parked()]
+        )
         return sorted(found, key=lambda call: call.caller != NOTEBOOK)
 
     def leaks(self) -> Leaks:
@@ -569,6 +618,7 @@ class Sandbox(Distances, SandboxObjects, SandboxKV, SandboxQueues, Networked, Va
         """Forget every Worker, binding and link; all stubs break. What a folder stores stays."""
         self._forget_objects()
         self.engine.close()
+        self._forget_programs()
         self._forget_links()
         if self._d1 is not None:
             self._d1.close()

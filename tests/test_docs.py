@@ -27,6 +27,7 @@ PAGES = [
             "network",
             "javascript",
             "limits",
+            "placement",
             "reconnection",
             "export",
             "what-if",

@@ -241,6 +241,12 @@ async def a_worker_that_is_not_deployed(sandbox, worker):
     return await error_of(sandbox.bind(OTHER="workr").OTHER.greet("Ada"))
 
 
+async def a_worker_that_cannot_run_where_it_was_placed(sandbox, worker):
+    with pytest.raises(errors.PlacementError) as caught:
+        sandbox.deploy("other", source="", kv={"CACHE": "cache"}, placement="process")
+    return caught.value
+
+
 async def an_entrypoint_that_is_not_exported(sandbox, worker):
     with pytest.raises(errors.UnknownEntrypointError) as caught:
         sandbox.bind(OTHER="worker#Wroker")
@@ -315,6 +321,7 @@ CATALOGUE = {
     "StreamLockedError": a_stream_that_was_sent_already,
     "StreamClosedError": a_stream_that_is_written_after_its_close,
     "UnknownBindingError": a_worker_that_is_not_deployed,
+    "PlacementError": a_worker_that_cannot_run_where_it_was_placed,
     "D1Error": a_statement_that_is_no_sql,
     "KVError": a_key_that_would_expire_at_once,
     "UnknownEntrypointError": an_entrypoint_that_is_not_exported,

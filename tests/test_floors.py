@@ -30,7 +30,7 @@ SESSIONS = LOWEST | {"core"}
 SHELL = SESSIONS | {"codecs", "transports", "trace"}
 ENGINE = {"rpc", "simulation", "diagnostics"}
 SCRIPTS = SHELL | ENGINE | {"workers"}
-TOP = {"sandbox", "configured", "declared", "distances", "views", "server"}
+TOP = {"sandbox", "configured", "declared", "distances", "placement", "views", "server"}
 
 # Lowest first. The modules of one floor may import one another.
 FLOORS = [
@@ -61,13 +61,14 @@ FLOORS = [
             "typing_extensions",
         },
     ),
-    # trustme makes certificates, websockets frames and httpx requests, for those who want some.
-    Floor({"net"}, SCRIPTS, {"httpx", "trustme", "websockets"}),
+    # trustme makes certificates, websockets frames and httpx requests, for those who want some;
+    # uvloop is a faster event loop.
+    Floor({"net"}, SCRIPTS, {"httpx", "trustme", "uvloop", "websockets"}),
     Floor({"config"}, LOWEST),
     # The text of a library in JavaScript.
     Floor({"javascript"}, set()),
-    # uvicorn and websockets are loaded by those who serve.
-    Floor(TOP, SCRIPTS | {"config", "net"}, {"uvicorn", "websockets"}),
+    # uvicorn, its parser and websockets are loaded by those who serve.
+    Floor(TOP, SCRIPTS | {"config", "net"}, {"msgpack", "uvicorn", "websockets"}),
     # What type checkers see of stubs and promises.
     Floor({"typed"}, SCRIPTS),
     Floor({"typegen"}, SCRIPTS | TOP | {"config"}),
@@ -85,7 +86,7 @@ FLOORS = [
     Floor(
         {"notebook"},
         SCRIPTS | TOP | {"config", "export", "rpclab", "typegen", "whatif"},
-        {"IPython", "anywidget", "js", "pyodide", "traitlets"},
+        {"IPython", "anywidget", "js", "pyodide", "pyodide_kernel", "traitlets"},
     ),
     # The package itself: it gives out names, and hands `%load_ext` on to the notebook's floor.
     Floor({"rpclab"}, SCRIPTS | TOP | {"net", "notebook", "whatif"}),

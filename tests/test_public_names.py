@@ -36,6 +36,7 @@ NAMES = [
     "fetch",
     "gather",
     "objects",
+    "processes",
     "replay",
     "run",
     "scrub",

@@ -7,7 +7,8 @@ warning; what asks for nothing (`$schema`) is passed over.
 
 from __future__ import annotations
 
-INHERITED = frozenset({"name", "main", "compatibility_date", "compatibility_flags", "migrations"})
+INHERITED = frozenset({"name", "main", "compatibility_date", "compatibility_flags", "migrations",
+                       "rpclab"})  # fmt: skip
 """Supported keys that a named environment takes over from the top of the file."""
 
 NOT_INHERITED = frozenset({"vars", "secrets", "services", "d1_databases", "durable_objects",
@@ -53,7 +54,10 @@ WITHOUT_EFFECT = {
     "dev": "is for `wrangler dev`, and has no effect here: Sandbox has options of its own",
     "exports": "has no effect: durable_objects.bindings is all that a Durable Object needs here",
     "limits": "has no effect: computing time is not measured here; rpclab.deadline bounds a wait",
-    "placement": "has no effect: a call goes where its Worker is, as RPC does there, too",
+    "placement": (
+        "has no effect: a call goes where its Worker is, as RPC does there, too; a process of its"
+        ' own is [rpclab] placement = "process"'
+    ),
     "triggers": "has no effect: nothing runs on a schedule here; call the method yourself",
 }  # fmt: skip
 """Keys about the platform, and what to say of them."""

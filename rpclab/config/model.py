@@ -125,6 +125,7 @@ class WorkerConfig:
         vars: its variables; a text, or any JSON value.
         secrets: what `.dev.vars` or `.env` beside the file gives; they hide `vars` of that name.
         required_secrets: the names of those that it says it needs.
+        placement: where it runs: "kernel", "process", "process:4"; "" where nothing is said.
         notes: what has no effect here.
         document: what was read; None for one that was made in another way.
     """
@@ -143,6 +144,7 @@ class WorkerConfig:
     kv_namespaces: tuple[KeyValueNamespace, ...] = ()
     durable_objects: tuple[ObjectNamespace, ...] = ()
     migrations: tuple[Migration, ...] = ()
+    placement: str = ""
     compatibility_date: str = ""
     compatibility_flags: tuple[str, ...] = ()
     notes: tuple[Note, ...] = ()

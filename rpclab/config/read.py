@@ -41,6 +41,7 @@ from rpclab.errors import near
 BEHAVIOUR = "2026-06-01"
 """The compatibility date whose behaviour rpclab has, whatever a file says."""
 
+_PLACEMENT = re.compile(r"kernel|process(:[1-9]\d{0,3})?")
 _OBJECT_KEYS = ("name", "class_name", "script_name", "environment")
 _SERVICE_KEYS = ("binding", "service", "entrypoint", "props", "environment", "remote")
 _DATABASE_KEYS = (
@@ -138,6 +139,7 @@ class _Reader:
             kv_namespaces=tuple(map(self._namespace, self._own.tables("kv_namespaces"))),
             durable_objects=self._objects(),
             migrations=tuple(map(self._migration, self._holder("migrations").tables("migrations"))),
+            placement=self._placement(),
             compatibility_date=self._compatibility_date(),
             compatibility_flags=self._compatibility_flags(),
             notes=tuple(sorted(self._notes, key=lambda note: note.line)),
@@ -215,6 +217,15 @@ class _Reader:
             text = f"compatibility_date is read; the behaviour here is that of {BEHAVIOUR}"
             self._note(table, "compatibility_date", text, warns=False)
         return date
+
+    def _placement(self) -> str:
+        table = self._holder("rpclab").table("rpclab")
+        table.allow(["placement"])
+        placement = table.text("placement")
+        if placement and not _PLACEMENT.fullmatch(placement):
+            there_are = '"kernel", "process", or "process:4" for four of them'
+            table.fail("placement", f"{placement!r} is no placement; there are: {there_are}")
+        return placement
 
     def _compatibility_flags(self) -> tuple[str, ...]:
         table = self._holder("compatibility_flags")

@@ -389,6 +389,19 @@ class TargetHook(Hook):
             session.export_broken(export_id, self.context.gone())
 
 
+def bare_hook(context: ExecutionContext) -> TargetHook:
+    """Make the hook of a target without a disposer, for the next call on it alone.
+
+    It stands in no table, its context knows nothing of it, and nobody has to let go of it.
+    """
+    hook = object.__new__(TargetHook)
+    hook.context = context
+    hook.claims = hook._active = hook._number = 0
+    hook.blocked = hook._session = hook._places = None
+    hook.broken = False
+    return hook
+
+
 def dispatch(
     answer: Answer,
     target: Any,
@@ -570,9 +583,16 @@ class ServiceHook(Hook):
         try:
             instance, context = self.open()
         except Exception as error:
-            answer.reject(error)
+            self.not_opened(error, answer, path, args, kwargs)
             return
         self.serve(answer, instance, context, path, args, kwargs)
+
+    def not_opened(
+        self, error: Exception, answer: Answer, path: Path, args: Arguments, kwargs: Keywords
+    ) -> None:
+        """Reject a call for which no instance could be made."""
+        del path, args, kwargs
+        answer.reject(error)
 
     def serve(
         self,
@@ -625,7 +645,7 @@ class ForwardHook(Hook):
         if args is None and not path and self._may_stand_for_itself(answer):
             answer.resolve(self)
         else:
-            _call_on(answer, self.entry.session, self.entry.call, path, args, kwargs)
+            call_on(answer, self.entry.session, self.entry.call, path, args, kwargs)
 
     def _may_stand_for_itself(self, answer: Answer) -> bool:
         """Whether the question for the stub is answered here.
@@ -669,7 +689,7 @@ class OnwardHook(Hook):
         if answer.state != PENDING:
             return  # it was cancelled while it was queued
         pending = self._pending
-        _call_on(answer, pending.session, pending.pipeline, path, args, kwargs)
+        call_on(answer, pending.session, pending.pipeline, path, args, kwargs)
 
     def hand_over(self) -> deque[Delivery] | None:
         """Give up the calls that wait for arguments, in order: the result is there."""
@@ -686,7 +706,7 @@ def work_of(answer: Answer, context: ExecutionContext) -> Variables:
     return variables
 
 
-def _call_on(
+def call_on(
     answer: Answer,
     session: SessionLike,
     call: Callable[..., Pending],
@@ -694,6 +714,16 @@ def _call_on(
     args: Arguments,
     kwargs: Keywords,
 ) -> None:
+    """Make a call on what lives elsewhere, and settle `answer` as that one does.
+
+    Args:
+        answer: of the call that goes on.
+        session: to where it goes.
+        call: makes the call there.
+        path: of the call; so are the others.
+        args: see there.
+        kwargs: see there.
+    """
     if kwargs and not session.dialect.keywords:
         answer.reject(no_keywords())
         return

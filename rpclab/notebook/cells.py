@@ -11,7 +11,8 @@ import inspect
 import linecache
 import re
 import sys
-from collections.abc import Coroutine, MutableMapping
+from collections.abc import Coroutine, Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from IPython.core.inputtransformer2 import TransformerManager
@@ -174,6 +175,45 @@ class Cells:
             Exception: whatever the body raises.
         """
         return await self._evaluate(block.source, block.filename, namespace)
+
+    def source(self, magic: str, body: str) -> dict[str, Any]:
+        """Give the body of a cell magic as text that runs in another process, and its names.
+
+        Args:
+            magic: the line of the magic.
+            body: the lines below it.
+        """
+        filename, source = self._register(magic, body)
+        return {"source": source, "filename": filename, "called": places.names[filename]}
+
+    @staticmethod
+    def known_source(filename: str) -> dict[str, Any]:
+        """Give the body of a cell that has run, likewise.
+
+        Args:
+            filename: of its code.
+        """
+        source = "".join(linecache.getlines(filename))
+        return {"source": source, "filename": filename, "called": places.names[filename]}
+
+    @contextmanager
+    def telling(self, filename: str, note: str = "") -> Iterator[None]:
+        """Show an error of code that runs in another process as one of a cell.
+
+        Args:
+            filename: of the code.
+            note: what an error also says.
+        """
+        __tracebackhide__ = True
+        try:
+            yield
+        except SyntaxError as error:
+            if error.filename == filename:
+                raise self._syntax_error(error, note) from None
+            raise
+        except Exception as error:
+            add_note(error, note)
+            raise
 
     def knows(self, filename: str) -> bool:
         """Whether code of that file name came from a cell."""

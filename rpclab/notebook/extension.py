@@ -24,7 +24,13 @@ from rpclab.notebook.help import help_of_the_remote
 from rpclab.notebook.interrupts import Interrupts
 from rpclab.notebook.magics import RpcLab
 from rpclab.notebook.names import Names
-from rpclab.notebook.output import Reports, label_prints, output_variables, report_lost_tasks
+from rpclab.notebook.output import (
+    Labels,
+    Reports,
+    label_prints,
+    output_variables,
+    report_lost_tasks,
+)
 from rpclab.notebook.parents import end_requests_under_their_headers
 from rpclab.notebook.shims import Heart, hide_our_frames, reply_through_the_stream
 from rpclab.notebook.widgets import close_live
@@ -91,7 +97,9 @@ class Extension:
         displays.install()
         self._undo += [displays.uninstall, hide_our_frames(shell), help_of_the_remote(shell)]
         self._undo += [close_live, hear_controls(shell)]
-        self._undo.append(label_prints(lambda: bool(magics.label_prints)))
+        labels = Labels(lambda: bool(magics.label_prints))
+        self._undo.append(label_prints(labels))
+        self.sandbox.tell_printed = labels.tell
 
     def _attend_to_the_loop(self) -> None:
         shell = self._shell

@@ -19,15 +19,13 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from rpclab.core.contexts import current
 from rpclab.core.places import RAISED
-from rpclab.core.session import Session
 from rpclab.diagnostics.places import is_machinery, place
 from rpclab.errors import RpcError
 from rpclab.rpc import sync
-from rpclab.rpc.activity import Activity, StepInterrupted, TaskInterrupted
-from rpclab.rpc.engine import Engine
+from rpclab.rpc.activity import StepInterrupted, TaskInterrupted
 from rpclab.sandbox import NOTEBOOK
 from rpclab.workers.imports import is_code_of_a_worker
-from rpclab.workers.worker import Worker
+from rpclab.workers.steps import is_step
 
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
@@ -41,9 +39,6 @@ _RETRY = 0.01  # seconds
 _TRIES = 50
 _RUN_CODE = InteractiveShell.run_code.__code__
 _RUN_CELL = InteractiveShell.run_cell_async.__code__
-_PLAIN = Session._receive_plain_call.__code__
-# What runs the code of Workers and takes a StepInterrupted that leaves it.
-_STEPS = (Engine.run.__code__, Activity._step.__code__, Worker.open.__code__, _PLAIN)
 _STOPPED = (asyncio.CancelledError, KeyboardInterrupt)
 
 
@@ -122,6 +117,7 @@ class Interrupts:
         """Stop whatever keeps the cell from ending."""
         self._interrupted = True
         self._waited = self._sandbox.waiting()
+        self._interrupt_processes()
         error = _error_for(frame, self._shell.user_ns)
         if error is not None:
             if self._is_too_early(number, frame):
@@ -137,8 +133,16 @@ class Interrupts:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(lambda: None)  # the signal alone does not wake it
 
+    def _interrupt_processes(self) -> None:
+        """Stop what computes in other processes for calls from here, when the loop gets round."""
+        busy = self._sandbox.busy_hosts()
+        if busy and self._loop is not None and not self._loop.is_closed():
+            for host in busy:
+                self._loop.call_soon_threadsafe(host.interrupt)
+
     def _handle_between_cells(self, number: int, frame: FrameType | None) -> None:
         """Stop a Worker that spins, or a callback that waits; else there is nothing to stop."""
+        self._interrupt_processes()
         error = _error_for(frame, self._shell.user_ns)
         if error is None:
             sync.interrupt()
@@ -211,7 +215,7 @@ def _error_for(frame: FrameType | None, user_ns: dict[str, Any]) -> BaseExceptio
     of_the_notebook = False
     inner = None
     while frame is not None:
-        if _is_step(frame, inner):
+        if is_step(frame, inner):
             return StepInterrupted()
         if frame.f_code is _RUN_CODE:
             return KeyboardInterrupt()
@@ -226,14 +230,6 @@ def _error_for(frame: FrameType | None, user_ns: dict[str, Any]) -> BaseExceptio
     if _current_task() is None:
         return RpcError("the code was interrupted")
     return TaskInterrupted() if of_a_worker else asyncio.CancelledError()
-
-
-def _is_step(frame: FrameType, inner: FrameType | None) -> bool:
-    """Whether a frame runs the code of a Worker as a step that a StepInterrupted may end."""
-    if frame.f_code is _PLAIN:
-        # It also delivers calls of other kinds, and is no guard around those.
-        return inner is None or not is_machinery(inner.f_code.co_filename)
-    return frame.f_code in _STEPS
 
 
 def _what_runs(frame: FrameType | None) -> str:

@@ -37,6 +37,7 @@ WORKER_OPTIONS = {
     "--d1": Option("--d1", "VAR[=file]", "a SQL database"),
     "--kv": Option("--kv", "VAR[=id]", "a KV namespace"),
     "--at": Option("--at", "CITY", "the city it stands in"),
+    "--on": Option("--on", "kernel|process[:N]", "where it runs"),
     "--concurrency": Option("--concurrency", "NUMBER", "how many calls run at a time"),
     "--queue": Option("--queue", "NUMBER", "how many may wait for their turn"),
     "--overload": Option("--overload", "newest|oldest", "who is refused when more come"),
@@ -44,6 +45,10 @@ WORKER_OPTIONS = {
 BIND_OPTIONS = {
     "--object": Option("--object", "VAR=Class@worker", "a namespace of Durable Objects"),
 }
+FAULT_OPTIONS = {"--most": Option("--most", "N", "how many messages it may send")}
+CHANGES = ("break", "fail", "link", "locate", "pipelining")
+"""What `%rpclab replay` can change."""
+
 TRACE_OPTIONS = {"--text": Option("--text", "", "the diagram as plain text")}
 
 
@@ -66,6 +71,7 @@ class WorkerLine:
     objects: dict[str, str] = field(default_factory=dict)
     kv: dict[str, str] = field(default_factory=dict)
     at: str | None = None
+    on: str | None = None
     turns: dict[str, Any] = field(default_factory=dict)
 
 
@@ -144,6 +150,8 @@ def parse_worker(line: str) -> WorkerLine:
             parsed.objects[variable] = _objects(text)
         elif flag == "--at":
             parsed.at = value.text
+        elif flag == "--on":
+            parsed.on = value.text
         elif flag in ("--concurrency", "--queue"):
             parsed.turns[flag[2:]] = _number(flag, value.text)
         elif flag == "--overload":

@@ -21,6 +21,8 @@ from rpclab.notebook import distances
 from rpclab.notebook.cards import trace_text
 from rpclab.notebook.cells import AWAITED
 from rpclab.notebook.lines import parse_bindings, parse_trace, parse_worker, words
+from rpclab.placement.declared import placement_of
+from rpclab.placement.deploying import begin, come_up, make_order, publish
 from rpclab.workers.call_queue import Turns
 from rpclab.workers.imports import known
 from rpclab.workers.worker import serves_on
@@ -111,7 +113,8 @@ class RpcLab(Magics):
 
         %%worker NAME [--bind VAR=worker[#Entrypoint]]… [--var VAR=text]… [--json VAR=json]…
                       [--object VAR=Class[@worker]]… [--d1 VAR[=file]]… [--kv VAR[=id]]…
-                      [--at CITY] [--concurrency N [--queue N] [--overload newest|oldest]]
+                      [--at CITY] [--on kernel|process[:N]]
+                      [--concurrency N [--queue N] [--overload newest|oldest]]
 
             NAME                            its name; bindings lead to it by that
             --bind VAR=worker[#Entrypoint]  a binding: `self.env.VAR` calls that entrypoint
@@ -134,6 +137,9 @@ class RpcLab(Magics):
                                             place is answered at once, with an OverloadedError
             --overload newest|oldest        who finds none: the call that comes, or the one that has
                                             waited longest
+            --on kernel|process[:N]         where it runs: here, or in a process of its own, or in N
+                                            of them. What it prints stands below the cell that has
+                                            called it all the same
             # …                             a comment, where a space stands before it
 
         Each option can be given again and again. Quote what holds spaces: --var GREETING="Hi you".
@@ -185,21 +191,37 @@ class RpcLab(Magics):
         try:
             sandbox.check_city(options.at)
             turns = Turns.of(**options.turns)
-            module, env = sandbox.prepare(
-                options.name,
-                vars=options.vars,
-                json=options.json,
-                bind=options.bind,
-                d1=options.d1,
-                objects=options.objects,
-                kv=options.kv,
-            )
+            placed = placement_of(options.on)
+            declared: dict[str, Any] = {
+                "vars": options.vars,
+                "json": options.json,
+                "bind": options.bind,
+                "d1": options.d1,
+                "objects": options.objects,
+                "kv": options.kv,
+            }
+            if placed is not None:
+                source = self._cells.source(f"%%worker {line}", cell)
+                order, env = make_order(
+                    sandbox, options.name, awaits=True, turns=turns, **source, **declared
+                )
+                hosts = begin(sandbox, options.name, order, placed)
+            else:
+                module, env = sandbox.prepare(options.name, **declared)
         except (RpcError, OSError, TypeError, ValueError) as error:
             raise _usage(error, note) from None
-        with known(module):
-            await self._cells.run(f"%%worker {line}", cell, vars(module), note)
+        if placed is not None:
+            with self._cells.telling(order["filename"], note):
+                await come_up(hosts)
+        else:
+            with known(module):
+                await self._cells.run(f"%%worker {line}", cell, vars(module), note)
         try:
-            worker = sandbox.publish(options.name, module, env, options.bind, turns)
+            worker: Worker
+            if placed is not None:
+                worker = publish(sandbox, options.name, env, order, placed, hosts)
+            else:
+                worker = sandbox.publish(options.name, module, env, options.bind, turns)
         except RpcError as error:
             raise _usage(error, note) from None
         if options.at is not None:

@@ -39,38 +39,57 @@ def output_variables(shell: InteractiveShell) -> tuple[ContextVar[Any], ...]:
     return tuple(dict.fromkeys(item for item in found if isinstance(item, ContextVar)))
 
 
-def label_prints(wanted: Callable[[], bool]) -> Callable[[], None]:
+class Labels:
+    """Puts the name of a Worker before the lines that its code prints.
+
+    Args:
+        wanted: says whether that is wanted.
+    """
+
+    def __init__(self, wanted: Callable[[], bool]) -> None:
+        self.wanted = wanted
+        self._last: tuple[str, bool] = ("", True)  # who printed last, and whether that ended a line
+
+    def on(self, worker: str, text: str) -> str:
+        """Give a text that a Worker prints, with its name."""
+        goes_on = self._last == (worker, False)
+        between = "" if self._last[1] or goes_on else "\n"
+        self._last = worker, not text or text.endswith("\n")
+        lines = text.splitlines(keepends=True)
+        shown = [f"[{worker}] {line}" for line in lines]
+        if goes_on and lines:
+            shown[0] = lines[0]
+        return between + "".join(shown)
+
+    def tell(self, worker: str, stream: str, text: str) -> None:
+        """Print what a Worker has printed in another process; see `Placing.tell_printed`."""
+        shown = self.on(worker, text) if self.wanted() else text
+        print(shown, end="", file=getattr(sys, stream))
+
+
+def label_prints(labels: Labels) -> Callable[[], None]:
     """Put the name of a Worker before the lines that its calls print.
 
     It is `print` in the code of Workers that are deployed from now on; what is written elsewhere,
     by `print(…, file=…)` or a library, stays as it is.
 
     Args:
-        wanted: says whether that is wanted.
+        labels: puts them there.
 
     Returns:
         A function that takes this back.
     """
-    last = ["", True]  # who printed last, and whether that ended a line
 
     def labelled(
         *values: Any, sep: Any = " ", end: Any = "\n", file: Any = None, **more: Any
     ) -> None:
         context = current.get()
-        if file is not None or context is None or context.worker == NOTEBOOK or not wanted():
+        if file is not None or context is None or context.worker == NOTEBOOK or not labels.wanted():
             print(*values, sep=sep, end=end, file=file, **more)
             return
-        worker = context.worker
         text = (" " if sep is None else sep).join(map(str, values))
         text += "\n" if end is None else end
-        goes_on = last == [worker, False]
-        between = "" if last[1] or goes_on else "\n"
-        last[:] = [worker, not text or text.endswith("\n")]
-        lines = text.splitlines(keepends=True)
-        shown = [f"[{worker}] {line}" for line in lines]
-        if goes_on and lines:
-            shown[0] = lines[0]
-        print(between + "".join(shown), end="", **more)  # noqa: T201
+        print(labels.on(context.worker, text), end="", **more)  # noqa: T201
 
     given_to_all["print"] = labelled
 

@@ -18,6 +18,8 @@ from rpclab.config import Document, WorkerConfig, read_config
 from rpclab.configured import check_bindings, deploy_all, hide_secrets, options_of, read_source
 from rpclab.errors import ConfigError, RpcError, add_note, near
 from rpclab.notebook.lines import Option, read_option, words
+from rpclab.placement.declared import placement_of
+from rpclab.placement.deploying import begin, come_up, make_order, publish
 from rpclab.workers.imports import known
 from rpclab.workers.modules import run_source
 from rpclab.workers.worker import serves_on
@@ -67,6 +69,7 @@ class Wrangler(Magics):
             d1_databases                  binding, database_name, database_id, migrations_dir
             kv_namespaces                 binding, id
             durable_objects.bindings      name, class_name, script_name
+            rpclab                        placement: "process" is a process of its own
             env.NAME                      an environment; variables and bindings are its own
 
         Of other keys of Wrangler the cell says that they have no effect, or refuses them; an
@@ -125,20 +128,45 @@ class Wrangler(Magics):
             check_bindings(sandbox, config)
             options = options_of(config, sandbox)
             folder = config.main_file.parent if code is None else None
-            module, env = sandbox.prepare(config.name, folder=folder, **options)
-            hide_secrets(env, config)
             source = read_source(config) if code is None else ""
+            placed = placement_of(config.placement or None)
+            if placed is not None:
+                named = (
+                    self._cells.known_source(code)
+                    if code is not None
+                    else {"source": source, "filename": str(config.main_file)}
+                )
+                order, env = make_order(
+                    sandbox,
+                    config.name,
+                    folder=folder,
+                    secrets=frozenset(config.secrets),
+                    awaits=code is not None,
+                    **named,
+                    **options,
+                )
+                hosts = begin(sandbox, config.name, order, placed)
+            else:
+                module, env = sandbox.prepare(config.name, folder=folder, **options)
+            hide_secrets(env, config)
         except (RpcError, TypeError, ValueError) as error:
             raise _usage(error) from None
         _show_notes(config)
         note = serves_on(sandbox.workers.get(config.name))
-        if code is None:
+        if placed is not None:
+            with self._cells.telling(order["filename"], note):
+                await come_up(hosts)
+        elif code is None:
             run_source(module, source, str(config.main_file))
         else:
             with known(module):
                 await self._cells.run_again(code, vars(module), note)
         try:
-            worker = sandbox.publish(config.name, module, env, options["bind"])
+            worker: Worker
+            if placed is not None:
+                worker = publish(sandbox, config.name, env, order, placed, hosts)
+            else:
+                worker = sandbox.publish(config.name, module, env, options["bind"])
         except RpcError as error:
             add_note(error, note)
             raise _usage(error) from None

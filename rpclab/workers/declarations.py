@@ -12,6 +12,8 @@ from rpclab.workers.entrypoints import DEFAULT
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rpclab.workers.env import Env
+
 NOTEBOOK = "notebook"
 """The name of the program around the Workers: a notebook, or a script."""
 
@@ -108,6 +110,27 @@ def refuse_twice(**options: Mapping[str, Any] | None) -> None:
                     f"the variable {variable} is given twice: in {given[variable]} and in {option}"
                 )
             given[variable] = option
+
+
+def put_variables(env: Env, vars: Mapping[str, str] | None, json: Mapping[str, Any] | None) -> None:
+    """Put the variables of a Worker into its environment.
+
+    Args:
+        env: the environment.
+        vars: texts.
+        json: any JSON values, which are copied.
+
+    Raises:
+        TypeError: one is no such thing.
+    """
+    for variable, text in (vars or {}).items():
+        if type(text) is not str:
+            raise TypeError(
+                f"the variable {variable} is a text, not {type(text).__name__}; use json="
+            )
+        env[variable] = text
+    for variable, value in (json or {}).items():
+        env[variable] = json_copy(value, f"the variable {variable}")
 
 
 def json_copy(value: Any, what: str) -> Any:

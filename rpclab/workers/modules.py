@@ -6,6 +6,8 @@ beside its main file are its own (see `rpclab.workers.imports`).
 
 from __future__ import annotations
 
+import ast
+import inspect
 import linecache
 import types
 from typing import TYPE_CHECKING, Any
@@ -39,17 +41,28 @@ def make_module(
     return module
 
 
+async def run_cell(module: types.ModuleType, source: str, filename: str) -> None:
+    """Run the text of a cell in the module of a Worker, in which `await` may stand anywhere.
+
+    Raises:
+        Exception: whatever the text raises; SyntaxError where it is no Python.
+    """
+    _name(module, source, filename)
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    code = compile(source, filename, "exec", flags, dont_inherit=True)
+    with known(module):
+        result = eval(code, module.__dict__)  # noqa: S307 - running it is the point
+        if inspect.iscoroutine(result):
+            await result
+
+
 def run_source(module: types.ModuleType, source: str, filename: str) -> None:
     """Run the text of a Worker in its module.
 
     Raises:
         Exception: whatever the text raises; SyntaxError where it is no Python.
     """
-    if not filename.endswith(".py"):
-        # So that tracebacks can show the text of code that is in no file.
-        linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-    module.__file__ = filename
-    module.__dict__["__source__"] = source
+    _name(module, source, filename)
     # Else its annotations would be texts, as those of this module are, which breaks dataclasses.
     code = compile(source, filename, "exec", dont_inherit=True)
     try:
@@ -58,3 +71,12 @@ def run_source(module: types.ModuleType, source: str, filename: str) -> None:
     except Exception as error:
         advise(error, worker=True)
         raise
+
+
+def _name(module: types.ModuleType, source: str, filename: str) -> None:
+    """Have a module know what it is made of."""
+    if not filename.endswith(".py"):
+        # So that tracebacks can show the text of code that is in no file.
+        linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    module.__file__ = filename
+    module.__dict__["__source__"] = source

@@ -161,6 +161,18 @@ class Worker:
         return f"<Worker {self.name}: {', '.join(self.exports) or 'no entrypoints'}>"
 
 
+class Elsewhere(Exception):  # noqa: N818 - it steers a call, and reaches nobody
+    """The Worker runs in another process, and a call that came here has to go on.
+
+    Args:
+        go_on: takes the answer, path, arguments and keyword arguments of the call.
+    """
+
+    def __init__(self, go_on: Callable[[Answer, Any, Any, Any], None]) -> None:
+        super().__init__("the Worker runs in another process")
+        self.go_on = go_on
+
+
 def serves_on(present: Worker | None) -> str:
     """Say that the present version of a Worker goes on, whose next one failed; "" if none does."""
     if present is None:
@@ -213,6 +225,14 @@ class EntrypointHook(ServiceHook):
 
     def open(self) -> tuple[Any, ExecutionContext]:
         return self._find().open(self._entrypoint, self._props, self._validate)
+
+    def not_opened(
+        self, error: Exception, answer: Answer, path: Any, args: Any, kwargs: Any
+    ) -> None:
+        if isinstance(error, Elsewhere):
+            error.go_on(answer, path, args, kwargs)
+        else:
+            super().not_opened(error, answer, path, args, kwargs)
 
     def kind(self) -> type:
         """The class that answers, of the present version.

@@ -219,3 +219,20 @@ def test_a_remote_binding_is_the_one_in_this_sandbox():
         config.warning()
         == "f:\n  line 6: `remote` has no effect: it leads to what is in this sandbox"
     )
+
+
+def test_a_placement_of_ours_is_read_and_inherited(tmp_path):
+    text = 'name = "a"\nmain = "a.py"\n[rpclab]\nplacement = "process:4"\n[env.b]\n'
+    for environment in (None, "b"):
+        document = Document(text, "wrangler.toml")
+        config = read_config(document, folder=tmp_path, environment=environment)
+        assert config.placement == "process:4"
+        assert not config.notes
+
+
+@pytest.mark.parametrize("placement", ["moon", "process:0", "process:x", "Process"])
+def test_a_placement_that_is_none_is_an_error_with_its_line(tmp_path, placement):
+    text = f'name = "a"\nmain = "a.py"\n[rpclab]\nplacement = "{placement}"\n'
+    with pytest.raises(ConfigError, match="is no placement") as caught:
+        read_config(Document(text, "wrangler.toml"), folder=tmp_path)
+    assert caught.value.line == 4

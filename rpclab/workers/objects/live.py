@@ -99,6 +99,9 @@ class ObjectHook(ServiceHook):
                 queue.enter(answer, self, partial(self._deliver, answer, path, args, kwargs))
 
     def _deliver(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+        if self.running_class.away is not None:
+            self.running_class.away(self.id, answer, path, args, kwargs)
+            return
         try:
             live = self.running_class.live(self.id)
         except Exception as error:  # its storage cannot be opened
@@ -372,7 +375,8 @@ class LiveObject:
         rows = self.slot.rows
         if rows.unsaved:
             rows.save()
-        rows.confirm()
+        else:
+            rows.confirm()
 
     def is_ours(self) -> bool:
         """Whether no other node can have the object; else it was reset."""

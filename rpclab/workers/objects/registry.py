@@ -75,6 +75,10 @@ class ObjectRegistry:
             if of == worker.name:
                 running_class.replaced()
 
+    def of(self, worker: str) -> list[RunningClass]:
+        """The classes of a Worker that anybody has asked for."""
+        return [found for (of, _), found in self._classes.items() if of == worker]
+
     def namespace(self, holder: str, target: ObjectsTarget) -> DurableObjectNamespace:
         """The namespace of a class, for one Worker that may use it."""
         return DurableObjectNamespace(self.running_class(*target), holder)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from rpclab.core.answers import Answer
 from rpclab.core.imports import RESOLVED, Handle, Import
-from rpclab.errors import ObjectElsewhereError, RpcError, UnknownBindingError
+from rpclab.errors import ObjectElsewhereError, RpcError
+from rpclab.workers.elsewhere import bind_elsewhere
 from rpclab.workers.objects.live import LiveObject, ObjectHook
 from rpclab.workers.objects.state import AlarmInfo, Ids
 from rpclab.workers.objects.stub import DurableObjectStub
@@ -62,6 +63,10 @@ class RunningClass:
         folder: where it is stored; None keeps all in memory.
         limits: bounds of its objects.
         shared: the store that several nodes share, where that is so, and open; instead of a folder.
+
+    Attributes:
+        away: takes calls on its objects, while these run in another process: the id, the answer,
+            path, arguments and keyword arguments. None while they run here.
     """
 
     def __init__(
@@ -99,6 +104,7 @@ class RunningClass:
                 alarm_changed=self._alarm_changed,
                 limits=limits,
             )
+        self.away: Callable[..., None] | None = None
         self._find = find
         self._idle_seconds = limits.idle_seconds
         self._live: dict[bytes, LiveObject] = {}
@@ -237,10 +243,11 @@ class RunningClass:
         if getattr(id, "_namespace", None) != self.ids.namespace:
             raise TypeError("Durable Object ID is not valid for this namespace.")
         importer = self.engine.session(holder, self.worker_name)
-        exporter = importer.peer
-        if exporter is None:
-            raise UnknownBindingError(f"no session leads to {self.worker_name}")
-        entry = Import(importer, exporter.introduce(ObjectHook(self, id)))
+        if importer.peer is not None:
+            number = importer.peer.introduce(ObjectHook(self, id))
+        else:
+            number = bind_elsewhere(importer, ["object", self.class_name, id._key, id.name])
+        entry = Import(importer, number)
         importer.imports[entry.id] = entry
         return DurableObjectStub(Handle(entry, importer.keeper), id)
 
@@ -258,6 +265,19 @@ class RunningClass:
         for live in idle:
             live.leave("was evicted from memory")
         return len(idle)
+
+    def leave(self) -> None:
+        """Its objects run in another process from now on, and what they have stored is open there.
+
+        Raises:
+            Exception: what they have written cannot be saved.
+        """
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        for live in self.in_memory:
+            live.reset(RpcError("Durable Object reset because its code was updated."))
+        self.file.close()
 
     def replaced(self) -> None:
         """A new version of the Worker serves now: objects of the old one are reset."""
@@ -368,9 +388,13 @@ class RunningClass:
                 self._failures[key] = failures + 1
                 self._ring_in(key, FIRST_RETRY * 2**failures)
                 return
-        if not again:
+        if again:
+            return
+        try:
             slot = live.slot if self.has(live) else self.live(live.id).slot
-            slot.rows.set_alarm(None)
+        except ObjectElsewhereError:
+            return  # what it has not saved has not happened: it rings there
+        slot.rows.set_alarm(None)
 
 
 def _takes_argument(kind: type) -> bool:

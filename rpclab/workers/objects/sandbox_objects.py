@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rpclab.rpc.engine import Engine
     from rpclab.workers.objects.namespace import DurableObjectNamespace
     from rpclab.workers.objects.registry import ObjectRegistry
+    from rpclab.workers.objects.running_class import RunningClass
     from rpclab.workers.objects.state import DurableObjectId
     from rpclab.workers.storage.leased import SharedObjects
     from rpclab.workers.storage.limits import ObjectLimits
@@ -83,6 +84,23 @@ class SandboxObjects:
         if worker is not None and holder != target.worker:
             worker.object_class(target.class_name)
         return self._object_registry().namespace(holder, target)
+
+    def running_class(self, worker: str, class_name: str) -> RunningClass:
+        """Give the namespace of a class, where it runs.
+
+        Args:
+            worker: the Worker whose class it is.
+            class_name: the class.
+        """
+        return self._object_registry().running_class(worker, class_name)
+
+    def running_classes(self, worker: str) -> list[RunningClass]:
+        """Give the namespaces of a Worker that anybody has asked for.
+
+        Args:
+            worker: the Worker.
+        """
+        return [] if self._registry is None else self._registry.of(worker)
 
     def _object_registry(self) -> ObjectRegistry:
         if self._registry is None:

@@ -1,0 +1,435 @@
+"""The program of a child process: it runs one Worker, in a sandbox of its own.
+
+Floor: sandbox. The other Workers are elsewhere, in the sandbox that has started it or in other
+children. One line leads to that sandbox; a thread reads it, so that what it says counts also while
+the Worker computes. When the line ends, so does the process.
+
+What comes over the line (`kind`), the first record being the Worker:
+
+    worker      what to run, with all it needs (see `Child.deploy`)
+    join        the socket of a way to another Worker
+    lost        why a way is over, as the sandbox knows it
+    moved       Workers that run elsewhere from now on
+    ask         answer `alive`
+    interrupt   stop the code of the Worker that computes now
+    leave       let the Durable Objects go, and close their files; with `calls` when the calls that
+                are under way are over. Answer `left`
+    retire      end, once nothing is under way and nobody holds anything of it
+
+What goes out: `met` (the code has run) or `failed`; `meet` (a way is needed); `out` and `log` (see
+`output`); `alive`; `left`; `closing` (the process ends, as it was told to).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import inspect
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from rpclab.codecs.data import pack
+from rpclab.core.imports import Import
+from rpclab.core.limits import Limits
+from rpclab.diagnostics import places as sites
+from rpclab.errors import DisconnectedError, RemoteProtocolError, add_note
+from rpclab.placement.bound import hook_of, is_granted
+from rpclab.placement.engine import End
+from rpclab.placement.exits import crashed
+from rpclab.placement.output import Logged, Printed
+from rpclab.placement.records import Incoming, packed
+from rpclab.placement.ways import Origins, PlacedSession, Way, origin
+from rpclab.sandbox import Sandbox
+from rpclab.workers.call_queue import Turns
+from rpclab.workers.declarations import BindingTarget
+from rpclab.workers.modules import run_cell, run_source
+from rpclab.workers.network import Network
+from rpclab.workers.steps import error_for
+
+if TYPE_CHECKING:
+    import types
+
+    from rpclab.core.hooks import Hook
+    from rpclab.core.session import Session
+    from rpclab.placement.engine import Record
+    from rpclab.placement.ways import Granted
+    from rpclab.workers.worker import Worker
+
+_PATIENCE = 2.0  # seconds in which the sandbox says why a way is over
+_RETRY = 0.01  # seconds until an interrupt is tried again
+_TRIES = 50
+_LOOK = 0.05  # seconds between two looks at whether a process that is to retire has nothing to do
+
+
+def run(line: socket.socket) -> int:
+    """Run the Worker that the first record is, until it is told to end.
+
+    Returns:
+        The exit code.
+    """
+    incoming = Incoming(line)
+    causes = Origins()
+    sender = Sender(line, causes)
+    send = sender.send
+    first: list[Any] = []
+    while not first:
+        first += incoming.read()
+    order, _ = first[0]
+    _bound(order)
+    _settle_in(order, sender.say)
+    child = Child(order, send, causes)
+    return asyncio.run(child.main(incoming, first[1:]))
+
+
+class Sender:
+    """Sends records to the sandbox, from any thread, in the order they are sent.
+
+    Args:
+        line: to the sandbox.
+        causes: counts what is said.
+    """
+
+    def __init__(self, line: socket.socket, causes: Origins) -> None:
+        self._line = line
+        self._causes = causes
+        self._lock = threading.RLock()  # a signal handler may print while the code prints
+
+    def send(self, record: Record) -> None:
+        """Send one. It waits while the sandbox does not read."""
+        with self._lock:
+            try:
+                self._line.sendall(packed(record))
+            except OSError:
+                os._exit(1)  # there is nobody to run for
+
+    def say(self, record: Record) -> None:
+        """Send what was printed or logged: it is shown before what leaves after it."""
+        self._causes.said += 1
+        self.send(record)
+
+
+def _bound(order: Record) -> None:
+    """Bound what this process may use."""
+    memory, cpu = order["bounds"]
+    for kind, most in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CPU, cpu)):
+        if most is not None:
+            # The soft bound of computing time is a signal that says so, the hard one kills.
+            hard = most + 5 if kind == resource.RLIMIT_CPU else most
+            with suppress(ValueError, OSError):  # a bound of the system's is lower
+                resource.setrlimit(kind, (most, hard))
+
+
+def _settle_in(order: Record, send: Any) -> None:
+    """Be like the program around: its folder, its environment, its ways to print and to log."""
+    with suppress(OSError):
+        os.chdir(order["cwd"])
+    os.environ.clear()
+    os.environ.update(order["environ"])
+    sys.path[:] = order["path"]
+    sys.argv[:] = [order["name"]]
+    faulthandler.enable(2, all_threads=False)
+    for stream, descriptor in (("stdout", 1), ("stderr", 2)):
+        setattr(sys, stream, Printed(stream, send, descriptor))
+    root = logging.getLogger()
+    root.addHandler(Logged(send))
+    root.setLevel(order["log_level"])
+
+
+class Child:
+    """The Worker of this process, and its ways to the others.
+
+    Args:
+        order: the Worker.
+        send: sends records to the sandbox.
+        causes: of the calls that it gets.
+    """
+
+    def __init__(self, order: Record, send: Any, causes: Origins) -> None:
+        self._order = order
+        self.name: str = order["name"]
+        self._send = send
+        self._origins = causes
+        self._ways: dict[tuple[str, str], Way] = {}
+        self._by_number: dict[int, Way] = {}
+        self._left: set[Way] = set()  # whose bindings have gone to others
+        self._loop: asyncio.AbstractEventLoop
+        self._over = asyncio.Event()
+        self._retiring = False
+        self._sandbox = Sandbox(
+            limits=Limits(**order["limits"]),
+            debug=order["debug"],
+            network=Network(*order["network"]),
+            validate=order["validate"],
+            storage=order["storage"],
+        )
+        self._sandbox.engine.elsewhere = self._session
+        self._sandbox.engine.carry_with_calls((origin,))
+
+    async def main(self, incoming: Incoming, rest: list[Any]) -> int:
+        """Run the code of the Worker, and serve it until the end. Gives the exit code."""
+        self._loop = asyncio.get_running_loop()
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, Printed):
+                stream.soon = self._loop.call_soon_threadsafe
+        signal.signal(signal.SIGINT, Interrupts())
+        self._sandbox.engine.attend(self._loop)
+        for record, handed in rest:
+            self._take(record, handed)
+        threading.Thread(target=self._listen, args=[incoming], daemon=True).start()
+        origin.set(self._order["cause"])
+        try:
+            worker = await self.deploy()
+        except BaseException as error:
+            self._fail(error)
+            return 0
+        self._send({"kind": "met", **describe(worker)})
+        await self._over.wait()
+        self._sandbox.close()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._send({"kind": "closing"})
+        return 0
+
+    async def deploy(self) -> Worker:
+        """Run the code of the Worker.
+
+        Raises:
+            BaseException: whatever it raises.
+        """
+        order, sandbox = self._order, self._sandbox
+        filename = order["filename"]
+        if order["called"]:
+            sites.names[filename] = order["called"]
+        bind = {
+            variable: BindingTarget(worker, entrypoint, props, validate)
+            for variable, (worker, entrypoint, props, validate) in order["bind"].items()
+        }
+        module, env = sandbox.prepare(
+            self.name,
+            vars=order["vars"],
+            json=order["json"],
+            bind=bind,
+            d1=order["d1"],
+            objects={variable: "#".join(of) for variable, of in order["objects"].items()},
+            folder=order["folder"],
+        )
+        object.__setattr__(env, "__secret__", frozenset(order["secrets"]))
+        if order["awaits"]:
+            await run_cell(module, order["source"], filename)
+        else:
+            run_source(module, order["source"], filename)
+        turns = None if order["turns"] is None else Turns(*order["turns"])
+        return sandbox.publish(self.name, module, env, bind, turns)
+
+    def _fail(self, error: BaseException) -> None:
+        """Tell why the code did not run."""
+        sites.trim(error)
+        add_note(error, _where(error))
+        try:
+            packed_error = pack(error)
+        except Exception:
+            packed_error = pack(RuntimeError(f"{type(error).__name__}: {error}"))
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._send({"kind": "failed", "error": packed_error})
+
+    # What comes over the line, in its thread.
+
+    def _listen(self, incoming: Incoming) -> None:
+        try:
+            while True:
+                for record, handed in incoming.read():
+                    self._take(record, handed)
+        except (EOFError, OSError, RemoteProtocolError):
+            os._exit(1)  # whatever it is doing: there is nobody to run for
+
+    def _take(self, record: Record, handed: socket.socket | None) -> None:
+        kind = record["kind"]
+        if kind == "ask":
+            self._send({"kind": "alive"})
+        elif kind == "interrupt":
+            os.kill(os.getpid(), signal.SIGINT)  # whose handler runs in the main thread
+        else:
+            self._loop.call_soon_threadsafe(self._do, kind, record, handed)
+
+    # ... and in the loop.
+
+    def _do(self, kind: str, record: Record, handed: socket.socket | None) -> None:
+        if kind == "join":
+            self._join(record, handed)
+        elif kind == "lost":
+            way = self._by_number.get(record["way"])
+            if way is not None:
+                way.end(crashed(record["why"]))
+        elif kind == "moved":
+            self._moved(record["workers"])
+        elif kind == "leave":
+            self._leave(calls=record["calls"])
+        elif kind == "retire" and not self._retiring:
+            self._retiring = True
+            self._retire()
+
+    def _join(self, record: Record, handed: socket.socket | None) -> None:
+        there = record["there"]
+        way = self._ways.get((self.name, there))
+        if way is None or way.number is not None:
+            way = self._way(there)
+        way.grants = record["grants"]
+        self._by_number[record["way"]] = way
+        way.attach(End(record["end"], handed), record["way"], dialled=record["dialled"])
+
+    def _moved(self, workers: list[str]) -> None:
+        for there in workers:
+            way = self._ways.pop((self.name, there), None)
+            if way is not None and way.is_open:
+                self._left.add(way)
+                self.bound_anew(way, way.leave())
+                way.retire(DisconnectedError(f"{there} has moved"))
+
+    def _leave(self, *, calls: bool) -> None:
+        if calls and self._is_answering():
+            self._loop.call_later(_LOOK, lambda: self._leave(calls=True))
+            return
+        for running in self._sandbox.running_classes(self.name):
+            running.leave()
+        self._send({"kind": "left"})
+
+    def _is_answering(self) -> bool:
+        """Whether calls of others are under way here."""
+        ways = (*self._ways.values(), *self._left)
+        return any(way.session.unanswered() or way.session.is_bound for way in ways)
+
+    def _retire(self) -> None:
+        ways = (*self._ways.values(), *self._left)
+        busy = any(not way.session.idle for way in ways)
+        # Beside the one that runs this program, tasks are the Worker's own, as of `wait_until`.
+        if busy or len(asyncio.all_tasks()) > 1:
+            self._loop.call_later(_LOOK, self._retire)
+        else:
+            self._over.set()
+
+    # Ways to other Workers.
+
+    def _session(self, here: str, there: str) -> Session | None:
+        """The session with a Worker elsewhere; None with the own one."""
+        if here != self.name or there == self.name:
+            return None
+        way = self._ways.get((here, there))
+        return (way if way is not None and way.is_open else self._way(there)).session
+
+    def _way(self, there: str) -> Way:
+        engine = self._sandbox.engine
+        way = self._ways[self.name, there] = Way(
+            engine, self, self._origins, self.name, there, engine.unused(self.name, there)
+        )
+        return way
+
+    def meet(self, way: Way) -> None:
+        """Ask for the socket of a way."""
+        self._send({"kind": "meet", "there": way.there})
+
+    def granted(self, way: Way, granted: Granted) -> Hook:
+        """Give what the other end is bound to, if it was granted that; None grants everything."""
+        if way.grants is not None and not is_granted(granted, way.grants):
+            raise RemoteProtocolError(f"{way.there} is bound to nothing of the kind")
+        return hook_of(self._sandbox, self.name, granted)
+
+    def siblings(self, way: Way) -> list[PlacedSession]:
+        """The sandbox says to which process a way leads."""
+        return [way.session]
+
+    def said(self, way: Way) -> None:
+        """The sandbox shows what others print."""
+
+    def bound_anew(self, way: Way, moved: list[tuple[Import, Granted]]) -> None:
+        """Put bindings on another way."""
+        session = self._session(self.name, way.there)
+        if isinstance(session, PlacedSession):
+            session.take(moved)
+
+    def lost(self, way: Way, error: BaseException) -> None:
+        """Wait for the sandbox to say why."""
+        self._loop.call_later(_PATIENCE, way.end, error)
+
+    def parted(self, way: Way) -> None:
+        """A way is over."""
+        self._left.discard(way)
+        if self._ways.get((way.here, way.there)) is way:
+            del self._ways[way.here, way.there]
+        if way.number is not None:
+            self._by_number.pop(way.number, None)
+
+
+def describe(worker: Worker) -> Record:
+    """Tell of a Worker what others may know: its classes, with their methods."""
+    return {
+        "exports": {name: _members(kind) for name, kind in worker.exports.items()},
+        "objects": {name: _members(kind) for name, kind in worker.objects.items()},
+        "others": [
+            name
+            for name, value in vars(worker.module).items()
+            if isinstance(value, type) and not name.startswith("_")
+        ],
+        "pid": os.getpid(),
+    }
+
+
+def _members(kind: type) -> Record:
+    found: dict[str, Any] = {}
+    for name, member in vars(kind).items():
+        if name.startswith("_") or not (inspect.isfunction(member) or isinstance(member, property)):
+            continue
+        signature = ""
+        if inspect.isfunction(member):
+            with suppress(ValueError, TypeError):
+                signature = str(inspect.signature(member))[:1000]
+        found[name] = [
+            "property" if isinstance(member, property) else "method",
+            signature,
+            (inspect.getdoc(member) or "")[:4000],
+        ]
+    return {"doc": (inspect.getdoc(kind) or "")[:4000], "members": found}
+
+
+def _where(error: BaseException) -> str:
+    """The lines of the traceback of an error in the code of the Worker."""
+    import traceback  # noqa: PLC0415 - for those whose code fails
+
+    if isinstance(error, SyntaxError) or error.__traceback__ is None:
+        return ""
+    frames = traceback.extract_tb(error.__traceback__)
+    shown = [
+        f"  {sites.place(frame.filename, frame.lineno or 0)}, in {frame.name}\n    {frame.line}"
+        for frame in frames
+        if not sites.is_machinery(frame.filename)
+    ]
+    return "\n".join(["in the process of the Worker:", *shown]) if shown else ""
+
+
+class Interrupts:
+    """Stops the code of the Worker that computes when the sandbox says so."""
+
+    def __init__(self) -> None:
+        self._tries = _TRIES
+
+    def __call__(self, _number: int, frame: types.FrameType | None) -> None:
+        """Handle the signal; where nothing computes, there is nothing to stop."""
+        error = error_for(frame)
+        if error is None:
+            return
+        if self._tries and frame is not None and sites.is_machinery(frame.f_code.co_filename):
+            # In the middle of the library's own work an exception would leave that half done.
+            self._tries -= 1
+            again = threading.Timer(_RETRY, os.kill, (os.getpid(), signal.SIGINT))
+            again.daemon = True
+            again.start()
+            return
+        self._tries = _TRIES
+        raise error

@@ -1,0 +1,335 @@
+"""A host as the sandbox sees it: from its start until it has ended, and why it has.
+
+Floor: sandbox. What a host says is checked here; one that breaks the rules is stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rpclab.codecs.data import unpack
+from rpclab.errors import PlacementError
+from rpclab.placement.exits import LastLines, crashed, reason
+from rpclab.previews import preview
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rpclab.placement.declared import Processes
+    from rpclab.placement.engine import Ended, Line, PlacementEngine, Record
+
+ASKS = 4  # how often a host is asked for a sign of life in the time in which it must give one
+
+_SHAPES: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "met": {"exports": dict, "objects": dict, "others": list, "pid": int},
+    "failed": {"error": bytes},
+    "meet": {"there": str},
+    "out": {"stream": str, "text": str, "cause": int},
+    "log": {"name": str, "level": int, "text": str, "file": str, "line": int, "cause": int},
+    "alive": {},
+    "left": {},
+    "closing": {},
+}
+"""By kind, what stands in a record that a host sends."""
+
+
+class Audience(Protocol):
+    """Is told what a host says."""
+
+    def printed(self, host: Host, stream: str, text: str, cause: int) -> None:
+        """The code of the Worker has printed something."""
+
+    def logged(self, host: Host, record: Record) -> None:
+        """It has logged something."""
+
+    def asked_for(self, host: Host, there: str) -> None:
+        """It needs a way to another Worker."""
+
+    def over(self, host: Host) -> None:
+        """It has ended; `host.why` says why."""
+
+
+class Host:
+    """A host, and the version of a Worker that it runs.
+
+    Args:
+        number: of the host.
+        worker: the name of the Worker.
+        placed: how it is placed.
+        engine: where it runs.
+        audience: is told what it says.
+
+    Attributes:
+        line: leads to it.
+        met: what it has told of the Worker, once the code has run; None before.
+        why: the error that all breaks with that came from it, once it has ended; None before.
+        pid: its process id, once it has told it.
+        has_left: whether it has let its Durable Objects go, and has no call under way.
+        retiring: whether it ends as soon as nothing of it is needed.
+    """
+
+    line: Line
+
+    def __init__(
+        self,
+        number: int,
+        worker: str,
+        placed: Processes,
+        engine: PlacementEngine,
+        audience: Audience,
+    ) -> None:
+        self.number = number
+        self.worker = worker
+        self.placed = placed
+        self.met: Record | None = None
+        self.why: BaseException | None = None
+        self.pid: int | None = None
+        self.has_left = False
+        self.retiring = False
+        self._engine = engine
+        self._audience = audience
+        self._lines = LastLines()
+        self._decoders = {
+            stream: codecs.getincrementaldecoder("utf-8")("replace")
+            for stream in ("stdout", "stderr")
+        }
+        self._failure: BaseException | None = None
+        self._settled: list[Callable[[], None]] = []
+        self._silent = ""
+        self._heard = time.monotonic()
+        self._asked: float | None = None
+        self._computed: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __repr__(self) -> str:
+        state = "starting" if self.met is None else "running"
+        return f"<Host {self.number} of {self.worker}, {state if self.why is None else 'ended'}>"
+
+    # Its start.
+
+    @property
+    def settled(self) -> bool:
+        """Whether the code has run, or will not run any more."""
+        return self.met is not None or self._failure is not None or self.why is not None
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether its code has failed, or it has ended."""
+        return self._failure is not None or self.why is not None
+
+    def when_settled(self, function: Callable[[], None]) -> None:
+        """Call a function once it has; at once if it has."""
+        if self.settled:
+            function()
+        else:
+            self._settled.append(function)
+
+    def wait(self) -> Record:
+        """Block until the code has run. Gives what it has told of the Worker.
+
+        Raises:
+            PlacementError: the host ended first, or took too long.
+            BaseException: whatever the code raises.
+        """
+        until = time.monotonic() + self.placed.start_seconds
+        try:
+            while not self.settled:
+                self.line.wait(max(0.0, until - time.monotonic()))
+        except TimeoutError:
+            self.give_up()
+        except BaseException:
+            self._engine.stop(self.number)
+            raise
+        return self.outcome()
+
+    async def wait_soon(self) -> Record:
+        """Wait until the code has run, likewise, while the event loop goes on."""
+        self.attach()
+        done = asyncio.Event()
+        self.when_settled(done.set)
+        try:
+            async with asyncio.timeout(self.placed.start_seconds):
+                await done.wait()
+        except TimeoutError:
+            self.give_up()
+        except BaseException:
+            self._engine.stop(self.number)
+            raise
+        return self.outcome()
+
+    def give_up(self) -> None:
+        """It has not come up in time."""
+        self._silent = f"its code had not run after {self.placed.start_seconds:g} s (start_seconds)"
+        self._failure = PlacementError(f'Worker "{self.worker}" did not start: {self._silent}')
+        self._engine.stop(self.number)
+
+    def outcome(self) -> Record:
+        """Give what it has told of the Worker.
+
+        Raises:
+            BaseException: it has not come up.
+        """
+        if self._failure is not None:
+            raise self._failure
+        if self.met is None:
+            raise PlacementError(f'Worker "{self.worker}" did not start: {self.why}')
+        return self.met
+
+    # What it says (see `engine.Heard`).
+
+    def record(self, record: Record) -> None:
+        self._heard = time.monotonic()
+        shape = _SHAPES.get(record["kind"])
+        if shape is None or not all(isinstance(record.get(k), t) for k, t in shape.items()):
+            self._silent = f"it broke the rules: {preview(record)}"
+            self._engine.stop(self.number)
+            return
+        kind = record["kind"]
+        if kind == "out":
+            if record["stream"] == "stderr":
+                self._lines.add(record["text"])
+            self._audience.printed(self, record["stream"], record["text"], record["cause"])
+        elif kind == "log":
+            self._audience.logged(self, record)
+        elif kind == "left":
+            self.has_left = True
+            self._settle()
+        elif kind == "meet":
+            self._audience.asked_for(self, record["there"])
+        elif kind == "met":
+            self.met, self.pid = record, record["pid"]
+            self._settle()
+        elif kind == "failed":
+            self._failure = _read(record["error"])
+            self._settle()
+
+    def output(self, stream: str, data: bytes) -> None:
+        self._heard = time.monotonic()
+        text = self._decoders[stream].decode(data)
+        if stream == "stderr":
+            self._lines.add(text)
+        self._audience.printed(self, stream, text, 0)
+
+    def lost(self) -> None:
+        """It says nothing more; why, the engine will know."""
+
+    def has_ended(self, ended: Ended) -> None:
+        """It is no more."""
+        if ended.why == "" and self._silent:
+            ended = ended._replace(why=self._silent)
+        lines = self._lines if self.met is not None or self._failure is None else ()
+        text = reason(self.worker, self.pid, ended, self.placed.bounds, lines)
+        self.why = crashed(text)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._audience.over(self)
+        self._settle()
+
+    def _settle(self) -> None:
+        settled, self._settled = self._settled, []
+        for function in settled:
+            function()
+
+    # Signs of life.
+
+    def attach(self) -> None:
+        """Listen to it on the running event loop, and see that it lives."""
+        self.line.attach()
+        if self._timer is None:
+            self._look()
+
+    def _look(self) -> None:
+        now, silence = time.monotonic(), self.placed.silence_seconds
+        if self.why is not None:
+            return
+        loop = asyncio.get_running_loop()
+        if self._asked is not None and self._asked > self._heard:
+            computed = _computing_time(self.pid)
+            if computed is not None and computed != self._computed:
+                # C code that holds the lock of the interpreter: it answers nobody, and lives.
+                self._computed, self._asked = computed, now
+            elif now - self._asked >= silence:
+                self._silent = (
+                    f"nothing was heard of it for {silence:g} s, and it did not compute"
+                    " (silence_seconds), so it was killed"
+                )
+                self._engine.stop(self.number)
+                return
+        else:
+            self._computed = _computing_time(self.pid)
+            self._asked = now
+            self.line.send({"kind": "ask"})
+        self._timer = loop.call_later(silence / ASKS, self._look)
+
+    # What it is told.
+
+    def stop(self) -> None:
+        """End it now."""
+        self._engine.stop(self.number)
+
+    def leave(self, seconds: float) -> None:
+        """Have it let its Durable Objects go, and block until it has; it goes on without them."""
+        until = time.monotonic() + seconds
+        self.line.send({"kind": "leave", "calls": False})
+        try:
+            while not self.has_left and self.why is None:
+                self.line.wait(max(0.0, until - time.monotonic()))
+        except TimeoutError:
+            self._silent = "it did not let its Durable Objects go"
+            self.stop()
+            while self.why is None:
+                self.line.wait(seconds)
+
+    async def drain(self, seconds: float) -> bool:
+        """Wait until its calls are over and its Durable Objects have left; says whether they are.
+
+        It gets no new calls meanwhile. After so many seconds it is ended, whatever it does.
+        """
+        over = asyncio.Event()
+        self._settled.append(over.set)
+        self.line.send({"kind": "leave", "calls": True})
+        try:
+            async with asyncio.timeout(seconds):
+                while not self.has_left and self.why is None:
+                    await over.wait()
+        except TimeoutError:
+            self._silent = f"it has moved, and its calls were not over after {seconds:g} s"
+            self.stop()
+            while self.why is None:
+                self._settled.append(over.set)
+                over.clear()
+                await over.wait()
+            return False
+        return True
+
+    def interrupt(self) -> None:
+        """Stop the code of the Worker that computes now, if any does."""
+        self.line.send({"kind": "interrupt"})
+
+    def retire(self) -> None:
+        """Have it end as soon as nothing is under way and nobody holds anything of it."""
+        if not self.retiring:
+            self.retiring = True
+            self.line.send({"kind": "retire"})
+
+
+def _read(error: bytes) -> BaseException:
+    try:
+        found: Any = unpack(error)
+    except Exception as failed:
+        found = failed
+    return found if isinstance(found, BaseException) else PlacementError(preview(found))
+
+
+def _computing_time(pid: int | None) -> float | None:
+    """How much a process has computed, in ticks of the system; None where that is not known."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
+        fields = text.rpartition(")")[2].split()
+        return float(fields[11]) + float(fields[12])
+    except (OSError, ValueError, IndexError):
+        return None

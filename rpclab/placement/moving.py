@@ -1,0 +1,121 @@
+"""A Worker moves while it is called: it starts elsewhere, is drained here, and goes on there.
+
+Floor: sandbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from rpclab.declared import declared
+from rpclab.diagnostics import places
+from rpclab.errors import DisconnectedError, PlacementError
+from rpclab.placement.declared import placement_of
+from rpclab.placement.deploying import begin, come_up, make_order, order_bindings, publish
+from rpclab.placement.placed import PlacedWorker
+from rpclab.workers.modules import run_cell, run_source
+
+if TYPE_CHECKING:
+    from rpclab.placement.declared import Processes
+    from rpclab.placement.engine import Record
+    from rpclab.sandbox import Sandbox
+    from rpclab.workers.env import Env
+    from rpclab.workers.worker import Worker
+
+_LOOK = 0.002  # seconds between two looks at the calls that are under way in this process
+
+
+async def move(sandbox: Sandbox, name: str, placement: str | Processes, seconds: float) -> Worker:
+    """See `Placing.move`."""
+    before = sandbox.worker(name)
+    placed = placement_of(placement)
+    if placed is None and not isinstance(before, PlacedWorker):
+        return before
+    _check_storage(sandbox, before, to_kernel=placed is None)
+    order, env = _order_of(sandbox, before)
+    programs = sandbox.programs
+    worker: Worker
+    if placed is None:
+        module, own_env = sandbox.prepare(name, **_options(order))
+        if order["awaits"]:
+            await run_cell(module, order["source"], order["filename"])
+        else:
+            run_source(module, order["source"], order["filename"])
+        with programs.holding(name):
+            if isinstance(before, PlacedWorker):
+                programs.put_aside(name, before)
+            await _drain(sandbox, before, seconds)
+            worker = sandbox.publish(name, module, own_env, order_bindings(order))
+        return worker
+    hosts = begin(sandbox, name, order, placed)
+    await come_up(hosts)
+    with programs.holding(name):
+        worker = publish(sandbox, name, env, order, placed, hosts, moves=True)
+        await _drain(sandbox, before, seconds)
+        if not isinstance(before, PlacedWorker):
+            programs.let_objects_go(name, before)
+    return worker
+
+
+async def _drain(sandbox: Sandbox, before: Worker, seconds: float) -> None:
+    """Wait until the calls to a version are over; those that are not in time are cut off."""
+    if isinstance(before, PlacedWorker):
+        hosts = [host for host in before.hosts if host is not None and host.why is None]
+        await asyncio.gather(*[host.drain(seconds) for host in hosts])
+        return
+    programs = sandbox.programs
+    try:
+        async with asyncio.timeout(seconds):
+            while programs.answering_here(before.name):  # noqa: ASYNC110 - no event is set
+                await asyncio.sleep(_LOOK)
+    except TimeoutError:
+        why = f"{before.name} has moved, and this call was not over after {seconds:g} s"
+        programs.cut_off(before.name, DisconnectedError(why))
+
+
+def _order_of(sandbox: Sandbox, before: Worker) -> tuple[Record, Env]:
+    """Write down what is to run elsewhere, of what runs now."""
+    if isinstance(before, PlacedWorker):
+        return before.order, before.env
+    found = next(each for each in declared(sandbox) if each.name == before.name)
+    queue = before.queue
+    return make_order(
+        sandbox,
+        before.name,
+        source=found.source,
+        filename=found.filename,
+        called=places.names.get(found.filename, ""),
+        secrets=found.secrets,
+        awaits=True,
+        turns=None if queue is None else queue.turns,
+        vars=found.vars,
+        json=found.json,
+        bind=found.bind,
+        d1=found.d1,
+        objects=found.objects,
+        kv=found.kv,
+        folder=found.folder,
+    )
+
+
+def _options(order: Record) -> dict[str, Any]:
+    """What `Sandbox.prepare` is told of a Worker that comes home."""
+    return {
+        "vars": order["vars"],
+        "json": order["json"],
+        "bind": order_bindings(order),
+        "d1": order["d1"],
+        "objects": {variable: "#".join(of) for variable, of in order["objects"].items()},
+        "folder": order["folder"],
+    }
+
+
+def _check_storage(sandbox: Sandbox, worker: Worker, *, to_kernel: bool) -> None:
+    """Refuse to leave behind what Durable Objects have stored."""
+    moves = to_kernel is isinstance(worker, PlacedWorker)
+    if worker.objects and sandbox.storage is None and moves:
+        raise PlacementError(
+            f'the Durable Objects of "{worker.name}" keep what they store in memory, which cannot'
+            " come along: give the sandbox a folder, Sandbox(storage=…)"
+        )

@@ -1,0 +1,184 @@
+"""The program that forks child processes: it has loaded all that they need, and runs nothing else.
+
+Floor: sandbox. A process of the sandbox's own, because a fork of the notebook would take its
+threads' locks along. It has no event loop and no threads, so each child is an interpreter as it is
+after its first imports, some milliseconds old.
+
+No child outlives whoever asked for it. When the socket to the sandbox ends, or the sandbox does,
+however that comes, all are killed with what they have started. Where the zygote itself is killed,
+Linux kills each of them (PR_SET_PDEATHSIG), also one that is deep in C code.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import select
+import signal
+import socket
+import sys
+from contextlib import suppress
+from importlib import import_module
+from typing import NoReturn
+
+from rpclab.placement.forking import ASK, BEGUN, ENDED, FORK, TELL
+
+_LOOK = 1.0  # seconds between two looks at who the parent is
+_PR_SET_PDEATHSIG = 1
+
+_PRELOADED = (
+    "asyncio",
+    "faulthandler",
+    "rpclab.codecs.msgpack",
+    "rpclab.net.sessions",
+    "rpclab.placement.child",
+    "rpclab.workers.http",
+    "rpclab.rpc.streams",
+    "rpclab.sandbox",
+    "sqlite3",
+)
+
+
+def main() -> NoReturn:
+    """Serve the socket whose descriptor is the first argument; preload what the others name."""
+    parent = os.getppid()
+    signal.signal(signal.SIGTERM, lambda *_: None)  # it wakes the zygote, which looks who is there
+    die_with_parent(parent, signal.SIGTERM)
+    line = socket.socket(fileno=int(sys.argv[1]))
+    for name in (*_PRELOADED, *sys.argv[2:]):
+        import_module(name)
+    gc.collect()
+    gc.freeze()  # a collection in a child would copy the pages that it shares with the others
+    Zygote(line, parent).run()
+
+
+def die_with_parent(parent: int, number: int) -> None:
+    """Have the system send this process a signal when its parent ends; end it now, if it has.
+
+    Args:
+        parent: the process id of the parent.
+        number: of the signal.
+    """
+    if sys.platform == "linux":
+        # It holds while the thread lives that has forked: of the zygote that is the only one.
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+class Zygote:
+    """Forks, kills and reaps.
+
+    Args:
+        line: to the sandbox.
+        parent: the process id of the sandbox.
+    """
+
+    def __init__(self, line: socket.socket, parent: int) -> None:
+        self._line = line
+        self._parent = parent
+        self._children: dict[int, int] = {}  # process ids, by number
+        self._wakes, self._woken = os.pipe()
+        os.set_blocking(self._woken, False)
+        os.set_blocking(self._wakes, False)
+
+    def run(self) -> NoReturn:
+        """Serve until the sandbox is gone."""
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._woken, warn_on_full_buffer=False)
+        try:
+            while os.getppid() == self._parent:
+                sources: list[socket.socket | int] = [self._line, self._wakes]
+                ready, _, _ = select.select(sources, [], [], _LOOK)
+                if self._wakes in ready:
+                    os.read(self._wakes, 4096)
+                self._reap()
+                if self._line in ready and not self._serve():
+                    break
+        except OSError:  # the sandbox is gone
+            pass
+        finally:
+            for pid in self._children.values():
+                _kill(pid)
+        os._exit(0)
+
+    def _serve(self) -> bool:
+        """Do what is asked. Says whether the sandbox is still there."""
+        data, handed, _, _ = socket.recv_fds(self._line, ASK.size, 3)
+        if len(data) < ASK.size:
+            return False
+        what, number = ASK.unpack(data)
+        if what == FORK:
+            self._fork(number, handed)
+        elif number in self._children:
+            _kill(self._children[number])
+        return True
+
+    def _fork(self, number: int, handed: list[int]) -> None:
+        zygote = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            self._become(zygote, handed)
+        for descriptor in handed:
+            os.close(descriptor)
+        self._children[number] = pid
+        self._line.sendall(TELL.pack(number, BEGUN, pid))
+
+    def _become(self, zygote: int, handed: list[int]) -> NoReturn:
+        """Go on as the child."""
+        code = 1
+        try:
+            die_with_parent(zygote, signal.SIGKILL)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            os.setsid()  # a group of its own, which ends with it
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            self._line.close()
+            os.close(self._wakes)
+            os.close(self._woken)
+            line, out, err = handed
+            nothing = os.open(os.devnull, os.O_RDONLY)
+            for descriptor, standard in ((nothing, 0), (out, 1), (err, 2)):
+                os.dup2(descriptor, standard)
+                os.close(descriptor)
+            from rpclab.placement.child import run  # noqa: PLC0415 - it is loaded already
+
+            code = run(socket.socket(fileno=line))
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+        finally:
+            with suppress(Exception):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(code)
+
+    def _reap(self) -> None:
+        for number, pid in list(self._children.items()):
+            if _has_ended(pid):
+                # What it has started, and has not taken out of its group, ends with it. As long as
+                # it is not reaped, nobody else has its number.
+                _kill_group(pid)
+                _, status = os.waitpid(pid, 0)
+                del self._children[number]
+                self._line.sendall(TELL.pack(number, ENDED, status))
+
+
+def _has_ended(pid: int) -> bool:
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def _kill(pid: int) -> None:
+    """Kill a child that has not been reaped, so that its process id is its own."""
+    _kill_group(pid)
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _kill_group(pid: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""A Worker moves while it is called: no call is lost, none runs twice, its objects come along."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import pytest
+from support.processes import WORKER, descendants
+from support.real_time import until
+from support.world import failure
+
+import rpclab
+from rpclab.errors import PlacementError
+
+TALLY = """
+import asyncio, os
+from workers import DurableObject, WorkerEntrypoint
+
+class Tally(DurableObject):
+    async def add(self, number):
+        seen = await self.ctx.storage.get("seen") or []
+        seen.append(number)
+        await self.ctx.storage.put("seen", seen)
+        return os.getpid()
+
+    async def seen(self):
+        return await self.ctx.storage.get("seen") or []
+
+class Default(WorkerEntrypoint):
+    async def add(self, number):
+        await asyncio.sleep(0.001)
+        return await self.env.TALLY.get_by_name("one").add(number)
+
+    def pid(self):
+        return os.getpid()
+"""
+
+PLACES = ["process", "kernel", rpclab.processes(2), "process", "kernel"]
+
+
+async def _calls(call, stop):
+    """Call again and again, many at a time; gives what was called and what was answered."""
+    made, answers = 0, []
+    while not stop.is_set():
+        calls = [call(made + number) for number in range(20)]
+        made += len(calls)
+        answers += [await each for each in calls]
+    return made, answers
+
+
+async def test_calls_go_on_while_it_moves_and_none_is_lost(sandbox):
+    sandbox.deploy("worker", source=WORKER)
+    env = sandbox.bind(WORKER="worker")
+    stop = asyncio.Event()
+    calling = asyncio.create_task(_calls(lambda number: env.WORKER.add(number, 0), stop))
+    for placement in PLACES:
+        await asyncio.sleep(0.05)
+        worker = await sandbox.move("worker", placement)
+        assert sandbox.workers["worker"] is worker
+        assert (await env.WORKER.pid() == os.getpid()) is (placement == "kernel")
+    stop.set()
+    made, answers = await calling
+    assert answers == [*range(made)]
+
+
+async def test_durable_objects_move_with_what_they_store_and_no_write_is_doubled(sandbox, tmp_path):
+    sandbox.use_storage(tmp_path)
+    sandbox.deploy("tally", source=TALLY, objects={"TALLY": "Tally"})
+    env = sandbox.bind(WORKER="tally", TALLY=rpclab.objects("tally#Tally"))
+    stub = env.TALLY.get_by_name("one")
+    stop = asyncio.Event()
+    calling = asyncio.create_task(_calls(env.WORKER.add, stop))
+    for placement in ("process", "process", "kernel", "process"):
+        await asyncio.sleep(0.05)
+        await sandbox.move("tally", placement)
+    stop.set()
+    made, pids = await calling
+    assert sorted(await stub.seen()) == [*range(made)]
+    assert len({*pids}) >= 3
+
+
+async def test_calls_under_way_finish_where_they_began(sandbox):
+    sandbox.deploy("worker", source=WORKER, placement="process")
+    env = sandbox.bind(WORKER="worker")
+    before = await env.WORKER.pid()
+    under_way = env.WORKER.wait(0.3)
+    counter = await env.WORKER.counter()
+    await sandbox.move("worker", "process")
+    await under_way
+    assert await env.WORKER.pid() != before
+    assert await counter.increment() == 1
+    counter.dispose()
+    await until(lambda: before not in descendants())
+
+
+@pytest.mark.parametrize("place", ["kernel", "process"])
+async def test_calls_that_are_not_over_in_time_are_cut_off_and_told_why(sandbox, place):
+    sandbox.deploy("worker", source=WORKER, placement=place)
+    env = sandbox.bind(WORKER="worker")
+    under_way = env.WORKER.wait()
+    await env.WORKER.add(1, 2)
+    await sandbox.move("worker", "process", seconds=0.2)
+    error = await failure(under_way)
+    assert "has moved" in str(error)
+    assert "over after 0.2 s" in str(error)
+    assert await env.WORKER.add(1, 2) == 3
+
+
+async def test_code_that_fails_there_leaves_it_where_it_was(sandbox, tmp_path):
+    gate = tmp_path / "gate"
+    gate.touch()
+    sandbox.deploy("worker", source=f"open({str(gate)!r}).close()\n{WORKER}")
+    env = sandbox.bind(WORKER="worker")
+    gate.unlink()
+    with pytest.raises(FileNotFoundError):
+        await sandbox.move("worker", "process")
+    assert await env.WORKER.pid() == os.getpid()
+
+
+async def test_what_objects_keep_in_memory_cannot_come_along_and_the_error_says_what_to_do(sandbox):
+    sandbox.deploy("tally", source=TALLY, objects={"TALLY": "Tally"})
+    with pytest.raises(PlacementError, match="storage="):
+        await sandbox.move("tally", "process")
+
+
+async def test_a_worker_that_is_not_there_cannot_move(sandbox):
+    with pytest.raises(rpclab.UnknownBindingError):
+        await sandbox.move("worker", "process")
+
+
+async def test_objects_of_a_process_keep_what_they_store_over_a_crash(sandbox, tmp_path):
+    sandbox.use_storage(tmp_path)
+    source = TALLY + "\n    def exit(self):\n        os._exit(1)\n"
+    sandbox.deploy("tally", source=source, objects={"TALLY": "Tally"}, placement="process")
+    env = sandbox.bind(WORKER="tally", TALLY=rpclab.objects("tally#Tally"))
+    for number in range(3):
+        await env.WORKER.add(number)
+    await failure(env.WORKER.exit())
+    stub = env.TALLY.get_by_name("one")
+    assert await stub.seen() == [0, 1, 2]
+    sandbox.deploy("tally", source=source, objects={"TALLY": "Tally"}, placement="process")
+    assert await stub.seen() == [0, 1, 2]
+    sandbox.deploy("tally", source=source, objects={"TALLY": "Tally"})
+    assert await stub.seen() == [0, 1, 2]
+
+
+async def test_a_worker_may_be_deployed_again_and_again(sandbox):
+    env = sandbox.bind(WORKER="worker")
+    for number in range(40):
+        sandbox.deploy("worker", source=WORKER, placement="process")
+        assert await env.WORKER.add(number, 0) == number
+    await until(lambda: len(descendants()) == 2)
