@@ -165,10 +165,11 @@ async def callbacks(minutes: float) -> bool:
         status = program.returncode
         await asyncio.sleep(0.2)
     most = max(seen, default=before)
+    told = [each / 2**20 for each in seen[:: max(len(seen) // 10, 1)]]
     print(
-        f"{api.ticks:,} calls in {minutes:g} min; memory {before / 2**20:.1f} MiB, at most"
-        f" {most / 2**20:.1f}, at the end {seen[-1] / 2**20:.1f}; descriptors {files} and"
-        f" {descriptors()}; sessions left {sessions()}; Node.js ended with {status}"
+        f"{api.ticks:,} calls in {minutes:g} min; memory in MiB, one after another:"
+        f" {', '.join(f'{each:.1f}' for each in told)}; descriptors {files} and {descriptors()};"
+        f" sessions left {sessions()}; Node.js ended with {status}"
     )
     return status == 0 and most - before < 2 * SPARE and sessions() == 0
 

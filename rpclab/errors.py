@@ -396,6 +396,7 @@ def overloaded(
         " try again after a pause"
     )
     error.worker, error.queued, error.limit = worker, queued, limit
+    error.retryable = True  # a peer in JavaScript sees what an error has, and no class
     add_note(error, advice)
     return error
 

@@ -13,25 +13,20 @@ from contextlib import suppress
 import rpclab
 from demos.bridge.greenhouse import Greenhouse
 
-FIRST_PAUSE, LONGEST_PAUSE = 1, 60  # seconds
-
 
 async def be_called(address: str, token: str | None) -> None:
-    """Be at the other end of the bridge, and come back whenever the line breaks."""
-    pause: float = FIRST_PAUSE
-    while True:
-        try:
-            connection = await rpclab.connect(address, main=Greenhouse(), token=token)
-        except (rpclab.DisconnectedError, TimeoutError) as error:
-            reason = str(error)
-        else:
-            print("dialled in", flush=True)
-            pause = FIRST_PAUSE
-            await connection.closed.wait()
-            reason = str(connection.reason)
-        print(f"not there: {reason}; trying again in {pause:g} s", flush=True)
-        await asyncio.sleep(pause)
-        pause = min(2 * pause, LONGEST_PAUSE)
+    """Be at the other end of the bridge, and dial in again whenever the line breaks."""
+    over = asyncio.Event()
+    line = rpclab.connect(address, main=Greenhouse(), token=token, reconnect=True)
+
+    def tell(_: object) -> None:
+        print(line.state if line.reason is None else f"{line.state}: {line.reason}", flush=True)
+        if line.state == "closed":
+            over.set()
+
+    line.on_change(tell)
+    await line
+    await over.wait()  # somebody else has dialled in under this name, or the token is another
 
 
 if __name__ == "__main__":

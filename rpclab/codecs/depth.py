@@ -76,6 +76,8 @@ def may_nest(message: Any) -> bool:
     """
     if type(message) is not list or not message:
         return True
+    if len(message) > 6:  # a run
+        return True
     last = message[-1]
     return is_tracked(last) and (type(last) is not list or any(map(is_tracked, last)))
 
@@ -123,6 +125,8 @@ def _values(message: Any) -> list[Any]:
         options = message[5] if len(message) > 5 else None
         named = options.get(KEYWORDS) if type(options) is dict else None
         values = [*_listed(message[4]), *(named.values() if type(named) is dict else ())]
+        for args in message[7::3]:  # of a run
+            values += _listed(args)
     return values
 
 

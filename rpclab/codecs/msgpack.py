@@ -47,6 +47,8 @@ from rpclab.core.messages import (
     STREAM,
     Frame,
     Message,
+    count_of,
+    how_many,
     size_of,
 )
 from rpclab.core.references import Settled
@@ -96,6 +98,11 @@ class MsgpackCodec:
         return msgpack.Packer(
             default=self._default, strict_types=True, unicode_errors="surrogatepass"
         )
+
+    @staticmethod
+    def count(frames: list[Frame]) -> int:
+        """How many calls, results and other messages there are in frames."""
+        return sum(map(_count_of, frames))
 
     # Out.
 
@@ -327,6 +334,22 @@ class MsgpackCodec:
             if error.path:
                 error.args = (f"{error.args[0]} It stands at {error.path}.",)
         return error
+
+
+def _count_of(frame: Any) -> int:
+    """How many messages there are in a frame, by how it begins."""
+    if type(frame) is list and type(frame[0]) is int:
+        return count_of(frame)  # it is not packed
+    if type(frame) is not bytes or len(frame) <= _SHORTEST_RUN:
+        return 1
+    first = frame[0]
+    if first == _ARRAY_16:
+        return how_many(frame[3], int.from_bytes(frame[1:3], "big"))
+    return how_many(frame[1], first - _ARRAY) if _ARRAY <= first < _TEXT else 1
+
+
+_ARRAY, _TEXT, _ARRAY_16 = 0x90, 0xA0, 0xDC  # how a short list, a short text and a long list begin
+_SHORTEST_RUN = 5  # bytes
 
 
 def _no_payload() -> NoReturn:

@@ -21,6 +21,7 @@ class Dialect:
         cancels: there are operations to give up a call, and the reading of a stream; else a
             cancelled call is released, which stops nothing, and writes to the stream are rejected.
         keywords: keyword arguments can be sent.
+        runs: calls, and results, can stand in a row in one message.
         quiet: a batch can say of which calls nobody can ask for the results.
         shares: what stands several times in a message is introduced once (rule F8), and no id in
             two messages; else each mention introduces, and is counted.
@@ -39,6 +40,7 @@ class Dialect:
     acknowledges: bool
     cancels: bool
     keywords: bool
+    runs: bool
     quiet: bool
     shares: bool
     release_lists: bool
@@ -55,6 +57,7 @@ MSGPACK = Dialect(
     acknowledges=True,
     cancels=True,
     keywords=True,
+    runs=True,
     quiet=True,
     shares=True,
     release_lists=True,
@@ -70,6 +73,7 @@ CAPN_WEB = Dialect(
     acknowledges=False,
     cancels=False,
     keywords=False,
+    runs=False,
     quiet=False,
     shares=False,
     release_lists=False,

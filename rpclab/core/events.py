@@ -11,7 +11,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from rpclab.core.messages import KEYWORDS, MAP, STREAM, Message
+from rpclab.core.messages import CALL, KEYWORDS, MAP, RESOLVE, STREAM, Message
 from rpclab.previews import class_name, described, shown
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ steps: ContextVar[int] = ContextVar("rpclab_steps", default=0)
 SMALL = frozenset({int, float, bool, type(None)})
 """The types of small scalars, but for texts, which may be long."""
 
+_SIZE_OF_CALL, _SIZE_OF_RESULT = 7, 5  # where these stand in an event, behind its time
 _BRIEF = 24  # characters that a value is written in
 _LINE = 60  # characters that an error is written in
 _MEMBERS = 8  # a dict of more members is only counted
@@ -188,6 +189,42 @@ def called(
     named = more[0].get(KEYWORDS) if more else None
     keywords = tuple([(name, scalar(item)) for name, item in named.items()]) if named else None
     return ("call", label, call, target, path, shown, size, site, by, using, keywords, task)
+
+
+def finished(event: tuple[Any, ...]) -> tuple[Any, ...]:
+    """An event, its time in front, with all that is said of it.
+
+    Of a call or result in a run only what it holds is kept while it happens; how it is written
+    down, and how many bytes it would take in a message of its own, is worked out when somebody
+    looks (benchmark `recording`).
+    """
+    kind = event[1]
+    if kind == "call" and event[_SIZE_OF_CALL] is None:
+        at, _, label, call, target, path, args, _, *rest = event
+        size = _packed_size((CALL, call, target, path, args))
+        return (at, kind, label, call, target, path, scalars(args), size, *rest)
+    if kind == "result" and event[_SIZE_OF_RESULT] is None:
+        at, _, label, call, value, _ = event
+        return (at, kind, label, call, scalar(value), _packed_size((RESOLVE, call, value)))
+    return event
+
+
+def _packed_size(value: Any) -> int:
+    """How many bytes msgpack takes for a small scalar, or for a few of them."""
+    if type(value) is tuple:
+        return 1 + sum(map(_packed_size, value))
+    if type(value) is str:
+        size = len(value.encode("utf-8", "surrogatepass"))
+        return size + (1 if size < 32 else 2 if size < 256 else 3)
+    if type(value) is float:
+        return 9
+    if type(value) is int:
+        if -32 <= value < 128:
+            return 1
+        for width in (1, 2, 4, 8):
+            if -(1 << 8 * width - 1) <= value < 1 << 8 * width:
+                return 1 + width
+    return 1
 
 
 def answered(label: str, call: int, value: Any, size: int, *, failed: bool) -> tuple[Any, ...]:

@@ -389,6 +389,19 @@ class TargetHook(Hook):
             session.export_broken(export_id, self.context.gone())
 
 
+def bare_hook(context: ExecutionContext) -> TargetHook:
+    """Make the hook of a target without a disposer, for the next call on it alone.
+
+    It stands in no table, its context knows nothing of it, and nobody has to let go of it.
+    """
+    hook = object.__new__(TargetHook)
+    hook.context = context
+    hook.claims = hook._active = hook._number = 0
+    hook.blocked = hook._session = hook._places = None
+    hook.broken = False
+    return hook
+
+
 def dispatch(
     answer: Answer,
     target: Any,

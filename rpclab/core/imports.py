@@ -330,7 +330,15 @@ class Pending(Import):
         self.uses += 1
         if self.state == REJECTED:
             self.look()
-        return self._made_on(self.session.call(self, path, args, kwargs, context))
+        session = self.session
+        pending = session.call(self, path, args, kwargs, context)
+        if pending.state == PENDING:
+            # As `_made_on` does, without that step.
+            pending.upstream = self
+            self.unanswered += 1
+            if self.state == PENDING and self.id >= session.first_unsent:
+                session.pipelined.append(self)
+        return pending
 
     def map(self, captures: list[Any], program: list[Any], context: ExecutionContext) -> Pending:
         """Replay a recorded function on the value (see `map`)."""

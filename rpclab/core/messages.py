@@ -17,6 +17,14 @@ Floor: core. On the hot path a message is a plain list, its kind first:
                                                 but what was made on them needs these
     [PUSH, id, value]                           a value that is sent to be named (Cap'n Web)
 
+Calls without options, or results, that refer to nothing, may stand in a row in one message, a run:
+
+    [CALL, id, target, path, args, target, path, args, ...]
+    [RESOLVE, id, value, id, value, ...]
+
+The ids of the calls are in a row, too. A target of None in it is the result of the call before,
+which is given back by that; nobody asks for it.
+
 Ids are positive where the importer chose them (calls) and negative where the exporter did; none
 is ever used twice. A `path` is one name, or a list of names (of Cap'n Web also places in lists,
 each an `Index`); `args` is a list, or None to read a
@@ -28,6 +36,7 @@ is a list, the packed message first, and the bytes it mentions after it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from rpclab.errors import RemoteProtocolError
@@ -40,6 +49,12 @@ DEADLINE = "d"  # options: seconds left to the caller, a float
 
 SCALARS = frozenset({type(None), bool, int, float, str, bytes})
 """The types that refer to nothing, hold nothing and cannot be refused: every codec writes them."""
+
+FEW = 64
+"""So many characters a name or text has at most, in a call or result that is packed in a run."""
+
+LONGEST_RUN = 128 * 1024
+"""So many bytes a run has at most."""
 
 LARGE = 32 * 1024
 """From so many bytes on, bytes ride beside the frame."""
@@ -76,6 +91,9 @@ Keywords = dict[str, Any] | None
 
 MOST = 2**62  # no honest peer counts so far
 _STEPS = (str, Index)
+_LEAST_WORD, _MOST_WORD = -(2**30), 2**30  # which a machine compares at once
+_TINY = frozenset({type(None), bool, float})
+_FEW_ARGUMENTS = 8
 LEAST = -MOST
 _LONGEST_PATH = 1000
 _LONGEST_DEADLINE = 1e9  # seconds
@@ -84,6 +102,58 @@ _LONGEST_DEADLINE = 1e9  # seconds
 def size_of(frame: Frame) -> int:
     """The size of a frame, in bytes, with what rides beside it."""
     return len(frame) if isinstance(frame, bytes) else sum(map(len, frame))
+
+
+def is_small(value: object) -> bool:
+    """Whether a value is a scalar of a few bytes, which nothing about its size can refuse."""
+    kind = type(value)
+    if kind is int:
+        return _LEAST_WORD < value < _MOST_WORD  # type: ignore[operator]
+    return kind in _TINY or (kind is str and len(value) <= FEW)  # type: ignore[arg-type]
+
+
+def are_small(values: tuple[Any, ...]) -> bool:
+    """Whether these are few, and all such scalars."""
+    if len(values) > _FEW_ARGUMENTS:
+        return False
+    for value in values:
+        kind = type(value)
+        if kind is int:
+            if not _LEAST_WORD < value < _MOST_WORD:
+                return False
+        elif kind not in _TINY and (kind is not str or len(value) > FEW):
+            return False
+    return True
+
+
+def count_of(message: Message) -> int:
+    """How many calls or results there are in a message, which may be a run."""
+    return how_many(message[0], len(message))
+
+
+def how_many(kind: object, parts: int) -> int:
+    """How many messages there are in one of so many parts."""
+    if kind == CALL and parts > 6:
+        return (parts - 2) // 3
+    if kind == RESOLVE and parts > 3:
+        return (parts - 1) // 2
+    return 1
+
+
+def apart(message: Message) -> Iterator[Message]:
+    """The messages in one, which may be a run, each by itself; whatever stands in them."""
+    count = count_of(message)
+    if count == 1:
+        yield message
+    elif message[0] == RESOLVE:
+        for position in range(1, len(message), 2):
+            yield [RESOLVE, *message[position : position + 2]]
+    else:
+        call = message[1]
+        for position in range(2, len(message), 3):
+            target, path, args = (*message[position : position + 3], None, None)[:3]
+            yield [CALL, call, call - 1 if target is None else target, path, args]
+            call += 1
 
 
 def parse(message: object) -> Message:

@@ -28,7 +28,15 @@ from rpclab.core.events import (
     scalars,
 )
 from rpclab.core.holdings import EMPTY_PIPE, ENTRY, Holdings
-from rpclab.core.hooks import BrokenHook, Hook, ServiceHook, TargetHook, fill, work_of
+from rpclab.core.hooks import (
+    BrokenHook,
+    Hook,
+    ServiceHook,
+    TargetHook,
+    bare_hook,
+    fill,
+    work_of,
+)
 from rpclab.core.imports import (
     PENDING,
     REJECTED,
@@ -46,8 +54,10 @@ from rpclab.core.messages import (
     CALL,
     CANCEL,
     DEADLINE,
+    FEW,
     KEYWORDS,
     LARGE,
+    LONGEST_RUN,
     MAP,
     MOST,
     PIPE,
@@ -61,6 +71,8 @@ from rpclab.core.messages import (
     STREAM,
     Frame,
     Message,
+    are_small,
+    is_small,
     parse,
     size_of,
 )
@@ -68,7 +80,7 @@ from rpclab.core.payload import Payload
 from rpclab.core.references import STUB
 from rpclab.core.results import FORGOTTEN, MISSING, Failure, Results, forgotten
 from rpclab.core.streams import Pipe, Unread, reason_of
-from rpclab.core.targets import is_target
+from rpclab.core.targets import RpcTarget, is_passive, is_target
 from rpclab.errors import (
     DataCloneError,
     DisconnectedError,
@@ -83,6 +95,7 @@ from rpclab.previews import message_of, type_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from contextvars import Context as Variables
 
     from rpclab.core.contexts import ExecutionContext, Host, Packed
     from rpclab.core.dialects import Dialect
@@ -90,6 +103,12 @@ if TYPE_CHECKING:
     from rpclab.core.imports import Handle
     from rpclab.core.messages import Given, Keywords, Path
     from rpclab.core.streams import End
+
+Passed = tuple[int, int, "TargetHook | None", "tuple[Any, ...] | None"]
+"""How far calls of a run were taken at once: see `Session._pass_on`."""
+
+Taken = tuple[str, list[Any], "Frame | None"]
+"""A plain call that was taken: its path and arguments, and its frame, if it had one of its own."""
 
 IN_TABLE: Any = object()
 """Stands for the result of a call whose answer is in the export table."""
@@ -133,6 +152,9 @@ class Codec(Protocol):
     def weight_of(self, frame: Any) -> int:
         """How many bytes a message takes once it is unpacked, at most, about."""
 
+    def count(self, frames: list[Frame]) -> int:
+        """How many calls, results and other messages there are in frames."""
+
     def decode(self, frame: Frame) -> tuple[object, Arrival | None]:
         """Unpack a message. Gives it, and what it mentions by reference, if anything.
 
@@ -162,21 +184,27 @@ class Session:
         latest: while observed, the call that is being applied: if it runs now, it does so at once.
         closed: why the session ended; None while it is open.
         tells_places: whether the peer may know places in the code here (see `places`).
+        packs_runs: whether runs are packed as they leave. Between two ends in one process they need
+            not be, for there is nothing in them that anybody could change.
         first_unsent: the id of the first call that has not left yet.
         pipelined: the promises that calls were made on before they had left.
         send: the transport: takes how many plain settlements were seen, and frames.
+        found_window: the window of the stream that was sent last; the next one begins with it.
     """
 
     # The interpreter finds the attributes of an instance slowly where it has more than thirty.
     __slots__ = (
-        "__dict__", "__weakref__", "_acknowledged", "_acknowledges", "_awake", "_calls", "_codec",
-        "_decode", "_dialect", "_interrupted", "_last_call", "_next_call", "_outbox", "_promise",
-        "_quiet", "_releases", "_seen", "_soon", "_told", "_unacknowledged", "cascade", "closed",
+        "__dict__", "__weakref__", "_acknowledged", "_acknowledges", "_awake", "_call_run",
+        "_calls", "_codec", "_decode", "_dialect", "_interrupted", "_last_call", "_next_call",
+        "_outbox", "_promise", "_quiet", "_releases", "_result_run", "_runs", "_seen", "_soon",
+        "_told", "_unacknowledged", "cascade", "closed",
         "exports", "first_unsent", "holdings", "host", "imports", "keeper", "label", "last_export",
         "latest", "limits", "name", "peer", "pipelined", "send", "wrap",
     )  # fmt: skip
 
+    packs_runs = True
     tells_places = True
+    found_window = 0
     _cut_off: dict[int, UnseenFailure] | None = None
 
     def __init__(
@@ -211,7 +239,13 @@ class Session:
         self._acknowledges = self._dialect.acknowledges
         self._promise = Pending if self._dialect.call_pulls else Unasked
         self.last_export = self._dialect.last_export
-        self._outbox: list[Frame] = []
+        self._outbox: list[Any] = []  # frames, and runs
+        # Runs of calls and of results (see `messages`) are packed when they leave. Until then they
+        # stand unpacked in the outbox, at those places; one grows while it is the last thing there.
+        gathers = self._dialect.runs and limits.message_bytes >= LONGEST_RUN
+        self._runs: list[int] | None = [] if gathers else None
+        self._call_run: Any = None  # the one that has grown last; it may have left
+        self._result_run: Any = None
         self._releases: list[int] = []
         self._soon: deque[Callable[[], None]] = deque()
         self._interrupted: list[tuple[int, list[Frame]]] = []
@@ -272,12 +306,21 @@ class Session:
         self._awake = True  # what follows need not ask for a turn of its own
         if self.cascade.waits or self._soon:
             self._go_on()
-        if self.pipelined:
-            self._quieten()
+        frames: list[Any] = self._outbox
+        quiet = self._quieten() if self.pipelined else ()
+        count = 0
+        if self._runs:
+            for position in self._runs:
+                run = frames[position]
+                count += (len(run) // 3 if run[0] == CALL else len(run) // 2) - 1
+                if self.packs_runs:
+                    frames[position] = self._codec.pack(run)
+            self._runs.clear()
+        if quiet:
+            self._put_quiet(quiet)
         if self._releases:
             self._put_releases()
-        frames = self._outbox
-        count = len(frames)
+        count += len(frames)
         self._awake = False
         if self._soon:
             self.awake()
@@ -290,6 +333,12 @@ class Session:
             self.send(self._seen, frames)
         return count
 
+    def forgo_runs(self) -> None:
+        """Send each call and result in a message of its own from now on."""
+        for position in self._runs or ():
+            self._outbox[position] = self._codec.pack(self._outbox[position])
+        self._runs = None
+
     def _go_on(self) -> None:
         """Do what was left for this turn; what an interrupt leaves of it, in the next one."""
         try:
@@ -301,17 +350,23 @@ class Session:
             self._awake = self.host.wake(self)
             raise
 
-    def _quieten(self) -> None:
-        """Tell the peer which calls of this batch nobody can ask for the results of.
+    def _quieten(self) -> Sequence[int]:
+        """Find the calls of this batch that nobody can ask for the results of.
 
         Calls were made on them, and nobody here holds their promise any more: all but the last of
-        `x.a().b().c()`. Their results stay at the callee, for what was made on them.
+        `x.a().b().c()`. Their results stay at the callee, for what was made on them. In a run, a
+        call with but one call on it, the next, is given back by that (benchmark `chain`).
+
+        Returns:
+            The other ones, which the peer is to be told of.
         """
         pipelined, self.pipelined = self.pipelined, []
         if not self._dialect.quiet or self.closed is not None:
-            return
+            return ()
         quiet: list[int] = []
-        imports, releases, observe = self.imports, self._releases, self.host.observe
+        imports, observe = self.imports, self.host.observe
+        runs: list[Any] = [self._outbox[position] for position in self._runs or ()]
+        run: Message = [CALL, 0]
         for pending in pipelined:
             # The list, the table, the name here and the function's argument; and each call on it.
             long, call = pending.context.long, pending.id
@@ -320,19 +375,28 @@ class Session:
                 and pending.is_plain
                 and imports.get(call) is pending
             ):
+                if not long and not pending.context.unwanted(pending):
+                    quiet.append(call)  # its context's end lets go of it (rule L8)
+                    continue
+                del imports[call]
+                if observe is not None:
+                    observe(("let go", self.label, call))
+                elif pending.unanswered == 1:
+                    position = 3 * (call - run[1]) + 5
+                    if not 0 < position < len(run):
+                        run, position = _follows(runs, call)
+                    if position and run[position] == call:
+                        run[position] = None
+                        continue
                 quiet.append(call)
-                if long or pending.context.unwanted(pending):
-                    # In a context that ends, its end lets go of them (rule L8). Here it is what
-                    # `release` does, and they leave with this flush (benchmark `chain`).
-                    del imports[call]
-                    releases += (call, 1)
-                    if observe is not None:
-                        observe(("let go", self.label, call))
-        if quiet:
-            frame = self._codec.pack([QUIET, *quiet])
-            self._outbox.insert(0, frame)
-            if observe is not None:
-                observe(("quiet", self.label, tuple(quiet), len(frame)))
+                self._releases += (call, 1)
+        return quiet
+
+    def _put_quiet(self, quiet: Sequence[int]) -> None:
+        frame = self._codec.pack([QUIET, *quiet])
+        self._outbox.insert(0, frame)
+        if self.host.observe is not None:
+            self.host.observe(("quiet", self.label, tuple(quiet), len(frame)))
 
     def _put_releases(self) -> None:
         """Put what was given back in the outbox: before the next call, or with the next flush."""
@@ -523,13 +587,58 @@ class Session:
         if self.closed is not None or context.ended or target.broken is not None:
             return self._refused(target, context, [*(args or ()), *(kwargs or {}).values()])
         call = self._next_call
+        pending = self._promise(self, call, context, None if args is None else path)
+        if (
+            args is None
+            or kwargs
+            or self._runs is None
+            or self._calls.special
+            or type(path) is not str
+            or len(path) > FEW
+            or (args and not are_small(args))
+        ):
+            return self._call_apart(pending, target, path, args, kwargs, context)
+        # Nothing can refuse such a call. It joins those before it, and is packed with them when
+        # they leave: of what a call in flight takes that is a tenth, and makes it half as dear
+        # where it is one of a chain (benchmarks `burst`, `chain`).
+        if self._releases:
+            # A stub disposed before this call is gone before it.
+            self._put_releases()
+        # First of all, for it raises where the call comes from another thread.
+        if not self._awake:
+            self._awake = self.host.wake(self)
+        if not context.long:
+            context.started(pending)
+        self._next_call = call + 1
+        self.imports[call] = pending
+        values = [*args]
+        if self._calls.noting:
+            self._note_small(pending, target.id, path, args)
+        run, outbox = self._call_run, self._outbox
+        if outbox and outbox[-1] is run and len(run) < _LONG_RUN:
+            run += (target.id, path, values)
+        else:
+            self._call_run = [CALL, call, target.id, path, values]
+            self._runs.append(len(outbox))
+            outbox.append(self._call_run)
+        return pending
+
+    def _call_apart(
+        self,
+        pending: Pending,
+        target: Import,
+        path: Path,
+        args: Given,
+        kwargs: Keywords,
+        context: ExecutionContext,
+    ) -> Pending:
+        """Make a call in a message of its own."""
         if args is None:
             values: list[Any] = []
-            message: Message = [CALL, call, target.id, path, None]
+            message: Message = [CALL, pending.id, target.id, path, None]
         else:
             values = [*args]
-            message = [CALL, call, target.id, path, values]
-        pending = self._promise(self, call, context, None if args is None else path)
+            message = [CALL, pending.id, target.id, path, values]
         if kwargs or self._calls.special:
             holder = self._calls.holder
             if holder is not None:
@@ -696,6 +805,26 @@ class Session:
         if keep is not None:
             keep(event)
         if find is not None and message[0] != STREAM:
+            pending.noted = event
+
+    def _note_small(self, pending: Pending, target: int, path: str, args: tuple[Any, ...]) -> None:
+        """Tell of a call that joins a run; `finished` works out the rest when that is read."""
+        calls = self._calls
+        if calls.ambient:
+            pending.cause = calls.caused(self)
+        find, keep = calls.calling_site, calls.keep
+        site = None if find is None else find()
+        if keep is None and find is None:
+            return
+        by, task = (None, 0) if keep is None else calls.acting()
+        at = self.host.clock()
+        event: tuple[Any, ...]
+        event = (at, "call", self.label, pending.id, target, path, args, None, site, by, ())
+        if task != 0:
+            event += (None, task)  # what is as usual is left out at the end
+        if keep is not None:
+            keep(event)
+        if find is not None:
             pending.noted = event
 
     def _options(self, pending: Pending, kwargs: Keywords) -> dict[str, Any]:
@@ -938,24 +1067,35 @@ class Session:
             value: the scalar.
             kept: what stands for it until the peer has seen it.
         """
-        if type(value) is bytes and len(value) >= LARGE:
-            return False
-        try:
-            frame = self._codec.pack([RESOLVE, call, value])
-        except DataCloneError:
-            return False
-        size = len(frame)
-        if size > self.limits.message_bytes:
-            return False
-        self._outbox.append(frame)
+        size = None
+        if self._runs is not None and is_small(value):
+            run, outbox = self._result_run, self._outbox
+            if outbox and outbox[-1] is run and len(run) < _LONG_RUN:
+                run += (call, value)
+            else:
+                self._result_run = [RESOLVE, call, value]
+                self._runs.append(len(outbox))
+                outbox.append(self._result_run)
+            self.holdings.most += ENTRY + FEW
+        else:
+            if type(value) is bytes and len(value) >= LARGE:
+                return False
+            try:
+                frame = self._codec.pack([RESOLVE, call, value])
+            except DataCloneError:
+                return False
+            size = len(frame)
+            if size > self.limits.message_bytes:
+                return False
+            self._outbox.append(frame)
+            self.holdings.most += ENTRY + size
         if self._acknowledges:
             self._unacknowledged[call] = kept
-        self.holdings.most += ENTRY + size
         if not self._awake:
             self._awake = self.host.wake(self)
         keep = self._calls.keep
         if keep is not None:
-            if type(value) not in SMALL:
+            if size is not None and type(value) not in SMALL:
                 value = scalar(value)
             keep((self.host.clock(), "result", self.label, call, value, size))
         return True
@@ -1013,7 +1153,12 @@ class Session:
         return None
 
     def _reply_without_answer(
-        self, call: int, value: Any, hook: Hook, context: ExecutionContext, frame: Frame
+        self,
+        call: int,
+        value: Any,
+        hook: Hook,
+        context: ExecutionContext,
+        taken: Taken,
     ) -> bool:
         """Queue what a method has returned, if it is a container or a target."""
         if type(value) in CONTAINER_TYPES:
@@ -1021,7 +1166,7 @@ class Session:
                 return False
             answer = self._reply_data(call, value, hook, context)
             if answer is not None:
-                self._goes_on(answer, hook, context, frame)
+                self._goes_on(answer, hook, context, taken)
                 return True
         elif not self._reply_target(call, value, context):
             return False
@@ -1108,7 +1253,7 @@ class Session:
             return
         keep = self._calls.keep
         if keep is not None:
-            keep((self.host.clock(), "arrived", self.label, len(frames)))
+            keep((self.host.clock(), "arrived", self.label, self._codec.count(frames)))
         frames.reverse()
         error: Exception | None = None
         try:
@@ -1127,7 +1272,7 @@ class Session:
             frames.reverse()
             if keep is not None:
                 self.latest = None
-                keep((self.host.clock(), "applied", self.label, len(frames)))
+                keep((self.host.clock(), "applied", self.label, self._codec.count(frames)))
         if error is not None:
             self.abort(error)
         if self.closed is not None:
@@ -1151,11 +1296,20 @@ class Session:
     def _apply(self, frames: list[Frame]) -> None:
         """Apply messages, the last one first, and take each off the list."""
         decode, holdings, most = self._decode, self.holdings, self.limits.message_bytes
-        exports, unacknowledged = self.exports, self._unacknowledged
-        most_exports = self.limits.exports
         while frames and self.closed is None:
-            frame = frames.pop()
-            if (len(frame) if type(frame) is bytes else size_of(frame)) > most:
+            frame: Any = frames.pop()
+            if type(frame) is bytes:
+                size = len(frame)
+            elif type(frame[0]) is int:
+                # A run that the other end, in this process, has not packed.
+                if frame[0] == RESOLVE:
+                    self._receive_results(frame, frames)
+                else:
+                    self._receive_calls(frame, None, frames)
+                continue
+            else:
+                size = size_of(frame)
+            if size > most:
                 raise RemoteProtocolError(
                     f"the peer sent a message of over {most} bytes (Limits.message_bytes)"
                 )
@@ -1169,42 +1323,109 @@ class Session:
                 text = f"the peer sent a frame that is no message: {failure(error)}"
                 raise RemoteProtocolError(text) from None
             in_order = False
-            if type(message) is list and self._acknowledges:
-                # The two most common messages are judged here: that and what they need alone are a
-                # quarter of a call in flight (benchmark `burst`). What is not quite in order goes
-                # the way of any message, where it is checked in full, and refused.
-                if len(message) == 5 and arrival is None:
-                    kind, call, target, path, args = message
-                    if (
-                        type(kind) is int
-                        and kind == CALL
-                        and type(call) is int
-                        and type(target) is int
-                        and type(path) is str
-                        and type(args) is list
-                        and self._last_call < call < MOST
-                        and target in exports
-                        and len(exports) <= most_exports
-                        and len(unacknowledged) <= most_exports
-                    ):
-                        self._last_call = call
-                        self._receive_plain_call(call, exports[target], path, args, frame)
-                        continue
-                elif len(message) == 3:
-                    kind, number, value = message
-                    if type(kind) is int and kind == RESOLVE and type(number) is int and number > 0:
-                        entry = self.imports.get(number)
-                        if type(entry) is Pending:
-                            if arrival is None:
-                                self._seen += 1
-                                del self.imports[number]
-                                entry.settle(RESOLVED, value)
-                                continue
-                            in_order = True
+            if type(message) is list and len(message) > 2 and self._acknowledges:
+                # The two most common messages, and runs of them, are judged as they are applied:
+                # that and what they need alone are a quarter of a call in flight (benchmark
+                # `socket_burst`). What is not quite in order goes the way of any message, where it
+                # is checked in full, and refused.
+                kind, number = message[0], message[1]
+                if type(kind) is not int or type(number) is not int:
+                    pass
+                elif arrival is not None:
+                    in_order = (
+                        kind == RESOLVE
+                        and len(message) == 3
+                        and number > 0
+                        and type(self.imports.get(number)) is Pending
+                    )
+                elif kind == CALL and len(message) % 3 == 2:
+                    self._receive_calls(message, frame, frames)
+                    continue
+                elif kind == RESOLVE and len(message) % 2:
+                    self._receive_results(message, frames)
+                    continue
             self._receive_any(message, arrival, frame, in_order=in_order)
 
+    def _receive_calls(self, run: Message, frame: Frame | None, frames: list[Any]) -> None:
+        """Take a run of calls whose arguments refer to nothing; mostly of one.
+
+        What is in order goes on to `_receive_plain_call`. An interrupt puts the others back.
+        """
+        exports, holdings = self.exports, self.holdings
+        call, end = run[1], len(run)
+        most = self.limits.exports + 1 - (end - 2) // 3
+        in_order = (
+            self._last_call < call < MOST
+            and len(exports) <= most
+            and len(self._unacknowledged) <= most
+            and end < _LONG_RUN + 3
+        )
+        single = frame if end == 5 else None
+        left: TargetHook | None = None
+        back: list[int] = []
+        position = 2
+        try:
+            while position < end and self.closed is None:
+                target, path, args = run[position], run[position + 1], run[position + 2]
+                if target is None and call > 1:
+                    target = call - 1
+                    back.append(target)
+                hook: Any = None
+                if type(target) is int:
+                    hook = exports.get(target) if left is None else left
+                left = None
+                if end > position + 3 and run[position + 3] is None:
+                    if in_order and type(hook) is TargetHook:
+                        at = position
+                        position, call, left, failed = self._pass_on(run, at, call, hook)
+                        if failed is not None:
+                            self._quiet.add(call - 1)
+                            self._raised(call - 1, *failed)
+                        if position > at:
+                            continue
+                    self._quiet.add(call)
+                position += 3
+                if in_order and hook is not None and type(path) is str and type(args) is list:
+                    self._last_call = call
+                    self._receive_plain_call(call, hook, path, args, single)
+                else:
+                    if holdings.most > holdings.enough:
+                        holdings.weigh()
+                    message = [CALL, call, target, path, args]
+                    self._receive_any(message, None, single or self._codec.pack(message))
+                call += 1
+        except BaseException as error:
+            if position < end and not isinstance(error, Exception):
+                frames.append([CALL, self._last_call + 1, *run[position:]])
+            raise
+        finally:
+            for number in back:
+                if number in self.exports:
+                    self._receive_release(number)
+
+    def _receive_results(self, run: Message, frames: list[Any]) -> None:
+        """Take a run of results that refer to nothing; an interrupt puts the others back."""
+        position, end = 1, len(run)
+        imports = self.imports
+        try:
+            while position < end and self.closed is None:
+                number, value = run[position], run[position + 1]
+                position += 2
+                if type(number) is int and number > 0:
+                    entry = imports.get(number)
+                    if type(entry) is Pending:
+                        self._seen += 1
+                        del imports[number]
+                        entry.settle(RESOLVED, value)
+                        continue
+                self._receive_any([RESOLVE, number, value], None, b"")
+        except BaseException as error:
+            if position < end and not isinstance(error, Exception):
+                frames.append([RESOLVE, *run[position:]])
+            raise
+
     def _receive_any(
-        self, unpacked: Any, arrival: Arrival | None, frame: Frame, *, in_order: bool
+        self, unpacked: Any, arrival: Arrival | None, frame: Frame, *, in_order: bool = False
     ) -> None:
         """Apply a message of any kind; it is checked first, unless it is known to be in order."""
         try:
@@ -1321,7 +1542,12 @@ class Session:
         return answer
 
     def _receive_plain_call(
-        self, call: int, hook: Any, path: str, args: list[Any], frame: Frame
+        self,
+        call: int,
+        hook: Any,
+        path: str,
+        args: list[Any],
+        frame: Frame | None,
     ) -> None:
         """Take a call of one name, with arguments that refer to nothing, and no options.
 
@@ -1330,6 +1556,13 @@ class Session:
         (benchmarks `burst`, `binding`), and one in a chain half (benchmark `chain`). Only a scalar
         is kept, or the hook of a target, for what may have been pipelined on it. What follows is
         `Hook.start`, `Host.run` and `Answer.resolve` in one.
+
+        Args:
+            call: its id.
+            hook: what it is made on.
+            path: the name.
+            args: the arguments.
+            frame: its message; None if that has others in it.
         """
         if type(hook) is Answer:
             hook = hook.target or hook
@@ -1357,18 +1590,21 @@ class Session:
             try:
                 instance, context = hook.open()
             except Exception as error:
-                hook.not_opened(error, self._answer(call, None, frame), path, args, None)
+                answer = self._answer_alone(call, path, args, frame)
+                hook.not_opened(error, answer, path, args, None)
                 return
             function = context.method(instance, path)
             if function is None or context.door is not None:
-                hook.serve(self._answer(call, None, frame), instance, context, path, args, None)
+                answer = self._answer_alone(call, path, args, frame)
+                hook.serve(answer, instance, context, path, args, None)
                 return
             context.hold()
             if host.observe is not None:
                 host.observe(opened(context, (self.label, call)))
             variables = context.fresh_variables()
         if function is None:
-            hook.deliver(self._answer(call, None, frame), path, args, None, None)
+            answer = self._answer_alone(call, path, args, frame)
+            hook.deliver(answer, path, args, None, None)
             return
         if noting:
             if calls.ambient:
@@ -1377,11 +1613,7 @@ class Session:
         try:
             value = variables.run(function, instance, *args)
         except BaseException as error:
-            answer = self._answer_of(call, hook, context)
-            try:
-                host.ran(answer, None, variables, error)
-            finally:
-                self._goes_on(answer, hook, context, frame)
+            self._raised(call, hook, context, variables, error, (path, args, frame))
             return
         if noting:
             calls.active = None
@@ -1392,12 +1624,102 @@ class Session:
                         context.let_go()
                     return
             elif host.observe is None and self._reply_without_answer(
-                call, value, hook, context, frame
+                call, value, hook, context, (path, args, frame)
             ):
                 return
+        self._returned(call, value, hook, context, variables, (path, args, frame))
+
+    def _returned(
+        self,
+        call: int,
+        value: Any,
+        hook: Hook,
+        context: ExecutionContext,
+        variables: Variables,
+        taken: Taken,
+    ) -> None:
+        """A method has returned that was run for such a call: it is answered as any other."""
         answer = self._answer_of(call, hook, context)
-        host.ran(answer, value, variables)
-        self._goes_on(answer, hook, context, frame)
+        self.host.ran(answer, value, variables)
+        self._goes_on(answer, hook, context, taken)
+
+    def _raised(
+        self,
+        call: int,
+        hook: Hook,
+        context: ExecutionContext,
+        variables: Variables,
+        error: BaseException,
+        taken: Taken,
+    ) -> None:
+        """A method has raised that was run for such a call."""
+        answer = self._answer_of(call, hook, context)
+        try:
+            self.host.ran(answer, None, variables, error)
+        finally:
+            self._goes_on(answer, hook, context, taken)
+
+    def _pass_on(self, run: Message, position: int, call: int, hook: TargetHook) -> Passed:
+        """Take the calls of a run that are each made on what the one before has returned.
+
+        As long as these are plain methods that give plain targets, and nobody else needs what they
+        give: that is in no table then, and half as dear (benchmark `chain`).
+
+        Args:
+            run: the run.
+            position: where the first of the calls stands in it.
+            call: its id.
+            hook: what that is made on.
+
+        Returns:
+            The place and the id of the call that follows, the hook that it is to be made on, if
+            there is none in the tables, and the arguments of `_raised` for the last one taken.
+        """
+        context, calls = hook.context, self._calls
+        begun, end = context.variables, len(run) - 3
+        left: TargetHook | None = None
+        if begun is None or hook.blocked is not None or context.door is not None or calls.noting:
+            return position, call, None, None
+        instance, plain = hook.target, None
+        while (
+            position < end
+            and run[position + 3] is None
+            and not (context.ended or calls.special)
+            and self.closed is None
+        ):
+            path, args = run[position + 1], run[position + 2]
+            if type(path) is not str or type(args) is not list:
+                break
+            function = context.method(instance, path)
+            if function is None:
+                break
+            self._last_call = call
+            variables = begun.copy()
+            try:
+                value = variables.run(function, instance, *args)
+            except BaseException as error:
+                hook = hook if left is None else left
+                failed = (hook, context, variables, error, (path, args, None))
+                return position + 3, call + 1, None, failed
+            position += 3
+            call += 1
+            kind = type(value)
+            if kind is not plain:
+                if not issubclass(kind, RpcTarget) or not is_passive(kind):
+                    self._quiet.add(call - 1)
+                    taken = (path, args, None)
+                    self._returned(call - 1, value, left or hook, context, variables, taken)
+                    return position, call, None, None
+                plain = kind
+                left = left or bare_hook(context)
+            instance = value
+            if left is not None:
+                left.target = value
+        return position, call, left, None
+
+    def _answer_alone(self, call: int, path: str, args: list[Any], frame: Frame | None) -> Answer:
+        """Enter the answer to such a call in the table."""
+        return self._answer(call, None, frame or self._codec.pack([CALL, call, 0, path, args]))
 
     def _answer_of(self, call: int, hook: Hook, context: ExecutionContext) -> Answer:
         """Make the answer to a call that a method has returned from, or raised in."""
@@ -1414,12 +1736,16 @@ class Session:
             answer.cancel()
         return answer
 
-    def _goes_on(self, answer: Answer, hook: Hook, context: ExecutionContext, frame: Frame) -> None:
+    def _goes_on(self, answer: Answer, hook: Hook, context: ExecutionContext, taken: Taken) -> None:
         """Keep what a call needs whose method has not come to its end."""
         if answer.state == PENDING:
-            answer.weight = self._codec.weight_of(frame)
+            answer.weight = self._weight_of(answer.id, taken)
             self.holdings.most += answer.weight
         hook.has_run(answer, context)
+
+    def _weight_of(self, call: int, taken: Taken) -> int:
+        path, args, frame = taken
+        return self._codec.weight_of(frame or self._codec.pack([CALL, call, 0, path, args]))
 
     def _receive_call(self, message: Message, arrival: Arrival | None, frame: Frame) -> None:
         call, target, path, args = message[1:5]
@@ -1766,6 +2092,7 @@ class Session:
         self._cut_off = None
         self.pipelined = []
         self._outbox = []
+        self._runs = None if self._runs is None else []
         ends = [*(partial(entry.end, self._reason_of(entry, error)) for entry in imports.values())]
         interrupts = [self._let_go(end) for end in ends]
         interrupts += [self._let_go(hook.end) for hook in exports.values()]
@@ -1806,6 +2133,7 @@ def _counted_here() -> int:
 
 _ELSEWHERE = 3 + _counted_here()  # a list, its turn in the loop, and the table of imports
 
+_LONG_RUN = 96  # parts of a run; in a longer one little is saved
 _CUT_OFF = 100  # calls that may have failed before their context was over
 _MAKES_A_CALL = frozenset({CALL, STREAM, MAP})
 _SMALL = SCALARS - {bytes}
@@ -1813,3 +2141,12 @@ _SMALL = SCALARS - {bytes}
 
 def _unconnected(_seen: int, _frames: list[Frame]) -> None:
     raise LocalProtocolError("the session has no transport")
+
+
+def _follows(runs: list[Message], call: int) -> tuple[Message, int]:
+    """Give the run in which another call stands right after this one, and its place; or 0."""
+    for run in runs:
+        position = 3 * (call - run[1]) + 5
+        if run[0] == CALL and 5 <= position < len(run):
+            return run, position
+    return [CALL, 0], 0

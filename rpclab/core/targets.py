@@ -57,6 +57,7 @@ _NEVER = (
     types.MemberDescriptorType,
     types.GetSetDescriptorType,
 )
+_BARE = frozenset({object, Exposed, RpcTarget})
 _MISSING: Any = object()
 _attributes = object.__getattribute__  # as the interpreter finds them, not as a class may say
 
@@ -69,6 +70,16 @@ def is_function(value: object) -> bool:
 def is_target(value: object) -> bool:
     """Whether a value is sent as a stub rather than copied."""
     return isinstance(value, RpcTarget) or type(value) in FUNCTION_TYPES
+
+
+def is_passive(kind: type) -> bool:
+    """Whether nothing is to be done with a target of this class: no disposer, nor is it awaited."""
+    for base in kind.__mro__:
+        if base not in _BARE:
+            members = base.__dict__
+            if "dispose" in members or "__await__" in members:
+                return False
+    return True
 
 
 def method_of(target: Any, name: str) -> Any:

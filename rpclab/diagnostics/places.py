@@ -29,7 +29,7 @@ _LOOP_STEP = asyncio.Handle._run.__code__
 _INNER = {FunctionType: "__wrapped__", MethodType: "__func__", partial: "func"}
 
 _MANY = 2000
-_CALLS = 6  # of a session's call: the frames of the session, of what it was made on, and of a stub
+_CALLS = 5  # of a session's call: the frames of the session, of what it was made on, and of a stub
 _places: dict[int, dict[int, Any]] = {}
 """By the `id` of a code object, and by instruction, the places found so far; under `_CODE` that
 object itself, so that the `id` stays its own. Nothing stands here for machinery."""

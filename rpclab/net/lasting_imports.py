@@ -37,7 +37,9 @@ class LastingImport(Import):
         failure: why there is none in the session that is open; None if there is, or none is open.
     """
 
-    __slots__ = ("_dropped", "_entry", "_lasting", "_session", "failure", "is_main")
+    __slots__ = (
+        "_dropped", "_entry", "_lasting", "_number", "_session", "failure", "is_main",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -55,6 +57,7 @@ class LastingImport(Import):
         self._session = session
         self._dropped = dropped
         self.is_main = is_main
+        self._number = 0
         self._entry: Import | None = None
 
     # While there is no session, these are of the last one, which is closed.
@@ -67,7 +70,7 @@ class LastingImport(Import):
     @property
     def id(self) -> int:  # type: ignore[override]
         """Its number there."""
-        return 0 if self._entry is None else self._entry.id
+        return self._number if self._entry is None else self._entry.id
 
     @property
     def is_there(self) -> bool:
@@ -78,6 +81,7 @@ class LastingImport(Import):
         """It is that import, in the session which is open."""
         entry.claim()
         self._session = entry.session
+        self._number = entry.id
         self._entry = entry
         self.failure = None
 
@@ -98,7 +102,7 @@ class LastingImport(Import):
         def make(args: Given, kwargs: Keywords) -> Pending:
             return self.call(path, args, kwargs, context)
 
-        return self._lasting.park(self, make, args, kwargs, context)
+        return self._lasting.park(self, path, make, args, kwargs, context)
 
     @property
     def has_paths(self) -> bool:
@@ -120,7 +124,9 @@ class Parked(Pending):
     """The promise of a call that waits for a session.
 
     Args:
+        lasting: the connection that keeps it.
         of: what it was made on: a `LastingImport`, or another call that waits.
+        path: of the member, for texts.
         make: makes the call, once that can be.
         args: what it was given.
         kwargs: likewise.
@@ -146,12 +152,13 @@ class Parked(Pending):
         self,
         lasting: LastingConnection,
         of: LastingImport | Parked,
+        path: Path,
         make: Make,
         args: Given,
         kwargs: Keywords,
         context: ExecutionContext,
     ) -> None:
-        super().__init__(of.session, 0, context)
+        super().__init__(of.session, 0, context, None if args is None else path)
         self.of = of
         self.actual: Pending | None = None
         self._lasting = lasting
@@ -235,7 +242,7 @@ class Parked(Pending):
 
         if self.actual is not None:
             return make(args, kwargs)
-        return self._lasting.park(self, make, args, kwargs, context)
+        return self._lasting.park(self, path, make, args, kwargs, context)
 
     def map(self, captures: list[Any], program: list[Any], context: ExecutionContext) -> Pending:
         def make(args: Given, _: Keywords) -> Pending:
@@ -246,7 +253,7 @@ class Parked(Pending):
 
         if self.actual is not None:
             return make(tuple(captures), None)
-        return self._lasting.park(self, make, tuple(captures), None, context)
+        return self._lasting.park(self, "map", make, tuple(captures), None, context)
 
     @property
     def has_paths(self) -> bool:

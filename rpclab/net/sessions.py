@@ -20,8 +20,9 @@ from rpclab.previews import message_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpclab.core.hooks import Hook
-    from rpclab.core.messages import Frame
+    from rpclab.core.hooks import Hook, TargetHook
+    from rpclab.core.messages import Frame, Message
+    from rpclab.core.session import Passed
 
     Still = Callable[[], bool]
 
@@ -206,11 +207,16 @@ class FarSession(Session):
         self.when_over(self.under_way, finished)
 
     def _refuse_plain_call(
-        self, call: int, hook: Any, path: str, args: list[Any], frame: Frame
+        self, call: int, hook: Any, path: str, args: list[Any], frame: Frame | None
     ) -> None:
         if self._refusal is not None and not isinstance(hook, (Answer, Pipe)):
             hook = self._refusal
         super()._receive_plain_call(call, hook, path, args, frame)
+
+    def _pass_on(self, run: Message, position: int, call: int, hook: TargetHook) -> Passed:
+        if self._refusal is not None:
+            return position, call, None, None  # each goes on to the way above
+        return super()._pass_on(run, position, call, hook)
 
     def _accept(self, call: int, target: int) -> Hook | Answer:
         hook = super()._accept(call, target)

@@ -18,6 +18,7 @@ from rpclab.core.messages import (
     RESOLVE,
     STREAM,
     Frame,
+    apart,
     parse,
     size_of,
 )
@@ -47,11 +48,13 @@ def telling(session: Session, decode: Decode) -> Decode:
     def told(frame: Frame) -> tuple[object, Arrival | None]:
         message, arrival = decode(frame)
         host = session.host
-        event = _event(far, message, size_of(frame))
-        if event is not None and host.observe is not None:
-            host.observe(event)
-            host.observe(("left", far, 1))
-            host.observe(("arrived", session.label, 1))
+        parts = [*apart(message)] if type(message) is list and message else [message]
+        for part in parts:
+            event = _event(far, part, size_of(frame) // len(parts))
+            if event is not None and host.observe is not None:
+                host.observe(event)
+                host.observe(("left", far, 1))
+                host.observe(("arrived", session.label, 1))
         return message, arrival
 
     return told

@@ -13,13 +13,20 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.completer import SimpleCompletion, context_matcher
 from IPython.core.error import UsageError
 
-from rpclab.notebook.again import CHANGES, FAULT_OPTIONS
 from rpclab.notebook.cells import AWAITED
 from rpclab.notebook.distances import choices
 from rpclab.notebook.expressions import Expressions, Objects, Thing, before_the_cursor
-from rpclab.notebook.lines import BIND_OPTIONS, TRACE_OPTIONS, WORKER_OPTIONS, parse_worker
+from rpclab.notebook.lines import (
+    BIND_OPTIONS,
+    CHANGES,
+    FAULT_OPTIONS,
+    TRACE_OPTIONS,
+    WORKER_OPTIONS,
+    parse_worker,
+)
 from rpclab.notebook.wrangler import WRANGLER_OPTIONS
 from rpclab.simulation.cities import CITIES
+from rpclab.workers.call_queue import OVERLOAD
 
 if TYPE_CHECKING:
     from IPython.core.completer import CompletionContext, SimpleMatcherResult
@@ -110,6 +117,8 @@ def _choices(
         return choices(sandbox, magic, word)
     if magic == "worker" and previous == "--at":
         return word, list(CITIES)
+    if magic == "worker" and previous == "--overload":
+        return word, list(OVERLOAD)
     if magic == "trace":
         return word, list(TRACE_OPTIONS)
     if magic == "wrangler":

@@ -13,7 +13,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from rpclab.core.events import NOBODY, Actor, answering, steps
+from rpclab.core.events import NOBODY, Actor, answering, finished, steps
 from rpclab.diagnostics.places import calling_site
 from rpclab.rpc.activity import Activity
 
@@ -92,12 +92,14 @@ class Observed:
         observer.
         """
         actor = answering.get()
-        if (
-            actor is None
-            or actor.started
-            or (actor.task is not None and actor.task() is not self._running_task())
-        ):
+        if actor is None or actor.started:
             actor = self._actor()
+        elif actor.task is not None:
+            # As `_running_task` does, without that step.
+            known = self.guest is None and self.loop is not None
+            task = asyncio.current_task(self.loop) if known else self._running_task()
+            if actor.task() is not task:
+                actor = self._actor()
         return actor.call, actor.number
 
     def went_on(self) -> tuple[Call | None, int]:
@@ -240,7 +242,7 @@ class Observed:
             except Exception as error:  # the session goes on
                 self._drop(watcher, error)
 
-        return tell, lambda event: tell(event[1:])
+        return tell, lambda event: tell(finished(event)[1:])
 
     def _drop(self, watcher: Observer, error: Exception) -> None:
         self.unwatch(watcher)

@@ -10,9 +10,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from http.cookies import CookieError, SimpleCookie
 from typing import NamedTuple
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from rpclab.net.addresses import TOKEN, is_address, is_loopback
 
@@ -81,7 +80,7 @@ class Admission:
                 f"Pages of {_shown(origin)} may not do that here. Whoever runs the server can"
                 " allow them: origins=[…], or --allow-origin.",
             )
-        if self.token is not None and not self._knows_token(asked):
+        if self.token is not None and not self._knows_token(asked, host):
             return Refusal(
                 401,
                 "This server wants its token: as ?token=… in the address, or as the header"
@@ -107,29 +106,32 @@ class Admission:
         if origin is None:
             # Every browser says where a page comes from that sends more than a question.
             return asked.headers.get("sec-fetch-site", "none") in ("none", "same-origin")
-        if ANY in self.origins or origin in self.origins:
+        if self._is_of_here(origin, host):
             return True
-        try:
-            parts = urlsplit(origin)
-        except ValueError:
-            return False
-        if not parts.netloc:
-            return False
-        return parts.netloc.lower() == host.lower() or (
-            self.local and is_loopback(parts.hostname or "") and is_loopback(name_of(host))
+        parts = _origin(origin)
+        return (
+            parts is not None
+            and self.local
+            and is_loopback(parts.hostname or "")
+            and is_loopback(name_of(host))
         )
 
-    def _knows_token(self, asked: Asked) -> bool:
+    def _is_of_here(self, origin: str, host: str) -> bool:
+        """Whether an origin is that of the server, or one of those that are allowed."""
+        if ANY in self.origins or origin in self.origins:
+            return True
+        parts = _origin(origin)
+        return parts is not None and parts.netloc.lower() == host.lower()
+
+    def _knows_token(self, asked: Asked, host: str) -> bool:
         given = [value for name, value in parse_qsl(asked.query) if name == TOKEN]
         scheme, _, value = asked.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             given.append(value.strip())
-        try:
-            cookie = SimpleCookie(asked.headers.get("cookie", "")).get(COOKIE)
-        except CookieError:
-            cookie = None
-        if cookie is not None:
-            given.append(cookie.value)
+        origin = asked.headers.get("origin")
+        if origin is None or self._is_of_here(origin, host):
+            # A browser adds it to what a page of another port of this machine asks for, too.
+            given += _cookies(asked.headers.get("cookie", ""))
         return any(is_same(value, self.token or "") for value in given)
 
     def without_token_in(self, name: str, value: str) -> str | None:
@@ -164,9 +166,9 @@ class Admission:
 
     def cookie(self, path: str, *, secure: bool) -> str:
         """The header `Set-Cookie` that remembers the token."""
+        value = quote(self.token or "", safe="")
         return (
-            f"{COOKIE}={self.token}; Path={path or '/'}; HttpOnly; SameSite=Strict"
-            + "; Secure" * secure
+            f"{COOKIE}={value}; Path={path or '/'}; HttpOnly; SameSite=Strict" + "; Secure" * secure
         )
 
 
@@ -208,6 +210,21 @@ def _is_known(host: str, hosts: frozenset[str], *, local: bool) -> bool:
     return any(
         name == known or (known.startswith("*.") and name.endswith(known[1:])) for known in hosts
     )
+
+
+def _origin(text: str) -> SplitResult | None:
+    """The parts of an origin; None if it is none, such as "null"."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return None
+    return parts if parts.netloc else None
+
+
+def _cookies(header: str) -> list[str]:
+    """What stands in a header `Cookie` under our name."""
+    pairs = (pair.partition("=") for pair in header.split(";"))
+    return [unquote(value.strip().strip('"')) for name, _, value in pairs if name.strip() == COOKIE]
 
 
 def is_same(given: str, token: str) -> bool:

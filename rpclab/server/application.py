@@ -26,7 +26,7 @@ from rpclab.server.admission import (
 from rpclab.server.http import VISIT, VISITORS, Exchange, Message, Receive, Send
 from rpclab.server.proxies import Client, Proxies
 from rpclab.server.routes import Exposed, OfWorker, Routes
-from rpclab.server.urls import whole_url
+from rpclab.server.urls import plain_path, whole_url
 from rpclab.server.visits import Visit, Way, may_visit
 from rpclab.workers.declarations import BindingTarget
 from rpclab.workers.http.headers import Headers
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
     from rpclab.net.connection import Connection, Wire
+    from rpclab.net.unfinished import Share
     from rpclab.rpc.engine import Engine
     from rpclab.sandbox import Sandbox
 
@@ -139,6 +140,8 @@ class Application:
             if refusal is not None:
                 exchange.note = "not let in"
                 await exchange.refuse(*refusal)
+            elif not path.startswith("/"):
+                await exchange.refuse(400)  # OPTIONS *, which asks nobody in particular
             elif visit is None and self._is_busy():
                 await exchange.refuse(503, headers=[(b"retry-after", b"1")])
             elif self._exposed.find(path) is not None and asked.method in ("POST", "OPTIONS"):
@@ -228,6 +231,7 @@ class Application:
         path, _, query = url.partition("?")
         if self.prefix:
             path = self._below(path, self.prefix)
+        path = plain_path(path)
         asks = method in SAFE
         if asks:
             refusal = self._admission.refusal_of_name(host)
@@ -261,7 +265,7 @@ class Application:
         """The path below the place where the application is mounted, as it was written."""
         raw = scope.get("raw_path") or scope["path"].encode()
         path: str = raw.partition(b"?")[0].decode("latin-1")
-        return self._below(path, (scope.get("root_path") or self.prefix).rstrip("/"))
+        return plain_path(self._below(path, (scope.get("root_path") or self.prefix).rstrip("/")))
 
     @staticmethod
     def _below(path: str, prefix: str) -> str:
@@ -319,8 +323,6 @@ class Application:
 
     async def _batch(self, exchange: Exchange, asked: Asked, path: str) -> None:
         """Answer a batch; or the question of a browser whether a page may send one."""
-        from rpclab.server import batch  # noqa: PLC0415 - for those who get one
-
         about = [(b"vary", b"origin")]
         origin = asked.headers.get("origin")
         if origin is not None:
@@ -336,8 +338,19 @@ class Application:
             ]
             await exchange.answer(204, b"", about)
             return
+        share = self.sessions.unfinished.share()
+        try:
+            await self._answer_batch(exchange, path, about, share)
+        finally:
+            share.give_back()
+
+    async def _answer_batch(
+        self, exchange: Exchange, path: str, about: Pairs, share: Share
+    ) -> None:
+        from rpclab.server import batch  # noqa: PLC0415 - for those who get one
+
         limits = self.limits
-        body = await exchange.whole(min(limits.body_bytes, limits.session.message_bytes))
+        body = await exchange.whole(min(limits.body_bytes, limits.session.message_bytes), share)
         if body is None:
             return
         try:

@@ -7,6 +7,8 @@ for as long as it comes.
 from __future__ import annotations
 
 import asyncio
+import logging
+import re
 import socket
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,6 +17,7 @@ import uvicorn
 
 from rpclab.net.limits import ServerLimits
 from rpclab.net.reading import Reading
+from rpclab.server.access import Access
 from rpclab.server.http import LEFT
 
 if TYPE_CHECKING:
@@ -27,8 +30,13 @@ except ModuleNotFoundError:  # without httptools requests are read in Python
     from uvicorn.protocols.http.h11_impl import H11Protocol as _Base
 
 _FAREWELL = 5.0  # seconds for the other end to say that it has seen the end of TLS
+_OF_A_BODY = frozenset({b"content-length", b"transfer-encoding"})
 _WAITING = 32  # requests that may wait on one connection behind the one that is answered
 _TELLS = hasattr(_Base, "on_headers_complete")  # whether the parser says what it has read
+
+
+_quiet = logging.getLogger("rpclab.server.connections")
+_quiet.addFilter(lambda record: record.levelno > logging.WARNING)
 
 
 class Patient(_Base, Reading):  # type: ignore[misc]  # which of two it is, shows at run time
@@ -40,27 +48,37 @@ class Patient(_Base, Reading):  # type: ignore[misc]  # which of two it is, show
     long a body takes that a Worker reads is watched where it is read.)
     """
 
+    application: ClassVar[Application]
     limits: ClassVar[ServerLimits]
     undecided: bytes | None = None
     between = False  # whether no request is under way, nor its head, as far as is known
     _late: asyncio.TimerHandle | None = None
+    _stuck: asyncio.TimerHandle | None = None
     _left: asyncio.Event | None = None
     _bare = 0  # bytes that have come since a head or a part of a body
     _got_on = False  # whether there was either in what comes now
     _in_head = False
     _handed_over = False
+    _deaf = False  # whether what comes now belongs to no request
+    _refused = False  # whether the one that came last is not answered
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        self.logger = _quiet  # the lines of access tell of what strangers do wrong
         self._expect(self.limits.head_seconds)
 
     def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
         self._got_on = False
         super().data_received(data)
         if self.undecided is not None:
             self.go_the_long_way()  # the rest of its body is still to come
         if self._handed_over:
             return  # what comes now, and how long it takes, is watched by the WebSocket
+        if self._refused:
+            self.send_400_response("A request with a body cannot ask for another protocol.")
+            return
         if not _TELLS and not self._is_answered():
             self._got_on = True
             self._forget()
@@ -89,19 +107,54 @@ class Patient(_Base, Reading):  # type: ignore[misc]  # which of two it is, show
         self._in_head = False
         self._got_on = True
         self._forget()
+        if not self.url.startswith(b"/"):
+            self._take_host_of_url()
+        if self.parser.should_upgrade() and not self._should_upgrade():
+            # The parser reads no further, not even the body that is announced: what comes behind
+            # the head is not to be taken for another request.
+            self._deaf = True
+            if any(name in _OF_A_BODY and value != b"0" for name, value in self.headers):
+                self._refused = True
+                return
+            super().on_headers_complete()
+            self.cycle.keep_alive = False
+            return
         super().on_headers_complete()
+
+    def _take_host_of_url(self) -> None:
+        """A whole URL in the place of a path says which host is asked (RFC 9112, section 3.2.2)."""
+        scheme, _, rest = self.url.partition(b"://")
+        if rest and scheme.isalpha():
+            host = re.split(rb"[/?#]", rest, maxsplit=1)[0]
+            others = [pair for pair in self.headers if pair[0] != b"host"]
+            self.headers[:] = [(b"host", host), *others]
 
     def on_body(self, body: bytes) -> None:
         self._got_on = True
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._refused:
+            return
         unread = self._is_answered()
         super().on_message_complete()
         if unread and self._late is not None:
             self._expect(self.limits.head_seconds)  # the next request, if there is one
 
     # What uvicorn does.
+
+    def _should_upgrade(self) -> bool:
+        asked: bool = super()._should_upgrade()
+        parser = self.parser
+        return asked and parser.get_method() == b"GET" and parser.get_http_version() == "1.1"
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """It is answered as if it had not asked for that."""
+
+    def send_400_response(self, msg: str) -> None:
+        super().send_400_response(msg)
+        host = self.client[0] if self.client else ""
+        self.application.tell(Access(host, "-", "-", 400, 0.0, note=msg))
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         cycle.scope[LEFT] = self.left
@@ -111,7 +164,7 @@ class Patient(_Base, Reading):  # type: ignore[misc]  # which of two it is, show
         # The request behind it, which may have waited, does not belong to the one that is over.
         Context().run(super().on_response_complete)
         if self.transport.is_closing():
-            self._see_that_it_leaves(self.transport.get_write_buffer_size())
+            self._see_that_it_leaves()
         elif self._is_answered() and getattr(self.cycle, "more_body", False):
             # What is left of the body is read all the same: else the client could not write on,
             # and might not come to read the answer.
@@ -127,20 +180,38 @@ class Patient(_Base, Reading):  # type: ignore[misc]  # which of two it is, show
 
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()
-        self._see_that_it_leaves(self.transport.get_write_buffer_size())
+        self._see_that_it_leaves()
 
-    def _see_that_it_leaves(self, before: int) -> None:
-        """What closes waits until all has left, which a client that does not read could put off."""
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._see_that_it_leaves()
+
+    def _see_that_it_leaves(self) -> None:
+        """What waits for a client that does not read, or reads in drops, goes with its connection.
+
+        So it does when the connection closes, which waits until all has left.
+        """
+        before = self.transport.get_write_buffer_size()
 
         def look() -> None:
             left = self.transport.get_write_buffer_size()
-            if before - left < self.limits.body_seconds * self.limits.body_rate:
+            if before - left < max(self.limits.body_seconds * self.limits.body_rate, 1):
                 self.transport.abort()
             else:
-                self._see_that_it_leaves(left)
+                self._see_that_it_leaves()
 
-        self._forget()
-        self._late = self.loop.call_later(self.limits.body_seconds, look)
+        self._let_go()
+        self._stuck = self.loop.call_later(self.limits.body_seconds, look)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._stuck is not None:
+            self._stuck.cancel()
+            self._stuck = None
 
     async def left(self) -> None:
         """Wait until the client has gone."""
@@ -150,7 +221,8 @@ class Patient(_Base, Reading):  # type: ignore[misc]  # which of two it is, show
 
     def connection_lost(self, error: Exception | None) -> None:
         self._forget()
-        super().connection_lost(error)
+        super().connection_lost(error)  # which resumes writing
+        self._let_go()
         if self._left is not None:
             self._left.set()
 

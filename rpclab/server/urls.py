@@ -20,7 +20,25 @@ _PLAIN = re.compile(
     r"(?:\?[A-Za-z0-9!$&()*+,./:;=?@_~%-]*)?"
 )
 
+_DOTS = re.compile(r"/(?:\.|%2e)|\\", re.IGNORECASE)
+
 _origins: dict[str, str] = {}
+
+
+def plain_path(path: str) -> str:
+    """Give a path as the URL standard has it, without segments that lead elsewhere.
+
+    It decides who answers, and has to be the one that is asked for in the end.
+
+    Args:
+        path: as it was written.
+    """
+    if not _DOTS.search(path) or not path.startswith("/"):
+        return path
+    try:
+        return parsed(f"http://host{path}").removeprefix("http://host")
+    except TypeError:
+        return path
 
 
 def whole_url(scheme: str, host: str, path: str, query: str) -> str:

@@ -210,6 +210,7 @@ class Links:
         elif link is not None:
             lane = self._lanes[session] = Lane(link, session.send, f"{here}→{there}")
             session.send = lane.send
+            session.forgo_runs()  # on a link each message takes its time
 
     def break_off(self, link: Link) -> set[Pair]:
         """Break what goes along a link: its calls reject, and new ones need a new session.
@@ -249,6 +250,7 @@ class Links:
         found = self.between(one, other)
         if found is None:
             found = self._own[_pair(one, other)] = self._cable(one, other)
+            self._apply()
         return found
 
     def state(self) -> State:

@@ -13,6 +13,7 @@ from math import isfinite
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
+from rpclab.core.events import finished
 from rpclab.trace import events as ev
 
 Event = (
@@ -47,7 +48,8 @@ def read(raw: ev.Raw) -> Event:
     known = ev.KINDS.get(raw[1])
     if known is None:
         return ev.Other(raw[0], raw[1], raw[2:])
-    event: Event = known(raw[0], *raw[2:])
+    at, _, *fields = finished(raw)
+    event: Event = known(at, *fields)
     return event
 
 

@@ -15,7 +15,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, overload
 
-from rpclab.core.events import IDENTIFIED, brief
+from rpclab.core.events import IDENTIFIED, brief, finished
 from rpclab.errors import RecordingError
 from rpclab.trace.events import Raw
 from rpclab.trace.reading import EXACT, Event, read, what_is_wrong
@@ -232,7 +232,8 @@ class Recording:
             "clock": _CLOCKS[self.virtual],
         }
         with Path(path).open("w", encoding="utf-8") as file:
-            lines = (header, *(list(map(_jsonable, raw)) for raw in self._kept()))
+            events = map(finished, self._kept())
+            lines = (header, *(list(map(_jsonable, raw)) for raw in events))
             file.writelines(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
 
     def to_perfetto(self, path: str | PathLike[str]) -> None:

@@ -1,6 +1,8 @@
 """Two ends of a session in one process.
 
-Floor: transports. Packed frames are handed over as they are; nothing is joined or copied.
+Floor: transports. Frames are handed over as they are; nothing is joined or copied. What holds only
+small scalars need not even be packed, which saves a fifth of a call (benchmarks `burst`,
+`sequential`).
 """
 
 from __future__ import annotations
@@ -15,3 +17,4 @@ def connect(one: Session, other: Session) -> None:
     """Join two sessions."""
     one.peer, other.peer = other, one
     one.send, other.send = other.receive, one.receive
+    one.packs_runs = other.packs_runs = False

@@ -58,20 +58,29 @@ class Wire:
         self._sandbox = sandbox
         self._strike = strike
         self._counted = 0
-        sandbox.engine.connect = self.connect
-        for session in sandbox.engine.sessions():
+        sessions = list(sandbox.engine.sessions())
+        for session in sessions:
+            self._lay(session)
+        for session in sessions:
             self._tap(session)
+        sandbox.engine.connect = self.connect
 
     def connect(self, one: Session, other: Session) -> None:
         """Join two sessions; to be an engine's `connect`."""
+        memory.connect(one, other)
         if one.keeper is not other.keeper:
-            self._sandbox.links.lay(one.keeper.worker, other.keeper.worker)
-            # To lay the first link makes the sandbox send along links.
+            self._lay(one)
             self._sandbox.links.connect(one, other)
             self._tap(one)
             self._tap(other)
-        else:
-            memory.connect(one, other)
+
+    def _lay(self, session: Session) -> None:
+        """See that the session goes along a link, which can be cut."""
+        peer = session.peer
+        if peer is not None and peer.keeper is not session.keeper:
+            self._sandbox.links.lay(session.keeper.worker, peer.keeper.worker)
+            # To lay one has the sandbox join sessions by itself from then on.
+            self._sandbox.engine.connect = self.connect
 
     def _tap(self, session: Session) -> None:
         peer = session.peer

@@ -155,8 +155,8 @@ class CallQueue:
             self.worker,
             self.turns.queue,
             self.turns.queue,
-            f"{self.running} calls run at a time (concurrency): more turns, a longer queue or a"
-            " faster method would let more in",
+            f"concurrency={self.turns.concurrency} says how many run at a time: more turns, a"
+            " longer queue or a faster method would let more in",
         )
         answer.reject(error, remote=False)
 

@@ -7,19 +7,22 @@ import datetime as dt
 import json
 import math
 import re
+import string
 import sys
 import uuid
 from decimal import Decimal
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from support.inline_host import EMPTY, SessionPair, Sink, Source
 
 from rpclab import RpcTarget
-from rpclab.codecs.capnweb import CapnWebCodec, text
+from rpclab.codecs.capnweb import CapnWebCodec, buffers, text
 from rpclab.codecs.capnweb.numbers import read_integer, write_integer
 from rpclab.core.limits import Limits
-from rpclab.errors import DataCloneError, MessageTooLargeError, RemoteError
+from rpclab.errors import DataCloneError, MessageTooLargeError, RemoteError, RemoteProtocolError
 from rpclab.workers.http.blobs import Blob
 from rpclab.workers.http.headers import Headers
 from rpclab.workers.http.requests import Request
@@ -48,9 +51,10 @@ def main():
     return Main()
 
 
-@pytest.fixture(params=["orjson", "the standard library"])
+@pytest.fixture(params=["orjson and pybase64", "the standard library"])
 def pair(main, request, monkeypatch):
-    if request.param != "orjson":
+    if request.param == "the standard library":
+        monkeypatch.setattr(buffers, "pybase64", None)
         monkeypatch.setattr(text, "orjson", None)
         leaves = text.LEAVES - {int}
         monkeypatch.setattr("rpclab.codecs.capnweb.writing.LEAVES", leaves)
@@ -101,6 +105,39 @@ def test_a_number_beyond_those_that_are_safe_is_a_double_as_in_javascript(pair):
     pair.host.turn()
     last = sent(pair, pair.server)[-1]
     assert last == ["resolve", 2, [[9007199254740992.0, ["inf"]]]]
+
+
+def read_both_ways(parts):
+    """What the parts of a "bytes" expression are to either library; None where they are none."""
+    read = []
+    with pytest.MonkeyPatch.context() as patch:
+        for library in (buffers.pybase64, None):
+            patch.setattr(buffers, "pybase64", library)
+            try:
+                read.append(buffers.read_bytes(parts))
+            except RemoteProtocolError:
+                read.append(None)
+    return read
+
+
+@given(st.text(string.ascii_letters + string.digits + "+/-_=\n .\0é", max_size=40))
+@example("aGk")
+@example("aGl")  # its last bits say nothing
+@example("a")
+@example("aG=k")
+@example("aGk\n")
+def test_base64_of_a_peer_is_read_alike_with_pybase64_and_without(text):
+    first, second = read_both_ways([text])
+    assert first == second
+
+
+@given(st.binary(max_size=200))
+def test_bytes_are_written_alike_with_pybase64_and_without(data):
+    written = buffers.write_bytes(data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(buffers, "pybase64", None)
+        assert buffers.write_bytes(data) == written
+    assert read_both_ways(written[1:]) == [data, data]
 
 
 REFUSED = {

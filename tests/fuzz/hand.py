@@ -69,7 +69,8 @@ class Hand:
                 message = wire.unpack(frame)
             except ValueError:
                 continue
-            self._note(message)
+            for single in _single(message):
+                self._note(single)
 
     def _note(self, message):
         kind, number = message[0], message[1]
@@ -118,6 +119,7 @@ class Hand:
             (30, self._call), (6, self._map), (8, self._stream), (5, self._cancel),
             (8, self._release), (14, self._settle), (6, self._settle_announced), (3, self._pipe),
             (2, self._pipe_end), (3, self._pull), (0.3, self._abort), (3, self._quiet),
+            (8, self._run), (3, self._results),
         )  # fmt: skip
         move = chance.choices([m for _, m in moves], [w for w, _ in moves])[0]
         return move()
@@ -325,6 +327,41 @@ class Hand:
         known = [*following, *following, *self.live, *self._held, *INTS[:8]]
         return [wire.QUIET, *chance.choices(known, k=chance.choice((0, 1, 2, 5)))]
 
+    def _run(self):
+        """Several calls in a row; some are made on the one before, which that gives back."""
+        chance, first = self._chance, self._next_call
+        message = [wire.CALL, first]
+        for _ in range(chance.choice((1, 2, 2, 3, 8))):
+            passed = self._new_call()
+            on_it = chance.random() < 0.4
+            message += [self._target(), "target" if on_it else "greet", self._few()]
+            if on_it:
+                message += [None, chance.choice(("greet", "missing", "target")), self._few()]
+                passed = self._new_call()
+            self.live.append(passed)
+        if not self.honest and chance.random() < 0.3:
+            position = chance.randrange(1, len(message))
+            odd = (None, 0, -1, first, first + 1, first + 2, [], [[]], "", "dispose", b"", 2**70)
+            message[position] = chance.choice((*odd, self.values.any(2)))
+        if not self.honest and chance.random() < 0.1:
+            del message[chance.randrange(len(message)) :]
+        return message
+
+    def _few(self):
+        return self._chance.choice(([], [1], ["Ada"], [None, True, 0.5]))
+
+    def _results(self):
+        """Several results in a row."""
+        chance = self._chance
+        message = [wire.RESOLVE]
+        for _ in range(chance.choice((2, 3, 5))):
+            if self.asked:
+                number = self.asked.pop(chance.randrange(len(self.asked)))
+                message += [number, chance.choice((None, 5, "x", 0.5, True))]
+        if not self.honest and chance.random() < 0.2:
+            message += [*self._ids(1), self.values.any(2)]
+        return message if len(message) > 1 else None
+
     def _abort(self):
         return None if self.honest else [wire.ABORT, self.values.error()]
 
@@ -362,6 +399,19 @@ class Hand:
         self._before.append([wire.PIPE, number])
         self._pipes.append(number)
         return reference(wire.READABLE, number)
+
+
+def _single(message):
+    """The messages in one, which may be a run of calls or results."""
+    kind, parts = message[0], len(message)
+    if kind == wire.RESOLVE and parts > 3:
+        for position in range(1, parts, 2):
+            yield [kind, *message[position : position + 2]]
+    elif kind == wire.CALL and parts > 6:
+        for number in range((parts - 2) // 3):
+            yield [kind, message[1] + number, *message[2 + 3 * number : 5 + 3 * number]]
+    else:
+        yield message
 
 
 def _references(value):

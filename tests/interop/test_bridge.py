@@ -25,9 +25,10 @@ NOBODY = "nobody has dialled in under this name"
 
 
 @contextlib.asynccontextmanager
-async def bridge(workerd, folder):
+async def bridge(workerd, folder, port=0):
     """The bridge; gives its address, without the scheme."""
-    async with running(workerd, configured_as(BRIDGE / "wrangler.jsonc", folder)) as place:
+    config = configured_as(BRIDGE / "wrangler.jsonc", folder, port)
+    async with running(workerd, config) as place:
         yield place
 
 
@@ -41,10 +42,11 @@ async def greenhouse(place):
         stdout=PIPE,
     )
     try:
-        assert await program.stdout.readline() == b"dialled in\n"
+        assert await program.stdout.readline() == b"open\n"
         yield program.stdout
     finally:
-        program.kill()
+        with contextlib.suppress(ProcessLookupError):  # it may have ended
+            program.kill()
         await program.wait()
         program._transport.close()
 
@@ -61,6 +63,12 @@ async def test_python_calls_a_program_that_has_dialled_in(workerd, tmp_path, sch
             switched = lamp.switch(True)
             assert [await degrees, await switched] == [21.5, "on"]
         assert await printed.readline() == b"the lamp goes out\n"
+
+
+async def test_a_stream_of_a_program_that_has_dialled_in_comes_through(workerd, tmp_path):
+    async with bridge(workerd, tmp_path) as place, greenhouse(place), caller(place) as home:
+        lines = b"".join([chunk async for chunk in await home.history()]).decode().splitlines()
+    assert (len(lines), lines[-1]) == (24, "23:00 26")
 
 
 async def test_a_program_that_has_dialled_in_calls_back_and_its_errors_arrive(workerd, tmp_path):
@@ -112,13 +120,28 @@ async def test_a_caller_is_told_that_nobody_is_there_or_has_gone(workerd, tmp_pa
             assert NOBODY in str(await failure(home.temperature()))
 
 
-async def test_a_program_that_is_cut_off_dials_in_again(workerd, tmp_path):
-    async with bridge(workerd, tmp_path) as place, greenhouse(place) as printed:
-        async with rpclab.connect(f"ws://{place}/dial-in/greenhouse", token=DIAL):
-            assert (await printed.readline()).startswith(b"not there: the other side closed")
-        assert await printed.readline() == b"dialled in\n"
-        async with caller(place) as home:
-            assert await home.temperature() == 21.5
+async def test_a_program_dials_in_again_when_the_bridge_is_there_again(workerd, tmp_path):
+    async with contextlib.AsyncExitStack() as stack:
+        async with bridge(workerd, tmp_path) as place:
+            printed = await stack.enter_async_context(greenhouse(place))
+        assert (await printed.readline()).startswith(b"reconnecting")
+        async with bridge(workerd, tmp_path, int(place.partition(":")[2])):
+            while await printed.readline() != b"open\n":
+                pass
+            async with caller(place) as home:
+                assert await home.temperature() == 21.5
+
+
+async def test_who_dials_in_later_takes_the_place_and_the_program_before_ends(workerd, tmp_path):
+    async with (
+        bridge(workerd, tmp_path) as place,
+        greenhouse(place) as before,
+        greenhouse(place),
+        caller(place) as home,
+    ):
+        assert (await before.readline()).startswith(b"closed: the other side closed")
+        assert await before.readline() == b""
+        assert await home.temperature() == 21.5
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ def completing(kernel):
             "--",
         ),
         ("%%worker w --b", ["--bind"], "--b"),
+        ("%%worker w --concurrency 2 --overload ", ["newest", "oldest"], ""),
         ("%%worker w --bind A=", ["chat", "client", "counter-service"], ""),
         ("%%worker w --bind A=counter-s", ["counter-service"], "counter-s"),
         ("%%worker w --bind=A=cl", ["client"], "cl"),

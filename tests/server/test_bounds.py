@@ -6,14 +6,16 @@ import asyncio
 import contextlib
 import socket
 import sys
+from http.cookies import SimpleCookie
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from support.net import Api, certificates
+from support.net import Api, certificates, failure
 from support.real_time import until
 
 import rpclab
+from rpclab.server.admission import Admission, Asked
 from rpclab.server.proxies import Proxies
 
 __all__ = ["certificates"]
@@ -325,6 +327,26 @@ async def test_who_does_not_read_an_answer_is_cut_off(sandbox):
                 await until(lambda: not connections(server))
 
 
+@pytest.mark.parametrize("path", [b"/few", b"/none-of-it"], ids=["a stream", "short ones"])
+async def test_who_asks_on_and_on_and_reads_nothing_is_cut_off(sandbox, path):
+    limits = rpclab.ServerLimits(body_seconds=0.2, stop_seconds=0.2)
+    sandbox.deploy("large", source=QUICK.replace('"at once"', '"x" * 500_000'))
+    worker = "web" if path == b"/few" else "large"
+    async with sandbox.serve(port=0, worker=worker, limits=limits) as server:
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            client.setblocking(False)
+            await until(lambda: connections(server))
+            request = b"GET " + path + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+
+            def ask():
+                with contextlib.suppress(BlockingIOError, ConnectionError):
+                    client.send(request)
+                return not connections(server)
+
+            await until(ask)
+        await until(lambda: not server.application._requests)
+
+
 async def test_who_reads_a_large_answer_slowly_but_on_and_on_gets_it_whole(sandbox):
     limits = rpclab.ServerLimits(body_seconds=0.05, body_rate=1)
     ask = b'["push",["pipeline",0,[],[]]]\n["pull",1]'
@@ -352,6 +374,69 @@ async def test_who_never_begins_with_tls_is_let_go_in_time(sandbox, certificates
             with contextlib.suppress(ConnectionError):
                 assert await reader.read() == b""
             writer.close()
+
+
+def test_cookies_are_not_read_by_what_takes_a_time_with_the_square_of_their_length(monkeypatch):
+    """The standard library's reader does, for quoted ones, in versions that are still about."""
+
+    def load(*_):
+        raise AssertionError("it was asked")
+
+    monkeypatch.setattr(SimpleCookie, "load", load)
+    admission = Admission(token="s3cret")
+    for cookie, status in (('rpclab_token="' + '\\\\"' * 30_000 + '"', 401),
+                           ('a="\\\\"; rpclab_token="s3cret"; b', None)):  # fmt: skip
+        refusal = admission.refusal(Asked("GET", {"host": "a", "cookie": cookie}, ""))
+        assert (refusal and refusal.status) == status
+
+
+@pytest.mark.parametrize("token", ["s3cret", 'a;b,c"d', "50%+/=", "rpclab_token=x"])
+async def test_the_cookie_stands_for_any_token(sandbox, token):
+    async with (
+        sandbox.serve(port=0, token=token) as server,
+        httpx.AsyncClient(trust_env=False, base_url=server.url) as http,
+    ):
+        page = await http.get("/", params={"token": token})
+        assert page.status_code == 201
+        assert (await http.get("/")).status_code == 201
+        http.cookies.clear()
+        assert (await http.get("/")).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        (None, 200),
+        ("HERE", 200),
+        ("https://good.test", 200),
+        ("http://127.0.0.1:1", 401),
+        ("http://localhost:5173", 401),
+        ("http://evil.test", 403),
+        ("null", 403),
+    ],
+)
+async def test_a_cookie_speaks_for_pages_of_the_server_and_for_no_other_port(
+    sandbox, origin, status
+):
+    """A browser sends it along to whatever page of this machine asks, for ports are no sites."""
+    serving = sandbox.serve(
+        port=0, token="s3cret", origins=["https://good.test"], expose={"/x": Api()}
+    )
+    async with serving as server, httpx.AsyncClient(trust_env=False) as http:
+        headers = {"cookie": "rpclab_token=s3cret"}
+        if origin is not None:
+            headers["origin"] = origin.replace("HERE", server.url)
+        response = await http.post(f"{server.url}/x", headers=headers)
+        assert response.status_code == status
+        dialling = rpclab.connect(f"ws://127.0.0.1:{server.port}/x", headers=headers)
+        if status == 200:
+            async with dialling as api:
+                assert await api.hello("x") == "Hello, x"
+        else:
+            assert f": {status} " in str(await failure(dialling.open()))
+        knows = headers | {"authorization": "Bearer s3cret"}
+        if status == 401:  # it has the token from elsewhere
+            assert (await http.post(f"{server.url}/x", headers=knows)).status_code == 200
 
 
 # Bytes.
@@ -444,6 +529,55 @@ async def test_a_part_of_a_large_message_is_a_sign_of_life(sandbox, address, par
         await until(lambda: connection._pulse.heard > before)
         client._wire.abort()
         await until(lambda: not len(sessions))
+
+
+PARTS = {
+    "tcp": (b"", (900_000).to_bytes(4, "big") + b"x" * 300_000),
+    "ws": (b"", b"\x81\xff" + (900_000).to_bytes(8, "big") + b"\0\0\0\0" + b" " * 300_000),
+    "pieces": (b"", b"\x01\xff" + (300_000).to_bytes(8, "big") + b"\0\0\0\0" + b" " * 300_000),
+}
+
+
+@pytest.mark.parametrize("kind", PARTS)
+async def test_what_many_have_begun_to_send_is_bounded_together(sandbox, kind):
+    _, part = PARTS[kind]
+    limits = rpclab.ServerLimits(unfinished_bytes=1_000_000)
+    address = "tcp:127.0.0.1:0" if kind == "tcp" else "ws://127.0.0.1:0/"
+    async with rpclab.serve(Api(), address, limits=limits) as server:
+        sessions = server._sessions if kind == "tcp" else server.application.sessions
+        codec = {} if kind == "tcp" else {"codec": "capnweb"}
+        peers = [await rpclab.connect(server.address, **codec) for _ in range(5)]
+        for peer in peers[:3]:
+            peer._wire.transport.write(part)
+        await until(lambda: sessions.unfinished.size >= 900_000)
+        peers[3]._wire.transport.write(part)
+        await until(lambda: peers[3].reason is not None)
+        assert "ServerLimits.unfinished_bytes" in str(peers[3].reason)
+        # The others go on, whoever sends what is small does so as before.
+        assert await peers[4].main.hello("x") == "Hello, x"
+        peers[0]._wire.transport.abort()
+        await until(lambda: sessions.unfinished.size <= 700_000)
+        for peer in peers:
+            peer._wire.transport.abort()
+        await until(lambda: sessions.unfinished.size == 0)
+        await until(lambda: not len(sessions))
+
+
+async def test_batches_that_are_not_whole_are_bounded_with_all_others(sandbox):
+    limits = rpclab.ServerLimits(unfinished_bytes=1_000_000)
+    async with rpclab.serve(Api(), "http://127.0.0.1:0/x", limits=limits) as server:
+        unfinished = server.application.sessions.unfinished
+        head = b"POST /x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 900000\r\n\r\n"
+        ends = [await dial(server) for _ in range(4)]
+        for _, writer in ends[:3]:
+            writer.write(head + b" " * 300_000)
+        await until(lambda: unfinished.size >= 900_000)
+        reader, writer = ends[3]
+        writer.write(head + b" " * 300_000)
+        assert (await reader.readline()).startswith(b"HTTP/1.1 503")
+        for _, writer in ends:
+            writer.transport.abort()
+        await until(lambda: unfinished.size == 0)
 
 
 # Work.

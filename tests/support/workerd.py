@@ -23,7 +23,7 @@ const config :Workerd.Config = (
     # Workers dial this machine only where that is allowed.
     (name = "internet", network = (allow = ["private", "local"])),
   ],
-  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
+  sockets = [(name = "http", address = "127.0.0.1:%d", http = (), service = "main")],
 );
 
 const main :Workerd.Worker = (
@@ -54,12 +54,13 @@ async def running(workerd, config):
         runtime._transport.close()
 
 
-def configured(folder, source, *, date="2026-04-01", texts=None, objects=None):
+def configured(folder, source, *, port=0, date="2026-04-01", texts=None, objects=None):
     """Write a configuration of one Worker that uses the library.
 
     Args:
         folder: an empty one, where it goes.
         source: the text of the Worker.
+        port: where it listens; 0 for any that is free.
         date: its compatibility date.
         texts: bindings that are texts, by name.
         objects: bindings that are namespaces of Durable Objects: the classes, by name.
@@ -79,16 +80,17 @@ def configured(folder, source, *, date="2026-04-01", texts=None, objects=None):
     ]
     namespaces = [f"(className = {_text(of)}, uniqueKey = {_text(of)})" for of in objects.values()]
     path = folder / "config.capnp"
-    path.write_text(CONFIG % (date, ", ".join(bindings), ", ".join(namespaces)), "utf-8")
+    path.write_text(CONFIG % (port, date, ", ".join(bindings), ", ".join(namespaces)), "utf-8")
     return path
 
 
-def configured_as(wrangler, folder):
+def configured_as(wrangler, folder, port=0):
     """Write what a wrangler.jsonc and the .dev.vars beside it say, as a configuration of workerd.
 
     Args:
         wrangler: the path of the first; it has a Worker, secrets and Durable Objects, and no more.
         folder: an empty one, where it goes.
+        port: where it listens; 0 for any that is free.
     """
     said = Document.from_file(wrangler).data
     secrets, _ = parse(wrangler.with_name(".dev.vars").read_text("utf-8"))
@@ -97,6 +99,7 @@ def configured_as(wrangler, folder):
     return configured(
         folder,
         wrangler.with_name(said["main"]).read_text("utf-8"),
+        port=port,
         date=said["compatibility_date"],
         texts={name: secrets[name] for name in said["secrets"]["required"]},
         objects={each["name"]: each["class_name"] for each in bindings},

@@ -370,7 +370,7 @@ CASES = [
 ]  # fmt: skip
 
 
-def deploy(sandbox: Any, each: Case, seed: Seed | None = None) -> Any:
+def deploy(sandbox: Any, each: Case, seed: Seed | None = None, rtt: str = "100ms") -> Any:
     """Deploy the Workers of a program and give it; with something forgotten, if a seed says so."""
     for name in each.workers:
         options = dict(WORKERS[name])
@@ -379,8 +379,8 @@ def deploy(sandbox: Any, each: Case, seed: Seed | None = None) -> Any:
             options["source"] = options["source"].replace(seed.old, seed.new)
         sandbox.deploy(name, **options)
     sandbox.bind(**{name.upper(): name for name in each.workers})
-    for name in each.workers:
-        sandbox.link("notebook", name, rtt="100ms")
+    for name in each.workers if rtt else ():
+        sandbox.link("notebook", name, rtt=rtt)
     body = each.body
     if seed is not None and not seed.worker:
         old, new = textwrap.dedent(seed.old), textwrap.dedent(seed.new)

@@ -12,10 +12,10 @@ from .programs import CASES, deploy
 SEEDED = [(each, seed) for each in CASES for seed in each.seeds]
 
 
-def scrubbed(case, seed=None):
+def scrubbed(case, seed=None, rtt="100ms"):
     sandbox = rpclab.Sandbox()
     try:
-        return rpclab.scrub(deploy(sandbox, case, seed), sandbox)
+        return rpclab.scrub(deploy(sandbox, case, seed, rtt), sandbox)
     finally:
         sandbox.close()
 
@@ -42,6 +42,15 @@ def test_a_program_that_stands_every_cut_has_no_fault(case):
 def test_what_was_forgotten_is_found_and_nothing_else(case, seed):
     faults = scrubbed(case, seed)
     assert {finding.kind for finding in faults.findings} == {seed.kind}, faults
+
+
+@pytest.mark.parametrize(
+    ("case", "seed"), SEEDED, ids=[f"{each.name}-{seed.kind}" for each, seed in SEEDED]
+)
+def test_workers_without_a_link_between_them_are_cut_off_as_well(case, seed):
+    faults = scrubbed(case, seed, rtt="")
+    assert {finding.kind for finding in faults.findings} == {seed.kind}, faults
+    assert scrubbed(case, rtt="").findings == {}
 
 
 @pytest.fixture
@@ -170,3 +179,12 @@ def test_what_modules_beside_the_main_file_hold_is_looked_at_too(tmp_path):
     with closing(rpclab.Sandbox.from_config(tmp_path)) as sandbox:
         sandbox.bind(A="a")
         assert {each.kind for each in rpclab.scrub(program, sandbox).findings} == {"doubled write"}
+
+
+def test_workers_in_cities_are_cut_off_as_well(sandbox):
+    program = deploy(sandbox, CASES[0], CASES[0].seeds[0], rtt="")
+    sandbox.locate("notebook", "paris")
+    sandbox.locate("bank", "tokyo")
+    faults = rpclab.scrub(program, sandbox)
+    assert {finding.kind for finding in faults.findings} == {"missing timeout"}
+    assert faults.baseline.seconds > 0.1

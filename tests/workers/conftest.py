@@ -21,5 +21,5 @@ def postgres_server():
 def postgres(postgres_server):
     """The address of a database that is empty."""
     with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute("DROP TABLE IF EXISTS objects, object_values")
+        connection.execute("DROP TABLE IF EXISTS rpclab_objects, rpclab_object_values")
     return postgres_server

@@ -121,7 +121,7 @@ async def test_the_newest_call_is_refused_at_once_with_the_numbers(sandbox):
     )
     assert (error.worker, error.queued, error.limit, error.retryable) == ("shop", 2, 2, True)
     assert error.remote is False
-    assert error.__notes__[0].startswith("1 calls run at a time (concurrency)")
+    assert error.__notes__[0].startswith("concurrency=1 says how many run at a time")
     assert shop.began == ["a"]
     for _ in calls:
         await shop.let_go()

@@ -210,11 +210,14 @@ class Room(DurableObject):
 
     async def alarm(self):
         rung.append(self.ctx.id.name)
+        for door in doors:
+            await door.wait()
 
     async def query(self):
         return self.ctx.storage.sql.exec("SELECT 1").one()
 
 rung = []
+doors = []
 """
 
 
@@ -385,6 +388,26 @@ async def test_the_alarm_of_a_node_that_is_gone_rings_on_another(nodes, monkeypa
     b = nodes.start("b")
     await asyncio.sleep(100)
     assert (a.module.rung, b.module.rung) == ([], ["lobby"])
+
+
+@pytest.mark.expects_reports
+async def test_an_alarm_that_runs_as_its_lease_ends_rings_again_where_the_object_is(
+    nodes, monkeypatch
+):
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(time, "time", lambda: 1_800_000_000 + loop.time())
+    a = nodes.start("a")
+    a.module.doors.append(asyncio.Event())
+    await a.room().wake_in(1000)
+    await asyncio.sleep(2)
+    a.freeze()
+    b = nodes.start("b")
+    await asyncio.sleep(100)
+    assert (a.module.rung, b.module.rung) == (["lobby"], ["lobby"])
+    a.module.doors.pop().set()
+    await asyncio.sleep(100)
+    assert (a.module.rung, b.module.rung) == (["lobby"], ["lobby"])
+    assert await b.room().total() is None
 
 
 def test_a_sandbox_on_the_virtual_clock_shares_no_objects(tmp_path):

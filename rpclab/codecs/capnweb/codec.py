@@ -60,6 +60,11 @@ class CapnWebCodec:
         raised = message[0] in messages.REASONS
         return Writer(self._session.limits, payload, self._apart, raised=raised)
 
+    @staticmethod
+    def count(frames: list[Frame]) -> int:
+        """How many messages there are in frames: each is one."""
+        return len(frames)
+
     def encode(
         self, message: Message, values: list[Any], payload: Callable[[], Payload]
     ) -> tuple[Frame, Payload | None]:

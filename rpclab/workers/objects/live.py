@@ -375,7 +375,8 @@ class LiveObject:
         rows = self.slot.rows
         if rows.unsaved:
             rows.save()
-        rows.confirm()
+        else:
+            rows.confirm()
 
     def is_ours(self) -> bool:
         """Whether no other node can have the object; else it was reset."""

@@ -388,9 +388,13 @@ class RunningClass:
                 self._failures[key] = failures + 1
                 self._ring_in(key, FIRST_RETRY * 2**failures)
                 return
-        if not again:
+        if again:
+            return
+        try:
             slot = live.slot if self.has(live) else self.live(live.id).slot
-            slot.rows.set_alarm(None)
+        except ObjectElsewhereError:
+            return  # what it has not saved has not happened: it rings there
+        slot.rows.set_alarm(None)
 
 
 def _takes_argument(kind: type) -> bool:

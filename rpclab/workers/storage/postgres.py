@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 _LOCK = 0x72706C6162  # names the making of the tables; two that make them at once would collide
 _SCHEMA = (
     """
-    CREATE TABLE IF NOT EXISTS objects (
+    CREATE TABLE IF NOT EXISTS rpclab_objects (
         namespace TEXT NOT NULL, id BYTEA NOT NULL, name BYTEA, epoch BIGINT NOT NULL, node TEXT,
         expires DOUBLE PRECISION NOT NULL, alarm BIGINT, PRIMARY KEY (namespace, id)
     )
     """,
     """
-    CREATE TABLE IF NOT EXISTS object_values (
+    CREATE TABLE IF NOT EXISTS rpclab_object_values (
         namespace TEXT NOT NULL, id BYTEA NOT NULL, key BYTEA NOT NULL, value BYTEA NOT NULL,
         PRIMARY KEY (namespace, id, key)
     )

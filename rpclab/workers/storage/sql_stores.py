@@ -29,10 +29,11 @@ BUSY_SECONDS = 10.0
 
 
 class SqlStore:
-    """A store in two tables: `objects` with their leases, and `object_values` of these."""
+    """A store in two tables: of objects with their leases, and of the values of these."""
 
     lease_of = (
-        "SELECT epoch, node, expires, name, alarm FROM objects WHERE namespace = ? AND id = ?"
+        "SELECT epoch, node, expires, name, alarm FROM rpclab_objects"
+        " WHERE namespace = ? AND id = ?"
     )
     """Reads the lease of an object, and keeps others from changing it meanwhile."""
 
@@ -54,7 +55,7 @@ class SqlStore:
         named = None if name is None else name.encode("utf-8", "surrogatepass")
         with self._transaction() as execute:
             execute(
-                "INSERT INTO objects (namespace, id, epoch, expires) VALUES (?, ?, 0, 0)"
+                "INSERT INTO rpclab_objects (namespace, id, epoch, expires) VALUES (?, ?, 0, 0)"
                 " ON CONFLICT DO NOTHING",
                 (namespace, key),
             )
@@ -67,12 +68,12 @@ class SqlStore:
                 raise elsewhere(holder, expires - now)
             known = known if named is None else named
             execute(
-                "UPDATE objects SET epoch = ?, node = ?, expires = ?, name = ?"
+                "UPDATE rpclab_objects SET epoch = ?, node = ?, expires = ?, name = ?"
                 " WHERE namespace = ? AND id = ?",
                 (epoch + 1, node, now + seconds, known, namespace, key),
             )
             rows = execute(
-                "SELECT key, value FROM object_values WHERE namespace = ? AND id = ?",
+                "SELECT key, value FROM rpclab_object_values WHERE namespace = ? AND id = ?",
                 (namespace, key),
             ).fetchall()
         return Granted(
@@ -89,7 +90,8 @@ class SqlStore:
             # In one order everywhere, so that two nodes never wait for each other.
             for key, epoch in sorted(epochs.items()):
                 renewed = execute(
-                    "UPDATE objects SET expires = ? WHERE namespace = ? AND id = ? AND epoch = ?",
+                    "UPDATE rpclab_objects SET expires = ?"
+                    " WHERE namespace = ? AND id = ? AND epoch = ?",
                     (until, namespace, key, epoch),
                 )
                 if renewed.rowcount == 0:
@@ -101,7 +103,7 @@ class SqlStore:
             for key, epoch in sorted(epochs.items()):
                 # The row stays for its epoch, which must never be used again.
                 execute(
-                    "UPDATE objects SET node = NULL, expires = 0"
+                    "UPDATE rpclab_objects SET node = NULL, expires = 0"
                     " WHERE namespace = ? AND id = ? AND epoch = ?",
                     (namespace, key, epoch),
                 )
@@ -112,7 +114,8 @@ class SqlStore:
             for change in sorted(changes, key=lambda change: change.key):
                 # This both asks for the epoch and keeps it until the transaction is over.
                 fence = execute(
-                    "UPDATE objects SET epoch = epoch WHERE namespace = ? AND id = ? AND epoch = ?",
+                    "UPDATE rpclab_objects SET epoch = epoch"
+                    " WHERE namespace = ? AND id = ? AND epoch = ?",
                     (namespace, change.key, change.epoch),
                 )
                 if fence.rowcount == 0:
@@ -124,29 +127,30 @@ class SqlStore:
     @staticmethod
     def _write(execute: Execute, place: tuple[str, bytes], change: Change) -> None:
         if change.cleared:
-            execute("DELETE FROM object_values WHERE namespace = ? AND id = ?", place)
+            execute("DELETE FROM rpclab_object_values WHERE namespace = ? AND id = ?", place)
         for key, value in change.values.items():
             if value is None:
                 execute(
-                    "DELETE FROM object_values WHERE namespace = ? AND id = ? AND key = ?",
+                    "DELETE FROM rpclab_object_values WHERE namespace = ? AND id = ? AND key = ?",
                     (*place, key),
                 )
             else:
                 execute(
-                    "INSERT INTO object_values (namespace, id, key, value) VALUES (?, ?, ?, ?)"
+                    "INSERT INTO rpclab_object_values (namespace, id, key, value)"
+                    " VALUES (?, ?, ?, ?)"
                     " ON CONFLICT (namespace, id, key) DO UPDATE SET value = excluded.value",
                     (*place, key, value),
                 )
         if change.alarm is not UNCHANGED:
             execute(
-                "UPDATE objects SET alarm = ? WHERE namespace = ? AND id = ?",
+                "UPDATE rpclab_objects SET alarm = ? WHERE namespace = ? AND id = ?",
                 (change.alarm, *place),
             )
 
     def name(self, namespace: str, key: bytes) -> str | None:
         with self._transaction() as execute:
             found = execute(
-                "SELECT name FROM objects WHERE namespace = ? AND id = ?", (namespace, key)
+                "SELECT name FROM rpclab_objects WHERE namespace = ? AND id = ?", (namespace, key)
             ).fetchone()
         if found is None or found[0] is None:
             return None
@@ -155,7 +159,7 @@ class SqlStore:
     def alarms(self, namespace: str) -> list[tuple[bytes, int]]:
         with self._transaction() as execute:
             found = execute(
-                "SELECT id, alarm FROM objects WHERE namespace = ? AND alarm IS NOT NULL",
+                "SELECT id, alarm FROM rpclab_objects WHERE namespace = ? AND alarm IS NOT NULL",
                 (namespace,),
             ).fetchall()
         return [(bytes(key), due) for key, due in found]
@@ -163,13 +167,13 @@ class SqlStore:
 
 _SCHEMA = (
     """
-    CREATE TABLE IF NOT EXISTS objects (
+    CREATE TABLE IF NOT EXISTS rpclab_objects (
         namespace TEXT NOT NULL, id BLOB NOT NULL, name BLOB, epoch INTEGER NOT NULL, node TEXT,
         expires REAL NOT NULL, alarm INTEGER, PRIMARY KEY (namespace, id)
     ) STRICT, WITHOUT ROWID
     """,
     """
-    CREATE TABLE IF NOT EXISTS object_values (
+    CREATE TABLE IF NOT EXISTS rpclab_object_values (
         namespace TEXT NOT NULL, id BLOB NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL,
         PRIMARY KEY (namespace, id, key)
     ) STRICT, WITHOUT ROWID
