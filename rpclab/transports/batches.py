@@ -194,6 +194,11 @@ class RecordReader:
         """The peer has introduced itself: from now on records may be as long as messages are."""
         self._limit = self._most
 
+    @property
+    def held(self) -> int:
+        """How many bytes of a record that is not whole have come."""
+        return len(self._buffer)
+
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Take bytes as they come. Gives the records that are whole now, one after another.
 
@@ -203,6 +208,24 @@ class RecordReader:
         buffer = self._buffer
         if self._begun and not buffer:
             yield from self._whole(data)
+            return
+        missing = 0
+        if self._begun and len(buffer) >= _LENGTH.size:
+            missing = _LENGTH.size + self._length(buffer, 0) - len(buffer)
+            if missing > len(data):
+                buffer += data
+                return
+        if missing > 0:
+            # Of a read that may have many records, only the rest of the one that has begun.
+            buffer += data[:missing]
+            record, rest = bytes(memoryview(buffer)[_LENGTH.size :]), data[missing:]
+            self._buffer = bytearray()
+            try:
+                yield record
+            except GeneratorExit:
+                self._buffer += rest  # nobody takes more of it now
+                raise
+            yield from self._whole(rest)
             return
         buffer += data
         if not self._begun:
