@@ -7,7 +7,7 @@ import platform
 import sys
 from collections.abc import Sequence
 
-from benchmarks import node, report, rounds
+from benchmarks import node, python_peers, report, rounds
 from benchmarks.plan import WORKLOADS
 
 
@@ -23,6 +23,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             skip = rounds.NODE_PEERS
         else:
             versions |= node.versions()
+    if needed & rounds.PYTHON_PEERS:
+        if reason := python_peers.missing():
+            print(f"the peers in Python are skipped: {reason}", file=sys.stderr)
+            skip |= rounds.PYTHON_PEERS
+        else:
+            versions |= python_peers.versions()
 
     run = rounds.run(options.only, rounds=options.rounds, seconds=options.seconds, skip=skip)
     lines = report.lines(run)

@@ -19,6 +19,9 @@ Step: TypeAlias = Callable[[], Awaitable[object]]
 Measurement: TypeAlias = Callable[[float], Coroutine[Any, Any, Figures]]
 
 LEAST = 3
+GROUP = 1000  # calls of one step
+CHUNK = 64 * 1024  # bytes
+CHUNKS_AFAR = 2048  # of an upload over a far connection
 
 
 async def rates(steps: Mapping[str, Step], *, operations: int, seconds: float) -> Figures:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import uvicorn
+import uvloop
 
 import rpclab
 
@@ -50,4 +51,7 @@ async def uvicorn_serves() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run({"rpclab": rpclab_serves, "bare uvicorn": uvicorn_serves}[sys.argv[1]]())
+    side, _, on_uvloop = sys.argv[1].partition(", ")
+    if on_uvloop:
+        uvloop.install()
+    asyncio.run({"rpclab": rpclab_serves, "bare uvicorn": uvicorn_serves}[side]())

@@ -13,10 +13,9 @@ from time import perf_counter
 from typing import Any, TypeAlias
 
 import rpclab
-from benchmarks.child import Figures, Step, answer, rates
+from benchmarks.child import CHUNK, GROUP, Figures, Step, answer, rates
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
 
-GROUP = 1000
 REFERENCES = 100_000
 HELD = 20_000
 CHAIN = 10
@@ -44,7 +43,8 @@ class Default(WorkerEntrypoint):
     def target(self): return Target()
 """
 
-PIECE = 64 * 1024
+OUT_OF_REACH = Limits(**{limit.name: sys.maxsize for limit in fields(Limits)})
+PIECE = CHUNK
 UPLOAD = 500  # chunks that one step sends
 PASSING = 2**30 // PIECE  # chunks
 
@@ -250,8 +250,7 @@ async def recording(seconds: float) -> Figures:
 
 async def limits(seconds: float) -> Figures:
     """Calls in flight in a sandbox as everyone has it, and in one whose limits nobody can reach."""
-    out_of_reach = Limits(**{limit.name: sys.maxsize for limit in fields(Limits)})
-    async with deployed() as (_, on), deployed(limits=out_of_reach) as (_, off):
+    async with deployed() as (_, on), deployed(limits=OUT_OF_REACH) as (_, off):
         steps = {
             "limits on": calls_in_flight(await on.target()),
             "out of reach": calls_in_flight(await off.target()),

@@ -159,18 +159,28 @@ WORKLOADS = {
     ),
     "socket_burst": Workload(
         "1000 calls in flight over a socket",
-        ("network", "capnweb_ws"),
+        ("network", "capnweb_ws", "rpyc", "pycapnp", "grpc", "py_capnweb"),
         (
             Row("rpclab, TCP", "capnweb, WebSocket", Goal(">=", 3, aim=5)),
             Row("rpclab, Cap'n Web", "capnweb, WebSocket", Goal(">=", 1, aim=1.5)),
+            Row("rpclab, TCP", "rpyc", Goal(">=", 8)),
+            Row("rpclab, TCP", "pycapnp", Goal(">=", 6)),
+            Row("rpclab, TCP", "grpc.aio", Goal(">=", 20)),
+            Row("rpclab, Cap'n Web", "py-capnweb", Goal(">=", 10)),
         ),
     ),
     "socket_sequential": Workload(
         "one call after another over a socket",
-        ("network", "capnweb_ws"),
+        ("network", "network_uvloop", "capnweb_ws", "rpyc", "pycapnp", "grpc", "py_capnweb"),
         (
-            Row("rpclab, TCP", "capnweb, WebSocket", Goal(">=", 1.2, aim=1.5)),
+            Row("rpclab, TCP, uvloop", "capnweb, WebSocket", Goal(">=", 1.2, aim=1.5)),
+            Row("rpclab, TCP", "capnweb, WebSocket"),
+            Row("rpclab, Cap'n Web, uvloop", "capnweb, WebSocket"),
             Row("rpclab, Cap'n Web", "capnweb, WebSocket"),
+            Row("rpclab, TCP", "rpyc"),
+            Row("rpclab, TCP", "pycapnp"),
+            Row("rpclab, TCP", "grpc.aio"),
+            Row("rpclab, Cap'n Web", "py-capnweb"),
         ),
     ),
     "socket_bytes": Workload(
@@ -180,6 +190,29 @@ WORKLOADS = {
             Row("rpclab, TCP", "capnweb, WebSocket", Goal(">=", 8, aim=15)),
             Row("rpclab, Cap'n Web", "capnweb, WebSocket"),
         ),
+    ),
+    "socket_limits": Workload(
+        "the burst over TCP, with a server's limits and with them out of reach",
+        ("network",),
+        (Row("limits on", "out of reach", Goal(">=", 0.95, aim=0.97)),),
+    ),
+    "far_chain": Workload(
+        "ten dependent calls at a round trip of 50 ms, in round trips",
+        ("network",),
+        (Row("rpclab, TCP", goal=Goal("<=", 1.05), unit=""),),
+    ),
+    "far_upload": Workload(
+        "64 KiB chunks of a stream at a round trip of 100 ms",
+        ("network", "grpc"),
+        (
+            Row("rpclab, TCP", "grpc.aio", Goal(">=", 1, aim=2)),
+            Row("most at a time", goal=Goal("<=", 16), unit=" MiB"),
+        ),
+    ),
+    "idle": Workload(
+        "memory of a server for each session that is idle",
+        ("network",),
+        (Row("rpclab, TCP", goal=Goal("<=", 20, aim=10), unit=" KiB"),),
     ),
     "process_burst": Workload(
         "1000 calls in flight to a process of its own",
@@ -206,8 +239,11 @@ WORKLOADS = {
     ),
     "http": Workload(
         "requests to a server of HTTP, 32 at a time",
-        ("network",),
-        (Row("rpclab", "bare uvicorn", Goal(">=", 0.8, aim=1)),),
+        ("network", "network_uvloop"),
+        (
+            Row("rpclab, uvloop", "bare uvicorn, uvloop", Goal(">=", 0.8, aim=1)),
+            Row("rpclab", "bare uvicorn", Goal(">=", 0.8, aim=1)),
+        ),
     ),
     "import": Workload(
         "import, time over a bare interpreter",

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmarks.node import PEERS
 from benchmarks.plan import WORKLOADS
+from benchmarks.python_peers import PYTHON
 
 ROOT = Path(__file__).parent.parent
 CHILD_SECONDS = 120
@@ -24,11 +25,17 @@ CHILDREN = {
     "startup": (sys.executable, "-m", "benchmarks.startup"),
     "placement": (sys.executable, "-m", "benchmarks.placement"),
     "network": (sys.executable, "-m", "benchmarks.network"),
+    "network_uvloop": (sys.executable, "-m", "benchmarks.network_uvloop"),
+    "grpc": (str(PYTHON), "-m", "benchmarks.peers.grpc_peer"),
+    "py_capnweb": (str(PYTHON), "-m", "benchmarks.peers.py_capnweb_peer"),
+    "pycapnp": (str(PYTHON), "-m", "benchmarks.peers.pycapnp_peer"),
+    "rpyc": (str(PYTHON), "-m", "benchmarks.peers.rpyc_peer"),
     "capnweb": ("node", str(PEERS / "capnweb.mjs")),
     "capnweb_ws": ("node", str(PEERS / "capnweb_ws.mjs")),
     "workerd": ("node", str(PEERS / "workerd.mjs")),
 }
 NODE_PEERS = frozenset({"capnweb", "capnweb_ws", "workerd"})
+PYTHON_PEERS = frozenset({"grpc", "py_capnweb", "pycapnp", "rpyc"})
 
 
 class ChildError(Exception):

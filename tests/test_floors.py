@@ -61,12 +61,13 @@ FLOORS = [
             "typing_extensions",
         },
     ),
-    # trustme makes certificates, websockets frames and httpx requests, for those who want some.
-    Floor({"net"}, SCRIPTS, {"httpx", "trustme", "websockets"}),
+    # trustme makes certificates, websockets frames and httpx requests, for those who want some;
+    # uvloop is a faster event loop.
+    Floor({"net"}, SCRIPTS, {"httpx", "trustme", "uvloop", "websockets"}),
     Floor({"config"}, LOWEST),
     # The text of a library in JavaScript.
     Floor({"javascript"}, set()),
-    # uvicorn and websockets are loaded by those who serve.
+    # uvicorn, its parser and websockets are loaded by those who serve.
     Floor(TOP, SCRIPTS | {"config", "net"}, {"msgpack", "uvicorn", "websockets"}),
     # What type checkers see of stubs and promises.
     Floor({"typed"}, SCRIPTS),
@@ -85,7 +86,7 @@ FLOORS = [
     Floor(
         {"notebook"},
         SCRIPTS | TOP | {"config", "export", "rpclab", "typegen", "whatif"},
-        {"IPython", "anywidget", "js", "pyodide", "traitlets"},
+        {"IPython", "anywidget", "js", "pyodide", "pyodide_kernel", "traitlets"},
     ),
     # The package itself: it gives out names, and hands `%load_ext` on to the notebook's floor.
     Floor({"rpclab"}, SCRIPTS | TOP | {"net", "notebook", "whatif"}),

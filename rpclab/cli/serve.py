@@ -20,6 +20,7 @@ from rpclab.cli.deploying import deployed, surroundings
 from rpclab.cli.subjects import PYTHON
 from rpclab.config import find_configs, load_config
 from rpclab.errors import ConfigError, near
+from rpclab.net.loops import run
 from rpclab.printable import printable
 from rpclab.workers.declarations import binding_target
 
@@ -147,7 +148,7 @@ def serve(
     with warnings_as_lines(), redirect_stdout(sys.stderr):
         sandbox = deployed(path, environment, {}, storage=storage, network=network)
         try:
-            asyncio.run(_serve(sandbox, options, _missing(sandbox, path, environment), out))
+            run(_serve(sandbox, options, _missing(sandbox, path, environment), out))
         finally:
             sandbox.close()
     return DONE

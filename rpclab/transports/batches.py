@@ -209,6 +209,24 @@ class RecordReader:
         if self._begun and not buffer:
             yield from self._whole(data)
             return
+        missing = 0
+        if self._begun and len(buffer) >= _LENGTH.size:
+            missing = _LENGTH.size + self._length(buffer, 0) - len(buffer)
+            if missing > len(data):
+                buffer += data
+                return
+        if missing > 0:
+            # Of a read that may have many records, only the rest of the one that has begun.
+            buffer += data[:missing]
+            record, rest = bytes(memoryview(buffer)[_LENGTH.size :]), data[missing:]
+            self._buffer = bytearray()
+            try:
+                yield record
+            except GeneratorExit:
+                self._buffer += rest  # nobody takes more of it now
+                raise
+            yield from self._whole(rest)
+            return
         buffer += data
         if not self._begun:
             if not MAGIC.startswith(buffer[: len(MAGIC)]):

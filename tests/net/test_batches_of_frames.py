@@ -64,6 +64,21 @@ def test_a_stream_may_be_cut_anywhere(records, step):
     assert found == records
 
 
+def test_what_nobody_took_of_a_read_is_there_with_the_next():
+    records = [b"a" * 30, b"b", b"c" * 30]
+    data = MAGIC + b"".join(b"".join(framed([record])) for record in records)
+    for first in range(len(MAGIC), len(data)):
+        reader = RecordReader(1000)
+        found = [*reader.feed(data[:first])]
+        for piece in (data[first:], b"", b""):
+            taking = reader.feed(piece)
+            with contextlib.suppress(StopIteration):
+                found.append(next(taking))
+            taking.close()
+        found += reader.feed(b"")
+        assert found == records
+
+
 @pytest.mark.parametrize("said", [b"GET / HTTP/1.1\r\n", b"\0rpclab\2", b"\x16\x03\x01", b"\0x"])
 def test_whoever_says_something_else_is_told_apart_at_the_first_byte(said):
     with pytest.raises(RemoteProtocolError, match="does not speak rpclab"):
