@@ -96,7 +96,7 @@ async def _settled(promise):
 
 
 async def test_the_death_of_the_zygote_ends_its_processes_and_the_next_call_starts_anew(
-    sandbox, env
+    alone, sandbox, env
 ):
     pid = await env.WORKER.pid()
     (engine,) = sandbox.programs._engines.values()
