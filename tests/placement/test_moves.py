@@ -36,7 +36,7 @@ class Default(WorkerEntrypoint):
         return os.getpid()
 """
 
-PLACES = ["process", "kernel", rpclab.processes(2)]
+PLACES = ["process", "kernel"]
 
 
 async def _calls(call, stop):
