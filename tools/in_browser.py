@@ -33,6 +33,11 @@ CACHE = ROOT / ".venv" / "browser"
 FROM_SOURCE = {"markupsafe"}
 """What has no wheel for browsers, and works without the part that would have to be compiled."""
 
+LEFT_OUT = {
+    "jedi": ("jedi/third_party/typeshed/stubs/", "jedi/third_party/django-stubs/"),
+}
+"""What is not unpacked in a page: 4,800 files of stubs for packages that are not there."""
+
 CORE = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip")
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
 
@@ -62,13 +67,25 @@ def assemble(folder: Path, of_wheels: Iterable[Path]) -> None:
         shutil.copy(pyodide / name, folder)
     packages = {}
     for wheel in of_wheels:
-        shutil.copy(wheel, folder)
-        entry = locked(wheel)
+        slimmed(wheel, folder / wheel.name)
+        entry = locked(folder / wheel.name)
         packages[entry["name"]] = entry
     for entry in packages.values():
         entry["depends"] = sorted(name for name in entry["depends"] if name in packages)
     lock = {"info": lock_of(pyodide)["info"], "packages": packages}
     (folder / "pyodide-lock.json").write_text(json.dumps(lock, indent=1, sort_keys=True), "utf-8")
+
+
+def slimmed(wheel: Path, copy: Path) -> None:
+    """Copy a wheel, without what is left out of it."""
+    without = LEFT_OUT.get(canonical(wheel.name.partition("-")[0]), ())
+    if not without:
+        shutil.copy(wheel, copy)
+        return
+    with zipfile.ZipFile(wheel) as whole, zipfile.ZipFile(copy, "w") as part:
+        for entry in whole.infolist():
+            if not entry.filename.startswith(without):
+                part.writestr(entry, whole.read(entry), zipfile.ZIP_DEFLATED)
 
 
 def pyodide_package() -> Path:

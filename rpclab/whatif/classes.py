@@ -17,18 +17,27 @@ if TYPE_CHECKING:
     from rpclab.workers.worker import Worker
 
 
+_STAND_IN = "def stand_in(*args, **kwargs): return function(*args, **kwargs)\n"
+
+
 def in_place_of(function: Any, other: Any) -> Any:
     """Let a function stand for a method: what asks for its signature, or its file, hears of that.
 
     Args:
         function: ours.
         other: the method.
+
+    Returns:
+        What takes the place of the method.
     """
-    functools.update_wrapper(function, other)
     code = getattr(other, "__code__", None)
-    if code is not None:
-        function.__code__ = function.__code__.replace(co_filename=code.co_filename)
-    return function
+    if code is None:
+        return functools.update_wrapper(function, other)
+    # What it raises is told to be raised at the line where the method begins.
+    text = "\n" * (code.co_firstlineno - 1) + _STAND_IN
+    names = {"function": function}
+    exec(compile(text, code.co_filename, "exec", dont_inherit=True), names)  # noqa: S102 - our text
+    return functools.update_wrapper(names["stand_in"], other)
 
 
 def own_modules(worker: Worker) -> list[types.ModuleType]:

@@ -295,3 +295,15 @@ def test_handlers_of_a_module_and_modules_beside_it_run_and_can_fail(tmp_path):
         for member, said in (("a.part", "raised KeyError"), ("a#Part.name", "raised KeyError")):
             what = rpclab.replay(program, sandbox, Fail(member, error="KeyError"))
             assert said in what.after.text
+
+
+def test_a_call_that_is_made_to_fail_fails_where_its_method_begins(shop):
+    async def program(env):
+        try:
+            await env.SHOP.sell("tea")
+        except ValueError as error:
+            return "; ".join(error.__notes__)
+
+    what = rpclab.replay(program, shop, Fail("shop.sell", error="ValueError: no"))
+    line = SHOP.split("\n").index("    def sell(self, item):") + 1
+    assert f"line {line}" in what.after.result
