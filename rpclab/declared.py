@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rpclab.config import WorkerConfig
+    from rpclab.placement.declared import Processes
     from rpclab.sandbox import Sandbox
     from rpclab.workers.env import Env
     from rpclab.workers.worker import Worker
@@ -61,6 +62,7 @@ class Declared(Bound):
         filename: where that comes from: a file, or a cell.
         folder: where the modules stand that it brings along; None where it has none of its own.
         config: the configuration that it was deployed from, if there is one.
+        placement: the processes of its own that it runs in; None where it has none.
     """
 
     name: str = ""
@@ -68,6 +70,7 @@ class Declared(Bound):
     filename: str = ""
     folder: Path | None = None
     config: WorkerConfig | None = None
+    placement: Processes | None = None
 
 
 def declared(sandbox: Sandbox) -> list[Declared]:
@@ -90,6 +93,7 @@ def _declared(worker: Worker, sandbox: Sandbox) -> Declared:
         filename=filename,
         folder=_folder_of(worker, filename),
         config=worker.config,
+        placement=getattr(worker, "placement", None),  # of a PlacedWorker alone
     )
 
 

@@ -12,13 +12,16 @@ from typing import Any, TypeVar
 
 import click
 
+import rpclab
 from rpclab.cli.base import Failure, told
 from rpclab.cli.subjects import PYTHON, name_of
-from rpclab.config import find_configs
+from rpclab.config import find_configs, load_configs
 from rpclab.config.reading import read_python
 from rpclab.configured import deploy_all
-from rpclab.errors import RpcError
+from rpclab.errors import ConfigError, RpcError
 from rpclab.sandbox import Sandbox
+
+_LIBRARY = Path(rpclab.__file__).parent
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -64,22 +67,42 @@ def deployed(
     configs = {path.resolve(): path for path in find_configs(given)} if given else {}
     sandbox = Sandbox(**options)
     try:
+        files: dict[str, Path] = {}
         for path in codes:
+            name = name_of(path)
+            _refuse_taken(name, path, files)
             sandbox.deploy(
-                name_of(path),
+                name,
                 source=read_python(path),
                 filename=str(path),
                 folder=path.resolve().parent,
                 vars=variables,
             )
         if configs:
+            for config in load_configs(configs.values(), environment=environment):
+                _refuse_taken(config.name, Path(config.filename), files)
             deploy_all(sandbox, configs.values(), environment)
     except (RpcError, OSError):
         sandbox.close()
         raise
     except Exception as error:
         sandbox.close()
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        text = f"{frame.filename}:{frame.lineno}: {told(error, by_class=True)}"
-        raise Failure(text) from error
+        raise Failure(_told_with_its_line(error)) from error
     return sandbox
+
+
+def _refuse_taken(name: str, path: Path, files: dict[str, Path]) -> None:
+    """Refuse a Worker that would take the place of another one."""
+    other = files.setdefault(name, path)
+    if other.resolve() != path.resolve():
+        raise ConfigError(f'the name "{name}" is taken by {other}', filename=str(path))
+
+
+def _told_with_its_line(error: Exception) -> str:
+    if isinstance(error, SyntaxError) and error.filename is not None:
+        # No code has run: the last frame is whoever has read it.
+        return f"{error.filename}:{error.lineno or 0}: {type(error).__name__}: {error.msg}"
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    if Path(frame.filename).is_relative_to(_LIBRARY):
+        return told(error, by_class=True)  # in a process of its own, which a note tells
+    return f"{frame.filename}:{frame.lineno}: {told(error, by_class=True)}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from rpclab.export.beside import Beside, modules_in
 from rpclab.export.databases import Migrations, Shared
 from rpclab.export.findings import Finding, findings
 from rpclab.export.jsonc import jsonc
+from rpclab.placement.declared import KERNEL, Processes, placement_of
 from rpclab.typegen.sources import Source
 
 if TYPE_CHECKING:
@@ -244,6 +245,10 @@ class _Layout:
                 self._project.note(where, said)
             for database in table.get("d1_databases", ()):
                 _move_migrations(config, database, files)
+        if worker.placement != placement_of(config.placement or None):
+            now = worker.placement.declared if worker.placement is not None else KERNEL
+            said = f"it runs in another place than its configuration says: placement = {now!r}"
+            self._project.note(where, said)
         if "python_workers" not in data.get("compatibility_flags", ()):
             text = '"compatibility_flags": ["python_workers"], and a compatibility_date, are needed'
             self._project.cloudflare.append(Finding(where, 0, text))
@@ -291,7 +296,18 @@ class _Layout:
                 {"binding": variable, "id": id_} for variable, id_ in worker.kv.items()
             ]
         data |= self._objects(worker, source)
+        if worker.placement is not None:
+            data["rpclab"] = {"placement": self._placement(folder, worker.placement)}
         return jsonc(data), files, secrets
+
+    def _placement(self, folder: str, placed: Processes) -> str:
+        plain = Processes(placed.count)
+        unsaid = [each.name for each in fields(Processes)
+                  if getattr(placed, each.name) != getattr(plain, each.name)]  # fmt: skip
+        if unsaid:
+            said = f"{', '.join(unsaid)} of its processes: no configuration can say it"
+            self._project.note(f"{folder}/{CONFIG}", said)
+        return placed.declared
 
     def _service(self, folder: str, variable: str, target: BindingTarget) -> dict[str, Any]:
         if target.worker not in self._names:

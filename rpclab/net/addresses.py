@@ -19,7 +19,7 @@ _PORTS = {"ws": 80, "wss": 443, "http": 80, "https": 443}
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.%a-z]+\]|[^:\[\]/?#@\s]*):(\d{1,5})")
 _TOKEN = re.compile(r"[!-~]+")
 _PASSWORD = re.compile(r"//[^/#]*@")
-_MOST_PORT = 65535
+MOST_PORT = 65535
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,10 @@ def parse_address(text: str) -> Address:
 def _socket(scheme: str, rest: str, text: str) -> Address:
     place, _, query = rest.removeprefix("//").partition("?")
     matched = _HOST.fullmatch(place.rstrip("/"))
-    if matched is None or int(matched[2]) > _MOST_PORT:
+    if matched is None:
         raise ValueError(f"{_shown(text)!r} is no address: {scheme}:host:port is one")
+    if int(matched[2]) > MOST_PORT:
+        raise ValueError(f"{_shown(text)!r} is no address: a port is 0 to {MOST_PORT}")
     token, left = _taken(query)
     if left:
         raise ValueError(f"{_shown(text)!r} is no address: it may ask for {TOKEN}= alone")

@@ -35,6 +35,9 @@ ENDED = (
 )
 """What everything is rejected with that the answer of a batch does not settle."""
 
+_NOT_RUN = frozenset({401, 403, 404, 405, 413, 421, 426, 429})
+"""The statuses of a server that has looked at no call: who asks, how, or where is refused."""
+
 _SHOWN = 200  # characters of what a server says instead of answering a batch
 
 
@@ -120,12 +123,18 @@ class BatchWire:
                 advice = no_http(address, error)
             made = DisconnectedError(with_advice(text, advice))
             made.retryable = nobody_listens(error)
+            if isinstance(error, httpx.ConnectError) or not isinstance(error, httpx.HTTPError):
+                self._has_not_run()  # the machine was not found, or nobody there took a connection
             connection.lost(made)
         except DisconnectedError as error:
             connection.lost(error)
         else:
             connection.receive(0, lines_of(body))
             connection.lost(DisconnectedError(ENDED))
+
+    def _has_not_run(self) -> None:
+        """Have every call of the batch be told as one that has not left."""
+        self._session.first_unsent = 0
 
     async def _post(self, body: bytes) -> bytes:
         dialling = self._dialling
@@ -177,6 +186,8 @@ class BatchWire:
                 answer = f"{response.status_code} {said}".rstrip()
                 advice = refused(response.status_code, knew_token=dialling.token is not None)
                 text = f"{dialling.address} answers no batch: {answer}"
+                if response.status_code in _NOT_RUN:
+                    self._has_not_run()
                 raise DisconnectedError(with_advice(text, advice))
             return whole
 

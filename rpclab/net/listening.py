@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import hmac
 import math
 import os
@@ -21,12 +22,13 @@ from urllib.parse import urlencode
 from rpclab.codecs.msgpack import MsgpackCodec
 from rpclab.errors import DisconnectedError, RpcError
 from rpclab.net import memory
-from rpclab.net.addresses import TOKEN, Address, checked_token, is_loopback
+from rpclab.net.addresses import MOST_PORT, TOKEN, Address, checked_token, is_loopback
 from rpclab.net.closing import FULL, STOPPING, broken
 from rpclab.net.connection import Connection
 from rpclab.net.streams import WANTS_TOKEN, StreamWire
 from rpclab.net.tls import server_context
 from rpclab.net.unfinished import Unfinished
+from rpclab.previews import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -268,8 +270,13 @@ def listen(host: str, port: int) -> socket.socket:
     """Make a socket that listens.
 
     Raises:
+        TypeError, ValueError: the port is none.
         OSError: the address is taken, or none of this machine.
     """
+    if type(port) is not int:
+        raise TypeError(f"a port is a number, not {shown(repr(port))}")
+    if not 0 <= port <= MOST_PORT:  # the system would take it modulo 65,536
+        raise ValueError(f"a port is 0 to {MOST_PORT}, not {port}; 0 takes any that is free")
     listening = None
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
@@ -281,7 +288,13 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         if listening is not None:
             listening.close()
-        why = f"cannot listen on {host}:{port}: {error.strerror}; port 0 takes any that is free"
+        why = f"cannot listen on {host}:{port}: {error.strerror}"
+        if isinstance(error, socket.gaierror):
+            why += "; is the name of the machine spelt right?"
+        elif error.errno == errno.EADDRNOTAVAIL:
+            why += "; that is no address of this machine: 127.0.0.1 is, and 0.0.0.0 is all of them"
+        else:
+            why += "; port 0 takes any that is free"
         raise OSError(error.errno, why) from None
     return listening
 

@@ -21,13 +21,14 @@ from rpclab.configured import bindings_of, read_source
 from rpclab.declared import Declared
 from rpclab.errors import ConfigError
 from rpclab.notebook.lines import parse_worker, words
+from rpclab.placement.declared import placement_of
 from rpclab.workers.declarations import binding_target
 
 MOST_BYTES = 100 * 2**20
 
 _MAGIC = re.compile(r"\s*%%(\w+)[ \t]*([^\n]*)(?:\n|$)")
 _ASKS_PYTHON = frozenset({"deploy", "migrate", "from_config", "Sandbox"})
-_LITERAL = frozenset({"vars", "json", "bind", "objects", "kv", "d1"})
+_LITERAL = frozenset({"vars", "json", "bind", "objects", "kv", "d1", "placement"})
 
 
 @dataclass
@@ -107,9 +108,14 @@ class _Cell:
 
     def _worker(self, line: str, body: str) -> None:
         said = parse_worker(line)
+        try:
+            placement = placement_of(said.on)
+        except ValueError as error:
+            raise UsageError("; ".join([str(error), *error.__notes__])) from None
         self._add(
             Declared(
-                name=said.name, source=body, filename=f"{self._path.name}, cell {self._number}",
+                name=said.name, source=body, placement=placement,
+                filename=f"{self._path.name}, cell {self._number}",
                 vars=said.vars, json=said.json, bind=said.bind, d1=dict(said.d1), kv=said.kv,
                 objects={name: to if "#" in to else f"{said.name}#{to}"
                          for name, to in said.objects.items()},
@@ -180,7 +186,10 @@ class _Cell:
         objects = {each: to if "#" in to else f"{name}#{to}"
                    for each, to in known.pop("objects", {}).items()}  # fmt: skip
         filename = f"{self._path.name}, cell {self._number}"
-        more: dict[str, Any] = {**known, "bind": bind, "objects": objects}
+        placement = placement_of(known.pop("placement", None))
+        more: dict[str, Any] = {
+            **known, "bind": bind, "objects": objects, "placement": placement,
+        }  # fmt: skip
         self._add(Declared(name=name, source=source, filename=filename, **more))
 
     def _add(self, worker: Declared) -> None:
@@ -191,6 +200,7 @@ def _configured(config: WorkerConfig, source: str, filename: str) -> Declared:
     file = Path(filename)
     return Declared(
         name=config.name, source=source, filename=filename, config=config,
+        placement=placement_of(config.placement or None),
         folder=config.main_file.parent if file.is_file() else None,
         vars=config.texts, json=config.values, bind=dict(bindings_of(config)),
         objects={

@@ -36,6 +36,11 @@ class Processes:
     start_seconds: float = 60.0
     preload: tuple[str, ...] = ()
 
+    @property
+    def declared(self) -> str:
+        """As a configuration says it, which has no word for anything but how many."""
+        return PROCESS if self.count == 1 else f"{PROCESS}:{self.count}"
+
     def __str__(self) -> str:
         return PROCESS if self.count == 1 else f"{self.count} processes"
 

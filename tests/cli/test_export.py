@@ -6,6 +6,7 @@ import pytest
 
 import rpclab
 from rpclab.cli import main
+from rpclab.config import load_configs
 
 COUNTER = """\
 %%worker counter --var STEP=2 --var API_TOKEN=sesame
@@ -126,3 +127,18 @@ def test_a_file_that_is_no_notebook_is_refused(tmp_path, capsys, text):
     (tmp_path / "a.ipynb").write_text(text, "latin-1")
     assert main(["export", str(tmp_path / "a.ipynb"), str(tmp_path / "out")]) == 1
     assert "is no notebook" in capsys.readouterr().err
+
+
+def test_where_a_worker_runs_is_exported_with_it(tmp_path, capsys):
+    code = "def hi(_, env, ctx): return 1"
+    deployed = f"sandbox.deploy('made', source={code!r}, placement='process')"
+    cells = [f"%%worker apart --on process:2\n{code}\n", f"%%worker here --on kernel\n{code}\n"]
+    assert main(["export", str(book(tmp_path, *cells, deployed)), str(tmp_path / "out")]) == 0
+    configs = load_configs([tmp_path / "out"])
+    assert {config.name: config.placement for config in configs} == {
+        "apart": "process:2", "here": "", "made": "process",
+    }  # fmt: skip
+    wrong = book(tmp_path, f"%%worker a --on proces\n{code}\n")
+    assert main(["export", str(wrong), str(tmp_path / "wrong")]) == 1
+    said = capsys.readouterr().err
+    assert "cell 1: no placement is called 'proces'; did you mean 'process'" in said

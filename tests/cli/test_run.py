@@ -248,6 +248,27 @@ def test_code_that_fails_while_it_is_deployed_is_named_with_its_line(tmp_path, c
     assert capsys.readouterr().err.startswith(f"{tmp_path / 'bad.py'}:2: AttributeError: ")
 
 
+def test_code_that_is_no_python_is_named_with_its_line(tmp_path, capsys):
+    (tmp_path / "bad.py").write_text("x = 1\ndef f(:\n")
+    assert main(["run", str(tmp_path / "bad.py"), "f"]) == 1
+    assert capsys.readouterr().err == f"{tmp_path / 'bad.py'}:2: SyntaxError: invalid syntax\n"
+    (tmp_path / "good.py").write_text("import bad\n")
+    assert main(["run", str(tmp_path / "good.py"), "f"]) == 1
+    assert f"{tmp_path / 'bad.py'}:2: SyntaxError: " in capsys.readouterr().err
+
+
+def test_code_that_fails_in_a_process_of_its_own_is_named_with_its_line(tmp_path, capsys):
+    (tmp_path / "bad.py").write_text("x = 1\nx.nothing\n")
+    (tmp_path / "wrangler.toml").write_text(
+        'name = "bad"\nmain = "bad.py"\n[rpclab]\nplacement = "process"\n'
+    )
+    assert main(["run", str(tmp_path / "wrangler.toml"), "f"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("AttributeError: ")
+    assert "bad.py, line 2" in said
+    assert "rpclab/placement" not in said
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -255,3 +255,14 @@ def test_configurations_and_code_are_served_together(tmp_path, shop):
     with serving(shop, tmp_path, "--route", "/other=other") as (_, address):
         assert get(f"{address}/other/x") == "the other"
         assert get(f"{address}/x").startswith("the shop")
+
+
+def test_two_workers_of_one_name_are_refused_with_both_files(tmp_path, shop, capsys):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "shop.py").write_text("")
+    assert main(["serve", str(shop), str(other / "shop.py"), "--port", "0"]) == 1
+    assert f'{other / "shop.py"}: the name "shop" is taken by {shop}' in capsys.readouterr().err
+    (other / "wrangler.toml").write_text('name = "shop"\nmain = "shop.py"\n')
+    assert main(["serve", str(shop), str(other / "wrangler.toml"), "--port", "0"]) == 1
+    assert f'the name "shop" is taken by {shop}' in capsys.readouterr().err

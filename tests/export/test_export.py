@@ -1,6 +1,7 @@
 """Workers as a project in files: what is written runs, nobody's file is lost, no secret leaves."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -436,3 +437,25 @@ async def test_a_refused_export_leaves_no_folders(sandbox, tmp_path):
     with pytest.raises(ConfigError):
         export([worker], tmp_path / "a" / "b" / "c")
     assert not list(tmp_path.iterdir())
+
+
+async def test_a_worker_in_processes_of_its_own_is_exported_to_run_there(sandbox, tmp_path):
+    sandbox.deploy("one", source=PRICES, placement="process")
+    sandbox.deploy("two", source=PRICES, placement=rpclab.processes(2, calls=7, cpu_seconds=9))
+    sandbox.deploy("here", source=PRICES)
+    exported = export(declared(sandbox), tmp_path / "project")
+    configs = {config.name: config for config in load_configs([tmp_path / "project"])}
+    assert {name: config.placement for name, config in configs.items()} == {
+        "one": "process", "two": "process:2", "here": "",
+    }  # fmt: skip
+    notes = [note.text for note in exported.project.notes]
+    assert notes == ["bounds, calls of its processes: no configuration can say it"]
+
+
+async def test_a_worker_that_was_moved_keeps_its_configuration_and_the_move_is_named(tmp_path):
+    (tmp_path / "prices.py").write_text(PRICES)
+    (tmp_path / "wrangler.jsonc").write_text('{"name": "prices", "main": "prices.py"}')
+    async with rpclab.Sandbox.from_config(tmp_path / "wrangler.jsonc") as sandbox:
+        moved = replace(declared(sandbox)[0], placement=rpclab.processes())
+        exported = export([moved], tmp_path / "project")
+    assert "another place than its configuration says: placement = 'process'" in str(exported)

@@ -144,3 +144,54 @@ async def test_a_header_that_is_given_takes_the_place_of_the_one_that_there_is(s
     async with sandbox.serve(port=0, expose={"/api": "web#Api"}) as server:
         said = await told(f"ws://127.0.0.1:{server.port}/api", headers={"host": "evil.test"})
         assert "not asked as 'evil.test'" in said
+
+
+@pytest.mark.parametrize(
+    ("address", "more"),
+    [
+        ("http://127.0.0.1:1/", {}),  # nobody listens
+        ("http://nobody.invalid/", {}),
+        ("http://127.0.0.1:{port}/api", {"token": "another"}),
+        ("http://127.0.0.1:{port}/nowhere", {"token": "sesame"}),
+    ],
+)
+async def test_a_batch_that_reached_no_call_has_not_run_and_says_so(address, more):
+    async with rpclab.serve(lambda: None, "http://127.0.0.1:0/api", token="sesame") as server:
+        port = port_of(server)
+        connection = await rpclab.connect(address.format(port=port), **more)
+        error = await failure(connection.main.hello("x"))
+        assert (type(error), error.may_have_run) == (rpclab.DisconnectedError, False)
+        assert not getattr(error, "__notes__", ())
+        assert connection.session.lost.may_have_run == ()
+
+
+@pytest.mark.parametrize(
+    ("port", "error", "said"),
+    [
+        (70000, ValueError, "a port is 0 to 65535, not 70000"),
+        (-1, ValueError, "a port is 0 to 65535, not -1"),
+        ("8787", TypeError, "a port is a number, not '8787'"),
+        (8787.0, TypeError, "a port is a number, not 8787.0"),
+        (True, TypeError, "a port is a number, not True"),
+    ],
+)
+async def test_a_port_that_is_none_is_refused_and_is_not_another_one(sandbox, port, error, said):
+    with pytest.raises(error, match=said):
+        await sandbox.serve(port=port)
+
+
+async def test_an_address_with_a_port_that_is_none_says_which_there_are():
+    with pytest.raises(ValueError, match="a port is 0 to 65535"):
+        await rpclab.connect("tcp:127.0.0.1:65536")
+
+
+async def test_where_a_server_cannot_listen_the_advice_fits_the_reason():
+    async def refused(address):
+        with pytest.raises(OSError, match="cannot listen on") as caught:
+            await rpclab.serve(lambda: None, address)
+        return str(caught.value)
+
+    async with rpclab.serve(lambda: None, "tcp:127.0.0.1:0") as server:
+        assert "port 0 takes any that is free" in await refused(server.address)
+    assert "that is no address of this machine" in await refused("tcp:192.0.2.1:0")
+    assert "is the name of the machine spelt right?" in await refused("tcp:nobody.invalid:0")
