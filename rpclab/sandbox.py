@@ -593,7 +593,10 @@ class Sandbox(
 
     def waiting(self) -> list[Waiting]:
         """List the calls that are awaited and have no answer yet, those from outside first."""
-        found = waiting(self.engine.sessions())
+        engine = self.engine
+        found = waiting(
+            engine.sessions(), [call for each in engine.lasting for call in each.parked()]
+        )
         return sorted(found, key=lambda call: call.caller != NOTEBOOK)
 
     def leaks(self) -> Leaks:

@@ -67,7 +67,7 @@ FLOORS = [
     Floor({"config"}, LOWEST),
     # The text of a library in JavaScript.
     Floor({"javascript"}, set()),
-    # uvicorn and websockets are loaded by those who serve.
+    # uvicorn, its parser and websockets are loaded by those who serve.
     Floor(TOP, SCRIPTS | {"config", "net"}, {"msgpack", "uvicorn", "websockets"}),
     # What type checkers see of stubs and promises.
     Floor({"typed"}, SCRIPTS),
@@ -86,7 +86,7 @@ FLOORS = [
     Floor(
         {"notebook"},
         SCRIPTS | TOP | {"config", "export", "rpclab", "typegen", "whatif"},
-        {"IPython", "anywidget", "js", "pyodide", "traitlets"},
+        {"IPython", "anywidget", "js", "pyodide", "pyodide_kernel", "traitlets"},
     ),
     # The package itself: it gives out names, and hands `%load_ext` on to the notebook's floor.
     Floor({"rpclab"}, SCRIPTS | TOP | {"net", "notebook", "whatif"}),

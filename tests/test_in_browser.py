@@ -74,3 +74,12 @@ def test_a_folder_names_no_package_that_is_not_in_it(tmp_path, monkeypatch):
         "two": [],
     }
     assert all((tmp_path / "out" / entry["file_name"]).exists() for entry in packages.values())
+
+
+def test_stubs_of_packages_that_are_not_there_are_left_out(tmp_path):
+    stubs = "jedi/third_party/typeshed"
+    files = ["jedi/api.py", f"{stubs}/stdlib/os.pyi", f"{stubs}/stubs/six/six.pyi"]
+    jedi = wheel(tmp_path, "jedi", "1", files=files)
+    in_browser.slimmed(jedi, tmp_path / "copy.whl")
+    with zipfile.ZipFile(tmp_path / "copy.whl") as archive:
+        assert archive.namelist() == ["jedi-1.dist-info/METADATA", *files[:2]]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -28,6 +29,14 @@ PINS = ROOT / "requirements" / "browser.txt"
 FROM_NPM = ROOT / "website" / "pyodide"
 LOCKS = ("lab.txt", "dev.txt", "site.txt")
 CACHE = ROOT / ".venv" / "browser"
+
+FROM_SOURCE = {"markupsafe"}
+"""What has no wheel for browsers, and works without the part that would have to be compiled."""
+
+LEFT_OUT = {
+    "jedi": ("jedi/third_party/typeshed/stubs/", "jedi/third_party/django-stubs/"),
+}
+"""What is not unpacked in a page: 4,800 files of stubs for packages that are not there."""
 
 CORE = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip")
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
@@ -58,13 +67,25 @@ def assemble(folder: Path, of_wheels: Iterable[Path]) -> None:
         shutil.copy(pyodide / name, folder)
     packages = {}
     for wheel in of_wheels:
-        shutil.copy(wheel, folder)
-        entry = locked(wheel)
+        slimmed(wheel, folder / wheel.name)
+        entry = locked(folder / wheel.name)
         packages[entry["name"]] = entry
     for entry in packages.values():
         entry["depends"] = sorted(name for name in entry["depends"] if name in packages)
     lock = {"info": lock_of(pyodide)["info"], "packages": packages}
     (folder / "pyodide-lock.json").write_text(json.dumps(lock, indent=1, sort_keys=True), "utf-8")
+
+
+def slimmed(wheel: Path, copy: Path) -> None:
+    """Copy a wheel, without what is left out of it."""
+    without = LEFT_OUT.get(canonical(wheel.name.partition("-")[0]), ())
+    if not without:
+        shutil.copy(wheel, copy)
+        return
+    with zipfile.ZipFile(wheel) as whole, zipfile.ZipFile(copy, "w") as part:
+        for entry in whole.infolist():
+            if not entry.filename.startswith(without):
+                part.writestr(entry, whole.read(entry), zipfile.ZIP_DEFLATED)
 
 
 def pyodide_package() -> Path:
@@ -117,18 +138,30 @@ def wheels(further: Iterable[str] = ()) -> list[Path]:
     folder = CACHE / f"wheels-{info['abi_version']}"
     missing = [pin for pin in pins if wheel_for(pin, folder) is None]
     if missing:
-        major, minor, _ = info["python"].split(".")
-        command = [
-            *PIP, "download", "--no-deps", "--only-binary=:all:", f"--dest={folder}",
-            f"--platform=pyemscripten_{info['abi_version']}_wasm32", "--implementation=cp",
-            f"--python-version={major}.{minor}", f"--abi=cp{major}{minor}", "--abi=none", *missing,
-        ]  # fmt: skip
-        subprocess.run(command, check=True)
+        fetch(missing, folder, info)
     found = {pin: wheel_for(pin, folder) for pin in pins}
     lost = [pin for pin, wheel in found.items() if wheel is None]
     if lost:
         raise FileNotFoundError(f"pip says that it downloaded {lost}, and they are not in {folder}")
     return [wheel for wheel in found.values() if wheel is not None]
+
+
+def fetch(pins: Iterable[str], folder: Path, info: Any) -> None:
+    """Have pip put the wheels of pins into a folder: those for Pyodide, or of Python alone."""
+    name = {pin: canonical(pin.partition("==")[0]) for pin in pins}
+    built = [pin for pin in name if name[pin] in FROM_SOURCE]
+    if built:
+        command = [*PIP, "wheel", "--no-deps", f"--wheel-dir={folder}"]
+        command += [f"--no-binary={name[pin]}" for pin in built]
+        no_compiler = {**os.environ, "CC": "false"}
+        subprocess.run([*command, *built], check=True, env=no_compiler)
+    major, minor, _ = info["python"].split(".")
+    command = [
+        *PIP, "download", "--no-deps", "--only-binary=:all:", f"--dest={folder}",
+        f"--platform=pyemscripten_{info['abi_version']}_wasm32", "--implementation=cp",
+        f"--python-version={major}.{minor}", f"--abi=cp{major}{minor}", "--abi=none",
+    ]  # fmt: skip
+    subprocess.run([*command, *(pin for pin in name if pin not in built)], check=True)
 
 
 def pin_of(package: str) -> str:

@@ -152,11 +152,17 @@ def text_file(ending: str) -> dict[str, Any]:
     }
 
 
+def tutorials() -> list[Path]:
+    """The notebooks that a browser runs."""
+    found = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    return [path for path in found if path.stem not in website_pages.NEED_A_MACHINE]
+
+
 def write_contents(folder: Path) -> None:
     """Lay out what the file browser shows: the tutorials as never run, and what they read."""
     notebooks = folder / "notebooks"
     notebooks.mkdir(parents=True)
-    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+    for path in tutorials():
         notebook = json.loads(path.read_text("utf-8"))
         notebook["metadata"]["kernelspec"] = KERNELSPEC
         for cell in notebook["cells"]:

@@ -28,7 +28,7 @@ MARK = "\n<div data-live></div>\n"
 SECTIONS = {
     "Calls": ("streams", "http", "network", "javascript", "reconnection", "validation"),
     "State": ("d1", "kv", "durable-objects"),
-    "Seeing": ("views", "leaks", "distances"),
+    "Seeing": ("views", "leaks", "distances", "what-if"),
     "Running": (
         "notebook",
         "browser",
@@ -43,8 +43,11 @@ SECTIONS = {
 }
 """The guides, in the order of the menu; one that is named nowhere stands at the end."""
 
-NEED_A_MACHINE = {"network", "own-project", "command-line", "leaks"}
-"""Pages whose Python needs sockets, files or a shell: it does not run in a browser."""
+NEED_A_MACHINE = {
+    "network", "javascript", "reconnection", "placement", "export", "own-project", "command-line",
+    "leaks", "09-talking-with-javascript",
+}  # fmt: skip
+"""Pages and tutorials that need sockets, processes, files or a shell: no browser runs them."""
 
 REFERENCE = {
     "Workers": ("WorkerEntrypoint", "DurableObject", "RpcTarget", "wait_until", "objects", "fetch"),
@@ -115,6 +118,8 @@ def with_links(text: str, path: Path, up: str) -> str:
             return f"[{label}]({up}guide/{leads_to.name}{anchor})"
         if leads_to.name in {"CONTRIBUTING.md", "CHANGELOG.md"}:
             return f"[{label}]({up}{leads_to.name.lower()}{anchor})"
+        if leads_to.stem in NEED_A_MACHINE and leads_to.suffix == ".ipynb":
+            return f"{label} (not in a browser: it needs sockets)"
         if leads_to.suffix == ".ipynb":
             return opens(label, TUTORIAL.format(leads_to.name), up)
         return label

@@ -39,6 +39,12 @@ class Greenhouse(rpclab.RpcTarget):
             await asyncio.sleep(0.01)
         return f"{count} measurements"
 
+    def history(self) -> rpclab.ReadableStream:
+        """The temperatures of a day, a line for each hour."""
+        return rpclab.ReadableStream(
+            f"{hour:02}:00 {15 + hour % 12}\n".encode() for hour in range(24)
+        )
+
     def lamp(self) -> Lamp:
         """Get hold of the lamp."""
         return Lamp()

@@ -8,12 +8,14 @@ context that passed the stream on.
 
 from __future__ import annotations
 
+from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rpclab.core.hooks import Hook, work_of
 from rpclab.core.imports import PENDING, REJECTED, Pending
 from rpclab.core.streams import ABORT, CLOSE, WRITE, let_go, operation_of
-from rpclab.errors import WRITABLE_CLOSED, StreamClosedError
+from rpclab.errors import WRITABLE_CLOSED, DataCloneError, StreamClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +27,39 @@ if TYPE_CHECKING:
     from rpclab.core.streams import Arrived, Inlet, Outlet
 
 T = TypeVar("T")
+
+_MOST_INSIDE = 32  # streams that stand in chunks of one another
+
+
+_inside: ContextVar[int] = ContextVar("rpclab.relays", default=0)
+"""How many relays hand on a chunk now, each inside a chunk of the one before."""
+
+
+def _depth() -> int:
+    """Give the depth of a relay that is made now.
+
+    A peer can have a stream stand in a chunk of its own: such a chunk would be handed on for ever,
+    each time with a new relay inside the one before.
+
+    Raises:
+        DataCloneError: it is too large.
+    """
+    depth = _inside.get()
+    if depth > _MOST_INSIDE:
+        raise DataCloneError(
+            f"a stream stands in a chunk of a stream, and so on, more than {_MOST_INSIDE} deep:"
+            " perhaps in a chunk of its own"
+        )
+    return depth
+
+
+def _at_depth(depth: int, hand: Callable[[], T]) -> T:
+    """Hand a chunk on; the relays of the streams in it are inside one of that depth."""
+    token = _inside.set(depth + 1)
+    try:
+        return hand()
+    finally:
+        _inside.reset(token)
 
 
 class PipeRelay:
@@ -49,6 +84,7 @@ class PipeRelay:
         self._rest = rest
         self._unsent = unsent
         self._over = False
+        self._depth = _depth()
         self._entry: Import = session.open_pipe()
         self._entry.claim()
         self.id = self._entry.id
@@ -63,7 +99,7 @@ class PipeRelay:
         self._pipe.hand_to(None)
         self._pipe.relay = self._hand_on
         for chunk in self._rest:
-            self._send(WRITE, [chunk])
+            _at_depth(self._depth, partial(self._send, WRITE, [chunk]))
         self._entry.watch(self._unread)
         self._hand_on()
 
@@ -90,7 +126,11 @@ class PipeRelay:
 
     def _hand(self, arrived: Arrived) -> None:
         answer = arrived.answer
-        write = _as_work_of(answer, self._session, lambda: self._send(WRITE, [arrived.chunk]))
+        write = _as_work_of(
+            answer,
+            self._session,
+            lambda: _at_depth(self._depth, lambda: self._send(WRITE, [arrived.chunk])),
+        )
         arrived.give_back()
         _pass_back(write, answer)
         if arrived.last is not None:
@@ -121,12 +161,13 @@ class SinkRelay(Hook):
         unsent: called if the message that mentions the stream is not sent.
     """
 
-    __slots__ = ("_outlet", "_unsent")
+    __slots__ = ("_depth", "_outlet", "_unsent")
 
     in_order = True
 
     def __init__(self, outlet: Outlet, unsent: Callable[[], None]) -> None:
         super().__init__(None)
+        self._depth = _depth()
         self._outlet = outlet
         self._unsent = unsent
         outlet.moved = True
@@ -146,7 +187,9 @@ class SinkRelay(Hook):
             session = outlet.session
 
             def tell() -> Pending:
-                return outlet.close() if operation == CLOSE else outlet.tell(operation, *args)
+                if operation == CLOSE:
+                    return outlet.close()
+                return _at_depth(self._depth, lambda: outlet.tell(operation, *args))
 
             _pass_back(_as_work_of(answer, session, tell), answer)
 

@@ -306,21 +306,20 @@ class Session:
         self._awake = True  # what follows need not ask for a turn of its own
         if self.cascade.waits or self._soon:
             self._go_on()
-        frames: list[Any] = self._outbox
-        quiet = self._quieten() if self.pipelined else ()
-        count = 0
+        if self.pipelined:
+            self._quieten()
+        frames = self._outbox
+        more = 0
         if self._runs:
             for position in self._runs:
                 run = frames[position]
-                count += (len(run) // 3 if run[0] == CALL else len(run) // 2) - 1
+                more += (len(run) // 3 if run[0] == CALL else len(run) // 2) - 1
                 if self.packs_runs:
                     frames[position] = self._codec.pack(run)
             self._runs.clear()
-        if quiet:
-            self._put_quiet(quiet)
         if self._releases:
             self._put_releases()
-        count += len(frames)
+        count = len(frames) + more
         self._awake = False
         if self._soon:
             self.awake()
@@ -350,19 +349,17 @@ class Session:
             self._awake = self.host.wake(self)
             raise
 
-    def _quieten(self) -> Sequence[int]:
-        """Find the calls of this batch that nobody can ask for the results of.
+    def _quieten(self) -> None:
+        """Tell the peer which calls of this batch nobody can ask for the results of.
 
         Calls were made on them, and nobody here holds their promise any more: all but the last of
         `x.a().b().c()`. Their results stay at the callee, for what was made on them. In a run, a
-        call with but one call on it, the next, is given back by that (benchmark `chain`).
-
-        Returns:
-            The other ones, which the peer is to be told of.
+        call with but one call on it, the next, is given back by that (benchmark `chain`); the peer
+        is told of the others ahead of the batch.
         """
         pipelined, self.pipelined = self.pipelined, []
         if not self._dialect.quiet or self.closed is not None:
-            return ()
+            return
         quiet: list[int] = []
         imports, observe = self.imports, self.host.observe
         runs: list[Any] = [self._outbox[position] for position in self._runs or ()]
@@ -390,13 +387,13 @@ class Session:
                         continue
                 quiet.append(call)
                 self._releases += (call, 1)
-        return quiet
-
-    def _put_quiet(self, quiet: Sequence[int]) -> None:
-        frame = self._codec.pack([QUIET, *quiet])
-        self._outbox.insert(0, frame)
-        if self.host.observe is not None:
-            self.host.observe(("quiet", self.label, tuple(quiet), len(frame)))
+        if quiet:
+            frame = self._codec.pack([QUIET, *quiet])
+            self._outbox.insert(0, frame)
+            if self._runs:
+                self._runs = [position + 1 for position in self._runs]
+            if observe is not None:
+                observe(("quiet", self.label, tuple(quiet), len(frame)))
 
     def _put_releases(self) -> None:
         """Put what was given back in the outbox: before the next call, or with the next flush."""
@@ -1296,16 +1293,16 @@ class Session:
     def _apply(self, frames: list[Frame]) -> None:
         """Apply messages, the last one first, and take each off the list."""
         decode, holdings, most = self._decode, self.holdings, self.limits.message_bytes
+        exports, unacknowledged = self.exports, self._unacknowledged
+        most_exports = self.limits.exports
         while frames and self.closed is None:
             frame: Any = frames.pop()
+            if holdings.most > holdings.enough:
+                holdings.weigh()
             if type(frame) is bytes:
                 size = len(frame)
             elif type(frame[0]) is int:
-                # A run that the other end, in this process, has not packed.
-                if frame[0] == RESOLVE:
-                    self._receive_results(frame, frames)
-                else:
-                    self._receive_calls(frame, None, frames)
+                self._receive_run(frame, frames)  # the other end, in this process, did not pack it
                 continue
             else:
                 size = size_of(frame)
@@ -1313,8 +1310,6 @@ class Session:
                 raise RemoteProtocolError(
                     f"the peer sent a message of over {most} bytes (Limits.message_bytes)"
                 )
-            if holdings.most > holdings.enough:
-                holdings.weigh()
             try:
                 message, arrival = decode(frame)
             except RemoteProtocolError:
@@ -1323,33 +1318,57 @@ class Session:
                 text = f"the peer sent a frame that is no message: {failure(error)}"
                 raise RemoteProtocolError(text) from None
             in_order = False
-            if type(message) is list and len(message) > 2 and self._acknowledges:
-                # The two most common messages, and runs of them, are judged as they are applied:
-                # that and what they need alone are a quarter of a call in flight (benchmark
-                # `socket_burst`). What is not quite in order goes the way of any message, where it
-                # is checked in full, and refused.
-                kind, number = message[0], message[1]
-                if type(kind) is not int or type(number) is not int:
-                    pass
-                elif arrival is not None:
-                    in_order = (
-                        kind == RESOLVE
-                        and len(message) == 3
-                        and number > 0
-                        and type(self.imports.get(number)) is Pending
-                    )
-                elif kind == CALL and len(message) % 3 == 2:
-                    self._receive_calls(message, frame, frames)
-                    continue
-                elif kind == RESOLVE and len(message) % 2:
-                    self._receive_results(message, frames)
+            if type(message) is list and self._acknowledges:
+                # The two most common messages are judged here: that and what they need alone are a
+                # quarter of a call in turn (benchmark `socket_sequential`). What is not quite in
+                # order goes the way of any message, where it is checked in full, and refused.
+                if len(message) == 3:
+                    kind, number, value = message
+                    if type(kind) is int and kind == RESOLVE and type(number) is int and number > 0:
+                        entry = self.imports.get(number)
+                        if type(entry) is Pending:
+                            if arrival is None:
+                                self._seen += 1
+                                del self.imports[number]
+                                entry.settle(RESOLVED, value)
+                                continue
+                            in_order = True
+                elif arrival is None and len(message) == 5 and message[0] != RESOLVE:
+                    kind, call, target, path, args = message
+                    if (
+                        type(kind) is int
+                        and kind == CALL
+                        and type(call) is int
+                        and type(target) is int
+                        and type(path) is str
+                        and type(args) is list
+                        and self._last_call < call < MOST
+                        and target in exports
+                        and len(exports) <= most_exports
+                        and len(unacknowledged) <= most_exports
+                    ):
+                        self._last_call = call
+                        self._receive_plain_call(call, exports[target], path, args, frame)
+                        continue
+                elif arrival is None and self._receive_run(message, frames):
                     continue
             self._receive_any(message, arrival, frame, in_order=in_order)
 
-    def _receive_calls(self, run: Message, frame: Frame | None, frames: list[Any]) -> None:
-        """Take a run of calls whose arguments refer to nothing; mostly of one.
+    def _receive_run(self, run: Message, frames: list[Any]) -> bool:
+        """Take calls, or results, in a row. Says whether these are; an interrupt puts some back."""
+        if len(run) > 2 and type(run[0]) is int and type(run[1]) is int:
+            if run[0] == CALL and len(run) % 3 == 2:
+                self._receive_calls(run, frames)
+                return True
+            if run[0] == RESOLVE and len(run) % 2:
+                self._receive_results(run, frames)
+                return True
+        return False
 
-        What is in order goes on to `_receive_plain_call`. An interrupt puts the others back.
+    def _receive_calls(self, run: Message, frames: list[Any]) -> None:
+        """Take a run of calls whose arguments refer to nothing.
+
+        What is in order goes on to `_receive_plain_call`.
         """
         exports, holdings = self.exports, self.holdings
         call, end = run[1], len(run)
@@ -1360,7 +1379,6 @@ class Session:
             and len(self._unacknowledged) <= most
             and end < _LONG_RUN + 3
         )
-        single = frame if end == 5 else None
         left: TargetHook | None = None
         back: list[int] = []
         position = 2
@@ -1387,12 +1405,12 @@ class Session:
                 position += 3
                 if in_order and hook is not None and type(path) is str and type(args) is list:
                     self._last_call = call
-                    self._receive_plain_call(call, hook, path, args, single)
+                    self._receive_plain_call(call, hook, path, args, None)
                 else:
                     if holdings.most > holdings.enough:
                         holdings.weigh()
                     message = [CALL, call, target, path, args]
-                    self._receive_any(message, None, single or self._codec.pack(message))
+                    self._receive_any(message, None, self._codec.pack(message))
                 call += 1
         except BaseException as error:
             if position < end and not isinstance(error, Exception):
@@ -1404,7 +1422,7 @@ class Session:
                     self._receive_release(number)
 
     def _receive_results(self, run: Message, frames: list[Any]) -> None:
-        """Take a run of results that refer to nothing; an interrupt puts the others back."""
+        """Take a run of results that refer to nothing."""
         position, end = 1, len(run)
         imports = self.imports
         try:

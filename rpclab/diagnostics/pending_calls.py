@@ -49,16 +49,20 @@ class Waiting(NamedTuple):
         return f"{text}, {KNOT}" if self.knotted else text
 
 
-def waiting(sessions: Iterable[SessionLike]) -> list[Waiting]:
-    """List the awaited calls of some sessions, those of each in the order made."""
+def waiting(sessions: Iterable[SessionLike], parked: Iterable[Pending] = ()) -> list[Waiting]:
+    """List the awaited calls of some sessions, those of each in the order made.
+
+    Args:
+        sessions: the sessions.
+        parked: further calls, which wait for their session.
+    """
     found: list[Waiting] = []
-    for session in sessions:
-        caller, _, worker = session.name.partition("→")
-        found += [
-            Waiting(caller, worker, entry.what, entry.site, waits_for_itself(entry))
-            for entry in session.imports.values()
-            if isinstance(entry, Pending) and entry.state == PENDING and entry.waiters
-        ]
+    entries = [entry for session in sessions for entry in session.imports.values()]
+    for entry in (*entries, *parked):
+        if isinstance(entry, Pending) and entry.state == PENDING and entry.waiters:
+            caller, _, worker = entry.session.name.partition("→")
+            knotted = waits_for_itself(entry)
+            found.append(Waiting(caller, worker, entry.what, entry.site, knotted))
     return found
 
 

@@ -50,6 +50,11 @@ class FrameReader:
         self._rest = bytearray()
         self._in_pieces = False
 
+    @property
+    def held(self) -> int:
+        """How many bytes of a frame that is not whole have come."""
+        return len(self._rest)
+
     def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
         """Take bytes as they come.
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from rpclab.core.contexts import ExecutionContext
     from rpclab.core.imports import Pending
-    from rpclab.core.messages import Given, Keywords
+    from rpclab.core.messages import Given, Keywords, Path
     from rpclab.net.backoff import Reconnect
     from rpclab.net.connection import Connection
     from rpclab.net.dialling import Dialling
@@ -131,12 +131,12 @@ class LastingConnection:
                     await self._dial()
         except TimeoutError:
             late = TimeoutError(f"{self.peer} did not answer within {seconds:g} s")
-            self._end(self.reason or late)
+            self.end(self.reason or late)
         except asyncio.CancelledError:
             self.let_go()
             raise
         except Exception as error:
-            self._end(error)
+            self.end(error)
 
     def _why_closed(self) -> BaseException:
         return fresh_copy(self.reason or DisconnectedError(CLOSED_HERE))
@@ -205,7 +205,7 @@ class LastingConnection:
             if not here.long:
                 here.own(handle)  # what a Worker's call has dialled ends with it
             self._main = RpcStub.__from_handle__(handle)
-            self._engine.closing_with.add(self._end)
+            self._engine.lasting.add(self)
         self._main_import.become(entry)
         self.state = OPEN
         connection.on_end(self._session_ended)
@@ -227,7 +227,7 @@ class LastingConnection:
         for standing in self._standing():
             standing.lose()
         if self._engine.closing or not may_help(error):
-            self._end(error)
+            self.end(error)
             return
         loop = asyncio.get_running_loop()
         if loop.time() - self._opened_at >= self._policy.settled:
@@ -249,12 +249,12 @@ class LastingConnection:
             error = self.reason
         except asyncio.CancelledError:
             if self.state != CLOSED:  # the loop comes to its end
-                self._end(DisconnectedError(CLOSED_HERE))
+                self.end(DisconnectedError(CLOSED_HERE))
             raise
         except Exception as failed:
             error = failed
         if self._session is None and self.state != CLOSED:
-            self._end(error or DisconnectedError(CLOSED_HERE))
+            self.end(error or DisconnectedError(CLOSED_HERE))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Begin a task that belongs to nobody's call."""
@@ -273,6 +273,7 @@ class LastingConnection:
     def park(
         self,
         of: LastingImport | Parked,
+        path: Path,
         make: Make,
         args: Given,
         kwargs: Keywords,
@@ -282,6 +283,7 @@ class LastingConnection:
 
         Args:
             of: what it is made on.
+            path: of the member, for texts.
             make: makes it.
             args: what it is given.
             kwargs: likewise.
@@ -299,7 +301,7 @@ class LastingConnection:
                 f"it is {self._condition()}",
             )
             return of.session.rejected(error, context, [*(args or ()), *(kwargs or {}).values()])
-        parked = Parked(self, of, make, args, kwargs, context)
+        parked = Parked(self, of, path, make, args, kwargs, context)
         left = self._engine.left(parked)
         if left is not None and left < 0:
             parked.fail(late())
@@ -308,6 +310,10 @@ class LastingConnection:
             context.started(parked)
         self._parked[parked] = None
         return parked
+
+    def parked(self) -> list[Parked]:
+        """The calls that wait for a session, in the order made."""
+        return list(self._parked)
 
     def forget(self, parked: Parked) -> None:
         """A call that waits was given up."""
@@ -507,7 +513,7 @@ class LastingConnection:
 
     def let_go(self) -> None:
         """Close, without waiting for it."""
-        self._end(DisconnectedError(CLOSED_HERE))
+        self.end(DisconnectedError(CLOSED_HERE))
 
     async def close(self) -> None:
         """Close: what is queued is sent, everything breaks, and nothing is dialled any more."""
@@ -519,14 +525,15 @@ class LastingConnection:
         if work:
             await asyncio.wait(work)
 
-    def _end(self, error: BaseException) -> None:
+    def end(self, error: BaseException) -> None:
+        """There are no more sessions, for that reason."""
         if self.state == CLOSED:
             return
         self.state = CLOSED
         self.reason = error
         self.attempt = 0
         self.next_at = None
-        self._engine.closing_with.discard(self._end)
+        self._engine.lasting.discard(self)
         if self._main is not None and not self._dialling.here.long:
             self._dialling.here.disown(self._main.__handle__)
         connection, self._session = self._session, None

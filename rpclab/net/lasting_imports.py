@@ -102,7 +102,7 @@ class LastingImport(Import):
         def make(args: Given, kwargs: Keywords) -> Pending:
             return self.call(path, args, kwargs, context)
 
-        return self._lasting.park(self, make, args, kwargs, context)
+        return self._lasting.park(self, path, make, args, kwargs, context)
 
     @property
     def has_paths(self) -> bool:
@@ -124,7 +124,9 @@ class Parked(Pending):
     """The promise of a call that waits for a session.
 
     Args:
+        lasting: the connection that keeps it.
         of: what it was made on: a `LastingImport`, or another call that waits.
+        path: of the member, for texts.
         make: makes the call, once that can be.
         args: what it was given.
         kwargs: likewise.
@@ -150,12 +152,13 @@ class Parked(Pending):
         self,
         lasting: LastingConnection,
         of: LastingImport | Parked,
+        path: Path,
         make: Make,
         args: Given,
         kwargs: Keywords,
         context: ExecutionContext,
     ) -> None:
-        super().__init__(of.session, 0, context)
+        super().__init__(of.session, 0, context, None if args is None else path)
         self.of = of
         self.actual: Pending | None = None
         self._lasting = lasting
@@ -239,7 +242,7 @@ class Parked(Pending):
 
         if self.actual is not None:
             return make(args, kwargs)
-        return self._lasting.park(self, make, args, kwargs, context)
+        return self._lasting.park(self, path, make, args, kwargs, context)
 
     def map(self, captures: list[Any], program: list[Any], context: ExecutionContext) -> Pending:
         def make(args: Given, _: Keywords) -> Pending:
@@ -250,7 +253,7 @@ class Parked(Pending):
 
         if self.actual is not None:
             return make(tuple(captures), None)
-        return self._lasting.park(self, make, tuple(captures), None, context)
+        return self._lasting.park(self, "map", make, tuple(captures), None, context)
 
     @property
     def has_paths(self) -> bool:

@@ -38,6 +38,8 @@ class ServerLimits:
         requests: how many HTTP requests are answered at a time; whoever is one too many gets 503.
         sessions: how many RPC sessions are open at a time; likewise.
         session: bounds of one RPC session.
+        unfinished_bytes: how many bytes of messages and batches that are not whole yet are held, of
+            all peers together; the session of whoever sends one too many ends.
         unsent_bytes: how many bytes may wait for a peer that reads too slowly; then its session
             ends.
         idle_seconds: how long nothing may happen in a session, signs of life apart; then it ends.
@@ -55,6 +57,7 @@ class ServerLimits:
     requests: int = 10_000
     sessions: int = 10_000
     session: Limits = field(default=STRANGERS)
+    unfinished_bytes: int = 1024 * 1024 * 1024
     unsent_bytes: int = 64 * 1024 * 1024
     idle_seconds: float = 3600.0
     silence_seconds: float = 60.0

@@ -26,6 +26,7 @@ from rpclab.net.closing import FULL, STOPPING, broken
 from rpclab.net.connection import Connection
 from rpclab.net.streams import WANTS_TOKEN, StreamWire
 from rpclab.net.tls import server_context
+from rpclab.net.unfinished import Unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,11 +53,13 @@ class Sessions:
 
     Attributes:
         stopping: whether nobody new is let in.
+        unfinished: what has come of messages of theirs that are not whole yet.
     """
 
     def __init__(self, engine: Engine, limits: ServerLimits) -> None:
         self.limits = limits
         self.stopping = False
+        self.unfinished = Unfinished(limits.unfinished_bytes)
         self._engine = engine
         self._open: set[Connection] = set()
 
@@ -202,6 +205,7 @@ class Listener:
             greeted=self._greeted,
             most=self._sessions.limits.session.message_bytes,
         )
+        wire.share = self._sessions.unfinished.share()
         wire.expect(self._sessions.limits.head_seconds)
         return wire
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from rpclab.core.messages import Frame
     from rpclab.net.addresses import Address
     from rpclab.net.connection import Connection
+    from rpclab.net.unfinished import Share
 
     Greeted = Callable[["StreamWire", dict[str, Any]], Connection | None]
 
@@ -66,6 +67,7 @@ class StreamWire(Reading):
 
     Attributes:
         ready: the connection, on the end that dialled.
+        share: counts what has come of a record that is not whole yet, on the end that listens.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class StreamWire(Reading):
         self._late: asyncio.TimerHandle | None = None
         self._patience: float | None = None
         self._first = b""
+        self.share: Share | None = None
         self.ready: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
         # Whoever listens does not wait for it, and whoever dials may have given up.
         self.ready.add_done_callback(seen)
@@ -125,6 +128,11 @@ class StreamWire(Reading):
             self._fault(error)
         if not whole and self._connection is not None:
             self._connection.heard()  # a part of a large record is a sign of life
+        if self.share is not None and not self.share.fits(self._reader.held):
+            if self._connection is not None:
+                self._connection.lost(self.share.error())
+            else:
+                self._refuse(str(self.share.error()))
 
     def _receive(self, record: bytes) -> None:
         if self._ended:
@@ -214,6 +222,8 @@ class StreamWire(Reading):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._ended = True
+        if self.share is not None:
+            self.share.give_back()
         if self._late is not None:
             self._late.cancel()
         if self._connection is not None:

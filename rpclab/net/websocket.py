@@ -22,6 +22,7 @@ from rpclab.transports.batches import BATCH, BESIDE, batches, cut, unbatch
 
 if TYPE_CHECKING:
     from rpclab.net.connection import Connection
+    from rpclab.net.unfinished import Share
 
 HIGH = 256 * 1024  # bytes that wait to leave, from which on the listening end stops reading
 
@@ -87,6 +88,7 @@ class WebSocketWire(Reading):
 
     Attributes:
         transport: carries the bytes.
+        share: counts what has come of a message that is not whole yet, on the end that listens.
     """
 
     def __init__(self, protocol: Any, *, dialled: bool, most: int) -> None:
@@ -95,6 +97,7 @@ class WebSocketWire(Reading):
         self._frames = FrameReader(masked=not dialled, most=most)
         self._head = b""  # the end of what has come of the handshake
         self._messages: Messages | None = None
+        self.share: Share | None = None
         self._gathered = bytearray()  # of a message that comes in pieces
         self._kind = TEXT
         self._ended = False
@@ -138,6 +141,12 @@ class WebSocketWire(Reading):
             self._receive(gathered_kind, gathered)
         if not whole and self._messages is not None and self._messages.connection is not None:
             self._messages.connection.heard()  # a part of a large frame is a sign of life
+        if self.share is not None and not self.share.fits(frames.held + len(self._gathered)):
+            self._too_much(self.share)
+
+    def _too_much(self, share: Share) -> None:
+        if self._messages is not None and self._messages.connection is not None:
+            self._messages.connection.lost(share.error())
 
     def _shake_hands(self, data: bytes) -> bytes:
         """Give the library the rest of the handshake. Gives what stands behind it."""
@@ -243,6 +252,8 @@ class WebSocketWire(Reading):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._ended = True
+        if self.share is not None:
+            self.share.give_back()
         connection = self._messages.connection if self._messages is not None else None
         if connection is not None:
             if error is not None:

@@ -16,7 +16,7 @@ from IPython.core.error import UsageError
 
 from rpclab.errors import RpcError, near
 from rpclab.notebook.distances import parse_link
-from rpclab.notebook.lines import Option, Word, read_option
+from rpclab.notebook.lines import CHANGES, FAULT_OPTIONS, Word, read_option
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub
 from rpclab.whatif import (
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
     from rpclab.notebook.cells import Block, Cells
     from rpclab.sandbox import Sandbox
-
-FAULT_OPTIONS = {"--most": Option("--most", "N", "how many messages it may send")}
 
 T = TypeVar("T")
 
@@ -97,9 +95,9 @@ def parse_change(given: list[str]) -> Change:
     if not given:
         return Change()
     kind, *rest = given
-    reader = _CHANGES.get(kind)
+    reader = _READERS.get(kind)
     if reader is None:
-        raise UsageError(f"%rpclab replay knows no change {kind!r}; {near(kind, _CHANGES)}")
+        raise UsageError(f"%rpclab replay knows no change {kind!r}; {near(kind, CHANGES)}")
     return reader(rest)
 
 
@@ -140,15 +138,13 @@ def _pipelining(given: list[str]) -> Change:
     return NoPipelining()
 
 
-_CHANGES: dict[str, Callable[[list[str]], Change]] = {
+_READERS: dict[str, Callable[[list[str]], Change]] = {
     "break": _break,
     "fail": _fail,
     "link": _link,
     "locate": _locate,
     "pipelining": _pipelining,
 }
-CHANGES = tuple(_CHANGES)
-"""The words that say what is changed."""
 
 
 def _whole(text: str, what: str) -> int:

@@ -7,10 +7,8 @@ drops the cells that wait behind one that failed, also where that one is meant t
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
-from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,6 +16,8 @@ if TYPE_CHECKING:
 
 _parent: ContextVar[Any] = ContextVar("rpclab_parent")
 """The request whose output this is: one for each cell, and for what it starts."""
+
+_DISPLAYS = ("display_data_callback", "update_display_data_callback", "clear_output_callback")
 
 
 def output_under_its_cell(shell: InteractiveShell) -> Callable[[], None]:
@@ -44,33 +44,51 @@ def output_under_its_cell(shell: InteractiveShell) -> Callable[[], None]:
             kernel._parent_header = header  # the page is told of an error of the cell by it
         return _shown(reply, header) if _is_meant_to_fail(header) else reply
 
-    def under(publish: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(publish)
-        def publish_under(*args: Any, **kwargs: Any) -> Any:
-            before = kernel._parent_header
-            kernel._parent_header = _parent.get(before)
-            try:
-                return publish(*args, **kwargs)
-            finally:
-                kernel._parent_header = before
-
-        return publish_under
-
     undo = [_put(kernel, "run", run_under)]
-    outputs: list[tuple[Any, str]] = [
-        (sys.stdout, "write"),
-        (sys.stderr, "write"),
-        (shell.display_pub, "publish"),
-        (shell.display_pub, "clear_output"),
-        (shell.displayhook, "finish_displayhook"),
+    from pyodide_kernel import display  # noqa: PLC0415 - of that kernel
+
+    undo += [
+        _publish_under_the_parent(owner, name, kernel)
+        for owner, names in (
+            (display.LiteStream, ("publish_stream_callback",)),
+            (display.LiteDisplayPublisher, _DISPLAYS),
+            (display.LiteDisplayHook, ("publish_execution_result",)),
+        )
+        for name in names
     ]
-    undo += [_put(owner, name, under(getattr(owner, name))) for owner, name in outputs]
 
     def take_back() -> None:
         while undo:
             undo.pop()()
 
     return take_back
+
+
+def _publish_under_the_parent(owner: type, name: str, kernel: Any) -> Callable[[], None]:
+    """Have what the page puts in an attribute, a function, tell the parent that the output has.
+
+    It is put there for each cell anew. (The `write` of a stream is no place for that: IPython puts
+    back what was there when the cell began.)
+    """
+
+    def get(self: Any) -> Any:
+        publish = vars(self)[name]
+
+        def publish_under(*args: Any) -> None:
+            before = kernel._parent_header
+            kernel._parent_header = _parent.get(before)
+            try:
+                publish(*args)
+            finally:
+                kernel._parent_header = before
+
+        return publish and publish_under
+
+    def put(self: Any, publish: Any) -> None:
+        vars(self)[name] = publish
+
+    setattr(owner, name, property(get, put))
+    return lambda: delattr(owner, name)
 
 
 def parent_of_output(shell: InteractiveShell) -> tuple[ContextVar[Any], ...]:

@@ -13,11 +13,17 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.completer import SimpleCompletion, context_matcher
 from IPython.core.error import UsageError
 
-from rpclab.notebook.again import CHANGES, FAULT_OPTIONS
 from rpclab.notebook.cells import AWAITED
 from rpclab.notebook.distances import choices
 from rpclab.notebook.expressions import Expressions, Objects, Thing, before_the_cursor
-from rpclab.notebook.lines import BIND_OPTIONS, TRACE_OPTIONS, WORKER_OPTIONS, parse_worker
+from rpclab.notebook.lines import (
+    BIND_OPTIONS,
+    CHANGES,
+    FAULT_OPTIONS,
+    TRACE_OPTIONS,
+    WORKER_OPTIONS,
+    parse_worker,
+)
 from rpclab.notebook.wrangler import WRANGLER_OPTIONS
 from rpclab.simulation.cities import CITIES
 from rpclab.workers.call_queue import OVERLOAD

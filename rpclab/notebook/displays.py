@@ -29,7 +29,6 @@ from rpclab.sandbox import Sandbox
 from rpclab.trace.pictures.wording import without_cells, without_the_cell
 from rpclab.trace.trace import Trace
 from rpclab.views import View
-from rpclab.whatif import Faults, WhatIf
 from rpclab.workers.d1.database import D1Result
 from rpclab.workers.env import Env
 from rpclab.workers.worker import Worker
@@ -37,11 +36,15 @@ from rpclab.workers.worker import Worker
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from rpclab.whatif import Faults
+
 
 Bundle = dict[str, str]
 
 # By its name, for whoever fetches nothing never loads the class.
 _RESPONSE = ("rpclab.workers.http.responses", "Response")
+_FAULTS = ("rpclab.whatif.scrubbing", "Faults")
+_WHAT_IF = ("rpclab.whatif.comparing", "WhatIf")
 
 
 class Displays:
@@ -74,20 +77,13 @@ class Displays:
                 trace_text(trace), lambda: trace_html(trace, self._sandbox)
             ),
             View: self._view,
-            Faults: self._view,
-            # Of one block, whose places are told by their lines alone.
-            WhatIf: lambda what: self._bundle(
-                without_the_cell(what.text()), lambda: without_cells(what.html(keep=True))
-            ),
         }
         for remote in (RpcStub, RpcPromise, RpcProperty, ServiceBinding):
             shown[remote] = self._stub
         for kind, show in shown.items():
             self._before[kind] = self._formatter.for_type(kind, show)
-        self._formatter.for_type_by_name(
-            *_RESPONSE,
-            lambda response: self._bundle(repr(response), lambda: response_html(response)),
-        )
+        for name, show in self._rare().items():
+            self._formatter.for_type_by_name(*name, show)
         # IPython prints every kind of dict in a way of its own, which would win over the bundle.
         self._plain.for_type(D1Result, lambda result, out, _: out.text(result_text(result)))
 
@@ -99,8 +95,24 @@ class Displays:
             if before is not None:
                 self._formatter.for_type(kind, before)
         self._before.clear()
-        self._formatter.pop(".".join(_RESPONSE), None)
+        for name in self._rare():
+            self._formatter.pop(".".join(name), None)
         self._plain.pop(D1Result, None)
+
+    def _rare(self) -> dict[tuple[str, str], Callable[[Any], Bundle]]:
+        """What not every notebook shows, by its name: so its class is loaded by who makes one."""
+        return {
+            _RESPONSE: lambda shown: self._bundle(repr(shown), lambda: response_html(shown)),
+            _FAULTS: self._faults,
+            # Of one block, whose places are told by their lines alone.
+            _WHAT_IF: lambda shown: self._bundle(
+                without_the_cell(shown.text()), lambda: without_cells(shown.html(keep=True))
+            ),
+        }
+
+    def _faults(self, faults: Faults) -> Bundle:
+        bundle = self._live.bundle(faults) if self._html() else {"text/plain": faults.text()}
+        return {kind: without_the_cell(text) for kind, text in bundle.items()}
 
     def _card(self, card: Card) -> Bundle:
         return self._bundle(card.text(), card.html)
@@ -110,14 +122,10 @@ class Displays:
             _tell_if_it_fails(stub.__pending__)
         return self._bundle(repr(stub), lambda: stub_card(stub).html())
 
-    def _view(self, view: View | Faults) -> Bundle:
+    def _view(self, view: View) -> Bundle:
         if not self._html():
-            text = view.text()
-            return {"text/plain": without_the_cell(text) if isinstance(view, Faults) else text}
-        bundle = self._live.bundle(view)
-        if isinstance(view, Faults):
-            bundle = {kind: without_the_cell(text) for kind, text in bundle.items()}
-        return bundle
+            return {"text/plain": view.text()}
+        return self._live.bundle(view)
 
     def _bundle(self, text: str, html: Callable[[], str]) -> Bundle:
         bundle = {"text/plain": text}

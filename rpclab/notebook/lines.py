@@ -45,6 +45,10 @@ WORKER_OPTIONS = {
 BIND_OPTIONS = {
     "--object": Option("--object", "VAR=Class@worker", "a namespace of Durable Objects"),
 }
+FAULT_OPTIONS = {"--most": Option("--most", "N", "how many messages it may send")}
+CHANGES = ("break", "fail", "link", "locate", "pipelining")
+"""What `%rpclab replay` can change."""
+
 TRACE_OPTIONS = {"--text": Option("--text", "", "the diagram as plain text")}
 
 

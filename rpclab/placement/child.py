@@ -65,7 +65,7 @@ if TYPE_CHECKING:
 _PATIENCE = 2.0  # seconds in which the sandbox says why a way is over
 _RETRY = 0.01  # seconds until an interrupt is tried again
 _TRIES = 50
-_LOOK = 0.05  # seconds between two looks at whether a process that is to retire has nothing to do
+_LOOK = 0.01  # seconds between two looks at whether a process that is to go has nothing to do
 
 
 def run(line: socket.socket) -> int:
@@ -340,6 +340,9 @@ class Child:
         if way.grants is not None and not is_granted(granted, way.grants):
             raise RemoteProtocolError(f"{way.there} is bound to nothing of the kind")
         return hook_of(self._sandbox, self.name, granted)
+
+    def known(self, way: Way, granted: Granted) -> Hook | None:
+        """Nothing is known of the others."""
 
     def siblings(self, way: Way) -> list[PlacedSession]:
         """The sandbox says to which process a way leads."""

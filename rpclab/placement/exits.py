@@ -65,9 +65,9 @@ def reason(worker: str, pid: int | None, ended: Ended, bounds: Bounds, lines: It
         lines: what it wrote to stderr last.
     """
     of = f"process {pid}" if pid is not None else "host"
-    text = f'the {of} of Worker "{worker}" ended: {_how(ended.status, bounds)}'
-    if ended.why:
-        text += f"; {ended.why}"
+    # What was killed by whoever knows why needs no guess.
+    why = ended.why or _how(ended.status, bounds)
+    text = f'the {of} of Worker "{worker}" ended: {why}'
     said = [line for line in lines if line.strip() and not _is_ours(line)][-LAST_LINES:]
     if said:
         text += "\n  stderr, last lines:" + "".join(f"\n    {line}" for line in said)

@@ -234,6 +234,7 @@ class Programs:
 
     def _let_go(self, way: Way, why: BaseException) -> None:
         if way.session.idle:
+            way.session.put()
             way.session.close(why)
         else:
             self._left.add(way)
@@ -523,6 +524,10 @@ class Programs:
         if self._ways.get((way.here, way.there, way.slot)) is way:
             del self._ways[way.here, way.there, way.slot]
         self._rebind(way.here, way.there, way.slot, moved)
+
+    def known(self, way: Way, granted: Granted) -> Hook | None:
+        """What a binding leads to, as its host has told."""
+        return hook_of(self._sandbox, way.there, granted)
 
     def siblings(self, way: Way) -> list[PlacedSession]:
         """The sessions with all processes of a Worker."""

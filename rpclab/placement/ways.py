@@ -25,11 +25,11 @@ from rpclab.codecs.msgpack import MsgpackCodec
 from rpclab.core.imports import Import
 from rpclab.errors import DisconnectedError, RemoteProtocolError, overloaded
 from rpclab.net.addresses import Address
-from rpclab.net.closing import FAULT, NORMAL
+from rpclab.net.closing import FAULT, NORMAL, closed_there
 from rpclab.net.sessions import FarSession
 from rpclab.net.streams import HIGH, StreamWire
 from rpclab.previews import preview
-from rpclab.transports.batches import framed
+from rpclab.transports.batches import BYE, framed
 
 if TYPE_CHECKING:
     from rpclab.core.contexts import ExecutionContext
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from rpclab.placement.engine import End
     from rpclab.rpc.engine import Engine
 
-BOUND = -(2**40)
+BOUND = -(10**12)
 """Ids from here on downwards are those of bindings; no program counts so many exports."""
 
 BIND, CAUSE, SAID = 16, 17, 18
@@ -124,6 +124,15 @@ class PlacedSession(FarSession):
             and not self.live_exports()
             and all(number <= BOUND for number in self.imports)
         )
+
+    def known(self, entry: Import) -> Hook | None:
+        """What stands for a binding of this end, for those who look; None where that is not known.
+
+        Args:
+            entry: the binding.
+        """
+        granted = self.bound.get(entry.id)
+        return None if granted is None else self.way.known(granted)
 
     @property
     def is_bound(self) -> bool:
@@ -269,6 +278,8 @@ class PlacedWire(StreamWire):
             if type(values) is not list or not values or type(values[0]) is not int:
                 raise RemoteProtocolError(f"the peer binds nothing, but says {preview(values)}")
             connection.told(record[0], *values)
+        elif record[0] == BYE:
+            connection.end(closed_there(record[1:].decode("utf-8", "replace")))
         else:
             super()._take(connection, record)
 
@@ -294,6 +305,9 @@ class Owner(Protocol):
 
     def meet(self, way: Way) -> None:
         """A way is needed: see that it gets its socket (see `Way.attach`)."""
+
+    def known(self, way: Way, granted: Granted) -> Hook | None:
+        """What is known here of what a binding to the other end leads to, if anything."""
 
     def siblings(self, way: Way) -> list[PlacedSession]:
         """The sessions with all processes of a Worker, of which a way leads to the first."""
@@ -380,6 +394,10 @@ class Way:
         self.session.send = self._send
         self.session.ended = self._ended
         engine.join(self.session)
+
+    def known(self, granted: Granted) -> Hook | None:
+        """What is known here of what a binding leads to."""
+        return self._owner.known(self, granted)
 
     def siblings(self) -> list[PlacedSession]:
         """The sessions with all processes of that Worker."""

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from rpclab.core.contexts import Calls, Door, Holder
     from rpclab.core.imports import Handle
     from rpclab.core.streams import Outlet
+    from rpclab.rpc.protocols import Lasting
     from rpclab.rpc.streams import ReadableStream, WritableStream
 
     Connect = Callable[[Session, Session], None]
@@ -79,7 +80,7 @@ class Engine(RunQueue, Observed, Deadlines):
         http_call: makes the HTTP calls of bindings.
         holder: holds calls back, where there is no pipelining.
         tell_unseen: takes the line about a call that failed unseen; else it is logged.
-        closing_with: told of the end, with its reason, before the sessions are.
+        lasting: what outlives its sessions, and may have none at present.
         closing: whether all contexts are being ended, so that nothing is told of what they cut off.
         paces: how many bytes of streams a second Workers read, where that is bounded.
         elsewhere: gives the session of a Worker with one that runs in another process, if it does.
@@ -108,7 +109,7 @@ class Engine(RunQueue, Observed, Deadlines):
         self._sessions: dict[tuple[str, str], Session] = {}
         self._visitors = 0
         self.closing = False
-        self.closing_with: set[Callable[[BaseException], None]] = set()
+        self.lasting: set[Lasting] = set()
         self.tell_unseen: Callable[[str], None] = log.error
         self.validation: Any = None
         self.paces: dict[str, float] = {}
@@ -474,8 +475,8 @@ class Engine(RunQueue, Observed, Deadlines):
         sessions = list(self.sessions())
         contexts = {hook.context for session in sessions for hook in session.hosted()}
         self.closing = True
-        for told in list(self.closing_with):
-            told(error)
+        for each in list(self.lasting):
+            each.end(error)
         for session in sessions:
             session.closed = session.closed or error
         for context in [*contexts, *self._keepers.values()]:

@@ -38,9 +38,13 @@ HTTP = frozenset({"fetch", "connect"})
 
 
 def behind(entry: Import | None) -> Hook | None:
-    """Find what an import stands for, if that runs in this process."""
+    """Find what an import stands for, if that runs in this process, or is known here."""
     for _ in range(_FORWARDS):
         peer = None if entry is None else entry.session.peer
+        known = None if entry is None else getattr(entry.session, "known", None)
+        if entry is not None and known is not None:
+            found: Hook | None = known(entry)  # of a binding to another process of this sandbox
+            return found
         if entry is None or peer is None:
             return None
         hook = peer.exports.get(entry.id)

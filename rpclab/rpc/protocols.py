@@ -12,10 +12,11 @@ from rpclab.core.contexts import Calls, Host
 if TYPE_CHECKING:
     import asyncio
     from collections import deque
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from contextvars import Context
 
     from rpclab.core.contexts import ExecutionContext
+    from rpclab.core.imports import Pending
     from rpclab.simulation.clock import GuestLoop
 
 
@@ -24,6 +25,16 @@ class Resumed(Protocol):
 
     def resume(self) -> None:
         """Go on."""
+
+
+class Lasting(Protocol):
+    """Sessions with one peer, one after another; at present there may be none."""
+
+    def end(self, error: BaseException) -> None:
+        """There are no more."""
+
+    def parked(self) -> Iterable[Pending]:
+        """The calls that wait for one."""
 
 
 class Shell(Host, Calls, Protocol):

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
     from rpclab.net.connection import Connection, Wire
+    from rpclab.net.unfinished import Share
     from rpclab.rpc.engine import Engine
     from rpclab.sandbox import Sandbox
 
@@ -322,8 +323,6 @@ class Application:
 
     async def _batch(self, exchange: Exchange, asked: Asked, path: str) -> None:
         """Answer a batch; or the question of a browser whether a page may send one."""
-        from rpclab.server import batch  # noqa: PLC0415 - for those who get one
-
         about = [(b"vary", b"origin")]
         origin = asked.headers.get("origin")
         if origin is not None:
@@ -339,8 +338,19 @@ class Application:
             ]
             await exchange.answer(204, b"", about)
             return
+        share = self.sessions.unfinished.share()
+        try:
+            await self._answer_batch(exchange, path, about, share)
+        finally:
+            share.give_back()
+
+    async def _answer_batch(
+        self, exchange: Exchange, path: str, about: Pairs, share: Share
+    ) -> None:
+        from rpclab.server import batch  # noqa: PLC0415 - for those who get one
+
         limits = self.limits
-        body = await exchange.whole(min(limits.body_bytes, limits.session.message_bytes))
+        body = await exchange.whole(min(limits.body_bytes, limits.session.message_bytes), share)
         if body is None:
             return
         try:

@@ -20,6 +20,7 @@ from rpclab.workers.http.requests import MANUAL, Request
 from rpclab.workers.http.responses import NULL_BODY_STATUS, Response
 
 if TYPE_CHECKING:
+    from rpclab.net.unfinished import Share
     from rpclab.rpc.engine import Engine
     from rpclab.server.visits import Visit, Way
 
@@ -157,15 +158,20 @@ class Exchange:
             if visit is not None:
                 visit.close()
 
-    async def whole(self, most: int) -> bytes | None:
-        """Read the whole body. None where an error was answered instead."""
+    async def whole(self, most: int, share: Share) -> bytes | None:
+        """Read the whole body. None where an error was answered instead.
+
+        Args:
+            most: how many bytes it may have.
+            share: counts it with those of others.
+        """
         if _length(self._scope) > most:
             await self.refuse(413)
             return None
-        parts: list[bytes] = []
+        whole = bytearray()
         while not self._whole:
             try:
-                parts.append(await self._chunk())
+                whole += await self._chunk()
             except StalledError:
                 await self.refuse(408)
                 return None
@@ -174,7 +180,10 @@ class Exchange:
             if self._read > most:
                 await self.refuse(413)
                 return None
-        return b"".join(parts)
+            if not share.fits(len(whole)):
+                await self.refuse(503, str(share.error()))
+                return None
+        return bytes(whole)
 
     async def answer(self, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
         """Answer with what is there."""

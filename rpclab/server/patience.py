@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import socket
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -27,12 +28,6 @@ try:
     from rpclab.server.at_once import AtOnce as _Base
 except ModuleNotFoundError:  # without httptools requests are read in Python
     from uvicorn.protocols.http.h11_impl import H11Protocol as _Base
-
-parse_url: Any
-try:
-    from httptools import parse_url
-except ModuleNotFoundError:
-    parse_url = None
 
 _FAREWELL = 5.0  # seconds for the other end to say that it has seen the end of TLS
 _OF_A_BODY = frozenset({b"content-length", b"transfer-encoding"})
@@ -128,12 +123,11 @@ class Patient(_Base, Reading):  # type: ignore[misc]  # which of two it is, show
 
     def _take_host_of_url(self) -> None:
         """A whole URL in the place of a path says which host is asked (RFC 9112, section 3.2.2)."""
-        url = parse_url(self.url) if self.url != b"*" else None
-        if url is None or url.host is None:
-            return
-        host = url.host if url.port is None else b"%b:%d" % (url.host, url.port)
-        others = [pair for pair in self.headers if pair[0] != b"host"]
-        self.headers[:] = [(b"host", host), *others]
+        scheme, _, rest = self.url.partition(b"://")
+        if rest and scheme.isalpha():
+            host = re.split(rb"[/?#]", rest, maxsplit=1)[0]
+            others = [pair for pair in self.headers if pair[0] != b"host"]
+            self.headers[:] = [(b"host", host), *others]
 
     def on_body(self, body: bytes) -> None:
         self._got_on = True

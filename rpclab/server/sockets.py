@@ -105,6 +105,7 @@ class ServedWire(WebSocketWire):
             max_size=limits.message_bytes,
         )
         super().__init__(protocol, dialled=False, most=limits.message_bytes)
+        self.share = self.application.sessions.unfinished.share()
         self._connections = server_state.connections
         self._client = ""
 

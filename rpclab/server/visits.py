@@ -41,12 +41,13 @@ def may_visit(engine: Engine) -> bool:
     """Whether nobody could tell that a call came to its Worker through no session.
 
     That is so unless calls are recorded or noted, carry variables or deadlines, or are held back;
-    and unless they take their time, on links or on a virtual clock.
+    unless they take their time, on links or on a virtual clock; and unless Workers run elsewhere.
     """
     return (
         not engine.noting
         and not engine.special
         and engine.guest is None
+        and engine.elsewhere is None
         and engine.connect is memory.connect
     )
 

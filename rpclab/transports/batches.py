@@ -194,6 +194,11 @@ class RecordReader:
         """The peer has introduced itself: from now on records may be as long as messages are."""
         self._limit = self._most
 
+    @property
+    def held(self) -> int:
+        """How many bytes of a record that is not whole have come."""
+        return len(self._buffer)
+
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Take bytes as they come. Gives the records that are whole now, one after another.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import gc
 import inspect
 import io
@@ -20,6 +19,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from rpclab.errors import RpcError
 from rpclab.previews import described, preview
 from rpclab.trace.model import Arrow, CallBar, StubBar, TargetBar
 from rpclab.trace.pictures.figures import Figures
@@ -48,7 +48,6 @@ RETURNED, RAISED, STUCK = "returned", "raised", "stuck"
 
 _SETTLING = 60.0  # seconds of virtual time in which what is under way arrives, and tasks end
 _GRACE = 1.0  # seconds that an interrupted run has, to end by itself
-_raise_in_thread = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _TURNS = 50  # that code gets which was cancelled
 
 
@@ -152,7 +151,10 @@ def apart(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     prints = io.StringIO()
     muted = contextlib.redirect_stdout(prints), contextlib.redirect_stderr(prints)
     with muted[0], muted[1], _no_collections():
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError as error:
+            raise RpcError(f"a run takes a thread, and this Python has none: {error}") from None
         try:
             thread.join()
         except BaseException:
@@ -162,12 +164,19 @@ def apart(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
             thread.join(_GRACE)
             if thread.ident is not None and thread.is_alive():
                 # It computes, and asks no loop: Python raises this at its next step.
-                _raise_in_thread(ctypes.c_ulong(thread.ident), ctypes.py_object(KeyboardInterrupt))
+                _interrupt(thread.ident)
                 thread.join(_GRACE)
             raise
     if errors:
         raise errors[0]
     return results[0]
+
+
+def _interrupt(thread: int) -> None:
+    import ctypes  # noqa: PLC0415 - not every Python has it
+
+    raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    raise_in(ctypes.c_ulong(thread), ctypes.py_object(KeyboardInterrupt))
 
 
 @contextlib.contextmanager

@@ -86,6 +86,7 @@ class Wire:
         peer = session.peer
         if peer is None or peer.keeper is session.keeper:
             return
+        session.forgo_runs()  # each message is counted
         send, acknowledged = session.send, 0
         pair = (session.keeper.worker, peer.keeper.worker)
 

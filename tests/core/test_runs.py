@@ -292,13 +292,13 @@ def test_a_run_with_a_broken_call_in_it_ends_the_session(server, rest):
 
 def test_the_first_call_of_a_run_may_be_made_on_the_call_before_it(server, log):
     server.inject(packed([CALL, 1, 0, "next", []]))
-    server.inject(packed([CALL, 2, None, "depth", []]))
-    assert log == [2]
+    server.inject(packed([CALL, 2, None, "depth", [], 0, "depth", []]))
+    assert log == [2, 1]
     assert 1 not in server.server.exports
 
 
 def test_the_first_call_of_all_is_made_on_no_other(server):
-    server.inject(packed([CALL, 1, None, "depth", []]))
+    server.inject(packed([CALL, 1, None, "depth", [], 0, "depth", []]))
     assert server.server.closed is not None
     assert server.server._last_call == 0
 

@@ -65,6 +65,12 @@ async def test_python_calls_a_program_that_has_dialled_in(workerd, tmp_path, sch
         assert await printed.readline() == b"the lamp goes out\n"
 
 
+async def test_a_stream_of_a_program_that_has_dialled_in_comes_through(workerd, tmp_path):
+    async with bridge(workerd, tmp_path) as place, greenhouse(place), caller(place) as home:
+        lines = b"".join([chunk async for chunk in await home.history()]).decode().splitlines()
+    assert (len(lines), lines[-1]) == (24, "23:00 26")
+
+
 async def test_a_program_that_has_dialled_in_calls_back_and_its_errors_arrive(workerd, tmp_path):
     async with bridge(workerd, tmp_path) as place, greenhouse(place), caller(place) as home:
         told = []

@@ -87,7 +87,8 @@ def seen(node, sandbox, api):
     """Have a client in JavaScript run one of its programs, and give what it saw."""
 
     async def run(program):
-        async with sandbox.serve(port=0, expose={"/api": api}) as server:
+        limits = rpclab.ServerLimits(stop_seconds=0.1)  # for the call that stops it
+        async with sandbox.serve(port=0, expose={"/api": api}, limits=limits) as server:
             api.server = server
             address = server.url.replace("http", "ws") + "/api"
             client = await asyncio.create_subprocess_exec(

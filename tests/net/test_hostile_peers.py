@@ -569,3 +569,41 @@ async def test_a_batch_that_is_answered_in_packed_form_is_not_unpacked(sandbox):
         assert b"accept-encoding: identity" in asked[0].lower()
     finally:
         server.close()
+
+
+async def test_a_stream_that_stands_in_a_chunk_of_its_own_is_broken_and_not_passed_on_for_ever(
+    sandbox,
+):
+    """The result of a call that gives a stream back, in a chunk of that stream."""
+    async with (
+        rpclab.serve(Api(), "ws://127.0.0.1:0/") as web,
+        rpclab.serve(Api(), "tcp:127.0.0.1:0") as server,
+    ):
+        socket = await open_socket(web)
+        socket.text(b'["pipe"]')
+        socket.text(b'["push",["pipeline",0,["echo"],[["readable",1]]]]')
+        for _ in range(2):
+            socket.text(b'["stream",["pipeline",1,["write"],[[[["pipeline",2]]]]]]')
+        socket.text(b'["push",["pipeline",0,["hello"],["x"]]]')
+        socket.text(b'["pull",5]')
+        while b'["resolve",5,"Hello, x"]' not in [bytes(each.data) for each in socket.frames]:
+            socket.protocol.receive_data(await socket.reader.read(2**16))
+            socket.frames += socket.protocol.events_received()
+        socket.writer.close()
+
+        def reference(kind, number):
+            return msgpack.ExtType(kind, number.to_bytes(8, "big"))
+
+        reader, writer = await dial(server)
+        messages = [
+            [7, 1],
+            [0, 2, 0, "echo", [reference(8, 1)]],
+            [6, 3, 1, "write", [[reference(5, 2)]]],
+            [6, 4, 1, "write", [[reference(5, 2)]]],
+            [0, 5, 0, "hello", ["x"]],
+        ]
+        frames = [msgpack.packb(each) for each in messages]
+        writer.write(GREETING + record(BATCH, msgpack.packb([0, *frames])))
+        await reader.readuntil(msgpack.packb("Hello, x"))
+        writer.close()
+        await until(lambda: far_sessions(sandbox) == [])

@@ -8,7 +8,7 @@ import rpclab
 from rpclab.notebook.widgets import channel as channels
 from rpclab.notebook.widgets import layouts
 from rpclab.notebook.widgets.channel import Channel
-from rpclab.notebook.widgets.modules import FOLDER, LOOK, joined, needed, text_of
+from rpclab.notebook.widgets.modules import FOLDER, LOOK, alone, joined, needed, text_of
 from rpclab.trace.pictures.look import LOOK as LOOK_DATA
 from rpclab.trace.pictures.words import WORDS
 from rpclab.trace.recording import Recording
@@ -176,15 +176,19 @@ def test_a_module_imports_what_another_one_exports(name):
 
 
 def test_every_module_is_used_and_stands_after_what_it_imports():
-    order = needed([*PANELS, "app"])
+    order = needed([*PANELS, "app", "faults"])
     assert sorted(order) == MODULES
     for name in order:
         for other in re.findall(r'from "\./(\w+)\.js"', text_of(name)):
             assert other == LOOK or order.index(other) < order.index(name)
 
 
-def test_a_view_is_one_module_that_asks_no_network():
-    text = joined(PANELS, {"lines": {}}, {"folders": ""})
+@pytest.mark.parametrize(
+    "text",
+    [joined(PANELS, {"lines": {}}, {"folders": ""}), alone("faults", {"lines": {}}, {})],
+    ids=["views", "faults"],
+)
+def test_a_view_is_one_module_that_asks_no_network(text):
     assert re.findall(r"^import|^export (?!default)", text, re.MULTILINE) == []
     assert set(re.findall(r"https?://[^\"'` ]*", text)) == {"http://www.w3.org/2000/svg"}
     assert not re.search(r"\bfetch\(|XMLHttpRequest|WebSocket|\bimport\(", text)

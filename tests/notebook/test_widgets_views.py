@@ -200,3 +200,9 @@ def test_unloading_closes_every_view_and_ends_the_task(bound):
     assert bound.value(f"len({tasks}), len({live})") == "(1, 2)"
     bound.run("%unload_ext rpclab\nawait asyncio.sleep(0)")
     assert bound.value(f"len({tasks}), len({live})") == "(0, 0)"
+
+
+def test_a_cell_runs_after_one_that_failed_while_a_view_is_shown(kernel):
+    kernel.run("sandbox.timeline()")
+    assert "ZeroDivisionError" in kernel.run("1 / 0").error
+    assert kernel.value("6 * 7") == "42"

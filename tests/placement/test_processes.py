@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from pathlib import Path
 
+import httpx
 import pytest
 from support.processes import WORKER, descendants
 from support.real_time import until
@@ -97,6 +99,23 @@ async def test_it_reaches_its_neighbours_wherever_they_are(sandbox, placement):
     assert await env.WORKER.neighbour("double", 21) == 42
     assert await env.WORKER.neighbour("pid") == await env.NEIGHBOUR.pid()
     assert await env.WORKER.neighbour("ask", lambda pid: pid) == await env.NEIGHBOUR.pid()
+
+
+async def test_what_it_can_do_is_known_to_those_who_look(env):
+    assert {"add", "counter", "pid"} < {*dir(env.WORKER)}
+    assert "who" in dir(env.ADMIN)
+    assert str(inspect.signature(env.WORKER.add)) == "(a, b)"
+
+
+async def test_http_from_outside_reaches_it(sandbox, env):
+    async with sandbox.serve(port=0) as server, httpx.AsyncClient(trust_env=False) as client:
+        assert (await client.post(server.url, content=b"tea")).text == "POST tea"
+
+
+async def test_a_trace_shows_it_as_any_worker(sandbox, env):
+    with sandbox.trace() as trace:
+        assert await env.WORKER.counter().increment(5) == 5
+    assert (trace.round_trips, trace.calls) == (1, 2)
 
 
 @pytest.mark.parametrize("placement", ["kernel", "process"])

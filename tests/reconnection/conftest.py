@@ -18,4 +18,4 @@ def place(sandbox):
     memory.listening.clear()
     assert left == []
     assert all(lasting.state == "closed" for lasting in found.open)
-    assert not sandbox.engine.closing_with
+    assert not sandbox.engine.lasting

@@ -476,7 +476,7 @@ class Default(WorkerEntrypoint):
     assert await client.leaves(ADDRESS) == "Hello, Bob"
     await asyncio.sleep(1)
     assert [warning.category for warning in recwarn.list] == [rpclab.UndisposedStubWarning]
-    assert not sandbox.engine.closing_with
+    assert not sandbox.engine.lasting
     assert place.server.sessions == 0
     await place.stop()
 
@@ -655,6 +655,31 @@ async def test_a_stream_may_begin_after_a_place(place, register):
     lasting = await place.connect()
     events = [event async for event in lasting.stream(lambda api, at: api.events(at), after=97)]
     assert events == ["event 98", "event 99"]
+    await lasting.close()
+    await place.stop()
+
+
+async def test_a_reader_that_leaves_ends_the_source(place):
+    left = []
+
+    class Source(rpclab.RpcTarget):
+        def numbers(self, after):
+            async def produce():
+                try:
+                    while True:
+                        yield [0, "again"]
+                        await asyncio.sleep(1)
+                finally:
+                    left.append(after)
+
+            return rpclab.ReadableStream(produce())
+
+    await place.start(Source())
+    lasting = await place.connect()
+    async for _ in lasting.stream(lambda api, after: api.numbers(after)):
+        break
+    await asyncio.sleep(1)
+    assert left == [None]
     await lasting.close()
     await place.stop()
 
@@ -871,6 +896,19 @@ async def test_it_shows_its_state(place, register):
         " connection), session 2>"
     )
     await place.stop()
+
+
+async def test_who_awaits_a_call_that_waits_is_seen(place, register, sandbox):
+    await place.start(register)
+    lasting = await place.connect()
+    await place.stop()
+    assert sandbox.waiting() == []
+    awaiting = asyncio.ensure_future(failure(lasting.main.account("Ada").name()))
+    await asyncio.sleep(0.001)
+    assert [str(call) for call in sandbox.waiting()] == [f"{ADDRESS}.name()"]
+    await lasting.close()
+    await awaiting
+    assert sandbox.waiting() == []
 
 
 def test_what_has_no_session_cannot_be_made_anew(sandbox):

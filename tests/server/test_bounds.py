@@ -531,6 +531,55 @@ async def test_a_part_of_a_large_message_is_a_sign_of_life(sandbox, address, par
         await until(lambda: not len(sessions))
 
 
+PARTS = {
+    "tcp": (b"", (900_000).to_bytes(4, "big") + b"x" * 300_000),
+    "ws": (b"", b"\x81\xff" + (900_000).to_bytes(8, "big") + b"\0\0\0\0" + b" " * 300_000),
+    "pieces": (b"", b"\x01\xff" + (300_000).to_bytes(8, "big") + b"\0\0\0\0" + b" " * 300_000),
+}
+
+
+@pytest.mark.parametrize("kind", PARTS)
+async def test_what_many_have_begun_to_send_is_bounded_together(sandbox, kind):
+    _, part = PARTS[kind]
+    limits = rpclab.ServerLimits(unfinished_bytes=1_000_000)
+    address = "tcp:127.0.0.1:0" if kind == "tcp" else "ws://127.0.0.1:0/"
+    async with rpclab.serve(Api(), address, limits=limits) as server:
+        sessions = server._sessions if kind == "tcp" else server.application.sessions
+        codec = {} if kind == "tcp" else {"codec": "capnweb"}
+        peers = [await rpclab.connect(server.address, **codec) for _ in range(5)]
+        for peer in peers[:3]:
+            peer._wire.transport.write(part)
+        await until(lambda: sessions.unfinished.size >= 900_000)
+        peers[3]._wire.transport.write(part)
+        await until(lambda: peers[3].reason is not None)
+        assert "ServerLimits.unfinished_bytes" in str(peers[3].reason)
+        # The others go on, whoever sends what is small does so as before.
+        assert await peers[4].main.hello("x") == "Hello, x"
+        peers[0]._wire.transport.abort()
+        await until(lambda: sessions.unfinished.size <= 700_000)
+        for peer in peers:
+            peer._wire.transport.abort()
+        await until(lambda: sessions.unfinished.size == 0)
+        await until(lambda: not len(sessions))
+
+
+async def test_batches_that_are_not_whole_are_bounded_with_all_others(sandbox):
+    limits = rpclab.ServerLimits(unfinished_bytes=1_000_000)
+    async with rpclab.serve(Api(), "http://127.0.0.1:0/x", limits=limits) as server:
+        unfinished = server.application.sessions.unfinished
+        head = b"POST /x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 900000\r\n\r\n"
+        ends = [await dial(server) for _ in range(4)]
+        for _, writer in ends[:3]:
+            writer.write(head + b" " * 300_000)
+        await until(lambda: unfinished.size >= 900_000)
+        reader, writer = ends[3]
+        writer.write(head + b" " * 300_000)
+        assert (await reader.readline()).startswith(b"HTTP/1.1 503")
+        for _, writer in ends:
+            writer.transport.abort()
+        await until(lambda: unfinished.size == 0)
+
+
 # Work.
 
 

@@ -8,8 +8,10 @@ import contextlib
 import httpx
 import pytest
 import uvicorn
-from support.net import Api, failure
+from support.net import Api, failure, far_sessions
 from support.real_time import until
+from websockets.asyncio.client import connect as websockets_connect
+from websockets.exceptions import InvalidStatus
 
 import rpclab
 from rpclab.net.listening import listen
@@ -278,3 +280,28 @@ async def test_a_sandbox_that_is_closed_serves_nobody_any_more(sandbox):
     assert "cannot be reached" in str(error)
     await server.stop()
     inner.close()
+
+
+@pytest.mark.parametrize(("hosts", "let_in"), [(["*.hub.test"], True), ([], False)])
+async def test_a_page_comes_through_a_proxy_that_says_its_own_name_where_that_is_allowed(
+    sandbox, hosts, let_in
+):
+    # As jupyter-server-proxy does: the host is the hub's, and so is the page.
+    async with sandbox.serve(port=0, expose=EXPOSED, hosts=hosts) as server:
+        place = f"me.hub.test:{server.port}"
+        socket = websockets_connect(
+            f"ws://{place}/api",
+            host="127.0.0.1",
+            port=server.port,
+            origin=f"https://{place}",
+            proxy=None,
+        )
+        if not let_in:
+            with pytest.raises(InvalidStatus, match="421"):
+                await socket
+            return
+        async with socket as session:
+            await session.send('["push",["pipeline",0,["hello"],["hub"]]]')
+            await session.send('["pull",1]')
+            assert await session.recv() == '["resolve",1,"Hello, hub"]'
+    await until(lambda: far_sessions(sandbox) == [])

@@ -56,19 +56,19 @@ def server():
         user = next((name for name in _UNPRIVILEGED if name in known), None)
         if user is None:
             _missing("PostgreSQL does not run as root, and there is no other user")
-    # The path of a socket is short, so the folder is not pytest's.
-    folder = Path(tempfile.mkdtemp(prefix="rpclab-pg-"))
+    # The path of a socket is short, and the other user has to reach it: so it is not pytest's.
+    folder = Path(tempfile.mkdtemp(prefix="rpclab-pg-", dir="/tmp"))
     try:
         if user is not None:
             shutil.chown(folder, user)
         data = folder / "data"
         options = {"user": user, "cwd": folder, "stdout": subprocess.PIPE, "text": True}
         options["stderr"] = subprocess.STDOUT
-        made = subprocess.run(
-            [programs / "initdb", "-D", data, "-A", "trust", "-U", "rpclab", "--no-sync"],
-            check=False,
-            **options,
-        )
+        command = [
+            programs / "initdb", "-D", data, "-A", "trust", "-U", "rpclab", "-E", "UTF8",
+            "--no-locale", "--no-sync",
+        ]  # fmt: skip
+        made = subprocess.run(command, check=False, **options)
         assert made.returncode == 0, made.stdout
         command = [
             programs / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses=",

@@ -38,7 +38,7 @@ class Site:
     @contextmanager
     def visitor(self, **options):
         """Somebody who has never been here: a browser without a cache, storage or links."""
-        with self._browser.new_context(viewport=VIEWPORT, **options) as context:
+        with self._browser.new_context(**{"viewport": VIEWPORT, **options}) as context:
             context.set_default_timeout(1000 * START)
             context.route("**/*", self._pass_on)
             yield context

@@ -37,9 +37,7 @@ def test_a_page_is_whole_in_each_theme_and_width(site, pictures, path):
         with site.page("", color_scheme=theme, viewport=view) as page:
             complaints = []
             page.on("pageerror", lambda error, seen=complaints: seen.append(str(error)))
-            page.on("requestfailed", lambda request, seen=complaints: seen.append(request.url))
-            answer = page.goto(f"{site.address}/{path}")
-            assert answer.status == 200
+            assert page.goto(f"{site.address}/{path}").status == 200
             page.locator("h1").first.wait_for()
             name = re.sub(r"\W+", "-", path).strip("-") or "landing"
             page.screenshot(path=pictures / f"site-{name}-{theme}-{width}.png", full_page=True)
@@ -51,7 +49,7 @@ def test_a_page_is_whole_in_each_theme_and_width(site, pictures, path):
 def test_every_link_of_the_site_leads_to_a_file_of_it(folder):
     missing = set()
     for page in folder.rglob("*.html"):
-        if page.relative_to(folder).parts[0] == "lab":
+        if page.relative_to(folder).parts[0] in {"lab", "_static"}:
             continue
         for link in re.findall(r'(?:href|src)="([^"#?]+)', page.read_text("utf-8")):
             if ":" in link:
@@ -86,7 +84,7 @@ def test_a_visitor_drags_a_latency_and_sees_what_pipelining_saves_before_python_
             drag_to(page, rtt)
             assert times.all_inner_texts() == [f"{3 * rtt} ms", f"{rtt} ms"]
             assert page.locator(".rl-saved").inner_text() == f"{2 * rtt} ms saved"
-        assert asked == []
+        assert not [url for url in asked if "/lab/" in url]
 
 
 def test_the_picture_is_what_the_virtual_clock_recorded(site):
@@ -103,29 +101,29 @@ def test_the_picture_is_what_the_virtual_clock_recorded(site):
 
 def test_the_code_of_the_landing_page_runs_and_can_be_changed(site, pictures):
     with site.page("") as page:
-        cell(page, 2).get_by_role("button", name="Run").click()
+        cell(page, 3).get_by_role("button", name="Run").click()
         page.locator(".rl-status", has_text="Python").wait_for()  # it says what it waits for
-        output = cell(page, 2).locator(OUTPUT)
+        output = cell(page, 3).locator(OUTPUT)
         output.wait_for()
-        cell(page, 2).locator(".rl-tables").wait_for()
+        cell(page, 3).locator(".rl-tables").wait_for()
         assert "Tyger Tyger, burning bright after 120 ms" in output.inner_text()
-        assert cell(page, 2).locator(".rl-state").inner_text() == "1 round trip"
-        assert cell(page, 2).locator(".rl-picture svg").count() == 1
+        assert cell(page, 3).locator(".rl-state").inner_text() == "1 round trip"
+        assert cell(page, 3).locator(".rl-picture svg").count() == 1
         assert page.locator(".rl-status").is_hidden()
         page.screenshot(path=pictures / "site-landing-ran.png", full_page=True)
 
-        code = cell(page, 2).locator("pre[contenteditable]")
+        code = cell(page, 3).locator("pre[contenteditable]")
         changed = (
             code.inner_text().replace("= env", "= await env").replace("= shelf", "= await shelf")
         )
         code.fill(changed)
         code.press("Shift+Enter")
-        page.locator(".rl-cell").nth(2).locator(".rl-state", has_text="3 round trips").wait_for()
+        cell(page, 3).locator(".rl-state", has_text="3 round trips").wait_for()
         assert "after 360 ms" in output.inner_text()
 
 
 def test_the_cells_of_a_guide_run_in_place_with_their_calls_and_both_tables(site, pictures):
-    with site.page("guide/kv/") as page:
+    with site.page("guide/streams/") as page:
         page.get_by_role("button", name="Run all").click()
         last = page.locator(".rl-cell").last
         page.wait_for_function("document.querySelectorAll('.rl-cell:not(.rl-ran)').length === 0")

@@ -1,12 +1,13 @@
 """Each tutorial runs in the browser, on Pyodide, and shows what is stored in the repository."""
 
 from contextlib import ExitStack
-from pathlib import Path
 
 import nbformat
 import pytest
 
-NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+import website
+
+NOTEBOOKS = website.tutorials()
 PAIRS = [NOTEBOOKS[at : at + 2] for at in range(0, len(NOTEBOOKS), 2)]
 """Two at a time: each has a page and a kernel of its own, and most of it is waiting."""
 

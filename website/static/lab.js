@@ -1,13 +1,15 @@
 // Beside JupyterLite: says what the page waits for, copies a notebook as a link, opens such a link.
 import { isShared, MOST_CELLS, notebook, pack, unpack } from "./share.js";
 
-const PATIENCE = 200;  // milliseconds between two looks at the kernel
+const LOOK = 200;  // milliseconds between two looks at the kernel
+const PATIENCE = 10;  // looks at which nothing was waited for, before that is the end
 
 const bar = document.createElement("div");
 bar.id = "rpclab-bar";
 bar.setAttribute("role", "status");
 document.body.append(bar);
 
+const asked = new URL(location.href).searchParams.has("path");
 const began = performance.now();
 const pause = milliseconds => new Promise(resume => setTimeout(resume, milliseconds));
 
@@ -23,8 +25,11 @@ function waitsFor() {
         return "Loading JupyterLab";
     }
     const context = app.shell.currentWidget?.sessionContext;
-    if (!context || !context.isReady) {
-        return context ? "Opening the notebook" : "";
+    if (!context) {
+        return asked ? "Opening the notebook" : "";
+    }
+    if (!context.isReady) {
+        return "Opening the notebook";
     }
     const status = context.session?.kernel?.status;
     return status && !["idle", "busy", "dead"].includes(status)
@@ -32,11 +37,11 @@ function waitsFor() {
 }
 
 async function watch() {
-    for (let quiet = 0; quiet < 10;) {
+    for (let quiet = 0; quiet < PATIENCE;) {
         const text = waitsFor();
         tell(text);
         quiet = text ? 0 : quiet + 1;
-        await pause(PATIENCE);
+        await pause(LOOK);
     }
 }
 
@@ -121,7 +126,7 @@ function fill(dialog, title, text, cells, answers) {
 
 async function open(cells, hash) {
     while (!window.jupyterapp?.restored) {
-        await pause(PATIENCE);
+        await pause(LOOK);
     }
     const { commands, restored, serviceManager } = window.jupyterapp;
     await restored;

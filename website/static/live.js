@@ -77,7 +77,8 @@ class Cell {
     }
 
     get source() {
-        return this.code.textContent.replace(/\n$/, "");
+        // The text as it is seen: what was typed may stand in lines of the browser's own making.
+        return this.code.innerText.replaceAll("\u00a0", " ").replace(/\n$/, "");
     }
 
     changed() {

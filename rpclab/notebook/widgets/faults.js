@@ -62,7 +62,7 @@ class FaultsPart {
     const button = make("button", {
       type: "button", "aria-expanded": "false", "aria-label": `${SAY.row} ${message}, ${cells[0]}`,
       onkeydown: event => this.key(event, number),
-    }, `▸ ${message}`);
+    }, `${SAY.closed} ${message}`);
     const line = make("tr", { class: bad ? "rl-bad-row" : "", onclick: () => this.toggle(number) },
       make("td", {}, button, bad ? markOf("raised") : null),
       ...cells.map(cell => make("td", {}, cell)));
@@ -92,7 +92,7 @@ class FaultsPart {
     const button = line.querySelector("button");
     const shown = this.open.get(number);
     button.setAttribute("aria-expanded", String(!shown));
-    button.textContent = `${shown ? "▸" : "▾"} ${this.all.rows[number].cells[0]}`;
+    button.textContent = `${shown ? SAY.closed : SAY.opened} ${this.all.rows[number].cells[0]}`;
     if (shown) {
       shown.remove();
       this.open.delete(number);

@@ -48,8 +48,9 @@ class _Ear:
         if not ours:
             return False
         session = self._kernel.session
-        _, parts = session.feed_identities(frames, copy=False)
         try:
+            # ipykernel 7.0 to 7.3 send themselves a frame that is no message, after an error.
+            _, parts = session.feed_identities(frames, copy=False)
             message = session.deserialize(parts, content=False, copy=False)
             if message["header"]["msg_type"] != "comm_msg":
                 return False

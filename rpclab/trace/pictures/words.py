@@ -217,6 +217,8 @@ WORDS: dict[str, Any] = {
         "only": "only cuts that show a fault",
         "keys": "Enter opens a timeline · ↑ ↓ rows",
         "row": "timeline of message",
+        "closed": "▸",
+        "opened": "▾",
         "wait": "…",
         "resting": "The kernel was restarted: no further row can be opened. Run the cell again.",
     },
