@@ -78,8 +78,7 @@ def build(folder: Path, scratch: Path) -> None:
     """
     pages = scratch / "pages"
     shutil.copytree(SOURCES / "pages", pages)
-    for name in ("static", "templates"):
-        shutil.copytree(SOURCES / name, pages / name)
+    shutil.copytree(SOURCES / "static", pages / "static")
     shutil.copy(SOURCES / "conf.py", pages)
     (pages / "guide").mkdir()
     shutil.copytree(ROOT / "docs" / "pictures", pages / "guide" / "pictures")

@@ -33,7 +33,6 @@ napoleon_use_ivar = True  # else an attribute of a dataclass is described twice
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 80
 
-templates_path = ["templates"]
 html_context = {"default_mode": "auto"}
 html_theme = "pydata_sphinx_theme"
 html_static_path = ["static"]
