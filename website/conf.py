@@ -26,6 +26,7 @@ autodoc_typehints = "signature"
 autodoc_member_order = "groupwise"
 autodoc_class_signature = "mixed"
 autodoc_preserve_defaults = True
+default_role = "code"  # one backtick marks code there, as in Markdown
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True  # else an attribute of a dataclass is described twice
@@ -41,7 +42,7 @@ html_js_files = [("live.js", {"type": "module"})]
 html_show_sourcelink = False
 html_copy_source = False
 html_favicon = "static/mark.svg"
-html_sidebars = {"index": [], "tutorials": []}
+html_sidebars = {"index": [], "tutorials": [], "reference": []}
 html_theme_options = {
     "logo": {"text": "rpclab", "image_light": "static/mark.svg", "image_dark": "static/mark.svg"},
     "navbar_align": "left",

@@ -422,7 +422,6 @@ class SessionLike(Protocol):
     imports: dict[int, Import]
     exports: dict[int, Hook | Answer]
     last_export: int
-    found_window: int
     first_unsent: int
     pipelined: list[Pending]
 

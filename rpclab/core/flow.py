@@ -44,8 +44,6 @@ class FlowController:
     Args:
         now: the clock, in seconds.
         most: the largest window, in bytes.
-        found: the window that a stream before has found on the same way, so that it need not be
-            found anew, round trip by round trip.
 
     Attributes:
         window: how many bytes may be on their way. One chunk always may, whatever its size.
@@ -58,7 +56,7 @@ class FlowController:
         "_rate", "_shortest", "chunks", "in_flight", "window",
     )  # fmt: skip
 
-    def __init__(self, now: Callable[[], float], most: int, found: int = 0) -> None:
+    def __init__(self, now: Callable[[], float], most: int) -> None:
         self._now = now
         self._most = most
         self._acknowledged = 0
@@ -67,7 +65,7 @@ class FlowController:
         self._shortest = math.inf
         self._measured_at = 0.0
         self._probing_since: float | None = None
-        self.window = min(max(FIRST_WINDOW, found), most)
+        self.window = min(FIRST_WINDOW, most)
         self.in_flight = 0
         self.chunks = 0
 

@@ -189,7 +189,6 @@ class Session:
         first_unsent: the id of the first call that has not left yet.
         pipelined: the promises that calls were made on before they had left.
         send: the transport: takes how many plain settlements were seen, and frames.
-        found_window: the window of the stream that was sent last; the next one begins with it.
     """
 
     # The interpreter finds the attributes of an instance slowly where it has more than thirty.
@@ -204,7 +203,6 @@ class Session:
 
     packs_runs = True
     tells_places = True
-    found_window = 0
     _cut_off: dict[int, UnseenFailure] | None = None
 
     def __init__(

@@ -194,7 +194,7 @@ class Outlet(End):
         self.session: SessionLike = session
         # The clock of a host is another one once its loop is known.
         now = lambda: session.host.clock()  # noqa: E731, PLW0108 - so it is looked up each time
-        self.flow = FlowController(now, session.limits.stream_window, session.found_window)
+        self.flow = FlowController(now, session.limits.stream_window)
         self.error: BaseException | None = None
         self.on_broken: Callable[[BaseException], None] | None = None
         self.moved = False
@@ -241,7 +241,6 @@ class Outlet(End):
         self.credit = write
         flow, held = self.flow, write.value
         flow.acknowledged(write.token, held if type(held) is float else 0.0)
-        self.session.found_window = flow.window
         self._note_window()
         if self.waiters is not None:
             self.changed()

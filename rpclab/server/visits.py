@@ -146,6 +146,10 @@ class Visit:
         context, self._context = self._context, None
         if context is not None:
             context.let_go()
+            if context.ended:
+                # The three hold one another; taken apart they go at once, and the next request
+                # finds their memory still at hand.
+                context.variables = context.platform = None
 
 
 class Way:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from support import real_time
 from support.world import world
 
 __all__ = ["callee", "world"]
@@ -18,3 +19,11 @@ def callee(world):
                     return [list(args), kwargs]
                 return args[0] if len(args) == 1 else list(args)
     """).CALLEE
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Tests of Workers in processes of their own run in real time."""
+    if getattr(pyfuncitem.obj, "real_time", False):
+        return real_time.pytest_pyfunc_call(pyfuncitem)
+    return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from types import SimpleNamespace
 
 import pytest
 from support.processes import WORKER, descendants, lives
@@ -13,6 +14,7 @@ from support.world import failure
 
 import rpclab
 from rpclab.errors import DisconnectedError
+from rpclab.placement import hosts
 
 
 @pytest.fixture
@@ -81,22 +83,42 @@ async def test_a_process_that_stands_still_is_given_up_and_the_reason_says_so(sa
     assert await env.WORKER.add(1, 1) == 2
 
 
-async def test_one_that_computes_in_c_code_is_not_taken_for_lost(sandbox):
-    placement = rpclab.processes(silence_seconds=0.2)
-    sandbox.deploy("worker", source=WORKER, placement=placement)
-    env = sandbox.bind(WORKER="worker")
-    pid = await env.WORKER.pid()
-    holds = env.WORKER.hold()
-    await asyncio.wait([asyncio.ensure_future(_settled(holds))], timeout=1.5)
-    assert lives(pid)
+class Silent:
+    """An engine with one host, which says nothing, and the line to it."""
+
+    def __init__(self):
+        self.stopped = []
+
+    def stop(self, number):
+        self.stopped.append(number)
+
+    def send(self, record, handed=None):
+        pass
+
+    def attach(self):
+        pass
 
 
-async def _settled(promise):
-    await failure(promise)
+@pytest.mark.parametrize("computes", [True, False])
+async def test_one_that_computes_in_c_code_is_not_taken_for_lost(monkeypatch, computes):
+    now, used = [0.0], [0.0]
+    monkeypatch.setattr(hosts, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(hosts, "_computing_time", lambda _: used[0])
+    engine = Silent()
+    host = hosts.Host(1, "worker", rpclab.processes(silence_seconds=30), engine, None)
+    host.line = engine
+    for _ in range(20):
+        host._look()
+        host._timer.cancel()
+        now[0] += 10
+        used[0] += computes
+        if engine.stopped:
+            break
+    assert engine.stopped == ([] if computes else [1])
 
 
 async def test_the_death_of_the_zygote_ends_its_processes_and_the_next_call_starts_anew(
-    sandbox, env
+    alone, sandbox, env
 ):
     pid = await env.WORKER.pid()
     (engine,) = sandbox.programs._engines.values()

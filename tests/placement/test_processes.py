@@ -277,7 +277,7 @@ async def test_a_new_version_takes_over_and_calls_under_way_finish(sandbox, env)
     assert after in descendants()
 
 
-async def test_a_reset_leaves_no_process(sandbox, env):
+async def test_a_reset_leaves_no_process(alone, sandbox, env):
     counter = await env.WORKER.counter()
     assert descendants()
     sandbox.reset()

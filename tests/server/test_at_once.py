@@ -350,6 +350,20 @@ async def test_a_request_leaves_nothing_behind(sandbox, module):
         assert sandbox.leaks() == []
 
 
+async def test_a_request_that_is_over_leaves_nothing_for_the_collector(sandbox, module):
+    async with sandbox.serve(port=0) as server, connected(server) as client:
+        await client.ask("/plain")
+        module.contexts.clear()
+        gc.collect()
+        gc.disable()
+        try:
+            await client.ask("/plain")
+            module.contexts.clear()
+            assert module.instances[-1]() is None
+        finally:
+            gc.enable()
+
+
 @given(st.text("/.%2eE5aZ?=&:;@~!*'()#[]|^ \\+,$-_<>`{}\"\x7f", max_size=12))
 def test_a_url_that_is_read_in_short_is_the_one_of_the_standard(rest):
     path, _, query = ("/" + rest).partition("?")

@@ -13,9 +13,11 @@ import httpx
 import pytest
 from support.net import Api, certificates, failure
 from support.real_time import until
+from support.virtual_time import VirtualTimeLoop
 
 import rpclab
 from rpclab.server.admission import Admission, Asked
+from rpclab.server.patience import patient
 from rpclab.server.proxies import Proxies
 
 __all__ = ["certificates"]
@@ -347,22 +349,39 @@ async def test_who_asks_on_and_on_and_reads_nothing_is_cut_off(sandbox, path):
         await until(lambda: not server.application._requests)
 
 
-async def test_who_reads_a_large_answer_slowly_but_on_and_on_gets_it_whole(sandbox):
-    limits = rpclab.ServerLimits(body_seconds=0.05, body_rate=1)
-    ask = b'["push",["pipeline",0,[],[]]]\n["pull",1]'
-    serving = rpclab.serve(lambda: "x" * 20_000_000, "http://127.0.0.1:0/x", limits=limits)
-    async with serving as server:
-        server._uvicorn.config.timeout_keep_alive = 0.01
-        reader, writer = await dial(server)
-        writer.write(
-            b"POST /x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % len(ask) + ask
-        )
-        size = 0
-        while data := await reader.read(2**17):
-            size += len(data)
-            await asyncio.sleep(0.001)
-        assert size > 20_000_000
-        writer.close()
+class Leaving:
+    """In the place of a transport: so many bytes are left, and they leave slowly."""
+
+    def __init__(self, left) -> None:
+        self.left = left
+        self.aborted = False
+
+    def get_write_buffer_size(self):
+        return self.left
+
+    def abort(self):
+        self.aborted = True
+
+
+@pytest.mark.parametrize(("each_second", "aborted"), [(10_000, False), (1200, False), (800, True)])
+def test_what_leaves_slowly_has_its_time_as_long_as_it_gets_on(each_second, aborted):
+    loop = VirtualTimeLoop()
+    limits = rpclab.ServerLimits(body_seconds=10, body_rate=1000)
+    connection = object.__new__(patient(None, limits))
+    connection.transport, connection.loop = Leaving(100 * each_second), loop
+
+    async def leave():
+        connection._see_that_it_leaves()
+        for _ in range(95):
+            await asyncio.sleep(1)
+            connection.transport.left -= each_second
+        connection._let_go()
+
+    try:
+        loop.run_until_complete(leave())
+    finally:
+        loop.close()
+    assert connection.transport.aborted is aborted
 
 
 async def test_who_never_begins_with_tls_is_let_go_in_time(sandbox, certificates):

@@ -1,0 +1,65 @@
+"""A world whose Workers run in processes of their own, for tests that are written for one."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+
+from rpclab.placement.processes import ProcessEngine
+from support.world import PRELUDE, World
+
+MARK = "\0log "
+
+LOG = f"""
+import sys
+def log(item):
+    sys.stdout.write({MARK!r} + repr(item) + "\\n")
+"""
+
+
+class OneZygote(ProcessEngine):
+    """The engine of all tests of a module: what ends with a sandbox is its hosts alone."""
+
+    def serve(self, sandbox):
+        """Start the processes of a sandbox."""
+        self.watch(sandbox.programs._host_ended)
+        sandbox.programs._engines[()] = self
+
+    @property
+    def own(self):
+        """The process id of the zygote, if it runs."""
+        return set() if self._zygote is None else {self._zygote.pid}
+
+    def close(self):
+        for number in list(self._lines):
+            self.stop(number)
+        while self._lines:
+            next(iter(self._lines.values())).wait(10)
+        self._stop_listening()
+
+    def end(self):
+        super().close()
+
+
+class InProcesses(World):
+    """A world whose Workers run in processes of their own.
+
+    Args:
+        sandbox: where they are deployed.
+        engine: starts the processes.
+    """
+
+    def __init__(self, sandbox, engine) -> None:
+        super().__init__(sandbox)
+        sandbox.tell_printed = self._told
+        engine.serve(sandbox)
+
+    def _told(self, worker, stream, text):
+        for line in text.splitlines():
+            if line.startswith(MARK):
+                self.log.append(ast.literal_eval(line.removeprefix(MARK)))
+
+    def deploy(self, source, name="callee", **bind):
+        text = LOG + PRELUDE + textwrap.dedent(source)
+        self.sandbox.deploy(name, source=text, bind=bind, placement="process")
+        return self.bind(**{name.upper(): name})
