@@ -45,9 +45,10 @@ SECTIONS = {
 
 NEED_A_MACHINE = {
     "network", "javascript", "reconnection", "placement", "export", "own-project", "command-line",
-    "leaks", "09-talking-with-javascript",
+    "leaks", "what-if", "09-talking-with-javascript", "10-more-than-one-process",
+    "11-breaking-it-on-purpose",
 }  # fmt: skip
-"""Pages and tutorials that need sockets, processes, files or a shell: no browser runs them."""
+"""Pages and tutorials that need sockets, processes, threads, files or a shell: no browser runs them."""
 
 REFERENCE = {
     "Workers": ("WorkerEntrypoint", "DurableObject", "RpcTarget", "wait_until", "objects", "fetch"),
@@ -118,7 +119,7 @@ def with_links(text: str, path: Path, up: str) -> str:
         if leads_to.name in {"CONTRIBUTING.md", "CHANGELOG.md"}:
             return f"[{label}]({up}{leads_to.name.lower()}{anchor})"
         if leads_to.stem in NEED_A_MACHINE and leads_to.suffix == ".ipynb":
-            return f"{label} (not in a browser: it needs sockets)"
+            return f"{label} (not in a browser: it needs sockets, processes or threads)"
         if leads_to.suffix == ".ipynb":
             return opens(label, TUTORIAL.format(leads_to.name), up)
         return label
