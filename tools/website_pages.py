@@ -48,7 +48,7 @@ NEED_A_MACHINE = {
     "leaks", "what-if", "09-talking-with-javascript", "10-more-than-one-process",
     "11-breaking-it-on-purpose",
 }  # fmt: skip
-"""Pages and tutorials that need sockets, processes, threads, files or a shell: no browser runs them."""
+"""Pages and tutorials that need sockets, processes, threads, files or a shell."""
 
 REFERENCE = {
     "Workers": ("WorkerEntrypoint", "DurableObject", "RpcTarget", "wait_until", "objects", "fetch"),
