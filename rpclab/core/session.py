@@ -1125,10 +1125,11 @@ class Session:
         answers: list[Answer] = []
 
         def references() -> Payload:
-            answer = self._answer_of(call, hook, context)
-            answer.state, answer.value = RESOLVED, value
-            answers.append(answer)
-            return Payload(self, context, answer)
+            if not answers:  # a message is packed again once what goes ahead of it is known
+                answer = self._answer_of(call, hook, context)
+                answer.state, answer.value = RESOLVED, value
+                answers.append(answer)
+            return Payload(self, context, answers[0])
 
         try:
             frame, payload = self._pack([RESOLVE, call, value], [value], references)

@@ -212,3 +212,42 @@ async def test_a_stream_in_arguments_that_cannot_be_sent_stays_the_callers(calle
     stream = rpclab.ReadableStream(iter([b"chunk"]))
     await failure(callee.take(stream, object()))
     assert await stream.read() == b"chunk"
+
+
+BEFORE_IT = {
+    "a response": 'Response("text")',
+    "a response that streams": 'Response(ReadableStream(iter([b"chunk"])))',
+    "a request": 'Request("http://a.example", method="POST", body="text")',
+    "a stream": 'ReadableStream(iter([b"chunk"]))',
+    "a generator": "(b'chunk' for _ in range(2))",
+    "a target": "RpcTarget()",
+    "a function": "print",
+    "two of them": 'Response("text"), RpcTarget()',
+}
+
+
+@pytest.mark.parametrize("record", [False, True], ids=["unwatched", "recorded"])
+@pytest.mark.parametrize("kind", ["def", "async def"])
+@pytest.mark.parametrize("first", BEFORE_IT.values(), ids=BEFORE_IT)
+async def test_a_result_that_cannot_be_sent_is_refused_whatever_stands_before(first, kind, record):
+    sandbox = rpclab.Sandbox(record=record)
+    sandbox.deploy(
+        "callee",
+        source=f"""
+from workers import ReadableStream, Request, Response, RpcTarget, WorkerEntrypoint
+
+class Default(WorkerEntrypoint):
+    {kind} give(self):
+        return [{first}, object()]
+""",
+    )
+    callee = sandbox.bind(CALLEE="callee").CALLEE
+    refused = asyncio.ensure_future(failure(callee.give()))
+    for _ in range(100):  # a deadline would have the call go another way
+        await asyncio.sleep(0)
+    answered = refused.done()
+    sandbox.close()
+    error = await refused
+    assert answered
+    assert isinstance(error, rpclab.DataCloneError)
+    assert "result[" in str(error)
