@@ -148,14 +148,6 @@ def test_a_thousand_chunks_are_on_their_way_at_most_however_small():
     assert flow.chunks == MOST_CHUNKS
 
 
-@pytest.mark.parametrize(
-    ("found", "begins"),
-    [(0, FIRST_WINDOW), (LEAST_WINDOW, FIRST_WINDOW), (2**22, 2**22), (2**30, 2**24)],
-)
-def test_a_window_begins_as_that_of_the_stream_before_has_ended(found, begins):
-    assert FlowController(lambda: 0.0, 2**24, found).window == begins
-
-
 def test_a_window_has_a_greatest_size():
     line = Line(rtt=1.0, bandwidth=1e9, most=MIB)
     line.run(30)
