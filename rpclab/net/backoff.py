@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
+
+from rpclab.previews import preview
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +47,12 @@ class Reconnect:
     random: Callable[[], float] = field(default=random.random, repr=False)
 
     def __post_init__(self) -> None:
+        for each in fields(self):
+            given = getattr(self, each.name)
+            if each.name == "random":
+                continue
+            if not isinstance(given, int | float) or isinstance(given, bool):
+                raise TypeError(f"{each.name} of Reconnect is a number, not {preview(given)}")
         sound = 0 < self.first <= self.most and self.factor >= 1 and 0 <= self.jitter <= 1
         if not sound or self.seconds < 0 or self.settled < 0 or self.calls < 0:
             raise ValueError(

@@ -22,6 +22,7 @@ from rpclab.net.connection import Connection
 from rpclab.net.mains import main_of
 from rpclab.net.streams import StreamWire
 from rpclab.net.tls import TLS, client_context
+from rpclab.previews import preview
 from rpclab.rpc.local import home
 from rpclab.workers.http.addresses import addresses_of, is_public
 from rpclab.workers.network import LOCAL, PUBLIC, network_here
@@ -119,7 +120,7 @@ def connect(
     Raises:
         ValueError: the address, the token, the codec or a header is none; or there is nothing to
             make anew: a batch has no session, and one that this end leaves is left.
-        TypeError: main can be none.
+        TypeError: main can be none, or reconnect is none.
         DisconnectedError: as it is awaited, the peer is not there, does not let us in, or speaks
             something else.
         PermissionError: likewise, a Worker dials what its sandbox does not let it reach.
@@ -128,7 +129,15 @@ def connect(
             rpclab[http] for batches.
     """
     parsed = parse_address(address)
-    if reconnect:
+    if reconnect is not False:
+        from rpclab.net.backoff import Reconnect  # noqa: PLC0415 - for those who need it
+
+        how = Reconnect() if reconnect is True else reconnect
+        if not isinstance(how, Reconnect):
+            raise TypeError(
+                f"reconnect is True, or an rpclab.Reconnect(…), not {preview(how)}: pauses and"
+                " bounds are parameters of that, such as Reconnect(seconds=60)"
+            )
         if parsed.scheme in ("http", "https"):
             raise ValueError(f"{parsed} is for batches, which have no session: use ws: or wss:")
         if idle_seconds != math.inf:
@@ -145,12 +154,11 @@ def connect(
         silence_seconds=silence_seconds,
         idle_seconds=idle_seconds,
     )
-    if not reconnect:
+    if reconnect is False:
         return dialling
-    from rpclab.net.backoff import Reconnect  # noqa: PLC0415 - for those who need it
-    from rpclab.net.lasting import LastingConnection  # noqa: PLC0415
+    from rpclab.net.lasting import LastingConnection  # noqa: PLC0415 - as above
 
-    return LastingConnection(dialling, Reconnect() if reconnect is True else reconnect)
+    return LastingConnection(dialling, how)
 
 
 class Dialling:

@@ -253,6 +253,7 @@ def replay(
 
     Raises:
         ValueError: the change cannot be made, for it names what is not there.
+        TypeError: the program is no function.
         Exception: whatever the code of a Worker raises as it is deployed anew.
     """
     world = World(sandbox)

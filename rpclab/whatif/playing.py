@@ -234,6 +234,11 @@ class _Playing:
     """A program that runs, on the loop of the virtual clock."""
 
     def __init__(self, sandbox: Sandbox, program: Program) -> None:
+        if not callable(program):
+            raise TypeError(
+                "the program is a coroutine function that takes env, or env and sandbox, not"
+                f" {preview(program)}: it is run more than once"
+            )
         self.began = sandbox.time()
         self.trace: Any = None
         self.recorded = cast("Recording", sandbox.recording)  # a world's sandboxes record

@@ -183,6 +183,7 @@ def scrub(
 
     Raises:
         ValueError: it sends more messages, or does not end without a cut either.
+        TypeError: the program is no function.
         Exception: whatever the code of a Worker raises as it is deployed anew.
     """
     world = World(sandbox)

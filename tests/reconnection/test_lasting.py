@@ -961,3 +961,18 @@ async def test_losses_at_random_neither_repeat_nor_forget_a_call(place, sandbox)
     await lasting.close()
     await place.stop()
     gc.collect()
+
+
+@pytest.mark.parametrize("given", [5, "yes", None, 0, object()], ids=repr)
+def test_what_says_how_to_reconnect_is_true_or_a_reconnect(given):
+    with pytest.raises(TypeError, match=r"reconnect is True, or an rpclab\.Reconnect"):
+        rpclab.connect("tcp:127.0.0.1:1", reconnect=given)
+
+
+@pytest.mark.parametrize(
+    "name", ["first", "factor", "most", "jitter", "settled", "seconds", "calls"]
+)
+@pytest.mark.parametrize("given", ["1", None, True])
+def test_the_numbers_of_a_reconnect_are_numbers(name, given):
+    with pytest.raises(TypeError, match=f"{name} of Reconnect is a number"):
+        rpclab.Reconnect(**{name: given})

@@ -307,3 +307,14 @@ def test_a_call_that_is_made_to_fail_fails_where_its_method_begins(shop):
     what = rpclab.replay(program, shop, Fail("shop.sell", error="ValueError: no"))
     line = SHOP.split("\n").index("    def sell(self, item):") + 1
     assert f"line {line}" in what.after.result
+
+
+@pytest.mark.parametrize("run", [rpclab.replay, rpclab.scrub])
+def test_a_program_is_a_function(shop, run):
+    async def program(env):
+        await env.SHOP.cart()
+
+    with closing(program(shop.env)) as begun:
+        for given in (5, "program", begun):
+            with pytest.raises(TypeError, match="the program is a coroutine function"):
+                run(given, shop)
