@@ -11,6 +11,8 @@ def message(chance, parts):
     """Give a message (a list) with one field spoilt."""
     values = Values(chance)
     parts = list(parts)
+    if not parts:
+        return parts  # it was spoilt before
     place = chance.randrange(len(parts))
     roll = chance.randrange(8)
     if roll == 0:
