@@ -49,9 +49,6 @@ DIFFERENT = {
     "test_O16_an_exception_from_a_disposer_reaches_nobody_and_is_reported": MOMENT,
     "test_L8_targets_inside_a_chain_live_until_the_context_ends_and_go_in_reverse": MOMENT,
     "test_L8_disposing_its_promise_disposes_a_target_inside_a_chain": MOMENT,
-    "test_V22_a_result_that_cannot_be_sent_leaves_the_body_usable": (
-        "it never settles in a sandbox that does not record, of any placement"
-    ),
     "test_C28_concurrent_calls_start_in_the_order_made_and_overlap": CLOCK,
     "test_S19_a_writer_runs_ahead_of_a_stalled_sink_by_a_window": CLOCK,
     "test_C19_a_binding_in_a_result_is_fetched_without_waiting_for_it": TRACE,

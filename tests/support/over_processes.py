@@ -50,14 +50,26 @@ class InProcesses(World):
     """
 
     def __init__(self, sandbox, engine) -> None:
+        self._log = []
         super().__init__(sandbox)
         sandbox.tell_printed = self._told
         engine.serve(sandbox)
 
+    @property
+    def log(self):
+        """What was logged. It comes by the line of each process, beside what is answered."""
+        for host in list(self.sandbox.programs.hosts.values()):
+            host.line.catch_up()
+        return self._log
+
+    @log.setter
+    def log(self, log):
+        self._log = log
+
     def _told(self, worker, stream, text):
         for line in text.splitlines():
             if line.startswith(MARK):
-                self.log.append(ast.literal_eval(line.removeprefix(MARK)))
+                self._log.append(ast.literal_eval(line.removeprefix(MARK)))
 
     def deploy(self, source, name="callee", **bind):
         text = LOG + PRELUDE + textwrap.dedent(source)
