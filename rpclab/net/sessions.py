@@ -141,6 +141,10 @@ class FarSession(Session):
         """The calls that the peer wants the result of, and has not got."""
         return self._those("exports", _is_wanted)
 
+    def asked(self) -> list[Still]:
+        """The calls of this end that the peer has not answered."""
+        return self._those("imports", _is_asked)
+
     def streams_sent(self) -> list[Still]:
         """The streams that are being sent to the peer."""
         return self._those("imports", _is_stream)
@@ -239,6 +243,10 @@ def _any_left(find: Callable[[], list[Still]], known: list[Still]) -> bool:
 def _comes(number: int, entry: Any) -> bool:
     """Whether an entry of the import table is a call or a stream of ours that goes on."""
     return _is_stream(number, entry) or (isinstance(entry, Pending) and entry.state == PENDING)
+
+
+def _is_asked(_: int, entry: Any) -> bool:
+    return isinstance(entry, Pending) and entry.state == PENDING
 
 
 def _is_stream(number: int, entry: Any) -> bool:

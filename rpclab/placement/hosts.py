@@ -284,16 +284,20 @@ class Host:
             while self.why is None:
                 self.line.wait(seconds)
 
-    async def drain(self, seconds: float) -> bool:
+    async def drain(self, until: float, seconds: float) -> bool:
         """Wait until its calls are over and its Durable Objects have left; says whether they are.
 
-        It gets no new calls meanwhile. After so many seconds it is ended, whatever it does.
+        It gets no new calls meanwhile.
+
+        Args:
+            until: when it is ended, whatever it does; by the clock of the loop.
+            seconds: how long it had in all.
         """
         over = asyncio.Event()
         self._settled.append(over.set)
         self.line.send({"kind": "leave", "calls": True})
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout_at(until):
                 while not self.has_left and self.why is None:
                     await over.wait()
         except TimeoutError:

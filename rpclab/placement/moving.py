@@ -6,6 +6,7 @@ Floor: sandbox.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from rpclab.declared import declared
@@ -62,7 +63,13 @@ async def _drain(sandbox: Sandbox, before: Worker, seconds: float) -> None:
     """Wait until the calls to a version are over; those that are not in time are cut off."""
     if isinstance(before, PlacedWorker):
         hosts = [host for host in before.hosts if host is not None and host.why is None]
-        await asyncio.gather(*[host.drain(seconds) for host in hosts])
+        until = asyncio.get_running_loop().time() + seconds
+        # A call that is on its way comes by another socket than the word that the host is to leave.
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(until):
+                while any(map(sandbox.programs.is_asking, hosts)):  # noqa: ASYNC110 - as below
+                    await asyncio.sleep(_LOOK)
+        await asyncio.gather(*[host.drain(until, seconds) for host in hosts])
         return
     programs = sandbox.programs
     try:

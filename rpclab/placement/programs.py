@@ -292,6 +292,10 @@ class Programs:
             for go_on in held:
                 go_on()
 
+    def is_asking(self, host: Host) -> bool:
+        """Whether a call that was made here to what runs in a host has no answer yet."""
+        return any(way.session.asked() for way in self._leading.get(host, ()))
+
     def answering_here(self, name: str) -> bool:
         """Whether calls to a Worker are under way that runs, or ran, in this process."""
         return any(
