@@ -38,8 +38,8 @@ WORKER_OPTIONS = {
     "--kv": Option("--kv", "VAR[=id]", "a KV namespace"),
     "--at": Option("--at", "CITY", "the city it stands in"),
     "--on": Option("--on", "kernel|process[:N]", "where it runs"),
-    "--concurrency": Option("--concurrency", "NUMBER", "how many calls run at a time"),
-    "--queue": Option("--queue", "NUMBER", "how many may wait for their turn"),
+    "--concurrency": Option("--concurrency", "N", "how many calls run at a time"),
+    "--queue": Option("--queue", "N", "how many may wait for their turn"),
     "--overload": Option("--overload", "newest|oldest", "who is refused when more come"),
 }
 BIND_OPTIONS = {

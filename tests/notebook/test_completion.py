@@ -27,6 +27,7 @@ def completing(kernel):
                 "--json",
                 "--kv",
                 "--object",
+                "--on",
                 "--overload",
                 "--queue",
                 "--var",

@@ -74,7 +74,7 @@ def test_a_json_string_keeps_its_quotes_and_a_text_loses_them():
         ("", "%%worker needs a name, such as: %%worker counter-service"),
         ("a b", "%%worker takes one name, but there are 'a' and 'b'"),
         ("a --bnd X=b", f"%%worker has no option --bnd; there are: {OPTIONS}"),
-        ("a --on here", f"%%worker has no option --on; there are: {OPTIONS}"),
+        ("a --onto here", f"%%worker has no option --onto; there are: {OPTIONS}"),
         ("a --bind", "--bind needs VAR=worker[#Entrypoint]"),
         ("a --bind X", "'X' is not of the form VAR=worker[#Entrypoint]"),
         ("a --d1 --var A=b", "--d1 needs VAR[=file]"),
