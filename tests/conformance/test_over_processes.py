@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import importlib.util
 import inspect
 import os
-from pathlib import Path
 
 import pytest
+from support.elsewhere import those_elsewhere
 from support.over_processes import InProcesses, OneZygote
 
 AREAS = (
@@ -65,8 +64,6 @@ DIFFERENT = {
 
 _open: list[InProcesses] = []
 
-FIXTURE = type(pytest.fixture(lambda: None))
-
 
 @pytest.fixture(scope="module")
 def engine():
@@ -98,21 +95,11 @@ def _closing(test):
     return run
 
 
-def _tests_of(area):
-    path = Path(__file__).with_name(f"test_{area}.py")
-    spec = importlib.util.spec_from_file_location(f"conformance_over_processes_{area}", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    own = {name for name, value in vars(module).items() if isinstance(value, FIXTURE)}
-    for name, test in vars(module).items():
-        if not name.startswith("test_") or not inspect.iscoroutinefunction(test):
-            continue
-        arguments = {*inspect.signature(test).parameters}
-        if "sleep(" in inspect.getsource(test) or "timeout(" in inspect.getsource(test):
-            continue  # it is about a clock, and there is no virtual one in other processes
-        if arguments & {"world", "callee"} and not arguments & own and name not in DIFFERENT:
-            yield f"{name}_in_{area}", _closing(test)
+def _asks_no_clock(test):
+    """Whether it is not about a clock: there is no virtual one in other processes."""
+    source = inspect.getsource(test)
+    return "sleep(" not in source and "timeout(" not in source
 
 
 for _area in AREAS if hasattr(os, "fork") else ():
-    globals().update(_tests_of(_area))
+    globals().update(those_elsewhere(_area, _closing, different=DIFFERENT, runs=_asks_no_clock))

@@ -7,11 +7,9 @@ that the tests see both; nothing of a session knows.
 from __future__ import annotations
 
 import functools
-import importlib.util
-import inspect
-from pathlib import Path
 
 import pytest
+from support.elsewhere import those_elsewhere
 from support.over_sockets import Bytes, Frames, OverSockets
 from support.world import World
 
@@ -48,8 +46,6 @@ DIFFERENT = {
 }
 """By its name, why a test does not run here."""
 
-FIXTURE = type(pytest.fixture(lambda: None))
-
 _open: list[OverSockets] = []
 
 
@@ -76,20 +72,5 @@ def _in_between(test):
     return run
 
 
-def _tests_of(area):
-    path = Path(__file__).with_name(f"test_{area}.py")
-    spec = importlib.util.spec_from_file_location(f"conformance_over_sockets_{area}", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    own = {name for name, value in vars(module).items() if isinstance(value, FIXTURE)}
-    for name, test in vars(module).items():
-        if not name.startswith("test_") or not inspect.iscoroutinefunction(test):
-            continue
-        arguments = {*inspect.signature(test).parameters}
-        # What a file prepares for itself alone would stand in the way of what another does.
-        if arguments & {"world", "callee"} and not arguments & own and name not in DIFFERENT:
-            yield f"{name}_in_{area}", _in_between(test)
-
-
 for _area in AREAS:
-    globals().update(_tests_of(_area))
+    globals().update(those_elsewhere(_area, _in_between, different=DIFFERENT))
