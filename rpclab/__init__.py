@@ -39,7 +39,7 @@ from rpclab.errors import (
     UnknownBindingError,
     UnknownEntrypointError,
 )
-from rpclab.placement.declared import processes
+from rpclab.placement.declared import dask, processes
 from rpclab.rpc.deadlines import deadline
 from rpclab.rpc.gathering import dispose, gather
 from rpclab.rpc.looking import surface
@@ -114,6 +114,7 @@ __all__ = [
     "binding",
     "certificates",
     "connect",
+    "dask",
     "deadline",
     "dispose",
     "fetch",

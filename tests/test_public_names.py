@@ -31,6 +31,7 @@ NAMES = [
     "binding",
     "certificates",
     "connect",
+    "dask",
     "deadline",
     "dispose",
     "fetch",
@@ -87,6 +88,7 @@ NOT_LOADED = [
     "python_multipart",
     "sqlite3",
     "ada_url",
+    "distributed",
 ]
 
 

@@ -4,10 +4,11 @@ Floor: sandbox. The other Workers are elsewhere, in the sandbox that has started
 children. One line leads to that sandbox; a thread reads it, so that what it says counts also while
 the Worker computes. When the line ends, so does the process.
 
-What comes over the line (`kind`), the first record being the Worker:
+What comes over the line (`kind`), the first record being the Worker, or `listen` and the Worker:
 
+    listen      on a node of a cluster: the socket on which others dial it, and who it is
     worker      what to run, with all it needs (see `Child.deploy`)
-    join        the socket of a way to another Worker
+    join        the socket of a way to another Worker; or how the two ends meet (see `doors`)
     lost        why a way is over, as the sandbox knows it
     moved       Workers that run elsewhere from now on
     ask         answer `alive`
@@ -41,8 +42,10 @@ from rpclab.core.limits import Limits
 from rpclab.diagnostics import places as sites
 from rpclab.errors import DisconnectedError, RemoteProtocolError, add_note
 from rpclab.placement.bound import hook_of, is_granted
+from rpclab.placement.doors import Door
 from rpclab.placement.engine import End
 from rpclab.placement.exits import crashed
+from rpclab.placement.identities import Identity
 from rpclab.placement.output import Logged, Printed
 from rpclab.placement.records import Incoming, packed
 from rpclab.placement.ways import Origins, PlacedSession, Way, origin
@@ -62,7 +65,7 @@ if TYPE_CHECKING:
     from rpclab.placement.ways import Granted
     from rpclab.workers.worker import Worker
 
-_PATIENCE = 2.0  # seconds in which the sandbox says why a way is over
+_PATIENCE = 5.0  # seconds in which the sandbox says why a way is over
 _RETRY = 0.01  # seconds until an interrupt is tried again
 _TRIES = 50
 _LOOK = 0.01  # seconds between two looks at whether a process that is to go has nothing to do
@@ -78,14 +81,15 @@ def run(line: socket.socket) -> int:
     causes = Origins()
     sender = Sender(line, causes)
     send = sender.send
-    first: list[Any] = []
-    while not first:
+    first: list[tuple[Record, socket.socket | None]] = []
+    while not any(record["kind"] == "worker" for record, _ in first):
         first += incoming.read()
-    order, _ = first[0]
+    begin = next(place for place, (record, _) in enumerate(first) if record["kind"] == "worker")
+    order, _ = first[begin]
     _bound(order)
     _settle_in(order, sender.say)
     child = Child(order, send, causes)
-    return asyncio.run(child.main(incoming, first[1:]))
+    return asyncio.run(child.main(incoming, [*first[:begin], *first[begin + 1 :]]))
 
 
 class Sender:
@@ -128,11 +132,12 @@ def _bound(order: Record) -> None:
 
 def _settle_in(order: Record, send: Any) -> None:
     """Be like the program around: its folder, its environment, its ways to print and to log."""
-    with suppress(OSError):
-        os.chdir(order["cwd"])
-    os.environ.clear()
-    os.environ.update(order["environ"])
-    sys.path[:] = order["path"]
+    if order["path"] is not None:  # else it is another machine, which has its own
+        with suppress(OSError):
+            os.chdir(order["cwd"])
+        os.environ.clear()
+        os.environ.update(order["environ"])
+        sys.path[:] = order["path"]
     sys.argv[:] = [order["name"]]
     faulthandler.enable(2, all_threads=False)
     for stream, descriptor in (("stdout", 1), ("stderr", 2)):
@@ -149,9 +154,13 @@ class Child:
         order: the Worker.
         send: sends records to the sandbox.
         causes: of the calls that it gets.
+
+    Attributes:
+        door: where others dial it, on a node of a cluster.
     """
 
     def __init__(self, order: Record, send: Any, causes: Origins) -> None:
+        self.door: Door | None = None
         self._order = order
         self.name: str = order["name"]
         self._send = send
@@ -181,7 +190,11 @@ class Child:
         signal.signal(signal.SIGINT, Interrupts())
         self._sandbox.engine.attend(self._loop)
         for record, handed in rest:
-            self._take(record, handed)
+            if record["kind"] == "listen" and handed is not None:
+                self.door = Door(Identity(*record["identity"]))
+                await self.door.open(handed)
+            else:
+                self._take(record, handed)
         threading.Thread(target=self._listen, args=[incoming], daemon=True).start()
         origin.set(self._order["cause"])
         try:

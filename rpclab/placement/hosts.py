@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import codecs
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rpclab.codecs.data import unpack
 from rpclab.errors import PlacementError
+from rpclab.placement.engine import HERE
 from rpclab.placement.exits import LastLines, crashed, reason
 from rpclab.previews import preview
 
@@ -64,6 +64,7 @@ class Host:
         audience: is told what it says.
 
     Attributes:
+        engine: where it runs.
         line: leads to it.
         met: what it has told of the Worker, once the code has run; None before.
         why: the error that all breaks with that came from it, once it has ended; None before.
@@ -90,7 +91,7 @@ class Host:
         self.pid: int | None = None
         self.has_left = False
         self.retiring = False
-        self._engine = engine
+        self.engine = engine
         self._audience = audience
         self._lines = LastLines()
         self._decoders = {
@@ -108,6 +109,19 @@ class Host:
     def __repr__(self) -> str:
         state = "starting" if self.met is None else "running"
         return f"<Host {self.number} of {self.worker}, {state if self.why is None else 'ended'}>"
+
+    @property
+    def node(self) -> str | None:
+        """The name of the node that it runs on, once that is chosen."""
+        found = (node.name for node in self.engine.nodes() if self.number in node.hosts)
+        return next(found, None)
+
+    @property
+    def where(self) -> str:
+        """Its process, and the node of that if it is on one."""
+        node = self.node
+        on = f" on {node}" if node is not None and node != HERE else ""
+        return f"{self.pid}{on}"
 
     # Its start.
 
@@ -142,7 +156,7 @@ class Host:
         except TimeoutError:
             self.give_up()
         except BaseException:
-            self._engine.stop(self.number)
+            self.engine.stop(self.number)
             raise
         return self.outcome()
 
@@ -157,7 +171,7 @@ class Host:
         except TimeoutError:
             self.give_up()
         except BaseException:
-            self._engine.stop(self.number)
+            self.engine.stop(self.number)
             raise
         return self.outcome()
 
@@ -165,7 +179,7 @@ class Host:
         """It has not come up in time."""
         self._silent = f"its code had not run after {self.placed.start_seconds:g} s (start_seconds)"
         self._failure = PlacementError(f'Worker "{self.worker}" did not start: {self._silent}')
-        self._engine.stop(self.number)
+        self.engine.stop(self.number)
 
     def outcome(self) -> Record:
         """Give what it has told of the Worker.
@@ -186,7 +200,7 @@ class Host:
         shape = _SHAPES.get(record["kind"])
         if shape is None or not all(isinstance(record.get(k), t) for k, t in shape.items()):
             self._silent = f"it broke the rules: {preview(record)}"
-            self._engine.stop(self.number)
+            self.engine.stop(self.number)
             return
         kind = record["kind"]
         if kind == "out":
@@ -248,7 +262,7 @@ class Host:
             return
         loop = asyncio.get_running_loop()
         if self._asked is not None and self._asked > self._heard:
-            computed = _computing_time(self.pid)
+            computed = self.line.computed()
             if computed is not None and computed != self._computed:
                 # C code that holds the lock of the interpreter: it answers nobody, and lives.
                 self._computed, self._asked = computed, now
@@ -257,10 +271,10 @@ class Host:
                     f"nothing was heard of it for {silence:g} s, and it did not compute"
                     " (silence_seconds), so it was killed"
                 )
-                self._engine.stop(self.number)
+                self.engine.stop(self.number)
                 return
         else:
-            self._computed = _computing_time(self.pid)
+            self._computed = self.line.computed()
             self._asked = now
             self.line.send({"kind": "ask"})
         self._timer = loop.call_later(silence / ASKS, self._look)
@@ -269,7 +283,7 @@ class Host:
 
     def stop(self) -> None:
         """End it now."""
-        self._engine.stop(self.number)
+        self.engine.stop(self.number)
 
     def leave(self, seconds: float) -> None:
         """Have it let its Durable Objects go, and block until it has; it goes on without them."""
@@ -327,13 +341,3 @@ def _read(error: bytes) -> BaseException:
     except Exception as failed:
         found = failed
     return found if isinstance(found, BaseException) else PlacementError(preview(found))
-
-
-def _computing_time(pid: int | None) -> float | None:
-    """How much a process has computed, in ticks of the system; None where that is not known."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
-        fields = text.rpartition(")")[2].split()
-        return float(fields[11]) + float(fields[12])
-    except (OSError, ValueError, IndexError):
-        return None

@@ -24,6 +24,7 @@ from rpclab.core.hooks import call_on
 from rpclab.core.imports import PENDING, Import, Pending
 from rpclab.errors import DisconnectedError, PlacementError, RemoteProtocolError
 from rpclab.placement.bound import granted_of, hook_of, is_granted
+from rpclab.placement.declared import DaskCluster, Nodes
 from rpclab.placement.engine import End
 from rpclab.placement.hosts import Host
 from rpclab.placement.placed import PlacedWorker
@@ -39,14 +40,19 @@ if TYPE_CHECKING:
     from rpclab.core.hooks import Hook
     from rpclab.core.session import Session
     from rpclab.placement.declared import Processes
-    from rpclab.placement.engine import Ended, PlacementEngine, Record
+    from rpclab.placement.doors import Door
+    from rpclab.placement.engine import Ended, Node, PlacementEngine, Record
     from rpclab.placement.ways import Granted
     from rpclab.sandbox import Sandbox
     from rpclab.workers.worker import Worker
 
+EngineKey = tuple[str, ...] | DaskCluster
+"""What an engine is for: processes that have loaded the same modules, or a cluster."""
+
 _HOME = 2**31  # the slot of a way that begins in this process, too
 _LEAVES = 5.0  # seconds in which a process lets its Durable Objects go
 _EXPLAINED = 1.0  # seconds in which the end of a host is known, after that of its socket
+_EXPLAINED_FAR = 4.0  # likewise, on a node of a cluster
 
 
 class Programs:
@@ -59,11 +65,13 @@ class Programs:
         hosts: those that run, by number.
     """
 
+    door: Door | None = None  # it dials all that are elsewhere
+
     def __init__(self, sandbox: Sandbox) -> None:
         self.hosts: dict[int, Host] = {}
         self._sandbox = sandbox
         self._engine = sandbox.engine
-        self._engines: dict[tuple[str, ...], PlacementEngine] = {}
+        self._engines: dict[EngineKey, PlacementEngine] = {}
         self._callers = Callers(self._engine)
         self._ways: dict[tuple[str, str, int], Way] = {}
         self._moving: dict[str, Worker] = {}
@@ -98,22 +106,35 @@ class Programs:
         engine = self._engine_for(placed)
         number = self._last_host = self._last_host + 1
         host = Host(number, name, placed, engine, self)
-        host.line = engine.place(number, host, placed.bounds)
+        node = placed.node if isinstance(placed, Nodes) else None
+        host.line = engine.place(number, host, placed.bounds, node)
         self.hosts[number] = host
         self._leading[host] = set()
         cause = self._callers.number_of(copy_context())
         bounds = [*placed.bounds]
-        host.line.send({**order, **_surroundings(), "bounds": bounds, "cause": cause})
+        around = _surroundings(far=engine.far)
+        host.line.send({**order, **around, "bounds": bounds, "cause": cause})
         if _is_running():
             host.attach()
         return host
 
     def _engine_for(self, placed: Processes) -> PlacementEngine:
-        engine = self._engines.get(placed.preload)
+        key: EngineKey = placed.preload
+        if isinstance(placed, Nodes):
+            key = placed.cluster or self._used_cluster() or DaskCluster()
+        engine = self._engines.get(key)
         if engine is None:
-            engine = self._engines[placed.preload] = ProcessEngine(placed.preload)
+            engine = self._engines[key] = _make_engine(key, placed)
             engine.watch(self._host_ended)
         return engine
+
+    def _used_cluster(self) -> DaskCluster | None:
+        """The cluster that was used first, for those who do not say which they mean."""
+        return next((key for key in self._engines if isinstance(key, DaskCluster)), None)
+
+    def nodes(self) -> list[tuple[PlacementEngine, list[Node]]]:
+        """Where hosts can run, by engine."""
+        return [(engine, engine.nodes()) for engine in self._engines.values()]
 
     def _host_ended(self, ended: Ended) -> None:
         host = self.hosts.pop(ended.number, None)
@@ -434,7 +455,11 @@ class Programs:
             way.end(host.why or DisconnectedError("the process ended"))
             return
         number = self._joining(host, None)
-        here, there = self._engine_for(host.placed).join(None, host.number)
+        try:
+            here, there = host.engine.join(None, host.number)
+        except DisconnectedError as error:  # it has ended, which will be told
+            self.lost(way, error)
+            return
         host.line.send(_join(number, way.here, there.words, None, dialled=False), there.socket)
         self._leading[host].add(way)
         way.host = host
@@ -472,7 +497,7 @@ class Programs:
             return  # its end is on its way to the host, which asked before it had come
         way = self._way(there, host.worker, -host.number)
         number = self._joining(host, None)
-        here, far = self._engine_for(host.placed).join(None, host.number)
+        here, far = host.engine.join(None, host.number)
         host.line.send(_join(number, there, far.words, [], dialled=True), far.socket)
         self._leading[host].add(way)
         way.host = host
@@ -491,7 +516,10 @@ class Programs:
             self.asked_for(host, other.worker)
             return
         number = self._joining(host, other)
-        one, two = self._engine_for(host.placed).join(host.number, other.number)
+        # Where one of them is on a node, its engine knows how that is reached.
+        of_processes = isinstance(other.engine, ProcessEngine)
+        engine = host.engine if of_processes else other.engine
+        one, two = engine.join(host.number, other.number)
         grants = self._grants_between(host.worker, other.worker)
         back = self._grants_between(other.worker, host.worker)
         record = _join(number, other.worker, one.words, back, dialled=True)
@@ -502,7 +530,7 @@ class Programs:
     def _refuse(self, host: Host, there: str, error: BaseException) -> None:
         """The way that a host has asked for leads nowhere."""
         number = self._joining(host, None)
-        here, far = self._engine_for(host.placed).join(None, host.number)
+        here, far = host.engine.join(None, host.number)
         if here.socket is not None:
             here.socket.close()
         host.line.send(_join(number, there, far.words, [], dialled=True), far.socket)
@@ -551,7 +579,9 @@ class Programs:
         if host is not None and host.why is not None:
             way.end(host.why)
         else:
-            asyncio.get_running_loop().call_later(_EXPLAINED, way.end, error)
+            local = host is None or isinstance(host.engine, ProcessEngine)
+            seconds = _EXPLAINED if local else _EXPLAINED_FAR
+            asyncio.get_running_loop().call_later(seconds, way.end, error)
 
     def parted(self, way: Way) -> None:
         """A way is over."""
@@ -602,8 +632,19 @@ def _join(
     }
 
 
-def _surroundings() -> Record:
-    """What a host is to have as the program here has it."""
+def _make_engine(key: EngineKey, placed: Processes) -> PlacementEngine:
+    if not isinstance(key, DaskCluster):
+        return ProcessEngine(key)
+    from rpclab.placement.cluster import ClusterEngine  # noqa: PLC0415 - for those who have one
+    from rpclab.placement.dask_cluster import DaskLauncher  # noqa: PLC0415
+
+    return ClusterEngine(DaskLauncher(key), silence_seconds=placed.silence_seconds)
+
+
+def _surroundings(*, far: bool) -> Record:
+    """What a host is to have as the program here has it; on another machine little."""
+    if far:
+        return {"path": None, "log_level": logging.getLogger().level}
     return {
         "cwd": str(Path.cwd()),
         "environ": dict(os.environ),

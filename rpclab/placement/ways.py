@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
@@ -28,6 +28,7 @@ from rpclab.net.addresses import Address
 from rpclab.net.closing import FAULT, NORMAL, closed_there
 from rpclab.net.sessions import FarSession
 from rpclab.net.streams import HIGH, StreamWire
+from rpclab.placement.doors import PATIENCE, Door, dial
 from rpclab.previews import preview
 from rpclab.transports.batches import BYE, framed
 
@@ -249,11 +250,12 @@ class SpreadSession(PlacedSession):
 class PlacedWire(StreamWire):
     """One end of the socket. The two need no greeting: the sandbox has introduced them."""
 
-    def __init__(self, way: Way, *, dialled: bool, most: int) -> None:
+    def __init__(self, way: Way, *, dialled: bool, most: int, secret: bytes = b"") -> None:
         address = Address("unix", path=way.there) if dialled else None
         super().__init__({}, dialled=address, greeted=_never, most=most)
         self._reader.skip_greeting()
         self._connection: Any = way
+        self._secret = secret  # of whoever has dialled another node; it goes ahead of all
 
     @property
     def is_made(self) -> bool:
@@ -263,6 +265,11 @@ class PlacedWire(StreamWire):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=HIGH)
+        if not self._connection.is_open:
+            self._transport.abort()
+            return
+        if self._secret:
+            self._transport.write(self._secret)
         self._connection.joined()
 
     def tell(self, kind: int, *values: Any) -> None:
@@ -301,7 +308,13 @@ class Causes(Protocol):
 
 
 class Owner(Protocol):
-    """The program that ways belong to: the sandbox, or a child process."""
+    """The program that ways belong to: the sandbox, or a child process.
+
+    Attributes:
+        door: where others dial it; None where nobody does.
+    """
+
+    door: Door | None
 
     def meet(self, way: Way) -> None:
         """A way is needed: see that it gets its socket (see `Way.attach`)."""
@@ -418,31 +431,42 @@ class Way:
     # The socket.
 
     def attach(self, end: End, number: int, *, dialled: bool) -> None:
-        """Take the socket, and send what has waited for it.
+        """Take an end, and send what has waited for it.
 
         Args:
-            end: the socket; owned from now on.
+            end: how the other end is met; its socket is owned from now on.
             number: what the sandbox calls this way.
             dialled: whether this end has asked for it: then it never stops reading.
         """
         self.number = number
         self._asked = True
-        if not self.is_open or end.socket is None:
+        if not self.is_open:
             if end.socket is not None:
                 end.socket.close()
             return
-        wire = PlacedWire(self, dialled=dialled, most=self.session.limits.message_bytes)
-        loop = asyncio.get_running_loop()
+        secret = end.words.get("secret", b"")
+        most = self.session.limits.message_bytes
+        self._wire = wire = PlacedWire(self, dialled=dialled, most=most, secret=secret)
+        loop, door = asyncio.get_running_loop(), self._owner.door
+        opening: Coroutine[Any, Any, Any]
+        if end.socket is not None:
+            opening = loop.create_connection(lambda: wire, sock=end.socket)
+        elif "accept" in end.words and door is not None:
+            door.expect(end.words["accept"], end.words["name"], wire, self._is_late)
+            return
+        else:
+            opening = dial(end.words, None if door is None else door.identity, lambda: wire)
         # In no Worker's context: its end would cancel the task.
-        Context().run(
-            loop.create_task, loop.create_connection(lambda: wire, sock=end.socket)
-        ).add_done_callback(self._opened)
-        self._wire = wire
+        Context().run(loop.create_task, opening).add_done_callback(self._opened)
+
+    def _is_late(self) -> None:
+        self.lost(DisconnectedError(f"{self.there} has not come within {PATIENCE:g} s"))
 
     def _opened(self, task: asyncio.Task[Any]) -> None:
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            self.lost(DisconnectedError(f"the way to {self.there} could not be opened: {error}"))
+            why = str(error) or f"no answer in {PATIENCE:g} s"
+            self.lost(DisconnectedError(f"the way to {self.there} could not be opened: {why}"))
 
     def joined(self) -> None:
         """The wire can send now."""

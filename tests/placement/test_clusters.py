@@ -1,0 +1,233 @@
+"""Workers on the nodes of a cluster: the same program, and nothing of it passes the notebook."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from support.on_cluster import node_of, on
+from support.processes import WORKER, descendants, lives
+from support.real_time import until
+from support.world import failure
+
+import rpclab
+from rpclab.errors import PlacementError
+from rpclab.placement import dask_cluster
+
+CALLER = """
+import os
+from workers import WorkerEntrypoint
+
+class Default(WorkerEntrypoint):
+    def pid(self):
+        return os.getpid()
+
+    async def many(self, count):
+        return sum([await self.env.NEIGHBOUR.add(number, 1) for number in range(count)])
+
+    async def wait_there(self):
+        await self.env.NEIGHBOUR.wait()
+
+    async def callback(self, function):
+        return await self.env.NEIGHBOUR.call(function, 20)
+"""
+
+
+@pytest.fixture
+def sandbox(cluster):
+    """A sandbox whose cluster is the one of all tests."""
+    fresh = rpclab.Sandbox()
+    cluster.serve(fresh)
+    yield fresh
+    fresh.close()
+
+
+@pytest.fixture
+def pair(sandbox):
+    """Two Workers on two nodes, of which one is bound to the other."""
+    sandbox.deploy("neighbour", source=WORKER, placement=rpclab.dask(node="node-0"))
+    sandbox.deploy(
+        "caller",
+        source=CALLER,
+        bind={"NEIGHBOUR": "neighbour"},
+        placement=rpclab.dask(node="node-1"),
+    )
+    return sandbox.bind(CALLER="caller", NEIGHBOUR="neighbour")
+
+
+async def test_workers_run_where_they_were_placed(sandbox, cluster, pair):
+    assert [node_of(sandbox, name) for name in ("neighbour", "caller")] == ["node-0", "node-1"]
+    assert await pair.CALLER.pid() in cluster.pids("node-1")
+    assert await pair.NEIGHBOUR.pid() in cluster.pids("node-0")
+    assert await pair.CALLER.many(3) == 6
+    pid = await pair.CALLER.pid()
+    assert f"in process {pid} on node-1" in repr(sandbox.workers["caller"])
+
+
+async def test_where_nobody_says_the_node_with_the_fewest_hosts_is_chosen(sandbox):
+    for name in ("one", "two", "three", "four"):
+        sandbox.deploy(name, source=CALLER, placement="dask")
+    nodes = [node_of(sandbox, name) for name in ("one", "two", "three", "four")]
+    assert sorted(nodes) == ["node-0", "node-0", "node-1", "node-1"]
+
+
+async def test_of_a_call_between_two_nodes_nothing_passes_the_sandbox(sandbox, cluster, pair):
+    await pair.CALLER.many(1)  # which joins them
+    counted = []
+    for count in (1, 200):
+        records = cluster.records
+        with sandbox.trace() as trace:
+            await pair.CALLER.many(count)
+        counted.append((cluster.records - records, trace.messages, trace.bytes // 10))
+    assert counted[0] == counted[1]
+
+
+async def test_what_is_called_back_through_two_nodes_comes_here(pair):
+    assert await pair.CALLER.callback(lambda number: number + 1) == 21
+
+
+async def test_a_worker_in_a_process_here_reaches_one_on_a_node_and_the_other_way_round(sandbox):
+    sandbox.deploy("here", source=WORKER, bind={"NEIGHBOUR": "there"}, placement="process")
+    sandbox.deploy("there", source=WORKER, bind={"NEIGHBOUR": "here"}, placement="dask")
+    env = sandbox.bind(HERE="here", THERE="there")
+    assert await env.HERE.neighbour("pid") == await env.THERE.pid()
+    assert await env.THERE.neighbour("pid") == await env.HERE.pid()
+
+
+async def test_it_prints_here_and_an_error_keeps_its_class(pair, capsys):
+    await pair.NEIGHBOUR.say("hello")
+    assert type(await failure(pair.NEIGHBOUR.add(1, "two"))) is TypeError
+    assert "hello\n" in capsys.readouterr().out
+
+
+async def test_a_worker_moves_from_here_to_a_node_and_back_while_it_is_called(sandbox):
+    sandbox.deploy("worker", source=WORKER)
+    env = sandbox.bind(WORKER="worker")
+    for placement in (rpclab.dask(node="node-0"), rpclab.dask(node="node-1"), "kernel"):
+        calls = [env.WORKER.add(number, 0) for number in range(20)]
+        await sandbox.move("worker", placement)
+        assert [await call for call in calls] == [*range(20)]
+    assert await env.WORKER.pid() == os.getpid()
+
+
+async def test_a_crash_on_a_node_has_the_reason_of_any_crash(pair):
+    pid = await pair.NEIGHBOUR.pid()
+    error = await failure(pair.NEIGHBOUR.exit(3))
+    assert f'the process {pid} of Worker "neighbour" ended: exit code 3' in str(error)
+    assert "about to go" in str(error)
+    assert await pair.NEIGHBOUR.add(1, 2) == 3
+
+
+def test_code_that_fails_on_a_node_raises_its_error(sandbox):
+    with pytest.raises(KeyError):
+        sandbox.deploy("worker", source='{}["tea"]', placement="dask")
+
+
+def test_a_node_that_is_not_there_is_refused_and_the_error_names_those_there_are(sandbox):
+    with pytest.raises(PlacementError, match="there are: node-0, node-1"):
+        sandbox.deploy("worker", source=WORKER, placement=rpclab.dask(node="node-9"))
+
+
+def test_a_scheduler_that_is_not_there_is_named(sandbox, monkeypatch):
+    monkeypatch.setattr(dask_cluster, "_PATIENCE", 0.2)
+    with pytest.raises(PlacementError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1:"):
+        sandbox.deploy("worker", source=WORKER, placement="dask:tcp://127.0.0.1:1")
+
+
+# When something dies.
+
+
+async def _settles(env, cause):
+    """Every call to a Worker that is under way rejects, and the reason names the cause."""
+    waits = [env.NEIGHBOUR.wait() for _ in range(5)]
+    counter = await env.NEIGHBOUR.counter()
+    await env.CALLER.many(1)
+    through = env.CALLER.wait_there()
+    await env.CALLER.many(1)  # which comes after it, so it is under way
+    cause()
+    async with asyncio.timeout(10):
+        texts = [str(await failure(each)) for each in (*waits, through)]
+        return [*texts, str(await failure(counter.increment()))]
+
+
+async def test_kill_9_of_a_node_settles_all_and_its_workers_start_anew_elsewhere(
+    sandbox, cluster, pair
+):
+    pids = cluster.pids("node-0")
+    texts = await _settles(pair, lambda: os.kill(pids[0], signal.SIGKILL))
+    assert all('its node "node-0" was lost: the Dask worker' in text for text in texts), texts
+    await until(lambda: not any(map(lives, pids)))
+    # It was placed on that very node, which is started anew with the next call.
+    assert await pair.CALLER.many(3) == 6
+    assert node_of(sandbox, "neighbour") == "node-0"
+    assert not {*cluster.pids("node-0")} & {*pids}
+
+
+async def test_kill_9_of_the_scheduler_settles_all_and_the_reason_says_so(cluster, pair):
+    pids = [*cluster.pids("node-0"), *cluster.pids("node-1")]
+    scheduler = cluster.launcher._here._scheduler.pid
+    texts = await _settles(pair, lambda: os.kill(scheduler, signal.SIGKILL))
+    assert all("the Dask scheduler at tls://127.0.0.1" in text for text in texts), texts
+    await until(lambda: not any(map(lives, pids)))
+    # A cluster of the sandbox's own is started anew with the next call.
+    assert await pair.NEIGHBOUR.add(1, 2) == 3
+
+
+async def test_a_node_that_stands_still_is_given_up_and_what_ran_there_has_ended(
+    sandbox, cluster, pair
+):
+    await pair.NEIGHBOUR.pid()  # the cluster runs
+    placement = on(cluster, silence_seconds=4, node="node-0")
+    sandbox.deploy("neighbour", source=WORKER, placement=placement)
+    (host,) = sandbox.workers["neighbour"].hosts
+    agent = _parent(_parent(host.pid))
+    stopped = [agent, *descendants(agent)]
+    waits, counter = pair.NEIGHBOUR.wait(), await pair.NEIGHBOUR.counter()
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    texts = [str(await failure(each)) for each in (waits, counter.increment())]
+    why = 'nothing was heard of its node "node-0" for 4 s (silence_seconds), so it was given up'
+    assert all(why in text for text in texts), texts
+    # Its lease has ended, so that nothing of it goes on when it is heard of again.
+    for pid in stopped:
+        os.kill(pid, signal.SIGCONT)
+    await until(lambda: not any(map(lives, stopped)))
+    moved = await sandbox.move("neighbour", on(cluster, silence_seconds=4, node="node-1"))
+    assert moved.nodes == ["node-1"]
+    assert await pair.NEIGHBOUR.add(1, 2) == 3
+
+
+def _parent(pid):
+    return int(Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[1])
+
+
+async def test_kill_9_of_the_program_leaves_nothing_of_its_cluster(tmp_path):
+    script = tmp_path / "program.py"
+    script.write_text(
+        f"""
+import asyncio, rpclab
+async def main():
+    async with rpclab.Sandbox() as sandbox:
+        sandbox.deploy("worker", source={WORKER!r}, placement="dask:1")
+        env = sandbox.bind(WORKER="worker")
+        print(await env.WORKER.start(), flush=True)
+        call = env.WORKER.hold()
+        print("called", flush=True)
+        await call
+asyncio.run(main())
+"""
+    )
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, str(script), stdout=asyncio.subprocess.PIPE
+    )
+    while (line := await program.stdout.readline()) != b"called\n":
+        assert line, "it has ended"
+    processes = descendants(program.pid)
+    assert len(processes) >= 6  # scheduler, node, agent, zygote, host, and what that has started
+    program.kill()
+    await program.wait()
+    await until(lambda: not any(map(lives, processes)))
