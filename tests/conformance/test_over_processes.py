@@ -1,6 +1,6 @@
 """The rules hold where Workers run in processes of their own: the same tests, another placement.
 
-What is different there is told in `DIFFERENT`, with the reason.
+Those that tell most run on the two nodes of a cluster as well, each Worker on another one. What is different there is told in `DIFFERENT`, with the reason.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 
 import pytest
 from support.elsewhere import those_elsewhere
+from support.on_cluster import OnCluster
 from support.over_processes import InProcesses, OneZygote
 
 AREAS = (
@@ -29,6 +30,9 @@ AREAS = (
     "values",
     "values_promised",
 )
+
+ON_NODES = ("functions", "lifetimes", "pipelining", "streams")
+"""The areas of which tests run on a cluster, too: those of references, and of what ends."""
 
 MOMENT = "a release takes a moment over a socket, and the test looks at once"
 MODULE = "it looks into the module of the Worker, which is in the other process"
@@ -74,9 +78,11 @@ def engine():
 
 
 @pytest.fixture
-def world(sandbox, engine):
+def world(request, sandbox):
     """A sandbox with a log, whose Workers run in processes of their own."""
-    fresh = InProcesses(sandbox, engine)
+    on_nodes = request.function.__name__.endswith("_on_nodes")
+    kind = OnCluster if on_nodes else InProcesses
+    fresh = kind(sandbox, request.getfixturevalue("cluster" if on_nodes else "engine"))
     _open.append(fresh)
     return fresh
 
@@ -101,5 +107,20 @@ def _asks_no_clock(test):
     return "sleep(" not in source and "timeout(" not in source
 
 
+def _on_nodes(test):
+    """Run a test on the nodes of a cluster."""
+
+    @functools.wraps(test)
+    async def run(**arguments):
+        await test(**arguments)
+
+    run.__name__ = f"{test.__name__}_on_nodes"
+    return run
+
+
 for _area in AREAS if hasattr(os, "fork") else ():
     globals().update(those_elsewhere(_area, _closing, different=DIFFERENT, runs=_asks_no_clock))
+
+for _area in ON_NODES if hasattr(os, "fork") else ():
+    _found = those_elsewhere(_area, _closing, different=DIFFERENT, runs=_asks_no_clock)
+    globals().update({f"{_name}_on_nodes": _on_nodes(_test) for _name, _test in _found})

@@ -51,6 +51,32 @@ class OnCluster(InProcesses):
 
     placement = "dask"
 
+    @property
+    def log(self):
+        """What was logged. It comes by way of the node, so we ask whether there is more."""
+        for host in list(self.sandbox.programs.hosts.values()):
+            _catch_up(host)
+        return self._log
+
+    @log.setter
+    def log(self, log):
+        self._log = log
+
+
+def _catch_up(host):
+    """Wait for a sign of life of a host, before which comes all that it has said."""
+    heard, record = [], host.record
+
+    def hear(said):
+        heard.append(said["kind"])
+        record(said)
+
+    host.record = hear
+    host.line.send({"kind": "ask"})
+    while "alive" not in heard and host.why is None:
+        host.line.wait(10)
+    host.record = record
+
 
 def node_of(sandbox, worker):
     """The name of the node that a Worker runs on."""
