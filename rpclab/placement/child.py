@@ -12,13 +12,15 @@ What comes over the line (`kind`), the first record being the Worker, or `listen
     lost        why a way is over, as the sandbox knows it
     moved       Workers that run elsewhere from now on
     ask         answer `alive`
+    stored      the answer to a `store`
     interrupt   stop the code of the Worker that computes now
     leave       let the Durable Objects go, and close their files; with `calls` when the calls that
                 are under way are over. Answer `left`
     retire      end, once nothing is under way and nobody holds anything of it
 
 What goes out: `met` (the code has run) or `failed`; `meet` (a way is needed); `out` and `log` (see
-`output`); `alive`; `left`; `closing` (the process ends, as it was told to).
+`output`); `store` (of what objects store, see `stores`); `alive`; `left`; `closing` (the process
+ends, as it was told to).
 """
 
 from __future__ import annotations
@@ -48,6 +50,7 @@ from rpclab.placement.exits import crashed
 from rpclab.placement.identities import Identity
 from rpclab.placement.output import Logged, Printed
 from rpclab.placement.records import Incoming, packed
+from rpclab.placement.stores import AskedStore
 from rpclab.placement.ways import Origins, PlacedSession, Way, origin
 from rpclab.sandbox import Sandbox
 from rpclab.workers.call_queue import Turns
@@ -55,6 +58,7 @@ from rpclab.workers.declarations import BindingTarget
 from rpclab.workers.modules import run_cell, run_source
 from rpclab.workers.network import Network
 from rpclab.workers.steps import error_for
+from rpclab.workers.storage.leased import SharedObjects
 
 if TYPE_CHECKING:
     import types
@@ -171,15 +175,25 @@ class Child:
         self._loop: asyncio.AbstractEventLoop
         self._over = asyncio.Event()
         self._retiring = False
+        self._store = AskedStore(send)
         self._sandbox = Sandbox(
             limits=Limits(**order["limits"]),
             debug=order["debug"],
             network=Network(*order["network"]),
             validate=order["validate"],
             storage=order["storage"],
+            shared_objects=self._shared(),
         )
         self._sandbox.engine.elsewhere = self._session
         self._sandbox.engine.carry_with_calls((origin,))
+
+    def _shared(self) -> SharedObjects | None:
+        """Where Durable Objects are stored, if that is no folder."""
+        shared = self._order["shared"]
+        if shared is None:
+            return None
+        address, node, seconds = shared
+        return SharedObjects(self._store if address is None else address, node, seconds)
 
     async def main(self, incoming: Incoming, rest: list[Any]) -> int:
         """Run the code of the Worker, and serve it until the end. Gives the exit code."""
@@ -267,6 +281,8 @@ class Child:
         kind = record["kind"]
         if kind == "ask":
             self._send({"kind": "alive"})
+        elif kind == "stored":
+            self._store.answered(record)  # the loop waits for it
         elif kind == "interrupt":
             os.kill(os.getpid(), signal.SIGINT)  # whose handler runs in the main thread
         else:

@@ -56,6 +56,14 @@ class ClusterEngine:
         )
         self._nodes.start()
 
+    def answer_with(self, answer: Callable[[int, Record], Record | None]) -> None:
+        """Have what hosts ask of the store of Durable Objects answered.
+
+        Args:
+            answer: is called in another thread, with the number of the host and what it asks.
+        """
+        self._nodes.answer = answer
+
     @property
     def records(self) -> int:
         """How many records have passed between the sandbox and the nodes, both ways."""

@@ -163,6 +163,7 @@ class Nodes:
         authority: signs the certificates of the cluster.
         known: the nodes, as they were last seen.
         records: how many records have come from the nodes, and gone there.
+        answer: answers what a host, of a number, asks of the store of its Durable Objects.
     """
 
     def __init__(
@@ -178,6 +179,7 @@ class Nodes:
         self.authority = Authority()
         self.known: list[Node] = []
         self.records = 0
+        self.answer: Callable[[int, Record], Record | None] = lambda _number, _asked: None
         self._launcher = launcher
         self._post = post
         self._ended = ended
@@ -570,6 +572,10 @@ class Nodes:
             return  # it was given up meanwhile
         self.records += 1
         match record:
+            case {"kind": "from", "record": {"kind": "store"} as asked}:
+                answer = self.answer(number, asked)
+                if answer is not None:
+                    self._tell(number, answer)
             case {"kind": "from", "record": dict(said)} if type(said.get("kind")) is str:
                 self._hand_on(size, partial(host.heard.record, said))
             case {"kind": "output", "stream": str(stream), "data": bytes(data)} if (

@@ -29,9 +29,12 @@ from rpclab.placement.engine import End
 from rpclab.placement.hosts import Host
 from rpclab.placement.placed import PlacedWorker
 from rpclab.placement.processes import ProcessEngine
+from rpclab.placement.stores import KeptStore
 from rpclab.placement.ways import Callers, PlacedSession, SpreadSession, Way
 from rpclab.workers.declarations import NOTEBOOK, BindingTarget
 from rpclab.workers.objects.namespace import ObjectsTarget
+from rpclab.workers.storage.leased import LEASE_SECONDS, this_node
+from rpclab.workers.storage.sql_stores import SqliteStore
 from rpclab.workers.worker import EntrypointHook
 
 if TYPE_CHECKING:
@@ -84,6 +87,7 @@ class Programs:
         self._last_host = 0
         self._last_way = 0
         self._turn = 0
+        self._kept: KeptStore | None = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._engine.elsewhere = self._session
 
@@ -113,7 +117,9 @@ class Programs:
         cause = self._callers.number_of(copy_context())
         bounds = [*placed.bounds]
         around = _surroundings(far=engine.far)
-        host.line.send({**order, **around, "bounds": bounds, "cause": cause})
+        shared = self._shared_by(name, engine)
+        first = {**order, **around, "bounds": bounds, "cause": cause, "shared": shared}
+        host.line.send(first)
         if _is_running():
             host.attach()
         return host
@@ -124,13 +130,40 @@ class Programs:
             key = placed.cluster or self._used_cluster() or DaskCluster()
         engine = self._engines.get(key)
         if engine is None:
-            engine = self._engines[key] = _make_engine(key, placed)
+            engine = self._engines[key] = _make_engine(key, placed, self.answer)
             engine.watch(self._host_ended)
         return engine
 
     def _used_cluster(self) -> DaskCluster | None:
         """The cluster that was used first, for those who do not say which they mean."""
         return next((key for key in self._engines if isinstance(key, DaskCluster)), None)
+
+    def _shared_by(self, name: str, engine: PlacementEngine) -> list[Any] | None:
+        """Where the Durable Objects of a host store, if that is no folder.
+
+        Returns:
+            The address of a store, or None for the one that we keep; what the host is called in
+            its leases; and how many seconds these last.
+        """
+        shared = self._sandbox._shared_objects
+        if shared is not None:
+            store = _address_of(shared.store, name)
+            return [store, f"{shared.node}/{name}", shared.lease_seconds]
+        return None if isinstance(engine, ProcessEngine) else [None, name, LEASE_SECONDS]
+
+    def answer(self, number: int, asked: Record) -> Record | None:
+        """Answer what a host asks of the store of its Durable Objects; in the thread of the nodes.
+
+        Raises:
+            RemoteProtocolError: it may not ask that.
+        """
+        host = self.hosts.get(number)
+        if host is None:
+            return None
+        if self._kept is None:
+            folder = Path(self._sandbox.storage or self.scratch())
+            self._kept = KeptStore(SqliteStore(folder / "cluster.sqlite"), this_node())
+        return self._kept.answer(host.worker, asked)
 
     def nodes(self) -> list[tuple[PlacementEngine, list[Node]]]:
         """Where hosts can run, by engine."""
@@ -609,6 +642,9 @@ class Programs:
         for engine in self._engines.values():
             engine.close()
         self._engines.clear()
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
         if self._scratch is not None:
             self._scratch.cleanup()
             self._scratch = None
@@ -632,13 +668,29 @@ def _join(
     }
 
 
-def _make_engine(key: EngineKey, placed: Processes) -> PlacementEngine:
+def _make_engine(
+    key: EngineKey, placed: Processes, answer: Callable[[int, Record], Record | None]
+) -> PlacementEngine:
     if not isinstance(key, DaskCluster):
         return ProcessEngine(key)
     from rpclab.placement.cluster import ClusterEngine  # noqa: PLC0415 - for those who have one
     from rpclab.placement.dask_cluster import DaskLauncher  # noqa: PLC0415
 
-    return ClusterEngine(DaskLauncher(key), silence_seconds=placed.silence_seconds)
+    made = ClusterEngine(DaskLauncher(key), silence_seconds=placed.silence_seconds)
+    made.answer_with(answer)
+    return made
+
+
+def _address_of(store: Any, worker: str) -> str:
+    """The address of a store that others open, too."""
+    if isinstance(store, str) and store.startswith(("postgresql:", "postgres:")):
+        return store
+    if isinstance(store, (str, os.PathLike)):
+        return str(Path(store).resolve())
+    raise PlacementError(
+        f'"{worker}" cannot open the store of shared_objects elsewhere, which is an object of this'
+        " program: give its address, or the path of a file"
+    )
 
 
 def _surroundings(*, far: bool) -> Record:

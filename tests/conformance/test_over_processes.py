@@ -1,6 +1,7 @@
 """The rules hold where Workers run in processes of their own: the same tests, another placement.
 
-Those that tell most run on the two nodes of a cluster as well, each Worker on another one. What is different there is told in `DIFFERENT`, with the reason.
+Those that tell most run on the two nodes of a cluster as well, each Worker on another one. What is
+different there is told in `DIFFERENT`, with the reason.
 """
 
 from __future__ import annotations

@@ -17,6 +17,8 @@ from support.world import failure
 import rpclab
 from rpclab.errors import PlacementError
 from rpclab.placement import dask_cluster
+from rpclab.placement.stores import KeptStore
+from rpclab.workers.storage.sql_stores import SqliteStore
 
 CALLER = """
 import os
@@ -231,3 +233,104 @@ asyncio.run(main())
     program.kill()
     await program.wait()
     await until(lambda: not any(map(lives, processes)))
+
+
+# Durable Objects.
+
+TALLY = """
+import os
+from workers import DurableObject, WorkerEntrypoint
+
+class Tally(DurableObject):
+    async def add(self, number):
+        seen = await self.ctx.storage.get("seen") or []
+        await self.ctx.storage.put("seen", [*seen, number])
+        return os.getpid()
+
+    async def seen(self):
+        return await self.ctx.storage.get("seen") or []
+
+class Default(WorkerEntrypoint):
+    def pid(self):
+        return os.getpid()
+"""
+
+
+async def test_what_objects_store_outlives_their_node_and_their_sandbox(cluster, tmp_path):
+    for start in (0, 3):
+        async with rpclab.Sandbox(storage=tmp_path) as sandbox:
+            cluster.serve(sandbox)
+            sandbox.deploy(
+                "tally", source=TALLY, objects={"TALLY": "Tally"}, placement=rpclab.dask()
+            )
+            tally = sandbox.bind(TALLY=rpclab.objects("tally#Tally")).TALLY.get_by_name("one")
+            assert await tally.seen() == [*range(start)]
+            first = await tally.add(start)
+            (host,) = sandbox.workers["tally"].hosts
+            os.kill(host.pid, signal.SIGKILL)
+            await until(lambda host=host: host.why is not None)
+            assert await tally.add(start + 1) != first
+            await sandbox.move("tally", rpclab.dask(node="node-1"))
+            await tally.add(start + 2)
+            assert await tally.seen() == [*range(start + 3)]
+
+
+async def test_an_object_that_was_given_up_and_lives_on_can_write_nothing(sandbox, tmp_path):
+    store = SqliteStore(tmp_path / "store.sqlite")
+    kept = KeptStore(store, "sandbox")
+
+    def ask(what, *args):
+        record = {"kind": "store", "ask": 1, "what": what, "args": ["tally#Tally", *args]}
+        return kept.answer("tally", record)["value"]
+
+    key = b"k" * 32
+    old, *_ = ask("acquire", key, "one", 10.0)
+    assert ask("write", [[key, old, False, [[b"a", b"1"]], []]]) == []
+    new, *_, values = ask("acquire", key, None, 10.0)
+    assert (new, values) == (old + 1, [[b"a", b"1"]])
+    assert ask("write", [[key, old, False, [[b"a", b"2"]], []]]) == [key]
+    assert ask("renew", [[key, old]], 10.0) == [key]
+    assert ask("write", [[key, new, False, [[b"a", b"3"]], [5]]]) == []
+    assert ask("alarms") == [[key, 5]]
+    assert ask("name", key) == "one"
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("namespace", "what", "args"),
+    [
+        ("other#Tally", "name", [b"k"]),
+        ("tally", "name", [b"k"]),
+        ("tally#Tally", "close", []),
+        ("tally#Tally", "name", ["k"]),
+        ("tally#Tally", "write", [[[b"k", 1, False, [["k", b"v"]], []]]]),
+        ("tally#Tally", "write", [["x"]]),
+        ("tally#Tally", "renew", [[[b"k", "1"]], 1.0]),
+        ("tally#Tally", "acquire", [b"k", 1, 1.0]),
+    ],
+)
+def test_a_host_can_ask_for_what_is_its_workers_alone(tmp_path, namespace, what, args):
+    kept = KeptStore(SqliteStore(tmp_path / "store.sqlite"), "sandbox")
+    with pytest.raises(rpclab.RemoteProtocolError):
+        kept.answer("tally", {"kind": "store", "ask": 1, "what": what, "args": [namespace, *args]})
+    kept.close()
+
+
+async def test_objects_in_the_memory_of_the_kernel_cannot_come_along_to_a_node(sandbox):
+    sandbox.deploy("tally", source=TALLY, objects={"TALLY": "Tally"})
+    with pytest.raises(PlacementError, match="shared_objects="):
+        await sandbox.move("tally", "dask")
+
+
+async def test_objects_in_a_store_that_all_share_move_anywhere(cluster, tmp_path):
+    shared = rpclab.SharedObjects(tmp_path / "shared.sqlite")
+    async with rpclab.Sandbox(shared_objects=shared) as sandbox:
+        cluster.serve(sandbox)
+        sandbox.deploy("tally", source=TALLY, objects={"TALLY": "Tally"})
+        tally = sandbox.bind(TALLY=rpclab.objects("tally#Tally")).TALLY.get_by_name("one")
+        pids = [await tally.add(0)]
+        for number, placement in enumerate(("process", "dask", "kernel"), 1):
+            await sandbox.move("tally", placement)
+            pids.append(await tally.add(number))
+        assert await tally.seen() == [0, 1, 2, 3]
+        assert len({*pids}) == 3

@@ -9,7 +9,7 @@ from rpclab.placement.cluster import ClusterEngine
 from rpclab.placement.dask_cluster import DaskLauncher
 from rpclab.placement.declared import DaskCluster
 from support.over_processes import InProcesses
-from support.processes import descendants, lives
+from support.processes import apart, descendants, lives
 
 
 class OneCluster(ClusterEngine):
@@ -18,10 +18,12 @@ class OneCluster(ClusterEngine):
     def __init__(self):
         self.launcher = DaskLauncher(DaskCluster())
         super().__init__(self.launcher, silence_seconds=30)
+        apart.append(self._programs)
 
     def serve(self, sandbox):
         """Start the hosts of a sandbox."""
         self.watch(sandbox.programs._host_ended)
+        self.answer_with(sandbox.programs.answer)
         sandbox.programs._engines[DaskCluster()] = self
 
     @property
@@ -29,6 +31,11 @@ class OneCluster(ClusterEngine):
         """What a user has of a cluster that is there already."""
         here = self.launcher._here
         return SimpleNamespace(scheduler_address=here._address, security=here.security)
+
+    def _programs(self):
+        here = self.launcher._here
+        programs = [here._scheduler, *here._workers.values()]
+        return [program.pid for program in programs if program is not None]
 
     def pids(self, name):
         """The processes of a node: the Dask worker comes first."""
