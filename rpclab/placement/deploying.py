@@ -55,7 +55,7 @@ def wait_for(hosts: list[Host]) -> None:
         for host in hosts:
             host.wait()
     except BaseException:
-        _give_up(hosts)
+        give_up(hosts)
         raise
 
 
@@ -69,11 +69,12 @@ async def come_up(hosts: list[Host]) -> None:
         for host in hosts:
             await host.wait_soon()
     except BaseException:
-        _give_up(hosts)
+        give_up(hosts)
         raise
 
 
-def _give_up(hosts: list[Host]) -> None:
+def give_up(hosts: list[Host]) -> None:
+    """End hosts that are not to serve."""
     for host in hosts:
         host.stop()
 
@@ -98,21 +99,38 @@ def publish(
         placed: how it is placed.
         hosts: they run it.
         moves: whether whoever calls sees that the version before comes to its end.
+
+    Raises:
+        RpcError: it cannot serve so; then none of the hosts runs any more.
     """
+    programs = sandbox.programs
+    try:
+        worker = _check(sandbox, name, env, order, placed, hosts)
+    except BaseException:
+        give_up(hosts)
+        raise
+    sandbox._queue_calls(name, None)  # each process has one of its own
+    before = sandbox.enter(worker, order_bindings(order))
+    programs.deployed(worker, before, moves=moves)
+    return worker
+
+
+def _check(
+    sandbox: Sandbox, name: str, env: Env, order: Record, placed: Processes, hosts: list[Host]
+) -> PlacedWorker:
+    """Make the Worker, if it can serve."""
     from rpclab.placement.placed import PlacedWorker  # noqa: PLC0415 - as above
 
     for host in hosts:
         host.outcome()
-    programs = sandbox.programs
-    worker = PlacedWorker(name, sandbox.engine, env, order, placed, hosts, programs.forward)
+    forward = sandbox.programs.forward
+    worker = PlacedWorker(name, sandbox.engine, env, order, placed, hosts, forward)
     check_default(name, worker.module)
     if worker.objects and placed.count > 1:
         raise PlacementError(
             f'"{name}" has Durable Objects ({", ".join(worker.objects)}), each of which runs in one'
             " place: give it one process"
         )
-    before = sandbox.enter(worker, order_bindings(order))
-    programs.deployed(worker, before, moves=moves)
     return worker
 
 
