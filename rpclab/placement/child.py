@@ -34,10 +34,11 @@ import sys
 import threading
 from collections import deque
 from contextlib import suppress
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from rpclab.codecs.data import pack
-from rpclab.core.imports import Import
+from rpclab.core.imports import Handle, Import
 from rpclab.core.limits import Limits
 from rpclab.diagnostics import places as sites
 from rpclab.errors import DisconnectedError, RemoteProtocolError, add_note
@@ -47,12 +48,15 @@ from rpclab.placement.exits import crashed
 from rpclab.placement.output import Logged, Printed
 from rpclab.placement.records import Incoming, packed
 from rpclab.placement.ways import Origins, PlacedSession, Way, origin
+from rpclab.rpc.bindings import ServiceBinding
 from rpclab.sandbox import Sandbox
 from rpclab.workers.call_queue import Turns
-from rpclab.workers.declarations import BindingTarget
+from rpclab.workers.declarations import NOTEBOOK, BindingTarget
+from rpclab.workers.elsewhere import bind_elsewhere
 from rpclab.workers.modules import run_cell, run_source
 from rpclab.workers.network import Network
 from rpclab.workers.steps import error_for
+from rpclab.workers.storage.limits import D1Limits, ObjectLimits
 
 if TYPE_CHECKING:
     import types
@@ -170,6 +174,8 @@ class Child:
             network=Network(*order["network"]),
             validate=order["validate"],
             storage=order["storage"],
+            d1_limits=D1Limits(**order["d1_limits"]),
+            object_limits=ObjectLimits(**order["object_limits"]),
         )
         self._sandbox.engine.elsewhere = self._session
         self._sandbox.engine.carry_with_calls((origin,))
@@ -213,12 +219,14 @@ class Child:
             variable: BindingTarget(worker, entrypoint, props, validate)
             for variable, (worker, entrypoint, props, validate) in order["bind"].items()
         }
+        held = self._held(order["held"])
         module, env = sandbox.prepare(
             self.name,
             vars=order["vars"],
             json=order["json"],
             bind=bind,
-            d1=order["d1"],
+            d1={**order["d1"], **held[0]},
+            kv=held[1],
             objects={variable: "#".join(of) for variable, of in order["objects"].items()},
             folder=order["folder"],
         )
@@ -229,6 +237,25 @@ class Child:
             run_source(module, order["source"], filename)
         turns = None if order["turns"] is None else Turns(*order["turns"])
         return sandbox.publish(self.name, module, env, bind, turns)
+
+    def _held(self, told: Record) -> tuple[Record, Record]:
+        """The databases and the KV namespaces that stay in the program, by variable."""
+        if not told:
+            return {}, {}
+        from rpclab.placement.resources import D1, made_of  # noqa: PLC0415 - as there
+
+        made = {
+            name: made_of(of, cache(partial(self._stub, key))) for name, (key, of) in told.items()
+        }
+        databases = {name: each for name, each in made.items() if told[name][1]["of"] == D1}
+        return databases, {name: each for name, each in made.items() if name not in databases}
+
+    def _stub(self, key: str) -> ServiceBinding:
+        """A stub of what the program holds."""
+        session = self._sandbox.engine.session(self.name, NOTEBOOK)
+        entry = Import(session, bind_elsewhere(session, ["held", key]))
+        session.imports[entry.id] = entry
+        return ServiceBinding(Handle(entry, session.keeper))
 
     def _fail(self, error: BaseException) -> None:
         """Tell why the code did not run."""

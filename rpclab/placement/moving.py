@@ -63,7 +63,7 @@ async def _move(
     programs = sandbox.programs
     worker: Worker
     if placed is None:
-        module, own_env = sandbox.prepare(name, **_options(order))
+        module, own_env = sandbox.prepare(name, **_options(sandbox, order))
         if order["awaits"]:
             await run_cell(module, order["source"], order["filename"])
         else:
@@ -148,13 +148,17 @@ def _order_of(sandbox: Sandbox, before: Worker) -> tuple[Record, Env]:
     )
 
 
-def _options(order: Record) -> dict[str, Any]:
+def _options(sandbox: Sandbox, order: Record) -> dict[str, Any]:
     """What `Sandbox.prepare` is told of a Worker that comes home."""
+    held: dict[str, dict[str, Any]] = {"d1": {}, "kv": {}}
+    for variable, (key, told) in order["held"].items():
+        held[told["of"]][variable] = sandbox.programs.shared(key)
     return {
         "vars": order["vars"],
         "json": order["json"],
         "bind": order_bindings(order),
-        "d1": order["d1"],
+        "d1": {**order["d1"], **held["d1"]},
+        "kv": held["kv"],
         "objects": {variable: "#".join(of) for variable, of in order["objects"].items()},
         "folder": order["folder"],
     }

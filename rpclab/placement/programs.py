@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from rpclab.core.answers import Answer
-from rpclab.core.hooks import call_on
+from rpclab.core.hooks import TargetHook, call_on
 from rpclab.core.imports import PENDING, Import, Pending
 from rpclab.errors import DisconnectedError, PlacementError, RemoteProtocolError
 from rpclab.placement.bound import granted_of, hook_of, is_granted
@@ -76,6 +76,7 @@ class Programs:
         self._last_host = 0
         self._last_way = 0
         self._turn = 0
+        self._shared: list[Any] = []
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._engine.elsewhere = self._session
 
@@ -172,6 +173,16 @@ class Programs:
         if self._scratch is None:
             self._scratch = tempfile.TemporaryDirectory(prefix="rpclab-")
         return self._scratch.name
+
+    def share(self, resource: Any) -> str:
+        """Keep what stays in this program and Workers elsewhere may be bound to. Gives its key."""
+        if resource not in self._shared:
+            self._shared.append(resource)
+        return str(self._shared.index(resource))
+
+    def shared(self, key: str) -> Any:
+        """What has that key."""
+        return self._shared[int(key)]
 
     def deployed(self, worker: PlacedWorker, before: Any, *, moves: bool) -> None:
         """A version of a Worker runs in hosts from now on.
@@ -521,7 +532,14 @@ class Programs:
         """Give what a host is bound to here, if it was declared."""
         if way.slot != _HOME and not is_granted(granted, way.host.granted(way.here)):
             raise RemoteProtocolError(f"{way.there} is bound to nothing of the kind")
+        if granted[0] == "held":
+            return self._held_hook(granted[1])
         return hook_of(self._sandbox, way.here, granted)
+
+    def _held_hook(self, key: str) -> Hook:
+        from rpclab.placement.resources import held  # noqa: PLC0415 - for those who have some
+
+        return TargetHook(held(self.shared(key)), self._engine.keeper(NOTEBOOK))
 
     def bound_anew(self, way: Way, moved: list[tuple[Import, Granted]]) -> None:
         """A way is over, and its bindings live on: the next call on one starts the Worker anew."""
@@ -618,7 +636,8 @@ def _grants_of(order: Record) -> list[tuple[str, Granted]]:
         (worker, ["entrypoint", entrypoint, props, validate])
         for worker, entrypoint, props, validate in order["bind"].values()
     ]
-    return found + [(worker, ["object", name]) for worker, name in order["objects"].values()]
+    found += [(worker, ["object", name]) for worker, name in order["objects"].values()]
+    return found + [(NOTEBOOK, ["held", key]) for key, _ in order["held"].values()]
 
 
 def _not_started(host: Host, error: BaseException) -> BaseException:
