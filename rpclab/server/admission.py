@@ -175,7 +175,8 @@ class Admission:
         """The header `Set-Cookie` that remembers the token."""
         value = quote(self.token or "", safe="")
         return (
-            f"{self.cookie_name}={value}; Path={path or '/'}; HttpOnly; SameSite=Strict" + "; Secure" * secure
+            f"{self.cookie_name}={value}; Path={path or '/'}; HttpOnly; SameSite=Strict"
+            + "; Secure" * secure
         )
 
 
