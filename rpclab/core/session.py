@@ -100,6 +100,7 @@ if TYPE_CHECKING:
     from rpclab.core.contexts import ExecutionContext, Host, Packed
     from rpclab.core.dialects import Dialect
     from rpclab.core.events import Call
+    from rpclab.core.flow import Uplink
     from rpclab.core.imports import Handle
     from rpclab.core.messages import Given, Keywords, Path
     from rpclab.core.streams import End
@@ -187,6 +188,7 @@ class Session:
         is_far: whether the other end is in another program. Then what only acknowledges and gives
             back waits for a turn, unless this end `hurries`, and what was flushed is told of.
         hurries: whether that does not wait.
+        uplink: what streams to another program share; None where they need not.
         packs_runs: whether runs are packed as they leave. Between two ends in one process they need
             not be, for there is nothing in them that anybody could change.
         first_unsent: the id of the first call that has not left yet.
@@ -207,6 +209,7 @@ class Session:
     packs_runs = True
     tells_places = True
     is_far = False
+    uplink: Uplink | None = None
     _cut_off: dict[int, UnseenFailure] | None = None
 
     def __init__(

@@ -81,6 +81,8 @@ class FarSession(Session):
         return decode_telling(self, self._decode, frame)
 
     def _flushed(self, count: int) -> None:
+        if self.uplink is not None and self.uplink.queued:
+            self.uplink.look()
         if count and self.host.observe is not None:
             tell_arrived(self, count)
         if self._waiting is not None:
