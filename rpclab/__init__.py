@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from rpclab.whatif.comparing import replay
     from rpclab.whatif.scrubbing import scrub
     from rpclab.workers.http import Blob, Headers, Request, Response, fetch
-    from rpclab.workers.storage.leased import SharedObjects
+    from rpclab.workers.storage.leased_namespace import SharedObjects
 
 __all__ = [
     "Blob",
@@ -146,7 +146,7 @@ def __getattr__(name: str) -> Any:
 _ELSEWHERE = {
     "Reconnect": "rpclab.net.backoff",
     "ServerLimits": "rpclab.net.limits",
-    "SharedObjects": "rpclab.workers.storage.leased",
+    "SharedObjects": "rpclab.workers.storage.leased_namespace",
     "asgi": "rpclab.server.application",
     "certificates": "rpclab.net.tls",
     "connect": "rpclab.net.dialling",

@@ -49,9 +49,9 @@ from rpclab.placement.ways import Origins, PlacedSession, Way, origin
 from rpclab.sandbox import Sandbox
 from rpclab.workers.call_queue import Turns
 from rpclab.workers.declarations import BindingTarget
+from rpclab.workers.interrupts import error_for
 from rpclab.workers.modules import run_cell, run_source
 from rpclab.workers.network import Network
-from rpclab.workers.steps import error_for
 
 if TYPE_CHECKING:
     import types
