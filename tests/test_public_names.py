@@ -89,6 +89,9 @@ NOT_LOADED = [
     "sqlite3",
     "ada_url",
     "distributed",
+    "pathlib",
+    "tempfile",
+    "urllib.parse",
 ]
 
 

@@ -30,9 +30,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from rpclab.placement.engine import NO_BOUNDS
 from rpclab.placement.identities import Identity, dialling, named
+from rpclab.placement.orphans import die_with_parent
 from rpclab.placement.processes import ProcessEngine
 from rpclab.placement.records import next_record, packed
-from rpclab.placement.zygote import die_with_parent
 
 if TYPE_CHECKING:
     from rpclab.placement.engine import Ended, Record
@@ -44,6 +44,7 @@ SANDBOX = "sandbox"
 RENEWALS = 4
 """How often a lease is renewed in the time in which it would end."""
 
+_OFTEN = 2.0  # seconds between two renewals at most; with each goes what a message takes
 _PATIENCE = 10.0  # seconds within which the sandbox has to answer
 
 
@@ -154,6 +155,11 @@ class Agent:
     # The lease.
 
     def _renew(self) -> None:
+        self._ask_for_more()
+        seconds = min(_OFTEN, self._errand.lease / RENEWALS)
+        asyncio.get_running_loop().call_later(seconds, self._renew)
+
+    def _ask_for_more(self) -> None:
         now = time.monotonic()
         self._count += 1
         self._asked[self._count] = now
@@ -166,13 +172,14 @@ class Agent:
                 "round_trip": self._round_trip,
             }
         )
-        asyncio.get_running_loop().call_later(self._errand.lease / RENEWALS, self._renew)
 
     def _renewed(self, count: int) -> None:
         asked = self._asked.pop(count, None)
         if asked is None:
             return
         now = time.monotonic()
+        if self._round_trip is None:
+            asyncio.get_running_loop().call_soon(self._ask_for_more)  # which says how long it took
         self._round_trip = now - asked
         for earlier in [each for each in self._asked if each < count]:
             del self._asked[earlier]

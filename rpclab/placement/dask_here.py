@@ -15,7 +15,7 @@ import sys
 import threading
 from typing import Any, NoReturn
 
-from rpclab.placement.zygote import die_with_parent
+from rpclab.placement.orphans import die_with_parent
 
 HERE = "127.0.0.1"
 

@@ -391,7 +391,10 @@ class Nodes:
         # One that was silent may be cut off still, though its cluster has not noticed.
         since = time.monotonic() - 10 * self._silence
         self._silent = {key: at for key, at in self._silent.items() if at > since}
-        place = min(places, key=lambda place: (place.key in self._silent, self._load(place)))
+        place = min(
+            places,
+            key=lambda place: (place.key in self._silent, self._load(place), place.name),
+        )
         node = self._nodes.get(place.key)
         if node is None:
             node = self._nodes[place.key] = _Node(place, f"node-{secrets.token_hex(4)}")

@@ -14,26 +14,28 @@ import sys
 import tempfile
 from contextlib import contextmanager
 from contextvars import Context, copy_context
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from rpclab.core.answers import Answer
-from rpclab.core.hooks import call_on
+from rpclab.core.hooks import TargetHook, call_on
 from rpclab.core.imports import PENDING, Import, Pending
 from rpclab.errors import DisconnectedError, PlacementError, RemoteProtocolError
 from rpclab.placement.bound import granted_of, hook_of, is_granted
 from rpclab.placement.declared import DaskCluster, Nodes
 from rpclab.placement.engine import End
 from rpclab.placement.hosts import Host
+from rpclab.placement.listing import KERNEL_ROW, PROCESSES_ROW, PlacedNode, PlacedNodes
 from rpclab.placement.placed import PlacedWorker
 from rpclab.placement.processes import ProcessEngine
 from rpclab.placement.stores import KeptStore
-from rpclab.placement.ways import Callers, PlacedSession, SpreadSession, Way
+from rpclab.placement.ways import Callers, PlacedSession, SpreadSession, Way, is_running
 from rpclab.workers.declarations import NOTEBOOK, BindingTarget
 from rpclab.workers.objects.namespace import ObjectsTarget
-from rpclab.workers.storage.leased import LEASE_SECONDS, this_node
+from rpclab.workers.storage.leased_namespace import LEASE_SECONDS, this_node
 from rpclab.workers.storage.sql_stores import SqliteStore
 from rpclab.workers.worker import EntrypointHook
 
@@ -74,20 +76,21 @@ class Programs:
         self.hosts: dict[int, Host] = {}
         self._sandbox = sandbox
         self._engine = sandbox.engine
-        self._engines: dict[EngineKey, PlacementEngine] = {}
+        self._engines: dict[EngineKey, Any] = {}
         self._callers = Callers(self._engine)
         self._ways: dict[tuple[str, str, int], Way] = {}
         self._moving: dict[str, Worker] = {}
         self._held: dict[str, list[Callable[[], None]]] = {}
+        self._turns: dict[str, asyncio.Lock] = {}
         self._joined: dict[int, tuple[Host, Host | None]] = {}
         self._left: set[Way] = set()  # whose bindings have gone to others
         self._opened: WeakSet[Way] = WeakSet()
         self._leading: dict[Host, set[Way]] = {}
-        self._grants: dict[str, list[tuple[str, Granted]]] = {}
         self._last_host = 0
         self._last_way = 0
         self._turn = 0
         self._kept: KeptStore | None = None
+        self._shared: list[Any] = []
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._engine.elsewhere = self._session
 
@@ -109,7 +112,7 @@ class Programs:
         """
         engine = self._engine_for(placed)
         number = self._last_host = self._last_host + 1
-        host = Host(number, name, placed, engine, self)
+        host = Host(number, name, placed, engine, self, _grants_of(order))
         node = placed.node if isinstance(placed, Nodes) else None
         host.line = engine.place(number, host, placed.bounds, node)
         self.hosts[number] = host
@@ -120,7 +123,7 @@ class Programs:
         shared = self._shared_by(name, engine)
         first = {**order, **around, "bounds": bounds, "cause": cause, "shared": shared}
         host.line.send(first)
-        if _is_running():
+        if is_running():
             host.attach()
         return host
 
@@ -165,9 +168,27 @@ class Programs:
             self._kept = KeptStore(SqliteStore(folder / "cluster.sqlite"), this_node())
         return self._kept.answer(host.worker, asked)
 
-    def nodes(self) -> list[tuple[PlacementEngine, list[Node]]]:
-        """Where hosts can run, by engine."""
-        return [(engine, engine.nodes()) for engine in self._engines.values()]
+    def nodes(self) -> dict[DaskCluster, list[Node]]:
+        """The nodes of the clusters that are used; each is asked."""
+        return {
+            key: engine.look()
+            for key, engine in self._engines.items()
+            if isinstance(key, DaskCluster)
+        }
+
+    def node_names(self) -> list[str]:
+        """The names of these nodes, as they were last seen."""
+        clusters = [each for key, each in self._engines.items() if isinstance(key, DaskCluster)]
+        return [node.name for engine in clusters for node in engine.nodes()]
+
+    def on_node(self, name: str, worker: str) -> Nodes | None:
+        """How a Worker is placed on a node of a cluster that is used; None if none is called so."""
+        for cluster, nodes in self.nodes().items():
+            if any(node.name == name for node in nodes):
+                now = getattr(self._sandbox.worker(worker), "placement", None)
+                kept = now if isinstance(now, Nodes) else Nodes()
+                return replace(kept, cluster=cluster, node=name)
+        return None
 
     def _host_ended(self, ended: Ended) -> None:
         host = self.hosts.pop(ended.number, None)
@@ -182,7 +203,10 @@ class Programs:
         if isinstance(worker, PlacedWorker) and host in worker.hosts:
             worker.hosts[worker.hosts.index(host)] = None
         for way in list(self._leading.pop(host, ())):
-            way.end(why)
+            if way.is_open:
+                self._left.add(way)
+                self.bound_anew(way, way.leave())
+            way.end_when_read(why)
         for number, (one, other) in list(self._joined.items()):
             if host in (one, other):
                 del self._joined[number]
@@ -224,6 +248,16 @@ class Programs:
             self._scratch = tempfile.TemporaryDirectory(prefix="rpclab-")
         return self._scratch.name
 
+    def share(self, resource: Any) -> str:
+        """Keep what stays in this program and Workers elsewhere may be bound to. Gives its key."""
+        if resource not in self._shared:
+            self._shared.append(resource)
+        return str(self._shared.index(resource))
+
+    def shared(self, key: str) -> Any:
+        """What has that key."""
+        return self._shared[int(key)]
+
     def deployed(self, worker: PlacedWorker, before: Any, *, moves: bool) -> None:
         """A version of a Worker runs in hosts from now on.
 
@@ -233,7 +267,6 @@ class Programs:
             moves: whether that is drained, so that its Durable Objects leave then.
         """
         name = worker.name
-        self._grants[name] = _grants_of(worker.order)
         if not moves:
             self.let_objects_go(name, before)
         self._settle_bindings(name, before)
@@ -241,7 +274,6 @@ class Programs:
 
     def came_home(self, name: str, before: Worker) -> None:
         """A Worker runs in the sandbox from now on."""
-        self._grants.pop(name, None)
         for running in self._sandbox.running_classes(name):
             running.away = None
         self.let_objects_go(name, before)
@@ -329,6 +361,10 @@ class Programs:
             entry.id = near.peer.introduce(hook_of(self._sandbox, name, granted))
             near.imports[entry.id] = entry
 
+    def turn(self, name: str) -> asyncio.Lock:
+        """The lock under which a Worker moves: one move at a time."""
+        return self._turns.setdefault(name, asyncio.Lock())
+
     @contextmanager
     def holding(self, name: str) -> Iterator[None]:
         """Let the calls to a Worker wait that are made in a block, wherever it runs in the end.
@@ -350,22 +386,24 @@ class Programs:
         """Whether a call that was made here to what runs in a host has no answer yet."""
         return any(way.session.asked() for way in self._leading.get(host, ()))
 
-    def answering_here(self, name: str) -> bool:
-        """Whether calls to a Worker are under way that runs, or ran, in this process."""
-        return any(
-            isinstance(hook, Answer) and hook.state == PENDING and not _goes_on(hook)
+    def answering_here(self, name: str) -> list[Answer]:
+        """The calls under way to a Worker that runs, or ran, in this process."""
+        answers = [
+            hook
             for session in self._engine.sessions()
             if session.name.partition("→")[0] == name
             for hook in session.exports.values()
-        )
+            if isinstance(hook, Answer)
+        ]
+        # Calls from outside that came by no session, as HTTP may.
+        visits = self._engine.visits
+        answers += [each for each in visits if each.context and each.context.worker == name]
+        return [each for each in answers if each.state == PENDING and not _goes_on(each)]
 
     def cut_off(self, name: str, error: BaseException) -> None:
         """Reject the calls to a Worker that are under way in this process."""
-        for session in list(self._engine.sessions()):
-            if session.name.partition("→")[0] == name:
-                for hook in list(session.exports.values()):
-                    if isinstance(hook, Answer) and hook.state == PENDING and not _goes_on(hook):
-                        hook.interrupt(error)
+        for answer in self.answering_here(name):
+            answer.interrupt(error)
 
     def _forward_object(
         self, name: str, class_name: str, id: Any, answer: Any, path: Any, args: Any, kwargs: Any
@@ -481,7 +519,7 @@ class Programs:
         except BaseException as error:
             way.end(_not_started(host, error))
             return
-        if host.retiring and way.is_open:
+        if way.is_open and (host.retiring or way.there in self._held):
             self.meet(way)  # nothing of it was sent: it goes where the Worker runs now
             return
         if not way.is_open or host.why is not None:
@@ -510,8 +548,9 @@ class Programs:
 
     def asked_for(self, host: Host, there: str) -> None:
         """A host needs a way to another Worker, which is where the sandbox knows."""
-        if not self._grants_between(host.worker, there):
-            return  # it is bound to nothing there, and can wait for ever
+        if not host.granted(there):
+            self._refuse(host, there, DisconnectedError(f"{host.worker} is not bound to {there}"))
+            return
         if there in self._held:
             self._held[there].append(partial(self.asked_for, host, there))
             return
@@ -525,11 +564,8 @@ class Programs:
                 return
             other.when_settled(partial(self._introduce, host, other))
             return
-        open_ = [way for way in self._leading.get(host, ()) if way.here == there and way.is_open]
-        if open_:
-            return  # its end is on its way to the host, which asked before it had come
-        way = self._way(there, host.worker, -host.number)
         number = self._joining(host, None)
+        way = self._way(there, host.worker, -number)
         here, far = host.engine.join(None, host.number)
         host.line.send(_join(number, there, far.words, [], dialled=True), far.socket)
         self._leading[host].add(way)
@@ -545,7 +581,7 @@ class Programs:
             return
         if host.why is not None:
             return
-        if other.retiring:
+        if other.retiring or other.worker in self._held:
             self.asked_for(host, other.worker)
             return
         number = self._joining(host, other)
@@ -553,8 +589,7 @@ class Programs:
         of_processes = isinstance(other.engine, ProcessEngine)
         engine = host.engine if of_processes else other.engine
         one, two = engine.join(host.number, other.number)
-        grants = self._grants_between(host.worker, other.worker)
-        back = self._grants_between(other.worker, host.worker)
+        grants, back = host.granted(other.worker), other.granted(host.worker)
         record = _join(number, other.worker, one.words, back, dialled=True)
         host.line.send(record, one.socket)
         record = _join(number, host.worker, two.words, grants, dialled=False)
@@ -574,15 +609,18 @@ class Programs:
         self._joined[number] = host, other
         return number
 
-    def _grants_between(self, holder: str, there: str) -> list[Granted]:
-        """What one Worker may bind of another."""
-        return [granted for worker, granted in self._grants.get(holder, ()) if worker == there]
-
     def granted(self, way: Way, granted: Granted) -> Hook:
         """Give what a host is bound to here, if it was declared."""
-        if way.slot != _HOME and not is_granted(granted, self._grants_between(way.there, way.here)):
+        if way.slot != _HOME and not is_granted(granted, way.host.granted(way.here)):
             raise RemoteProtocolError(f"{way.there} is bound to nothing of the kind")
+        if granted[0] == "held":
+            return self._held_hook(granted[1])
         return hook_of(self._sandbox, way.here, granted)
+
+    def _held_hook(self, key: str) -> Hook:
+        from rpclab.placement.resources import held  # noqa: PLC0415 - for those who have some
+
+        return TargetHook(held(self.shared(key)), self._engine.keeper(NOTEBOOK))
 
     def bound_anew(self, way: Way, moved: list[tuple[Import, Granted]]) -> None:
         """A way is over, and its bindings live on: the next call on one starts the Worker anew."""
@@ -650,6 +688,31 @@ class Programs:
             self._scratch = None
 
 
+def listed(sandbox: Sandbox, programs: Programs | None) -> PlacedNodes:
+    """See `Placing.nodes`."""
+    elsewhere = {
+        name: worker for name, worker in sandbox.workers.items() if isinstance(worker, PlacedWorker)
+    }
+    here = tuple(name for name in sandbox.workers if name not in elsewhere)
+    beside = tuple(
+        name for name, worker in elsewhere.items() if not isinstance(worker.placement, Nodes)
+    )
+    found = PlacedNodes([PlacedNode(KERNEL_ROW, here, os.cpu_count(), None)])
+    if beside:
+        found.append(PlacedNode(PROCESSES_ROW, beside, os.cpu_count(), None))
+    for nodes in ({} if programs is None else programs.nodes()).values():
+        found += [
+            PlacedNode(
+                node.name,
+                tuple(name for name, worker in elsewhere.items() if node.name in worker.nodes),
+                node.cores,
+                node.round_trip,
+            )
+            for node in nodes
+        ]
+    return found
+
+
 def _goes_on(answer: Answer) -> bool:
     """Whether a call was handed on, and is under way elsewhere."""
     return isinstance(answer.running, Pending)
@@ -711,7 +774,8 @@ def _grants_of(order: Record) -> list[tuple[str, Granted]]:
         (worker, ["entrypoint", entrypoint, props, validate])
         for worker, entrypoint, props, validate in order["bind"].values()
     ]
-    return found + [(worker, ["object", name]) for worker, name in order["objects"].values()]
+    found += [(worker, ["object", name]) for worker, name in order["objects"].values()]
+    return found + [(NOTEBOOK, ["held", key]) for key, _ in order["held"].values()]
 
 
 def _not_started(host: Host, error: BaseException) -> BaseException:
@@ -725,11 +789,3 @@ def _not_started(host: Host, error: BaseException) -> BaseException:
 def _print(_worker: str, stream: str, text: str) -> None:
     """Print what the code of a Worker has printed, as if it ran here."""
     print(text, end="", file=getattr(sys, stream), flush=True)
-
-
-def _is_running() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

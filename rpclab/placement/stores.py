@@ -1,8 +1,8 @@
 """What Durable Objects on the nodes of a cluster store: the sandbox keeps it, and hosts ask for it.
 
 Floor: sandbox. No node has a file of it, so nothing is lost with one. Each write names the epoch
-that its host was granted (see `rpclab.workers.storage.leases`), and one that was granted before
-another is refused: a host that was given up, and lives on where nobody sees it, can write nothing.
+that its host was granted (see `rpclab.workers.storage.object_store`), and an older one is refused:
+a host that was given up, and lives on where nobody sees it, can write nothing.
 
 A host asks over its line, and waits: a transaction is one round trip. The sandbox answers in the
 thread of the nodes, so also while a cell computes.
@@ -18,20 +18,20 @@ from typing import TYPE_CHECKING, Any
 from rpclab.codecs.data import pack, unpack
 from rpclab.errors import RemoteProtocolError, RpcError
 from rpclab.previews import preview
-from rpclab.workers.storage.leases import Change, Granted
+from rpclab.workers.storage.object_store import Change, Granted
 from rpclab.workers.storage.rows import UNCHANGED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from rpclab.placement.engine import Record
-    from rpclab.workers.storage.leases import ObjectStore
+    from rpclab.workers.storage.object_store import ObjectStore
 
 _PATIENCE = 30.0  # seconds in which the sandbox answers
 
 
 class AskedStore:
-    """A store that is with the sandbox, for a host (see `leases.ObjectStore`).
+    """A store that is with the sandbox, for a host (see `object_store.ObjectStore`).
 
     Args:
         send: sends records to the sandbox, from any thread.

@@ -11,7 +11,6 @@ Linux kills each of them (PR_SET_PDEATHSIG), also one that is deep in C code.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import select
@@ -23,9 +22,9 @@ from importlib import import_module
 from typing import NoReturn
 
 from rpclab.placement.forking import ASK, BEGUN, ENDED, FORK, TELL
+from rpclab.placement.orphans import die_with_parent
 
 _LOOK = 1.0  # seconds between two looks at who the parent is
-_PR_SET_PDEATHSIG = 1
 
 _PRELOADED = (
     "asyncio",
@@ -51,20 +50,6 @@ def main() -> NoReturn:
     gc.collect()
     gc.freeze()  # a collection in a child would copy the pages that it shares with the others
     Zygote(line, parent).run()
-
-
-def die_with_parent(parent: int, number: int) -> None:
-    """Have the system send this process a signal when its parent ends; end it now, if it has.
-
-    Args:
-        parent: the process id of the parent.
-        number: of the signal.
-    """
-    if sys.platform == "linux":
-        # It holds while the thread lives that has forked: of the zygote that is the only one.
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 class Zygote:

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from support.on_cluster import node_of, on
@@ -17,6 +18,7 @@ from support.world import failure
 import rpclab
 from rpclab.errors import PlacementError
 from rpclab.placement import dask_cluster
+from rpclab.placement.declared import DaskCluster, placement_of
 from rpclab.placement.stores import KeptStore
 from rpclab.workers.storage.sql_stores import SqliteStore
 
@@ -75,6 +77,24 @@ async def test_where_nobody_says_the_node_with_the_fewest_hosts_is_chosen(sandbo
         sandbox.deploy(name, source=CALLER, placement="dask")
     nodes = [node_of(sandbox, name) for name in ("one", "two", "three", "four")]
     assert sorted(nodes) == ["node-0", "node-0", "node-1", "node-1"]
+
+
+async def test_it_is_listed_where_workers_run_and_how_far_the_nodes_are(sandbox, pair):
+    sandbox.deploy("here", source=CALLER)
+    sandbox.deploy("beside", source=CALLER, placement="process")
+
+    def measured():
+        return all(node.round_trip is not None for node in sandbox.nodes()[2:])
+
+    await until(measured)
+    found = {node.name: node.workers for node in sandbox.nodes()}
+    assert found == {
+        "kernel": ("here",), "processes": ("beside",), "node-0": ("neighbour",),
+        "node-1": ("caller",),
+    }  # fmt: skip
+    assert [line.split()[0] for line in repr(sandbox.nodes()).split("\n")] == ["node", *found]
+    placed = sandbox.programs.on_node("node-1", "neighbour")
+    assert (await sandbox.move("neighbour", placed)).nodes == ["node-1"]
 
 
 async def test_of_a_call_between_two_nodes_nothing_passes_the_sandbox(sandbox, cluster, pair):
@@ -334,3 +354,54 @@ async def test_objects_in_a_store_that_all_share_move_anywhere(cluster, tmp_path
             pids.append(await tally.add(number))
         assert await tally.seen() == [0, 1, 2, 3]
         assert len({*pids}) == 3
+
+
+# What a user may say.
+
+
+@pytest.mark.parametrize(
+    ("text", "cluster"),
+    [
+        ("dask", None),
+        ("dask:3", DaskCluster(nodes=3)),
+        ("dask:tls://10.0.0.7:8786", DaskCluster("tls://10.0.0.7:8786")),
+        ("dask:tcp://scheduler.dask:8786", DaskCluster("tcp://scheduler.dask:8786")),
+    ],
+)
+def test_a_cluster_is_said_in_a_word(text, cluster):
+    placed = placement_of(text)
+    assert placed.cluster == cluster
+    assert placed.declared == text
+
+
+@pytest.mark.parametrize("text", ["dask:", "dask:0", "dask:x", "dask:inproc://1/2", "dask:1000"])
+def test_what_says_no_cluster_is_refused(text):
+    with pytest.raises(ValueError, match="no placement is called"):
+        placement_of(text)
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "kind"),
+    [
+        (3, {}, TypeError),
+        (SimpleNamespace(scheduler_address=None), {}, TypeError),
+        ("inproc://10.0.0.1/1/2", {}, ValueError),
+        ("10.0.0.7:8786", {}, ValueError),
+        ("tcp://10.0.0.7:8786", {"nodes": 2}, ValueError),
+        (None, {"nodes": 0}, ValueError),
+        (None, {"nodes": True}, TypeError),
+        (None, {"count": 0}, ValueError),
+        (None, {"silence_seconds": "long"}, TypeError),
+    ],
+)
+def test_a_cluster_that_cannot_be_is_refused(given, options, kind):
+    with pytest.raises(kind):
+        rpclab.dask(given, **options)
+
+
+def test_a_client_or_a_cluster_of_dask_says_which_scheduler_is_meant():
+    address, security = "tls://10.0.0.7:8786", object()
+    client = SimpleNamespace(scheduler=SimpleNamespace(address=address), security=security)
+    for given in (client, SimpleNamespace(scheduler_address=address, security=security)):
+        found = rpclab.dask(given).cluster
+        assert (found.address, found.security) == (address, security)

@@ -15,6 +15,7 @@ from typing import Any
 
 from rpclab.config.dev_vars import read_secrets
 from rpclab.config.document import Document, dotted
+from rpclab.config.file_text import is_folder
 from rpclab.config.keys import (
     AT_TOP,
     BINDINGS_NOT_INHERITED,
@@ -34,14 +35,15 @@ from rpclab.config.model import (
     WorkerConfig,
     missing_secret,
 )
-from rpclab.config.reading import is_folder
 from rpclab.config.table import Table
 from rpclab.errors import near
 
 BEHAVIOUR = "2026-06-01"
 """The compatibility date whose behaviour rpclab has, whatever a file says."""
 
-_PLACEMENT = re.compile(r"kernel|process(:[1-9]\d{0,3})?")
+_PLACEMENT = re.compile(
+    r"kernel|process(:[1-9]\d{0,3})?|dask(:([1-9]\d{0,2}|(tcp|tls|ws|wss|ucx)://[^\s/]+:\d{1,5}))?"
+)
 _OBJECT_KEYS = ("name", "class_name", "script_name", "environment")
 _SERVICE_KEYS = ("binding", "service", "entrypoint", "props", "environment", "remote")
 _DATABASE_KEYS = (
@@ -223,7 +225,7 @@ class _Reader:
         table.allow(["placement"])
         placement = table.text("placement")
         if placement and not _PLACEMENT.fullmatch(placement):
-            there_are = '"kernel", "process", or "process:4" for four of them'
+            there_are = '"kernel", "process", "process:4" for four of them, "dask", "dask:3"'
             table.fail("placement", f"{placement!r} is no placement; there are: {there_are}")
         return placement
 
