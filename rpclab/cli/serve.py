@@ -24,7 +24,7 @@ from rpclab.errors import ConfigError, near
 from rpclab.net.loops import run
 from rpclab.printable import printable
 from rpclab.workers.declarations import binding_target
-from rpclab.workers.steps import error_for
+from rpclab.workers.interrupts import error_for
 
 if TYPE_CHECKING:
     from types import FrameType

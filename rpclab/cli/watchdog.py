@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 from rpclab.diagnostics.places import is_machinery, place
 from rpclab.workers.imports import is_code_of_a_worker
-from rpclab.workers.steps import error_for
+from rpclab.workers.interrupts import error_for
 
 if TYPE_CHECKING:
     from types import FrameType
