@@ -35,13 +35,14 @@ import threading
 from collections import deque
 from contextlib import suppress
 from functools import cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rpclab.codecs.data import pack
 from rpclab.core.imports import Handle, Import
 from rpclab.core.limits import Limits
 from rpclab.diagnostics import places as sites
-from rpclab.errors import DisconnectedError, RemoteProtocolError, add_note
+from rpclab.errors import DisconnectedError, PlacementError, RemoteProtocolError, add_note
 from rpclab.placement.bound import hook_of, is_granted
 from rpclab.placement.engine import End
 from rpclab.placement.exits import crashed
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
 _PATIENCE = 2.0  # seconds in which the sandbox says why a way is over
 _RETRY = 0.01  # seconds until an interrupt is tried again
 _TRIES = 50
+_ROOM = 32 * 2**20  # bytes: of the stack of a thread, and of what a loop and an empty Worker take
 _LOOK = 0.01  # seconds between two looks at whether a process that is to go has nothing to do
 
 
@@ -87,7 +89,10 @@ def run(line: socket.socket) -> int:
     while not first:
         first += incoming.read()
     order, _ = first[0]
-    _bound(order)
+    narrow = _bound(order)
+    if narrow is not None:
+        send({"kind": "failed", "error": pack(narrow)})
+        return 0
     _settle_in(order, sender.say)
     child = Child(order, send, causes)
     return asyncio.run(child.main(incoming, first[1:]))
@@ -120,15 +125,32 @@ class Sender:
         self.send(record)
 
 
-def _bound(order: Record) -> None:
-    """Bound what this process may use."""
+def _bound(order: Record) -> PlacementError | None:
+    """Bound what this process may use. Gives the error of a bound in which nothing can run."""
     memory, cpu = order["bounds"]
+    taken = _address_space()
+    if memory is not None and memory < taken + _ROOM:
+        return PlacementError(
+            f'Worker "{order["name"]}" did not start: memory_bytes={memory:,} is less than the'
+            f" {taken + _ROOM:,} bytes of address space that a process takes before any code of"
+            " a Worker has run there"
+        )
     for kind, most in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CPU, cpu)):
         if most is not None:
             # The soft bound of computing time is a signal that says so, the hard one kills.
             hard = most + 5 if kind == resource.RLIMIT_CPU else most
             with suppress(ValueError, OSError):  # a bound of the system's is lower
                 resource.setrlimit(kind, (most, hard))
+    return None
+
+
+def _address_space() -> int:
+    """How much address space this process takes, in bytes; 0 where that is not known."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pages * resource.getpagesize()
 
 
 def _settle_in(order: Record, send: Any) -> None:
@@ -261,6 +283,13 @@ class Child:
         """Tell why the code did not run."""
         sites.trim(error)
         add_note(error, _where(error))
+        memory, _ = self._order["bounds"]
+        if memory is not None and isinstance(error, MemoryError):
+            add_note(
+                error,
+                f"the process may use {memory:,} bytes of address space (memory_bytes), of which"
+                f" it had {_address_space():,}",
+            )
         try:
             packed_error = pack(error)
         except Exception:
