@@ -548,6 +548,27 @@ class Programs:
         self._joined[number] = host, other
         return number
 
+    def given_up(self, way: Way, call: int, what: str) -> None:
+        """A call from here was given up."""
+        if way.host is not None and way.number is not None:
+            way.host.given_up(way.number, call, what, self._waits)
+
+    def late(self, host: Host, number: int, call: int, what: str) -> None:
+        """A call of one host to another one was given up."""
+        others = [each for each in self._joined.get(number, ()) if each not in (None, host)]
+        for other in others:
+            other.given_up(number, call, what, self._waits)
+
+    def _waits(self, host: Host) -> list[Callable[[], bool]]:
+        """The calls that a host has now: whether somebody still waits for each.
+
+        What other hosts wait for they alone know.
+        """
+        if any(host in pair and None not in pair for pair in self._joined.values()):
+            return [lambda: True]
+        ways = self._leading.get(host, ())
+        return [still for way in ways for still in way.session.asked()]
+
     def granted(self, way: Way, granted: Granted) -> Hook:
         """Give what a host is bound to here, if it was declared."""
         if way.slot != _HOME and not is_granted(granted, way.host.granted(way.here)):
