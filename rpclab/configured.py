@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 from rpclab.config import WorkerConfig, load_configs
+from rpclab.config.file_text import read_python
 from rpclab.config.model import missing_secret
-from rpclab.config.reading import read_python
 from rpclab.errors import ConfigError, ConfigWarning, UnknownEntrypointError, near
 from rpclab.workers.declarations import BindingTarget, binding, json_copy
 

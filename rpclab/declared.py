@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rpclab.rpc.bindings import ServiceBinding
-from rpclab.workers.by_name import modules_of
 from rpclab.workers.declarations import NOTEBOOK, BindingTarget
+from rpclab.workers.imports_by_name import modules_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -38,7 +38,6 @@ from rpclab.workers.declarations import (
     put_variables,
     refuse_twice,
 )
-from rpclab.workers.elsewhere import bind_elsewhere
 from rpclab.workers.entrypoints import check_default
 from rpclab.workers.env import Env, ProgramEnv
 from rpclab.workers.kv.sandbox_kv import SandboxKV
@@ -48,6 +47,7 @@ from rpclab.workers.networked import Networked
 from rpclab.workers.objects.namespace import ObjectsTarget
 from rpclab.workers.objects.namespace import objects as objects_target
 from rpclab.workers.objects.sandbox_objects import SandboxObjects
+from rpclab.workers.other_processes import bind_elsewhere
 from rpclab.workers.validation.policy import Validate, Validating
 from rpclab.workers.worker import EntrypointHook, Worker, serves_on
 
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from rpclab.workers.http import Response
     from rpclab.workers.kv.namespace import KVNamespace
     from rpclab.workers.objects.namespace import DurableObjectNamespace
-    from rpclab.workers.storage.leased import SharedObjects
+    from rpclab.workers.storage.leased_namespace import SharedObjects
     from rpclab.workers.storage.limits import D1Limits, ObjectLimits
 
 __all__ = ["NOTEBOOK", "BindingTarget", "Sandbox", "Tables", "binding"]

@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 import rpclab
-from rpclab.cli.asking import AskingCommand, Question, answer, asking, question
 from rpclab.cli.base import UNREACHABLE, Failure, assignment, told
+from rpclab.cli.one_call import AskingCommand, Question, answer, asking, question
 from rpclab.errors import DisconnectedError
 
 

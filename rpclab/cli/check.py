@@ -12,11 +12,11 @@ import click
 
 from rpclab.cli.base import DONE, FAILED, Command, complain, told
 from rpclab.cli.console import show_rows
-from rpclab.cli.subjects import PYTHON
+from rpclab.cli.worker_paths import PYTHON
 from rpclab.config import Document, WorkerConfig, find_configs, read_config
-from rpclab.config.read import has_environment
+from rpclab.config.from_document import has_environment
 from rpclab.errors import ConfigError, near
-from rpclab.typegen.known import source_of, source_of_file
+from rpclab.typegen.of_workers import source_of, source_of_file
 from rpclab.typegen.sources import Source
 
 

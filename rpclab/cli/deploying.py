@@ -14,9 +14,9 @@ import click
 
 import rpclab
 from rpclab.cli.base import Failure, told
-from rpclab.cli.subjects import PYTHON, name_of
+from rpclab.cli.worker_paths import PYTHON, name_of
 from rpclab.config import find_configs, load_configs
-from rpclab.config.reading import read_python
+from rpclab.config.file_text import read_python
 from rpclab.configured import deploy_all
 from rpclab.errors import ConfigError, RpcError
 from rpclab.sandbox import Sandbox

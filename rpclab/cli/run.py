@@ -14,10 +14,10 @@ from typing import Any
 import click
 
 import rpclab
-from rpclab.cli.asking import AskingCommand, answer, asking, question
 from rpclab.cli.base import Failure, assignment, warnings_as_lines
 from rpclab.cli.deploying import deployed, surroundings
-from rpclab.cli.subjects import MethodType, Subject, SubjectType
+from rpclab.cli.one_call import AskingCommand, answer, asking, question
+from rpclab.cli.worker_paths import MethodType, Subject, SubjectType
 from rpclab.errors import UnknownBindingError
 from rpclab.workers.env import GIVEN
 

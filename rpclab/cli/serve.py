@@ -17,7 +17,7 @@ import rpclab
 from rpclab.cli.base import DONE, Command, assignment, hint, told, warnings_as_lines
 from rpclab.cli.check import leads
 from rpclab.cli.deploying import deployed, surroundings
-from rpclab.cli.subjects import PYTHON
+from rpclab.cli.worker_paths import PYTHON
 from rpclab.config import find_configs, load_config
 from rpclab.errors import ConfigError, near
 from rpclab.net.loops import run

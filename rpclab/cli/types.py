@@ -11,7 +11,7 @@ import click
 
 from rpclab.cli.base import DONE, Command, hint
 from rpclab.errors import ConfigError
-from rpclab.typegen.known import types_of_configs, types_of_program
+from rpclab.typegen.of_workers import types_of_configs, types_of_program
 
 STUB = "workers.pyi"
 """The file that a type checker takes for `workers` in `from workers import …`."""

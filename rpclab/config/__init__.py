@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from rpclab.config.document import Document
 from rpclab.config.files import find_configs, load_all, load_config, load_configs
+from rpclab.config.from_document import read_config
 from rpclab.config.model import WorkerConfig
-from rpclab.config.read import read_config
 
 __all__ = [
     "Document", "WorkerConfig", "find_configs", "load_all", "load_config", "load_configs",

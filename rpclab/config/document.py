@@ -11,7 +11,8 @@ import tomllib
 from pathlib import Path
 from typing import Any, NoReturn
 
-from rpclab.config.places import (
+from rpclab.config.file_text import read_text
+from rpclab.config.positions import (
     MOST_DEPTH,
     Place,
     Places,
@@ -21,8 +22,7 @@ from rpclab.config.places import (
     places_in_toml,
     plain_json,
 )
-from rpclab.config.places import Path as KeyPath
-from rpclab.config.reading import read_text
+from rpclab.config.positions import Path as KeyPath
 from rpclab.errors import ConfigError
 
 FORMATS = (".toml", ".jsonc", ".json")

@@ -97,7 +97,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from contextvars import Context as Variables
 
-    from rpclab.core.contexts import ExecutionContext, Host, Packed
+    from rpclab.core.contexts import ExecutionContext, Host, Packed, SendHeld
     from rpclab.core.dialects import Dialect
     from rpclab.core.events import Call
     from rpclab.core.flow import Uplink
@@ -667,7 +667,12 @@ class Session:
         if kwargs or self._calls.special:
             holder = self._calls.holder
             if holder is not None:
-                held = holder.call(self, target, path, (args, kwargs), context)
+
+                def send(session: Session, held: Pending, there: Import, values: Any) -> None:
+                    args, kwargs = values
+                    session._call_apart(held, there, path, args, kwargs, context)
+
+                held = holder.hold(target, (args, kwargs), context, send)
                 if held is not None:
                     return held
             options = self._options(pending, kwargs)
@@ -691,17 +696,47 @@ class Session:
             return self._refused(target, context, captures)
         holder = self._calls.holder
         if holder is not None:
-            held = holder.map(self, target, captures, program, context)
+
+            def send(session: Session, held: Pending, there: Import, values: list[Any]) -> None:
+                session._map_apart(held, there, values, program, context, path)
+
+            held = holder.hold(target, captures, context, send)
             if held is not None:
                 return held
         pending = self._promise(self, self._next_call, context, [*path, "map"])
-        message = [MAP, self._next_call, target.id, list(path), captures, program]
+        return self._map_apart(pending, target, captures, program, context, path)
+
+    def _map_apart(
+        self,
+        pending: Pending,
+        target: Import,
+        captures: list[Any],
+        program: list[Any],
+        context: ExecutionContext,
+        path: Sequence[str],
+    ) -> Pending:
+        """Replay a recorded function, with that promise of its result."""
+        message = [MAP, pending.id, target.id, list(path), captures, program]
         if self._calls.special:
             options = self._options(pending, None)
             message.append(options)
             if self._is_late(pending, options, captures):
                 return pending
         return self._push(pending, message, captures, context)
+
+    def send_held(self, pending: Pending, target: Import, values: Any, send: SendHeld) -> None:
+        """Send a call that was held back, whose promise is there already (see `Holder`)."""
+        context = pending.context
+        pending.session = self
+        if self.closed is None and not context.ended and target.broken is None:
+            pending.id = self._next_call
+            send(self, pending, target, values)
+            if not self._dialect.call_pulls:
+                self.ask(pending)
+        else:
+            refused = self._refused(target, context, [values])
+            refused.look()
+            pending.settle(REJECTED, refused.value)
 
     def write(
         self,
@@ -2015,13 +2050,7 @@ class Session:
         if number > 0 and self._acknowledges and not references:
             self._seen += 1
         elif number > 0 or references:
-            if (
-                arrival is not None
-                and isinstance(entry, Pending)
-                and entry.unanswered
-                and (arrival.own or self._calls.holder is not None)
-                and arrival.embargo(entry, value)
-            ):
+            if isinstance(entry, Pending) and self._is_kept(entry, value, arrival):
                 entry.embargoed = True
             else:
                 self.give_back(number)
@@ -2067,15 +2096,22 @@ class Session:
             self.give_back(number)
             entry.break_off(value)
 
+    def _is_kept(self, entry: Pending, value: Any, arrival: Arrival | None) -> bool:
+        """Whether the peer keeps a result until the calls on it are answered."""
+        if not entry.unanswered:
+            return False
+        if self._calls.holder is not None:
+            # They may be held back at this side, also behind others on a stub that is in it.
+            if arrival is not None:
+                arrival.embargo(entry, value)
+            return True
+        if arrival is None or not arrival.own or arrival.promised:
+            return False
+        return arrival.embargo(entry, value)
+
     def _settle(self, entry: Pending, state: int, value: Any, arrival: Arrival | None) -> None:
         """Settle a promise of this end, once all is there that the value mentions."""
-        if (
-            arrival is not None
-            and entry.unanswered
-            and arrival.own
-            and not arrival.promised
-            and arrival.embargo(entry, value)
-        ):
+        if self._is_kept(entry, value, arrival):
             entry.embargoed = True
         elif entry.id in self._streaming:
             self._streaming.discard(entry.id)

@@ -24,7 +24,7 @@ from rpclab.net.streams import StreamWire
 from rpclab.net.tls import TLS, client_context
 from rpclab.previews import preview
 from rpclab.rpc.local import home
-from rpclab.workers.http.addresses import addresses_of, is_public
+from rpclab.workers.http.public_addresses import addresses_of, is_public
 from rpclab.workers.network import LOCAL, PUBLIC, network_here
 
 if TYPE_CHECKING:

@@ -60,10 +60,10 @@ from rpclab.rpc.deadlines import current_deadline
 from rpclab.sandbox import Sandbox
 from rpclab.workers.call_queue import Turns
 from rpclab.workers.declarations import NOTEBOOK, BindingTarget
-from rpclab.workers.elsewhere import bind_elsewhere
+from rpclab.workers.interrupts import calls_in, error_for
 from rpclab.workers.modules import run_cell, run_source
 from rpclab.workers.network import Network
-from rpclab.workers.steps import calls_in, error_for
+from rpclab.workers.other_processes import bind_elsewhere
 from rpclab.workers.storage.limits import D1Limits, ObjectLimits
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.local import home
 from rpclab.rpc.remote import Remote, Uncopied
 from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub
-from rpclab.workers.spellings import also_in_javascript
+from rpclab.workers.javascript_names import also_in_javascript
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, overload
 
 from rpclab.core.containers import arrives_as_dict
 from rpclab.rpc.streams import ReadableStream
+from rpclab.workers.attribute_dicts import Record
 from rpclab.workers.declarations import Resource
 from rpclab.workers.http.text import encoded
 from rpclab.workers.invocations import request
+from rpclab.workers.javascript_names import also_in_javascript
 from rpclab.workers.kv import checks
 from rpclab.workers.kv.checks import failed
 from rpclab.workers.kv.entries import Entries, Entry
 from rpclab.workers.kv.limits import DEFAULT_LIMITS, KVLimits
-from rpclab.workers.records import Record
-from rpclab.workers.spellings import also_in_javascript
 
 if TYPE_CHECKING:
     from rpclab.rpc.offload import Offload

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rpclab.rpc.engine import Engine
-    from rpclab.workers.objects.live import LiveObject
+    from rpclab.workers.objects.live_object import LiveObject
     from rpclab.workers.objects.namespace import ObjectsTarget
-    from rpclab.workers.storage.leased import SharedObjects
+    from rpclab.workers.storage.leased_namespace import SharedObjects
     from rpclab.workers.storage.limits import ObjectLimits
     from rpclab.workers.worker import Worker
 

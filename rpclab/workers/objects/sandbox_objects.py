@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rpclab.workers.objects.registry import ObjectRegistry
     from rpclab.workers.objects.running_class import RunningClass
     from rpclab.workers.objects.state import DurableObjectId
-    from rpclab.workers.storage.leased import SharedObjects
+    from rpclab.workers.storage.leased_namespace import SharedObjects
     from rpclab.workers.storage.limits import ObjectLimits
     from rpclab.workers.worker import Worker
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rpclab.errors import RpcError, elsewhere
-from rpclab.workers.storage.leases import Granted
+from rpclab.workers.storage.object_store import Granted
 from rpclab.workers.storage.rows import UNCHANGED
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from rpclab.workers.storage.leases import Change
+    from rpclab.workers.storage.object_store import Change
 
     Execute = Callable[..., Any]
 

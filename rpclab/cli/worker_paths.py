@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 
 from rpclab.config import WorkerConfig, load_config
 from rpclab.errors import RpcError
-from rpclab.typegen.known import source_of, source_of_file
+from rpclab.typegen.of_workers import source_of, source_of_file
 from rpclab.typegen.sources import Source
 from rpclab.workers.entrypoints import DEFAULT
 

@@ -19,7 +19,7 @@ from rpclab.declared import Declared
 from rpclab.errors import ConfigError
 from rpclab.export.project import CONFIG, Project, files_of, project_of
 from rpclab.export.report import CLOUDFLARE, Exported, cloudflare_text
-from rpclab.typegen.known import types_of_configs
+from rpclab.typegen.of_workers import types_of_configs
 
 _MOST_NAMED = 12
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rpclab.config import WorkerConfig, load_all, load_config
-from rpclab.config.reading import read_python
+from rpclab.config.file_text import read_python
 from rpclab.configured import read_source
 from rpclab.declared import Declared, bound_in, declared
 from rpclab.errors import ConfigError, near
 from rpclab.sandbox import NOTEBOOK, BindingTarget, binding
 from rpclab.typegen.sources import Source
-from rpclab.typegen.stub import Described, Leads, Written, write_stub
+from rpclab.typegen.stub_file import Described, Leads, Written, write_stub
 
 if TYPE_CHECKING:
     from rpclab.sandbox import Sandbox
