@@ -14,11 +14,19 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 import rpclab
-from rpclab.cli.base import DONE, Command, assignment, hint, told, warnings_as_lines
+from rpclab.cli.base import (
+    DONE,
+    Command,
+    assignment,
+    environment_option,
+    hint,
+    told,
+    warnings_as_lines,
+)
 from rpclab.cli.check import leads
 from rpclab.cli.deploying import deployed, surroundings
-from rpclab.cli.worker_paths import PYTHON
-from rpclab.config import find_configs, load_config
+from rpclab.cli.worker_paths import told_apart
+from rpclab.config import load_config
 from rpclab.errors import ConfigError, near
 from rpclab.net.loops import run
 from rpclab.printable import printable
@@ -42,7 +50,7 @@ rpclab serve services/ --host 0.0.0.0 --token "$SECRET" --allow-host lab.example
 """,
 )
 @click.argument("path", nargs=-1, required=True, type=click.Path(exists=True), metavar="WORKERS...")
-@click.option("-e", "--environment", metavar="NAME", help="The named environment that is meant.")
+@environment_option
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -200,9 +208,8 @@ def _check_names(sandbox: Sandbox, options: dict[str, Any]) -> None:
 
 def _missing(sandbox: Sandbox, paths: tuple[str, ...], environment: str | None) -> list[str]:
     """Say which bindings lead to Workers that are not served."""
-    given = [path for path in paths if not path.endswith(PYTHON)]
     found = []
-    for file in find_configs(given) if given else ():
+    for file in told_apart(paths)[1]:
         try:
             config = load_config(file, environment=environment)
         except ConfigError:
