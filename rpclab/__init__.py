@@ -50,7 +50,6 @@ from rpclab.workers import LATER
 from rpclab.workers.context import wait_until
 from rpclab.workers.entrypoints import DurableObject, WorkerEntrypoint
 from rpclab.workers.objects.namespace import objects
-from rpclab.workers.storage.limits import D1Limits, ObjectLimits
 
 if TYPE_CHECKING:
     from rpclab.net.backoff import Reconnect
@@ -64,6 +63,7 @@ if TYPE_CHECKING:
     from rpclab.whatif.scrubbing import scrub
     from rpclab.workers.http import Blob, Headers, Request, Response, fetch
     from rpclab.workers.storage.leased_namespace import SharedObjects
+    from rpclab.workers.storage.limits import D1Limits, ObjectLimits
 
 __all__ = [
     "Blob",
@@ -144,6 +144,8 @@ def __getattr__(name: str) -> Any:
 
 
 _ELSEWHERE = {
+    "D1Limits": "rpclab.workers.storage.limits",
+    "ObjectLimits": "rpclab.workers.storage.limits",
     "Reconnect": "rpclab.net.backoff",
     "ServerLimits": "rpclab.net.limits",
     "SharedObjects": "rpclab.workers.storage.leased_namespace",

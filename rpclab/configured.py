@@ -230,16 +230,12 @@ def check_bindings(sandbox: Deploys, config: WorkerConfig, *, own: bool = False)
     workers = sandbox.workers
     if not own:
         workers.pop(config.name, None)
-    for service in config.services:
-        worker = workers.get(service.service)
+    for line, _, name, class_name, kind in config.leads:
+        worker = workers.get(name)
         if worker is not None:
-            with _at(config, service.line):
-                worker.entrypoint(service.entrypoint)
-    for namespace in config.durable_objects:
-        worker = workers.get(namespace.script_name or config.name)
-        if worker is not None:
-            with _at(config, namespace.line):
-                worker.object_class(namespace.class_name)
+            with _at(config, line):
+                find = worker.entrypoint if kind == "entrypoint" else worker.object_class
+                find(class_name)
 
 
 @contextmanager

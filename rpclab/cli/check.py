@@ -5,7 +5,6 @@ Floor: cli.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -111,7 +110,7 @@ class _Looked:
     def at_bindings(self) -> None:
         """Look where the bindings lead; a Worker that was not given is no mistake."""
         for config in self._configs.values():
-            for line, worker, name, kind in leads(config):
+            for line, _, worker, name, kind in config.leads:
                 source = self._sources.get(worker)
                 known = source.entrypoints() if source is not None else {}
                 if source is None or known.get(name) == kind:
@@ -120,11 +119,3 @@ class _Looked:
                 hint = near(name, [each for each, its in known.items() if its == kind])
                 text = f'{config.filename}:{line}: the Worker "{worker}" has no {what} "{name}"'
                 self.mistakes.append(f"{text}\n{hint}" if hint else text)
-
-
-def leads(config: WorkerConfig) -> Iterator[tuple[int, str, str, str]]:
-    """Each binding of a Worker: its line, the Worker and class it leads to, and what that is."""
-    for service in config.services:
-        yield service.line, service.service, service.entrypoint, "entrypoint"
-    for each in config.durable_objects:
-        yield each.line, each.script_name or config.name, each.class_name, "object"

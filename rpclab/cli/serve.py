@@ -23,7 +23,6 @@ from rpclab.cli.base import (
     told,
     warnings_as_lines,
 )
-from rpclab.cli.check import leads
 from rpclab.cli.deploying import deployed, surroundings
 from rpclab.cli.worker_paths import told_apart
 from rpclab.config import load_config
@@ -215,10 +214,10 @@ def _missing(sandbox: Sandbox, paths: tuple[str, ...], environment: str | None) 
         except ConfigError:
             continue  # it has no such environment, which another one has
         found += [
-            f'{config.filename}:{line}: a binding leads to the Worker "{worker}", which is not'
-            " served: name its configuration, too"
-            for line, worker, _, _ in leads(config)
-            if worker not in sandbox.workers
+            f'{config.filename}:{lead.line}: a binding leads to the Worker "{lead.worker}", which'
+            " is not served: name its configuration, too"
+            for lead in config.leads
+            if lead.worker not in sandbox.workers
         ]
     return found
 

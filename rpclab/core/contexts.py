@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rpclab.core.cascade import Cascade
     from rpclab.core.dialects import Dialect
     from rpclab.core.events import Call
+    from rpclab.core.flow import Uplink
     from rpclab.core.hooks import Hook, TargetHook
     from rpclab.core.imports import Handle, Import, Pending
     from rpclab.core.limits import Limits
@@ -428,6 +429,7 @@ class SessionLike(Protocol):
     last_export: int
     first_unsent: int
     pipelined: list[Pending]
+    uplink: Uplink | None
 
     @property
     def peer(self) -> SessionLike | None: ...

@@ -115,9 +115,9 @@ class WebSocketWire(Reading):
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=HIGH)
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes | memoryview) -> None:
         if self._protocol.state == _CONNECTING:
-            data = self._shake_hands(data)
+            data = self._shake_hands(bytes(data))
         if self._protocol.state == _CONNECTING:
             self._protocol.receive_data(data)  # of a refusal
             self._go_on()

@@ -32,11 +32,13 @@ import signal
 import socket
 import sys
 import threading
+from collections import deque
 from contextlib import suppress
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from rpclab.codecs.data import pack
-from rpclab.core.imports import Import
+from rpclab.core.imports import Handle, Import
 from rpclab.core.limits import Limits
 from rpclab.diagnostics import places as sites
 from rpclab.errors import DisconnectedError, RemoteProtocolError, add_note
@@ -46,12 +48,15 @@ from rpclab.placement.exits import crashed
 from rpclab.placement.output import Logged, Printed
 from rpclab.placement.records import Incoming, packed
 from rpclab.placement.ways import Origins, PlacedSession, Way, origin
+from rpclab.rpc.bindings import ServiceBinding
 from rpclab.sandbox import Sandbox
 from rpclab.workers.call_queue import Turns
-from rpclab.workers.declarations import BindingTarget
+from rpclab.workers.declarations import NOTEBOOK, BindingTarget
 from rpclab.workers.interrupts import error_for
 from rpclab.workers.modules import run_cell, run_source
 from rpclab.workers.network import Network
+from rpclab.workers.other_processes import bind_elsewhere
+from rpclab.workers.storage.limits import D1Limits, ObjectLimits
 
 if TYPE_CHECKING:
     import types
@@ -158,7 +163,8 @@ class Child:
         self._origins = causes
         self._ways: dict[tuple[str, str], Way] = {}
         self._by_number: dict[int, Way] = {}
-        self._left: set[Way] = set()  # whose bindings have gone to others
+        self._all: set[Way] = set()  # those too whose bindings have gone to others
+        self._asking: dict[str, deque[Way]] = {}  # by Worker, in the order they have asked
         self._loop: asyncio.AbstractEventLoop
         self._over = asyncio.Event()
         self._retiring = False
@@ -168,6 +174,8 @@ class Child:
             network=Network(*order["network"]),
             validate=order["validate"],
             storage=order["storage"],
+            d1_limits=D1Limits(**order["d1_limits"]),
+            object_limits=ObjectLimits(**order["object_limits"]),
         )
         self._sandbox.engine.elsewhere = self._session
         self._sandbox.engine.carry_with_calls((origin,))
@@ -211,12 +219,14 @@ class Child:
             variable: BindingTarget(worker, entrypoint, props, validate)
             for variable, (worker, entrypoint, props, validate) in order["bind"].items()
         }
+        held = self._held(order["held"])
         module, env = sandbox.prepare(
             self.name,
             vars=order["vars"],
             json=order["json"],
             bind=bind,
-            d1=order["d1"],
+            d1={**order["d1"], **held[0]},
+            kv=held[1],
             objects={variable: "#".join(of) for variable, of in order["objects"].items()},
             folder=order["folder"],
         )
@@ -227,6 +237,25 @@ class Child:
             run_source(module, order["source"], filename)
         turns = None if order["turns"] is None else Turns(*order["turns"])
         return sandbox.publish(self.name, module, env, bind, turns)
+
+    def _held(self, told: Record) -> tuple[Record, Record]:
+        """The databases and the KV namespaces that stay in the program, by variable."""
+        if not told:
+            return {}, {}
+        from rpclab.placement.resources import D1, made_of  # noqa: PLC0415 - as there
+
+        made = {
+            name: made_of(of, cache(partial(self._stub, key))) for name, (key, of) in told.items()
+        }
+        databases = {name: each for name, each in made.items() if told[name][1]["of"] == D1}
+        return databases, {name: each for name, each in made.items() if name not in databases}
+
+    def _stub(self, key: str) -> ServiceBinding:
+        """A stub of what the program holds."""
+        session = self._sandbox.engine.session(self.name, NOTEBOOK)
+        entry = Import(session, bind_elsewhere(session, ["held", key]))
+        session.imports[entry.id] = entry
+        return ServiceBinding(Handle(entry, session.keeper))
 
     def _fail(self, error: BaseException) -> None:
         """Tell why the code did not run."""
@@ -267,7 +296,8 @@ class Child:
         elif kind == "lost":
             way = self._by_number.get(record["way"])
             if way is not None:
-                way.end(crashed(record["why"]))
+                self._move_bindings(way)
+                way.end_when_read(crashed(record["why"]))
         elif kind == "moved":
             self._moved(record["workers"])
         elif kind == "leave":
@@ -277,21 +307,35 @@ class Child:
             self._retire()
 
     def _join(self, record: Record, handed: socket.socket | None) -> None:
-        there = record["there"]
-        way = self._ways.get((self.name, there))
-        if way is None or way.number is not None:
-            way = self._way(there)
+        way = self._way_for(record["there"], dialled=record["dialled"])
         way.grants = record["grants"]
         self._by_number[record["way"]] = way
         way.attach(End(record["end"], handed), record["way"], dialled=record["dialled"])
 
+    def _way_for(self, there: str, *, dialled: bool) -> Way:
+        """The way that a socket is for: each that has asked gets one, also if it was left since."""
+        asking = self._asking.get(there)
+        if dialled and asking:
+            return asking.popleft()
+        way = self._ways.get((self.name, there))
+        if way is None or not way.is_open:
+            return self._way(there)
+        # Whoever has asked gets a socket of its own, and the other end opens with this one.
+        return self._new_way(there) if way.asked else way
+
     def _moved(self, workers: list[str]) -> None:
         for there in workers:
-            way = self._ways.pop((self.name, there), None)
+            way = self._ways.get((self.name, there))
             if way is not None and way.is_open:
-                self._left.add(way)
-                self.bound_anew(way, way.leave())
+                self._move_bindings(way)
                 way.retire(DisconnectedError(f"{there} has moved"))
+
+    def _move_bindings(self, way: Way) -> None:
+        """Put the bindings on a way on another one."""
+        if self._ways.get((self.name, way.there)) is way:
+            del self._ways[self.name, way.there]
+        if way.is_open:
+            self.bound_anew(way, way.leave())
 
     def _leave(self, *, calls: bool) -> None:
         if calls and self._is_answering():
@@ -302,13 +346,16 @@ class Child:
         self._send({"kind": "left"})
 
     def _is_answering(self) -> bool:
-        """Whether calls of others are under way here."""
-        ways = (*self._ways.values(), *self._left)
-        return any(way.session.unanswered() or way.session.is_bound for way in ways)
+        """Whether calls of others are under way here, or may come to its Durable Objects."""
+        worker = self._sandbox.workers.get(self.name)
+        objects = worker is not None and bool(worker.objects)
+        return any(
+            way.expects or way.session.unanswered() or (objects and way.session.is_bound)
+            for way in self._all
+        )
 
     def _retire(self) -> None:
-        ways = (*self._ways.values(), *self._left)
-        busy = any(not way.session.idle for way in ways)
+        busy = any(way.expects or not way.session.idle for way in self._all)
         # Beside the one that runs this program, tasks are the Worker's own, as of `wait_until`.
         if busy or len(asyncio.all_tasks()) > 1:
             self._loop.call_later(_LOOK, self._retire)
@@ -325,14 +372,20 @@ class Child:
         return (way if way is not None and way.is_open else self._way(there)).session
 
     def _way(self, there: str) -> Way:
+        """A way for the bindings of the Worker to another one."""
+        way = self._ways[self.name, there] = self._new_way(there)
+        return way
+
+    def _new_way(self, there: str) -> Way:
         engine = self._sandbox.engine
-        way = self._ways[self.name, there] = Way(
-            engine, self, self._origins, self.name, there, engine.unused(self.name, there)
-        )
+        called = engine.unused(self.name, there)
+        way = Way(engine, self, self._origins, self.name, there, called)
+        self._all.add(way)
         return way
 
     def meet(self, way: Way) -> None:
         """Ask for the socket of a way."""
+        self._asking.setdefault(way.there, deque()).append(way)
         self._send({"kind": "meet", "there": way.there})
 
     def granted(self, way: Way, granted: Granted) -> Hook:
@@ -363,7 +416,7 @@ class Child:
 
     def parted(self, way: Way) -> None:
         """A way is over."""
-        self._left.discard(way)
+        self._all.discard(way)
         if self._ways.get((way.here, way.there)) is way:
             del self._ways[way.here, way.there]
         if way.number is not None:

@@ -17,10 +17,11 @@ from rpclab.placement.exits import LastLines, crashed, reason
 from rpclab.previews import preview
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rpclab.placement.declared import Processes
     from rpclab.placement.engine import Ended, Line, PlacementEngine, Record
+    from rpclab.placement.ways import Granted
 
 ASKS = 4  # how often a host is asked for a sign of life in the time in which it must give one
 
@@ -62,6 +63,7 @@ class Host:
         placed: how it is placed.
         engine: where it runs.
         audience: is told what it says.
+        grants: what that version may bind of other Workers, by their names.
 
     Attributes:
         line: leads to it.
@@ -81,6 +83,7 @@ class Host:
         placed: Processes,
         engine: PlacementEngine,
         audience: Audience,
+        grants: Sequence[tuple[str, Granted]] = (),
     ) -> None:
         self.number = number
         self.worker = worker
@@ -92,6 +95,7 @@ class Host:
         self.retiring = False
         self._engine = engine
         self._audience = audience
+        self._grants = grants
         self._lines = LastLines()
         self._decoders = {
             stream: codecs.getincrementaldecoder("utf-8")("replace")
@@ -108,6 +112,10 @@ class Host:
     def __repr__(self) -> str:
         state = "starting" if self.met is None else "running"
         return f"<Host {self.number} of {self.worker}, {state if self.why is None else 'ended'}>"
+
+    def granted(self, there: str) -> list[Granted]:
+        """What it may bind of another Worker."""
+        return [granted for worker, granted in self._grants if worker == there]
 
     # Its start.
 
@@ -293,22 +301,24 @@ class Host:
             until: when it is ended, whatever it does; by the clock of the loop.
             seconds: how long it had in all.
         """
-        over = asyncio.Event()
-        self._settled.append(over.set)
         self.line.send({"kind": "leave", "calls": True})
         try:
             async with asyncio.timeout_at(until):
                 while not self.has_left and self.why is None:
-                    await over.wait()
+                    await self._news()
         except TimeoutError:
             self._silent = f"it has moved, and its calls were not over after {seconds:g} s"
             self.stop()
             while self.why is None:
-                self._settled.append(over.set)
-                over.clear()
-                await over.wait()
+                await self._news()
             return False
         return True
+
+    async def _news(self) -> None:
+        """Wait until it has said how far it is, or has ended."""
+        news = asyncio.Event()
+        self._settled.append(news.set)
+        await news.wait()
 
     def interrupt(self) -> None:
         """Stop the code of the Worker that computes now, if any does."""

@@ -69,6 +69,10 @@ class Default(WorkerEntrypoint):
         print("about to go", file=sys.stderr)
         os._exit(code)
 
+    def last_words(self, value):
+        asyncio.get_running_loop().call_later(0.05, os._exit, 0)
+        return value
+
     def kill(self, number):
         os.kill(os.getpid(), number)
 
