@@ -273,7 +273,7 @@ class PlacedWire(StreamWire):
         """Send a record of these ways alone."""
         self._write(framed([bytes([kind]) + msgpack.packb(values)]))
 
-    def _take(self, connection: Any, record: bytes) -> None:
+    def _take(self, connection: Any, record: bytes | memoryview) -> None:
         if record[0] in (BIND, CAUSE, SAID):
             try:
                 values = msgpack.unpackb(memoryview(record)[1:])
@@ -283,7 +283,7 @@ class PlacedWire(StreamWire):
                 raise RemoteProtocolError(f"the peer binds nothing, but says {preview(values)}")
             connection.told(record[0], *values)
         elif record[0] == BYE:
-            connection.end(closed_there(record[1:].decode("utf-8", "replace")))
+            connection.end(closed_there(str(record[1:], "utf-8", "replace")))
         else:
             super()._take(connection, record)
 
