@@ -15,14 +15,14 @@ from urllib.parse import quote
 
 from rpclab.config import WorkerConfig, load_configs
 from rpclab.config.file_text import read_python
-from rpclab.config.model import missing_secret
+from rpclab.config.worker_config import missing_secret
 from rpclab.errors import ConfigError, ConfigWarning, UnknownEntrypointError, near
 from rpclab.workers.declarations import BindingTarget, binding, json_copy
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rpclab.config.model import Database
+    from rpclab.config.worker_config import Database
     from rpclab.workers.d1.database import D1Database
     from rpclab.workers.env import Env
     from rpclab.workers.kv.namespace import KVNamespace

@@ -21,8 +21,8 @@ from rpclab.workers.d1.connection import Store, check_prepared
 from rpclab.workers.d1.sql_errors import d1_error
 from rpclab.workers.d1.sql_text import parameters
 from rpclab.workers.declarations import Resource
-from rpclab.workers.invocations import TOO_MANY, advice, request
 from rpclab.workers.javascript_names import also_in_javascript
+from rpclab.workers.request_counts import TOO_MANY, advice, request
 from rpclab.workers.storage.limits import D1_LIMITS
 from rpclab.workers.storage.sql_values import is_unicode, not_storable, sqlite_value
 

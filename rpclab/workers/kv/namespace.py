@@ -19,12 +19,12 @@ from rpclab.rpc.streams import ReadableStream
 from rpclab.workers.attribute_dicts import AttributeDict
 from rpclab.workers.declarations import Resource
 from rpclab.workers.http.text import encoded
-from rpclab.workers.invocations import request
 from rpclab.workers.javascript_names import also_in_javascript
 from rpclab.workers.kv import checks
 from rpclab.workers.kv.checks import failed
 from rpclab.workers.kv.entries import Entries, Entry
 from rpclab.workers.kv.limits import DEFAULT_LIMITS, KVLimits
+from rpclab.workers.request_counts import request
 
 if TYPE_CHECKING:
     from rpclab.rpc.offload import Offload
