@@ -19,6 +19,7 @@ from rpclab.workers.declarations import (
 from rpclab.workers.entrypoints import check_default
 from rpclab.workers.env import Env
 from rpclab.workers.objects.namespace import objects as objects_target
+from rpclab.workers.storage.limits import D1_LIMITS, OBJECT_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -223,8 +224,8 @@ def make_order(
         "network": _network_of(sandbox),
         "validate": _validate_of(sandbox),
         "limits": vars_of(sandbox.engine.limits),
-        "d1_limits": vars_of(sandbox._d1_limits),
-        "object_limits": vars_of(sandbox._object_limits),
+        "d1_limits": vars_of(sandbox._d1_limits or D1_LIMITS),
+        "object_limits": vars_of(sandbox._object_limits or OBJECT_LIMITS),
     }
     return order, env
 
