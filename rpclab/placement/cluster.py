@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from rpclab.errors import DisconnectedError
+from rpclab.errors import PlacementError
 from rpclab.placement.agent import SANDBOX
 from rpclab.placement.doors import SECRET
 from rpclab.placement.engine import End, Ended
@@ -90,7 +90,7 @@ class ClusterEngine:
         listens, dials = (other, one) if other in self._lines else (one, other)
         host = None if listens is None else self._nodes.hosts.get(listens)
         if host is None or host.address is None:
-            raise DisconnectedError("the host is gone")
+            raise PlacementError("the host is gone")
         secret = secrets.token_bytes(SECRET)
         name, identity = self._who(dials)
         dialled = {"dial": [*host.address], "name": host.name, "secret": secret}

@@ -31,6 +31,7 @@ class Processes:
         silence_seconds: how long nothing may be heard of one that does not compute.
         start_seconds: how long one may take until its code has run.
         preload: modules that each has loaded from the start.
+        grace_seconds: how long code goes on that nobody waits for, and lets nothing else run.
     """
 
     count: int = 1
@@ -39,6 +40,7 @@ class Processes:
     silence_seconds: float = 30.0
     start_seconds: float = 60.0
     preload: tuple[str, ...] = ()
+    grace_seconds: float = 5.0
 
     @property
     def declared(self) -> str:
@@ -98,6 +100,7 @@ def processes(
     calls: int = 10_000,
     silence_seconds: float = 30.0,
     start_seconds: float = 60.0,
+    grace_seconds: float = 5.0,
     preload: Iterable[str] = (),
 ) -> Processes:
     """Say that a Worker runs in processes of its own, for `deploy(…, placement=…)`.
@@ -114,6 +117,8 @@ def processes(
         silence_seconds: a process that says nothing for so long, and does not compute either, is
             taken for lost, and killed.
         start_seconds: how long a process may take until the code of the Worker has run.
+        grace_seconds: code that goes on so long after its deadline, or after its call was given up,
+            and lets nothing else run, ends with its process.
         preload: modules that each has loaded from the start, such as "numpy": they are loaded once.
 
     Raises:
@@ -126,6 +131,7 @@ def processes(
         calls=calls,
         silence_seconds=silence_seconds,
         start_seconds=start_seconds,
+        grace_seconds=grace_seconds,
     )
     if isinstance(preload, str):
         raise TypeError(f"preload is a list of names of modules: [{preload!r}]")
@@ -136,6 +142,7 @@ def processes(
         silence_seconds,
         start_seconds,
         tuple(preload),
+        grace_seconds,
     )
 
 
@@ -151,6 +158,7 @@ def dask(
     calls: int = 10_000,
     silence_seconds: float = 30.0,
     start_seconds: float = 60.0,
+    grace_seconds: float = 5.0,
 ) -> Nodes:
     """Say that a Worker runs on the nodes of a Dask cluster, for `deploy(…, placement=…)`.
 
@@ -175,6 +183,7 @@ def dask(
             that hears nothing of the sandbox for so long ends what runs there. Whoever uses a
             cluster first decides.
         start_seconds: how long a process may take until the code of the Worker has run.
+        grace_seconds: as of `processes`.
 
     Raises:
         TypeError: it is no cluster, or a number is none.
@@ -188,6 +197,7 @@ def dask(
         calls=calls,
         silence_seconds=silence_seconds,
         start_seconds=start_seconds,
+        grace_seconds=grace_seconds,
     )
     address, security = _scheduler_of(cluster)
     if address is not None and nodes is not None:
@@ -195,8 +205,16 @@ def dask(
     meant = None
     if address is not None or nodes is not None:
         meant = DaskCluster(address, nodes or NODES, host, security)
-    bounds = Bounds(memory_bytes, cpu_seconds)
-    return Nodes(count, bounds, calls, silence_seconds, start_seconds, (), meant, node)
+    return Nodes(
+        count,
+        Bounds(memory_bytes, cpu_seconds),
+        calls,
+        silence_seconds,
+        start_seconds,
+        grace_seconds=grace_seconds,
+        cluster=meant,
+        node=node,
+    )
 
 
 def _scheduler_of(cluster: Any) -> tuple[str | None, Any]:

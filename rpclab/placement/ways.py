@@ -87,6 +87,12 @@ class PlacedSession(FarSession):
             return self.rejected(self.way.overloaded(self.calls), context, values)
         return super().call(target, path, args, kwargs, context)
 
+    def cancel(self, pending: Pending) -> None:
+        is_under_way = pending.id in self.imports
+        super().cancel(pending)
+        if is_under_way and self.closed is None:
+            self.way.given_up(pending)
+
     @property
     def calls(self) -> int:
         """How many calls of this end are under way."""
@@ -329,6 +335,15 @@ class Owner(Protocol):
     def siblings(self, way: Way) -> list[PlacedSession]:
         """The sessions with all processes of a Worker, of which a way leads to the first."""
 
+    def given_up(self, way: Way, call: int, what: str) -> None:
+        """A call was given up that may be what the other end computes: see that it lets go.
+
+        Args:
+            way: it was made on.
+            call: its id.
+            what: was called.
+        """
+
     def granted(self, way: Way, granted: Granted) -> Hook:
         """Give what the other end is bound to here.
 
@@ -432,6 +447,11 @@ class Way:
         of = f'the process of Worker "{self.there}"'
         return overloaded(of, self.there, calls, most, advice)
 
+    def given_up(self, pending: Pending) -> None:
+        """Nobody waits for that call any more."""
+        if self.number is not None:
+            self._owner.given_up(self, pending.id, pending.what)
+
     @property
     def is_open(self) -> bool:
         """Whether its session goes on."""
@@ -450,7 +470,7 @@ class Way:
         self.number = number
         self.asked = True
         self.expects = not dialled and self.is_open
-        if not self.is_open:
+        if not self.is_open or (end.socket is None and not end.words):
             if end.socket is not None:
                 end.socket.close()
             return
