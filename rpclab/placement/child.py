@@ -494,7 +494,7 @@ class Child:
         """The sandbox says to which process a way leads."""
         return [way.session]
 
-    def said(self, way: Way) -> None:
+    def said(self, way: Way, number: int) -> None:
         """The sandbox shows what others print."""
 
     def bound_anew(self, way: Way, moved: list[tuple[Import, Granted]]) -> None:

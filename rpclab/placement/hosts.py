@@ -116,6 +116,8 @@ class Host:
         self._failure: BaseException | None = None
         self._settled: list[Callable[[], None]] = []
         self._silent = ""
+        self._said = 0
+        self._waiting: list[tuple[int, Callable[[], None]]] = []
         self._heard = time.monotonic()
         self._asked: float | None = None
         self._computed: float | None = None
@@ -231,8 +233,10 @@ class Host:
             if record["stream"] == "stderr":
                 self._lines.add(record["text"])
             self._audience.printed(self, record["stream"], record["text"], record["cause"])
+            self._has_said()
         elif kind == "log":
             self._audience.logged(self, record)
+            self._has_said()
         elif kind == "left":
             self.has_left = True
             self._settle()
@@ -273,12 +277,33 @@ class Host:
         if self._timer is not None:
             self._timer.cancel()
         self._lets_go()
+        self._tell_waiting()
         self._audience.over(self)
         self._settle()
 
     def _settle(self) -> None:
         settled, self._settled = self._settled, []
         for function in settled:
+            function()
+
+    # What it has printed and logged.
+
+    def has_said(self, number: int) -> bool:
+        """Whether so many pieces of what it prints and logs have come; all, once it has ended."""
+        return self._said >= number or self.why is not None
+
+    def when_said(self, number: int, function: Callable[[], None]) -> None:
+        """Call a function once they have."""
+        self._waiting.append((number, function))
+
+    def _has_said(self) -> None:
+        self._said += 1
+        self._tell_waiting()
+
+    def _tell_waiting(self) -> None:
+        ready = [function for number, function in self._waiting if self.has_said(number)]
+        self._waiting = [each for each in self._waiting if not self.has_said(each[0])]
+        for function in ready:
             function()
 
     # Signs of life.

@@ -673,10 +673,18 @@ class Programs:
         found = [self._session_of(way.here, way.there, slot) for slot in range(1, count)]
         return [way.session, *filter(None, found)]
 
-    def said(self, way: Way) -> None:
-        """A host has printed something before what follows on a way."""
-        if way.host is not None:
-            way.host.line.catch_up()
+    def said(self, way: Way, number: int) -> None:
+        """A host has printed something before what follows on a way: that waits for it.
+
+        On a node, what it prints comes by another way than what it answers.
+        """
+        host = way.host
+        if host is None:
+            return
+        host.line.catch_up()
+        if not host.has_said(number):
+            way.hold()
+            host.when_said(number, way.go_on)
 
     def lost(self, way: Way, error: BaseException) -> None:
         """A socket is gone; the end of the host that comes with it says why."""

@@ -266,6 +266,7 @@ class PlacedWire(StreamWire):
         self._reader.skip_greeting()
         self._connection: Any = way
         self._secret = secret  # of whoever has dialled another node; it goes ahead of all
+        self._held: list[bytes] | None = None
 
     @property
     def is_made(self) -> bool:
@@ -286,8 +287,33 @@ class PlacedWire(StreamWire):
         """Send a record of these ways alone."""
         self._write(framed([bytes([kind]) + msgpack.packb(values)]))
 
+    def hold(self) -> None:
+        """Keep what comes from now on, until `go_on`."""
+        if self._held is None:
+            self._held = []
+            self.transport.pause_reading()
+
+    def go_on(self) -> None:
+        """Take what was kept, and what comes."""
+        held, self._held = self._held, None
+        if held is None:
+            return
+        if not self._ended:
+            self.transport.resume_reading()
+        try:
+            for record in held:
+                self._take(self._connection, record)
+        except RemoteProtocolError as error:
+            self._fault(error)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.go_on()
+        super().connection_lost(error)
+
     def _take(self, connection: Any, record: bytes | memoryview) -> None:
-        if record[0] in (BIND, CAUSE, SAID):
+        if self._held is not None:
+            self._held.append(bytes(record))
+        elif record[0] in (BIND, CAUSE, SAID):
             try:
                 values = msgpack.unpackb(memoryview(record)[1:])
             except Exception:
@@ -354,8 +380,8 @@ class Owner(Protocol):
     def bound_anew(self, way: Way, moved: list[tuple[Import, Granted]]) -> None:
         """A way is over: put its bindings on another one."""
 
-    def said(self, way: Way) -> None:
-        """Something was printed there: show it before what follows."""
+    def said(self, way: Way, number: int) -> None:
+        """So much was printed and logged there in all: show it before what follows on the way."""
 
     def lost(self, way: Way, error: BaseException) -> None:
         """The socket of a way is gone; whoever knows why ends the way with that (`Way.end`)."""
@@ -575,11 +601,21 @@ class Way:
         if kind == CAUSE:
             self._cause = number
         elif kind == SAID:
-            self._owner.said(self)
+            self._owner.said(self, number)
         elif self.is_open:
             if len(values) != 1 or type(values[0]) is not list or not values[0]:
                 raise RemoteProtocolError(f"the peer binds nothing, but says {preview(values)}")
             self.session.introduce_as(number, self._owner.granted(self, values[0]))
+
+    def hold(self) -> None:
+        """Let what comes wait, until `go_on`."""
+        if self._wire is not None:
+            self._wire.hold()
+
+    def go_on(self) -> None:
+        """Let it come."""
+        if self._wire is not None:
+            self._wire.go_on()
 
     def receive(self, seen: int, frames: list[Frame]) -> None:
         """A batch has come in."""

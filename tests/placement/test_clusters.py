@@ -120,10 +120,15 @@ async def test_a_worker_in_a_process_here_reaches_one_on_a_node_and_the_other_wa
     assert await env.THERE.neighbour("pid") == await env.HERE.pid()
 
 
-async def test_it_prints_here_and_an_error_keeps_its_class(pair, capsys):
-    await pair.NEIGHBOUR.say("hello")
+async def test_what_it_prints_comes_here_before_the_answer(pair, capsys):
+    capsys.readouterr()
+    for number in range(20):
+        await pair.NEIGHBOUR.say(f"hello {number}")
+        assert capsys.readouterr().out == f"hello {number}\n"
+
+
+async def test_an_error_keeps_its_class(pair):
     assert type(await failure(pair.NEIGHBOUR.add(1, "two"))) is TypeError
-    assert "hello\n" in capsys.readouterr().out
 
 
 async def test_a_worker_moves_from_here_to_a_node_and_back_while_it_is_called(sandbox):
