@@ -10,10 +10,10 @@ import asyncio
 import functools
 import inspect
 import os
+from importlib.util import find_spec
 
 import pytest
 from support.elsewhere import those_elsewhere
-from support.on_cluster import OnCluster
 from support.over_processes import InProcesses, OneZygote
 
 AREAS = (
@@ -81,9 +81,12 @@ def engine():
 @pytest.fixture
 def world(request, sandbox):
     """A sandbox with a log, whose Workers run in processes of their own."""
-    on_nodes = request.function.__name__.endswith("_on_nodes")
-    kind = OnCluster if on_nodes else InProcesses
-    fresh = kind(sandbox, request.getfixturevalue("cluster" if on_nodes else "engine"))
+    if request.function.__name__.endswith("_on_nodes"):
+        from support.on_cluster import OnCluster  # noqa: PLC0415 - it loads Dask
+
+        fresh = OnCluster(sandbox, request.getfixturevalue("cluster"))
+    else:
+        fresh = InProcesses(sandbox, request.getfixturevalue("engine"))
     _open.append(fresh)
     return fresh
 
@@ -122,6 +125,6 @@ def _on_nodes(test):
 for _area in AREAS if hasattr(os, "fork") else ():
     globals().update(those_elsewhere(_area, _closing, different=DIFFERENT, runs=_asks_no_clock))
 
-for _area in ON_NODES if hasattr(os, "fork") else ():
+for _area in ON_NODES if hasattr(os, "fork") and find_spec("distributed") else ():
     _found = those_elsewhere(_area, _closing, different=DIFFERENT, runs=_asks_no_clock)
     globals().update({f"{_name}_on_nodes": _on_nodes(_test) for _name, _test in _found})
