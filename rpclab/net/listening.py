@@ -330,7 +330,7 @@ def _why_not_at(path: Path, error: OSError) -> str:
         if error.errno is None:  # Python looks at the length itself
             length = len(os.fsencode(path))
             return f"{error}: it has {length} bytes, and about 100 are allowed; take a shorter one"
-        return error.strerror
+        return error.strerror or str(error)
     if path.is_socket():
         return "another server listens there: stop it, or take another path"
     if path.is_dir():
