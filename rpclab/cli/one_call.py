@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import nullcontext, redirect_stdout
 from difflib import get_close_matches
+from functools import wraps
 from typing import Any, NamedTuple, TextIO
 
 import click
@@ -97,7 +98,24 @@ class AskingCommand(Command):
 
 
 def asking(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command the arguments and options of a call."""
+    """Give a command the arguments and options of a call.
+
+    It takes `asked`, `as_json` and `timeout` of them.
+    """
+
+    @wraps(command)
+    def understood(
+        method: str,
+        arguments: tuple[str, ...],
+        keywords: tuple[str, ...],
+        text: bool,
+        get: bool,
+        **options: Any,
+    ) -> int:
+        asked = question(method, arguments, keywords, text=text, get=get)
+        return command(asked=asked, **options)
+
+    asks: Callable[..., int] = understood
     for decorate in reversed(
         [
             click.argument("arguments", nargs=-1, metavar="[ARGUMENT]..."),
@@ -122,8 +140,8 @@ def asking(command: Callable[..., int]) -> Callable[..., int]:
             ),
         ]
     ):
-        command = decorate(command)
-    return command
+        asks = decorate(asks)
+    return asks
 
 
 def question(

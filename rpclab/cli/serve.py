@@ -14,11 +14,18 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 import rpclab
-from rpclab.cli.base import DONE, Command, assignment, hint, told, warnings_as_lines
-from rpclab.cli.check import leads
+from rpclab.cli.base import (
+    DONE,
+    Command,
+    assignment,
+    environment_option,
+    hint,
+    told,
+    warnings_as_lines,
+)
 from rpclab.cli.deploying import deployed, surroundings
-from rpclab.cli.worker_paths import PYTHON
-from rpclab.config import find_configs, load_config
+from rpclab.cli.worker_paths import told_apart
+from rpclab.config import load_config
 from rpclab.diagnostics.places import is_machinery
 from rpclab.errors import ConfigError, near
 from rpclab.net.loops import run
@@ -46,7 +53,7 @@ rpclab serve services/ --host 0.0.0.0 --token "$SECRET" --allow-host lab.example
 """,
 )
 @click.argument("path", nargs=-1, required=True, type=click.Path(exists=True), metavar="WORKERS...")
-@click.option("-e", "--environment", metavar="NAME", help="The named environment that is meant.")
+@environment_option
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -219,18 +226,17 @@ def _check_names(sandbox: Sandbox, options: dict[str, Any]) -> None:
 
 def _missing(sandbox: Sandbox, paths: tuple[str, ...], environment: str | None) -> list[str]:
     """Say which bindings lead to Workers that are not served."""
-    given = [path for path in paths if not path.endswith(PYTHON)]
     found = []
-    for file in find_configs(given) if given else ():
+    for file in told_apart(paths)[1]:
         try:
             config = load_config(file, environment=environment)
         except ConfigError:
             continue  # it has no such environment, which another one has
         found += [
-            f'{config.filename}:{line}: a binding leads to the Worker "{worker}", which is not'
-            " served: name its configuration, too"
-            for line, worker, _, _ in leads(config)
-            if worker not in sandbox.workers
+            f'{config.filename}:{lead.line}: a binding leads to the Worker "{lead.worker}", which'
+            " is not served: name its configuration, too"
+            for lead in config.leads
+            if lead.worker not in sandbox.workers
         ]
     return found
 

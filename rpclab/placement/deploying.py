@@ -199,6 +199,8 @@ def make_order(
     for variable, found in namespaces.items():
         env[variable] = Leads(str(found), f"{found.worker}#{found.class_name}")
     storage = sandbox.storage
+    from rpclab.workers.storage.limits import D1Limits, ObjectLimits  # noqa: PLC0415 - as above
+
     order = {
         "kind": "worker",
         "name": name,
@@ -223,8 +225,8 @@ def make_order(
         "network": _network_of(sandbox),
         "validate": _validate_of(sandbox),
         "limits": vars_of(sandbox.engine.limits),
-        "d1_limits": vars_of(sandbox._d1_limits),
-        "object_limits": vars_of(sandbox._object_limits),
+        "d1_limits": vars_of(sandbox._d1_limits or D1Limits()),
+        "object_limits": vars_of(sandbox._object_limits or ObjectLimits()),
     }
     return order, env
 
@@ -275,7 +277,7 @@ def _validate_of(sandbox: Sandbox) -> Any:
 
 
 def vars_of(limits: Any) -> Record:
-    """The fields of bounds, by name."""
+    """The fields of bounds, by name; none where they are the platform's."""
     from dataclasses import asdict  # noqa: PLC0415 - as above
 
-    return asdict(limits)
+    return {} if limits is None else asdict(limits)
