@@ -32,7 +32,7 @@ from rpclab.trace.pictures.telling import count
 from rpclab.trace.pictures.wording import call_label, call_title, message_title
 from rpclab.trace.pictures.words import WORDS
 
-_ROW, _BAR = SIZES["row"], SIZES["bar"]
+_ROW, _BAR = SIZES["row"] + 4, SIZES["bar"]  # labels stand below their bars, or beside them
 _BASE = 24  # from the top of a lane to the middle of its first row
 _MOST_ROWS = 14  # of a lane; with more of them, calls have only their number as a label
 _SHORTEST = 3  # pixels that a bar is long
