@@ -115,7 +115,7 @@ export class Store {
       round_trips: trips,
       without: trips + saved,
       // What others pipelined saves this program nothing, and something was all the same.
-      pipelined: saved > 0 || (this.pipelined[messages] ? null : false),
+      pipelined: saved !== 0 || (this.pipelined[messages] ? null : false),
       calls: before(this.calls, position, call => call.made_at),
       messages,
       bytes: this.sizes[messages],
