@@ -13,7 +13,7 @@ from IPython.core.error import UsageError
 
 from rpclab.errors import near
 from rpclab.sandbox import NOTEBOOK
-from rpclab.typegen.known import types_of_sandbox
+from rpclab.typegen.of_workers import types_of_sandbox
 
 if TYPE_CHECKING:
     from rpclab.notebook.cells import Notebook
