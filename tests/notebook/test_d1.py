@@ -2,7 +2,7 @@
 
 import pytest
 
-from rpclab.notebook.tables import result_html
+from rpclab.notebook.d1_results import result_html
 from rpclab.workers.d1.database import D1Meta, D1Result
 
 pytestmark = pytest.mark.any_kernel

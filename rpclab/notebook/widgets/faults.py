@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rpclab.notebook.widgets.modules import alone
+from rpclab.notebook.widgets.es_modules import alone
 from rpclab.notebook.widgets.pages import LIVE_LOOK, PageView
 from rpclab.printable import printable
-from rpclab.trace.pictures.kept import drawing
+from rpclab.trace.pictures.stored_html import drawing
 from rpclab.trace.pictures.words import WORDS
-from rpclab.whatif.telling import HEADS, row_of, where
+from rpclab.whatif.fault_table import HEADS, row_of, where
 
 if TYPE_CHECKING:
     from rpclab.whatif import Fault, Faults

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from rpclab.trace.pictures.telling import said
+from rpclab.trace.pictures.templates import said
 from rpclab.trace.pictures.words import WORDS
 
 if TYPE_CHECKING:

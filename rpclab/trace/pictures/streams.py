@@ -21,7 +21,7 @@ from rpclab.trace.pictures.frame import (
 )
 from rpclab.trace.pictures.legends import streams_legend
 from rpclab.trace.pictures.scale import ORDER, Scale, Stop
-from rpclab.trace.pictures.telling import count, duration, known_of, size, told
+from rpclab.trace.pictures.templates import count, duration, known_of, size, told
 from rpclab.trace.pictures.words import WORDS
 
 _PLOT = 84  # pixels of a plot's height

@@ -2,10 +2,10 @@
 """What the pictures say, as data: the stills and the live views in a browser read the same words.
 
 Floor: trace. Like `look.py` it holds nothing that JSON cannot. A sentence is a template, which
-`telling.py` fills in here, and `words.js` in a browser:
+`templates.py` fills in here, and `words.js` in a browser:
 
     {field}          what a thing has under that name
-    {field:format}   written as `telling.FORMATS` says, such as {size:bytes}
+    {field:format}   written as `templates.FORMATS` says, such as {size:bytes}
     {field:of name}  the template that `choices[name]` has for it
     [ … ]            left out where one of its fields is missing
 

@@ -18,7 +18,7 @@ from rpclab.trace.graph import binding_name, introduction_name
 from rpclab.trace.model import Graph
 from rpclab.trace.pictures.drawing import LABEL, Curve, curve, elided, width_of
 from rpclab.trace.pictures.frame import MARGIN
-from rpclab.trace.pictures.telling import listed, said
+from rpclab.trace.pictures.templates import listed, said
 from rpclab.trace.pictures.words import WORDS
 
 BOX = 36  # pixels of a Worker's height
