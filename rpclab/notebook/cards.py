@@ -188,7 +188,7 @@ def stub_card(stub: Any) -> Card:
 
 def trace_text(trace: Trace) -> str:
     """Show a trace as text. The cell it is of stands above it, and needs no name."""
-    from rpclab.trace.pictures.wording import without_the_cell  # noqa: PLC0415 - where it is shown
+    from rpclab.trace.pictures.labels import without_the_cell  # noqa: PLC0415 - where it is shown
 
     return without_the_cell(trace.text())
 
@@ -198,8 +198,8 @@ def trace_html(trace: Trace, sandbox: Sandbox) -> str:
     figures = html.escape(trace.summary())
     if not trace.events:
         return f'<div style="{FRAME}">{figures}</div>'
-    from rpclab.trace.pictures.kept import kept  # noqa: PLC0415 - as above
-    from rpclab.trace.pictures.wording import without_cells  # noqa: PLC0415 - as above
+    from rpclab.trace.pictures.labels import without_cells  # noqa: PLC0415 - as above
+    from rpclab.trace.pictures.stored_html import kept  # noqa: PLC0415 - as above
 
     picture = kept(without_cells(traced(trace, workers=sandbox.workers).svg()))
     diagram, _, _ = trace_text(trace).partition(f"\n{trace.summary()}")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rpclab.trace.model import Arrow, StubBar
-from rpclab.trace.pictures.telling import count, place
+from rpclab.trace.pictures.templates import count, place
 from rpclab.views import View
 from rpclab.whatif.apart import apart
 from rpclab.whatif.playing import PATIENCE, RETURNED, STUCK, Program, Run, play
@@ -139,13 +139,13 @@ class Faults(Sequence[Fault]):
 
     def text(self) -> str:
         """All of it as text: what was found, and a line for each run."""
-        from rpclab.whatif.telling import faults_text  # noqa: PLC0415 - for those who look
+        from rpclab.whatif.fault_table import faults_text  # noqa: PLC0415 - for those who look
 
         return faults_text(self)
 
     def html(self) -> str:
         """The same as a part of a page: a table whose rows open their timelines."""
-        from rpclab.whatif.telling import faults_html  # noqa: PLC0415 - likewise
+        from rpclab.whatif.fault_table import faults_html  # noqa: PLC0415 - likewise
 
         return faults_html(self)
 
