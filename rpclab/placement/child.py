@@ -393,7 +393,7 @@ class Child:
         worker = self._sandbox.workers.get(self.name)
         objects = worker is not None and bool(worker.objects)
         return any(
-            way.expects or way.session.unanswered() or (objects and way.session.is_bound)
+            way.expects or way.session.is_answering or (objects and way.session.is_bound)
             for way in self._all
         )
 
