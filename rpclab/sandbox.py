@@ -40,10 +40,10 @@ from rpclab.workers.declarations import (
 )
 from rpclab.workers.entrypoints import check_default
 from rpclab.workers.env import Env, ProgramEnv
+from rpclab.workers.http_calls import Networked
 from rpclab.workers.kv.sandbox_kv import SandboxKV
 from rpclab.workers.modules import make_module, run_source
 from rpclab.workers.network import PUBLIC, Network
-from rpclab.workers.networked import Networked
 from rpclab.workers.objects.namespace import ObjectsTarget
 from rpclab.workers.objects.namespace import objects as objects_target
 from rpclab.workers.objects.sandbox_objects import SandboxObjects

@@ -25,7 +25,8 @@ from rpclab.config.keys import (
     STAND_IN,
     WITHOUT_EFFECT,
 )
-from rpclab.config.model import (
+from rpclab.config.table import Table
+from rpclab.config.worker_config import (
     Database,
     KeyValueNamespace,
     Migration,
@@ -35,7 +36,6 @@ from rpclab.config.model import (
     WorkerConfig,
     missing_secret,
 )
-from rpclab.config.table import Table
 from rpclab.errors import near
 
 BEHAVIOUR = "2026-06-01"

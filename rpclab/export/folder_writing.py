@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rpclab.config import load_configs
-from rpclab.config.files import NAMES
+from rpclab.config.loading import NAMES
 from rpclab.configured import read_source
 from rpclab.declared import Declared
 from rpclab.errors import ConfigError

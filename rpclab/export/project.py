@@ -13,8 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rpclab.config.files import NAMES
 from rpclab.config.from_document import BEHAVIOUR
+from rpclab.config.loading import NAMES
 from rpclab.declared import Bound, Declared
 from rpclab.errors import ConfigError
 from rpclab.export import packages

@@ -17,8 +17,8 @@ from IPython.core.error import UsageError
 from IPython.core.inputtransformer2 import TransformerManager
 
 from rpclab.config import Document, WorkerConfig, load_configs, read_config
-from rpclab.configured import bindings_of, read_source
-from rpclab.declared import Declared
+from rpclab.configured import read_source
+from rpclab.declared import Declared, bound_by
 from rpclab.errors import ConfigError
 from rpclab.notebook.lines import parse_worker, parse_wrangler
 from rpclab.notebook.options import usage
@@ -191,14 +191,7 @@ def _configured(config: WorkerConfig, source: str, filename: str) -> Declared:
         name=config.name, source=source, filename=filename, config=config,
         placement=placement_of(config.placement or None),
         folder=config.main_file.parent if file.is_file() else None,
-        vars=config.texts, json=config.values, bind=dict(bindings_of(config)),
-        objects={
-            each.binding: f"{each.script_name or config.name}#{each.class_name}"
-            for each in config.durable_objects
-        },
-        d1={each.binding: f":memory:{each.key}" for each in config.d1_databases},
-        kv={each.binding: each.id for each in config.kv_namespaces},
-        secrets=frozenset(config.secrets),
+        **vars(bound_by(config)),
     )  # fmt: skip
 
 

@@ -277,7 +277,7 @@ def _validate_of(sandbox: Sandbox) -> Any:
 
 
 def vars_of(limits: Any) -> Record:
-    """The fields of bounds, by name."""
+    """The fields of bounds, by name; none where they are the platform's."""
     from dataclasses import asdict  # noqa: PLC0415 - as above
 
-    return asdict(limits)
+    return {} if limits is None else asdict(limits)

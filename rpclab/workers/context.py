@@ -36,7 +36,7 @@ class Context(Uncopied):
 
     def __init__(self, context: ExecutionContext, props: dict[str, Any], exports: Exports) -> None:
         self._context = context
-        self._requests = 0  # see `rpclab.workers.invocations`
+        self._requests = 0  # see `rpclab.workers.request_counts`
         self.props = props
         self.exports = exports
 

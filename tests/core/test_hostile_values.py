@@ -18,7 +18,7 @@ from rpclab import Limits, RpcTarget
 from rpclab.codecs import values
 from rpclab.codecs.graphs import DICT, FROZENSET, LEAF, LIST, TUPLE
 from rpclab.codecs.graphs import SET as SET_NODE
-from rpclab.codecs.keys import SAME_HASH
+from rpclab.codecs.key_costs import SAME_HASH
 from rpclab.core.messages import CALL, REJECT, RESOLVE
 from rpclab.errors import DataCloneError, MessageTooLargeError, RemoteProtocolError
 
