@@ -125,12 +125,14 @@ class WhatIf:
         before: the run as it is.
         after: the run with the change.
         differences: the calls that are unlike, in the order made.
+        note: what was not as in the sandbox, in a sentence; "" if nothing.
     """
 
     change: Change
     before: Run
     after: Run
     differences: tuple[Difference, ...]
+    note: str = ""
 
     def summary(self) -> str:
         """How each of the two ended, and how much is unlike."""
@@ -143,6 +145,8 @@ class WhatIf:
         ]
         if isinstance(self.change, Break) and self.after.struck is None:
             lines.append("  the two sent fewer messages, so nothing was broken")
+        if self.note:
+            lines.append(f"  {self.note}")
         return "\n".join(lines)
 
     def text(self) -> str:
@@ -265,4 +269,5 @@ def replay(
         return before, await play(world, program, changed, patience=patience)
 
     before, after = apart(both)
-    return WhatIf(changed, before, after, tuple(differences(before.calls, after.calls)))
+    unlike = tuple(differences(before.calls, after.calls))
+    return WhatIf(changed, before, after, unlike, world.placed)
