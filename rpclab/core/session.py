@@ -19,8 +19,8 @@ from rpclab.core.arrival import Arrival
 from rpclab.core.cascade import Cascade
 from rpclab.core.containers import CONTAINER_TYPES
 from rpclab.core.contexts import opened
+from rpclab.core.events import RUN as _RUN
 from rpclab.core.events import (
-    SMALL,
     answered,
     called,
     failure,
@@ -97,7 +97,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from contextvars import Context as Variables
 
-    from rpclab.core.contexts import ExecutionContext, Host, Packed
+    from rpclab.core.contexts import ExecutionContext, Host, Noting, Packed
     from rpclab.core.dialects import Dialect
     from rpclab.core.events import Call
     from rpclab.core.imports import Handle
@@ -606,16 +606,16 @@ class Session:
             context.started(pending)
         self._next_call = call + 1
         self.imports[call] = pending
-        values = [*args]
-        if self._calls.noting:
-            self._note_small(pending, target.id, path, args)
         run, outbox = self._call_run, self._outbox
         if outbox and outbox[-1] is run and len(run) < _LONG_RUN:
-            run += (target.id, path, values)
+            run += (target.id, path, [*args])
         else:
-            self._call_run = [CALL, call, target.id, path, values]
+            run = self._call_run = [CALL, call, target.id, path, [*args]]
             self._runs.append(len(outbox))
-            outbox.append(self._call_run)
+            outbox.append(run)
+        noting = self._calls.noting
+        if noting is not None:
+            noting.call(pending, run)
         return pending
 
     def _call_apart(
@@ -748,9 +748,9 @@ class Session:
         if payload is not None:
             # Before the call is told of: what a message introduces comes before it in a recording.
             payload.commit()
-        if self._calls.noting:
+        if self._calls.noting is not None:
             size = len(frame) if type(frame) is bytes else size_of(frame)
-            self._note(pending, message, size, payload)
+            self._note(self._calls.noting, pending, message, size, payload)
         self._outbox.append(frame)
         if payload is not None:
             payload.sent()
@@ -765,24 +765,22 @@ class Session:
 
     def _note(
         self,
+        noting: Noting,
         pending: Pending,
         message: Message,
         size: int,
         payload: Payload | None,
     ) -> None:
         """Tell those who watch of a message that makes a promise, and where it was made."""
-        calls = self._calls
-        if calls.ambient:
-            pending.cause = calls.caused(self)
-        find, keep = calls.calling_site, calls.keep
+        if noting.ambient:
+            pending.cause = self._calls.caused(self)
+        find = noting.calling_site
         site = None if find is None else find()
-        if keep is None and find is None:
-            return
         using: tuple[Call, ...] = ()
         if payload is not None:
             using = tuple([(other.session.label, other.id) for other in payload.used])
         # Who acts is told of first, if that is new.
-        maker = (None, 0) if keep is None else calls.acting()
+        maker = (None, 0) if self.host.kept is None else self._calls.acting()
         at = self.host.clock()
         event: tuple[Any, ...]
         if message[0] == CALL and len(message) == 5:
@@ -797,30 +795,9 @@ class Session:
                 event += (None, task)  # what is as usual is left out at the end
         else:
             event = (at, *called(self.label, message, size, site, maker, using))
-        if keep is not None:
-            keep(event)
+        noting.kept.append(event)
         if find is not None and message[0] != STREAM:
-            pending.noted = event
-
-    def _note_small(self, pending: Pending, target: int, path: str, args: tuple[Any, ...]) -> None:
-        """Tell of a call that joins a run; `finished` works out the rest when that is read."""
-        calls = self._calls
-        if calls.ambient:
-            pending.cause = calls.caused(self)
-        find, keep = calls.calling_site, calls.keep
-        site = None if find is None else find()
-        if keep is None and find is None:
-            return
-        by, task = (None, 0) if keep is None else calls.acting()
-        at = self.host.clock()
-        event: tuple[Any, ...]
-        event = (at, "call", self.label, pending.id, target, path, args, None, site, by, ())
-        if task != 0:
-            event += (None, task)  # what is as usual is left out at the end
-        if keep is not None:
-            keep(event)
-        if find is not None:
-            pending.noted = event
+            pending.noted, pending.site = event, site
 
     def _options(self, pending: Pending, kwargs: Keywords) -> dict[str, Any]:
         options: dict[str, Any] = {}
@@ -1054,24 +1031,30 @@ class Session:
             del self.exports[answer.id]
             answer.drop()
 
-    def _reply_scalar(self, call: int, value: Any, kept: Any) -> bool:
+    def _reply_scalar(self, call: int, value: Any, stands: Any) -> bool:
         """Queue a result that is a small scalar. Says whether it is one.
 
         Args:
             call: the id of the call.
             value: the scalar.
-            kept: what stands for it until the peer has seen it.
+            stands: for it, until the peer has seen it.
         """
-        size = None
+        noting = self._calls.noting
         if self._runs is not None and is_small(value):
             run, outbox = self._result_run, self._outbox
             if outbox and outbox[-1] is run and len(run) < _LONG_RUN:
                 run += (call, value)
             else:
-                self._result_run = [RESOLVE, call, value]
+                run = self._result_run = [RESOLVE, call, value]
                 self._runs.append(len(outbox))
-                outbox.append(self._result_run)
+                outbox.append(run)
             self.holdings.most += ENTRY + FEW
+            if noting is not None:
+                kept = noting.kept
+                if kept and (last := kept[-1])[_RUN] is run:
+                    last.append(noting.clock())
+                else:
+                    kept.append(["result", self.label, run, len(run) // 2 - 1, noting.clock()])
         else:
             if type(value) is bytes and len(value) >= LARGE:
                 return False
@@ -1084,15 +1067,13 @@ class Session:
                 return False
             self._outbox.append(frame)
             self.holdings.most += ENTRY + size
+            if noting is not None:
+                at = noting.clock()
+                noting.kept.append((at, "result", self.label, call, scalar(value), size))
         if self._acknowledges:
-            self._unacknowledged[call] = kept
+            self._unacknowledged[call] = stands
         if not self._awake:
             self._awake = self.host.wake(self)
-        keep = self._calls.keep
-        if keep is not None:
-            if size is not None and type(value) not in SMALL:
-                value = scalar(value)
-            keep((self.host.clock(), "result", self.label, call, value, size))
         return True
 
     def _reply_target(self, call: int, value: Any, context: ExecutionContext) -> bool:
@@ -1247,9 +1228,9 @@ class Session:
         if self._interrupted:
             self._interrupted.append((seen, frames))
             return
-        keep = self._calls.keep
-        if keep is not None:
-            keep((self.host.clock(), "arrived", self.label, self._codec.count(frames)))
+        kept = self.host.kept
+        if kept is not None:
+            kept.append((self.host.clock(), "arrived", self.label, self._codec.count(frames)))
         frames.reverse()
         error: Exception | None = None
         try:
@@ -1266,9 +1247,9 @@ class Session:
             raise
         finally:
             frames.reverse()
-            if keep is not None:
+            if kept is not None:
                 self.latest = None
-                keep((self.host.clock(), "applied", self.label, self._codec.count(frames)))
+                kept.append((self.host.clock(), "applied", self.label, self._codec.count(frames)))
         if error is not None:
             self.abort(error)
         if self.closed is not None:
@@ -1623,17 +1604,19 @@ class Session:
             answer = self._answer_alone(call, path, args, frame)
             hook.deliver(answer, path, args, None, None)
             return
-        if noting:
-            if calls.ambient:
+        if noting is not None:
+            if noting.ambient:
                 calls.carry(variables)
-            calls.active = (self.label, call)
+            noting.serving, noting.call_served = self, call
         try:
             value = variables.run(function, instance, *args)
         except BaseException as error:
+            if noting is not None:
+                noting.serving = None
             self._raised(call, hook, context, variables, error, (path, args, frame))
             return
-        if noting:
-            calls.active = None
+        if noting is not None:
+            noting.serving = None
         if self.closed is None and not calls.special:  # which the method may have changed
             if type(value) in SCALARS:
                 if call not in self._quiet and self._reply_scalar(call, value, value):
@@ -1695,7 +1678,12 @@ class Session:
         context, calls = hook.context, self._calls
         begun, end = context.variables, len(run) - 3
         left: TargetHook | None = None
-        if begun is None or hook.blocked is not None or context.door is not None or calls.noting:
+        if (
+            begun is None
+            or hook.blocked is not None
+            or context.door is not None
+            or calls.noting is not None
+        ):
             return position, call, None, None
         instance, plain = hook.target, None
         while (

@@ -283,8 +283,9 @@ class CallHolder:
     def _note(self, held: Held) -> None:
         """Note where a call is made, and by which method, for those who watch."""
         engine = self._engine
-        if engine.calling_site is not None:
-            held.made_at = engine.calling_site()
+        noting = engine.noting
+        if noting is not None and noting.calling_site is not None:
+            held.made_at = noting.calling_site()
         if engine.observe is not None:
             by, task = engine.acting()
             held.number = engine.new_number()
@@ -369,13 +370,15 @@ class CallHolder:
     @contextmanager
     def _at(self, held: Held) -> Iterator[None]:
         """What is sent was made where the call was; nothing of that is on the stack any more."""
-        finder = self._engine.calling_site
-        if finder is not None:
-            self._engine.calling_site = lambda: held.made_at
+        noting = self._engine.noting
+        if noting is None or noting.calling_site is None:
+            yield
+            return
+        finder, noting.calling_site = noting.calling_site, lambda: held.made_at
         try:
             yield
         finally:
-            self._engine.calling_site = finder
+            noting.calling_site = finder
 
     def _send_now(
         self, held: Held, target: Import | Spot, entry: Import | Spot, lane: Lane
