@@ -39,7 +39,6 @@ from rpclab.errors import (
     UnknownBindingError,
     UnknownEntrypointError,
 )
-from rpclab.placement.declared import processes
 from rpclab.rpc.deadlines import deadline
 from rpclab.rpc.gathering import dispose, gather
 from rpclab.rpc.looking import surface
@@ -50,13 +49,13 @@ from rpclab.workers import LATER
 from rpclab.workers.context import wait_until
 from rpclab.workers.entrypoints import DurableObject, WorkerEntrypoint
 from rpclab.workers.objects.namespace import objects
-from rpclab.workers.storage.limits import D1Limits, ObjectLimits
 
 if TYPE_CHECKING:
     from rpclab.net.backoff import Reconnect
     from rpclab.net.dialling import connect
     from rpclab.net.limits import ServerLimits
     from rpclab.net.tls import certificates
+    from rpclab.placement.declared import processes
     from rpclab.rpc.streams import ReadableStream, WritableStream
     from rpclab.server.application import asgi
     from rpclab.server.mains import serve
@@ -64,6 +63,7 @@ if TYPE_CHECKING:
     from rpclab.whatif.scrubbing import scrub
     from rpclab.workers.http import Blob, Headers, Request, Response, fetch
     from rpclab.workers.storage.leased import SharedObjects
+    from rpclab.workers.storage.limits import D1Limits, ObjectLimits
 
 __all__ = [
     "Blob",
@@ -144,12 +144,15 @@ def __getattr__(name: str) -> Any:
 
 
 _ELSEWHERE = {
+    "D1Limits": "rpclab.workers.storage.limits",
+    "ObjectLimits": "rpclab.workers.storage.limits",
     "Reconnect": "rpclab.net.backoff",
     "ServerLimits": "rpclab.net.limits",
     "SharedObjects": "rpclab.workers.storage.leased",
     "asgi": "rpclab.server.application",
     "certificates": "rpclab.net.tls",
     "connect": "rpclab.net.dialling",
+    "processes": "rpclab.placement.declared",
     "replay": "rpclab.whatif.comparing",
     "scrub": "rpclab.whatif.scrubbing",
     "serve": "rpclab.server.mains",

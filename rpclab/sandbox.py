@@ -19,7 +19,6 @@ from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.diagnostics.pending_calls import Waiting, waiting
 from rpclab.distances import Distances, is_virtual
 from rpclab.errors import UnknownBindingError, near, noted
-from rpclab.placement.declared import Processes, placement_of
 from rpclab.placement.deploying import begin, make_order, publish, wait_for
 from rpclab.placement.placing import Placing
 from rpclab.rpc import local
@@ -48,7 +47,6 @@ from rpclab.workers.networked import Networked
 from rpclab.workers.objects.namespace import ObjectsTarget
 from rpclab.workers.objects.namespace import objects as objects_target
 from rpclab.workers.objects.sandbox_objects import SandboxObjects
-from rpclab.workers.storage.limits import D1_LIMITS, OBJECT_LIMITS, D1Limits, ObjectLimits
 from rpclab.workers.validation.policy import Validate, Validating
 from rpclab.workers.worker import EntrypointHook, Worker, serves_on
 
@@ -57,6 +55,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 
     from rpclab.diagnostics.leaks import Leaks
+    from rpclab.placement.declared import Processes
     from rpclab.server.serving import Server
     from rpclab.server.starting import Starting
     from rpclab.trace.trace import Trace
@@ -66,6 +65,7 @@ if TYPE_CHECKING:
     from rpclab.workers.kv.namespace import KVNamespace
     from rpclab.workers.objects.namespace import DurableObjectNamespace
     from rpclab.workers.storage.leased import SharedObjects
+    from rpclab.workers.storage.limits import D1Limits, ObjectLimits
 
 __all__ = ["NOTEBOOK", "BindingTarget", "Sandbox", "Tables", "binding"]
 
@@ -117,8 +117,8 @@ class Sandbox(
         warn_undisposed: bool = False,
         debug: bool = True,
         limits: Limits = DEFAULT_LIMITS,
-        d1_limits: D1Limits = D1_LIMITS,
-        object_limits: ObjectLimits = OBJECT_LIMITS,
+        d1_limits: D1Limits | None = None,
+        object_limits: ObjectLimits | None = None,
         shared_objects: SharedObjects | None = None,
     ) -> None:
         self.engine = Engine(
@@ -245,7 +245,11 @@ class Sandbox(
             raise TypeError(f"source is the text of the module, not {type(source).__name__}")
         self.check_city(at)
         turns = Turns.of(concurrency, queue, overload)
-        placed = placement_of(placement)
+        placed = None
+        if placement is not None:
+            from rpclab.placement.declared import placement_of  # noqa: PLC0415 - for those who place
+
+            placed = placement_of(placement)
         options: dict[str, Any] = {
             "vars": vars, "json": json, "bind": bind, "d1": d1, "objects": objects, "kv": kv,
             "folder": folder,
@@ -497,7 +501,7 @@ class Sandbox(
         if self._d1 is None:
             from rpclab.workers.d1.databases import Databases  # noqa: PLC0415 - SQLite, where wanted
 
-            self._d1 = Databases(self._d1_limits)
+            self._d1 = Databases() if self._d1_limits is None else Databases(self._d1_limits)
         return self._d1
 
     def fetch(self, worker: str, resource: Any = "/", /, **options: Any) -> Awaitable[Response]:

@@ -6,11 +6,11 @@ Floor: workers. Light: what stands on SQLite is loaded by the first namespace.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rpclab.rpc.offload import Offload
     from rpclab.workers.kv.entries import Entries
     from rpclab.workers.kv.limits import KVLimits
@@ -81,6 +81,8 @@ def _file_name(id: object) -> str:
     """Give the name of the file of a namespace; two ids never mean the same one."""
     if not isinstance(id, str):
         raise TypeError(f"the id of a KV namespace is a text, not {type(id).__name__}")
+    from urllib.parse import quote  # noqa: PLC0415 - for those who have one
+
     name = quote(id, safe="", errors="surrogatepass")
     if not name or len(name) > _LONGEST_ID:
         raise ValueError(
