@@ -52,7 +52,7 @@ from rpclab.workers.objects.namespace import objects
 
 if TYPE_CHECKING:
     from rpclab.net.backoff import Reconnect
-    from rpclab.net.dialling import connect
+    from rpclab.net.connecting import connect
     from rpclab.net.limits import ServerLimits
     from rpclab.net.tls import certificates
     from rpclab.placement.declared import processes
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from rpclab.whatif.comparing import replay
     from rpclab.whatif.scrubbing import scrub
     from rpclab.workers.http import Blob, Headers, Request, Response, fetch
-    from rpclab.workers.storage.leased import SharedObjects
+    from rpclab.workers.storage.leased_namespace import SharedObjects
     from rpclab.workers.storage.limits import D1Limits, ObjectLimits
 
 __all__ = [
@@ -148,10 +148,10 @@ _ELSEWHERE = {
     "ObjectLimits": "rpclab.workers.storage.limits",
     "Reconnect": "rpclab.net.backoff",
     "ServerLimits": "rpclab.net.limits",
-    "SharedObjects": "rpclab.workers.storage.leased",
+    "SharedObjects": "rpclab.workers.storage.leased_namespace",
     "asgi": "rpclab.server.application",
     "certificates": "rpclab.net.tls",
-    "connect": "rpclab.net.dialling",
+    "connect": "rpclab.net.connecting",
     "processes": "rpclab.placement.declared",
     "replay": "rpclab.whatif.comparing",
     "scrub": "rpclab.whatif.scrubbing",

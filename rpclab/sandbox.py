@@ -37,16 +37,16 @@ from rpclab.workers.declarations import (
     put_variables,
     refuse_twice,
 )
-from rpclab.workers.elsewhere import bind_elsewhere
 from rpclab.workers.entrypoints import check_default
 from rpclab.workers.env import Env, ProgramEnv
+from rpclab.workers.http_calls import Networked
 from rpclab.workers.kv.sandbox_kv import SandboxKV
 from rpclab.workers.modules import make_module, run_source
 from rpclab.workers.network import PUBLIC, Network
-from rpclab.workers.networked import Networked
 from rpclab.workers.objects.namespace import ObjectsTarget
 from rpclab.workers.objects.namespace import objects as objects_target
 from rpclab.workers.objects.sandbox_objects import SandboxObjects
+from rpclab.workers.other_processes import bind_elsewhere
 from rpclab.workers.validation.policy import Validate, Validating
 from rpclab.workers.worker import EntrypointHook, Worker, serves_on
 
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from rpclab.workers.http import Response
     from rpclab.workers.kv.namespace import KVNamespace
     from rpclab.workers.objects.namespace import DurableObjectNamespace
-    from rpclab.workers.storage.leased import SharedObjects
+    from rpclab.workers.storage.leased_namespace import SharedObjects
     from rpclab.workers.storage.limits import D1Limits, ObjectLimits
 
 __all__ = ["NOTEBOOK", "BindingTarget", "Sandbox", "Tables", "binding"]
@@ -501,7 +501,7 @@ class Sandbox(
         if self._d1 is None:
             from rpclab.workers.d1.databases import Databases  # noqa: PLC0415 - SQLite, where wanted
 
-            self._d1 = Databases() if self._d1_limits is None else Databases(self._d1_limits)
+            self._d1 = Databases(self._d1_limits)
         return self._d1
 
     def fetch(self, worker: str, resource: Any = "/", /, **options: Any) -> Awaitable[Response]:

@@ -79,10 +79,10 @@ class SandboxKV:
 
 def _file_name(id: object) -> str:
     """Give the name of the file of a namespace; two ids never mean the same one."""
+    from urllib.parse import quote  # noqa: PLC0415 - for those who have namespaces
+
     if not isinstance(id, str):
         raise TypeError(f"the id of a KV namespace is a text, not {type(id).__name__}")
-    from urllib.parse import quote  # noqa: PLC0415 - for those who have one
-
     name = quote(id, safe="", errors="surrogatepass")
     if not name or len(name) > _LONGEST_ID:
         raise ValueError(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rpclab.workers.objects.registry import ObjectRegistry
     from rpclab.workers.objects.running_class import RunningClass
     from rpclab.workers.objects.state import DurableObjectId
-    from rpclab.workers.storage.leased import SharedObjects
+    from rpclab.workers.storage.leased_namespace import SharedObjects
     from rpclab.workers.storage.limits import ObjectLimits
     from rpclab.workers.worker import Worker
 
@@ -105,13 +105,12 @@ class SandboxObjects:
     def _object_registry(self) -> ObjectRegistry:
         if self._registry is None:
             from rpclab.workers.objects.registry import ObjectRegistry  # noqa: PLC0415 - as said above
-            from rpclab.workers.storage.limits import OBJECT_LIMITS  # noqa: PLC0415 - likewise
 
             self._registry = ObjectRegistry(
                 self.engine,
                 self.worker,
                 self._storage,
-                self._object_limits or OBJECT_LIMITS,
+                self._object_limits,
                 self._shared_objects,
             )
         return self._registry
@@ -165,6 +164,8 @@ class SandboxObjects:
 
 
 def _path(folder: str | PathLike[str] | None) -> Path | None:
-    from pathlib import Path  # noqa: PLC0415 - for those who store in files
+    if folder is None:
+        return None
+    from pathlib import Path  # noqa: PLC0415 - for those who have a folder
 
-    return None if folder is None else Path(folder)
+    return Path(folder)

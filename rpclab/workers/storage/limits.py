@@ -1,6 +1,6 @@
 """What D1 databases and Durable Objects hold and do at most: as the platform has it.
 
-Floor: workers. The sources stand in docs/limits.md.
+Floor: workers. The sources stand in docs/limits.md. Every program loads this, so it is light.
 """
 
 from __future__ import annotations

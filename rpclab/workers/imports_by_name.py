@@ -81,10 +81,7 @@ def modules_of(module: types.ModuleType | None) -> OwnModules | None:
 
 
 class _Finder:
-    """Asked last of all, for names that are not installed.
-
-    It has no base: `importlib.abc` alone brings in a tenth of what `import rpclab` takes.
-    """
+    """Asked last of all, for names that are not installed."""
 
     def find_spec(
         self, full: str, path: Sequence[str] | None, target: types.ModuleType | None = None, /
