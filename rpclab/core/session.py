@@ -42,6 +42,7 @@ from rpclab.core.imports import (
     REJECTED,
     RESOLVED,
     Forgettable,
+    Handle,
     Import,
     Pending,
     Unasked,
@@ -72,13 +73,14 @@ from rpclab.core.messages import (
     Frame,
     InOrder,
     Message,
+    apart,
     are_small,
     is_small,
     parse,
     size_of,
 )
 from rpclab.core.payload import Payload
-from rpclab.core.references import STUB
+from rpclab.core.references import STUB, Introduced
 from rpclab.core.results import FORGOTTEN, MISSING, Failure, Results, forgotten
 from rpclab.core.streams import Pipe, Unread, reason_of
 from rpclab.core.targets import RpcTarget, is_passive, is_target
@@ -102,7 +104,6 @@ if TYPE_CHECKING:
     from rpclab.core.dialects import Dialect
     from rpclab.core.events import Call
     from rpclab.core.flow import Uplink
-    from rpclab.core.imports import Handle
     from rpclab.core.messages import Given, Keywords, Path
     from rpclab.core.streams import End
 
@@ -363,8 +364,16 @@ class Session:
 
     def forgo_runs(self) -> None:
         """Send each call and result in a message of its own from now on."""
-        for position in self._runs or ():
-            self._outbox[position] = self._codec.pack(self._outbox[position])
+        for position in reversed(self._runs or ()):
+            messages = [self._outbox[position]]
+            if Introduced in map(type, messages[0]):
+                messages = [*apart(messages[0])]
+            for message in messages:
+                if type(message[2]) is Introduced:
+                    # A message by itself that refers to something is not acknowledged.
+                    del self._unacknowledged[message[1]]
+                    message[2] = self._codec.reference(STUB, message[2])
+            self._outbox[position : position + 1] = map(self._codec.pack, messages)
         self._runs = None
 
     def _go_on(self) -> None:
@@ -1145,7 +1154,9 @@ class Session:
     def _reply_target(self, call: int, value: Any, context: ExecutionContext) -> bool:
         """Queue a result that is a target, unless the call is quiet. Says whether it is one.
 
-        The hook of the target stands for the answer itself (see `answer_to`).
+        The hook of the target stands for the answer itself (see `answer_to`). Between two ends in
+        one process the result joins a run, and the call is given back by being acknowledged: so a
+        reference costs a quarter less (benchmark `references`).
         """
         if not is_target(value) or hasattr(type(value), "__await__"):
             return False
@@ -1155,11 +1166,27 @@ class Session:
         if call in self._quiet:
             self._quiet.remove(call)
             return True
-        stub = self._codec.reference(STUB, self.introduce(hook))
-        self._outbox.append(self._codec.pack([RESOLVE, call, stub]))
+        number, peer = self.introduce(hook), self.peer
+        if self._runs is None or self.packs_runs or peer is None or peer.keeper is self.keeper:
+            stub = self._codec.reference(STUB, number)
+            self._outbox.append(self._codec.pack([RESOLVE, call, stub]))
+        else:
+            self._join_results(call, Introduced(number))
+            self._unacknowledged[call] = IN_TABLE
         if not self._awake:
             self._awake = self.host.wake(self)
         return True
+
+    def _join_results(self, call: int, value: Any) -> Message:
+        """Put a result in a run. Gives the run."""
+        run, outbox = self._result_run, self._outbox
+        if outbox and outbox[-1] is run and len(run) < _LONG_RUN:
+            run += (call, value)
+        else:
+            run = self._result_run = [RESOLVE, call, value]
+            self._runs.append(len(outbox))  # type: ignore[union-attr]
+            outbox.append(run)
+        return run  # type: ignore[no-any-return]
 
     def _reply_data(
         self, call: int, value: Any, hook: Hook, context: ExecutionContext
@@ -1522,6 +1549,9 @@ class Session:
             while position < end and self.closed is None:
                 number, value = run[position], run[position + 1]
                 position += 2
+                if type(value) is Introduced:
+                    self._receive_stub(number, value)
+                    continue
                 if type(number) is int and number > 0:
                     entry = imports.get(number)
                     if type(entry) is Pending:
@@ -1534,6 +1564,20 @@ class Session:
             if position < end and not isinstance(error, Exception):
                 frames.append([RESOLVE, *run[position:]])
             raise
+
+    def _receive_stub(self, number: int, introduced: Introduced) -> None:
+        """Take a result that is a stub, from the other end in this process."""
+        entry = self.imports.get(number)
+        handle = Handle(self.enter(Import(self, int(introduced))), self.keeper)
+        if self.host.observe is not None:
+            stub = handle.entry.id
+            self.host.observe(("stub", id(handle), self.label, stub, "came", 0, None))
+        self._seen += 1
+        if isinstance(entry, Pending):
+            del self.imports[number]
+            entry.settle(RESOLVED, self.wrap[STUB](handle), (handle,))
+        else:
+            handle.dispose()
 
     def _receive_any(
         self, unpacked: Any, arrival: Arrival | None, frame: Frame, *, in_order: bool = False
@@ -2206,7 +2250,9 @@ class Session:
         for number in [*islice(unacknowledged, count)]:
             if unacknowledged.pop(number) is IN_TABLE:
                 answer: Any = self.exports.pop(number, None)
-                if answer is not None:
+                if type(answer) is TargetHook:
+                    answer.release()
+                elif answer is not None:
                     answer.drop()
 
     # The end.
