@@ -201,8 +201,8 @@ class Session:
     # The interpreter finds the attributes of an instance slowly where it has more than thirty.
     __slots__ = (
         "__dict__", "__weakref__", "_acknowledged", "_acknowledges", "_awake", "_call_run",
-        "_calls", "_codec", "_decode", "_dialect", "_interrupted", "_last_call", "_next_call",
-        "_outbox", "_promise", "_quiet", "_refusal", "_releases", "_result_run", "_runs", "_seen",
+        "_calls", "_codec", "_decode", "_dialect", "_interrupted", "_last_call", "_most_plain",
+        "_next_call", "_outbox", "_promise", "_quiet", "_releases", "_result_run", "_runs", "_seen",
         "_soon", "_told", "_unacknowledged", "cascade", "closed", "exports", "first_unsent",
         "holdings", "host", "hurries", "imports", "keeper", "label", "last_export", "latest",
         "limits", "name", "peer", "pipelined", "send", "wrap",
@@ -213,6 +213,7 @@ class Session:
     is_far = False
     uplink: Uplink | None = None
     _cut_off: dict[int, UnseenFailure] | None = None
+    _refusal: Hook | None = None
 
     def __init__(
         self,
@@ -273,7 +274,8 @@ class Session:
         # As an exporter: the last id of a call, and the results that the peer has not seen yet.
         self._last_call = 0
         self._quiet: set[int] = set()
-        self._refusal: Hook | None = None
+        # While so many exports are held at most, a call need not ask whether it is accepted.
+        self._most_plain = limits.exports
         self._acknowledged = 0
         self._unacknowledged: dict[int, Any] = {}
         if main is None and not self._dialect.shares:
@@ -1672,11 +1674,7 @@ class Session:
             error: what the others are rejected with.
         """
         self._refusal = BrokenHook(error)
-
-    @property
-    def _most_plain(self) -> int:
-        """While so many exports are held at most, a call need not ask whether it is accepted."""
-        return self.limits.exports if self._refusal is None else -1
+        self._most_plain = -1
 
     def _take_number(self, number: int) -> None:
         """The preamble of what takes a number, and is no call."""
