@@ -1574,10 +1574,10 @@ class Session:
     def _receive_stub(self, number: int, introduced: Introduced) -> None:
         """Take a result that is a stub, from the other end in this process."""
         entry = self.imports.get(number)
-        handle = Handle(self.enter(Import(self, int(introduced))), self.keeper)
+        number_of_stub = int(introduced)
+        handle = Handle(self.enter(Import(self, number_of_stub)), self.keeper)
         if self.host.observe is not None:
-            stub = handle.entry.id
-            self.host.observe(("stub", id(handle), self.label, stub, "came", 0, None))
+            self.host.observe(("stub", id(handle), self.label, number_of_stub, "came", 0, None))
         self._seen += 1
         if isinstance(entry, Pending):
             del self.imports[number]
