@@ -168,6 +168,9 @@ class Pending(Import):
         unasked: whether nobody has asked the peer for the result yet, and the peer waits for that.
         entry: what the import table knows it by.
         unanswered: how many calls made on it have no answer yet.
+        doubtful: the id of the last call made on it that was given up, and may be on its way still;
+            0 once a later one has its answer.
+        embargoed: how many stubs that came home in the value go the long way (see `embargo`).
         waiters: what the host resumes when it settles.
         noted: what was called, a path; None where a property is read, and where no call was made.
             While places are noted, the event of the call, with its time (see `events.called`).
@@ -179,8 +182,8 @@ class Pending(Import):
 
     # All stand in slots: a `__dict__` would be room for thirty more (benchmark `chain`).
     __slots__ = (
-        "_followers", "cause", "context", "disposed", "embargoed", "ends", "noted", "size",
-        "state", "stubs", "unanswered", "unasked", "unseen", "upstream", "uses", "value",
+        "_followers", "cause", "context", "disposed", "doubtful", "embargoed", "ends", "noted",
+        "size", "state", "stubs", "unanswered", "unasked", "unseen", "upstream", "uses", "value",
         "waiters",
     )  # fmt: skip
 
@@ -203,12 +206,11 @@ class Pending(Import):
         self.ends: Sequence[EndLike] | None = None
         self.uses = 0
         self.unasked = False
-        self.unanswered = 0
+        self.unanswered = self.doubtful = self.embargoed = 0
         self.upstream: Pending | None = None
         self.waiters: tuple[Resumable, ...] | None = None
         self._followers: list[Callable[[], None]] | None = None
         self.disposed = False
-        self.embargoed = False
         self.size = 0
         self.noted: tuple[Any, ...] | Path | None = path
         self.cause: Context | None = None
@@ -264,7 +266,7 @@ class Pending(Import):
             context.arrived(self)
         if self.upstream is not None:
             upstream, self.upstream = self.upstream, None
-            upstream.answered()
+            upstream.answered(self.id)
         if stubs is not None:
             self.stubs = stubs
             for handle in stubs:
@@ -358,12 +360,26 @@ class Pending(Import):
                 self.session.pipelined.append(self)
         return pending
 
-    def answered(self) -> None:
-        """One call that was pipelined on this one has its answer."""
+    def answered(self, call: int) -> None:
+        """The call of that id, which was pipelined on this one, has its answer."""
         self.unanswered -= 1
-        if self.embargoed and self.unanswered == 0:
-            self.embargoed = False
+        if call > self.doubtful:
+            self.doubtful = 0
+        if self.embargoed and not self.is_under_way:
+            self.embargoed = 0
             self.session.give_back(self.id)
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether calls that were pipelined on this one may still be on their way."""
+        return self.unanswered > 0 or self.doubtful > 0
+
+    def goes_direct(self) -> None:
+        """One of the stubs that went the long way over this promise is gone."""
+        if self.embargoed:
+            self.embargoed -= 1
+            if self.embargoed == 0:
+                self.session.give_back(self.id)
 
     def follow(self, follower: Callable[[], None]) -> None:
         """Call `follower()` in the moment of settling, before any waiter; at once if it has."""
@@ -402,6 +418,8 @@ class Pending(Import):
     def give_up(self, error: CallCancelledError) -> None:
         """Give the call up; awaiting it raises `error`."""
         if self.state == PENDING:
+            if self.upstream is not None:
+                self.upstream.doubtful = max(self.upstream.doubtful, self.id)
             self.session.cancel(self)
             self.settle(REJECTED, error)
 

@@ -1972,17 +1972,14 @@ class Session:
             state, value = REJECTED, arrival.unreadable[0].error
         if number > 0 and self._acknowledges and not references:
             self._seen += 1
-        elif number > 0 or references:
-            if (
-                arrival is not None
-                and isinstance(entry, Pending)
-                and entry.unanswered
-                and (arrival.own or self._calls.holder is not None)
-                and arrival.embargo(entry, value)
-            ):
-                entry.embargoed = True
-            else:
-                self.give_back(number)
+        elif (number > 0 or references) and not (
+            arrival is not None
+            and isinstance(entry, Pending)
+            and entry.is_under_way
+            and (arrival.own or self._calls.holder is not None)
+            and arrival.embargo(entry, value)
+        ):
+            self.give_back(number)
         if isinstance(entry, Pending):
             del self.imports[number]
             if arrival is None:
@@ -2029,12 +2026,12 @@ class Session:
         """Settle a promise of this end, once all is there that the value mentions."""
         if (
             arrival is not None
-            and entry.unanswered
+            and entry.is_under_way
             and arrival.own
             and not arrival.promised
             and arrival.embargo(entry, value)
         ):
-            entry.embargoed = True
+            pass  # its number is given back when the last of those calls is answered
         elif entry.id in self._streaming:
             self._streaming.discard(entry.id)
         else:

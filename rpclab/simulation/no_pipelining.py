@@ -189,11 +189,11 @@ class Held(Pending):
             self._counted = True
             actual.unanswered += 1
 
-    def answered(self) -> None:
-        super().answered()
+    def answered(self, call: int) -> None:
+        super().answered(call)
         if self.unanswered == 0 and self._counted and self.actual is not None:
             self._counted = False
-            self.actual.answered()
+            self.actual.answered(call)
 
     def give_up(self, error: CallCancelledError) -> None:
         if self.actual is not None:
