@@ -100,7 +100,7 @@ def place_all(handles: Iterable[Handle], far: Pending, value: Any) -> bool:
         if handle.entry is not None and id(handle) in places:
             handle.entry = Embargo(handle.entry, far, places[id(handle)])
             handle.entry.handles = 1
-            far.embargoed += 1
+            far.detours += 1
             found = True
     return found
 

@@ -170,7 +170,7 @@ class Pending(Import):
         unanswered: how many calls made on it have no answer yet.
         doubtful: the id of the last call made on it that was given up, and may be on its way still;
             0 once a later one has its answer.
-        embargoed: how many stubs that came home in the value go the long way (see `embargo`).
+        detours: how many stubs that came home in the value go the long way (see `embargo`).
         waiters: what the host resumes when it settles.
         noted: what was called, a path; None where a property is read, and where no call was made.
             While places are noted, the event of the call, with its time (see `events.called`).
@@ -182,9 +182,9 @@ class Pending(Import):
 
     # All stand in slots: a `__dict__` would be room for thirty more (benchmark `chain`).
     __slots__ = (
-        "_followers", "cause", "context", "disposed", "doubtful", "embargoed", "ends", "noted",
-        "size", "state", "stubs", "unanswered", "unasked", "unseen", "upstream", "uses", "value",
-        "waiters",
+        "_followers", "cause", "context", "detours", "disposed", "doubtful", "embargoed", "ends",
+        "noted", "size", "state", "stubs", "unanswered", "unasked", "unseen", "upstream", "uses",
+        "value", "waiters",
     )  # fmt: skip
 
     def __init__(
@@ -206,11 +206,11 @@ class Pending(Import):
         self.ends: Sequence[EndLike] | None = None
         self.uses = 0
         self.unasked = False
-        self.unanswered = self.doubtful = self.embargoed = 0
+        self.unanswered = self.doubtful = self.detours = 0
         self.upstream: Pending | None = None
         self.waiters: tuple[Resumable, ...] | None = None
         self._followers: list[Callable[[], None]] | None = None
-        self.disposed = False
+        self.disposed = self.embargoed = False
         self.size = 0
         self.noted: tuple[Any, ...] | Path | None = path
         self.cause: Context | None = None
@@ -365,21 +365,23 @@ class Pending(Import):
         self.unanswered -= 1
         if call > self.doubtful:
             self.doubtful = 0
-        if self.embargoed and not self.is_under_way:
-            self.embargoed = 0
+        self._give_back()
+
+    def goes_direct(self) -> None:
+        """One of the stubs that went the long way over this promise is gone."""
+        self.detours -= 1
+        self._give_back()
+
+    def _give_back(self) -> None:
+        """Give the result back that the peer kept for the calls on it, if it was the last."""
+        if self.embargoed and not (self.unanswered or (self.doubtful and self.detours)):
+            self.embargoed = False
             self.session.give_back(self.id)
 
     @property
     def is_under_way(self) -> bool:
         """Whether calls that were pipelined on this one may still be on their way."""
         return self.unanswered > 0 or self.doubtful > 0
-
-    def goes_direct(self) -> None:
-        """One of the stubs that went the long way over this promise is gone."""
-        if self.embargoed:
-            self.embargoed -= 1
-            if self.embargoed == 0:
-                self.session.give_back(self.id)
 
     def follow(self, follower: Callable[[], None]) -> None:
         """Call `follower()` in the moment of settling, before any waiter; at once if it has."""

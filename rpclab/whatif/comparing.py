@@ -24,8 +24,9 @@ from rpclab.trace.pictures.telling import duration
 from rpclab.trace.pictures.texts import timeline_text
 from rpclab.trace.pictures.timeline import UNLIKE, timeline_svg
 from rpclab.trace.timeline import timeline
+from rpclab.whatif.apart import apart
 from rpclab.whatif.changes import Break, Change
-from rpclab.whatif.playing import PATIENCE, Program, Run, apart, play
+from rpclab.whatif.playing import PATIENCE, Program, Run, play
 from rpclab.whatif.world import World
 
 if TYPE_CHECKING:

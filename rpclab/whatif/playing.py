@@ -1,25 +1,22 @@
 """Runs a program in a world of its own, to its end or until it waits for too long.
 
 Floor: whatif. The program runs where the code of Workers runs, on the loop of the virtual clock: so
-`asyncio.sleep` and `asyncio.timeout` in it are virtual time, too. All of this happens in a thread,
-which the caller waits for: it may be a cell, a script or a coroutine, and takes no turn meanwhile.
+`asyncio.sleep` and `asyncio.timeout` in it are virtual time, too. All of this happens elsewhere
+(`apart`), and the caller waits: it may be a cell, a script or a coroutine, and takes no turn
+meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import inspect
-import io
-import threading
 import traceback
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from rpclab.errors import RpcError
 from rpclab.previews import described, preview
 from rpclab.trace.model import Arrow, CallBar, StubBar, TargetBar
 from rpclab.trace.pictures.figures import Figures
@@ -39,15 +36,12 @@ if TYPE_CHECKING:
 Program = Callable[..., Awaitable[Any]]
 """A coroutine function that takes `env`, or `env` and `sandbox`."""
 
-T = TypeVar("T")
-
 PATIENCE = 3600.0
 """Seconds of virtual time after which a program is taken to wait for ever."""
 
 RETURNED, RAISED, STUCK = "returned", "raised", "stuck"
 
 _SETTLING = 60.0  # seconds of virtual time in which what is under way arrives, and tasks end
-_GRACE = 1.0  # seconds that an interrupted run has, to end by itself
 _TURNS = 50  # that code gets which was cancelled
 
 
@@ -119,79 +113,6 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<Run that {self.text}>"
-
-
-def apart(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine on a loop of its own, in a thread of its own, and wait for it.
-
-    Args:
-        work: makes the coroutine, in that thread.
-
-    Raises:
-        BaseException: what it raises; a KeyboardInterrupt here ends it.
-    """
-    results: list[T] = []
-    errors: list[BaseException] = []
-    loops: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
-
-    async def begin() -> T:
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        loop.set_exception_handler(lambda *_: None)  # of what was cut off, nobody is told
-        if task is not None:
-            loops.append((loop, task))
-        return await work()
-
-    def run() -> None:
-        try:
-            results.append(asyncio.run(begin()))
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run, name="rpclab-what-if", daemon=True)
-    prints = io.StringIO()
-    muted = contextlib.redirect_stdout(prints), contextlib.redirect_stderr(prints)
-    with muted[0], muted[1], _no_collections():
-        try:
-            thread.start()
-        except RuntimeError as error:
-            raise RpcError(f"a run takes a thread, and this Python has none: {error}") from None
-        try:
-            thread.join()
-        except BaseException:
-            for loop, task in loops:
-                with contextlib.suppress(RuntimeError):
-                    loop.call_soon_threadsafe(task.cancel)
-            thread.join(_GRACE)
-            if thread.ident is not None and thread.is_alive():
-                # It computes, and asks no loop: Python raises this at its next step.
-                _interrupt(thread.ident)
-                thread.join(_GRACE)
-            raise
-    if errors:
-        raise errors[0]
-    return results[0]
-
-
-def _interrupt(thread: int) -> None:
-    import ctypes  # noqa: PLC0415 - not every Python has it
-
-    raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
-    raise_in(ctypes.c_ulong(thread), ctypes.py_object(KeyboardInterrupt))
-
-
-@contextlib.contextmanager
-def _no_collections() -> Iterator[None]:
-    """Let Python collect garbage in a block only where it is told to.
-
-    What a run forgets, and when, then does not depend on what others have made.
-    """
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 async def play(

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rpclab.trace.model import Arrow, StubBar
 from rpclab.trace.pictures.telling import count, place
 from rpclab.views import View
-from rpclab.whatif.playing import PATIENCE, RETURNED, STUCK, Program, Run, apart, play
+from rpclab.whatif.apart import apart
+from rpclab.whatif.playing import PATIENCE, RETURNED, STUCK, Program, Run, play
 from rpclab.whatif.wire import WAYS, Strike
 from rpclab.whatif.world import World
 

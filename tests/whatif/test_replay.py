@@ -8,7 +8,8 @@ import pytest
 
 import rpclab
 from rpclab.whatif import Break, Fail, Link, Locate, NoPipelining, World
-from rpclab.whatif.playing import apart, play
+from rpclab.whatif.apart import apart
+from rpclab.whatif.playing import play
 
 SHOP = """\
 from workers import DurableObject, RpcTarget, WorkerEntrypoint
