@@ -2,7 +2,7 @@
 
 Floor: core. Calls that were pipelined on the promise travel over the other side. Until the last of
 them is answered, later ones take the same way, so that all arrive in the order made (rule L5). One
-that was given up is never answered: it has arrived, or never will, when a later one is answered.
+that was given up is never answered; so another one is sent after it (`Pending.probe`).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Embargo(Import):
 
     @property
     def present(self) -> Import:
-        return self if self._far.is_under_way else self._near.present
+        return self if self._far.unanswered else self._near.present
 
     @property
     def behind(self) -> Import | None:
@@ -65,7 +65,7 @@ class Embargo(Import):
         context: ExecutionContext,
     ) -> Pending:
         far = self._far
-        if not far.is_under_way:
+        if far.unanswered == 0:
             return self._near.call(path, args, kwargs, context)
         names = deque([path] if type(path) is str else path)
         place = self._place
@@ -78,7 +78,6 @@ class Embargo(Import):
         self.handles -= 1
         if self.handles == 0:
             self._near.drop()
-            self._far.goes_direct()
         else:
             self.eased()
 
@@ -100,7 +99,6 @@ def place_all(handles: Iterable[Handle], far: Pending, value: Any) -> bool:
         if handle.entry is not None and id(handle) in places:
             handle.entry = Embargo(handle.entry, far, places[id(handle)])
             handle.entry.handles = 1
-            far.detours += 1
             found = True
     return found
 

@@ -168,9 +168,8 @@ class Pending(Import):
         unasked: whether nobody has asked the peer for the result yet, and the peer waits for that.
         entry: what the import table knows it by.
         unanswered: how many calls made on it have no answer yet.
-        doubtful: the id of the last call made on it that was given up, and may be on its way still;
-            0 once a later one has its answer.
-        detours: how many stubs that came home in the value go the long way (see `embargo`).
+        embargoed: whether the peer keeps the result until those calls are answered (see `embargo`).
+        doubtful: whether a call made on it was given up, and may be on its way still.
         waiters: what the host resumes when it settles.
         noted: what was called, a path; None where a property is read, and where no call was made.
             While places are noted, the event of the call, with its time (see `events.called`).
@@ -182,9 +181,9 @@ class Pending(Import):
 
     # All stand in slots: a `__dict__` would be room for thirty more (benchmark `chain`).
     __slots__ = (
-        "_followers", "cause", "context", "detours", "disposed", "doubtful", "embargoed", "ends",
-        "noted", "size", "state", "stubs", "unanswered", "unasked", "unseen", "upstream", "uses",
-        "value", "waiters",
+        "_followers", "cause", "context", "disposed", "doubtful", "embargoed", "ends", "noted",
+        "size", "state", "stubs", "unanswered", "unasked", "unseen", "upstream", "uses", "value",
+        "waiters",
     )  # fmt: skip
 
     def __init__(
@@ -206,11 +205,11 @@ class Pending(Import):
         self.ends: Sequence[EndLike] | None = None
         self.uses = 0
         self.unasked = False
-        self.unanswered = self.doubtful = self.detours = 0
+        self.unanswered = 0
         self.upstream: Pending | None = None
         self.waiters: tuple[Resumable, ...] | None = None
         self._followers: list[Callable[[], None]] | None = None
-        self.disposed = self.embargoed = False
+        self.disposed = self.embargoed = self.doubtful = False
         self.size = 0
         self.noted: tuple[Any, ...] | Path | None = path
         self.cause: Context | None = None
@@ -266,7 +265,7 @@ class Pending(Import):
             context.arrived(self)
         if self.upstream is not None:
             upstream, self.upstream = self.upstream, None
-            upstream.answered(self.id)
+            upstream.answered()
         if stubs is not None:
             self.stubs = stubs
             for handle in stubs:
@@ -360,28 +359,29 @@ class Pending(Import):
                 self.session.pipelined.append(self)
         return pending
 
-    def answered(self, call: int) -> None:
-        """The call of that id, which was pipelined on this one, has its answer."""
-        self.unanswered -= 1
-        if call > self.doubtful:
-            self.doubtful = 0
-        self._give_back()
+    def answered(self) -> None:
+        """One call that was pipelined on this one has its answer.
 
-    def goes_direct(self) -> None:
-        """One of the stubs that went the long way over this promise is gone."""
-        self.detours -= 1
-        self._give_back()
+        So this one has arrived, and what it is made on is told so now: it may be one whose result
+        nobody can ask for, and have no answer of its own.
+        """
+        pending = self
+        while True:
+            pending.unanswered -= 1
+            if pending.unanswered:
+                return
+            if pending.embargoed:
+                pending.embargoed = False
+                pending.session.give_back(pending.id)
+            upstream = pending.upstream
+            if upstream is None or pending.state != PENDING:
+                return
+            pending.upstream = None
+            pending = upstream
 
-    def _give_back(self) -> None:
-        """Give the result back that the peer kept for the calls on it, if it was the last."""
-        if self.embargoed and not (self.unanswered or (self.doubtful and self.detours)):
-            self.embargoed = False
-            self.session.give_back(self.id)
-
-    @property
-    def is_under_way(self) -> bool:
-        """Whether calls that were pipelined on this one may still be on their way."""
-        return self.unanswered > 0 or self.doubtful > 0
+    def probe(self) -> None:
+        """Read a member that is none: when that is answered, no call is on its way before it."""
+        self.pipeline("", None, None, self.session.keeper).follow(_nothing)
 
     def follow(self, follower: Callable[[], None]) -> None:
         """Call `follower()` in the moment of settling, before any waiter; at once if it has."""
@@ -420,9 +420,12 @@ class Pending(Import):
     def give_up(self, error: CallCancelledError) -> None:
         """Give the call up; awaiting it raises `error`."""
         if self.state == PENDING:
-            if self.upstream is not None:
-                self.upstream.doubtful = max(self.upstream.doubtful, self.id)
+            upstream = self.upstream
             self.session.cancel(self)
+            if upstream is not None and upstream.embargoed:
+                upstream.probe()
+            elif upstream is not None:
+                upstream.doubtful = True
             self.settle(REJECTED, error)
 
     def cut_off(self, by: str) -> None:
@@ -477,6 +480,10 @@ class UnseenFailure:
 
 def _call(function: Callable[[], None]) -> None:
     function()
+
+
+def _nothing() -> None:
+    """What follows an answer that only had to come."""
 
 
 class Unasked(Pending):

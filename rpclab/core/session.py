@@ -2159,16 +2159,20 @@ class Session:
 
     def _is_kept(self, entry: Pending, value: Any, arrival: Arrival | None) -> bool:
         """Whether the peer keeps a result until the calls on it are answered."""
-        if not entry.is_under_way:
+        if not (entry.unanswered or entry.doubtful):
             return False
         if self._calls.holder is not None:
             # They may be held back at this side, also behind others on a stub that is in it.
             if arrival is not None:
                 arrival.embargo(entry, value)
-            return entry.unanswered > 0 or entry.detours > 0
+            return entry.unanswered > 0
         if arrival is None or not arrival.own or arrival.promised:
             return False
-        return arrival.embargo(entry, value)
+        if not arrival.embargo(entry, value):
+            return False
+        if entry.doubtful:
+            entry.probe()
+        return True
 
     def _settle(self, entry: Pending, state: int, value: Any, arrival: Arrival | None) -> None:
         """Settle a promise of this end, once all is there that the value mentions."""

@@ -118,3 +118,25 @@ async def test_L5_a_call_that_was_given_up_is_not_delivered_after_later_ones(san
         rpclab.dispose(whole)
         await asyncio.sleep(10)
         assert sandbox.tables() == before
+
+
+@pytest.mark.parametrize("length", [1, 3, 2000])
+async def test_a_chain_on_a_result_that_comes_home_keeps_it_no_longer_than_it_takes(
+    sandbox, length
+):
+    sandbox.engine.connect = Links(lambda: 1.0).connect
+    sandbox.deploy("away", source=AWAY)
+    env = sandbox.bind(AWAY="away")
+    with rpclab.RpcStub(Cell([])) as own:
+        before = sandbox.tables()
+        back = env.AWAY.back(own)
+        last = back["stub"]
+        for _ in range(length):
+            last = last.child()
+        name = last.name()
+        del last
+        whole = await back
+        assert await name == await whole["stub"].name() == "cell"
+        rpclab.dispose(whole)
+        await asyncio.sleep(10)
+        assert sandbox.tables() == before

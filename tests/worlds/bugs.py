@@ -64,7 +64,7 @@ def a_promised_argument_holds_nothing_back(patch):
 
 
 def a_call_after_the_await_overtakes_those_before(patch):
-    patch.setattr(Pending, "answered", lambda self, _: setattr(self, "unanswered", 0))
+    patch.setattr(Pending, "answered", lambda self: setattr(self, "unanswered", 0))
 
 
 # Lost and doubled.
