@@ -5,7 +5,6 @@ Floor: workers.
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -14,7 +13,7 @@ from rpclab.rpc.streams import ReadableStream
 from rpclab.workers.http.blobs import Blob
 from rpclab.workers.http.forms import FormData, parse_form
 from rpclab.workers.http.multipart import encode_form
-from rpclab.workers.http.text import TEXT, decoded, encoded
+from rpclab.workers.http.text import TEXT, decoded, encoded, from_json
 from rpclab.workers.javascript_names import also_in_javascript
 
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ INLINE = 2**20
 """Up to so many bytes a body that is there goes with its message; a larger one is a stream."""
 
 _PIECE = 2**16  # bytes that a larger one gives at a time
-_SHOWN = 40  # characters of a body that an error quotes
 
 Bytes = bytes  # in a class with a method of that name, the type needs another
 BodyInit = Any
@@ -167,15 +165,7 @@ class Body:
             TypeError: it was read or sent before.
             ValueError: it is no JSON; the error says where it goes wrong.
         """
-        text = decoded(await self._read())
-        try:
-            return json.loads(text, **options)
-        except RecursionError:
-            raise ValueError(f"the body of {self!r} is JSON of too great a depth") from None
-        except json.JSONDecodeError as error:
-            shown = text[:_SHOWN] + "…" * (len(text) > _SHOWN)
-            error.add_note(f"the body of {self!r} is no JSON: {shown!r}")
-            raise
+        return from_json(decoded(await self._read()), f"the body of {self!r}", **options)
 
     async def blob(self) -> Blob:
         """Read the body as a Blob, of the content type that the headers say.
