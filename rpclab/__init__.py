@@ -53,7 +53,7 @@ from rpclab.workers.objects.namespace import objects
 
 if TYPE_CHECKING:
     from rpclab.net.backoff import Reconnect
-    from rpclab.net.dialling import connect
+    from rpclab.net.connecting import connect
     from rpclab.net.limits import ServerLimits
     from rpclab.net.tls import certificates
     from rpclab.rpc.streams import ReadableStream, WritableStream
@@ -151,7 +151,7 @@ _ELSEWHERE = {
     "SharedObjects": "rpclab.workers.storage.leased_namespace",
     "asgi": "rpclab.server.application",
     "certificates": "rpclab.net.tls",
-    "connect": "rpclab.net.dialling",
+    "connect": "rpclab.net.connecting",
     "replay": "rpclab.whatif.comparing",
     "scrub": "rpclab.whatif.scrubbing",
     "serve": "rpclab.server.mains",

@@ -29,6 +29,7 @@ from rpclab.cli.base import (
     told,
 )
 from rpclab.cli.console import show_value
+from rpclab.cli.watchdog import Watchdog
 from rpclab.errors import CallCancelledError, DisconnectedError
 from rpclab.printable import printable
 from rpclab.rpc.bindings import ServiceBinding
@@ -222,17 +223,24 @@ async def answer(
     """
     began = time.monotonic()
     late = f"no answer after {patience:g} s" if patience is not None else ""
+    watchdog = Watchdog(patience)
     try:
-        async with rpclab.deadline(patience) if patience is not None else nullcontext():
-            return await _answer(asked, as_json=as_json, out=out, advise=advise)
-    except TimeoutError:
-        if patience is None:
+        with watchdog:
+            async with rpclab.deadline(patience) if patience is not None else nullcontext():
+                return await _answer(
+                    asked, as_json=as_json, out=out, advise=advise, watchdog=watchdog
+                )
+    except Exception as error:
+        if watchdog.stopped_at:
+            raise Failure(f"{late}: the Worker computed, at {watchdog.stopped_at}") from None
+        cancelled = isinstance(error, CallCancelledError)
+        if not isinstance(error, TimeoutError) and not cancelled:
             raise
-        raise Failure(late) from None
-    except CallCancelledError as error:
         # The other end, which keeps the same deadline, may be the first to say that it has passed.
-        if patience is not None and time.monotonic() - began >= patience:
+        if patience is not None and (not cancelled or time.monotonic() - began >= patience):
             raise Failure(late) from None
+        if not cancelled:
+            raise
         complain(told(error, by_class=True))
         return FAILED
 
@@ -243,6 +251,7 @@ async def _answer(
     as_json: bool,
     out: TextIO,
     advise: Callable[[Exception], str],
+    watchdog: Watchdog,
 ) -> int:
     try:
         result = await asked()
@@ -252,6 +261,8 @@ async def _answer(
         # A deadline of ours is told by whoever set it; a Worker may raise TimeoutError, too.
         if isinstance(error, TimeoutError) and not getattr(error, "remote", False):
             raise
+        if watchdog.stopped_at:
+            raise  # because it was left
         complain(told(error, by_class=True))
         if advise(error):
             hint(advise(error))

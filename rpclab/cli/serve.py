@@ -26,12 +26,16 @@ from rpclab.cli.base import (
 from rpclab.cli.deploying import deployed, surroundings
 from rpclab.cli.worker_paths import told_apart
 from rpclab.config import load_config
+from rpclab.diagnostics.places import is_machinery
 from rpclab.errors import ConfigError, near
 from rpclab.net.loops import run
 from rpclab.printable import printable
 from rpclab.workers.declarations import binding_target
+from rpclab.workers.interrupts import error_for
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from rpclab.sandbox import Sandbox
     from rpclab.server import Access, Server
 
@@ -174,20 +178,35 @@ async def _serve(
     _announce(sandbox, options["expose"], server)
     for text in missing:
         hint(text)
-    loop, stops = asyncio.get_running_loop(), [signal.SIGINT, signal.SIGTERM]
-    running = asyncio.current_task()
+    loop, running = asyncio.get_running_loop(), asyncio.current_task()
+    stopping: list[asyncio.Task[None]] = []
+    signals = 0
 
-    def stop() -> None:
-        hint("stopping; once more does not wait for what is under way")
-        loop.create_task(server.stop())
-        for each in stops:
-            loop.remove_signal_handler(each)
-            if running is not None:
-                loop.add_signal_handler(each, running.cancel)
+    def stop(_: int, frame: FrameType | None) -> None:
+        # Not by the loop, which a Worker that computes does not let look at signals.
+        nonlocal signals
+        signals += 1
+        if signals == 1:
+            hint("stopping; once more does not wait for what is under way")
+            loop.call_soon_threadsafe(lambda: stopping.append(loop.create_task(server.stop())))
+            return
+        if running is not None:
+            loop.call_soon_threadsafe(running.cancel)
+        if frame is not None and not is_machinery(frame.f_code.co_filename):
+            error = error_for(frame)
+            if error is not None:
+                raise error
 
-    for each in stops:
-        loop.add_signal_handler(each, stop)
-    await server.stopped()
+    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        await server.stopped()
+    except asyncio.CancelledError:
+        if signals <= 1:
+            raise
+        raise click.Abort from None  # it was asked for
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _check_names(sandbox: Sandbox, options: dict[str, Any]) -> None:

@@ -212,7 +212,7 @@ class WebSocketWire(Reading):
         if self._ended or messages is None or messages.connection is None:
             return
         wrong = None
-        if kind == TEXT:
+        if kind == TEXT and not b"".join(gathered).isascii():
             wrong = next((n for n, data in enumerate(gathered) if not _is_utf8(data)), None)
         if wrong is None or wrong > 0:
             try:
@@ -301,8 +301,6 @@ _INVALID_DATA = 1007  # RFC 6455, 7.4.1
 
 
 def _is_utf8(data: bytes) -> bool:
-    if data.isascii():
-        return True
     try:
         data.decode()
     except UnicodeDecodeError:

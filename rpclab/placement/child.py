@@ -11,13 +11,17 @@ What comes over the line (`kind`), the first record being the Worker:
     lost        why a way is over, as the sandbox knows it
     moved       Workers that run elsewhere from now on
     ask         answer `alive`
+    turn        answer `turned`, from the loop
+    look        answer `looked`: whether the code that runs now is late: its deadline has passed,
+                or its call is one of those that were given up
     interrupt   stop the code of the Worker that computes now
     leave       let the Durable Objects go, and close their files; with `calls` when the calls that
                 are under way are over. Answer `left`
     retire      end, once nothing is under way and nobody holds anything of it
 
-What goes out: `met` (the code has run) or `failed`; `meet` (a way is needed); `out` and `log` (see
-`output`); `alive`; `left`; `closing` (the process ends, as it was told to).
+What goes out: `met` (the code has run) or `failed`; `meet` (a way is needed); `late` (a call on
+another Worker was given up); `out` and `log` (see `output`); `alive`; `turned`; `looked`; `left`;
+`closing` (the process ends, as it was told to).
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ import faulthandler
 import inspect
 import logging
 import os
+import queue
 import resource
 import signal
 import socket
@@ -35,13 +40,15 @@ import threading
 from collections import deque
 from contextlib import suppress
 from functools import cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rpclab.codecs.data import pack
+from rpclab.core.answers import Answer
 from rpclab.core.imports import Handle, Import
 from rpclab.core.limits import Limits
 from rpclab.diagnostics import places as sites
-from rpclab.errors import DisconnectedError, RemoteProtocolError, add_note
+from rpclab.errors import DisconnectedError, PlacementError, RemoteProtocolError, add_note
 from rpclab.placement.bound import hook_of, is_granted
 from rpclab.placement.engine import End
 from rpclab.placement.exits import crashed
@@ -49,10 +56,11 @@ from rpclab.placement.output import Logged, Printed
 from rpclab.placement.records import Incoming, packed
 from rpclab.placement.ways import Origins, PlacedSession, Way, origin
 from rpclab.rpc.bindings import ServiceBinding
+from rpclab.rpc.deadlines import current_deadline
 from rpclab.sandbox import Sandbox
 from rpclab.workers.call_queue import Turns
 from rpclab.workers.declarations import NOTEBOOK, BindingTarget
-from rpclab.workers.interrupts import error_for
+from rpclab.workers.interrupts import calls_in, error_for
 from rpclab.workers.modules import run_cell, run_source
 from rpclab.workers.network import Network
 from rpclab.workers.other_processes import bind_elsewhere
@@ -60,6 +68,7 @@ from rpclab.workers.storage.limits import D1Limits, ObjectLimits
 
 if TYPE_CHECKING:
     import types
+    from collections.abc import Callable
 
     from rpclab.core.hooks import Hook
     from rpclab.core.session import Session
@@ -70,6 +79,8 @@ if TYPE_CHECKING:
 _PATIENCE = 2.0  # seconds in which the sandbox says why a way is over
 _RETRY = 0.01  # seconds until an interrupt is tried again
 _TRIES = 50
+_LOOKS = 0.5  # seconds in which the main thread says what runs there
+_ROOM = 32 * 2**20  # bytes: of the stack of a thread, and of what a loop and an empty Worker take
 _LOOK = 0.01  # seconds between two looks at whether a process that is to go has nothing to do
 
 
@@ -87,7 +98,10 @@ def run(line: socket.socket) -> int:
     while not first:
         first += incoming.read()
     order, _ = first[0]
-    _bound(order)
+    narrow = _bound(order)
+    if narrow is not None:
+        send({"kind": "failed", "error": pack(narrow)})
+        return 0
     _settle_in(order, sender.say)
     child = Child(order, send, causes)
     return asyncio.run(child.main(incoming, first[1:]))
@@ -120,15 +134,32 @@ class Sender:
         self.send(record)
 
 
-def _bound(order: Record) -> None:
-    """Bound what this process may use."""
+def _bound(order: Record) -> PlacementError | None:
+    """Bound what this process may use. Gives the error of a bound in which nothing can run."""
     memory, cpu = order["bounds"]
+    taken = _address_space()
+    if memory is not None and memory < taken + _ROOM:
+        return PlacementError(
+            f'Worker "{order["name"]}" did not start: memory_bytes={memory:,} is less than the'
+            f" {taken + _ROOM:,} bytes of address space that a process takes before any code of"
+            " a Worker has run there"
+        )
     for kind, most in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CPU, cpu)):
         if most is not None:
             # The soft bound of computing time is a signal that says so, the hard one kills.
             hard = most + 5 if kind == resource.RLIMIT_CPU else most
             with suppress(ValueError, OSError):  # a bound of the system's is lower
                 resource.setrlimit(kind, (most, hard))
+    return None
+
+
+def _address_space() -> int:
+    """How much address space this process takes, in bytes; 0 where that is not known."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pages * resource.getpagesize()
 
 
 def _settle_in(order: Record, send: Any) -> None:
@@ -168,6 +199,7 @@ class Child:
         self._loop: asyncio.AbstractEventLoop
         self._over = asyncio.Event()
         self._retiring = False
+        self._interrupts = Interrupts(self._is_late)
         self._sandbox = Sandbox(
             limits=Limits(**order["limits"]),
             debug=order["debug"],
@@ -186,7 +218,7 @@ class Child:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, Printed):
                 stream.soon = self._loop.call_soon_threadsafe
-        signal.signal(signal.SIGINT, Interrupts())
+        signal.signal(signal.SIGINT, self._interrupts)
         self._sandbox.engine.attend(self._loop)
         for record, handed in rest:
             self._take(record, handed)
@@ -261,6 +293,13 @@ class Child:
         """Tell why the code did not run."""
         sites.trim(error)
         add_note(error, _where(error))
+        memory, _ = self._order["bounds"]
+        if memory is not None and isinstance(error, MemoryError):
+            add_note(
+                error,
+                f"the process may use {memory:,} bytes of address space (memory_bytes), of which"
+                f" it had {_address_space():,}",
+            )
         try:
             packed_error = pack(error)
         except Exception:
@@ -284,7 +323,9 @@ class Child:
         if kind == "ask":
             self._send({"kind": "alive"})
         elif kind == "interrupt":
-            os.kill(os.getpid(), signal.SIGINT)  # whose handler runs in the main thread
+            self._interrupts.stop()
+        elif kind == "look":
+            self._send({"kind": "looked", "late": self._interrupts.look(record["calls"])})
         else:
             self._loop.call_soon_threadsafe(self._do, kind, record, handed)
 
@@ -300,6 +341,8 @@ class Child:
                 way.end_when_read(crashed(record["why"]))
         elif kind == "moved":
             self._moved(record["workers"])
+        elif kind == "turn":
+            self._send({"kind": "turned"})
         elif kind == "leave":
             self._leave(calls=record["calls"])
         elif kind == "retire" and not self._retiring:
@@ -394,6 +437,28 @@ class Child:
             raise RemoteProtocolError(f"{way.there} is bound to nothing of the kind")
         return hook_of(self._sandbox, self.name, granted)
 
+    def given_up(self, way: Way, call: int, what: str) -> None:
+        """The sandbox sees to it."""
+        self._send({"kind": "late", "way": way.number, "call": call, "what": what[:100]})
+
+    def _is_late(self, frame: types.FrameType | None, calls: list[list[int]]) -> bool:
+        """Whether the code that runs is late: in its own context, in the main thread."""
+        deadline = current_deadline.get()
+        if deadline is not None and deadline.left() < 0:
+            return True
+        given_up = {
+            (way.session, call)
+            for number, call in calls
+            if (way := self._by_number.get(number)) is not None
+        }
+        answers = [
+            hook
+            for session in self._sandbox.engine.sessions()
+            for hook in session.exports.values()
+            if isinstance(hook, Answer)
+        ]
+        return not given_up.isdisjoint(calls_in(frame, answers))
+
     def known(self, way: Way, granted: Granted) -> Hook | None:
         """Nothing is known of the others."""
 
@@ -470,20 +535,54 @@ def _where(error: BaseException) -> str:
 
 
 class Interrupts:
-    """Stops the code of the Worker that computes when the sandbox says so."""
+    """The handler of SIGINT: it runs in the main thread, in the middle of what computes there.
 
-    def __init__(self) -> None:
+    Args:
+        is_late: says of the code that runs, by its frame, whether it is late.
+    """
+
+    def __init__(self, is_late: Callable[[types.FrameType | None, list[list[int]]], bool]) -> None:
+        self._is_late = is_late
         self._tries = _TRIES
+        self._stops = False
+        self._calls: list[list[int]] | None = None
+        self._found: queue.SimpleQueue[bool] = queue.SimpleQueue()
+
+    # In any thread.
+
+    def stop(self) -> None:
+        """Stop the code of the Worker that computes now, if any does."""
+        self._stops = True
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def look(self, calls: list[list[int]]) -> bool:
+        """Say whether the code that runs now is late, as far as that can be seen."""
+        while not self._found.empty():
+            self._found.get_nowait()
+        self._calls = calls
+        os.kill(os.getpid(), signal.SIGINT)
+        try:
+            return self._found.get(timeout=_LOOKS)
+        except queue.Empty:
+            return False
+
+    # In the main thread.
 
     def __call__(self, _number: int, frame: types.FrameType | None) -> None:
         """Handle the signal; where nothing computes, there is nothing to stop."""
+        calls, self._calls = self._calls, None
+        if calls is not None:
+            self._found.put(self._is_late(frame, calls))
+            if not self._stops:
+                return
+        self._stops = False
         error = error_for(frame)
         if error is None:
             return
         if self._tries and frame is not None and sites.is_machinery(frame.f_code.co_filename):
             # In the middle of the library's own work an exception would leave that half done.
             self._tries -= 1
-            again = threading.Timer(_RETRY, os.kill, (os.getpid(), signal.SIGINT))
+            again = threading.Timer(_RETRY, self.stop)
             again.daemon = True
             again.start()
             return

@@ -19,7 +19,6 @@ from rpclab.workers.declarations import (
 from rpclab.workers.entrypoints import check_default
 from rpclab.workers.env import Env
 from rpclab.workers.objects.namespace import objects as objects_target
-from rpclab.workers.storage.limits import D1_LIMITS, OBJECT_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -200,6 +199,8 @@ def make_order(
     for variable, found in namespaces.items():
         env[variable] = Leads(str(found), f"{found.worker}#{found.class_name}")
     storage = sandbox.storage
+    from rpclab.workers.storage.limits import D1Limits, ObjectLimits  # noqa: PLC0415 - as above
+
     order = {
         "kind": "worker",
         "name": name,
@@ -224,8 +225,8 @@ def make_order(
         "network": _network_of(sandbox),
         "validate": _validate_of(sandbox),
         "limits": vars_of(sandbox.engine.limits),
-        "d1_limits": vars_of(sandbox._d1_limits or D1_LIMITS),
-        "object_limits": vars_of(sandbox._object_limits or OBJECT_LIMITS),
+        "d1_limits": vars_of(sandbox._d1_limits or D1Limits()),
+        "object_limits": vars_of(sandbox._object_limits or ObjectLimits()),
     }
     return order, env
 

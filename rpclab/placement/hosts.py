@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import codecs
 import time
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rpclab.codecs.data import unpack
 from rpclab.errors import PlacementError
 from rpclab.placement.exits import LastLines, crashed, reason
+from rpclab.placement.ways import is_running
 from rpclab.previews import preview
 
 if TYPE_CHECKING:
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from rpclab.placement.declared import Processes
     from rpclab.placement.engine import Ended, Line, PlacementEngine, Record
     from rpclab.placement.ways import Granted
+
+_MOST_GIVEN_UP = 100  # calls that are told of where code is looked for that is late
+_SHOWN = 100  # characters of what was called
 
 ASKS = 4  # how often a host is asked for a sign of life in the time in which it must give one
 
@@ -32,6 +37,9 @@ _SHAPES: dict[str, dict[str, type | tuple[type, ...]]] = {
     "out": {"stream": str, "text": str, "cause": int},
     "log": {"name": str, "level": int, "text": str, "file": str, "line": int, "cause": int},
     "alive": {},
+    "turned": {},
+    "looked": {"late": bool},
+    "late": {"way": int, "call": int, "what": str},
     "left": {},
     "closing": {},
 }
@@ -49,6 +57,9 @@ class Audience(Protocol):
 
     def asked_for(self, host: Host, there: str) -> None:
         """It needs a way to another Worker."""
+
+    def late(self, host: Host, number: int, call: int, what: str) -> None:
+        """It has given a call on another host up, which was made on the way of that number."""
 
     def over(self, host: Host) -> None:
         """It has ended; `host.why` says why."""
@@ -108,6 +119,11 @@ class Host:
         self._asked: float | None = None
         self._computed: float | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._given_up: deque[list[int]] = deque(maxlen=_MOST_GIVEN_UP)
+        self._what = ""
+        self._waits: list[Callable[[], bool]] = []
+        self._watch: asyncio.TimerHandle | None = None
+        self._looked = True
 
     def __repr__(self) -> str:
         state = "starting" if self.met is None else "running"
@@ -211,6 +227,14 @@ class Host:
         elif kind == "met":
             self.met, self.pid = record, record["pid"]
             self._settle()
+        elif kind == "turned":
+            self._lets_go()
+        elif kind == "looked":
+            self._looked = True
+            if record["late"]:
+                self._end_late_code()
+        elif kind == "late":
+            self._audience.late(self, record["way"], record["call"], record["what"][:_SHOWN])
         elif kind == "failed":
             self._failure = _read(record["error"])
             self._settle()
@@ -234,6 +258,7 @@ class Host:
         self.why = crashed(text)
         if self._timer is not None:
             self._timer.cancel()
+        self._lets_go()
         self._audience.over(self)
         self._settle()
 
@@ -272,6 +297,58 @@ class Host:
             self._asked = now
             self.line.send({"kind": "ask"})
         self._timer = loop.call_later(silence / ASKS, self._look)
+
+    # Code that goes on when nobody waits for it any more.
+
+    def given_up(
+        self, way: int, call: int, what: str, waits: Callable[[Host], list[Callable[[], bool]]]
+    ) -> None:
+        """See that the code of a call that was given up lets others run within its grace.
+
+        Args:
+            way: the number of the way that the call was made on.
+            call: its id.
+            what: was called.
+            waits: gives the calls that a host has: of each, whether somebody waits for it.
+        """
+        if self.why is not None or not is_running():
+            return
+        self._given_up.append([way, call])
+        if self._watch is None:
+            self._what, self._waits = what, waits(self)
+            self.line.send({"kind": "turn"})
+            self._look_later()
+
+    def _look_later(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._watch = loop.call_later(self.placed.grace_seconds, self._look_at_code)
+
+    def _look_at_code(self) -> None:
+        """It has had no turn since: what runs there?"""
+        if not self._looked and not any(still() for still in self._waits):
+            # It cannot even look: C code holds the lock of the interpreter, for nobody.
+            self._end_late_code()
+            return
+        self._looked = False
+        self.line.send({"kind": "look", "calls": [*self._given_up]})
+        self._look_later()
+
+    def _end_late_code(self) -> None:
+        self._silent = (
+            f"{self._what or 'a call'} was given up, and its code went on for"
+            f" {self.placed.grace_seconds:g} s and let nothing else run (grace_seconds), so it was"
+            " killed"
+        )
+        self._engine.stop(self.number)
+
+    def _lets_go(self) -> None:
+        """Others have had their turn there."""
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        self._looked = True
+        self._given_up.clear()
+        self._waits = []
 
     # What it is told.
 

@@ -451,8 +451,12 @@ class Programs:
         if not way.is_open or host.why is not None:
             way.end(host.why or DisconnectedError("the process ended"))
             return
+        try:
+            here, there = self._engine_for(host.placed).join(None, host.number)
+        except PlacementError as error:
+            way.end(error)
+            return
         number = self._joining(host, None)
-        here, there = self._engine_for(host.placed).join(None, host.number)
         host.line.send(_join(number, way.here, there.words, None, dialled=False), there.socket)
         self._leading[host].add(way)
         way.host = host
@@ -463,7 +467,12 @@ class Programs:
         called = self._engine.unused(way.there, way.here)
         home = Way(self._engine, self, self._callers, way.there, way.here, called, _HOME)
         self._opened.add(home)
-        here, there = (End({}, each) for each in socket.socketpair())
+        try:
+            here, there = (End({}, each) for each in socket.socketpair())
+        except OSError as error:
+            way.end(PlacementError(f"no socket can be opened: {error.strerror}"))
+            home.end(DisconnectedError("it was not opened"))
+            return
         self._last_way += 2
         home.attach(there, self._last_way - 1, dialled=False)
         way.attach(here, self._last_way, dialled=True)
@@ -486,9 +495,13 @@ class Programs:
                 return
             other.when_settled(partial(self._introduce, host, other))
             return
+        try:
+            here, far = self._engine_for(host.placed).join(None, host.number)
+        except PlacementError as error:
+            self._refuse(host, there, error)
+            return
         number = self._joining(host, None)
         way = self._way(there, host.worker, -number)
-        here, far = self._engine_for(host.placed).join(None, host.number)
         host.line.send(_join(number, there, far.words, [], dialled=True), far.socket)
         self._leading[host].add(way)
         way.host = host
@@ -506,8 +519,12 @@ class Programs:
         if other.retiring or other.worker in self._held:
             self.asked_for(host, other.worker)
             return
+        try:
+            one, two = self._engine_for(host.placed).join(host.number, other.number)
+        except PlacementError as error:
+            self._refuse(host, other.worker, error)
+            return
         number = self._joining(host, other)
-        one, two = self._engine_for(host.placed).join(host.number, other.number)
         grants, back = host.granted(other.worker), other.granted(host.worker)
         record = _join(number, other.worker, one.words, back, dialled=True)
         host.line.send(record, one.socket)
@@ -517,7 +534,10 @@ class Programs:
     def _refuse(self, host: Host, there: str, error: BaseException) -> None:
         """The way that a host has asked for leads nowhere."""
         number = self._joining(host, None)
-        here, far = self._engine_for(host.placed).join(None, host.number)
+        try:
+            here, far = self._engine_for(host.placed).join(None, host.number)
+        except PlacementError:
+            here = far = End({})
         if here.socket is not None:
             here.socket.close()
         host.line.send(_join(number, there, far.words, [], dialled=True), far.socket)
@@ -527,6 +547,27 @@ class Programs:
         number = self._last_way = self._last_way + 1
         self._joined[number] = host, other
         return number
+
+    def given_up(self, way: Way, call: int, what: str) -> None:
+        """A call from here was given up."""
+        if way.host is not None and way.number is not None:
+            way.host.given_up(way.number, call, what, self._waits)
+
+    def late(self, host: Host, number: int, call: int, what: str) -> None:
+        """A call of one host to another one was given up."""
+        others = [each for each in self._joined.get(number, ()) if each not in (None, host)]
+        for other in others:
+            other.given_up(number, call, what, self._waits)
+
+    def _waits(self, host: Host) -> list[Callable[[], bool]]:
+        """The calls that a host has now: whether somebody still waits for each.
+
+        What other hosts wait for they alone know.
+        """
+        if any(host in pair and None not in pair for pair in self._joined.values()):
+            return [lambda: True]
+        ways = self._leading.get(host, ())
+        return [still for way in ways for still in way.session.asked()]
 
     def granted(self, way: Way, granted: Granted) -> Hook:
         """Give what a host is bound to here, if it was declared."""
@@ -622,8 +663,12 @@ def _join(
 
 def _surroundings() -> Record:
     """What a host is to have as the program here has it."""
+    try:
+        folder = str(Path.cwd())
+    except OSError:  # it was deleted
+        folder = ""
     return {
-        "cwd": str(Path.cwd()),
+        "cwd": folder,
         "environ": dict(os.environ),
         "path": list(sys.path),
         "log_level": logging.getLogger().level,

@@ -86,6 +86,12 @@ class PlacedSession(FarSession):
             return self.rejected(self.way.overloaded(self.calls), context, values)
         return super().call(target, path, args, kwargs, context)
 
+    def cancel(self, pending: Pending) -> None:
+        is_under_way = pending.id in self.imports
+        super().cancel(pending)
+        if is_under_way and self.closed is None:
+            self.way.given_up(pending)
+
     @property
     def calls(self) -> int:
         """How many calls of this end are under way."""
@@ -316,6 +322,15 @@ class Owner(Protocol):
     def siblings(self, way: Way) -> list[PlacedSession]:
         """The sessions with all processes of a Worker, of which a way leads to the first."""
 
+    def given_up(self, way: Way, call: int, what: str) -> None:
+        """A call was given up that may be what the other end computes: see that it lets go.
+
+        Args:
+            way: it was made on.
+            call: its id.
+            what: was called.
+        """
+
     def granted(self, way: Way, granted: Granted) -> Hook:
         """Give what the other end is bound to here.
 
@@ -418,6 +433,11 @@ class Way:
         advice = "rpclab.processes(…, calls=…) allows more, and more processes take more at a time"
         of = f'the process of Worker "{self.there}"'
         return overloaded(of, self.there, calls, most, advice)
+
+    def given_up(self, pending: Pending) -> None:
+        """Nobody waits for that call any more."""
+        if self.number is not None:
+            self._owner.given_up(self, pending.id, pending.what)
 
     @property
     def is_open(self) -> bool:
