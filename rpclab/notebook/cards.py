@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rpclab.core.imports import Import
 from rpclab.core.targets import surface
 from rpclab.diagnostics.leaks import Leaks
+from rpclab.previews import counted
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.looking import RESERVED, names_of, seen
 from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub
@@ -132,7 +133,7 @@ def sandbox_card(sandbox: Sandbox) -> Card:
     ]
     names = _list(f"env.{name}" for name in sandbox.env)
     rows += [(NOTEBOOK, names + _holds(held, NOTEBOOK)), *_env_rows(sandbox.env, sandbox)]
-    return Card("Sandbox", _count(len(sandbox.workers), "Worker"), tuple(rows))
+    return Card("Sandbox", counted(len(sandbox.workers), "Worker"), tuple(rows))
 
 
 def _list(names: Any) -> str:
@@ -140,11 +141,7 @@ def _list(names: Any) -> str:
 
 
 def _holds(held: dict[str, int], name: str) -> str:
-    return f"; holds {_count(held[name], 'stub')}" if held.get(name) else ""
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
+    return f"; holds {counted(held[name], 'stub')}" if held.get(name) else ""
 
 
 def live_stubs(sandbox: Sandbox) -> dict[str, int]:

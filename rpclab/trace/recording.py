@@ -17,6 +17,7 @@ from typing import Any, overload
 
 from rpclab.core.events import IDENTIFIED, brief, finished
 from rpclab.errors import RecordingError
+from rpclab.previews import counted
 from rpclab.trace.events import Raw
 from rpclab.trace.reading import EXACT, Event, read, what_is_wrong
 
@@ -168,7 +169,7 @@ class Recording:
         return read(self._events[index])
 
     def __repr__(self) -> str:
-        count = f"{len(self)} event{'s' * (len(self) != 1)}"
+        count = counted(len(self), "event")
         if not self._events:
             return "<Recording, empty>"
         span = f"{self._events[-1][0] - self._events[0][0]:.3g} s"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from rpclab.previews import counted
 from rpclab.trace.advice import advice
 from rpclab.trace.events import Mapped
 from rpclab.trace.messages import shown
@@ -110,12 +111,12 @@ class Trace:
         """The figures in a line."""
         trips, without = self.round_trips, self.round_trips + self.saved
         took = f" in {duration(self.seconds)}" if self.seconds else ""
-        text = f"{_count(trips, 'round trip')}{took}"
+        text = f"{counted(trips, 'round trip')}{took}"
         if self.saved:
             text = f"{text}; {without:g} without pipelining"
         elif not self.pipelined:
             text = f"{text}; nothing was pipelined"
-        return f"{text} · {_count(self.calls, 'call')}, {_count(self.messages, 'message')}"
+        return f"{text} · {counted(self.calls, 'call')}, {counted(self.messages, 'message')}"
 
     def text(self) -> str:
         """The messages as a sequence diagram, the figures, and advice."""
@@ -129,7 +130,3 @@ class Trace:
 
     def __repr__(self) -> str:
         return self.text()
-
-
-def _count(number: float, noun: str) -> str:
-    return f"{number:g} {noun}{'s' * (number != 1)}"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from rpclab.core.containers import arrives_as_dict
 from rpclab.errors import near
+from rpclab.previews import counted
 from rpclab.workers.attribute_dicts import AttributeDict
 from rpclab.workers.d1.connection import Store, check_prepared
 from rpclab.workers.d1.sql_errors import d1_error
@@ -79,8 +80,8 @@ class D1Result(AttributeDict):
 
     def __repr__(self) -> str:
         rows, changes = len(self.results), self.meta.changes
-        said = [f"{rows} row{'s' * (rows != 1)}"] if rows or not changes else []
-        said += [f"{changes} change{'s' * (changes != 1)}"] if changes else []
+        said = [counted(rows, "row")] if rows or not changes else []
+        said += [counted(changes, "change")] if changes else []
         return f"<D1Result: {', '.join(said)}>"
 
 
@@ -388,7 +389,7 @@ def _wrong_number(sql: str, wanted: int, given: int) -> Exception:
     advice = "" if given else "bind(…) gives them"
     return d1_error(
         "D1_ERROR: Wrong number of parameter bindings for SQL query: it takes"
-        f" {wanted} value{'s' * (wanted != 1)}, and {given} {'is' if given == 1 else 'are'} bound",
+        f" {counted(wanted, 'value')}, and {given} {'is' if given == 1 else 'are'} bound",
         sql=sql,
         advice=advice,
     )
