@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rpclab.core.cascade import Cascade
 from rpclab.core.containers import CONTAINER_TYPES, DICT_TYPES, contents, replaced
 from rpclab.core.events import answered
-from rpclab.core.hooks import BrokenHook, ForwardHook, Hook, OnwardHook, TargetHook
+from rpclab.core.hooks import BrokenHook, ForwardHook, Hook, OnwardHook, TargetHook, dispose
 from rpclab.core.imports import PENDING, REJECTED, RESOLVED
 from rpclab.core.messages import SCALARS, Index
 from rpclab.core.targets import is_target, no_such_step
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from rpclab.core.hooks import Delivery, Places
     from rpclab.core.imports import Handle, Pending
     from rpclab.core.messages import Arguments, Keywords, Path
+
+
+_GIVEN_UP = "the caller gave it up"
 
 
 class Answer:
@@ -115,6 +118,9 @@ class Answer:
 
     def suspend(self, running: Cancellable) -> None:
         """The method has not returned yet; `running.cancel()` stops it."""
+        if self.state != PENDING:
+            running.cancel(_GIVEN_UP)  # the call was over before the method first waited
+            return
         self.running = running
         if self.context is not None:
             self.context.suspended(self)
@@ -270,10 +276,10 @@ class Answer:
     def _come_too_late(self, value: Any) -> None:
         """The call was cancelled before its method returned: no message takes that (rule O7)."""
         context = self.context
-        if context is not None and not context.ended and self.state == REJECTED:
+        if context is not None and self.state == REJECTED:
             for part in contents(value):
                 if is_target(part) and self.kept(part) is None:
-                    TargetHook(part, context).unsent()
+                    dispose(part, context)
 
     def _note_quiet(self) -> None:
         """Tell those who watch that this has settled, and no message does."""
@@ -315,13 +321,14 @@ class Answer:
                 self.context.cut_off = True
             self._conclude(None)
         if running is not None:
-            running.cancel("the caller gave it up")
+            running.cancel(_GIVEN_UP)
 
     def served_by(self, via: Hook, context: ExecutionContext) -> None:
         """What `via` has started goes on: keep that, and the hold on its context, until it is over.
 
         The way to a member leads through others: each of them stays as well.
         """
+        via.retain()
         if self.via is via and not self.serving:
             self.serving = True
         else:
@@ -359,7 +366,7 @@ class Answer:
             self.serving = False
             self.running = None
             context.finished(self)
-            via.returned()
+            via.release()
             context.let_go()
 
     def end(self) -> None:
@@ -564,7 +571,7 @@ async def awaited_inside(value: Any) -> Any:
 
 
 def _over(via: Hook, context: ExecutionContext) -> None:
-    via.returned()
+    via.release()
     context.let_go()
 
 

@@ -66,8 +66,9 @@ class ExecutionContext:
     gate: Any = None  # the input gate of a Durable Object
 
     __slots__ = (
-        "_holds", "_owned", "_pending", "_running", "_streams", "_targets", "cut_off", "door",
-        "ended", "host", "long", "methods", "platform", "recording", "tasks", "variables", "worker",
+        "_holds", "_owned", "_pending", "_running", "_streams", "_targets", "_unwanted", "cut_off",
+        "door", "ended", "host", "long", "methods", "platform", "recording", "tasks", "variables",
+        "worker",
     )  # fmt: skip
 
     def __init__(self, host: Host, worker: str, *, long: bool = False) -> None:
@@ -88,6 +89,7 @@ class ExecutionContext:
         self._running: dict[Answer, None] | None = None
         self._streams: MutableMapping[EndLike, None] | None = None
         self._targets: dict[TargetHook, None] | None = None
+        self._unwanted: list[Pending] | None = None
 
     def __repr__(self) -> str:
         state = "ended" if self.ended else f"{self._holds} holds"
@@ -133,7 +135,13 @@ class ExecutionContext:
         holds = self._holds = self._holds - 1
         if holds <= 0 and not self.long and not self.ended:
             self.end()
-        elif self._owned:
+            return
+        if self._unwanted and self._lives_for_its_targets:
+            unwanted, self._unwanted = self._unwanted, None
+            for pending in reversed(unwanted):
+                self.arrived(pending)
+                pending.session.release(pending)
+        if self._owned:
             self.part_with_itself()
 
     def work_begins(self) -> None:
@@ -146,24 +154,25 @@ class ExecutionContext:
 
     def part_with_itself(self) -> None:
         """Dispose its stubs, if only they keep the targets that keep the context: it is over."""
-        targets, owned = self._targets, self._owned
+        owned = self._owned
         if (
-            targets
-            and owned
-            and self._holds == len(targets)
-            and all(hook.held_only_by(owned) for hook in targets)
+            owned
+            and self._lives_for_its_targets
+            and all(hook.held_only_by(owned) for hook in self._targets or ())
         ):
             for handle in reversed(list(owned)):
                 handle.dispose("context")
 
+    @property
+    def _lives_for_its_targets(self) -> bool:
+        """Whether its own work is done, and it goes on for those who hold stubs of its targets."""
+        targets = self._targets
+        return targets is not None and 0 < self._holds == len(targets) and not self.long
+
     def kept_only_by(self, claims: Counter[Import]) -> bool:
         """Whether nothing keeps it but stubs of its targets, which make these claims."""
-        targets = self._targets
-        return (
-            targets is not None
-            and not self.long
-            and self._holds == len(targets)
-            and all(hook.claimed_only_by(claims) for hook in targets)
+        return self._lives_for_its_targets and all(
+            hook.claimed_only_by(claims) for hook in self._targets or ()
         )
 
     # What a context owns.
@@ -196,11 +205,16 @@ class ExecutionContext:
         """Nobody can ask for the result of a call any more.
 
         Returns:
-            Whether it is given back now; a context that ends with its calls does so then, in
-            reverse order (rule L8).
+            Whether it is given back now, as in a long context; another one gives it back when it
+            ends, in reverse order (rule L8), or when nothing keeps it but its targets: those may be
+            held by the very result, and it would never end.
         """
-        del pending
-        return self.long
+        if self._lives_for_its_targets:
+            self.arrived(pending)
+            return True
+        self._unwanted = self._unwanted or []
+        self._unwanted.append(pending)
+        return False
 
     def suspended(self, answer: Answer) -> None:
         """Take note of a call being answered here, to break it at the end (rule W7)."""
@@ -285,6 +299,7 @@ class ExecutionContext:
         for task in list(self.tasks or ()):
             task.cancel()
         self._running = self._pending = self._owned = self._streams = self._targets = None
+        self._unwanted = None
         if tell is not None:
             tell()
 
@@ -309,12 +324,9 @@ class EventContext(ExecutionContext):
         if self._work == 0:
             self.end()
 
-    def part_with_itself(self) -> None:
-        pass  # it ends with its work, whoever holds its targets
-
-    def kept_only_by(self, claims: Counter[Import]) -> bool:
-        del claims
-        return False
+    @property
+    def _lives_for_its_targets(self) -> bool:
+        return False  # it ends with its work, whoever holds its targets
 
     def let_go(self) -> None:
         self._holds -= 1

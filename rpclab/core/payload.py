@@ -79,6 +79,7 @@ class Payload:
     first: Sequence[tuple[Any, Callable[[], Any]]] = ()
     references = False
     awaitables = False
+    _claimed: Sequence[Import] = ()
     _ahead: Mapping[int, Any] = MappingProxyType({})
     _streams: Mapping[int, Any] = MappingProxyType({})
 
@@ -188,6 +189,9 @@ class Payload:
                 source.keep(value, hook)
         whole = source is not None and value is source.value
         if own and (self._met is None or not whole):
+            # Calls that are delivered before the result leaves may give up all others.
+            entry.claim()
+            self._claimed = [*self._claimed, entry]
             return (OWN_STUB, entry.id)
         return (BINDING if binding else STUB, self._export(hook))
 
@@ -320,9 +324,16 @@ class Payload:
         # They belong to the receiver now; a release must not overtake the result they are in.
         for handle in self.moved:
             handle.dispose("returned")
+        self._drop_claims()
+
+    def _drop_claims(self) -> None:
+        claimed, self._claimed = self._claimed, ()
+        for entry in claimed:
+            entry.drop()
 
     def take_back(self) -> None:
         """The frame is not queued after all."""
+        self._drop_claims()
         for position in range(len(self._hooks)):
             self.session.withdraw(self._base - position - 1)
         for ahead in self._ahead.values():
@@ -344,6 +355,7 @@ class Payload:
                 self._export(self._hook_of(value))
         for hook in self._hooks:
             hook.unsent()
+        self._drop_claims()
         for ahead in self._ahead.values():
             ahead.packed(sent=False)
         self.first = ()  # each refers to this payload, and to what it would have sent

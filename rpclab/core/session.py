@@ -199,12 +199,12 @@ class Session:
 
     # The interpreter finds the attributes of an instance slowly where it has more than thirty.
     __slots__ = (
-        "__dict__", "__weakref__", "_acknowledged", "_acknowledges", "_awake", "_call_run",
-        "_calls", "_codec", "_decode", "_dialect", "_interrupted", "_last_call", "_next_call",
-        "_outbox", "_promise", "_quiet", "_refusal", "_releases", "_result_run", "_runs", "_seen",
-        "_soon", "_told", "_unacknowledged", "cascade", "closed", "exports", "first_unsent",
-        "holdings", "host", "hurries", "imports", "keeper", "label", "last_export", "latest",
-        "limits", "name", "peer", "pipelined", "send", "wrap",
+        "__dict__", "__weakref__", "_acknowledged", "_acknowledges", "_applies", "_awake",
+        "_call_run", "_calls", "_codec", "_decode", "_dialect", "_interrupted", "_last_call",
+        "_next_call", "_outbox", "_promise", "_quiet", "_refusal", "_releases", "_result_run",
+        "_runs", "_seen", "_soon", "_told", "_unacknowledged", "cascade", "closed", "exports",
+        "first_unsent", "holdings", "host", "hurries", "imports", "keeper", "label", "last_export",
+        "latest", "limits", "name", "peer", "pipelined", "send", "wrap",
     )  # fmt: skip
 
     packs_runs = True
@@ -255,8 +255,8 @@ class Session:
         self._releases: list[int] = []
         self._soon: deque[Callable[[], None]] = deque()
         self._interrupted: list[tuple[int, list[Frame]]] = []
-        self._awake = False
-        self.hurries = False
+        self._awake = self.hurries = False
+        self._applies = False  # a batch; its methods may end the session
         # As an importer: the next id of a call, the first that has not left yet, and the promises
         # that calls were made on meanwhile.
         self._next_call = 1
@@ -1101,7 +1101,7 @@ class Session:
     def reply(self, answer: Answer, reply: Packed) -> None:
         """Queue a settlement, unless the call was cancelled meanwhile."""
         frame, payload = reply
-        if self.exports.get(answer.id) is not answer:
+        if self.exports.get(answer.id) is not answer or self.closed is not None:
             if payload is not None:
                 payload.take_back()
             return
@@ -1318,6 +1318,7 @@ class Session:
             keep((self.host.clock(), "arrived", self.label, self._codec.count(frames)))
         frames.reverse()
         error: Exception | None = None
+        is_inside, self._applies = self._applies, True
         try:
             self._apply(frames)
         except RemoteProtocolError as fault:
@@ -1331,6 +1332,9 @@ class Session:
             self.soon(self._receive_rest)
             raise
         finally:
+            self._applies = is_inside
+            if self.closed is not None:  # a message has ended it
+                self.close(self.closed)  # type: ignore[unreachable]
             frames.reverse()
             if keep is not None:
                 self.latest = None
@@ -1338,7 +1342,7 @@ class Session:
         if error is not None:
             self.abort(error)
         if self.closed is not None:
-            frames.clear()  # type: ignore[unreachable]  # a message may have ended it
+            frames.clear()  # type: ignore[unreachable]
             return
         if seen > self._acknowledged:
             self._acknowledge(seen)
@@ -2240,13 +2244,16 @@ class Session:
     def close(self, error: BaseException) -> None:
         """End the session: every promise of it rejects with `error`, every export is let go.
 
-        It always comes to its end: what fails on the way is reported, and the rest goes on.
+        It always comes to its end: what fails on the way is reported, and the rest goes on. A
+        target may end the session in a method; it is let go of when that has returned.
         """
         self._ending(error)
         if self.closed is None:
             self._mark_closed(error)
         imports, self.imports = self.imports, {}
-        exports, self.exports = self.exports, {}
+        exports: dict[int, Hook | Answer] = {}
+        if not self._applies:
+            exports, self.exports = self.exports, exports
         self._unacknowledged = {}
         self._cut_off = None
         self.pipelined = []
