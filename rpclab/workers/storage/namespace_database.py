@@ -6,10 +6,6 @@ Keys and values, alarms and names of all objects of a namespace are in one file,
 of objects need no thousands of files. An object that uses `storage.sql` gets a file of its own for
 its tables, and its keys and values move there, so that one transaction covers both.
 
-The files are in WAL mode with `synchronous = NORMAL`: a power cut may take the last commits before
-it, whole ones, and never leaves half of one or a broken file. The price of surviving that too would
-be a wait for the disk in each call, and a sandbox is for trying things.
-
 A file belongs to one sandbox at a time: a second one is refused (rule D1, one live object per id).
 """
 

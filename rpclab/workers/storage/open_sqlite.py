@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 WAL = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL")
-"""What was committed survives the end of the process; a power cut may take the last commits."""
+"""Nobody waits for the disk. What was committed survives the end of the process at any moment,
+`kill -9` included; a power cut may take the last commits, whole ones, and breaks no file."""
 
 
 def open_sqlite(path: Path | None, setup: Iterable[str], **options: Any) -> sqlite3.Connection:

@@ -192,8 +192,8 @@ _SCHEMA = (
 class SqliteStore(SqlStore):
     """A file that several programs of one machine share.
 
-    Not over a network: SQLite's locks need a file system that keeps them. Written is what survives
-    the end of a program at any moment; a power cut may take the last transactions, whole ones.
+    Not over a network: SQLite's locks need a file system that keeps them. What survives what, says
+    `open_sqlite.WAL`.
 
     Args:
         path: the file.
