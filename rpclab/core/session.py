@@ -2141,7 +2141,11 @@ class Session:
         if number > 0 and self._acknowledges and not references:
             self._seen += 1
         elif number > 0 or references:
-            if isinstance(entry, Pending) and self._is_kept(entry, value, arrival):
+            if (
+                isinstance(entry, Pending)
+                and (entry.unanswered or entry.doubtful)
+                and self._is_kept(entry, value, arrival)
+            ):
                 entry.embargoed = True
             else:
                 self.give_back(number)
@@ -2189,8 +2193,6 @@ class Session:
 
     def _is_kept(self, entry: Pending, value: Any, arrival: Arrival | None) -> bool:
         """Whether the peer keeps a result until the calls on it are answered."""
-        if not (entry.unanswered or entry.doubtful):
-            return False
         if self._calls.holder is not None:
             # They may be held back at this side, also behind others on a stub that is in it.
             if arrival is not None:
@@ -2206,7 +2208,7 @@ class Session:
 
     def _settle(self, entry: Pending, state: int, value: Any, arrival: Arrival | None) -> None:
         """Settle a promise of this end, once all is there that the value mentions."""
-        if self._is_kept(entry, value, arrival):
+        if (entry.unanswered or entry.doubtful) and self._is_kept(entry, value, arrival):
             entry.embargoed = True
         elif entry.id in self._streaming:
             self._streaming.discard(entry.id)

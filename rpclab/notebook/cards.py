@@ -13,6 +13,7 @@ from rpclab.core.imports import Import
 from rpclab.core.targets import surface
 from rpclab.diagnostics.leaks import Leaks
 from rpclab.placement.engine import HERE
+from rpclab.previews import counted
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.looking import RESERVED, names_of, seen
 from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub
@@ -134,7 +135,7 @@ def sandbox_card(sandbox: Sandbox) -> Card:
     ]
     names = _list(f"env.{name}" for name in sandbox.env)
     rows += [(NOTEBOOK, names + _holds(held, NOTEBOOK)), *_env_rows(sandbox.env, sandbox)]
-    return Card("Sandbox", _count(len(sandbox.workers), "Worker"), tuple(rows))
+    return Card("Sandbox", counted(len(sandbox.workers), "Worker"), tuple(rows))
 
 
 def _where(worker: Worker) -> str:
@@ -148,11 +149,7 @@ def _list(names: Any) -> str:
 
 
 def _holds(held: dict[str, int], name: str) -> str:
-    return f"; holds {_count(held[name], 'stub')}" if held.get(name) else ""
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
+    return f"; holds {counted(held[name], 'stub')}" if held.get(name) else ""
 
 
 def live_stubs(sandbox: Sandbox) -> dict[str, int]:

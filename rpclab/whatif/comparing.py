@@ -14,6 +14,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rpclab.previews import counted
 from rpclab.printable import printable
 from rpclab.trace.model import RETURNED, RUNNING, CallBar
 from rpclab.trace.pictures.drawing import clean
@@ -137,7 +138,7 @@ class WhatIf:
     def summary(self) -> str:
         """How each of the two ended, and how much is unlike."""
         count = len(self.differences)
-        unlike = f"{count} call{'s' * (count != 1)} unlike" if count else "every call is the same"
+        unlike = f"{counted(count, 'call')} unlike" if count else "every call is the same"
         lines = [
             f"What if {self.change.text}? {unlike}",
             f"  before: {self.before.text}",
