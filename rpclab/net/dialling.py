@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from rpclab.codecs.msgpack import MsgpackCodec
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
-from rpclab.errors import DisconnectedError, RpcError
+from rpclab.errors import DisconnectedError, RpcError, refuse_in_browser
 from rpclab.net import memory
 from rpclab.net.addresses import Address, checked_token, parse_address
 from rpclab.net.advice import unreached, with_advice
@@ -280,6 +280,7 @@ class Dialling:
         scheme = self.address.scheme
         if scheme == "memory":
             return await memory.dial(self)
+        refuse_in_browser(f"to dial {self.address}", "sockets")
         try:
             if scheme in ("ws", "wss"):
                 from rpclab.net import web_dialling  # noqa: PLC0415 - needs a library
