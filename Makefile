@@ -11,6 +11,9 @@ ON_OTHER_PYTHONS := tests/core tests/conformance tests/rpc tests/config
 RUN := .venv/bin/python -m
 OLDER := $(OLDER_KERNELS:%=$(CURDIR)/.venv-ik%/bin/python)
 
+# Tests run on as many cores as there are, up to four; one that is done takes over what another has not begun.
+SPREAD := --numprocesses=auto --maxprocesses=4 --dist=worksteal
+
 # Where there is no Chromium, `tools/setup` prints nothing, and these tests skip themselves.
 BROWSER_TESTS = \
     RPCLAB_CHROMIUM=$$(tools/setup program "the browser tests" \
@@ -44,13 +47,13 @@ site: .venv-site/.ready  ## build documentation and sandbox as a static site, in
 test: export IPYTHONDIR = $(CURDIR)/.venv/ipython
 test: .venv/.dev .venv-site/.ready $(OLDER_KERNELS:%=.venv-ik%/.ready)  ## run the tests, on other Pythons too, the notebooks, and the extension on each kernel
 	@tools/stages \
-	    "tests" "$(RUN) pytest --ignore=tests/notebook --ignore=tests/browser --ignore=tests/website" \
+	    "tests" "$(RUN) pytest $(SPREAD) --ignore=tests/notebook --ignore=tests/browser --ignore=tests/website" \
 	    "the library on Python $(OTHER_PYTHONS)" 'tools/on-pythons "$(OTHER_PYTHONS)" $(ON_OTHER_PYTHONS)' \
 	    "the rules on Pyodide, Python for browsers" "tools/on-pyodide tests/conformance" \
 	    "pages in a browser, on each kernel" '$(BROWSER_TESTS)' \
 	    "the site in a browser: its pages, and the tutorials on Pyodide" '$(SITE_TESTS)' \
 	    "the extension on ipykernel $(OLDER_KERNELS) and the pinned one" \
-	    "$(RUN) pytest tests/notebook $(patsubst %,--kernel-python=%,$(CURDIR)/.venv/bin/python $(OLDER))" \
+	    "$(RUN) pytest $(SPREAD) tests/notebook $(patsubst %,--kernel-python=%,$(CURDIR)/.venv/bin/python $(OLDER))" \
 	    "notebooks, first run: each output must be the stored one" "$(NOTEBOOK_TESTS)" \
 	    "notebooks, second run" "$(NOTEBOOK_TESTS)"
 

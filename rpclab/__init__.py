@@ -50,11 +50,10 @@ from rpclab.workers import LATER
 from rpclab.workers.context import wait_until
 from rpclab.workers.entrypoints import DurableObject, WorkerEntrypoint
 from rpclab.workers.objects.namespace import objects
-from rpclab.workers.storage.limits import D1Limits, ObjectLimits
 
 if TYPE_CHECKING:
     from rpclab.net.backoff import Reconnect
-    from rpclab.net.dialling import connect
+    from rpclab.net.connecting import connect
     from rpclab.net.limits import ServerLimits
     from rpclab.net.tls import certificates
     from rpclab.rpc.streams import ReadableStream, WritableStream
@@ -63,7 +62,8 @@ if TYPE_CHECKING:
     from rpclab.whatif.comparing import replay
     from rpclab.whatif.scrubbing import scrub
     from rpclab.workers.http import Blob, Headers, Request, Response, fetch
-    from rpclab.workers.storage.leased import SharedObjects
+    from rpclab.workers.storage.leased_namespace import SharedObjects
+    from rpclab.workers.storage.limits import D1Limits, ObjectLimits
 
 __all__ = [
     "Blob",
@@ -144,12 +144,14 @@ def __getattr__(name: str) -> Any:
 
 
 _ELSEWHERE = {
+    "D1Limits": "rpclab.workers.storage.limits",
+    "ObjectLimits": "rpclab.workers.storage.limits",
     "Reconnect": "rpclab.net.backoff",
     "ServerLimits": "rpclab.net.limits",
-    "SharedObjects": "rpclab.workers.storage.leased",
+    "SharedObjects": "rpclab.workers.storage.leased_namespace",
     "asgi": "rpclab.server.application",
     "certificates": "rpclab.net.tls",
-    "connect": "rpclab.net.dialling",
+    "connect": "rpclab.net.connecting",
     "replay": "rpclab.whatif.comparing",
     "scrub": "rpclab.whatif.scrubbing",
     "serve": "rpclab.server.mains",

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 from rpclab.config import WorkerConfig, load_configs
-from rpclab.config.model import missing_secret
-from rpclab.config.reading import read_python
+from rpclab.config.file_text import read_python
+from rpclab.config.worker_config import missing_secret
 from rpclab.errors import ConfigError, ConfigWarning, UnknownEntrypointError, near
 from rpclab.workers.declarations import BindingTarget, binding, json_copy
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rpclab.config.model import Database
+    from rpclab.config.worker_config import Database
     from rpclab.workers.d1.database import D1Database
     from rpclab.workers.env import Env
     from rpclab.workers.kv.namespace import KVNamespace
@@ -230,16 +230,12 @@ def check_bindings(sandbox: Deploys, config: WorkerConfig, *, own: bool = False)
     workers = sandbox.workers
     if not own:
         workers.pop(config.name, None)
-    for service in config.services:
-        worker = workers.get(service.service)
+    for line, _, name, class_name, kind in config.leads:
+        worker = workers.get(name)
         if worker is not None:
-            with _at(config, service.line):
-                worker.entrypoint(service.entrypoint)
-    for namespace in config.durable_objects:
-        worker = workers.get(namespace.script_name or config.name)
-        if worker is not None:
-            with _at(config, namespace.line):
-                worker.object_class(namespace.class_name)
+            with _at(config, line):
+                find = worker.entrypoint if kind == "entrypoint" else worker.object_class
+                find(class_name)
 
 
 @contextmanager

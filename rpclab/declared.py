@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rpclab.configured import MEMORY, bindings_of
 from rpclab.rpc.bindings import ServiceBinding
-from rpclab.workers.by_name import modules_of
 from rpclab.workers.declarations import NOTEBOOK, BindingTarget
+from rpclab.workers.imports_by_name import modules_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,6 +105,30 @@ def _folder_of(worker: Worker, filename: str) -> Path | None:
     return Path(filename).parent if Path(filename).is_file() else None
 
 
+def bound_by(config: WorkerConfig) -> Bound:
+    """Sort what a configuration gives a Worker. A database is ":memory:" and what names it.
+
+    Args:
+        config: of the Worker.
+
+    Raises:
+        ConfigError: the text of a service binding is none.
+    """
+    return Bound(
+        vars=config.texts,
+        json=config.values,
+        bind=dict(bindings_of(config)),
+        objects={
+            lead.variable: f"{lead.worker}#{lead.class_name}"
+            for lead in config.leads
+            if lead.kind == "object"
+        },
+        d1={each.binding: f"{MEMORY}{each.key}" for each in config.d1_databases},
+        kv={each.binding: each.id for each in config.kv_namespaces},
+        secrets=frozenset(config.secrets),
+    )
+
+
 def bound_in(env: Env, targets: Mapping[str, BindingTarget]) -> Bound:
     """Sort what an environment holds.
 
@@ -134,4 +159,4 @@ def bound_in(env: Env, targets: Mapping[str, BindingTarget]) -> Bound:
     return bound
 
 
-__all__ = ["NOTEBOOK", "Bound", "Declared", "bound_in", "declared"]
+__all__ = ["NOTEBOOK", "Bound", "Declared", "bound_by", "bound_in", "declared"]

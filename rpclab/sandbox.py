@@ -38,17 +38,16 @@ from rpclab.workers.declarations import (
     put_variables,
     refuse_twice,
 )
-from rpclab.workers.elsewhere import bind_elsewhere
 from rpclab.workers.entrypoints import check_default
 from rpclab.workers.env import Env, ProgramEnv
+from rpclab.workers.http_calls import Networked
 from rpclab.workers.kv.sandbox_kv import SandboxKV
 from rpclab.workers.modules import make_module, run_source
 from rpclab.workers.network import PUBLIC, Network
-from rpclab.workers.networked import Networked
 from rpclab.workers.objects.namespace import ObjectsTarget
 from rpclab.workers.objects.namespace import objects as objects_target
 from rpclab.workers.objects.sandbox_objects import SandboxObjects
-from rpclab.workers.storage.limits import D1_LIMITS, OBJECT_LIMITS, D1Limits, ObjectLimits
+from rpclab.workers.other_processes import bind_elsewhere
 from rpclab.workers.validation.policy import Validate, Validating
 from rpclab.workers.worker import EntrypointHook, Worker, serves_on
 
@@ -65,7 +64,8 @@ if TYPE_CHECKING:
     from rpclab.workers.http import Response
     from rpclab.workers.kv.namespace import KVNamespace
     from rpclab.workers.objects.namespace import DurableObjectNamespace
-    from rpclab.workers.storage.leased import SharedObjects
+    from rpclab.workers.storage.leased_namespace import SharedObjects
+    from rpclab.workers.storage.limits import D1Limits, ObjectLimits
 
 __all__ = ["NOTEBOOK", "BindingTarget", "Sandbox", "Tables", "binding"]
 
@@ -117,8 +117,8 @@ class Sandbox(
         warn_undisposed: bool = False,
         debug: bool = True,
         limits: Limits = DEFAULT_LIMITS,
-        d1_limits: D1Limits = D1_LIMITS,
-        object_limits: ObjectLimits = OBJECT_LIMITS,
+        d1_limits: D1Limits | None = None,
+        object_limits: ObjectLimits | None = None,
         shared_objects: SharedObjects | None = None,
     ) -> None:
         self.engine = Engine(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 
 import pytest
+from support.ids import by_repr
 
 from rpclab.errors import near, no_such_member, not_callable, reserved_method
 from rpclab.previews import described, listed, message_of, preview, shown
@@ -86,7 +87,7 @@ PLAIN = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("value", PLAIN, ids=repr)
+@pytest.mark.parametrize("value", PLAIN, ids=by_repr)
 def test_a_small_plain_value_is_shown_as_repr_does(value):
     assert preview(value, 100) == repr(value)
 
@@ -111,7 +112,7 @@ ERRORS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("error", "text"), ERRORS, ids=repr)
+@pytest.mark.parametrize(("error", "text"), ERRORS, ids=by_repr)
 def test_an_error_is_described_in_a_line(error, text):
     assert described(error) == text
 

@@ -87,6 +87,9 @@ NOT_LOADED = [
     "python_multipart",
     "sqlite3",
     "ada_url",
+    "pathlib",
+    "tempfile",
+    "urllib.parse",
 ]
 
 

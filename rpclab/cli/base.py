@@ -49,26 +49,18 @@ class Command(click.Command):
 
     def __init__(self, *names: Any, examples: str = "", **options: Any) -> None:
         super().__init__(*names, **options)
-        self._examples = examples.strip("\n")
+        self._examples = examples.strip("\n").splitlines()
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_epilog(ctx, formatter)
-        write_examples(self._examples, formatter)
+        if self._examples:
+            with formatter.section("Examples"):
+                for line in self._examples:
+                    formatter.write(f"  {line}\n")
 
 
-class Group(click.Group):
-    """The command that has the others, with examples.
-
-    Args:
-        examples: lines to copy.
-        options: those of `click.Group`.
-    """
-
-    context_class = _Context
-
-    def __init__(self, *names: Any, examples: str = "", **options: Any) -> None:
-        super().__init__(*names, **options)
-        self._examples = examples.strip("\n")
+class Group(Command, click.Group):
+    """The command that has the others."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
@@ -80,18 +72,6 @@ class Group(click.Group):
         if name not in self.commands and not name.startswith("-"):
             ctx.fail(f"there is no command {name!r}; {near(name, self.commands)}")
         return super().resolve_command(ctx, args)
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        super().format_epilog(ctx, formatter)
-        write_examples(self._examples, formatter)
-
-
-def write_examples(examples: str, formatter: click.HelpFormatter) -> None:
-    """Write lines to copy at the end of a help text, as they are."""
-    if examples:
-        with formatter.section("Examples"):
-            for line in examples.splitlines():
-                formatter.write(f"  {line}\n")
 
 
 class Failure(Exception):  # noqa: N818 - no fault of the program
@@ -157,6 +137,12 @@ def warnings_as_lines() -> Iterator[None]:
 def is_looked_at() -> bool:
     """Whether standard output is a terminal, and not a pipe or a file."""
     return sys.stdout.isatty()
+
+
+environment_option = click.option(
+    "-e", "--environment", metavar="NAME", help="The named environment that is meant."
+)
+"""Of a command that reads configurations."""
 
 
 def assignment(text: str, form: str) -> tuple[str, str]:

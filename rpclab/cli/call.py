@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 import rpclab
-from rpclab.cli.asking import AskingCommand, Question, answer, asking, question
 from rpclab.cli.base import UNREACHABLE, Failure, assignment, told
+from rpclab.cli.one_call import AskingCommand, Question, answer, asking
 from rpclab.errors import DisconnectedError
 
 
@@ -57,11 +57,7 @@ RPCLAB_TOKEN=… rpclab call wss://example.org/api --timeout 5 hello Ada
 )
 def call(
     url: str,
-    method: str,
-    arguments: tuple[str, ...],
-    keywords: tuple[str, ...],
-    text: bool,
-    get: bool,
+    asked: Question,
     as_json: bool,
     timeout: float | None,
     token: str | None,
@@ -76,7 +72,6 @@ def call(
 
     The status is 1 where the call fails, and 3 where the peer cannot be reached, or goes away.
     """
-    asked = question(method, arguments, keywords, text=text, get=get)
     options: dict[str, Any] = {
         "token": token,
         "tls": None if tls is None else rpclab.certificates(tls),

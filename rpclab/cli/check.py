@@ -5,18 +5,17 @@ Floor: cli.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-from rpclab.cli.base import DONE, FAILED, Command, complain, told
+from rpclab.cli.base import DONE, FAILED, Command, complain, environment_option, told
 from rpclab.cli.console import show_rows
-from rpclab.cli.subjects import PYTHON
-from rpclab.config import Document, WorkerConfig, find_configs, read_config
-from rpclab.config.read import has_environment
+from rpclab.cli.worker_paths import told_apart
+from rpclab.config import Document, WorkerConfig, read_config
+from rpclab.config.from_document import has_environment
 from rpclab.errors import ConfigError, near
-from rpclab.typegen.known import source_of, source_of_file
+from rpclab.typegen.of_workers import source_of, source_of_file
 from rpclab.typegen.sources import Source
 
 
@@ -32,7 +31,7 @@ rpclab check --strict services/      # what has no effect here counts as a mista
 """,
 )
 @click.argument("path", nargs=-1, required=True)
-@click.option("-e", "--environment", metavar="NAME", help="The named environment that is meant.")
+@environment_option
 @click.option("--strict", is_flag=True, help="Warnings count as mistakes.")
 def check(path: tuple[str, ...], environment: str | None, strict: bool) -> int:
     """Look for mistakes in configurations, and in the code they lead to, without running any.
@@ -44,10 +43,10 @@ def check(path: tuple[str, ...], environment: str | None, strict: bool) -> int:
     class that its Worker does not have. The status is 1 where there is a mistake.
     """
     looked = _Looked()
-    for file in (Path(each) for each in path if each.endswith(PYTHON)):
+    codes, configs = told_apart(path)
+    for file in codes:
         looked.at_code(file)
-    configured = [each for each in path if not each.endswith(PYTHON)]
-    looked.at_configs(find_configs(configured) if configured else [], environment)
+    looked.at_configs(configs, environment)
     looked.at_bindings()
     show_rows(looked.rows or [["nothing to reach"]])
     for text in looked.warnings:
@@ -111,7 +110,7 @@ class _Looked:
     def at_bindings(self) -> None:
         """Look where the bindings lead; a Worker that was not given is no mistake."""
         for config in self._configs.values():
-            for line, worker, name, kind in leads(config):
+            for line, _, worker, name, kind in config.leads:
                 source = self._sources.get(worker)
                 known = source.entrypoints() if source is not None else {}
                 if source is None or known.get(name) == kind:
@@ -120,11 +119,3 @@ class _Looked:
                 hint = near(name, [each for each, its in known.items() if its == kind])
                 text = f'{config.filename}:{line}: the Worker "{worker}" has no {what} "{name}"'
                 self.mistakes.append(f"{text}\n{hint}" if hint else text)
-
-
-def leads(config: WorkerConfig) -> Iterator[tuple[int, str, str, str]]:
-    """Each binding of a Worker: its line, the Worker and class it leads to, and what that is."""
-    for service in config.services:
-        yield service.line, service.service, service.entrypoint, "entrypoint"
-    for each in config.durable_objects:
-        yield each.line, each.script_name or config.name, each.class_name, "object"

@@ -14,9 +14,9 @@ import click
 
 import rpclab
 from rpclab.cli.base import Failure, told
-from rpclab.cli.subjects import PYTHON, name_of
-from rpclab.config import find_configs, load_configs
-from rpclab.config.reading import read_python
+from rpclab.cli.worker_paths import name_of, told_apart
+from rpclab.config import load_configs
+from rpclab.config.file_text import read_python
 from rpclab.configured import deploy_all
 from rpclab.errors import ConfigError, RpcError
 from rpclab.sandbox import Sandbox
@@ -62,9 +62,8 @@ def deployed(
         Failure: the code of a Worker raised.
         ConfigError: a file says something wrong.
     """
-    codes = [Path(path) for path in paths if str(path).endswith(PYTHON)]
-    given = [path for path in paths if not str(path).endswith(PYTHON)]
-    configs = {path.resolve(): path for path in find_configs(given)} if given else {}
+    codes, found = told_apart(paths)
+    configs = {path.resolve(): path for path in found}
     sandbox = Sandbox(**options)
     try:
         files: dict[str, Path] = {}

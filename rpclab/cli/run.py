@@ -14,10 +14,10 @@ from typing import Any
 import click
 
 import rpclab
-from rpclab.cli.asking import AskingCommand, answer, asking, question
-from rpclab.cli.base import Failure, assignment, warnings_as_lines
+from rpclab.cli.base import Failure, assignment, environment_option, warnings_as_lines
 from rpclab.cli.deploying import deployed, surroundings
-from rpclab.cli.subjects import MethodType, Subject, SubjectType
+from rpclab.cli.one_call import AskingCommand, Question, answer, asking
+from rpclab.cli.worker_paths import MethodType, Subject, SubjectType
 from rpclab.errors import UnknownBindingError
 from rpclab.workers.env import GIVEN
 
@@ -45,7 +45,7 @@ rpclab run counter.py greet Ada --record calls.jsonl && rpclab trace calls.jsonl
     metavar="PATH",
     help="Deploy these configurations, too: a file, or a folder of them.",
 )
-@click.option("-e", "--environment", metavar="NAME", help="The named environment that is meant.")
+@environment_option
 @click.option(
     "--var",
     "variables",
@@ -59,11 +59,7 @@ rpclab run counter.py greet Ada --record calls.jsonl && rpclab trace calls.jsonl
 @click.option("--record", metavar="FILE", help="Save a recording, for `rpclab trace FILE`.")
 def run(
     worker: Subject,
-    method: str,
-    arguments: tuple[str, ...],
-    keywords: tuple[str, ...],
-    text: bool,
-    get: bool,
+    asked: Question,
     as_json: bool,
     timeout: float | None,
     others: tuple[str, ...],
@@ -87,7 +83,6 @@ def run(
     chunk by chunk. What the Worker prints goes to standard error. The status is 1 where the call
     fails, and then the error is on standard error.
     """
-    asked = question(method, arguments, keywords, text=text, get=get)
     if variables and not worker.is_code:
         raise click.UsageError(
             f"--var is for a .py file: a configuration has its own, under [vars] in {worker.path}"

@@ -14,17 +14,28 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 import rpclab
-from rpclab.cli.base import DONE, Command, assignment, hint, told, warnings_as_lines
-from rpclab.cli.check import leads
+from rpclab.cli.base import (
+    DONE,
+    Command,
+    assignment,
+    environment_option,
+    hint,
+    told,
+    warnings_as_lines,
+)
 from rpclab.cli.deploying import deployed, surroundings
-from rpclab.cli.subjects import PYTHON
-from rpclab.config import find_configs, load_config
+from rpclab.cli.worker_paths import told_apart
+from rpclab.config import load_config
+from rpclab.diagnostics.places import is_machinery
 from rpclab.errors import ConfigError, near
 from rpclab.net.loops import run
 from rpclab.printable import printable
 from rpclab.workers.declarations import binding_target
+from rpclab.workers.interrupts import error_for
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from rpclab.sandbox import Sandbox
     from rpclab.server import Access, Server
 
@@ -42,7 +53,7 @@ rpclab serve services/ --host 0.0.0.0 --token "$SECRET" --allow-host lab.example
 """,
 )
 @click.argument("path", nargs=-1, required=True, type=click.Path(exists=True), metavar="WORKERS...")
-@click.option("-e", "--environment", metavar="NAME", help="The named environment that is meant.")
+@environment_option
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -167,20 +178,35 @@ async def _serve(
     _announce(sandbox, options["expose"], server)
     for text in missing:
         hint(text)
-    loop, stops = asyncio.get_running_loop(), [signal.SIGINT, signal.SIGTERM]
-    running = asyncio.current_task()
+    loop, running = asyncio.get_running_loop(), asyncio.current_task()
+    stopping: list[asyncio.Task[None]] = []
+    signals = 0
 
-    def stop() -> None:
-        hint("stopping; once more does not wait for what is under way")
-        loop.create_task(server.stop())
-        for each in stops:
-            loop.remove_signal_handler(each)
-            if running is not None:
-                loop.add_signal_handler(each, running.cancel)
+    def stop(_: int, frame: FrameType | None) -> None:
+        # Not by the loop, which a Worker that computes does not let look at signals.
+        nonlocal signals
+        signals += 1
+        if signals == 1:
+            hint("stopping; once more does not wait for what is under way")
+            loop.call_soon_threadsafe(lambda: stopping.append(loop.create_task(server.stop())))
+            return
+        if running is not None:
+            loop.call_soon_threadsafe(running.cancel)
+        if frame is not None and not is_machinery(frame.f_code.co_filename):
+            error = error_for(frame)
+            if error is not None:
+                raise error
 
-    for each in stops:
-        loop.add_signal_handler(each, stop)
-    await server.stopped()
+    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        await server.stopped()
+    except asyncio.CancelledError:
+        if signals <= 1:
+            raise
+        raise click.Abort from None  # it was asked for
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _check_names(sandbox: Sandbox, options: dict[str, Any]) -> None:
@@ -200,18 +226,17 @@ def _check_names(sandbox: Sandbox, options: dict[str, Any]) -> None:
 
 def _missing(sandbox: Sandbox, paths: tuple[str, ...], environment: str | None) -> list[str]:
     """Say which bindings lead to Workers that are not served."""
-    given = [path for path in paths if not path.endswith(PYTHON)]
     found = []
-    for file in find_configs(given) if given else ():
+    for file in told_apart(paths)[1]:
         try:
             config = load_config(file, environment=environment)
         except ConfigError:
             continue  # it has no such environment, which another one has
         found += [
-            f'{config.filename}:{line}: a binding leads to the Worker "{worker}", which is not'
-            " served: name its configuration, too"
-            for line, worker, _, _ in leads(config)
-            if worker not in sandbox.workers
+            f'{config.filename}:{lead.line}: a binding leads to the Worker "{lead.worker}", which'
+            " is not served: name its configuration, too"
+            for lead in config.leads
+            if lead.worker not in sandbox.workers
         ]
     return found
 

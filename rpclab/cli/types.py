@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from rpclab.cli.base import DONE, Command, hint
+from rpclab.cli.base import DONE, Command, environment_option, hint
 from rpclab.errors import ConfigError
-from rpclab.typegen.known import types_of_configs, types_of_program
+from rpclab.typegen.of_workers import types_of_configs, types_of_program
 
 STUB = "workers.pyi"
 """The file that a type checker takes for `workers` in `from workers import …`."""
@@ -28,7 +28,7 @@ rpclab types services/ --bind CLIENT=client -o tests/all_workers.pyi
 """,
 )
 @click.argument("config", nargs=-1, required=True)
-@click.option("-e", "--environment", metavar="NAME", help="The named environment that is meant.")
+@environment_option
 @click.option(
     "-b",
     "--bind",

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rpclab.codecs import exceptions
-from rpclab.codecs.keys import Keys
+from rpclab.codecs.key_costs import Keys
 from rpclab.codecs.refusals import malformed, too_deep, unsendable
 from rpclab.codecs.sharing import FORBIDDEN, keeps_identity
 from rpclab.core.containers import CONTAINER_TYPES, DICT_TYPES

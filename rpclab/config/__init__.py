@@ -6,9 +6,9 @@ Floor: config. They are read and understood here; the sandbox deploys what they 
 from __future__ import annotations
 
 from rpclab.config.document import Document
-from rpclab.config.files import find_configs, load_all, load_config, load_configs
-from rpclab.config.model import WorkerConfig
-from rpclab.config.read import read_config
+from rpclab.config.from_document import read_config
+from rpclab.config.loading import find_configs, load_all, load_config, load_configs
+from rpclab.config.worker_config import WorkerConfig
 
 __all__ = [
     "Document", "WorkerConfig", "find_configs", "load_all", "load_config", "load_configs",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rpclab.config.dotenv import EndlessReferenceError, expand, parse
-from rpclab.config.reading import exists, read_text
+from rpclab.config.file_text import exists, read_text
 from rpclab.errors import ConfigError
 
 DEV_VARS, ENV = ".dev.vars", ".env"

@@ -11,18 +11,17 @@ import tomllib
 from pathlib import Path
 from typing import Any, NoReturn
 
-from rpclab.config.places import (
+from rpclab.config.file_text import read_text
+from rpclab.config.positions import (
     MOST_DEPTH,
     Place,
     Places,
-    deep_in_json,
-    deep_in_toml,
     places_in_json,
     places_in_toml,
     plain_json,
+    too_deep,
 )
-from rpclab.config.places import Path as KeyPath
-from rpclab.config.reading import read_text
+from rpclab.config.positions import Path as KeyPath
 from rpclab.errors import ConfigError
 
 FORMATS = (".toml", ".jsonc", ".json")
@@ -92,7 +91,7 @@ class Document:
         raise error from None
 
     def _read_toml(self, text: str) -> None:
-        self._bound(text, deep_in_toml(text))
+        self._bound(text)
         try:
             self.data = tomllib.loads(text)
         except ValueError as error:  # also of a number with thousands of digits
@@ -105,15 +104,15 @@ class Document:
             self._fail_at(place, f"this is no TOML: {message}")
         self._places = places_in_toml(text)
 
-    def _bound(self, text: str, offset: int | None) -> None:
-        """Refuse, before anything goes down into it, what stands too deep at that offset."""
-        if offset is not None:
-            place = Places(text).at(offset)
+    def _bound(self, text: str) -> None:
+        """Refuse what stands too deep, before anything goes down into it."""
+        place = too_deep(text, toml=self.toml)
+        if place is not None:
             self._fail_at(place, f"this stands more than {MOST_DEPTH} tables and arrays deep")
 
     def _read_json(self, text: str) -> None:
         plain = plain_json(text)
-        self._bound(text, deep_in_json(plain))
+        self._bound(plain)
         try:
             data = json.loads(plain)
         except json.JSONDecodeError as error:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from rpclab.config.document import Document, dotted
-from rpclab.config.places import Path
+from rpclab.config.positions import Path
 from rpclab.errors import near
 
 _KINDS = {

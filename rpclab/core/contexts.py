@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rpclab.core.cascade import Cascade
     from rpclab.core.dialects import Dialect
     from rpclab.core.events import Call
+    from rpclab.core.flow import Uplink
     from rpclab.core.hooks import Hook, TargetHook
     from rpclab.core.imports import Handle, Import, Pending
     from rpclab.core.limits import Limits
@@ -331,6 +332,10 @@ Packed = tuple["Frame", "PayloadLike | None"]
 """A message that is packed and not queued yet, and what it passes by reference, if anything."""
 
 
+SendHeld = Callable[[Any, "Pending", "Import", Any], None]
+"""Sends a call that was held back: takes the session, its promise, its target, and its values."""
+
+
 class Resumable(Protocol):
     """Something that waits for a promise, or at the end of a stream; the host's business."""
 
@@ -424,6 +429,7 @@ class SessionLike(Protocol):
     last_export: int
     first_unsent: int
     pipelined: list[Pending]
+    uplink: Uplink | None
 
     @property
     def peer(self) -> SessionLike | None: ...
@@ -464,6 +470,7 @@ class SessionLike(Protocol):
         context: ExecutionContext,
         path: Sequence[str] = (),
     ) -> Pending: ...
+    def send_held(self, pending: Pending, target: Import, values: Any, send: SendHeld) -> None: ...
     def write(
         self,
         pending: Pending,
@@ -499,25 +506,17 @@ class SessionLike(Protocol):
 class Holder(Protocol):
     """Takes calls that must wait until a promise has settled."""
 
-    def call(
-        self,
-        session: SessionLike,
-        target: Import,
-        path: Path,
-        values: tuple[Any, ...],
-        context: ExecutionContext,
+    def hold(
+        self, target: Import, values: Any, context: ExecutionContext, send: SendHeld
     ) -> Pending | None:
-        """Take a call with its (args, kwargs) that is about to be sent; None if it can be."""
+        """Take a call that is about to be sent, and give its promise; None if it can be sent.
 
-    def map(
-        self,
-        session: SessionLike,
-        target: Import,
-        captures: list[Any],
-        program: list[Any],
-        context: ExecutionContext,
-    ) -> Pending | None:
-        """Take a mapped function, likewise."""
+        Args:
+            target: what it is made on.
+            values: its (args, kwargs), or what a mapped function has captured.
+            context: the execution context that makes it.
+            send: for `SessionLike.send_held`, when nothing that it waits for is missing.
+        """
 
 
 class Calls(Protocol):

@@ -11,12 +11,17 @@ What is on its way lengthens the round trip, so that the shortest one is not see
 stream is at full speed. Now and then the window is made small until one chunk has shown how
 long an almost empty way takes; else a window would grow for ever, and all that shares the link
 would wait behind it.
+
+Streams to another program share an `Uplink`. It bounds what of them waits in this program until the
+socket takes it, so that a long way is filled and no memory here; and where the way is far, a stream
+begins with the window that one before it has found, and not round trip by round trip.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+from weakref import WeakSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +31,12 @@ FIRST_WINDOW = 256 * KIB
 LEAST_WINDOW = 64 * KIB
 MOST_CHUNKS = 1024
 """So many chunks may be on their way, however small: each costs a message."""
+
+MOST_QUEUED = 512 * KIB
+"""Bytes of streams that wait to leave, from which on no more is written."""
+
+FAR = 0.005
+"""Seconds that the shortest round trip of a far way takes; nearer ones are found in no time."""
 
 _GAIN = 2.0
 _MEMORY, _MEMORY_TRIPS = 10.0, 30
@@ -44,6 +55,7 @@ class FlowController:
     Args:
         now: the clock, in seconds.
         most: the largest window, in bytes.
+        first: how large the window is until something was measured.
 
     Attributes:
         window: how many bytes may be on their way. One chunk always may, whatever its size.
@@ -52,11 +64,11 @@ class FlowController:
     """
 
     __slots__ = (
-        "_acknowledged", "_acknowledged_at", "_measured_at", "_most", "_now", "_probing_since",
-        "_rate", "_shortest", "chunks", "in_flight", "window",
+        "__weakref__", "_acknowledged", "_acknowledged_at", "_measured_at", "_most", "_now",
+        "_probing_since", "_rate", "_shortest", "chunks", "in_flight", "window",
     )  # fmt: skip
 
-    def __init__(self, now: Callable[[], float], most: int) -> None:
+    def __init__(self, now: Callable[[], float], most: int, first: int = FIRST_WINDOW) -> None:
         self._now = now
         self._most = most
         self._acknowledged = 0
@@ -65,7 +77,7 @@ class FlowController:
         self._shortest = math.inf
         self._measured_at = 0.0
         self._probing_since: float | None = None
-        self.window = min(FIRST_WINDOW, most)
+        self.window = min(first, most)
         self.in_flight = 0
         self.chunks = 0
 
@@ -115,6 +127,16 @@ class FlowController:
             window = LEAST_WINDOW
         self.window = min(window, self._most)
 
+    @property
+    def is_far(self) -> bool:
+        """Whether the window is that of a far way."""
+        return self._probing_since is None and FAR <= self._shortest < math.inf
+
+    @property
+    def acknowledged_bytes(self) -> int:
+        """How many bytes the reader has taken."""
+        return self._acknowledged
+
     def _measure(self, round_trip: float, sent_at: float, now: float) -> None:
         """Keep the shortest round trip; a chunk that was sent on an emptied way measures anew."""
         probing_since = self._probing_since
@@ -132,6 +154,68 @@ class FlowController:
         """That chunk will not be taken any more."""
         self.in_flight -= token[3]
         self.chunks -= 1
+
+
+class HeldBack(Protocol):
+    """An end of a stream that may not be written to at present."""
+
+    def changed(self) -> None:
+        """It may be."""
+
+
+class Uplink:
+    """What the streams of one end share whose other end is in another program.
+
+    Args:
+        unsent: says how many bytes of all that was sent have not left this program.
+
+    Attributes:
+        queued: how many bytes of them were written, and have not left this program.
+        found: the window that a stream has found, where the way is far; else 0.
+    """
+
+    __slots__ = ("_flows", "_held_back", "_unsent", "found", "queued")
+
+    def __init__(self, unsent: Callable[[], int]) -> None:
+        self._unsent = unsent
+        self.queued = 0
+        self.found = 0
+        self._flows: WeakSet[FlowController] | None = None
+        self._held_back: dict[HeldBack, None] = {}
+
+    def flow(self, now: Callable[[], float], most: int) -> FlowController:
+        """Give the flow control of a new stream.
+
+        What was found is what fits into the way. What other streams have there already is taken
+        off, so that many that nobody reads hold no more in all.
+        """
+        if self._flows is None:
+            self._flows = WeakSet()
+        first = self.found - sum([flow.in_flight for flow in self._flows]) if self.found else 0
+        flow = FlowController(now, most, max(FIRST_WINDOW, first))
+        self._flows.add(flow)
+        return flow
+
+    def learn(self, flow: FlowController) -> None:
+        """Remember what a stream has found; one that has carried less than that knows no better."""
+        if flow.is_far and flow.acknowledged_bytes >= self.found:
+            self.found = flow.window
+
+    def takes_from(self, end: HeldBack) -> bool:
+        """Whether a stream may be written to; if not, its end is told when that has changed."""
+        if self.queued < MOST_QUEUED:
+            return True
+        self._held_back[end] = None
+        return False
+
+    def look(self) -> None:
+        """See what has left, once all that was written was sent; streams may go on."""
+        if self.queued:
+            self.queued = self._unsent()
+        if self.queued < MOST_QUEUED and self._held_back:
+            ends, self._held_back = self._held_back, {}
+            for end in ends:
+                end.changed()
 
 
 class _Highest:

@@ -41,7 +41,7 @@ class Limits:
     imports: int = 1_000_000
     map_steps: int = 100_000
     session_bytes: int = 1024 * 1024 * 1024
-    stream_window: int = 16 * 1024 * 1024
+    stream_window: int = 64 * 1024 * 1024
     stream_buffer: int = 64 * 1024 * 1024
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from rpclab.core.messages import SCALARS
 from rpclab.errors import RpcError
 
 MISSING: Any = object()
@@ -94,6 +95,11 @@ class Results:
                 self._cut(position, number)
                 return result
         return MISSING
+
+    def scalar(self, number: int) -> Any:
+        """Give a result without taking it out, if it is a scalar; else MISSING."""
+        value = self._values.get(number, MISSING)
+        return value if type(value) in SCALARS else MISSING
 
     def _cut(self, position: int, number: int) -> None:
         """Take an id out of a run; in the middle of one it stays."""

@@ -194,7 +194,9 @@ class Outlet(End):
         self.session: SessionLike = session
         # The clock of a host is another one once its loop is known.
         now = lambda: session.host.clock()  # noqa: E731, PLW0108 - so it is looked up each time
-        self.flow = FlowController(now, session.limits.stream_window)
+        uplink = session.uplink
+        flow = FlowController if uplink is None else uplink.flow
+        self.flow = flow(now, session.limits.stream_window)
         self.error: BaseException | None = None
         self.on_broken: Callable[[BaseException], None] | None = None
         self.moved = False
@@ -216,6 +218,13 @@ class Outlet(End):
         """Its number in the session."""
         return self.entry.id
 
+    def fits(self, size: int) -> bool:
+        """Whether a chunk of that size may be sent now; else `changed` is called once it may be."""
+        if not self.flow.fits(size):
+            return False
+        uplink = self.session.uplink
+        return uplink is None or uplink.takes_from(self)
+
     def write(self, chunk: Any) -> None:
         """Send a chunk. Whoever writes has seen to it that there is room.
 
@@ -228,6 +237,8 @@ class Outlet(End):
         if write.state == REJECTED:
             raise fresh_copy(write.value)
         write.token = self.flow.sent(write.size)
+        if session.uplink is not None:
+            session.uplink.queued += write.size
         if self.last is None:
             self._note_window()
         self.last = write
@@ -241,6 +252,8 @@ class Outlet(End):
         self.credit = write
         flow, held = self.flow, write.value
         flow.acknowledged(write.token, held if type(held) is float else 0.0)
+        if self.session.uplink is not None:
+            self.session.uplink.learn(flow)
         self._note_window()
         if self.waiters is not None:
             self.changed()

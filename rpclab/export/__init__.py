@@ -3,8 +3,8 @@
 Floor: export. What `rpclab serve` runs at once, and a note on what Cloudflare would need changed.
 """
 
+from rpclab.export.folder_writing import export
 from rpclab.export.project import Project, project_of
 from rpclab.export.report import Exported
-from rpclab.export.writing import export
 
 __all__ = ["Exported", "Project", "export", "project_of"]

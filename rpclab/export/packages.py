@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable
 from importlib import metadata
 
-from rpclab.export.beside import imported
+from rpclab.export.files_of_worker import imported
 
 _PLATFORM = frozenset({"asgi", "js", "pyodide", "pyodide_js", "rpclab", "workers", "wsgi"})
 

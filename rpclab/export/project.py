@@ -13,14 +13,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rpclab.config.files import NAMES
-from rpclab.config.read import BEHAVIOUR
+from rpclab.config.from_document import BEHAVIOUR
+from rpclab.config.loading import NAMES
 from rpclab.declared import Bound, Declared
 from rpclab.errors import ConfigError
 from rpclab.export import packages
-from rpclab.export.beside import Beside, modules_in
+from rpclab.export.cloudflare_changes import Finding, findings
 from rpclab.export.databases import Migrations, Shared
-from rpclab.export.findings import Finding, findings
+from rpclab.export.files_of_worker import Beside, modules_in
 from rpclab.export.jsonc import jsonc
 from rpclab.placement.declared import KERNEL, Processes, placement_of
 from rpclab.typegen.sources import Source

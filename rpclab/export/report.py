@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from rpclab.export.findings import Finding
+from rpclab.export.cloudflare_changes import Finding
 from rpclab.export.project import Project
 from rpclab.printable import printable
 

@@ -11,6 +11,7 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from rpclab.core.flow import Uplink
 from rpclab.core.imports import Handle
 from rpclab.errors import DisconnectedError, RemoteProtocolError
 from rpclab.net.closing import FAULT, GOING, NORMAL, broken
@@ -99,6 +100,7 @@ class Connection:
             f"{here.worker}→{far}", codec=codec, host=engine, keeper=here, main=main, limits=limits
         )
         session.send = self._send
+        session.uplink = Uplink(wire.unsent)
         session.ended = self._session_ended
         engine.join(session)
         entry = MainImport(session, self.let_go)
@@ -120,8 +122,10 @@ class Connection:
             self.engine.deliver(partial(self.session.receive, seen, frames), self._loop)
 
     def heard(self) -> None:
-        """Something has come in: a sign of life."""
+        """Something has come in, or was taken there: a sign of life."""
         self._pulse.heard = self._loop.time()
+        if self.session.uplink is not None:
+            self.session.uplink.look()
         self._see_that_it_reads()  # whoever asks for signs of life is sent some
 
     def lost(self, error: BaseException) -> None:
@@ -144,7 +148,8 @@ class Connection:
     def _send(self, seen: int, frames: list[Frame]) -> None:
         self._pulse.used = self._loop.time()
         self._wire.send(seen, frames)
-        self._see_that_it_reads()
+        if self._wire.unsent() > self._most:
+            self._see_that_it_reads()
 
     def _see_that_it_reads(self) -> None:
         if self.reason is None and self._wire.unsent() > self._most:

@@ -55,7 +55,7 @@ class FrameReader:
         """How many bytes of a frame that is not whole have come."""
         return len(self._rest)
 
-    def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+    def feed(self, data: bytes | memoryview) -> Iterator[tuple[int, bytes]]:
         """Take bytes as they come.
 
         Returns:
@@ -63,7 +63,7 @@ class FrameReader:
             bytes of the frame itself. Of a frame that is too long, all there is.
         """
         rest, masked = self._rest, self._masked
-        view: bytes | bytearray = data
+        view: bytes | bytearray | memoryview = data
         if rest:
             rest += data
             view = rest
@@ -96,10 +96,11 @@ class FrameReader:
                     and not self._in_pieces
                     and not self.apart
                 ):
-                    message = bytes(view[start:end])
+                    message = view[start:end]
                     if masked:
-                        message = apply_mask(message, bytes(view[start - 4 : start]))
-                    yield kind, message
+                        yield kind, apply_mask(message, bytes(view[start - 4 : start]))
+                    else:
+                        yield kind, bytes(message)
                     continue
                 if kind <= BINARY:
                     self._in_pieces = not first & _FINAL

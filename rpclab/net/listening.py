@@ -181,9 +181,9 @@ class Listener:
         loop = asyncio.get_running_loop()
         if address.scheme == "unix":
             path = Path(address.path)
-            listening = _listen_at_path(path)
+            listening, made = _listen_at_path(path)
             server = await loop.create_unix_server(self._wire, sock=listening, backlog=BACKLOG)
-            self._close = partial(_close_at_path, server, path)
+            self._close = partial(_close_at_path, server, path, made)
         else:
             context = server_context(self._tls) if address.scheme == "tls" else None
             if address.scheme == "tls" and context is None:
@@ -300,8 +300,12 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _listen_at_path(path: Path) -> socket.socket:
-    """A socket in the file system, for its owner alone; one that nobody serves makes room."""
+def _listen_at_path(path: Path) -> tuple[socket.socket, os.stat_result]:
+    """A socket in the file system, for its owner alone; one that nobody serves makes room.
+
+    Returns:
+        It, and what tells it from another one at that path.
+    """
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if path.is_socket() and not _is_served(path):
@@ -312,10 +316,29 @@ def _listen_at_path(path: Path) -> socket.socket:
         finally:
             os.umask(before)
         listening.listen(BACKLOG)
+        made = path.stat()
     except OSError as error:
         listening.close()
-        raise OSError(error.errno, f"cannot listen at {path}: {error.strerror}") from None
-    return listening
+        raise OSError(error.errno, f"cannot listen at {path}: {_why_not_at(path, error)}") from None
+    return listening, made
+
+
+def _why_not_at(path: Path, error: OSError) -> str:
+    """Say what is in the way at a path, and what to do about it."""
+    if error.errno != errno.EADDRINUSE:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return f"there is no folder {path.parent}: make it first"
+        if error.errno is None:  # Python looks at the length itself
+            length = len(os.fsencode(path))
+            return f"{error}: it has {length} bytes, and about 100 are allowed; take a shorter one"
+        return error.strerror or str(error)
+    if path.is_socket():
+        return "another server listens there: stop it, or take another path"
+    if path.is_dir():
+        return f"that is a folder: name a socket in it, such as {path / 'rpclab.sock'}"
+    if path.is_symlink() and not path.exists():
+        return "there is a link that leads nowhere: remove it, or take another path"
+    return "there is a file, which is no socket: remove it if nobody needs it, or take another path"
 
 
 def _is_served(path: Path) -> bool:
@@ -329,10 +352,11 @@ def _is_served(path: Path) -> bool:
     return True
 
 
-def _close_at_path(server: asyncio.Server, path: Path) -> None:
+def _close_at_path(server: asyncio.Server, path: Path, made: os.stat_result) -> None:
     server.close()
-    with contextlib.suppress(FileNotFoundError):
-        path.unlink()
+    with contextlib.suppress(OSError):
+        if os.path.samestat(path.stat(), made):  # another server may have taken its place
+            path.unlink()
 
 
 def _nothing() -> None:

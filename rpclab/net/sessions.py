@@ -9,20 +9,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rpclab.core.answers import Answer
-from rpclab.core.hooks import BrokenHook
 from rpclab.core.imports import PENDING, Forgettable, Import, Pending
 from rpclab.core.session import Session
 from rpclab.core.streams import Pipe
 from rpclab.errors import RpcError, cut_off
-from rpclab.net.telling import tell_arrived, telling
+from rpclab.net.telling import decode_telling, tell_arrived
 from rpclab.previews import message_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpclab.core.hooks import Hook, TargetHook
-    from rpclab.core.messages import Frame, Message
-    from rpclab.core.session import Passed
+    from rpclab.core.arrival import Arrival
+    from rpclab.core.messages import Frame
 
     Still = Callable[[], bool]
 
@@ -70,36 +68,33 @@ class FarSession(Session):
         lost: what it has taken with it; None while it is open.
     """
 
+    is_far = True
     tells_places = False
     ended: Callable[[BaseException], None] | None = None
     lost: Lost | None = None
     _cut_off_reason: BaseException | None = None
     _waiting: tuple[Callable[[], list[Still]], list[Still], Callable[[], None]] | None = None
-    _plain: Any = None
-    _recorded: Any = None
-    _refusal: BrokenHook | None = None
-    _waited = False
 
-    def receive(self, seen: int, frames: list[Frame]) -> None:
-        if self._plain is None:
-            self._plain, self._recorded = self._decode, telling(self, self._decode)
-        self._decode = self._plain if self.host.observe is None else self._recorded
-        super().receive(seen, frames)
+    # What the core asks for.
 
-    def close(self, error: BaseException) -> None:
-        ended, self.ended = self.ended, None
-        if ended is not None:
+    def _decode_watched(self, frame: Frame) -> tuple[object, Arrival | None]:
+        return decode_telling(self, self._decode, frame)
+
+    def _flushed(self, count: int) -> None:
+        if self.uplink is not None and self.uplink.queued:
+            self.uplink.look()
+        if count and self.host.observe is not None:
+            tell_arrived(self, count)
+        if self._waiting is not None:
+            self.hurries = True  # whoever waits is told in this very turn
+            if not self._outbox:
+                self._look_whether_over(*self._waiting)
+
+    def _ending(self, error: BaseException) -> None:
+        if self.lost is None:
             self.lost = self._what_is_lost(error)
             if isinstance(error, RpcError):
                 error._may_have_run = False  # of calls that are not sent any more
-        try:
-            super().close(error)
-        finally:
-            if ended is not None:
-                ended(error)
-
-    def _was_sent(self, number: int) -> bool:
-        return 0 < number < self.first_unsent
 
     def _reason_of(self, entry: Import, error: BaseException) -> BaseException:
         if not self._was_sent(entry.id):
@@ -107,6 +102,14 @@ class FarSession(Session):
         if self._cut_off_reason is None:
             self._cut_off_reason = cut_off(error)
         return self._cut_off_reason
+
+    def _ended(self, error: BaseException) -> None:
+        ended, self.ended = self.ended, None
+        if ended is not None:
+            ended(error)
+
+    def _was_sent(self, number: int) -> bool:
+        return 0 < number < self.first_unsent
 
     def _what_is_lost(self, error: BaseException) -> Lost:
         ran: list[str] = []
@@ -165,38 +168,16 @@ class FarSession(Session):
             function: what to call.
         """
         self._waiting = find, [], function
+        self.hurries = True
         self.awake()
 
-    def flush(self) -> int:
-        # Whoever was waiting for what has come is resumed in this turn, and nearly always calls
-        # next. What only acknowledges and gives back waits for that, and leaves with it: a message
-        # less for each call that follows another (benchmark `socket_sequential`).
-        if (
-            not self._outbox
-            and not self._waited
-            and not self._soon
-            and self._waiting is None
-            and (self._releases or self._told != self._seen)
-        ):
-            self._waited = True
-            self._awake = self.host.wake(self)
-            return 0
-        return self.put()
-
-    def put(self) -> int:
-        """Send what has gathered, now."""
-        self._waited = False
-        count = super().flush()
-        if count and self.host.observe is not None:
-            tell_arrived(self, count)
-        if self._waiting is not None and not self._outbox:
-            find, known, function = self._waiting
-            if not _any_left(find, known):
-                self._waiting = None
-                self.host.again(function)  # type: ignore[attr-defined]  # it is an engine
-        return count
-
-    # The end that is announced.
+    def _look_whether_over(
+        self, find: Callable[[], list[Still]], known: list[Still], function: Callable[[], None]
+    ) -> None:
+        if not _any_left(find, known):
+            self._waiting = None
+            self.hurries = False
+            self.host.again(function)  # type: ignore[attr-defined]  # it is an engine
 
     def let_finish(self, error: BaseException, finished: Callable[[], None]) -> None:
         """Refuse calls from now on, and say when those under way are over.
@@ -205,28 +186,8 @@ class FarSession(Session):
             error: what new calls are rejected with.
             finished: called once, when nothing is under way any more.
         """
-        self._refusal = BrokenHook(error)
-        # Nearly every call comes this way, which need not ask before it has to.
-        self._receive_plain_call = self._refuse_plain_call  # type: ignore[method-assign]
+        self.refuse(error)
         self.when_over(self.under_way, finished)
-
-    def _refuse_plain_call(
-        self, call: int, hook: Any, path: str, args: list[Any], frame: Frame | None
-    ) -> None:
-        if self._refusal is not None and not isinstance(hook, (Answer, Pipe)):
-            hook = self._refusal
-        super()._receive_plain_call(call, hook, path, args, frame)
-
-    def _pass_on(self, run: Message, position: int, call: int, hook: TargetHook) -> Passed:
-        if self._refusal is not None:
-            return position, call, None, None  # each goes on to the way above
-        return super()._pass_on(run, position, call, hook)
-
-    def _accept(self, call: int, target: int) -> Hook | Answer:
-        hook = super()._accept(call, target)
-        if self._refusal is not None and not isinstance(hook, (Answer, Pipe)):
-            return self._refusal
-        return hook
 
 
 def _any_left(find: Callable[[], list[Still]], known: list[Still]) -> bool:

@@ -17,6 +17,7 @@ from rpclab.transports.batches import (
     BATCH,
     BESIDE,
     BYE,
+    LENGTH_BYTES,
     MAGIC,
     PING,
     PONG,
@@ -107,6 +108,7 @@ class StreamWire(Reading):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=HIGH)
+        self.unsent = self._transport.get_write_buffer_size  # type: ignore[method-assign]
         if self._patience is not None:
             # Under TLS there is nobody to talk to before this, and maybe never.
             loop = asyncio.get_running_loop()
@@ -114,13 +116,17 @@ class StreamWire(Reading):
         if self._dialled:
             self._write([MAGIC, *framed([hello(self._words)])])
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes | memoryview) -> None:
+        connection = self._connection
         if self._ended:
             return  # what comes now only has to be read
-        if self._connection is None:
-            self._first = self._first or data[:_SHOWN]
+        if connection is None:
+            self._first = self._first or bytes(data[:_SHOWN])
         whole = False
         try:
+            if connection is not None and self._reader.is_one(data):
+                self._take(connection, data[LENGTH_BYTES:])
+                return
             for record in self._reader.feed(data):
                 whole = True
                 self._receive(record)
@@ -134,7 +140,7 @@ class StreamWire(Reading):
             else:
                 self._refuse(str(self.share.error()))
 
-    def _receive(self, record: bytes) -> None:
+    def _receive(self, record: bytes | memoryview) -> None:
         if self._ended:
             return  # since the record before
         if self._connection is None:
@@ -142,10 +148,10 @@ class StreamWire(Reading):
         else:
             self._take(self._connection, record)
 
-    def _meet(self, record: bytes) -> None:
+    def _meet(self, record: bytes | memoryview) -> None:
         """The first record of the other end: its HELLO, or why it does not let us in."""
         if record[0] == BYE and self._dialled:
-            why = record[1:].decode("utf-8", "replace")
+            why = _text(record)
             knew = "token" in self._words
             advice = ANOTHER if knew and why == WANTS_TOKEN else ""
             text = f"the other side did not let us in: {why}"
@@ -170,7 +176,7 @@ class StreamWire(Reading):
         if connection is not None and not self.ready.done():
             self.ready.set_result(connection)
 
-    def _take(self, connection: Connection, record: bytes) -> None:
+    def _take(self, connection: Connection, record: bytes | memoryview) -> None:
         kind = record[0]
         if kind in (BATCH, BESIDE):
             connection.receive(*unbatch(record))
@@ -180,7 +186,7 @@ class StreamWire(Reading):
         elif kind == PONG:
             connection.heard()
         elif kind == BYE:
-            connection.lost(closed_there(record[1:].decode("utf-8", "replace")))
+            connection.lost(closed_there(_text(record)))
         else:
             raise RemoteProtocolError(f"the peer sent a record of unknown kind {kind}")
 
@@ -250,11 +256,20 @@ class StreamWire(Reading):
             self._write(framed(pieces))
 
     def _write(self, pieces: list[bytes]) -> None:
-        if len(pieces) == 1 or sum(map(len, pieces)) < _LARGE:
-            self.transport.write(b"".join(pieces))
-        else:
-            for piece in pieces:
-                self.transport.write(piece)
+        if len(pieces) == 1:
+            self.transport.write(pieces[0])
+            return
+        small: list[bytes] = []
+        for piece in pieces:
+            if len(piece) < _LARGE:
+                small.append(piece)
+                continue
+            if small:
+                self.transport.write(b"".join(small))
+                small.clear()
+            self.transport.write(piece)
+        if small:
+            self.transport.write(b"".join(small))
 
     def ask(self) -> None:
         self._write(framed([bytes([PING])]))
@@ -272,3 +287,7 @@ class StreamWire(Reading):
 
     def unsent(self) -> int:
         return self.transport.get_write_buffer_size()
+
+
+def _text(record: bytes | memoryview) -> str:
+    return bytes(record[1:]).decode("utf-8", "replace")

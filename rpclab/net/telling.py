@@ -36,28 +36,24 @@ if TYPE_CHECKING:
 _NOT_KNOWN = (None, NOBODY)  # which call and task there made a call, and whether it is awaited
 
 
-def telling(session: Session, decode: Decode) -> Decode:
-    """Decode messages, and tell of each as the other end would.
+def decode_telling(session: Session, decode: Decode, frame: Frame) -> tuple[object, Arrival | None]:
+    """Decode a message, and tell of it as the other end would.
 
     Args:
-        session: the end at which they arrive.
-        decode: reads them.
+        session: the end at which it arrives.
+        decode: reads it.
+        frame: it.
     """
-    far = opposite(session.label)
-
-    def told(frame: Frame) -> tuple[object, Arrival | None]:
-        message, arrival = decode(frame)
-        host = session.host
-        parts = [*apart(message)] if type(message) is list and message else [message]
-        for part in parts:
-            event = _event(far, part, size_of(frame) // len(parts))
-            if event is not None and host.observe is not None:
-                host.observe(event)
-                host.observe(("left", far, 1))
-                host.observe(("arrived", session.label, 1))
-        return message, arrival
-
-    return told
+    message, arrival = decode(frame)
+    far, host = opposite(session.label), session.host
+    parts = [*apart(message)] if type(message) is list and message else [message]
+    for part in parts:
+        event = _event(far, part, size_of(frame) // len(parts))
+        if event is not None and host.observe is not None:
+            host.observe(event)
+            host.observe(("left", far, 1))
+            host.observe(("arrived", session.label, 1))
+    return message, arrival
 
 
 def tell_arrived(session: Session, count: int) -> None:

@@ -68,9 +68,9 @@ class DiallingWire(WebSocketWire):
         self._protocol.send_request(self._request)
         self._put()
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes | memoryview) -> None:
         if self._messages is None:
-            self._first = self._first or data[:_SHOWN]
+            self._first = self._first or bytes(data[:_SHOWN])
         super().data_received(data)
 
     def _go_on(self) -> None:

@@ -115,9 +115,9 @@ class WebSocketWire(Reading):
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=HIGH)
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes | memoryview) -> None:
         if self._protocol.state == _CONNECTING:
-            data = self._shake_hands(data)
+            data = self._shake_hands(bytes(data))
         if self._protocol.state == _CONNECTING:
             self._protocol.receive_data(data)  # of a refusal
             self._go_on()
@@ -212,7 +212,7 @@ class WebSocketWire(Reading):
         if self._ended or messages is None or messages.connection is None:
             return
         wrong = None
-        if kind == TEXT:
+        if kind == TEXT and not b"".join(gathered).isascii():
             wrong = next((n for n, data in enumerate(gathered) if not _is_utf8(data)), None)
         if wrong is None or wrong > 0:
             try:
@@ -301,8 +301,6 @@ _INVALID_DATA = 1007  # RFC 6455, 7.4.1
 
 
 def _is_utf8(data: bytes) -> bool:
-    if data.isascii():
-        return True
     try:
         data.decode()
     except UnicodeDecodeError:

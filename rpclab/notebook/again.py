@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from IPython.core.error import UsageError
 
 from rpclab.errors import RpcError, near
+from rpclab.notebook.commands import CHANGES, FAULT_OPTIONS
 from rpclab.notebook.distances import parse_link
-from rpclab.notebook.lines import CHANGES, FAULT_OPTIONS, Word, read_option
+from rpclab.notebook.options import read_options, texts, usage
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub
 from rpclab.whatif import (
@@ -34,53 +35,44 @@ from rpclab.whatif import (
 )
 
 if TYPE_CHECKING:
-    from IPython.core.interactiveshell import InteractiveShell
-
-    from rpclab.notebook.cells import Block, Cells
-    from rpclab.sandbox import Sandbox
+    from rpclab.notebook.cells import Block, Notebook
 
 T = TypeVar("T")
 
 _OURS = (RpcStub, RpcPromise, RpcProperty, ServiceBinding)
 
 
-def replay_block(
-    shell: InteractiveShell, sandbox: Sandbox, cells: Cells, block: Block | None, given: list[str]
-) -> WhatIf:
+def replay_block(notebook: Notebook, *given: str) -> WhatIf:
     """Run the last traced block twice, and compare: `%rpclab replay link a b --rtt 1s`.
 
     Raises:
         UsageError: the change is not understood, or the block cannot be run again.
     """
-    change = parse_change(given)
-    program = _program(shell, cells, block)
-    return _asked(lambda: replay(program, sandbox, change))
+    change = parse_change(list(given))
+    program = _program(notebook)
+    return _asked(lambda: replay(program, notebook.sandbox, change))
 
 
-def scrub_block(
-    shell: InteractiveShell, sandbox: Sandbox, cells: Cells, block: Block | None, given: list[str]
-) -> Faults:
+def scrub_block(notebook: Notebook, *given: str) -> Faults:
     """Cut the wire at each message of the last traced block: `%rpclab faults`.
 
     Raises:
         UsageError: a word is not understood, or the block cannot be run again.
     """
-    rest = iter([Word(text, text) for text in given])
     options: dict[str, int] = {}
-    for word in rest:
-        flag, value = read_option(word, rest, FAULT_OPTIONS, "%rpclab faults")
+    for flag, value in read_options(texts(given), FAULT_OPTIONS, "%rpclab faults"):
         if flag is None:
-            raise UsageError(f"%rpclab faults takes no {word.text!r}")
+            raise UsageError(f"%rpclab faults takes no {value.text!r}")
         options["most"] = _whole(value.text, "--most")
-    program = _program(shell, cells, block)
-    return _asked(lambda: scrub(program, sandbox, **options))
+    program = _program(notebook)
+    return _asked(lambda: scrub(program, notebook.sandbox, **options))
 
 
 def _asked(work: Callable[[], T]) -> T:
     try:
         return work()
     except (RpcError, ValueError, OSError) as error:
-        raise UsageError("; ".join([str(error), *getattr(error, "__notes__", ())])) from None
+        raise usage(error) from None
 
 
 # What is changed.
@@ -156,15 +148,16 @@ def _whole(text: str, what: str) -> int:
 # The block as a program.
 
 
-def _program(shell: InteractiveShell, cells: Cells, block: Block | None) -> Program:
+def _program(notebook: Notebook) -> Program:
+    block, names = notebook.traced, notebook.shell.user_ns
     if block is None:
         raise UsageError("no block was traced yet: put %%trace on top of a cell, and run it")
-    _check(block, shell.user_ns)
+    _check(block, names)
 
     async def program(env: Any, fresh: Any) -> Any:
-        namespace = _namespace(shell.user_ns, env, fresh)
+        namespace = _namespace(names, env, fresh)
         try:
-            return await cells.run_block(block, namespace)
+            return await notebook.cells.evaluate(block, namespace)
         finally:
             namespace.clear()  # what the block has left in variables is let go of with it
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,11 @@ from IPython.core.error import UsageError
 from IPython.core.inputtransformer2 import TransformerManager
 
 from rpclab.config import Document, WorkerConfig, load_configs, read_config
-from rpclab.configured import bindings_of, read_source
-from rpclab.declared import Declared
+from rpclab.configured import read_source
+from rpclab.declared import Declared, bound_by
 from rpclab.errors import ConfigError
-from rpclab.notebook.lines import parse_worker, words
+from rpclab.notebook.lines import parse_worker, parse_wrangler
+from rpclab.notebook.options import usage
 from rpclab.placement.declared import placement_of
 from rpclab.workers.declarations import binding_target
 
@@ -111,22 +112,11 @@ class _Cell:
         try:
             placement = placement_of(said.on)
         except ValueError as error:
-            raise UsageError("; ".join([str(error), *error.__notes__])) from None
-        self._add(
-            Declared(
-                name=said.name, source=body, placement=placement,
-                filename=f"{self._path.name}, cell {self._number}",
-                vars=said.vars, json=said.json, bind=said.bind, d1=dict(said.d1), kv=said.kv,
-                objects={name: to if "#" in to else f"{said.name}#{to}"
-                         for name, to in said.objects.items()},
-            )
-        )  # fmt: skip
+            raise usage(error) from None
+        self._add(self._declared(said.name, body, placement=placement, **said.variables()))
 
     def _wrangler(self, line: str, body: str) -> None:
-        environment = None
-        given = [word.text for word in words(line)]
-        if "--env" in given[:-1]:
-            environment = given[given.index("--env") + 1]
+        environment, _ = parse_wrangler(line, "%%wrangler")
         config = read_config(
             Document("\n" + body, "%%wrangler"), folder=self._path.parent, environment=environment
         )
@@ -151,14 +141,9 @@ class _Cell:
                 self._call(node)
 
     def _files(self, line: str) -> None:
-        given = [word.text for word in words(line)]
-        environment = None
-        if "--env" in given[:-1]:
-            at = given.index("--env")
-            environment = given[at + 1]
-            del given[at : at + 2]
-        paths = [self._path.parent / path for path in given]
-        for config in load_configs(paths, environment=environment):
+        environment, paths = parse_wrangler(line, "%wrangler")
+        folder = self._path.parent
+        for config in load_configs([folder / path for path in paths], environment=environment):
             self._add(_configured(config, read_source(config), str(config.main_file)))
 
     def _call(self, node: ast.Call) -> None:
@@ -183,14 +168,18 @@ class _Cell:
         if not isinstance(name, str) or not isinstance(source, str) or known.keys() - _LITERAL:
             raise ValueError(name)
         bind = {each: binding_target(to) for each, to in known.pop("bind", {}).items()}
-        objects = {each: to if "#" in to else f"{name}#{to}"
-                   for each, to in known.pop("objects", {}).items()}  # fmt: skip
-        filename = f"{self._path.name}, cell {self._number}"
         placement = placement_of(known.pop("placement", None))
-        more: dict[str, Any] = {
-            **known, "bind": bind, "objects": objects, "placement": placement,
-        }  # fmt: skip
-        self._add(Declared(name=name, source=source, filename=filename, **more))
+        self._add(self._declared(name, source, bind=bind, placement=placement, **known))
+
+    def _declared(
+        self, name: str, source: str, *, objects: Mapping[str, str] | None = None, **more: Any
+    ) -> Declared:
+        """A Worker whose code stands in this cell."""
+        classes = {
+            each: to if "#" in to else f"{name}#{to}" for each, to in (objects or {}).items()
+        }
+        filename = f"{self._path.name}, cell {self._number}"
+        return Declared(name=name, source=source, filename=filename, objects=classes, **more)
 
     def _add(self, worker: Declared) -> None:
         self._book.workers[worker.name] = worker
@@ -202,14 +191,7 @@ def _configured(config: WorkerConfig, source: str, filename: str) -> Declared:
         name=config.name, source=source, filename=filename, config=config,
         placement=placement_of(config.placement or None),
         folder=config.main_file.parent if file.is_file() else None,
-        vars=config.texts, json=config.values, bind=dict(bindings_of(config)),
-        objects={
-            each.binding: f"{each.script_name or config.name}#{each.class_name}"
-            for each in config.durable_objects
-        },
-        d1={each.binding: f":memory:{each.key}" for each in config.d1_databases},
-        kv={each.binding: each.id for each in config.kv_namespaces},
-        secrets=frozenset(config.secrets),
+        **vars(bound_by(config)),
     )  # fmt: skip
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from IPython.core.interactiveshell import ExecutionInfo
 
+    from rpclab.sandbox import Sandbox
+
 AWAITED = ("worker", "trace", "wrangler")
 """The cell magics whose result is to be awaited."""
 
@@ -94,15 +96,17 @@ CellSyntaxError.__name__ = "SyntaxError"
 
 
 class Block(NamedTuple):
-    """The body of a cell magic that has run.
+    """The body of a cell magic.
 
     Attributes:
-        filename: of its code.
         source: its text, on the lines where the cell has it.
+        filename: of its code.
+        called: how its cell is called in texts.
     """
 
-    filename: str
     source: str
+    filename: str
+    called: str
 
 
 class Cells:
@@ -128,29 +132,53 @@ class Cells:
     def _name_it(self, filename: str) -> None:
         places.names[filename] = f"Cell In[{self._number}]"
 
-    async def run(
-        self, magic: str, body: str, namespace: MutableMapping[str, Any], note: str = ""
-    ) -> Any:
-        """Run the body of a cell magic and give its last expression, as a cell would.
+    def block(self, magic: str, body: str) -> Block:
+        """Take the body of the magic that runs, for it to be run, here or elsewhere.
 
         Args:
             magic: the line of the magic.
             body: the lines below it.
-            namespace: what they run in; its `__file__` is set when it belongs to a Worker.
+        """
+        shell = self._shell
+        text = self._text
+        if not text.rstrip().endswith(body.rstrip()):
+            text = f"{magic}\n{body}"  # a magic inside another one
+        # Above the body stand this magic, and perhaps blank lines and other magics.
+        above = text.rstrip().removesuffix(body.rstrip()).count("\n")
+        # IPython drops blank lines at the beginning of what it transforms.
+        source = "\n" * (above + _blank_lines(body)) + shell.transform_cell(body)
+        # From the whole text ipykernel makes the file name that the debugger uses too.
+        filename = shell.compile.cache(source, self._number, raw_code=text)
+        self._name_it(filename)
+        return Block(source, filename, places.names[filename])
+
+    @staticmethod
+    def known(filename: str) -> Block | None:
+        """Give the body of a cell that has run, by the file name of its code; None if none has."""
+        called = places.names.get(filename)
+        if called is None:
+            return None
+        return Block("".join(linecache.getlines(filename)), filename, called)
+
+    async def run(self, block: Block, namespace: MutableMapping[str, Any], note: str = "") -> Any:
+        """Run a body and give its last expression, as a cell would.
+
+        Args:
+            block: the body.
+            namespace: what it runs in; its `__file__` is set when it belongs to a Worker.
             note: what an error also says.
 
         Raises:
             Exception: whatever the body raises, with a traceback that begins there.
         """
         __tracebackhide__ = True
-        filename, source = self._register(magic, body)
         of_a_worker = namespace is not self._shell.user_ns
         if of_a_worker:
-            namespace["__file__"] = filename
+            namespace["__file__"] = block.filename
         try:
-            return await self._evaluate(source, filename, namespace)
+            return await self.evaluate(block, namespace)
         except SyntaxError as error:
-            if error.__traceback__ is not None and error.filename == filename:
+            if error.__traceback__ is not None and error.filename == block.filename:
                 raise self._syntax_error(error, note) from None
             raise
         except BaseException as error:
@@ -159,42 +187,27 @@ class Cells:
             self._show_from_the_body_on(error)
             raise
 
-    def block(self, magic: str, body: str) -> Block:
-        """Keep the body of the magic that runs, to run it again.
-
-        Args:
-            magic: the line of the magic.
-            body: the lines below it.
-        """
-        return Block(*self._register(magic, body))
-
-    async def run_block(self, block: Block, namespace: MutableMapping[str, Any]) -> Any:
-        """Run a body again, in any thread, and give its last expression.
+    async def evaluate(self, block: Block, namespace: MutableMapping[str, Any]) -> Any:
+        """Run a body, in any thread, and give its last expression.
 
         Raises:
-            Exception: whatever the body raises.
+            Exception: whatever the body raises, as it is.
         """
-        return await self._evaluate(block.source, block.filename, namespace)
-
-    def source(self, magic: str, body: str) -> dict[str, Any]:
-        """Give the body of a cell magic as text that runs in another process, and its names.
-
-        Args:
-            magic: the line of the magic.
-            body: the lines below it.
-        """
-        filename, source = self._register(magic, body)
-        return {"source": source, "filename": filename, "called": places.names[filename]}
-
-    @staticmethod
-    def known_source(filename: str) -> dict[str, Any]:
-        """Give the body of a cell that has run, likewise.
-
-        Args:
-            filename: of its code.
-        """
-        source = "".join(linecache.getlines(filename))
-        return {"source": source, "filename": filename, "called": places.names[filename]}
+        __tracebackhide__ = True
+        shell = self._shell
+        tree = shell.transform_ast(shell.compile.ast_parse(block.source, filename=block.filename))
+        statements, last = tree.body, None
+        if statements and isinstance(statements[-1], ast.Expr):
+            statements, last = statements[:-1], ast.Expression(statements[-1].value)
+        codes = [_compile(ast.Module(statements, []), block.filename, "exec")]
+        if last is not None:
+            codes.append(_compile(last, block.filename, "eval"))
+        value = None
+        for code in codes:
+            value = eval(code, namespace)  # type: ignore[arg-type]  # noqa: S307 - cells are code
+            if inspect.CO_COROUTINE & code.co_flags:
+                value = await value
+        return value if last is not None else None
 
     @contextmanager
     def telling(self, filename: str, note: str = "") -> Iterator[None]:
@@ -214,68 +227,6 @@ class Cells:
         except Exception as error:
             add_note(error, note)
             raise
-
-    def knows(self, filename: str) -> bool:
-        """Whether code of that file name came from a cell."""
-        return filename in places.names
-
-    async def run_again(
-        self, filename: str, namespace: MutableMapping[str, Any], note: str = ""
-    ) -> None:
-        """Run the body of a cell that has run before, in another namespace.
-
-        Args:
-            filename: the file name of its code.
-            namespace: what it runs in; its `__file__` is set.
-            note: what an error also says.
-
-        Raises:
-            Exception: whatever the body raises; its traceback shows the cell it stands in.
-        """
-        __tracebackhide__ = True
-        namespace["__file__"] = filename
-        source = "".join(linecache.getlines(filename))
-        try:
-            await self._evaluate(source, filename, namespace)
-        except BaseException as error:
-            advise(error, worker=True)
-            add_note(error, note)
-            self._show_from_the_body_on(error)
-            raise
-
-    def _register(self, magic: str, body: str) -> tuple[str, str]:
-        """Give the file name of the body, and its source on the lines where the cell has it."""
-        shell = self._shell
-        text = self._text
-        if not text.rstrip().endswith(body.rstrip()):
-            text = f"{magic}\n{body}"  # a magic inside another one
-        # Above the body stand this magic, and perhaps blank lines and other magics.
-        above = text.rstrip().removesuffix(body.rstrip()).count("\n")
-        # IPython drops blank lines at the beginning of what it transforms.
-        source = "\n" * (above + _blank_lines(body)) + shell.transform_cell(body)
-        # From the whole text ipykernel makes the file name that the debugger uses too.
-        filename = shell.compile.cache(source, self._number, raw_code=text)
-        self._name_it(filename)
-        return filename, source
-
-    async def _evaluate(
-        self, source: str, filename: str, namespace: MutableMapping[str, Any]
-    ) -> Any:
-        __tracebackhide__ = True
-        shell = self._shell
-        tree = shell.transform_ast(shell.compile.ast_parse(source, filename=filename))
-        statements, last = tree.body, None
-        if statements and isinstance(statements[-1], ast.Expr):
-            statements, last = statements[:-1], ast.Expression(statements[-1].value)
-        codes = [_compile(ast.Module(statements, []), filename, "exec")]
-        if last is not None:
-            codes.append(_compile(last, filename, "eval"))
-        value = None
-        for code in codes:
-            value = eval(code, namespace)  # type: ignore[arg-type]  # noqa: S307 - cells are code
-            if inspect.CO_COROUTINE & code.co_flags:
-                value = await value
-        return value if last is not None else None
 
     def _show_from_the_body_on(self, error: BaseException) -> None:
         places.trim(error)
@@ -303,3 +254,19 @@ def _blank_lines(text: str) -> int:
     """Count the blank lines at the beginning."""
     blank = re.match(r"(?:[ \t]*\n)*", text)
     return blank.group().count("\n") if blank else 0
+
+
+class Notebook(NamedTuple):
+    """What a command of `%rpclab` acts on.
+
+    Attributes:
+        shell: where it is given.
+        sandbox: of the notebook.
+        cells: runs the bodies of cells.
+        traced: the last block that was traced; None if none was.
+    """
+
+    shell: InteractiveShell
+    sandbox: Sandbox
+    cells: Cells
+    traced: Block | None

@@ -10,33 +10,34 @@ from typing import TYPE_CHECKING
 from IPython.core.error import UsageError
 
 from rpclab.declared import declared
-from rpclab.errors import RpcError, near
+from rpclab.errors import RpcError
 from rpclab.export import Exported, export
+from rpclab.notebook.commands import EXPORT_OPTIONS
+from rpclab.notebook.options import read_options, texts, usage
 
 if TYPE_CHECKING:
-    from rpclab.sandbox import Sandbox
-
-FORCE = "--force"
+    from rpclab.notebook.cells import Notebook
 
 
-def export_to(sandbox: Sandbox, given: list[str]) -> Exported:
-    """Write the Workers of a sandbox: `%rpclab export FOLDER [--force]`.
+def export_to(notebook: Notebook, *given: str) -> Exported:
+    """Write the Workers of a notebook: `%rpclab export FOLDER [--force]`.
 
     Args:
-        sandbox: whose Workers they are.
+        notebook: whose Workers they are.
         given: the words of the line.
 
     Raises:
         UsageError: a word is not understood; or the project cannot be written, and nothing was.
     """
-    flags = [word for word in given if word.startswith("-")]
-    folders = [word for word in given if not word.startswith("-")]
-    for flag in flags:
-        if flag != FORCE:
-            raise UsageError(f"%rpclab export has no option {flag}; {near(flag, [FORCE])}")
+    folders, force = [], False
+    for flag, word in read_options(texts(given), EXPORT_OPTIONS, "%rpclab export"):
+        if flag is None:
+            folders.append(word.text)
+        else:
+            force = True
     if len(folders) != 1:
         raise UsageError("%rpclab export takes one folder, such as: %rpclab export shop")
     try:
-        return export(declared(sandbox), folders[0], force=bool(flags))
+        return export(declared(notebook.sandbox), folders[0], force=force)
     except (RpcError, OSError) as error:
-        raise UsageError("; ".join([str(error), *getattr(error, "__notes__", ())])) from None
+        raise usage(error) from None

@@ -31,8 +31,8 @@ from rpclab.rpc.members import names_in
 from rpclab.rpc.stubs import Held, RpcPromise, RpcProperty
 from rpclab.sandbox import Sandbox
 from rpclab.typegen.annotations import result_of
-from rpclab.typegen.kinds import Choice, Kind, Member, Record, Target
-from rpclab.typegen.sources import Source
+from rpclab.typegen.kinds import Choice, Kind, Record, Target
+from rpclab.typegen.sources import Member, Source
 from rpclab.workers.env import Env
 from rpclab.workers.objects.namespace import DurableObjectNamespace
 

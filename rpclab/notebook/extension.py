@@ -91,7 +91,7 @@ class Extension:
             shell.register_magics(each)
             self._undo.append(partial(_remove_magics, shell, each))
         self._add(shell.input_transformers_post, await_our_magics)
-        self._add(shell.Completer.custom_matchers, completer(shell, self.sandbox, RpcLab))
+        self._add(shell.Completer.custom_matchers, completer(shell, self.sandbox))
         self._listen("pre_run_cell", cells.about_to_run)
         displays = Displays(shell, self.sandbox, lambda: bool(magics.show_html))
         displays.install()

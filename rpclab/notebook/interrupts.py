@@ -25,7 +25,7 @@ from rpclab.rpc import sync
 from rpclab.rpc.activity import StepInterrupted, TaskInterrupted
 from rpclab.sandbox import NOTEBOOK
 from rpclab.workers.imports import is_code_of_a_worker
-from rpclab.workers.steps import is_step
+from rpclab.workers.interrupts import is_step
 
 if TYPE_CHECKING:
     from types import FrameType, TracebackType

@@ -7,56 +7,46 @@ word (`counter#Admin`), and JSON inside an option (`--json LIMITS={"a": 1}`).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from IPython.core.error import UsageError
 
+from rpclab.notebook.options import (
+    Option,
+    Options,
+    Word,
+    city,
+    entrypoint,
+    object_class,
+    one_of,
+    read_options,
+    usage,
+)
 from rpclab.previews import shown
 from rpclab.sandbox import BindingTarget, binding
+from rpclab.workers.call_queue import OVERLOAD
 from rpclab.workers.d1.connection import MEMORY
 from rpclab.workers.objects.namespace import ObjectsTarget, objects
 
 _MOST_DIGITS = 10  # of a number of calls
 
-
-class Option(NamedTuple):
-    """An option of a magic."""
-
-    flag: str
-    metavar: str
-    help: str
-
-
-WORKER_OPTIONS = {
-    "--bind": Option("--bind", "VAR=worker[#Entrypoint]", "a binding to an entrypoint"),
-    "--var": Option("--var", "VAR=text", "a text variable"),
-    "--json": Option("--json", "VAR=json", "a variable that is any JSON value"),
-    "--object": Option("--object", "VAR=Class[@worker]", "a namespace of Durable Objects"),
-    "--d1": Option("--d1", "VAR[=file]", "a SQL database"),
-    "--kv": Option("--kv", "VAR[=id]", "a KV namespace"),
-    "--at": Option("--at", "CITY", "the city it stands in"),
-    "--on": Option("--on", "kernel|process[:N]", "where it runs"),
-    "--concurrency": Option("--concurrency", "N", "how many calls run at a time"),
-    "--queue": Option("--queue", "N", "how many may wait for their turn"),
-    "--overload": Option("--overload", "newest|oldest", "who is refused when more come"),
+WORKER_OPTIONS: Options = {
+    "--bind": Option("VAR=worker[#Entrypoint]", entrypoint),
+    "--var": Option("VAR=text"),
+    "--json": Option("VAR=json"),
+    "--object": Option("VAR=Class[@worker]", object_class),
+    "--d1": Option("VAR[=file]"),
+    "--kv": Option("VAR[=id]"),
+    "--at": Option("CITY", city),
+    "--on": Option("kernel|process[:N]", one_of("kernel", "process")),
+    "--concurrency": Option("N"),
+    "--queue": Option("N"),
+    "--overload": Option("newest|oldest", one_of(*OVERLOAD)),
 }
-BIND_OPTIONS = {
-    "--object": Option("--object", "VAR=Class@worker", "a namespace of Durable Objects"),
-}
-FAULT_OPTIONS = {"--most": Option("--most", "N", "how many messages it may send")}
-CHANGES = ("break", "fail", "link", "locate", "pipelining")
-"""What `%rpclab replay` can change."""
-
-TRACE_OPTIONS = {"--text": Option("--text", "", "the diagram as plain text")}
-
-
-class Word(NamedTuple):
-    """A word of a line: as meant, and as written (with its quotes)."""
-
-    text: str
-    raw: str
+BIND_OPTIONS: Options = {"--object": Option("VAR=Class@worker", object_class)}
+TRACE_OPTIONS: Options = {"--text": Option()}
+WRANGLER_OPTIONS: Options = {"--env": Option("NAME")}
 
 
 @dataclass
@@ -73,6 +63,13 @@ class WorkerLine:
     at: str | None = None
     on: str | None = None
     turns: dict[str, Any] = field(default_factory=dict)
+
+    def variables(self) -> dict[str, Any]:
+        """What the environment holds, as `Sandbox.prepare` takes it."""
+        return {
+            "vars": self.vars, "json": self.json, "bind": self.bind, "d1": self.d1,
+            "objects": self.objects, "kv": self.kv,
+        }  # fmt: skip
 
 
 def words(line: str) -> list[Word]:
@@ -130,46 +127,48 @@ def parse_worker(line: str) -> WorkerLine:
         UsageError: it says something that is not understood.
     """
     parsed = WorkerLine("")
-    rest = iter(words(line))
-    for word in rest:
-        flag, value = read_option(word, rest, WORKER_OPTIONS, "%%worker")
-        if flag is None:
-            if parsed.name:
-                raise UsageError(
-                    f"%%worker takes one name, but there are {parsed.name!r} and {word.text!r}"
-                )
-            parsed.name = word.text
-        elif flag == "--bind":
-            variable, target = _assignment(value.text, WORKER_OPTIONS[flag].metavar)
-            parsed.bind[variable] = _binding(target)
-        elif flag == "--var":
-            variable, text = _assignment(value.text, WORKER_OPTIONS[flag].metavar)
-            parsed.vars[variable] = text
-        elif flag == "--object":
-            variable, text = _assignment(value.text, WORKER_OPTIONS[flag].metavar)
-            parsed.objects[variable] = _objects(text)
-        elif flag == "--at":
-            parsed.at = value.text
-        elif flag == "--on":
-            parsed.on = value.text
-        elif flag in ("--concurrency", "--queue"):
-            parsed.turns[flag[2:]] = _number(flag, value.text)
-        elif flag == "--overload":
-            parsed.turns["overload"] = value.text
-        elif flag == "--d1":
-            text = value.text if "=" in value.text else f"{value.text}={MEMORY}"
-            variable, file = _assignment(text, WORKER_OPTIONS[flag].metavar)
-            parsed.d1[variable] = file
-        elif flag == "--kv":
-            text = value.text if "=" in value.text else f"{value.text}={value.text}"
-            variable, id_ = _assignment(text, WORKER_OPTIONS[flag].metavar)
-            parsed.kv[variable] = id_
-        else:
-            variable, text = _assignment(value.text, WORKER_OPTIONS[flag].metavar)
-            parsed.json[variable] = _json(variable, text, value.raw)
+    for flag, value in read_options(words(line), WORKER_OPTIONS, "%%worker"):
+        match flag:
+            case None:
+                if parsed.name:
+                    raise UsageError(
+                        f"%%worker takes one name, but there are {parsed.name!r} and {value.text!r}"
+                    )
+                parsed.name = value.text
+            case "--at":
+                parsed.at = value.text
+            case "--on":
+                parsed.on = value.text
+            case "--concurrency" | "--queue":
+                parsed.turns[flag[2:]] = _number(flag, value.text)
+            case "--overload":
+                parsed.turns["overload"] = value.text
+            case _:
+                _read_variable(parsed, flag, value)
     if not parsed.name:
         raise UsageError("%%worker needs a name, such as: %%worker counter-service")
     return parsed
+
+
+def _read_variable(parsed: WorkerLine, flag: str, value: Word) -> None:
+    """Read an option that gives the environment a variable."""
+    given = value.text
+    if flag in ("--d1", "--kv") and "=" not in given:
+        given = f"{given}={MEMORY if flag == '--d1' else given}"
+    variable, text = _assignment(given, WORKER_OPTIONS[flag].form)
+    match flag:
+        case "--bind":
+            parsed.bind[variable] = _binding(text)
+        case "--var":
+            parsed.vars[variable] = text
+        case "--object":
+            parsed.objects[variable] = _objects(text)
+        case "--d1":
+            parsed.d1[variable] = text
+        case "--kv":
+            parsed.kv[variable] = text
+        case _:
+            parsed.json[variable] = _json(variable, text, value.raw)
 
 
 def parse_bindings(line: str) -> dict[str, BindingTarget | ObjectsTarget]:
@@ -179,14 +178,12 @@ def parse_bindings(line: str) -> dict[str, BindingTarget | ObjectsTarget]:
         UsageError: it says something that is not understood.
     """
     bindings: dict[str, BindingTarget | ObjectsTarget] = {}
-    rest = iter(words(line))
-    for word in rest:
-        flag, value = read_option(word, rest, BIND_OPTIONS, "%bind")
+    for flag, value in read_options(words(line), BIND_OPTIONS, "%bind"):
         if flag is None:
-            variable, target = _assignment(word.text, WORKER_OPTIONS["--bind"].metavar)
+            variable, target = _assignment(value.text, WORKER_OPTIONS["--bind"].form)
             bindings[variable] = _binding(target)
         else:
-            variable, target = _assignment(value.text, BIND_OPTIONS[flag].metavar)
+            variable, target = _assignment(value.text, BIND_OPTIONS[flag].form)
             try:
                 bindings[variable] = objects(_objects(target))
             except ValueError:
@@ -202,38 +199,31 @@ def parse_trace(line: str) -> bool:
     Raises:
         UsageError: it says something that is not understood.
     """
-    rest = iter(words(line))
     text_only = False
-    for word in rest:
-        flag, _ = read_option(word, rest, TRACE_OPTIONS, "%%trace")
+    for flag, word in read_options(words(line), TRACE_OPTIONS, "%%trace"):
         if flag is None:
             raise UsageError(f"%%trace takes no {word.text!r}; the code goes into the lines below")
         text_only = True
     return text_only
 
 
-def read_option(
-    word: Word, rest: Iterator[Word], options: dict[str, Option], magic: str
-) -> tuple[str | None, Word]:
-    """Give the flag of a word, if it is one, and its value, which may be the word after.
+def parse_wrangler(line: str, magic: str) -> tuple[str | None, list[str]]:
+    """Read the line of `%wrangler` or `%%wrangler`: the environment, and the other words.
+
+    Args:
+        line: what stands behind the magic.
+        magic: which of the two.
 
     Raises:
-        UsageError: there is no such flag, or its value is missing.
+        UsageError: it says something that is not understood.
     """
-    if not word.raw.startswith("-"):
-        return None, word
-    flag, equals, value = word.text.partition("=")
-    option = options.get(flag)
-    if option is None:
-        raise UsageError(f"{magic} has no option {flag}; there are: {', '.join(options)}")
-    if not option.metavar:
-        return flag, word
-    if equals:
-        return flag, Word(value, word.raw.partition("=")[2])
-    following = next(rest, None)
-    if following is None or following.raw.startswith("--"):
-        raise UsageError(f"{flag} needs {option.metavar}")
-    return flag, following
+    environment, others = None, []
+    for flag, value in read_options(words(line), WRANGLER_OPTIONS, magic):
+        if flag is None:
+            others.append(value.text)
+        else:
+            environment = value.text
+    return environment, others
 
 
 def _assignment(text: str, form: str) -> tuple[str, str]:
@@ -255,7 +245,7 @@ def _binding(target: str) -> BindingTarget:
     try:
         return binding(target)
     except ValueError as error:
-        raise UsageError(str(error)) from None
+        raise usage(error) from None
 
 
 def _objects(text: str) -> str:

@@ -8,29 +8,28 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 from IPython.display import display
 from traitlets import TraitType, observe
 
-from rpclab.errors import RpcError, add_note, near
-from rpclab.notebook import distances
+from rpclab.errors import RpcError, near
 from rpclab.notebook.cards import trace_text
-from rpclab.notebook.cells import AWAITED
+from rpclab.notebook.cells import AWAITED, Notebook
+from rpclab.notebook.commands import COMMANDS
+from rpclab.notebook.deploying import Code, prepare
 from rpclab.notebook.lines import parse_bindings, parse_trace, parse_worker, words
+from rpclab.notebook.options import SWITCHES, usage
 from rpclab.placement.declared import placement_of
-from rpclab.placement.deploying import begin, come_up, make_order, publish
 from rpclab.workers.call_queue import Turns
-from rpclab.workers.imports import known
 from rpclab.workers.worker import serves_on
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from rpclab.diagnostics.leaks import Leaks
     from rpclab.notebook.cells import Block, Cells
     from rpclab.notebook.lines import WorkerLine
     from rpclab.notebook.names import Names
@@ -42,9 +41,6 @@ if TYPE_CHECKING:
 
 _MAGIC = re.compile(r"\s*%%(\w+)[ \t]*(.*)\n")
 _AROUND = ("capture", "prun", "time", "timeit", "trace")
-
-SWITCHES = {"1": True, "true": True, "on": True, "yes": True,
-            "0": False, "false": False, "off": False, "no": False}  # fmt: skip
 
 
 class Switch(TraitType[bool, Any]):
@@ -190,40 +186,23 @@ class RpcLab(Magics):
         note = serves_on(sandbox.workers.get(options.name))
         try:
             sandbox.check_city(options.at)
-            turns = Turns.of(**options.turns)
-            placed = placement_of(options.on)
-            declared: dict[str, Any] = {
-                "vars": options.vars,
-                "json": options.json,
-                "bind": options.bind,
-                "d1": options.d1,
-                "objects": options.objects,
-                "kv": options.kv,
-            }
-            if placed is not None:
-                source = self._cells.source(f"%%worker {line}", cell)
-                order, env = make_order(
-                    sandbox, options.name, awaits=True, turns=turns, **source, **declared
-                )
-                hosts = begin(sandbox, options.name, order, placed)
-            else:
-                module, env = sandbox.prepare(options.name, **declared)
+            deployment = prepare(
+                sandbox,
+                self._cells,
+                options.name,
+                Code(self._cells.block(f"%%worker {line}", cell)),
+                placement_of(options.on),
+                note=note,
+                turns=Turns.of(**options.turns),
+                **options.variables(),
+            )
         except (RpcError, OSError, TypeError, ValueError) as error:
-            raise _usage(error, note) from None
-        if placed is not None:
-            with self._cells.telling(order["filename"], note):
-                await come_up(hosts)
-        else:
-            with known(module):
-                await self._cells.run(f"%%worker {line}", cell, vars(module), note)
+            raise usage(error, note) from None
+        await deployment.run()
         try:
-            worker: Worker
-            if placed is not None:
-                worker = publish(sandbox, options.name, env, order, placed, hosts)
-            else:
-                worker = sandbox.publish(options.name, module, env, options.bind, turns)
+            worker = deployment.publish()
         except RpcError as error:
-            raise _usage(error, note) from None
+            raise usage(error, note) from None
         if options.at is not None:
             sandbox.locate(options.name, options.at)
         return worker
@@ -246,7 +225,7 @@ class RpcLab(Magics):
         try:
             env = self._sandbox.bind(**parse_bindings(line))
         except (RpcError, TypeError, ValueError) as error:
-            raise _usage(error) from None
+            raise usage(error) from None
         self._names.put_in()
         for sentence in self._names.taken():
             print(sentence, file=sys.stderr)  # noqa: T201
@@ -275,10 +254,10 @@ class RpcLab(Magics):
     async def _trace(self, line: str, cell: str, *, text_only: bool) -> None:
         __tracebackhide__ = True
         shell = self.shell
-        self._traced = self._cells.block(f"%%trace {line}", cell)
+        self._traced = block = self._cells.block(f"%%trace {line}", cell)
         try:
             with self._sandbox.trace() as trace:
-                value = await self._cells.run(f"%%trace {line}", cell, shell.user_ns)
+                value = await self._cells.run(block, shell.user_ns)
         except BaseException:
             _show(trace, text_only=text_only)
             raise
@@ -340,103 +319,14 @@ class RpcLab(Magics):
         given = [word.text for word in words(line)]
         if not given:
             return self._sandbox
-        command = self.COMMANDS.get(given[0])
+        command = COMMANDS.get(given[0])
         if command is None:
-            raise UsageError(f"%rpclab has no {given[0]!r}; {near(given[0], self.COMMANDS)}")
-        takes_words = len(inspect.signature(command).parameters) > 1  # beside the magics
+            raise UsageError(f"%rpclab has no {given[0]!r}; {near(given[0], COMMANDS)}")
+        takes_words = len(inspect.signature(command.run).parameters) > 1  # beside the notebook
         if len(given) > 1 and not takes_words:
             raise UsageError(f"%rpclab {given[0]} takes nothing more, but there is {given[1]!r}")
-        return command(self, *given[1:])
-
-    def _reset(self) -> None:
-        self._sandbox.reset()
-        self._forget_what_was_recorded()
-
-    def _record(self, *given: str) -> Any:
-        if not given:
-            return self._sandbox.recording
-        if given != ("clear",):
-            raise UsageError(f"%rpclab record takes `clear`, and not {' '.join(given)!r}")
-        self._forget_what_was_recorded()
-        return None
-
-    def _forget_what_was_recorded(self) -> None:
-        if self._sandbox.recording is not None:
-            self._sandbox.recording.clear()
-
-    def _storage(self, *given: str) -> str | None:
-        if not given:
-            folder = self._sandbox.storage
-            return "in memory" if folder is None else str(folder)
-        if len(given) > 1:
-            raise UsageError(f"%rpclab storage takes one folder, and not {given[1]!r} as well")
-        try:
-            self._sandbox.use_storage(None if given[0] == "memory" else given[0])
-        except RuntimeError as error:
-            raise UsageError(f"{error} (%rpclab reset)") from None
-        return None
-
-    def _leaks(self) -> Leaks:
-        return self._sandbox.leaks()
-
-    def _link(self, *given: str) -> Any:
-        return distances.link(self._sandbox, *given)
-
-    def _break(self, *given: str) -> None:
-        distances.break_link(self._sandbox, *given)
-
-    def _locate(self, *given: str) -> Any:
-        return distances.locate(self._sandbox, *given)
-
-    def _clock(self, *given: str) -> Any:
-        return distances.clock(self._sandbox, *given)
-
-    def _types(self, *given: str) -> None:
-        from rpclab.notebook.types import show_types  # noqa: PLC0415 - for those who ask for it
-
-        show_types(self._sandbox, list(given))
-
-    def _export(self, *given: str) -> Any:
-        from rpclab.notebook.exporting import export_to  # noqa: PLC0415 - for those who ask for it
-
-        return export_to(self._sandbox, list(given))
-
-    def _replay(self, *given: str) -> Any:
-        from rpclab.notebook.again import replay_block  # noqa: PLC0415 - for those who ask for it
-
-        return replay_block(self.shell, self._sandbox, self._cells, self._traced, list(given))
-
-    def _faults(self, *given: str) -> Any:
-        from rpclab.notebook.again import scrub_block  # noqa: PLC0415 - likewise
-
-        return scrub_block(self.shell, self._sandbox, self._cells, self._traced, list(given))
-
-    def _validate(self, *given: str) -> Any:
-        if not given:
-            return self._sandbox.validate
-        switch = SWITCHES.get(given[0].lower()) if len(given) == 1 else None
-        try:
-            self._sandbox.validate = given if switch is None else switch
-        except (ImportError, ValueError) as error:
-            raise _usage(error) from None
-        return None
-
-    COMMANDS: ClassVar[dict[str, Callable[..., Any]]] = {
-        "break": _break,
-        "clock": _clock,
-        "export": _export,
-        "faults": _faults,
-        "leaks": _leaks,
-        "link": _link,
-        "locate": _locate,
-        "record": _record,
-        "replay": _replay,
-        "reset": _reset,
-        "storage": _storage,
-        "types": _types,
-        "validate": _validate,
-    }
-    """By name; what a command takes as words are its parameters."""
+        notebook = Notebook(self.shell, self._sandbox, self._cells, self._traced)
+        return command.run(notebook, *given[1:])
 
 
 async def given(value: Any) -> Any:
@@ -449,8 +339,3 @@ def _show(trace: Trace, *, text_only: bool) -> None:
         print(trace_text(trace))  # noqa: T201
     else:
         display(trace)
-
-
-def _usage(error: Exception, note: str = "") -> UsageError:
-    add_note(error, note)
-    return UsageError("; ".join([str(error), *getattr(error, "__notes__", ())]))

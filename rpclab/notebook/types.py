@@ -13,24 +13,25 @@ from IPython.core.error import UsageError
 
 from rpclab.errors import near
 from rpclab.sandbox import NOTEBOOK
-from rpclab.typegen.known import types_of_sandbox
+from rpclab.typegen.of_workers import types_of_sandbox
 
 if TYPE_CHECKING:
-    from rpclab.sandbox import Sandbox
+    from rpclab.notebook.cells import Notebook
 
 SUFFIX = ".pyi"
 
 
-def show_types(sandbox: Sandbox, given: list[str]) -> None:
+def show_types(notebook: Notebook, *given: str) -> None:
     """Print or write the types of the notebook's `env`, or of a Worker's.
 
     Args:
-        sandbox: whose Workers are known.
+        notebook: whose Workers are known.
         given: the name of a Worker, and a `.pyi` file to write; both may be left out.
 
     Raises:
         UsageError: a word is neither, or the file cannot be written.
     """
+    sandbox = notebook.sandbox
     files = [word for word in given if word.endswith(SUFFIX)]
     names = [word for word in given if not word.endswith(SUFFIX)]
     if len(files) > 1 or len(names) > 1:

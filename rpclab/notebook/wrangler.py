@@ -16,12 +16,11 @@ from IPython.display import display
 
 from rpclab.config import Document, WorkerConfig, read_config
 from rpclab.configured import check_bindings, deploy_all, hide_secrets, options_of, read_source
-from rpclab.errors import ConfigError, RpcError, add_note, near
-from rpclab.notebook.lines import Option, read_option, words
+from rpclab.errors import ConfigError, RpcError, near
+from rpclab.notebook.deploying import Code, prepare
+from rpclab.notebook.lines import parse_wrangler
+from rpclab.notebook.options import usage
 from rpclab.placement.declared import placement_of
-from rpclab.placement.deploying import begin, come_up, make_order, publish
-from rpclab.workers.imports import known
-from rpclab.workers.modules import run_source
 from rpclab.workers.worker import serves_on
 
 if TYPE_CHECKING:
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from rpclab.notebook.cells import Cells
     from rpclab.sandbox import Sandbox
     from rpclab.workers.worker import Worker
-
-WRANGLER_OPTIONS = {"--env": Option("--env", "NAME", "the named environment that is meant")}
 
 
 @magics_class
@@ -96,7 +93,7 @@ class Wrangler(Magics):
                     a folder, and all those in and below it
         """
         __tracebackhide__ = True
-        environment, paths = _parse(line, "%wrangler" if cell is None else "%%wrangler")
+        environment, paths = parse_wrangler(line, "%wrangler" if cell is None else "%%wrangler")
         if cell is None:
             self._deploy_files(environment, paths)
             return None
@@ -113,7 +110,7 @@ class Wrangler(Magics):
         try:
             workers = deploy_all(self._sandbox, paths, environment)
         except (RpcError, OSError) as error:
-            raise _usage(error) from None
+            raise usage(error) from None
         for worker in workers:
             display(worker)
 
@@ -127,61 +124,38 @@ class Wrangler(Magics):
             code = self._code(config)
             check_bindings(sandbox, config)
             options = options_of(config, sandbox)
-            folder = config.main_file.parent if code is None else None
-            source = read_source(config) if code is None else ""
-            placed = placement_of(config.placement or None)
-            if placed is not None:
-                named = (
-                    self._cells.known_source(code)
-                    if code is not None
-                    else {"source": source, "filename": str(config.main_file)}
-                )
-                order, env = make_order(
-                    sandbox,
-                    config.name,
-                    folder=folder,
-                    secrets=frozenset(config.secrets),
-                    awaits=code is not None,
-                    **named,
-                    **options,
-                )
-                hosts = begin(sandbox, config.name, order, placed)
-            else:
-                module, env = sandbox.prepare(config.name, folder=folder, **options)
-            hide_secrets(env, config)
+            note = serves_on(sandbox.workers.get(config.name))
+            deployment = prepare(
+                sandbox,
+                self._cells,
+                config.name,
+                code,
+                placement_of(config.placement or None),
+                note=note,
+                secrets=frozenset(config.secrets),
+                folder=config.main_file.parent if code.block is None else None,
+                **options,
+            )
+            hide_secrets(deployment.env, config)
         except (RpcError, TypeError, ValueError) as error:
-            raise _usage(error) from None
+            raise usage(error) from None
         _show_notes(config)
-        note = serves_on(sandbox.workers.get(config.name))
-        if placed is not None:
-            with self._cells.telling(order["filename"], note):
-                await come_up(hosts)
-        elif code is None:
-            run_source(module, source, str(config.main_file))
-        else:
-            with known(module):
-                await self._cells.run_again(code, vars(module), note)
+        await deployment.run()
         try:
-            worker: Worker
-            if placed is not None:
-                worker = publish(sandbox, config.name, env, order, placed, hosts)
-            else:
-                worker = sandbox.publish(config.name, module, env, options["bind"])
+            worker = deployment.publish()
         except RpcError as error:
-            add_note(error, note)
-            raise _usage(error) from None
+            raise usage(error, note) from None
         worker.config = config
         return worker
 
-    def _code(self, config: WorkerConfig) -> str | None:
-        """Give the file name of the cell that `main` names, or None where it is a file."""
+    def _code(self, config: WorkerConfig) -> Code:
+        """Give the code that `main` names: of a cell, or in a file."""
         worker = self._sandbox.workers.get(config.main)
-        if worker is not None:
-            filename = str(worker.module.__file__)
-            if self._cells.knows(filename):
-                return filename
+        block = None if worker is None else self._cells.known(str(worker.module.__file__))
+        if block is not None:
+            return Code(block)
         if config.main.endswith(".py") or config.main_file.exists():
-            return None
+            return Code(None, read_source(config), str(config.main_file))
         error = ConfigError(
             f"main = {config.main!r} is neither a .py file nor a %%worker cell that has run",
             filename=config.filename,
@@ -190,24 +164,7 @@ class Wrangler(Magics):
         raise error
 
 
-def _parse(line: str, magic: str) -> tuple[str | None, list[str]]:
-    """Read the line of a magic: the environment that is meant, and the other words."""
-    rest = iter(words(line))
-    environment, others = None, []
-    for word in rest:
-        flag, value = read_option(word, rest, WRANGLER_OPTIONS, magic)
-        if flag is None:
-            others.append(word.text)
-        else:
-            environment = value.text
-    return environment, others
-
-
 def _show_notes(config: WorkerConfig) -> None:
     for note in config.notes:
         stream: Any = sys.stderr if note.warns else sys.stdout
         print(f"line {note.line}: {note.text}", file=stream)
-
-
-def _usage(error: Exception) -> UsageError:
-    return UsageError("; ".join([str(error), *getattr(error, "__notes__", ())]))

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rpclab.errors import RemoteProtocolError
-from rpclab.workers.objects.live import ObjectHook
+from rpclab.workers.objects.live_object import ObjectHook
 from rpclab.workers.worker import EntrypointHook
 
 if TYPE_CHECKING:

@@ -11,13 +11,17 @@ What comes over the line (`kind`), the first record being the Worker:
     lost        why a way is over, as the sandbox knows it
     moved       Workers that run elsewhere from now on
     ask         answer `alive`
+    turn        answer `turned`, from the loop
+    look        answer `looked`: whether the code that runs now is late: its deadline has passed,
+                or its call is one of those that were given up
     interrupt   stop the code of the Worker that computes now
     leave       let the Durable Objects go, and close their files; with `calls` when the calls that
                 are under way are over. Answer `left`
     retire      end, once nothing is under way and nobody holds anything of it
 
-What goes out: `met` (the code has run) or `failed`; `meet` (a way is needed); `out` and `log` (see
-`output`); `alive`; `left`; `closing` (the process ends, as it was told to).
+What goes out: `met` (the code has run) or `failed`; `meet` (a way is needed); `late` (a call on
+another Worker was given up); `out` and `log` (see `output`); `alive`; `turned`; `looked`; `left`;
+`closing` (the process ends, as it was told to).
 """
 
 from __future__ import annotations
@@ -27,34 +31,44 @@ import faulthandler
 import inspect
 import logging
 import os
+import queue
 import resource
 import signal
 import socket
 import sys
 import threading
+from collections import deque
 from contextlib import suppress
+from functools import cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rpclab.codecs.data import pack
-from rpclab.core.imports import Import
+from rpclab.core.answers import Answer
+from rpclab.core.imports import Handle, Import
 from rpclab.core.limits import Limits
 from rpclab.diagnostics import places as sites
-from rpclab.errors import DisconnectedError, RemoteProtocolError, add_note
+from rpclab.errors import DisconnectedError, PlacementError, RemoteProtocolError, add_note
 from rpclab.placement.bound import hook_of, is_granted
 from rpclab.placement.engine import End
 from rpclab.placement.exits import crashed
 from rpclab.placement.output import Logged, Printed
 from rpclab.placement.records import Incoming, packed
 from rpclab.placement.ways import Origins, PlacedSession, Way, origin
+from rpclab.rpc.bindings import ServiceBinding
+from rpclab.rpc.deadlines import current_deadline
 from rpclab.sandbox import Sandbox
 from rpclab.workers.call_queue import Turns
-from rpclab.workers.declarations import BindingTarget
+from rpclab.workers.declarations import NOTEBOOK, BindingTarget
+from rpclab.workers.interrupts import calls_in, error_for
 from rpclab.workers.modules import run_cell, run_source
 from rpclab.workers.network import Network
-from rpclab.workers.steps import error_for
+from rpclab.workers.other_processes import bind_elsewhere
+from rpclab.workers.storage.limits import D1Limits, ObjectLimits
 
 if TYPE_CHECKING:
     import types
+    from collections.abc import Callable
 
     from rpclab.core.hooks import Hook
     from rpclab.core.session import Session
@@ -65,6 +79,8 @@ if TYPE_CHECKING:
 _PATIENCE = 2.0  # seconds in which the sandbox says why a way is over
 _RETRY = 0.01  # seconds until an interrupt is tried again
 _TRIES = 50
+_LOOKS = 0.5  # seconds in which the main thread says what runs there
+_ROOM = 32 * 2**20  # bytes: of the stack of a thread, and of what a loop and an empty Worker take
 _LOOK = 0.01  # seconds between two looks at whether a process that is to go has nothing to do
 
 
@@ -82,7 +98,10 @@ def run(line: socket.socket) -> int:
     while not first:
         first += incoming.read()
     order, _ = first[0]
-    _bound(order)
+    narrow = _bound(order)
+    if narrow is not None:
+        send({"kind": "failed", "error": pack(narrow)})
+        return 0
     _settle_in(order, sender.say)
     child = Child(order, send, causes)
     return asyncio.run(child.main(incoming, first[1:]))
@@ -115,15 +134,32 @@ class Sender:
         self.send(record)
 
 
-def _bound(order: Record) -> None:
-    """Bound what this process may use."""
+def _bound(order: Record) -> PlacementError | None:
+    """Bound what this process may use. Gives the error of a bound in which nothing can run."""
     memory, cpu = order["bounds"]
+    taken = _address_space()
+    if memory is not None and memory < taken + _ROOM:
+        return PlacementError(
+            f'Worker "{order["name"]}" did not start: memory_bytes={memory:,} is less than the'
+            f" {taken + _ROOM:,} bytes of address space that a process takes before any code of"
+            " a Worker has run there"
+        )
     for kind, most in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CPU, cpu)):
         if most is not None:
             # The soft bound of computing time is a signal that says so, the hard one kills.
             hard = most + 5 if kind == resource.RLIMIT_CPU else most
             with suppress(ValueError, OSError):  # a bound of the system's is lower
                 resource.setrlimit(kind, (most, hard))
+    return None
+
+
+def _address_space() -> int:
+    """How much address space this process takes, in bytes; 0 where that is not known."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pages * resource.getpagesize()
 
 
 def _settle_in(order: Record, send: Any) -> None:
@@ -158,16 +194,20 @@ class Child:
         self._origins = causes
         self._ways: dict[tuple[str, str], Way] = {}
         self._by_number: dict[int, Way] = {}
-        self._left: set[Way] = set()  # whose bindings have gone to others
+        self._all: set[Way] = set()  # those too whose bindings have gone to others
+        self._asking: dict[str, deque[Way]] = {}  # by Worker, in the order they have asked
         self._loop: asyncio.AbstractEventLoop
         self._over = asyncio.Event()
         self._retiring = False
+        self._interrupts = Interrupts(self._is_late)
         self._sandbox = Sandbox(
             limits=Limits(**order["limits"]),
             debug=order["debug"],
             network=Network(*order["network"]),
             validate=order["validate"],
             storage=order["storage"],
+            d1_limits=D1Limits(**order["d1_limits"]),
+            object_limits=ObjectLimits(**order["object_limits"]),
         )
         self._sandbox.engine.elsewhere = self._session
         self._sandbox.engine.carry_with_calls((origin,))
@@ -178,7 +218,7 @@ class Child:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, Printed):
                 stream.soon = self._loop.call_soon_threadsafe
-        signal.signal(signal.SIGINT, Interrupts())
+        signal.signal(signal.SIGINT, self._interrupts)
         self._sandbox.engine.attend(self._loop)
         for record, handed in rest:
             self._take(record, handed)
@@ -211,12 +251,14 @@ class Child:
             variable: BindingTarget(worker, entrypoint, props, validate)
             for variable, (worker, entrypoint, props, validate) in order["bind"].items()
         }
+        held = self._held(order["held"])
         module, env = sandbox.prepare(
             self.name,
             vars=order["vars"],
             json=order["json"],
             bind=bind,
-            d1=order["d1"],
+            d1={**order["d1"], **held[0]},
+            kv=held[1],
             objects={variable: "#".join(of) for variable, of in order["objects"].items()},
             folder=order["folder"],
         )
@@ -228,10 +270,36 @@ class Child:
         turns = None if order["turns"] is None else Turns(*order["turns"])
         return sandbox.publish(self.name, module, env, bind, turns)
 
+    def _held(self, told: Record) -> tuple[Record, Record]:
+        """The databases and the KV namespaces that stay in the program, by variable."""
+        if not told:
+            return {}, {}
+        from rpclab.placement.resources import D1, made_of  # noqa: PLC0415 - as there
+
+        made = {
+            name: made_of(of, cache(partial(self._stub, key))) for name, (key, of) in told.items()
+        }
+        databases = {name: each for name, each in made.items() if told[name][1]["of"] == D1}
+        return databases, {name: each for name, each in made.items() if name not in databases}
+
+    def _stub(self, key: str) -> ServiceBinding:
+        """A stub of what the program holds."""
+        session = self._sandbox.engine.session(self.name, NOTEBOOK)
+        entry = Import(session, bind_elsewhere(session, ["held", key]))
+        session.imports[entry.id] = entry
+        return ServiceBinding(Handle(entry, session.keeper))
+
     def _fail(self, error: BaseException) -> None:
         """Tell why the code did not run."""
         sites.trim(error)
         add_note(error, _where(error))
+        memory, _ = self._order["bounds"]
+        if memory is not None and isinstance(error, MemoryError):
+            add_note(
+                error,
+                f"the process may use {memory:,} bytes of address space (memory_bytes), of which"
+                f" it had {_address_space():,}",
+            )
         try:
             packed_error = pack(error)
         except Exception:
@@ -255,7 +323,9 @@ class Child:
         if kind == "ask":
             self._send({"kind": "alive"})
         elif kind == "interrupt":
-            os.kill(os.getpid(), signal.SIGINT)  # whose handler runs in the main thread
+            self._interrupts.stop()
+        elif kind == "look":
+            self._send({"kind": "looked", "late": self._interrupts.look(record["calls"])})
         else:
             self._loop.call_soon_threadsafe(self._do, kind, record, handed)
 
@@ -267,9 +337,12 @@ class Child:
         elif kind == "lost":
             way = self._by_number.get(record["way"])
             if way is not None:
-                way.end(crashed(record["why"]))
+                self._move_bindings(way)
+                way.end_when_read(crashed(record["why"]))
         elif kind == "moved":
             self._moved(record["workers"])
+        elif kind == "turn":
+            self._send({"kind": "turned"})
         elif kind == "leave":
             self._leave(calls=record["calls"])
         elif kind == "retire" and not self._retiring:
@@ -277,21 +350,35 @@ class Child:
             self._retire()
 
     def _join(self, record: Record, handed: socket.socket | None) -> None:
-        there = record["there"]
-        way = self._ways.get((self.name, there))
-        if way is None or way.number is not None:
-            way = self._way(there)
+        way = self._way_for(record["there"], dialled=record["dialled"])
         way.grants = record["grants"]
         self._by_number[record["way"]] = way
         way.attach(End(record["end"], handed), record["way"], dialled=record["dialled"])
 
+    def _way_for(self, there: str, *, dialled: bool) -> Way:
+        """The way that a socket is for: each that has asked gets one, also if it was left since."""
+        asking = self._asking.get(there)
+        if dialled and asking:
+            return asking.popleft()
+        way = self._ways.get((self.name, there))
+        if way is None or not way.is_open:
+            return self._way(there)
+        # Whoever has asked gets a socket of its own, and the other end opens with this one.
+        return self._new_way(there) if way.asked else way
+
     def _moved(self, workers: list[str]) -> None:
         for there in workers:
-            way = self._ways.pop((self.name, there), None)
+            way = self._ways.get((self.name, there))
             if way is not None and way.is_open:
-                self._left.add(way)
-                self.bound_anew(way, way.leave())
+                self._move_bindings(way)
                 way.retire(DisconnectedError(f"{there} has moved"))
+
+    def _move_bindings(self, way: Way) -> None:
+        """Put the bindings on a way on another one."""
+        if self._ways.get((self.name, way.there)) is way:
+            del self._ways[self.name, way.there]
+        if way.is_open:
+            self.bound_anew(way, way.leave())
 
     def _leave(self, *, calls: bool) -> None:
         if calls and self._is_answering():
@@ -302,13 +389,16 @@ class Child:
         self._send({"kind": "left"})
 
     def _is_answering(self) -> bool:
-        """Whether calls of others are under way here."""
-        ways = (*self._ways.values(), *self._left)
-        return any(way.session.unanswered() or way.session.is_bound for way in ways)
+        """Whether calls of others are under way here, or may come to its Durable Objects."""
+        worker = self._sandbox.workers.get(self.name)
+        objects = worker is not None and bool(worker.objects)
+        return any(
+            way.expects or way.session.unanswered() or (objects and way.session.is_bound)
+            for way in self._all
+        )
 
     def _retire(self) -> None:
-        ways = (*self._ways.values(), *self._left)
-        busy = any(not way.session.idle for way in ways)
+        busy = any(way.expects or not way.session.idle for way in self._all)
         # Beside the one that runs this program, tasks are the Worker's own, as of `wait_until`.
         if busy or len(asyncio.all_tasks()) > 1:
             self._loop.call_later(_LOOK, self._retire)
@@ -325,14 +415,20 @@ class Child:
         return (way if way is not None and way.is_open else self._way(there)).session
 
     def _way(self, there: str) -> Way:
+        """A way for the bindings of the Worker to another one."""
+        way = self._ways[self.name, there] = self._new_way(there)
+        return way
+
+    def _new_way(self, there: str) -> Way:
         engine = self._sandbox.engine
-        way = self._ways[self.name, there] = Way(
-            engine, self, self._origins, self.name, there, engine.unused(self.name, there)
-        )
+        called = engine.unused(self.name, there)
+        way = Way(engine, self, self._origins, self.name, there, called)
+        self._all.add(way)
         return way
 
     def meet(self, way: Way) -> None:
         """Ask for the socket of a way."""
+        self._asking.setdefault(way.there, deque()).append(way)
         self._send({"kind": "meet", "there": way.there})
 
     def granted(self, way: Way, granted: Granted) -> Hook:
@@ -340,6 +436,28 @@ class Child:
         if way.grants is not None and not is_granted(granted, way.grants):
             raise RemoteProtocolError(f"{way.there} is bound to nothing of the kind")
         return hook_of(self._sandbox, self.name, granted)
+
+    def given_up(self, way: Way, call: int, what: str) -> None:
+        """The sandbox sees to it."""
+        self._send({"kind": "late", "way": way.number, "call": call, "what": what[:100]})
+
+    def _is_late(self, frame: types.FrameType | None, calls: list[list[int]]) -> bool:
+        """Whether the code that runs is late: in its own context, in the main thread."""
+        deadline = current_deadline.get()
+        if deadline is not None and deadline.left() < 0:
+            return True
+        given_up = {
+            (way.session, call)
+            for number, call in calls
+            if (way := self._by_number.get(number)) is not None
+        }
+        answers = [
+            hook
+            for session in self._sandbox.engine.sessions()
+            for hook in session.exports.values()
+            if isinstance(hook, Answer)
+        ]
+        return not given_up.isdisjoint(calls_in(frame, answers))
 
     def known(self, way: Way, granted: Granted) -> Hook | None:
         """Nothing is known of the others."""
@@ -363,7 +481,7 @@ class Child:
 
     def parted(self, way: Way) -> None:
         """A way is over."""
-        self._left.discard(way)
+        self._all.discard(way)
         if self._ways.get((way.here, way.there)) is way:
             del self._ways[way.here, way.there]
         if way.number is not None:
@@ -417,20 +535,54 @@ def _where(error: BaseException) -> str:
 
 
 class Interrupts:
-    """Stops the code of the Worker that computes when the sandbox says so."""
+    """The handler of SIGINT: it runs in the main thread, in the middle of what computes there.
 
-    def __init__(self) -> None:
+    Args:
+        is_late: says of the code that runs, by its frame, whether it is late.
+    """
+
+    def __init__(self, is_late: Callable[[types.FrameType | None, list[list[int]]], bool]) -> None:
+        self._is_late = is_late
         self._tries = _TRIES
+        self._stops = False
+        self._calls: list[list[int]] | None = None
+        self._found: queue.SimpleQueue[bool] = queue.SimpleQueue()
+
+    # In any thread.
+
+    def stop(self) -> None:
+        """Stop the code of the Worker that computes now, if any does."""
+        self._stops = True
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def look(self, calls: list[list[int]]) -> bool:
+        """Say whether the code that runs now is late, as far as that can be seen."""
+        while not self._found.empty():
+            self._found.get_nowait()
+        self._calls = calls
+        os.kill(os.getpid(), signal.SIGINT)
+        try:
+            return self._found.get(timeout=_LOOKS)
+        except queue.Empty:
+            return False
+
+    # In the main thread.
 
     def __call__(self, _number: int, frame: types.FrameType | None) -> None:
         """Handle the signal; where nothing computes, there is nothing to stop."""
+        calls, self._calls = self._calls, None
+        if calls is not None:
+            self._found.put(self._is_late(frame, calls))
+            if not self._stops:
+                return
+        self._stops = False
         error = error_for(frame)
         if error is None:
             return
         if self._tries and frame is not None and sites.is_machinery(frame.f_code.co_filename):
             # In the middle of the library's own work an exception would leave that half done.
             self._tries -= 1
-            again = threading.Timer(_RETRY, os.kill, (os.getpid(), signal.SIGINT))
+            again = threading.Timer(_RETRY, self.stop)
             again.daemon = True
             again.start()
             return

@@ -27,6 +27,7 @@ class Processes:
         silence_seconds: how long nothing may be heard of one that does not compute.
         start_seconds: how long one may take until its code has run.
         preload: modules that each has loaded from the start.
+        grace_seconds: how long code goes on that nobody waits for, and lets nothing else run.
     """
 
     count: int = 1
@@ -35,6 +36,7 @@ class Processes:
     silence_seconds: float = 30.0
     start_seconds: float = 60.0
     preload: tuple[str, ...] = ()
+    grace_seconds: float = 5.0
 
     @property
     def declared(self) -> str:
@@ -53,6 +55,7 @@ def processes(
     calls: int = 10_000,
     silence_seconds: float = 30.0,
     start_seconds: float = 60.0,
+    grace_seconds: float = 5.0,
     preload: Iterable[str] = (),
 ) -> Processes:
     """Say that a Worker runs in processes of its own, for `deploy(…, placement=…)`.
@@ -69,6 +72,8 @@ def processes(
         silence_seconds: a process that says nothing for so long, and does not compute either, is
             taken for lost, and killed.
         start_seconds: how long a process may take until the code of the Worker has run.
+        grace_seconds: code that goes on so long after its deadline, or after its call was given up,
+            and lets nothing else run, ends with its process.
         preload: modules that each has loaded from the start, such as "numpy": they are loaded once.
 
     Raises:
@@ -81,9 +86,10 @@ def processes(
         "calls": calls,
         "silence_seconds": silence_seconds,
         "start_seconds": start_seconds,
+        "grace_seconds": grace_seconds,
     }
     for name, value in numbers.items():
-        whole = not name.endswith("silence_seconds") and not name.endswith("start_seconds")
+        whole = name in ("count", "memory_bytes", "cpu_seconds", "calls")
         kinds = (int,) if whole else (int, float)
         if value is None and name in ("memory_bytes", "cpu_seconds"):
             continue
@@ -100,6 +106,7 @@ def processes(
         silence_seconds,
         start_seconds,
         tuple(preload),
+        grace_seconds,
     )
 
 

@@ -56,7 +56,7 @@ def wait_for(hosts: list[Host]) -> None:
         for host in hosts:
             host.wait()
     except BaseException:
-        _give_up(hosts)
+        give_up(hosts)
         raise
 
 
@@ -70,11 +70,12 @@ async def come_up(hosts: list[Host]) -> None:
         for host in hosts:
             await host.wait_soon()
     except BaseException:
-        _give_up(hosts)
+        give_up(hosts)
         raise
 
 
-def _give_up(hosts: list[Host]) -> None:
+def give_up(hosts: list[Host]) -> None:
+    """End hosts that are not to serve."""
     for host in hosts:
         host.stop()
 
@@ -99,21 +100,38 @@ def publish(
         placed: how it is placed.
         hosts: they run it.
         moves: whether whoever calls sees that the version before comes to its end.
+
+    Raises:
+        RpcError: it cannot serve so; then none of the hosts runs any more.
     """
+    programs = sandbox.programs
+    try:
+        worker = _check(sandbox, name, env, order, placed, hosts)
+    except BaseException:
+        give_up(hosts)
+        raise
+    sandbox._queue_calls(name, None)  # each process has one of its own
+    before = sandbox.enter(worker, order_bindings(order))
+    programs.deployed(worker, before, moves=moves)
+    return worker
+
+
+def _check(
+    sandbox: Sandbox, name: str, env: Env, order: Record, placed: Processes, hosts: list[Host]
+) -> PlacedWorker:
+    """Make the Worker, if it can serve."""
     from rpclab.placement.placed import PlacedWorker  # noqa: PLC0415 - as above
 
     for host in hosts:
         host.outcome()
-    programs = sandbox.programs
-    worker = PlacedWorker(name, sandbox.engine, env, order, placed, hosts, programs.forward)
+    forward = sandbox.programs.forward
+    worker = PlacedWorker(name, sandbox.engine, env, order, placed, hosts, forward)
     check_default(name, worker.module)
     if worker.objects and placed.count > 1:
         raise PlacementError(
             f'"{name}" has Durable Objects ({", ".join(worker.objects)}), each of which runs in one'
             " place: give it one process"
         )
-    before = sandbox.enter(worker, order_bindings(order))
-    programs.deployed(worker, before, moves=moves)
     return worker
 
 
@@ -174,18 +192,16 @@ def make_order(
     for variable, target in targets.items():
         sandbox.check_target(name, target)
         env[variable] = Leads(str(target))
-    databases = {variable: _file_of(variable, where) for variable, where in (d1 or {}).items()}
-    for variable, file in databases.items():
-        env[variable] = sandbox.d1(file)
-    if kv:
-        raise PlacementError(
-            f"{next(iter(kv))} is a KV namespace, which lives in the process of the sandbox: a"
-            ' Worker in a process of its own cannot have one yet; use placement="kernel" for it'
-        )
+    for variable, where in (d1 or {}).items():
+        env[variable] = sandbox._databases().get(where, variable)
+    for variable, id_ in (kv or {}).items():
+        env[variable] = sandbox.kv(id_)
     namespaces = {v: objects_target(text, worker=name) for v, text in (objects or {}).items()}
     for variable, found in namespaces.items():
         env[variable] = Leads(str(found), f"{found.worker}#{found.class_name}")
     storage = sandbox.storage
+    from rpclab.workers.storage.limits import D1Limits, ObjectLimits  # noqa: PLC0415 - as above
+
     order = {
         "kind": "worker",
         "name": name,
@@ -200,7 +216,8 @@ def make_order(
             variable: [each.worker, each.entrypoint, dict(each.props), each.validate]
             for variable, each in targets.items()
         },
-        "d1": databases,
+        "d1": {variable: file for variable in d1 or () if (file := _file_of(env[variable]))},
+        "held": _held(sandbox, env, [*(d1 or ()), *(kv or ())]),
         "objects": {variable: [*each] for variable, each in namespaces.items()},
         "folder": None if folder is None else str(folder),
         "storage": str(storage) if storage is not None else sandbox.programs.scratch(),
@@ -209,6 +226,8 @@ def make_order(
         "network": _network_of(sandbox),
         "validate": _validate_of(sandbox),
         "limits": vars_of(sandbox.engine.limits),
+        "d1_limits": vars_of(sandbox._d1_limits or D1Limits()),
+        "object_limits": vars_of(sandbox._object_limits or ObjectLimits()),
     }
     return order, env
 
@@ -231,16 +250,21 @@ class Leads:
         return f"<binding to {self._what}, in another process>"
 
 
-def _file_of(variable: str, where: Any) -> str:
-    where = getattr(getattr(where, "_store", None), "path", where)  # of a database that is given
-    if isinstance(where, (str, PathLike)) and not str(where).startswith(":memory:"):
-        from pathlib import Path  # noqa: PLC0415 - for those who have databases
+def _file_of(resource: Any) -> str:
+    """The file of a database, which its Worker opens itself; "" where it has none."""
+    store = getattr(resource, "_store", None)
+    return "" if store is None or store.path == ":memory:" else str(store.path)
 
-        return str(Path(where).resolve())
-    raise PlacementError(
-        f"{variable} is a database in memory, which lives in the process of the sandbox: a Worker"
-        " in a process of its own needs a file for it"
-    )
+
+def _held(sandbox: Sandbox, env: Env, variables: list[str]) -> Record:
+    """What stays in this program, and its Worker asks for: what each host is told of it."""
+    resources = {variable: env[variable] for variable in variables if not _file_of(env[variable])}
+    if not resources:
+        return {}
+    from rpclab.placement.resources import told_of  # noqa: PLC0415 - for those who have some
+
+    share = sandbox.programs.share
+    return {name: [share(each), told_of(each)] for name, each in resources.items()}
 
 
 def _network_of(sandbox: Sandbox) -> list[Any]:
@@ -254,7 +278,7 @@ def _validate_of(sandbox: Sandbox) -> Any:
 
 
 def vars_of(limits: Any) -> Record:
-    """The fields of bounds, by name."""
+    """The fields of bounds, by name; none where they are the platform's."""
     from dataclasses import asdict  # noqa: PLC0415 - as above
 
-    return asdict(limits)
+    return {} if limits is None else asdict(limits)

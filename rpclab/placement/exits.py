@@ -59,15 +59,17 @@ def reason(worker: str, pid: int | None, ended: Ended, bounds: Bounds, lines: It
 
     Args:
         worker: its name.
-        pid: of the process.
+        pid: of the process; None where the code of the Worker had not run yet.
         ended: how.
         bounds: what it was allowed to use.
         lines: what it wrote to stderr last.
     """
-    of = f"process {pid}" if pid is not None else "host"
     # What was killed by whoever knows why needs no guess.
-    why = ended.why or _how(ended.status, bounds)
-    text = f'the {of} of Worker "{worker}" ended: {why}'
+    text = ended.why or _how(ended.status, bounds)
+    if pid is not None:
+        text = f'the process {pid} of Worker "{worker}" ended: {text}'
+    elif bounds.memory_bytes is not None and not ended.why:
+        text += f"; it may use {bounds.memory_bytes:,} bytes of address space (memory_bytes)"
     said = [line for line in lines if line.strip() and not _is_ours(line)][-LAST_LINES:]
     if said:
         text += "\n  stderr, last lines:" + "".join(f"\n    {line}" for line in said)

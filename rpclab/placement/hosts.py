@@ -8,19 +8,25 @@ from __future__ import annotations
 import asyncio
 import codecs
 import time
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rpclab.codecs.data import unpack
 from rpclab.errors import PlacementError
 from rpclab.placement.exits import LastLines, crashed, reason
+from rpclab.placement.ways import is_running
 from rpclab.previews import preview
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rpclab.placement.declared import Processes
     from rpclab.placement.engine import Ended, Line, PlacementEngine, Record
+    from rpclab.placement.ways import Granted
+
+_MOST_GIVEN_UP = 100  # calls that are told of where code is looked for that is late
+_SHOWN = 100  # characters of what was called
 
 ASKS = 4  # how often a host is asked for a sign of life in the time in which it must give one
 
@@ -31,6 +37,9 @@ _SHAPES: dict[str, dict[str, type | tuple[type, ...]]] = {
     "out": {"stream": str, "text": str, "cause": int},
     "log": {"name": str, "level": int, "text": str, "file": str, "line": int, "cause": int},
     "alive": {},
+    "turned": {},
+    "looked": {"late": bool},
+    "late": {"way": int, "call": int, "what": str},
     "left": {},
     "closing": {},
 }
@@ -49,6 +58,9 @@ class Audience(Protocol):
     def asked_for(self, host: Host, there: str) -> None:
         """It needs a way to another Worker."""
 
+    def late(self, host: Host, number: int, call: int, what: str) -> None:
+        """It has given a call on another host up, which was made on the way of that number."""
+
     def over(self, host: Host) -> None:
         """It has ended; `host.why` says why."""
 
@@ -62,6 +74,7 @@ class Host:
         placed: how it is placed.
         engine: where it runs.
         audience: is told what it says.
+        grants: what that version may bind of other Workers, by their names.
 
     Attributes:
         line: leads to it.
@@ -81,6 +94,7 @@ class Host:
         placed: Processes,
         engine: PlacementEngine,
         audience: Audience,
+        grants: Sequence[tuple[str, Granted]] = (),
     ) -> None:
         self.number = number
         self.worker = worker
@@ -92,6 +106,7 @@ class Host:
         self.retiring = False
         self._engine = engine
         self._audience = audience
+        self._grants = grants
         self._lines = LastLines()
         self._decoders = {
             stream: codecs.getincrementaldecoder("utf-8")("replace")
@@ -104,10 +119,19 @@ class Host:
         self._asked: float | None = None
         self._computed: float | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._given_up: deque[list[int]] = deque(maxlen=_MOST_GIVEN_UP)
+        self._what = ""
+        self._waits: list[Callable[[], bool]] = []
+        self._watch: asyncio.TimerHandle | None = None
+        self._looked = True
 
     def __repr__(self) -> str:
         state = "starting" if self.met is None else "running"
         return f"<Host {self.number} of {self.worker}, {state if self.why is None else 'ended'}>"
+
+    def granted(self, there: str) -> list[Granted]:
+        """What it may bind of another Worker."""
+        return [granted for worker, granted in self._grants if worker == there]
 
     # Its start.
 
@@ -203,6 +227,14 @@ class Host:
         elif kind == "met":
             self.met, self.pid = record, record["pid"]
             self._settle()
+        elif kind == "turned":
+            self._lets_go()
+        elif kind == "looked":
+            self._looked = True
+            if record["late"]:
+                self._end_late_code()
+        elif kind == "late":
+            self._audience.late(self, record["way"], record["call"], record["what"][:_SHOWN])
         elif kind == "failed":
             self._failure = _read(record["error"])
             self._settle()
@@ -226,6 +258,7 @@ class Host:
         self.why = crashed(text)
         if self._timer is not None:
             self._timer.cancel()
+        self._lets_go()
         self._audience.over(self)
         self._settle()
 
@@ -265,6 +298,58 @@ class Host:
             self.line.send({"kind": "ask"})
         self._timer = loop.call_later(silence / ASKS, self._look)
 
+    # Code that goes on when nobody waits for it any more.
+
+    def given_up(
+        self, way: int, call: int, what: str, waits: Callable[[Host], list[Callable[[], bool]]]
+    ) -> None:
+        """See that the code of a call that was given up lets others run within its grace.
+
+        Args:
+            way: the number of the way that the call was made on.
+            call: its id.
+            what: was called.
+            waits: gives the calls that a host has: of each, whether somebody waits for it.
+        """
+        if self.why is not None or not is_running():
+            return
+        self._given_up.append([way, call])
+        if self._watch is None:
+            self._what, self._waits = what, waits(self)
+            self.line.send({"kind": "turn"})
+            self._look_later()
+
+    def _look_later(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._watch = loop.call_later(self.placed.grace_seconds, self._look_at_code)
+
+    def _look_at_code(self) -> None:
+        """It has had no turn since: what runs there?"""
+        if not self._looked and not any(still() for still in self._waits):
+            # It cannot even look: C code holds the lock of the interpreter, for nobody.
+            self._end_late_code()
+            return
+        self._looked = False
+        self.line.send({"kind": "look", "calls": [*self._given_up]})
+        self._look_later()
+
+    def _end_late_code(self) -> None:
+        self._silent = (
+            f"{self._what or 'a call'} was given up, and its code went on for"
+            f" {self.placed.grace_seconds:g} s and let nothing else run (grace_seconds), so it was"
+            " killed"
+        )
+        self._engine.stop(self.number)
+
+    def _lets_go(self) -> None:
+        """Others have had their turn there."""
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        self._looked = True
+        self._given_up.clear()
+        self._waits = []
+
     # What it is told.
 
     def stop(self) -> None:
@@ -293,22 +378,24 @@ class Host:
             until: when it is ended, whatever it does; by the clock of the loop.
             seconds: how long it had in all.
         """
-        over = asyncio.Event()
-        self._settled.append(over.set)
         self.line.send({"kind": "leave", "calls": True})
         try:
             async with asyncio.timeout_at(until):
                 while not self.has_left and self.why is None:
-                    await over.wait()
+                    await self._news()
         except TimeoutError:
             self._silent = f"it has moved, and its calls were not over after {seconds:g} s"
             self.stop()
             while self.why is None:
-                self._settled.append(over.set)
-                over.clear()
-                await over.wait()
+                await self._news()
             return False
         return True
+
+    async def _news(self) -> None:
+        """Wait until it has said how far it is, or has ended."""
+        news = asyncio.Event()
+        self._settled.append(news.set)
+        await news.wait()
 
     def interrupt(self) -> None:
         """Stop the code of the Worker that computes now, if any does."""

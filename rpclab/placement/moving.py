@@ -13,8 +13,10 @@ from rpclab.declared import declared
 from rpclab.diagnostics import places
 from rpclab.errors import DisconnectedError, PlacementError
 from rpclab.placement.declared import placement_of
-from rpclab.placement.deploying import begin, come_up, make_order, order_bindings, publish
+from rpclab.placement.deploying import begin, come_up, give_up, make_order, order_bindings, publish
 from rpclab.placement.placed import PlacedWorker
+from rpclab.workers.call_queue import Turns
+from rpclab.workers.entrypoints import check_default
 from rpclab.workers.modules import run_cell, run_source
 
 if TYPE_CHECKING:
@@ -29,34 +31,74 @@ _LOOK = 0.002  # seconds between two looks at the calls that are under way in th
 
 async def move(sandbox: Sandbox, name: str, placement: str | Processes, seconds: float) -> Worker:
     """See `Placing.move`."""
-    before = sandbox.worker(name)
     placed = placement_of(placement)
-    if placed is None and not isinstance(before, PlacedWorker):
-        return before
+    if _is_there(sandbox.worker(name), placed):
+        return sandbox.worker(name)
+    # A move that has begun goes on to its end, whoever waits for that: half of it, two places would
+    # have the same Durable Objects. One that comes meanwhile waits.
+    return await asyncio.shield(asyncio.ensure_future(_in_turn(sandbox, name, placed, seconds)))
+
+
+async def _in_turn(sandbox: Sandbox, name: str, placed: Processes | None, seconds: float) -> Worker:
+    async with sandbox.programs.turn(name):
+        before = sandbox.worker(name)
+        if _is_there(before, placed):
+            return before
+        worker = await _move(sandbox, before, placed, seconds)
+        worker.config = before.config
+        object.__setattr__(worker.env, "__secret__", before.env.__secret__)
+        return worker
+
+
+def _is_there(worker: Worker, placed: Processes | None) -> bool:
+    return placed is None and not isinstance(worker, PlacedWorker)
+
+
+async def _move(
+    sandbox: Sandbox, before: Worker, placed: Processes | None, seconds: float
+) -> Worker:
+    name = before.name
     _check_storage(sandbox, before, to_kernel=placed is None)
     order, env = _order_of(sandbox, before)
     programs = sandbox.programs
     worker: Worker
     if placed is None:
-        module, own_env = sandbox.prepare(name, **_options(order))
+        module, own_env = sandbox.prepare(name, **_options(sandbox, order))
         if order["awaits"]:
             await run_cell(module, order["source"], order["filename"])
         else:
             run_source(module, order["source"], order["filename"])
+        check_default(name, module)
         with programs.holding(name):
             if isinstance(before, PlacedWorker):
                 programs.put_aside(name, before)
             await _drain(sandbox, before, seconds)
-            worker = sandbox.publish(name, module, own_env, order_bindings(order))
+            _check_present(sandbox, before)
+            turns = None if order["turns"] is None else Turns(*order["turns"])
+            worker = sandbox.publish(name, module, own_env, order_bindings(order), turns)
         return worker
     hosts = begin(sandbox, name, order, placed)
     await come_up(hosts)
+    try:
+        _check_present(sandbox, before)
+    except PlacementError:
+        give_up(hosts)
+        raise
     with programs.holding(name):
         worker = publish(sandbox, name, env, order, placed, hosts, moves=True)
         await _drain(sandbox, before, seconds)
         if not isinstance(before, PlacedWorker):
             programs.let_objects_go(name, before)
     return worker
+
+
+def _check_present(sandbox: Sandbox, before: Worker) -> None:
+    """See that what moves is still what serves."""
+    if sandbox.workers.get(before.name) is not before:
+        raise PlacementError(
+            f'"{before.name}" was deployed anew while it moved: that version serves, where it was'
+            " placed"
+        )
 
 
 async def _drain(sandbox: Sandbox, before: Worker, seconds: float) -> None:
@@ -106,13 +148,17 @@ def _order_of(sandbox: Sandbox, before: Worker) -> tuple[Record, Env]:
     )
 
 
-def _options(order: Record) -> dict[str, Any]:
+def _options(sandbox: Sandbox, order: Record) -> dict[str, Any]:
     """What `Sandbox.prepare` is told of a Worker that comes home."""
+    held: dict[str, dict[str, Any]] = {"d1": {}, "kv": {}}
+    for variable, (key, told) in order["held"].items():
+        held[told["of"]][variable] = sandbox.programs.shared(key)
     return {
         "vars": order["vars"],
         "json": order["json"],
         "bind": order_bindings(order),
-        "d1": order["d1"],
+        "d1": {**order["d1"], **held["d1"]},
+        "kv": held["kv"],
         "objects": {variable: "#".join(of) for variable, of in order["objects"].items()},
         "folder": order["folder"],
     }

@@ -14,13 +14,13 @@ import socket
 import subprocess
 import sys
 import weakref
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from rpclab.errors import PlacementError, RemoteProtocolError
 from rpclab.placement.engine import End, Ended, Node
-from rpclab.placement.forking import ASK, BEGUN, FORK, KILL, TELL
+from rpclab.placement.forking import ASK, BEGUN, FORK, KILL, REFUSED, SAID, TELL
 from rpclab.placement.records import HANDED, Incoming, packed
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class ProcessEngine:
         self._zygote: subprocess.Popen[bytes] | None = None
         self._ask: socket.socket | None = None
         self._told = b""
+        self._why = ""  # what the zygote has said becomes of it
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def nodes(self) -> list[Node]:
@@ -63,9 +64,13 @@ class ProcessEngine:
     ) -> ProcessLine:
         del bounds, node  # a host bounds itself: its first record says how
         ask = self._wake_zygote()
-        here, there = socket.socketpair()
-        out, stdout = os.pipe()
-        err, stderr = os.pipe()
+        with _told_of_limits(), ExitStack() as opened:
+            here, there = socket.socketpair()
+            opened.callback(here.close)
+            opened.callback(there.close)
+            out, stdout = _pipe(opened)
+            err, stderr = _pipe(opened)
+            opened.pop_all()
         line = ProcessLine(self, here, {out: "stdout", err: "stderr"}, heard)
         try:
             handed = [there.fileno(), stdout, stderr]
@@ -83,7 +88,8 @@ class ProcessEngine:
 
     def join(self, one: int | None, other: int | None) -> tuple[End, End]:
         del one, other  # whoever has an end can use it
-        near, far = socket.socketpair()
+        with _told_of_limits():
+            near, far = socket.socketpair()
         return End({}, near), End({}, far)
 
     def watch(self, tell: Callable[[Ended], None]) -> None:
@@ -149,8 +155,9 @@ class ProcessEngine:
             self._zygote.kill()
             self._zygote.wait()
             self._zygote = None
+        why, self._why = self._why or "its zygote was killed", ""
         for number in list(self._lines):
-            self._has_ended(Ended(number, -int(signal.SIGKILL), "its zygote was killed"))
+            self._has_ended(Ended(number, -int(signal.SIGKILL), why))
 
     def attach(self) -> None:
         """Listen to the zygote on the running loop, if there is one."""
@@ -179,9 +186,17 @@ class ProcessEngine:
         self._told += data
         while len(self._told) >= TELL.size:
             number, what, value = TELL.unpack_from(self._told)
-            self._told = self._told[TELL.size :]
+            size = TELL.size + (value if what == SAID else 0)
+            if len(self._told) < size:
+                return
+            text, self._told = self._told[TELL.size : size], self._told[size:]
             if what == BEGUN:
                 self.pids[number] = value
+            elif what == SAID:
+                self._why = text.decode("utf-8", "replace")
+            elif what == REFUSED:
+                why = f"the system starts no process: {os.strerror(value)}"
+                self._has_ended(Ended(number, None, why))
             else:
                 self._has_ended(Ended(number, os.waitstatus_to_exitcode(value)))
 
@@ -378,6 +393,25 @@ class ProcessLine:
             self._line = None
         self._incoming.close()
         self._drop()
+
+
+@contextmanager
+def _told_of_limits() -> Iterator[None]:
+    """Say what it means that no socket can be opened."""
+    try:
+        yield
+    except OSError as error:
+        raise PlacementError(
+            f"no socket to a process can be opened: {error.strerror}; each process takes three, and"
+            " each pair of Workers that call each other one (ulimit -n says how many there may be)"
+        ) from error
+
+
+def _pipe(opened: ExitStack) -> tuple[int, int]:
+    ends = os.pipe()
+    for end in ends:
+        opened.callback(os.close, end)
+    return ends
 
 
 def _close(descriptor: int | None) -> None:

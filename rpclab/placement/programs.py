@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from rpclab.core.answers import Answer
-from rpclab.core.hooks import call_on
+from rpclab.core.hooks import TargetHook, call_on
 from rpclab.core.imports import PENDING, Import, Pending
 from rpclab.errors import DisconnectedError, PlacementError, RemoteProtocolError
 from rpclab.placement.bound import granted_of, hook_of, is_granted
@@ -28,7 +28,7 @@ from rpclab.placement.engine import End
 from rpclab.placement.hosts import Host
 from rpclab.placement.placed import PlacedWorker
 from rpclab.placement.processes import ProcessEngine
-from rpclab.placement.ways import Callers, PlacedSession, SpreadSession, Way
+from rpclab.placement.ways import Callers, PlacedSession, SpreadSession, Way, is_running
 from rpclab.workers.declarations import NOTEBOOK, BindingTarget
 from rpclab.workers.objects.namespace import ObjectsTarget
 from rpclab.workers.worker import EntrypointHook
@@ -68,14 +68,15 @@ class Programs:
         self._ways: dict[tuple[str, str, int], Way] = {}
         self._moving: dict[str, Worker] = {}
         self._held: dict[str, list[Callable[[], None]]] = {}
+        self._turns: dict[str, asyncio.Lock] = {}
         self._joined: dict[int, tuple[Host, Host | None]] = {}
         self._left: set[Way] = set()  # whose bindings have gone to others
         self._opened: WeakSet[Way] = WeakSet()
         self._leading: dict[Host, set[Way]] = {}
-        self._grants: dict[str, list[tuple[str, Granted]]] = {}
         self._last_host = 0
         self._last_way = 0
         self._turn = 0
+        self._shared: list[Any] = []
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._engine.elsewhere = self._session
 
@@ -97,14 +98,14 @@ class Programs:
         """
         engine = self._engine_for(placed)
         number = self._last_host = self._last_host + 1
-        host = Host(number, name, placed, engine, self)
+        host = Host(number, name, placed, engine, self, _grants_of(order))
         host.line = engine.place(number, host, placed.bounds)
         self.hosts[number] = host
         self._leading[host] = set()
         cause = self._callers.number_of(copy_context())
         bounds = [*placed.bounds]
         host.line.send({**order, **_surroundings(), "bounds": bounds, "cause": cause})
-        if _is_running():
+        if is_running():
             host.attach()
         return host
 
@@ -128,7 +129,10 @@ class Programs:
         if isinstance(worker, PlacedWorker) and host in worker.hosts:
             worker.hosts[worker.hosts.index(host)] = None
         for way in list(self._leading.pop(host, ())):
-            way.end(why)
+            if way.is_open:
+                self._left.add(way)
+                self.bound_anew(way, way.leave())
+            way.end_when_read(why)
         for number, (one, other) in list(self._joined.items()):
             if host in (one, other):
                 del self._joined[number]
@@ -170,6 +174,16 @@ class Programs:
             self._scratch = tempfile.TemporaryDirectory(prefix="rpclab-")
         return self._scratch.name
 
+    def share(self, resource: Any) -> str:
+        """Keep what stays in this program and Workers elsewhere may be bound to. Gives its key."""
+        if resource not in self._shared:
+            self._shared.append(resource)
+        return str(self._shared.index(resource))
+
+    def shared(self, key: str) -> Any:
+        """What has that key."""
+        return self._shared[int(key)]
+
     def deployed(self, worker: PlacedWorker, before: Any, *, moves: bool) -> None:
         """A version of a Worker runs in hosts from now on.
 
@@ -179,7 +193,6 @@ class Programs:
             moves: whether that is drained, so that its Durable Objects leave then.
         """
         name = worker.name
-        self._grants[name] = _grants_of(worker.order)
         if not moves:
             self.let_objects_go(name, before)
         self._settle_bindings(name, before)
@@ -187,7 +200,6 @@ class Programs:
 
     def came_home(self, name: str, before: Worker) -> None:
         """A Worker runs in the sandbox from now on."""
-        self._grants.pop(name, None)
         for running in self._sandbox.running_classes(name):
             running.away = None
         self.let_objects_go(name, before)
@@ -275,6 +287,10 @@ class Programs:
             entry.id = near.peer.introduce(hook_of(self._sandbox, name, granted))
             near.imports[entry.id] = entry
 
+    def turn(self, name: str) -> asyncio.Lock:
+        """The lock under which a Worker moves: one move at a time."""
+        return self._turns.setdefault(name, asyncio.Lock())
+
     @contextmanager
     def holding(self, name: str) -> Iterator[None]:
         """Let the calls to a Worker wait that are made in a block, wherever it runs in the end.
@@ -296,22 +312,24 @@ class Programs:
         """Whether a call that was made here to what runs in a host has no answer yet."""
         return any(way.session.asked() for way in self._leading.get(host, ()))
 
-    def answering_here(self, name: str) -> bool:
-        """Whether calls to a Worker are under way that runs, or ran, in this process."""
-        return any(
-            isinstance(hook, Answer) and hook.state == PENDING and not _goes_on(hook)
+    def answering_here(self, name: str) -> list[Answer]:
+        """The calls under way to a Worker that runs, or ran, in this process."""
+        answers = [
+            hook
             for session in self._engine.sessions()
             if session.name.partition("→")[0] == name
             for hook in session.exports.values()
-        )
+            if isinstance(hook, Answer)
+        ]
+        # Calls from outside that came by no session, as HTTP may.
+        visits = self._engine.visits
+        answers += [each for each in visits if each.context and each.context.worker == name]
+        return [each for each in answers if each.state == PENDING and not _goes_on(each)]
 
     def cut_off(self, name: str, error: BaseException) -> None:
         """Reject the calls to a Worker that are under way in this process."""
-        for session in list(self._engine.sessions()):
-            if session.name.partition("→")[0] == name:
-                for hook in list(session.exports.values()):
-                    if isinstance(hook, Answer) and hook.state == PENDING and not _goes_on(hook):
-                        hook.interrupt(error)
+        for answer in self.answering_here(name):
+            answer.interrupt(error)
 
     def _forward_object(
         self, name: str, class_name: str, id: Any, answer: Any, path: Any, args: Any, kwargs: Any
@@ -427,14 +445,18 @@ class Programs:
         except BaseException as error:
             way.end(_not_started(host, error))
             return
-        if host.retiring and way.is_open:
+        if way.is_open and (host.retiring or way.there in self._held):
             self.meet(way)  # nothing of it was sent: it goes where the Worker runs now
             return
         if not way.is_open or host.why is not None:
             way.end(host.why or DisconnectedError("the process ended"))
             return
+        try:
+            here, there = self._engine_for(host.placed).join(None, host.number)
+        except PlacementError as error:
+            way.end(error)
+            return
         number = self._joining(host, None)
-        here, there = self._engine_for(host.placed).join(None, host.number)
         host.line.send(_join(number, way.here, there.words, None, dialled=False), there.socket)
         self._leading[host].add(way)
         way.host = host
@@ -445,15 +467,21 @@ class Programs:
         called = self._engine.unused(way.there, way.here)
         home = Way(self._engine, self, self._callers, way.there, way.here, called, _HOME)
         self._opened.add(home)
-        here, there = (End({}, each) for each in socket.socketpair())
+        try:
+            here, there = (End({}, each) for each in socket.socketpair())
+        except OSError as error:
+            way.end(PlacementError(f"no socket can be opened: {error.strerror}"))
+            home.end(DisconnectedError("it was not opened"))
+            return
         self._last_way += 2
         home.attach(there, self._last_way - 1, dialled=False)
         way.attach(here, self._last_way, dialled=True)
 
     def asked_for(self, host: Host, there: str) -> None:
         """A host needs a way to another Worker, which is where the sandbox knows."""
-        if not self._grants_between(host.worker, there):
-            return  # it is bound to nothing there, and can wait for ever
+        if not host.granted(there):
+            self._refuse(host, there, DisconnectedError(f"{host.worker} is not bound to {there}"))
+            return
         if there in self._held:
             self._held[there].append(partial(self.asked_for, host, there))
             return
@@ -467,12 +495,13 @@ class Programs:
                 return
             other.when_settled(partial(self._introduce, host, other))
             return
-        open_ = [way for way in self._leading.get(host, ()) if way.here == there and way.is_open]
-        if open_:
-            return  # its end is on its way to the host, which asked before it had come
-        way = self._way(there, host.worker, -host.number)
+        try:
+            here, far = self._engine_for(host.placed).join(None, host.number)
+        except PlacementError as error:
+            self._refuse(host, there, error)
+            return
         number = self._joining(host, None)
-        here, far = self._engine_for(host.placed).join(None, host.number)
+        way = self._way(there, host.worker, -number)
         host.line.send(_join(number, there, far.words, [], dialled=True), far.socket)
         self._leading[host].add(way)
         way.host = host
@@ -487,13 +516,16 @@ class Programs:
             return
         if host.why is not None:
             return
-        if other.retiring:
+        if other.retiring or other.worker in self._held:
             self.asked_for(host, other.worker)
             return
+        try:
+            one, two = self._engine_for(host.placed).join(host.number, other.number)
+        except PlacementError as error:
+            self._refuse(host, other.worker, error)
+            return
         number = self._joining(host, other)
-        one, two = self._engine_for(host.placed).join(host.number, other.number)
-        grants = self._grants_between(host.worker, other.worker)
-        back = self._grants_between(other.worker, host.worker)
+        grants, back = host.granted(other.worker), other.granted(host.worker)
         record = _join(number, other.worker, one.words, back, dialled=True)
         host.line.send(record, one.socket)
         record = _join(number, host.worker, two.words, grants, dialled=False)
@@ -502,7 +534,10 @@ class Programs:
     def _refuse(self, host: Host, there: str, error: BaseException) -> None:
         """The way that a host has asked for leads nowhere."""
         number = self._joining(host, None)
-        here, far = self._engine_for(host.placed).join(None, host.number)
+        try:
+            here, far = self._engine_for(host.placed).join(None, host.number)
+        except PlacementError:
+            here = far = End({})
         if here.socket is not None:
             here.socket.close()
         host.line.send(_join(number, there, far.words, [], dialled=True), far.socket)
@@ -513,15 +548,39 @@ class Programs:
         self._joined[number] = host, other
         return number
 
-    def _grants_between(self, holder: str, there: str) -> list[Granted]:
-        """What one Worker may bind of another."""
-        return [granted for worker, granted in self._grants.get(holder, ()) if worker == there]
+    def given_up(self, way: Way, call: int, what: str) -> None:
+        """A call from here was given up."""
+        if way.host is not None and way.number is not None:
+            way.host.given_up(way.number, call, what, self._waits)
+
+    def late(self, host: Host, number: int, call: int, what: str) -> None:
+        """A call of one host to another one was given up."""
+        others = [each for each in self._joined.get(number, ()) if each not in (None, host)]
+        for other in others:
+            other.given_up(number, call, what, self._waits)
+
+    def _waits(self, host: Host) -> list[Callable[[], bool]]:
+        """The calls that a host has now: whether somebody still waits for each.
+
+        What other hosts wait for they alone know.
+        """
+        if any(host in pair and None not in pair for pair in self._joined.values()):
+            return [lambda: True]
+        ways = self._leading.get(host, ())
+        return [still for way in ways for still in way.session.asked()]
 
     def granted(self, way: Way, granted: Granted) -> Hook:
         """Give what a host is bound to here, if it was declared."""
-        if way.slot != _HOME and not is_granted(granted, self._grants_between(way.there, way.here)):
+        if way.slot != _HOME and not is_granted(granted, way.host.granted(way.here)):
             raise RemoteProtocolError(f"{way.there} is bound to nothing of the kind")
+        if granted[0] == "held":
+            return self._held_hook(granted[1])
         return hook_of(self._sandbox, way.here, granted)
+
+    def _held_hook(self, key: str) -> Hook:
+        from rpclab.placement.resources import held  # noqa: PLC0415 - for those who have some
+
+        return TargetHook(held(self.shared(key)), self._engine.keeper(NOTEBOOK))
 
     def bound_anew(self, way: Way, moved: list[tuple[Import, Granted]]) -> None:
         """A way is over, and its bindings live on: the next call on one starts the Worker anew."""
@@ -604,8 +663,12 @@ def _join(
 
 def _surroundings() -> Record:
     """What a host is to have as the program here has it."""
+    try:
+        folder = str(Path.cwd())
+    except OSError:  # it was deleted
+        folder = ""
     return {
-        "cwd": str(Path.cwd()),
+        "cwd": folder,
         "environ": dict(os.environ),
         "path": list(sys.path),
         "log_level": logging.getLogger().level,
@@ -618,7 +681,8 @@ def _grants_of(order: Record) -> list[tuple[str, Granted]]:
         (worker, ["entrypoint", entrypoint, props, validate])
         for worker, entrypoint, props, validate in order["bind"].values()
     ]
-    return found + [(worker, ["object", name]) for worker, name in order["objects"].values()]
+    found += [(worker, ["object", name]) for worker, name in order["objects"].values()]
+    return found + [(NOTEBOOK, ["held", key]) for key, _ in order["held"].values()]
 
 
 def _not_started(host: Host, error: BaseException) -> BaseException:
@@ -632,11 +696,3 @@ def _not_started(host: Host, error: BaseException) -> BaseException:
 def _print(_worker: str, stream: str, text: str) -> None:
     """Print what the code of a Worker has printed, as if it ran here."""
     print(text, end="", file=getattr(sys, stream), flush=True)
-
-
-def _is_running() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

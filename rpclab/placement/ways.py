@@ -47,6 +47,8 @@ BIND, CAUSE, SAID = 16, 17, 18
 it leads to; the number of what caused the calls that follow; and that something was printed before
 what follows, which comes over the line."""
 
+_READ_UP = 1.0  # seconds in which what a host has sent last is read after its end
+
 Granted = list[Any]
 """What a binding leads to, as plain data: ["entrypoint", name, props, validate], or ["object",
 class, key, name] of a Durable Object."""
@@ -84,6 +86,12 @@ class PlacedSession(FarSession):
             return self.rejected(self.way.overloaded(self.calls), context, values)
         return super().call(target, path, args, kwargs, context)
 
+    def cancel(self, pending: Pending) -> None:
+        is_under_way = pending.id in self.imports
+        super().cancel(pending)
+        if is_under_way and self.closed is None:
+            self.way.given_up(pending)
+
     @property
     def calls(self) -> int:
         """How many calls of this end are under way."""
@@ -120,7 +128,9 @@ class PlacedSession(FarSession):
         Bindings of this end to the other one do not count.
         """
         return (
-            not self.busy()
+            not self._outbox
+            and not self.way.unsent()
+            and not self.busy()
             and not self.live_exports()
             and all(number <= BOUND for number in self.imports)
         )
@@ -269,7 +279,7 @@ class PlacedWire(StreamWire):
         """Send a record of these ways alone."""
         self._write(framed([bytes([kind]) + msgpack.packb(values)]))
 
-    def _take(self, connection: Any, record: bytes) -> None:
+    def _take(self, connection: Any, record: bytes | memoryview) -> None:
         if record[0] in (BIND, CAUSE, SAID):
             try:
                 values = msgpack.unpackb(memoryview(record)[1:])
@@ -279,7 +289,7 @@ class PlacedWire(StreamWire):
                 raise RemoteProtocolError(f"the peer binds nothing, but says {preview(values)}")
             connection.told(record[0], *values)
         elif record[0] == BYE:
-            connection.end(closed_there(record[1:].decode("utf-8", "replace")))
+            connection.end(closed_there(str(record[1:], "utf-8", "replace")))
         else:
             super()._take(connection, record)
 
@@ -311,6 +321,15 @@ class Owner(Protocol):
 
     def siblings(self, way: Way) -> list[PlacedSession]:
         """The sessions with all processes of a Worker, of which a way leads to the first."""
+
+    def given_up(self, way: Way, call: int, what: str) -> None:
+        """A call was given up that may be what the other end computes: see that it lets go.
+
+        Args:
+            way: it was made on.
+            call: its id.
+            what: was called.
+        """
 
     def granted(self, way: Way, granted: Granted) -> Hook:
         """Give what the other end is bound to here.
@@ -348,6 +367,8 @@ class Way:
 
     Attributes:
         session: the session.
+        asked: whether it has asked for its socket, or has it.
+        expects: whether it was opened for what the other end has to send, and nothing has come yet.
         number: what the sandbox calls it; None before it has a socket.
         host: whom it leads to, for whoever owns it.
         grants: what the other end may bind, for whoever owns it.
@@ -369,6 +390,8 @@ class Way:
         self.here = here
         self.there = there
         self.slot = slot
+        self.asked = False
+        self.expects = False
         self.number: int | None = None
         self.host: Any = None
         self.grants: Any = None
@@ -376,12 +399,13 @@ class Way:
         self._owner = owner
         self._causes = causes
         self._wire: PlacedWire | None = None
-        self._asked = False
         self._early: list[tuple[Any, ...]] = []
         self._cause = 0  # of what comes in
         self._said = 0
         self._told = 0  # the cause that the other end was told of last
         self._losing = False
+        self._why: BaseException | None = None  # it ends, once all is read that has come
+        self._timer: asyncio.TimerHandle | None = None
         self.session = kind(
             f"{here}→{called}",
             codec=MsgpackCodec,
@@ -410,6 +434,11 @@ class Way:
         of = f'the process of Worker "{self.there}"'
         return overloaded(of, self.there, calls, most, advice)
 
+    def given_up(self, pending: Pending) -> None:
+        """Nobody waits for that call any more."""
+        if self.number is not None:
+            self._owner.given_up(self, pending.id, pending.what)
+
     @property
     def is_open(self) -> bool:
         """Whether its session goes on."""
@@ -426,7 +455,8 @@ class Way:
             dialled: whether this end has asked for it: then it never stops reading.
         """
         self.number = number
-        self._asked = True
+        self.asked = True
+        self.expects = not dialled and self.is_open
         if not self.is_open or end.socket is None:
             if end.socket is not None:
                 end.socket.close()
@@ -460,13 +490,15 @@ class Way:
     # What the session sends.
 
     def _send(self, seen: int, frames: list[Frame]) -> None:
+        if self._why is not None:
+            return  # nobody is there, and writing would close what is still to be read
         cause = self._causes.number_of(self._engine._cause)
         if self._is_joined:
             self._send_now(cause, seen, frames)
             return
         self._early.append((CAUSE, cause, seen, frames))
-        if not self._asked:
-            self._asked = True
+        if not self.asked:
+            self.asked = True
             self._owner.meet(self)
 
     def _send_now(self, cause: int, seen: int, frames: list[Frame]) -> None:
@@ -479,7 +511,7 @@ class Way:
             self._said = self._causes.said
             wire.tell(SAID, self._said)
         wire.send(seen, frames)
-        if wire.unsent() > self.session.limits.session_bytes:
+        if self.unsent() > self.session.limits.session_bytes:
             error = DisconnectedError(
                 f"{self.there} does not read: more than {self.session.limits.session_bytes:,} bytes"
                 " wait for it (Limits.session_bytes)"
@@ -515,6 +547,7 @@ class Way:
 
     def told(self, kind: int, number: int, *values: Any) -> None:
         """The other end binds something, or says what caused the calls that follow."""
+        self.expects = False
         if kind == CAUSE:
             self._cause = number
         elif kind == SAID:
@@ -544,7 +577,10 @@ class Way:
         """The socket is gone, or the other end has said why it closes."""
         if self.is_open and not self._losing:
             self._losing = True
-            self._owner.lost(self, error)
+            if self._why is not None:
+                self.end(self._why)
+            else:
+                self._owner.lost(self, error)
 
     def fault(self, error: RemoteProtocolError) -> None:
         """The other end breaks the rules of the wire."""
@@ -561,6 +597,25 @@ class Way:
         """End the session: all its promises reject with `error`, all its stubs break."""
         if self.is_open:
             self._engine.deliver(lambda: self.session.close(error))
+
+    def end_when_read(self, error: BaseException) -> None:
+        """End it likewise; the other end is no more, and what it has sent before counts.
+
+        That it has ended may be known before its last answers have come out of the socket.
+        """
+        wire = self._wire
+        if not is_running() or wire is None or not wire.is_made or self._losing:
+            self.end(error)
+        elif self.is_open:
+            self._why = error
+            loop = asyncio.get_running_loop()
+            # Who has inherited the socket, as a process that it has started may, keeps it open.
+            self._timer = loop.call_later(_READ_UP, self.end, error)
+
+    def unsent(self) -> int:
+        """How many bytes wait to be taken by the socket."""
+        wire = self._wire
+        return wire.unsent() if wire is not None and wire.is_made else 0
 
     def abort(self) -> None:
         """Close the socket; what was not sent is lost."""
@@ -583,6 +638,9 @@ class Way:
         session.when_over(lambda: [holds] if holds() else [], lambda: self.end(error))
 
     def _ended(self, error: BaseException) -> None:
+        self.expects = False
+        if self._timer is not None:
+            self._timer.cancel()
         self._engine.part(self.session)
         self._early.clear()
         wire = self._wire
@@ -590,6 +648,15 @@ class Way:
             fault = not isinstance(error, DisconnectedError)
             wire.end(str(error) if fault else "", FAULT if fault else NORMAL)
         self._owner.parted(self)
+
+
+def is_running() -> bool:
+    """Whether an event loop runs here."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _never(*_: object) -> NoReturn:

@@ -22,10 +22,11 @@ from contextlib import suppress
 from importlib import import_module
 from typing import NoReturn
 
-from rpclab.placement.forking import ASK, BEGUN, ENDED, FORK, TELL
+from rpclab.placement.forking import ASK, BEGUN, ENDED, FORK, REFUSED, SAID, TELL
 
 _LOOK = 1.0  # seconds between two looks at who the parent is
 _PR_SET_PDEATHSIG = 1
+_LONGEST = 1000  # characters of an error
 
 _PRELOADED = (
     "asyncio",
@@ -46,11 +47,30 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, lambda *_: None)  # it wakes the zygote, which looks who is there
     die_with_parent(parent, signal.SIGTERM)
     line = socket.socket(fileno=int(sys.argv[1]))
-    for name in (*_PRELOADED, *sys.argv[2:]):
+    for name in _PRELOADED:
         import_module(name)
+    for name in sys.argv[2:]:
+        _preload(line, name)
+    _say(line, "")
     gc.collect()
     gc.freeze()  # a collection in a child would copy the pages that it shares with the others
     Zygote(line, parent).run()
+
+
+def _preload(line: socket.socket, name: str) -> None:
+    """Load a module that the user has named; where that cannot be, tell why, and end."""
+    _say(line, f"its zygote ended while it loaded {name} (preload)")
+    try:
+        import_module(name)
+    except BaseException as error:
+        said = " ".join(str(error).split())[:_LONGEST]
+        _say(line, f"{name} (preload) cannot be loaded: {type(error).__name__}: {said}")
+        os._exit(1)
+
+
+def _say(line: socket.socket, text: str) -> None:
+    data = text.encode("utf-8", "replace")
+    line.sendall(TELL.pack(0, SAID, len(data)) + data)
 
 
 def die_with_parent(parent: int, number: int) -> None:
@@ -117,11 +137,17 @@ class Zygote:
 
     def _fork(self, number: int, handed: list[int]) -> None:
         zygote = os.getpid()
-        pid = os.fork()
-        if pid == 0:
-            self._become(zygote, handed)
-        for descriptor in handed:
-            os.close(descriptor)
+        try:
+            pid = os.fork()
+        except OSError as error:
+            self._line.sendall(TELL.pack(number, REFUSED, error.errno or 0))
+            return
+        else:
+            if pid == 0:
+                self._become(zygote, handed)
+        finally:
+            for descriptor in handed:
+                os.close(descriptor)
         self._children[number] = pid
         self._line.sendall(TELL.pack(number, BEGUN, pid))
 

@@ -195,10 +195,13 @@ class Engine(RunQueue, Observed, Deadlines):
     def session(self, importer: str, exporter: str) -> Session:
         """The end, at `importer`, of its session with `exporter`."""
         found = self._sessions.get((importer, exporter))
-        if found is None or found.closed is not None:
-            found = self.elsewhere and self.elsewhere(importer, exporter)
-            found = found or self._connect(importer, exporter)
-        return found
+        if found is not None and found.closed is not None:
+            found = None
+        if (found is None or found.peer is not None) and self.elsewhere is not None:
+            # A session in this process carries on what is under way there, also where its Worker
+            # has moved meanwhile. What is made on it now would only come back.
+            found = self.elsewhere(importer, exporter) or found
+        return found or self._connect(importer, exporter)
 
     def _connect(self, one: str, other: str) -> Session:
         from rpclab.codecs.msgpack import MsgpackCodec  # noqa: PLC0415 - half of the import time

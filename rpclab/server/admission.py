@@ -9,13 +9,16 @@ import hmac
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from hashlib import sha256
 from typing import NamedTuple
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from rpclab.net.addresses import TOKEN, is_address, is_loopback
 
 COOKIE = "rpclab_token"
+"""How the names of our cookies begin. A browser sends them to all ports of a machine alike."""
+
 ANY = "*"
 
 _ONCE = frozenset({"host", "origin", "sec-fetch-site", "x-forwarded-for", "x-forwarded-proto"})
@@ -131,7 +134,7 @@ class Admission:
         origin = asked.headers.get("origin")
         if origin is None or self._is_of_here(origin, host):
             # A browser adds it to what a page of another port of this machine asks for, too.
-            given += _cookies(asked.headers.get("cookie", ""))
+            given += _cookies(asked.headers.get("cookie", ""), self.cookie_name)
         return any(is_same(value, self.token or "") for value in given)
 
     def without_token_in(self, name: str, value: str) -> str | None:
@@ -139,18 +142,17 @@ class Admission:
 
         A browser says the whole address of a page when it loads what belongs to the page.
         """
+        if name == "cookie":
+            # Those of other servers on this machine are no business of the Worker's either.
+            pairs = value.split(";")
+            kept = [pair for pair in pairs if not pair.lstrip().startswith(COOKIE)]
+            return value if len(kept) == len(pairs) else ";".join(kept).strip() or None
         if self.token is None:
             return value
         if name == "referer":
             before, mark, query = value.partition("?")
             left = without_token(query)
             return before + mark + left if left else before
-        if name == "cookie":
-            pairs = value.split(";")
-            kept = [pair for pair in pairs if pair.partition("=")[0].strip() != COOKIE]
-            if len(kept) < len(pairs):
-                value = ";".join(kept).strip()
-                return value or None
         return None if name == "authorization" and self.token in value else value
 
     def wants_cookie(self, asked: Asked) -> bool:
@@ -164,11 +166,17 @@ class Admission:
             and any(name == TOKEN for name, _ in parse_qsl(asked.query))
         )
 
+    @cached_property
+    def cookie_name(self) -> str:
+        """The name of the cookie that remembers this token, and no other server's."""
+        return f"{COOKIE}_{sha256((self.token or '').encode()).hexdigest()[:12]}"
+
     def cookie(self, path: str, *, secure: bool) -> str:
         """The header `Set-Cookie` that remembers the token."""
         value = quote(self.token or "", safe="")
         return (
-            f"{COOKIE}={value}; Path={path or '/'}; HttpOnly; SameSite=Strict" + "; Secure" * secure
+            f"{self.cookie_name}={value}; Path={path or '/'}; HttpOnly; SameSite=Strict"
+            + "; Secure" * secure
         )
 
 
@@ -221,10 +229,10 @@ def _origin(text: str) -> SplitResult | None:
     return parts if parts.netloc else None
 
 
-def _cookies(header: str) -> list[str]:
-    """What stands in a header `Cookie` under our name."""
+def _cookies(header: str, wanted: str) -> list[str]:
+    """What stands in a header `Cookie` under a name."""
     pairs = (pair.partition("=") for pair in header.split(";"))
-    return [unquote(value.strip().strip('"')) for name, _, value in pairs if name.strip() == COOKIE]
+    return [unquote(value.strip().strip('"')) for name, _, value in pairs if name.strip() == wanted]
 
 
 def is_same(given: str, token: str) -> bool:

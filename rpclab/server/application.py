@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from rpclab.net.connection import Connection, Wire
     from rpclab.net.unfinished import Share
     from rpclab.rpc.engine import Engine
-    from rpclab.sandbox import Sandbox
+    from rpclab.server.served import Served
 
     Pairs = list[tuple[bytes, bytes]]
 
@@ -87,7 +87,7 @@ class Application:
         self,
         engine: Engine,
         *,
-        sandbox: Sandbox | None = None,
+        sandbox: Served | None = None,
         routes: Routes | None = None,
         exposed: Exposed,
         admission: Admission,
@@ -432,7 +432,7 @@ def name_of_client(client: Any) -> str:
 
 
 def asgi(
-    sandbox: Sandbox,
+    sandbox: Served,
     *,
     worker: str | None = None,
     routes: Mapping[str, str] | None = None,

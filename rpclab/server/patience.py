@@ -67,7 +67,7 @@ class Patient(_Base, Reading):  # type: ignore[misc]  # which of two it is, show
         self.logger = _quiet  # the lines of access tell of what strangers do wrong
         self._expect(self.limits.head_seconds)
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes | memoryview) -> None:
         if self._deaf:
             return
         self._got_on = False

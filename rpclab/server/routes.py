@@ -21,7 +21,7 @@ from rpclab.workers.worker import EntrypointHook
 if TYPE_CHECKING:
     from rpclab.core.contexts import ExecutionContext
     from rpclab.net.mains import Main
-    from rpclab.sandbox import Sandbox
+    from rpclab.server.served import Served
 
 
 _BELOW = ".localhost"
@@ -48,7 +48,7 @@ class Routes:
     """
 
     def __init__(
-        self, sandbox: Sandbox, worker: str | None = None, routes: Mapping[str, str] | None = None
+        self, sandbox: Served, worker: str | None = None, routes: Mapping[str, str] | None = None
     ) -> None:
         self._sandbox = sandbox
         self._worker = binding_target(worker) if worker is not None else None
@@ -70,7 +70,7 @@ class Routes:
         return self._worker or self._only()
 
     def _only(self) -> BindingTarget | None:
-        for name, worker in self._sandbox._workers.items():
+        for name, worker in self._sandbox.workers.items():
             entrypoint = worker.exports.get(DEFAULT)
             if entrypoint is not None and hasattr(entrypoint, "fetch"):
                 if self._found is None or self._found.worker != name:
@@ -99,7 +99,7 @@ class Exposed:
     def __init__(
         self,
         entrypoints: Mapping[str, Any] | Iterable[str] | None = None,
-        sandbox: Sandbox | None = None,
+        sandbox: Served | None = None,
         *,
         validate: bool = True,
     ) -> None:
@@ -161,7 +161,7 @@ class OfWorker:
         target: which entrypoint, with what props.
     """
 
-    def __init__(self, sandbox: Sandbox, target: BindingTarget) -> None:
+    def __init__(self, sandbox: Served, target: BindingTarget) -> None:
         self._find = partial(sandbox.worker, target.worker)
         self._target = target
 

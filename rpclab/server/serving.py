@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import ssl
 
     from rpclab.net.tls import TLS
-    from rpclab.sandbox import Sandbox
     from rpclab.server.access import Tell
+    from rpclab.server.served import Served
 
 
 class Server:
@@ -144,7 +144,7 @@ class Server:
 
 
 async def serve(
-    sandbox: Sandbox,
+    sandbox: Served,
     *,
     host: str = "127.0.0.1",
     port: int = 8787,

@@ -238,6 +238,8 @@ class MountedWire:
                 self._size -= len(message.get("bytes") or message.get("text") or "")
                 if self._size <= HIGH:
                     self._room.set()
+                if self._messages.connection is not None:
+                    self._messages.connection.heard()
                 if message["type"] == "websocket.close":
                     return
             if self._over:

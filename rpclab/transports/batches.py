@@ -36,6 +36,9 @@ LARGEST_HELLO = 8 * 1024
 """So long may a HELLO be, which comes from whoever has not shown who they are."""
 
 _LENGTH = Struct(">I")
+LENGTH_BYTES = _LENGTH.size
+"""So long is the length that precedes a record of a byte stream."""
+
 _BATCH_BYTES = 256 * 1024  # from so many on, a batch is divided
 _BATCH_FRAMES = 4096  # likewise; a peer that puts more into one is none of ours
 _SLACK = 512 * 1024  # what a record may be longer than the longest message
@@ -78,7 +81,7 @@ def _record(seen: int, frames: list[Frame]) -> list[bytes]:
             beside += large
     packed = _pack(array)
     if beside:
-        return [b"\1" + _LENGTH.pack(len(packed)), packed, *beside]
+        return [b"\1" + _LENGTH.pack(len(packed)) + packed, *beside]
     return [b"\0" + packed]
 
 
@@ -88,18 +91,18 @@ def framed_alone(seen: int, frame: bytes) -> bytes:
     return _LENGTH.pack(len(packed) + 1) + b"\0" + packed
 
 
-def unbatch(record: bytes) -> tuple[int, list[Frame]]:
-    """Give what a record of the kind BATCH or BESIDE holds.
+def unbatch(record: bytes | memoryview) -> tuple[int, list[Frame]]:
+    """Give what a record of the kind BATCH or BESIDE holds; nothing in that is the record's own.
 
     Raises:
         RemoteProtocolError: it is none.
     """
     try:
         if record[0] == BATCH:
-            array, end = _unpack(memoryview(record)[1:]), len(record)
+            array, end = _unpack(record[1:]), len(record)
         else:
             end = 5 + _LENGTH.unpack_from(record, 1)[0]
-            array = _unpack(memoryview(record)[5:end])
+            array = _unpack(record[5:end])
         seen, *frames = array
         if not _ONLY_BYTES.issuperset(map(type, frames)):
             end = _take_beside(frames, memoryview(record), end)
@@ -112,7 +115,7 @@ def unbatch(record: bytes) -> tuple[int, list[Frame]]:
     return seen, frames
 
 
-def _unpack(data: memoryview) -> list[Any]:
+def _unpack(data: bytes | memoryview) -> list[Any]:
     array = msgpack.unpackb(
         data, max_array_len=_BATCH_FRAMES + 1, max_map_len=0, max_ext_len=0, max_str_len=0
     )
@@ -155,7 +158,7 @@ def hello(words: dict[str, Any]) -> bytes:
     return bytes([HELLO]) + packed
 
 
-def read_hello(record: bytes) -> dict[str, Any]:
+def read_hello(record: bytes | memoryview) -> dict[str, Any]:
     """Give what a record of the kind HELLO says: texts and numbers by their names.
 
     Raises:
@@ -199,36 +202,31 @@ class RecordReader:
         """How many bytes of a record that is not whole have come."""
         return len(self._buffer)
 
-    def feed(self, data: bytes) -> Iterator[bytes]:
+    def is_one(self, data: bytes | memoryview) -> bool:
+        """Whether what comes is one whole record, as nearly always where calls are few and small.
+
+        Raises:
+            RemoteProtocolError: it is too long.
+        """
+        return (
+            self._begun
+            and not self._buffer
+            and len(data) > _LENGTH.size
+            and _LENGTH.size + self._length(data, 0) == len(data)
+        )
+
+    def feed(self, data: bytes | memoryview) -> Iterator[bytes | memoryview]:
         """Take bytes as they come. Gives the records that are whole now, one after another.
+
+        Args:
+            data: they; to be left as they are until the last record was taken.
 
         Raises:
             RemoteProtocolError: the peer speaks something else, or sends a record that is too long.
         """
         buffer = self._buffer
-        if self._begun and not buffer:
-            yield from self._whole(data)
-            return
-        missing = 0
-        if self._begun and len(buffer) >= _LENGTH.size:
-            missing = _LENGTH.size + self._length(buffer, 0) - len(buffer)
-            if missing > len(data):
-                buffer += data
-                return
-        if missing > 0:
-            # Of a read that may have many records, only the rest of the one that has begun.
-            buffer += data[:missing]
-            record, rest = bytes(memoryview(buffer)[_LENGTH.size :]), data[missing:]
-            self._buffer = bytearray()
-            try:
-                yield record
-            except GeneratorExit:
-                self._buffer += rest  # nobody takes more of it now
-                raise
-            yield from self._whole(rest)
-            return
-        buffer += data
         if not self._begun:
+            buffer += data
             if not MAGIC.startswith(buffer[: len(MAGIC)]):
                 raise RemoteProtocolError(
                     f"the peer does not speak rpclab, but says {bytes(buffer[:40])!r}"
@@ -236,22 +234,29 @@ class RecordReader:
             if len(buffer) < len(MAGIC):
                 return
             self._begun = True
-            del buffer[: len(MAGIC)]
-        position = 0
-        try:
-            while len(buffer) - position >= _LENGTH.size:
-                end = position + _LENGTH.size + self._length(buffer, position)
-                if len(buffer) < end:
-                    return
-                with memoryview(buffer) as view:
-                    record = bytes(view[position + _LENGTH.size : end])
-                position = end
-                yield record
-        finally:
-            del buffer[:position]
-
-    def _whole(self, data: bytes) -> Iterator[bytes]:
-        """Take bytes that begin with a record, as those of a small one do; they need no buffer."""
+            data = bytes(memoryview(buffer)[len(MAGIC) :])
+            buffer.clear()
+        elif buffer:
+            missing = self._missing(buffer)
+            if missing > 0 and len(buffer) < _LENGTH.size:
+                buffer += data[:missing]
+                data = data[missing:]
+                missing = self._missing(buffer)
+            if missing > len(data):
+                buffer += data
+                return
+            self._buffer = bytearray()
+            if missing >= 0:
+                # Of a read that may have many records, only the rest of the one that has begun.
+                buffer += data[:missing]
+                data = data[missing:]
+                try:
+                    yield memoryview(buffer)[_LENGTH.size :]
+                except GeneratorExit:
+                    self._buffer += data  # nobody takes more of it now
+                    raise
+            else:  # there is more than that, for nobody took it
+                data = bytes(buffer + data)
         position, size = 0, len(data)
         try:
             while size - position >= _LENGTH.size:
@@ -265,7 +270,13 @@ class RecordReader:
             if position < size:
                 self._buffer += data[position:]
 
-    def _length(self, data: bytes | bytearray, position: int) -> int:
+    def _missing(self, buffer: bytearray) -> int:
+        """How many bytes its first record lacks, or as long as that is not known, its length."""
+        if len(buffer) < _LENGTH.size:
+            return _LENGTH.size - len(buffer)
+        return _LENGTH.size + self._length(buffer, 0) - len(buffer)
+
+    def _length(self, data: bytes | bytearray | memoryview, position: int) -> int:
         length: int = _LENGTH.unpack_from(data, position)[0]
         if not 0 < length <= self._limit:
             raise RemoteProtocolError(
@@ -277,6 +288,6 @@ class RecordReader:
 
 def framed(pieces: list[bytes]) -> list[bytes]:
     """A record of a byte stream, of its pieces: with its length in front."""
-    if len(pieces) == 1:
-        return [_LENGTH.pack(len(pieces[0])) + pieces[0]]
-    return [_LENGTH.pack(sum(map(len, pieces))), *pieces]
+    first, *others = pieces
+    size = len(first) + sum(map(len, others))
+    return [_LENGTH.pack(size) + first, *others]

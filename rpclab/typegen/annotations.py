@@ -16,12 +16,11 @@ from rpclab.typegen.kinds import (
     Container,
     Function,
     Kind,
-    Member,
     Plain,
     Record,
     Target,
 )
-from rpclab.typegen.sources import OURS, Source, is_installed
+from rpclab.typegen.sources import OURS, Member, Source, is_installed
 from rpclab.workers import LATER
 
 _TYPING = ("typing.", "typing_extensions.", "collections.abc.")

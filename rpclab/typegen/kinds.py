@@ -5,7 +5,6 @@ Floor: typegen.
 
 from __future__ import annotations
 
-import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -75,23 +74,3 @@ Kind: TypeAlias = Unknown | Plain | Container | Choice | Target | Record | Funct
 
 UNKNOWN = Unknown()
 NONE = Plain("None")
-
-
-@dataclass(frozen=True)
-class Member:
-    """A member of an exposed class that a peer can reach.
-
-    Attributes:
-        node: its definition; None where it is a function of which no more is known.
-        is_property: whether awaiting its name reads it.
-        source: where its annotations are to be understood.
-        owner: the class that says it, for `Self`.
-        handler: whether it is a function of the module, which takes one argument.
-    """
-
-    name: str
-    node: ast.FunctionDef | ast.AsyncFunctionDef | None
-    is_property: bool
-    source: Source
-    owner: str
-    handler: bool = False

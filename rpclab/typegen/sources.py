@@ -8,11 +8,11 @@ from __future__ import annotations
 import ast
 import importlib.util
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from rpclab.config.reading import read_python
+from rpclab.config.file_text import read_python
 from rpclab.rpc.looking import HTTP, RESERVED
-from rpclab.typegen.kinds import Member
 from rpclab.workers.entrypoints import DEFAULT
 
 BASES = {"RpcTarget": "target", "WorkerEntrypoint": "entrypoint", "DurableObject": "object"}
@@ -21,6 +21,26 @@ _HIDDEN_DECORATORS = {"staticmethod", "classmethod"}
 _PROPERTY_DECORATORS = {"property", "functools.cached_property"}
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member of an exposed class that a peer can reach.
+
+    Attributes:
+        node: its definition; None where it is a function of which no more is known.
+        is_property: whether awaiting its name reads it.
+        source: where its annotations are to be understood.
+        owner: the class that says it, for `Self`.
+        handler: whether it is a function of the module, which takes one argument.
+    """
+
+    name: str
+    node: Definition | None
+    is_property: bool
+    source: Source
+    owner: str
+    handler: bool = False
 
 
 class Source:

@@ -1,7 +1,9 @@
 """Runs a program in a world of its own, to its end or until it waits for too long.
 
 Floor: whatif. The program runs where the code of Workers runs, on the loop of the virtual clock: so
-`asyncio.sleep` and `asyncio.timeout` in it are virtual time, too. See `apart` for where that is.
+`asyncio.sleep` and `asyncio.timeout` in it are virtual time, too. All of this happens elsewhere
+(`apart`), and the caller waits: it may be a cell, a script or a coroutine, and takes no turn
+meanwhile.
 """
 
 from __future__ import annotations

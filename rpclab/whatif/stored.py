@@ -9,7 +9,7 @@ import hashlib
 import sqlite3
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rpclab.workers.storage.files import NamespaceFile
+from rpclab.workers.storage.namespace_file import NamespaceFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

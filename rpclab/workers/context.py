@@ -15,7 +15,7 @@ from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.local import home
 from rpclab.rpc.remote import Remote, Uncopied
 from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub
-from rpclab.workers.spellings import also_in_javascript
+from rpclab.workers.javascript_names import also_in_javascript
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ class Context(Uncopied):
 
     def __init__(self, context: ExecutionContext, props: dict[str, Any], exports: Exports) -> None:
         self._context = context
-        self._requests = 0  # see `rpclab.workers.invocations`
+        self._requests = 0  # see `rpclab.workers.request_counts`
         self.props = props
         self.exports = exports
 

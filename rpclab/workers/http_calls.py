@@ -16,6 +16,7 @@ from rpclab.core.hooks import dispatch as dispatch_member
 from rpclab.core.targets import Exposed, method_of, read_member
 from rpclab.errors import NoSuchMemberError, RpcError
 from rpclab.rpc.stubs import MapValue
+from rpclab.workers.network import Network, checked
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from rpclab.core.answers import Answer
     from rpclab.core.contexts import ExecutionContext
     from rpclab.rpc.bindings import ServiceBinding
+    from rpclab.rpc.engine import Engine
     from rpclab.workers.http.responses import Response
-    from rpclab.workers.network import Network
 
 _FETCH = ("fetch", ["fetch"])
 
@@ -47,32 +48,43 @@ class HttpCalls:
     def __call__(
         self, binding: ServiceBinding, resource: Any, options: dict[str, Any]
     ) -> Awaitable[Response]:
-        return fetch_from(binding, resource, options)
+        """Make an HTTP call on a binding; it is sent at once (rule C25).
+
+        Args:
+            binding: who answers, and who gets what a redirect leads to (rule R7).
+            resource: a URL, a path that begins with "/", or a Request.
+            options: those of a Request.
+
+        Returns:
+            An awaitable; it gives the Response.
+
+        Raises:
+            TypeError: they make no request.
+        """
+        from rpclab.workers.http.fetching import Fetching, request_for  # noqa: PLC0415 - as said above
+        from rpclab.workers.http.urls import base_of  # noqa: PLC0415
+
+        request = request_for(resource, options, base_of(_callee_of(binding)))
+        fetching = Fetching(request, binding["fetch"])
+        # In a function that is recorded for `map` there is nothing to wait for.
+        return fetching.first if isinstance(fetching.first, MapValue) else fetching
 
 
-def fetch_from(
-    binding: ServiceBinding, resource: Any, options: dict[str, Any]
-) -> Awaitable[Response]:
-    """Make an HTTP call on a binding; it is sent at once (rule C25).
+class Networked:
+    """The part of a sandbox that bounds what its Workers fetch over the network."""
 
-    Args:
-        binding: who answers, and who gets what a redirect leads to (rule R7).
-        resource: a URL, a path that begins with "/", or a Request.
-        options: those of a Request.
+    engine: Engine
 
-    Returns:
-        An awaitable; it gives the Response.
+    @property
+    def network(self) -> str | Network:
+        """What its Workers may reach: "public", "local", "none", or a `Network` with bounds."""
+        calls: Any = self.engine.http_call
+        given: Network = calls.network
+        return given.reach if given == Network(given.reach) else given
 
-    Raises:
-        TypeError: they make no request.
-    """
-    from rpclab.workers.http.fetching import Fetching, request_for  # noqa: PLC0415 - as said above
-    from rpclab.workers.http.urls import base_of  # noqa: PLC0415
-
-    request = request_for(resource, options, base_of(_callee_of(binding)))
-    fetching = Fetching(request, binding["fetch"])
-    # In a function that is recorded for `map` there is nothing to wait for.
-    return fetching.first if isinstance(fetching.first, MapValue) else fetching
+    @network.setter
+    def network(self, network: str | Network) -> None:
+        self.engine.http_call = HttpCalls(checked(network))
 
 
 def dispatch(
@@ -93,7 +105,7 @@ def answer_fetch(instance: Any, /, *args: Any, **options: Any) -> Any:
 
     Args:
         instance: of the entrypoint.
-        args: the request, as `fetch_from` sends it; a URL will do.
+        args: the request, as `HttpCalls` sends it; a URL will do.
         options: those of a Request.
 
     Returns:

@@ -18,7 +18,14 @@ from importlib.machinery import SOURCE_SUFFIXES, FileFinder, ModuleSpec, SourceF
 from os import PathLike, fspath
 from typing import Any
 
-from rpclab.workers.by_name import OwnModules, install, is_installed, loading, modules_of, showing
+from rpclab.workers.imports_by_name import (
+    OwnModules,
+    install,
+    is_installed,
+    loading,
+    modules_of,
+    showing,
+)
 from rpclab.workers.platform import MODULES, make
 from rpclab.workers.platform.advice import imported_names
 

@@ -16,7 +16,6 @@ from rpclab.core.hooks import ServiceHook
 from rpclab.errors import RpcError
 from rpclab.rpc.activity import StepInterrupted
 from rpclab.rpc.looking import RESERVED
-from rpclab.workers.by_name import modules_of, serve
 from rpclab.workers.context import Context, Exports
 from rpclab.workers.entrypoints import (
     DEFAULT,
@@ -28,6 +27,7 @@ from rpclab.workers.entrypoints import (
     refuse_reserved,
 )
 from rpclab.workers.http_calls import dispatch
+from rpclab.workers.imports_by_name import modules_of, serve
 from rpclab.workers.validation.policy import new_door
 
 if TYPE_CHECKING:

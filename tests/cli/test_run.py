@@ -1,6 +1,7 @@
 """`rpclab run`: one call to a Worker in a file."""
 
 import io
+import signal
 import sys
 
 import pytest
@@ -36,7 +37,26 @@ class Room(DurableObject):
         return count
 
 
+def spin():
+    while True:
+        pass
+
+
 class Default(WorkerEntrypoint):
+    def spin(self):
+        spin()
+
+    async def spin_later(self):
+        await asyncio.sleep(0)
+        spin()
+
+    def spin_in_a_stream(self):
+        def chunks():
+            yield b"x"
+            spin()
+
+        return ReadableStream(chunks())
+
     def give(self, *args, **kwargs):
         return [list(args), kwargs]
 
@@ -71,6 +91,9 @@ class Default(WorkerEntrypoint):
     def variable(self):
         return self.env.GREETING
 """
+
+SPINS = WORKER.partition("        pass\n")[0].count("\n")
+"""The line of the loop that has no end."""
 CONFIG = 'name = "{0}"\nmain = "{0}.py"\n'
 
 
@@ -131,6 +154,16 @@ def test_arguments_are_json_or_else_texts(worker, capsys, words, printed):
 def test_a_result_is_printed_as_its_kind_is_best_used(worker, capsys, words, printed):
     assert main(["run", worker, *words]) == 0
     assert capsys.readouterr().out.removesuffix("\n") == printed.removesuffix("\n")
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there is no such signal there")
+@pytest.mark.parametrize("method", ["spin", "spin_later", "spin_in_a_stream"])
+def test_a_worker_that_computes_for_ever_is_left_when_the_call_is_late(worker, capsys, method):
+    assert main(["run", worker, method, "--timeout", "0.01"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("no answer after 0.01 s: the Worker computed, at ")
+    assert said.split("lab.py, ")[1] in (f"line {SPINS}, in spin\n", f"line {SPINS + 1}, in spin\n")
+    assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
 
 
 def test_bytes_come_out_as_they_are(worker, capfdbinary):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -244,6 +245,25 @@ def test_a_request_is_told_in_a_line_and_a_signal_stops_it(shop):
     assert " GET /tea 200 " in told
     assert "somebody came\n" in told
     assert "stopping; once more does not wait" in told
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are another thing there")
+def test_a_worker_that_computes_for_ever_does_not_keep_its_server_from_stopping(tmp_path):
+    (tmp_path / "spin.py").write_text(
+        "from workers import WorkerEntrypoint\nclass Default(WorkerEntrypoint):\n"
+        "    def fetch(self, request):\n        print('begun')\n        while True: pass\n"
+    )
+    with serving(tmp_path / "spin.py") as (process, address):
+        host, port = address.rpartition("/")[2].split(":")
+        with socket.create_connection((host, int(port))) as asking:
+            asking.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            for words in ("begun\n", "stopping; once more does not wait"):
+                while words not in process.stderr.readline():
+                    pass
+                process.send_signal(signal.SIGINT)
+            told = process.stderr.read()
+        assert process.wait() == 130
+    assert "left by KeyboardInterrupt" in told
 
 
 def test_configurations_and_code_are_served_together(tmp_path, shop):

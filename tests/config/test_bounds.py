@@ -7,9 +7,9 @@ import pytest
 
 import rpclab
 from rpclab.config import load_config
-from rpclab.config.reading import MOST_BYTES, MOST_BYTES_OF_CODE
+from rpclab.config.file_text import MOST_BYTES, MOST_BYTES_OF_CODE
 from rpclab.errors import ConfigError
-from rpclab.typegen.known import types_of_configs
+from rpclab.typegen.of_workers import types_of_configs
 
 NAMED = 'name = "a"\nmain = "a.py"\n'
 JSON = '{"name": "a", "main": "a.py", "vars": {"x": %s}}'

@@ -7,7 +7,7 @@ import pytest
 
 from rpclab.config import Document, read_config
 from rpclab.config.keys import AT_TOP, IN_ENVIRONMENT, REFUSED, WITHOUT_EFFECT
-from rpclab.config.model import Migration
+from rpclab.config.worker_config import Migration
 from rpclab.errors import ConfigError
 
 NAMED = 'name = "a"\nmain = "main.py"\n'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from support.ids import by_repr
 from support.world import failure
 
 import rpclab
@@ -95,7 +96,7 @@ async def test_S1_the_reader_chooses_how_much_it_reads(worker):
         (memoryview(b"high")[:2], b"hi"),
         ("hé", b"h\xc3\xa9"),
     ],
-    ids=repr,
+    ids=by_repr,
 )
 async def test_S2_chunks_are_byte_buffers_or_texts(world, chunk, arrives):
     worker = world.deploy(WORKER).CALLEE
@@ -112,7 +113,7 @@ async def test_S2_S12_texts_that_are_written_arrive_as_their_bytes(worker):
     assert got == [b"t\xc3\xa9", b"xt"]
 
 
-@pytest.mark.parametrize("chunk", [{"a": 1}, 7, None, [1, b"x"], (1, 2)], ids=repr)
+@pytest.mark.parametrize("chunk", [{"a": 1}, 7, None, [1, b"x"], (1, 2)], ids=by_repr)
 async def test_S3_any_value_that_can_be_sent_may_be_a_chunk(worker, chunk):
     assert [value async for value in await worker.of(chunk)] == [chunk]
     got = []
@@ -223,7 +224,9 @@ async def test_S6_a_stream_in_use_cannot_be_sent(worker):
     assert str(await failure(worker.read(teed))) == READABLE_LOCKED
 
 
-@pytest.mark.parametrize("chunks", [["first ", "rest ", "end"], ["first rest ", "end"]], ids=repr)
+@pytest.mark.parametrize(
+    "chunks", [["first ", "rest ", "end"], ["first rest ", "end"]], ids=by_repr
+)
 async def test_S6_a_partly_read_stream_sends_its_rest(worker, chunks):
     stream = ReadableStream(chunks)
     assert await stream.read(6) == b"first "
@@ -263,7 +266,7 @@ ENDLESS = """
 """
 
 
-@pytest.mark.parametrize("reason", [IndexError("enough"), "enough", None], ids=repr)
+@pytest.mark.parametrize("reason", [IndexError("enough"), "enough", None], ids=by_repr)
 async def test_S8_cancelling_tells_the_source_the_reason(world, reason):
     stream = await world.deploy(ENDLESS).CALLEE.endless()
     await stream.read()

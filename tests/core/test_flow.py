@@ -8,7 +8,15 @@ from collections import deque
 
 import pytest
 
-from rpclab.core.flow import FIRST_WINDOW, KIB, LEAST_WINDOW, MOST_CHUNKS, FlowController
+from rpclab.core.flow import (
+    FIRST_WINDOW,
+    KIB,
+    LEAST_WINDOW,
+    MOST_CHUNKS,
+    MOST_QUEUED,
+    FlowController,
+    Uplink,
+)
 
 MIB = 1024 * KIB
 MOST = 16 * MIB
@@ -186,3 +194,83 @@ def test_a_reader_that_says_nonsense_of_its_pace_is_taken_to_have_read_at_once(h
         at = 0.1
         one.acknowledged(token, said)
     assert flow.window == honest.window
+
+
+class Held:
+    """An end of a stream that counts how often it was told that it may go on."""
+
+    def __init__(self):
+        self.told = 0
+
+    def changed(self):
+        self.told += 1
+
+
+def carried(uplink, line, *, seconds, most=2**26):
+    """A stream over a link to another program that has run for so long, and is read to its end."""
+    line.flow = uplink.flow(lambda: line.at, most)
+    line.run(seconds)
+    uplink.learn(line.flow)
+    for _, token, _ in line._acks:
+        line.flow.withdrawn(token)
+    return line.flow
+
+
+def test_over_a_far_way_a_stream_begins_with_the_window_that_one_before_has_found():
+    uplink = Uplink(lambda: 0)
+    assert uplink.flow(lambda: 0.0, 2**26).window == FIRST_WINDOW
+    found = carried(uplink, Line(rtt=0.1, bandwidth=100 * MIB), seconds=9).window
+    assert found > 4 * MIB
+    assert uplink.flow(lambda: 0.0, 2**26).window == found
+    assert uplink.flow(lambda: 0.0, MIB).window == MIB
+
+
+def test_over_a_near_way_each_stream_finds_its_window_itself():
+    uplink = Uplink(lambda: 0)
+    carried(uplink, Line(rtt=0.001, bandwidth=1000 * MIB), seconds=3)
+    assert uplink.flow(lambda: 0.0, 2**26).window == FIRST_WINDOW
+
+
+def test_a_stream_of_a_few_bytes_says_nothing_of_a_way_that_a_long_one_has_found():
+    uplink = Uplink(lambda: 0)
+    found = carried(uplink, Line(rtt=0.1, bandwidth=100 * MIB), seconds=9).window
+    now = 0.0
+    short = uplink.flow(lambda: now, 2**26)
+    token = short.sent(1000)
+    now = 0.1
+    short.acknowledged(token)
+    assert short.is_far
+    assert short.window < found
+    uplink.learn(short)
+    assert uplink.found == found
+
+
+def test_streams_that_nobody_reads_hold_no_more_than_was_found_and_a_first_window_each():
+    uplink = Uplink(lambda: 0)
+    found = carried(uplink, Line(rtt=0.1, bandwidth=100 * MIB), seconds=9).window
+    stalled = []
+    for _ in range(20):
+        flow = uplink.flow(lambda: 0.0, 2**26)
+        while flow.fits(FIRST_WINDOW):
+            flow.sent(FIRST_WINDOW)
+        stalled.append(flow)
+    assert sum(flow.in_flight for flow in stalled) <= found + 20 * FIRST_WINDOW
+
+
+def test_what_waits_for_the_socket_holds_streams_back_until_it_has_left():
+    unsent = 0
+    uplink = Uplink(lambda: unsent)
+    end = Held()
+    assert uplink.takes_from(end)
+    uplink.queued += MOST_QUEUED
+    assert not uplink.takes_from(end)
+    unsent = MOST_QUEUED
+    uplink.look()
+    assert not uplink.takes_from(end)
+    assert end.told == 0
+    unsent = MOST_QUEUED - 1
+    uplink.look()
+    assert end.told == 1
+    assert uplink.takes_from(end)
+    uplink.look()
+    assert end.told == 1

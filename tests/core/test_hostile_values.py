@@ -11,13 +11,14 @@ import msgpack
 import numpy as np
 import pytest
 from support.frames import calls, ext, packed
+from support.ids import by_repr
 from support.inline_host import SessionPair
 
 from rpclab import Limits, RpcTarget
 from rpclab.codecs import values
 from rpclab.codecs.graphs import DICT, FROZENSET, LEAF, LIST, TUPLE
 from rpclab.codecs.graphs import SET as SET_NODE
-from rpclab.codecs.keys import SAME_HASH
+from rpclab.codecs.key_costs import SAME_HASH
 from rpclab.core.messages import CALL, REJECT, RESOLVE
 from rpclab.errors import DataCloneError, MessageTooLargeError, RemoteProtocolError
 
@@ -88,7 +89,7 @@ UNMAKEABLE = [  # NumPy refuses these itself: the call fails, and the session go
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("dtype", UNMAKEABLE, ids=repr)
+@pytest.mark.parametrize("dtype", UNMAKEABLE, ids=by_repr)
 def test_an_array_of_a_type_that_numpy_does_not_have_fails_that_call_alone(pair, dtype):
     pair.inject(calls(ext(values.NDARRAY, [dtype, [1], b"\0" * 4])))
     assert pair.server.closed is None

@@ -6,6 +6,7 @@ import re
 
 import msgpack
 import pytest
+from support.ids import by_repr
 from support.inline_host import InlineHost, Later, SessionPair
 
 from rpclab import Limits, RpcTarget
@@ -150,7 +151,7 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize("message", BROKEN, ids=repr)
+@pytest.mark.parametrize("message", BROKEN, ids=by_repr)
 def test_parse_refuses_what_is_no_message_and_shows_it(message):
     with pytest.raises(RemoteProtocolError, match="the peer sent no message, but "):
         parse(message)
@@ -173,7 +174,7 @@ def test_parse_refuses_what_is_no_message_and_shows_it(message):
         [ABORT, ValueError()],
         [MAP, 1, 0, ["a"], [], [b""]],
     ],
-    ids=repr,
+    ids=by_repr,
 )
 def test_parse_lets_every_kind_of_message_in(message):
     assert parse(message) is message

@@ -6,6 +6,7 @@ import gc
 
 import msgpack
 import pytest
+from support.ids import by_repr
 from support.inline_host import (
     EMPTY,
     Later,
@@ -509,7 +510,7 @@ def test_a_pipe_that_is_sent_twice_ends_the_session(pair):
         [PIPE, "1"],
         [PIPE, 1, None, None],
     ],
-    ids=repr,
+    ids=by_repr,
 )
 def test_parse_refuses_what_is_no_message_of_a_stream(message):
     with pytest.raises(RemoteProtocolError, match="the peer sent no message, but "):

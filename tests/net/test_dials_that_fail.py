@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
+import socket
 
 import pytest
 from support.net import Api, failure
@@ -195,3 +197,54 @@ async def test_where_a_server_cannot_listen_the_advice_fits_the_reason():
         assert "port 0 takes any that is free" in await refused(server.address)
     assert "that is no address of this machine" in await refused("tcp:192.0.2.1:0")
     assert "is the name of the machine spelt right?" in await refused("tcp:nobody.invalid:0")
+
+
+IN_THE_WAY = {
+    "a file": (lambda path: path.write_text("kept"), "there is a file, which is no socket"),
+    "a folder": (lambda path: path.mkdir(), "that is a folder: name a socket in it"),
+    "a link": (lambda path: path.symlink_to("nowhere"), "a link that leads nowhere"),
+}
+
+
+@pytest.mark.parametrize(("put", "said"), IN_THE_WAY.values(), ids=IN_THE_WAY)
+async def test_what_is_in_the_way_of_a_socket_is_named_and_left_alone(tmp_path, put, said):
+    path = tmp_path / "api.sock"
+    put(path)
+    before = path.lstat()
+    with pytest.raises(OSError, match=said):
+        await rpclab.serve(Api(), f"unix:{path}")
+    assert os.path.samestat(path.lstat(), before)
+
+
+async def test_where_a_socket_cannot_be_made_the_advice_fits_the_reason(tmp_path):
+    async def refused(path):
+        with pytest.raises(OSError, match="cannot listen at") as caught:
+            await rpclab.serve(Api(), f"unix:{path}")
+        return str(caught.value)
+
+    assert f"there is no folder {tmp_path}/none: make it" in await refused(f"{tmp_path}/none/a")
+    assert "take a shorter one" in await refused(tmp_path / ("a" * 200))
+    async with rpclab.serve(Api(), f"unix:{tmp_path}/api.sock"):
+        assert "another server listens there" in await refused(tmp_path / "api.sock")
+
+
+async def test_a_socket_that_a_dead_server_has_left_makes_room(tmp_path):
+    path = tmp_path / "api.sock"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    async with (
+        rpclab.serve(Api(), f"unix:{path}") as server,
+        rpclab.connect(server.address) as api,
+    ):
+        assert await api.hello("x") == "Hello, x"
+    assert not path.exists()
+
+
+async def test_a_server_that_stops_leaves_the_socket_of_another_one_alone(tmp_path):
+    path = tmp_path / "api.sock"
+    first = await rpclab.serve(Api(), f"unix:{path}")
+    path.unlink()
+    async with rpclab.serve(Api(), f"unix:{path}") as second:
+        await first.stop()
+        async with rpclab.connect(second.address) as api:
+            assert await api.hello("x") == "Hello, x"

@@ -260,3 +260,35 @@ async def test_a_sandbox_that_closes_breaks_what_came_from_elsewhere(place):
         error = await failure(connection.main.hello("x"))
         assert isinstance(error, rpclab.DisconnectedError)
         await connection.closed.wait()
+
+
+class Logs(rpclab.RpcTarget):
+    def all(self):
+        return [Log(), Log()]
+
+    def log(self):
+        return Log()
+
+
+class Log(rpclab.RpcTarget):
+    def __init__(self):
+        self._seen = []
+
+    def itself(self):
+        return self
+
+    def note(self, what):
+        self._seen.append(what)
+        return self._seen
+
+
+async def test_without_pipelining_calls_on_a_result_wait_for_it_and_find_it(place):
+    sandbox = rpclab.Sandbox(pipelining=False)
+    async with sandbox, place.serve(Logs()) as server, place.connect(server) as logs:
+        several = logs.all()
+        refused = several.missing()
+        assert await several.map(lambda log: log.note("x")) == [["x"], ["x"]]
+        with pytest.raises(TypeError, match="missing"):
+            await refused
+        log = logs.log().itself()
+        assert await log.note(logs.log().note("x")) == [["x"]]

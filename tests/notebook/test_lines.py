@@ -3,15 +3,20 @@
 import pytest
 from IPython.core.error import UsageError
 
+from rpclab.notebook.commands import EXPORT_OPTIONS, FAULT_OPTIONS
+from rpclab.notebook.distances import LINK_OPTIONS
 from rpclab.notebook.lines import (
+    BIND_OPTIONS,
     TRACE_OPTIONS,
     WORKER_OPTIONS,
+    WRANGLER_OPTIONS,
     parse_bindings,
     parse_trace,
     parse_worker,
     words,
 )
 from rpclab.notebook.magics import RpcLab
+from rpclab.notebook.wrangler import Wrangler
 
 OPTIONS = ", ".join(WORKER_OPTIONS)
 
@@ -106,7 +111,16 @@ def test_trace_takes_its_option_only():
         parse_trace("x = 1")
 
 
-def test_every_option_stands_in_the_manual():
-    for magic, options in ((RpcLab.worker, WORKER_OPTIONS), (RpcLab.trace, TRACE_OPTIONS)):
-        for option in options.values():
-            assert f"{option.flag} {option.metavar}".strip() in magic.__doc__
+@pytest.mark.parametrize(
+    ("manual", "options"),
+    [
+        (RpcLab.worker, WORKER_OPTIONS),
+        (RpcLab.bind, BIND_OPTIONS),
+        (RpcLab.trace, TRACE_OPTIONS),
+        (Wrangler.wrangler, WRANGLER_OPTIONS),
+        (RpcLab.rpclab, {**LINK_OPTIONS, **FAULT_OPTIONS, **EXPORT_OPTIONS}),
+    ],
+)
+def test_every_option_stands_in_the_manual(manual, options):
+    for flag, option in options.items():
+        assert f"{flag} {option.form}".strip() in manual.__doc__

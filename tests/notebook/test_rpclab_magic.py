@@ -3,6 +3,7 @@
 import pytest
 from support.kernels import COUNTER
 
+from rpclab.notebook.commands import COMMANDS
 from rpclab.notebook.magics import RpcLab
 
 
@@ -60,6 +61,6 @@ def test_whose_arguments_are_checked_is_shown_and_chosen(kernel):
     assert "amount is" not in (kernel.run(call).error or "")
 
 
-@pytest.mark.parametrize("name", sorted(RpcLab.COMMANDS))
+@pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_the_manual_has_each_command(name):
     assert f"%rpclab {name}" in RpcLab.rpclab.__doc__

@@ -12,6 +12,7 @@ from support.world import failure
 
 import rpclab
 from rpclab.errors import PlacementError
+from rpclab.placement.placed import PlacedWorker
 
 TALLY = """
 import asyncio, os
@@ -151,3 +152,154 @@ async def test_a_worker_may_be_deployed_again_and_again(sandbox):
         sandbox.deploy("worker", source=WORKER, placement="process")
         assert await env.WORKER.add(number, 0) == number
     await until(lambda: len(descendants()) == 2)
+
+
+# What is under way when it moves, and what begins then.
+
+NEIGHBOUR = """
+from workers import WorkerEntrypoint
+
+class Default(WorkerEntrypoint):
+    async def keep(self):
+        global kept
+        kept = (await self.env.WORKER.counter()).dup()
+
+    async def ask(self, gate=None):
+        if gate is not None:
+            await gate()
+        return await self.env.WORKER.pid()
+"""
+
+
+def _is_placed(sandbox):
+    return isinstance(sandbox.worker("worker"), PlacedWorker)
+
+
+@pytest.mark.parametrize("placement", ["process", rpclab.processes(2)])
+async def test_a_binding_made_while_an_old_call_is_under_way_leads_to_the_new_place(
+    sandbox, placement
+):
+    sandbox.deploy("worker", source=WORKER)
+    env = sandbox.bind(WORKER="worker")
+    gate = asyncio.Event()
+    under_way = env.WORKER.call(gate.wait)
+    moving = asyncio.create_task(sandbox.move("worker", placement))
+    await until(lambda: _is_placed(sandbox))
+    late = sandbox.bind(LATE="worker").LATE.pid()
+    gate.set()
+    worker = await moving
+    assert await under_way
+    assert await late in worker.pids
+    assert await sandbox.bind(AFTER="worker").AFTER.pid() in worker.pids
+
+
+@pytest.mark.parametrize("placement", ["process", rpclab.processes(2)])
+async def test_calls_that_have_not_left_when_it_gets_processes_are_answered_there(
+    sandbox, placement
+):
+    sandbox.deploy("worker", source=WORKER)
+    env = sandbox.bind(WORKER="worker")
+    calls = [env.WORKER.add(number, 0) for number in range(3)]
+    sandbox.deploy("worker", source=WORKER, placement=placement)
+    assert [await call for call in calls] == [0, 1, 2]
+
+
+async def test_a_process_that_holds_what_it_left_behind_still_finds_it_when_it_comes_back(sandbox):
+    sandbox.deploy("worker", source=WORKER)
+    sandbox.deploy("caller", source=NEIGHBOUR, bind={"WORKER": "worker"}, placement="process")
+    env = sandbox.bind(CALLER="caller")
+    await env.CALLER.keep()
+    for placement in ("process", "kernel", "process", "kernel"):
+        await sandbox.move("worker", placement)
+        assert (await env.CALLER.ask() == os.getpid()) is (placement == "kernel")
+
+
+@pytest.mark.parametrize("placement", ["kernel", "process"])
+async def test_the_first_call_of_a_process_that_comes_in_the_middle_of_two_moves_is_answered(
+    sandbox, placement
+):
+    sandbox.deploy("worker", source=WORKER, placement=placement)
+    sandbox.deploy("caller", source=NEIGHBOUR, bind={"WORKER": "worker"}, placement="process")
+    env = sandbox.bind(CALLER="caller")
+    programs = sandbox.programs
+    with programs.holding("worker"):
+        calls = [env.CALLER.ask() for _ in range(2)]
+        await until(lambda: programs._held["worker"])  # it has asked for a way there
+        programs._settle_bindings("worker", sandbox.worker("worker"))  # as a move does
+        calls.append(env.CALLER.ask())
+    assert len({await call for call in calls}) == 1
+
+
+async def test_a_version_that_is_replaced_keeps_the_bindings_that_it_had(sandbox):
+    sandbox.deploy("worker", source=WORKER)
+    sandbox.deploy("caller", source=NEIGHBOUR, bind={"WORKER": "worker"}, placement="process")
+    env = sandbox.bind(CALLER="caller")
+    gate, begun = asyncio.Event(), asyncio.Event()
+
+    async def wait():
+        begun.set()
+        await gate.wait()
+
+    under_way = env.CALLER.ask(wait)
+    await begun.wait()
+    sandbox.deploy("caller", source=NEIGHBOUR, placement="process")
+    gate.set()
+    assert await under_way == os.getpid()
+
+
+async def test_what_it_has_answered_before_its_end_counts(sandbox):
+    sandbox.deploy("worker", source=WORKER, placement="process")
+    env = sandbox.bind(WORKER="worker")
+    await env.WORKER.pid()
+    host = sandbox.worker("worker").hosts[0]
+    answered = env.WORKER.last_words(7)
+    await asyncio.sleep(0)
+    while host.number in host._engine._lines:
+        host._engine._lines[host.number].wait(10)  # its end is heard of before its answer is
+    assert await answered == 7
+
+
+async def test_how_it_was_deployed_comes_along(sandbox):
+    sandbox.deploy("worker", source=WORKER, concurrency=1, queue=3, overload="oldest")
+    turns = sandbox.queue("worker").turns
+    sandbox.worker("worker").config = config = object()
+    object.__setattr__(sandbox.worker("worker").env, "__secret__", frozenset({"KEY"}))
+    for placement in ("process", "process", "kernel"):
+        worker = await sandbox.move("worker", placement)
+        assert worker.config is config
+        assert worker.env.__secret__ == {"KEY"}
+        assert worker.placement.count if placement == "process" else worker.queue.turns == turns
+        assert (sandbox.queue("worker") is None) is (placement == "process")
+
+
+@pytest.mark.parametrize("place", ["kernel", "process"])
+async def test_a_version_that_is_deployed_while_it_moves_is_the_one_that_serves(sandbox, place):
+    sandbox.deploy("worker", source=WORKER, placement=place)
+    env = sandbox.bind(WORKER="worker")
+    gate = asyncio.Event()
+    under_way = env.WORKER.call(gate.wait)
+    await until(lambda: gate._waiters)
+    to = "process" if place == "kernel" else "kernel"
+    moving = asyncio.create_task(sandbox.move("worker", to))
+    await until(lambda: sandbox.programs._held or (place == "kernel" and sandbox.programs.hosts))
+    newer = sandbox.deploy("worker", source=WORKER + "\n    def new(self): return 1")
+    gate.set()
+    with pytest.raises(PlacementError, match="was deployed anew while it moved"):
+        await moving
+    assert sandbox.worker("worker") is newer
+    assert await env.WORKER.pid() == os.getpid()
+    assert await under_way
+
+
+async def test_one_move_waits_for_another_and_goes_on_when_nobody_waits_for_it(sandbox, tmp_path):
+    sandbox.use_storage(tmp_path)
+    sandbox.deploy("tally", source=TALLY, objects={"TALLY": "Tally"})
+    env = sandbox.bind(WORKER="tally")
+    moves = [asyncio.create_task(sandbox.move("tally", "process")) for _ in range(3)]
+    await asyncio.sleep(0)
+    moves[0].cancel()
+    calls = [env.WORKER.add(number) for number in range(5)]
+    last = await moves[2]
+    assert sandbox.worker("tally") is last
+    assert {await call for call in calls} <= {os.getpid(), *descendants()}
+    assert await env.WORKER.pid() in last.pids

@@ -203,6 +203,9 @@ class Default(WorkerEntrypoint):
         name = "Default" if props else "Other"
         error = await failure(env.WORKER.reach("neighbour", "entrypoint", name, props, None))
         assert isinstance(error, rpclab.DisconnectedError)
+    sandbox.programs.share(sandbox.kv("cache"))
+    error = await failure(env.WORKER.reach("notebook", "held", "0"))
+    assert "bound to nothing of the kind" in str(error)
 
 
 # Deploying.
@@ -254,13 +257,6 @@ def test_on_a_virtual_clock_there_are_no_processes():
     with pytest.raises(PlacementError):
         sandbox.deploy("worker", source=WORKER, placement="process")
     sandbox.close()
-
-
-def test_what_it_cannot_have_there_is_refused_by_name(sandbox):
-    with pytest.raises(PlacementError, match="CACHE is a KV namespace"):
-        sandbox.deploy("worker", source=WORKER, kv={"CACHE": "cache"}, placement="process")
-    with pytest.raises(PlacementError, match="DB is a database in memory"):
-        sandbox.deploy("worker", source=WORKER, d1={"DB": ":memory:"}, placement="process")
 
 
 async def test_a_new_version_takes_over_and_calls_under_way_finish(sandbox, env):

@@ -7,6 +7,7 @@ import gc
 import random
 
 import pytest
+from support.ids import by_repr
 from support.net import Api, failure
 from support.reconnection import ADDRESS, STEADY
 
@@ -963,7 +964,7 @@ async def test_losses_at_random_neither_repeat_nor_forget_a_call(place, sandbox)
     gc.collect()
 
 
-@pytest.mark.parametrize("given", [5, "yes", None, 0, object()], ids=repr)
+@pytest.mark.parametrize("given", [5, "yes", None, 0, object()], ids=by_repr)
 def test_what_says_how_to_reconnect_is_true_or_a_reconnect(given):
     with pytest.raises(TypeError, match=r"reconnect is True, or an rpclab\.Reconnect"):
         rpclab.connect("tcp:127.0.0.1:1", reconnect=given)

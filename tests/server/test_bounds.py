@@ -403,8 +403,9 @@ def test_cookies_are_not_read_by_what_takes_a_time_with_the_square_of_their_leng
 
     monkeypatch.setattr(SimpleCookie, "load", load)
     admission = Admission(token="s3cret")
-    for cookie, status in (('rpclab_token="' + '\\\\"' * 30_000 + '"', 401),
-                           ('a="\\\\"; rpclab_token="s3cret"; b', None)):  # fmt: skip
+    name = admission.cookie_name
+    for cookie, status in ((f'{name}="' + '\\\\"' * 30_000 + '"', 401),
+                           (f'a="\\\\"; {name}="s3cret"; b', None)):  # fmt: skip
         refusal = admission.refusal(Asked("GET", {"host": "a", "cookie": cookie}, ""))
         assert (refusal and refusal.status) == status
 
@@ -420,6 +421,26 @@ async def test_the_cookie_stands_for_any_token(sandbox, token):
         assert (await http.get("/")).status_code == 201
         http.cookies.clear()
         assert (await http.get("/")).status_code == 401
+
+
+async def test_a_browser_that_knows_two_servers_of_a_machine_stays_at_both(sandbox):
+    """To a browser all ports of a machine are one place, as far as cookies go."""
+    async with (
+        sandbox.serve(port=0, token="s3cret") as one,
+        sandbox.serve(port=0, token="another") as two,
+        sandbox.serve(port=0) as open_to_all,
+        httpx.AsyncClient(trust_env=False) as http,
+    ):
+        assert (await http.get(one.url, params={"token": "s3cret"})).status_code == 201
+        assert (await http.get(two.url, params={"token": "another"})).status_code == 201
+        for server in (one, two):
+            assert (await http.get(server.url)).status_code == 201
+        # No Worker is shown the token of another server.
+        for server in (one, two, open_to_all):
+            seen = await http.get(f"{server.url}/headers", headers={"x": "y"})
+            assert seen.json()["x"] == "y"
+            assert "s3cret" not in seen.text
+            assert "another" not in seen.text
 
 
 @pytest.mark.parametrize(
@@ -442,7 +463,7 @@ async def test_a_cookie_speaks_for_pages_of_the_server_and_for_no_other_port(
         port=0, token="s3cret", origins=["https://good.test"], expose={"/x": Api()}
     )
     async with serving as server, httpx.AsyncClient(trust_env=False) as http:
-        headers = {"cookie": "rpclab_token=s3cret"}
+        headers = {"cookie": f"{Admission(token='s3cret').cookie_name}=s3cret"}
         if origin is not None:
             headers["origin"] = origin.replace("HERE", server.url)
         response = await http.post(f"{server.url}/x", headers=headers)

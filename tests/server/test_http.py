@@ -12,6 +12,7 @@ from support.real_time import until
 
 import rpclab
 from rpclab.server.access import Access
+from rpclab.server.admission import Admission
 
 
 @pytest.fixture(params=[True, False], ids=["recorded", "unseen"])
@@ -244,7 +245,7 @@ async def test_a_worker_is_not_told_the_token_wherever_a_browser_says_it(sandbox
     async with sandbox.serve(port=0, token="s3cret") as server, client(server) as http:
         came = {
             "referer": f"{server.url}/page?token=s3cret&a=b",
-            "cookie": "mine=1; rpclab_token=s3cret; yours=2",
+            "cookie": f"mine=1; {Admission(token='s3cret').cookie_name}=s3cret; yours=2",
             "empty": "",
         }
         seen = (await http.get("/headers?%74oken=s3cret", headers=came)).json()

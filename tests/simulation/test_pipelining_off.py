@@ -35,6 +35,12 @@ class Default(WorkerEntrypoint):
     def log(self):
         return Log()
 
+    def logs(self):
+        return [Log(), Log()]
+
+    def data(self):
+        return {"user": {"id": 7}}
+
     async def slowly(self, value):
         await asyncio.sleep(5)
         return value
@@ -83,6 +89,41 @@ async def test_V21_arguments_are_copied_when_the_call_is_made(sandbox):
     call = sandbox.env.A.log().note(argument)
     argument.append("later")
     assert await call == [["as it was"]]
+
+
+async def test_calls_and_a_map_on_one_result_all_find_it(sandbox):
+    logs = sandbox.env.A.logs()
+    refused = logs.missing("x")
+    assert await logs.map(lambda log: log.note("x")) == [["x"], ["x"]]
+    with pytest.raises(TypeError, match="missing"):
+        await refused
+
+
+async def test_a_map_waits_for_the_promises_that_it_captured(sandbox):
+    slow = sandbox.env.B.slowly("x")
+    on_stubs = sandbox.env.A.logs().map(lambda log: log.note(slow))
+    on_values = sandbox.env.A.same([1, 2]).map(lambda number: [number, slow])
+    assert await on_stubs == [["x"], ["x"]]
+    assert await on_values == [[1, "x"], [2, "x"]]
+
+
+async def test_a_call_that_waits_longer_than_a_plain_result_is_answered_as_by_its_worker(sandbox):
+    user = sandbox.env.A.data()["user"]
+    refused = user(sandbox.env.B.slowly("x"))
+    behind = user["id"]
+    with pytest.raises(TypeError, match='"user" is not a function'):
+        await refused
+    assert await behind == 7
+
+
+async def test_a_call_behind_one_that_is_cancelled_need_not_wait_for_what_that_waited_for(sandbox):
+    log = await sandbox.env.A.log()
+    given_up, behind = log.note(sandbox.env.B.slowly("x")), log.note("y")
+    with pytest.raises(TimeoutError):
+        async with rpclab.deadline(2):
+            await given_up
+    assert await behind == ["y"]
+    assert sandbox.time() == 4
 
 
 async def test_O13_a_stub_given_to_a_call_that_waits_can_be_disposed(sandbox):

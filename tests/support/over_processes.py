@@ -16,6 +16,14 @@ def log(item):
     sys.stdout.write({MARK!r} + repr(item) + "\\n")
 """
 
+CLOCK = """
+import asyncio
+def _sleep(seconds, result=None, sleep=asyncio.sleep):
+    return sleep(seconds / 100, result)
+asyncio.sleep = _sleep
+"""
+"""There is no virtual time in other processes: what sleeps there for a second sleeps 10 ms."""
+
 
 class OneZygote(ProcessEngine):
     """The engine of all tests of a module: what ends with a sandbox is its hosts alone."""
@@ -72,6 +80,6 @@ class InProcesses(World):
                 self._log.append(ast.literal_eval(line.removeprefix(MARK)))
 
     def deploy(self, source, name="callee", **bind):
-        text = LOG + PRELUDE + textwrap.dedent(source)
+        text = LOG + CLOCK + PRELUDE + textwrap.dedent(source)
         self.sandbox.deploy(name, source=text, bind=bind, placement="process")
         return self.bind(**{name.upper(): name})

@@ -3,7 +3,7 @@
 import pytest
 
 from rpclab.cli import main
-from rpclab.typegen.known import types_of_configs
+from rpclab.typegen.of_workers import types_of_configs
 
 SHOP = """\
 name = "shop"

@@ -6,7 +6,7 @@ import rpclab
 from rpclab import surface
 from rpclab.cli import main
 from rpclab.errors import UnknownBindingError
-from rpclab.typegen.known import types_of_sandbox
+from rpclab.typegen.of_workers import types_of_sandbox
 from rpclab.typegen.sources import Source
 
 COUNTER = """\

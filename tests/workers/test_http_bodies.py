@@ -8,6 +8,7 @@ import io
 import json
 
 import pytest
+from support.ids import by_repr
 from support.world import failure
 
 from rpclab import Blob, ReadableStream, Request, Response
@@ -36,7 +37,7 @@ BODIES = [
 ]
 
 
-@pytest.mark.parametrize(("body", "data", "kind"), BODIES, ids=repr)
+@pytest.mark.parametrize(("body", "data", "kind"), BODIES, ids=by_repr)
 async def test_a_body_is_bytes_with_the_content_type_of_what_it_was_made_of(body, data, kind):
     for message in (Response(body), post(body)):
         assert message.headers.get("content-type") == kind
@@ -59,7 +60,7 @@ async def test_a_content_type_that_is_given_stays():
     assert post("x", headers={"Content-Type": "a/b"}).headers["content-type"] == "a/b"
 
 
-@pytest.mark.parametrize("body", [{"a": 1}, [1], (), 5, 1.5, object()], ids=repr)
+@pytest.mark.parametrize("body", [{"a": 1}, [1], (), 5, 1.5, object()], ids=by_repr)
 def test_what_is_no_body_is_refused_with_advice(body):
     with pytest.raises(TypeError, match="Unsupported type in Response") as caught:
         Response(body)

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.ids import by_repr
 from support.world import failure
 
 from rpclab import Blob, Request, Response
@@ -43,7 +44,7 @@ def test_a_blob_in_a_form_is_a_file():
     assert form["blob"].content_type == "a/b"
 
 
-@pytest.mark.parametrize("value", [None, b"x", ["x"], object()], ids=repr)
+@pytest.mark.parametrize("value", [None, b"x", ["x"], object()], ids=by_repr)
 def test_a_value_that_cannot_stand_in_a_form_is_refused(value):
     with pytest.raises(TypeError, match="a text or a Blob"):
         FormData({"a": value})

@@ -22,8 +22,8 @@ import rpclab
 from rpclab import Request
 from rpclab.errors import MessageTooLargeError
 from rpclab.workers.http import httpx_client
-from rpclab.workers.http.addresses import is_public
-from rpclab.workers.http.decoding import Unpacking
+from rpclab.workers.http.content_encoding import Unpacking
+from rpclab.workers.http.public_addresses import is_public
 from rpclab.workers.network import LOCAL, Network
 
 ASK = """

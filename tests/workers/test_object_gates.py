@@ -348,7 +348,7 @@ class Default(WorkerEntrypoint):
 
 def _fill_up(sandbox):
     """Let the disk be full for the namespace of the sandbox."""
-    connection = sandbox._registry.running_class("callee", "Obj").file.connection
+    connection = sandbox._registry.running_class("callee", "Obj").file.database.connection
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     connection.execute(f"PRAGMA max_page_count = {pages}")
 

@@ -9,7 +9,7 @@ import pytest
 from support.net import failure
 
 import rpclab
-from rpclab.workers.storage.leases import Change
+from rpclab.workers.storage.object_store import Change
 from rpclab.workers.storage.rows import UNCHANGED
 from rpclab.workers.storage.sql_stores import SqliteStore
 

@@ -9,8 +9,9 @@ import pytest
 from support.world import failure, world
 
 import rpclab
-from rpclab.workers.storage.files import NamespaceFile, file_name
-from rpclab.workers.storage.rows import SharedRows
+from rpclab.workers.storage.namespace_database import file_name
+from rpclab.workers.storage.namespace_file import NamespaceFile
+from rpclab.workers.storage.sqlite_rows import SharedRows
 
 __all__ = ["world"]
 

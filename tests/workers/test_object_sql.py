@@ -8,10 +8,9 @@ import pytest
 from support.world import failure, world
 
 import rpclab
-from rpclab.workers.storage import files
-from rpclab.workers.storage import rows as rows_module
-from rpclab.workers.storage.files import NamespaceFile
-from rpclab.workers.storage.rows import OwnRows
+from rpclab.workers.storage import namespace_database, sqlite_rows
+from rpclab.workers.storage.namespace_file import NamespaceFile
+from rpclab.workers.storage.sqlite_rows import OwnRows
 
 __all__ = ["world"]
 
@@ -193,7 +192,7 @@ class Obj(DurableObject):
         for times in (1, 2):
             sums = await rpclab.gather(*[stub.put(n) for n, stub in enumerate(stubs)])
             assert sums == [n * times for n in range(100)]
-        assert len(sandbox._registry.running_class("callee", "Obj").file._own) == 64
+        assert len(sandbox._registry.running_class("callee", "Obj").file.database._own) == 64
         assert await stubs[0].size() % 4096 == 0
 
 
@@ -224,11 +223,11 @@ def namespace_file(folder=None):
 
 
 def test_of_many_open_files_one_is_closed_that_has_nothing_to_save(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "OPEN_FILES", 2)
+    monkeypatch.setattr(namespace_database, "OPEN_FILES", 2)
     file = namespace_file(tmp_path)
-    busy, idle = file.own(b"1").connection, file.own(b"2").connection
+    busy, idle = file.database.own(b"1").connection, file.database.own(b"2").connection
     busy.execute("BEGIN")
-    file.own(b"3")
+    file.database.own(b"3")
     assert busy.in_transaction
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         idle.execute("SELECT 1")
@@ -237,7 +236,7 @@ def test_of_many_open_files_one_is_closed_that_has_nothing_to_save(tmp_path, mon
 
 def test_foreign_keys_are_on_again_where_deleting_all_could_not_be_saved():
     file = namespace_file()
-    rows = OwnRows(file, b"key", 1)
+    rows = OwnRows(file, file.database, b"key", 1)
     rows.clear()
     rows.lost()
     assert rows.connection.execute("PRAGMA foreign_keys").fetchone() == (1,)
@@ -246,10 +245,10 @@ def test_foreign_keys_are_on_again_where_deleting_all_could_not_be_saved():
 
 def test_deleting_all_that_fails_half_way_has_deleted_nothing(monkeypatch):
     file = namespace_file()
-    rows = OwnRows(file, b"key", 1)
+    rows = OwnRows(file, file.database, b"key", 1)
     rows.set(b"k", b"v")
     rows.connection.execute("CREATE VIEW v AS SELECT 1")
-    monkeypatch.setitem(rows_module._MADE_BY_SQL, "TABLE", "SELECT 'sqlite_schema'")
+    monkeypatch.setitem(sqlite_rows._MADE_BY_SQL, "TABLE", "SELECT 'sqlite_schema'")
     with pytest.raises(sqlite3.OperationalError, match="may not be dropped"):
         rows.clear()
     assert rows.get(b"k") == b"v"

@@ -119,11 +119,11 @@ def _written_map(message: Message, writer: Writer) -> list[Any]:
 
 
 def _written_capture(expression: Any) -> list[Any]:
-    kind, number = expression[0], expression[1]
-    if kind == "export":
-        return [kind, number]
-    if kind in ("import", "pipeline") and len(expression) == 2:
-        return ["import", number]
+    match expression:
+        case ["export", number, *_]:
+            return ["export", number]
+        case ["import" | "pipeline", number]:
+            return ["import", number]
     error = DataCloneError("a function given to map() can use stubs and promises of this peer")
     error.add_note("await a promise of another one first, and use what it gives")
     raise error

@@ -139,9 +139,8 @@ class Pump:
 
     async def _send_all(self) -> None:
         outlet, stream = self._outlet, self._stream
-        flow = outlet.flow
         while True:
-            if outlet.done or not flow.room:
+            if outlet.done or not outlet.fits(1):
                 await self._room(1)
             try:
                 chunk = stream._at_hand()
@@ -152,7 +151,7 @@ class Pump:
                 break
             finally:
                 self._pulling = False
-            if type(chunk) is bytes and len(chunk) <= PIECE and flow.fits(len(chunk)):
+            if type(chunk) is bytes and len(chunk) <= PIECE and outlet.fits(len(chunk)):
                 outlet.write(chunk)
                 continue
             for piece in pieces_of(chunk):
@@ -182,7 +181,7 @@ async def room(outlet: Outlet, size: int) -> None:
 
 
 def _goes_on(outlet: Outlet, size: int) -> bool:
-    return outlet.done or outlet.flow.fits(size)
+    return outlet.done or outlet.fits(size)
 
 
 def note_credit(outlet: Outlet) -> None:

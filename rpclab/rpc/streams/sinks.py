@@ -106,7 +106,7 @@ class RemoteSink:
         outlet = self.outlet
         self._check()
         size = size_of(chunk)
-        if not self._waiting and size <= PIECE and outlet.flow.fits(size):
+        if not self._waiting and size <= PIECE and outlet.fits(size):
             outlet.write(chunk)
             return
         self._waiting += 1

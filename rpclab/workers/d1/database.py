@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from rpclab.core.containers import arrives_as_dict
 from rpclab.errors import near
+from rpclab.workers.attribute_dicts import AttributeDict
 from rpclab.workers.d1.connection import Store, check_prepared
 from rpclab.workers.d1.sql_errors import d1_error
 from rpclab.workers.d1.sql_text import parameters
 from rpclab.workers.declarations import Resource
-from rpclab.workers.invocations import TOO_MANY, advice, request
-from rpclab.workers.records import Record
-from rpclab.workers.spellings import also_in_javascript
+from rpclab.workers.javascript_names import also_in_javascript
+from rpclab.workers.request_counts import TOO_MANY, advice, request
 from rpclab.workers.storage.limits import D1_LIMITS
 from rpclab.workers.storage.sql_values import is_unicode, not_storable, sqlite_value
 
@@ -37,7 +37,7 @@ _CONSTRAINTS = ("first-primary", "first-unconstrained")
 
 
 @arrives_as_dict
-class D1Meta(Record):
+class D1Meta(AttributeDict):
     """What the database says of a statement that ran.
 
     SQLite does not tell a program how many rows it looked at, so `rows_read` and `rows_written` of
@@ -62,7 +62,7 @@ class D1Meta(Record):
 
 
 @arrives_as_dict
-class D1Result(Record):
+class D1Result(AttributeDict):
     """What a statement gave, by attribute or item.
 
     Attributes:
@@ -85,7 +85,7 @@ class D1Result(Record):
 
 
 @arrives_as_dict
-class D1ExecResult(Record):
+class D1ExecResult(AttributeDict):
     """What `exec` gave.
 
     Attributes:

@@ -22,11 +22,11 @@ class Databases:
     """The databases that are open, by where they are.
 
     Args:
-        limits: bounds of what they do and hold.
+        limits: bounds of what they do and hold; the platform's unless given.
     """
 
-    def __init__(self, limits: D1Limits = D1_LIMITS) -> None:
-        self._limits = limits
+    def __init__(self, limits: D1Limits | None = None) -> None:
+        self._limits = limits or D1_LIMITS
         self._open: dict[str, D1Database] = {}
 
     def get(self, where: str | PathLike[str] | D1Database, variable: str = "") -> D1Database:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from rpclab.workers.http.text import decoded, encoded
-from rpclab.workers.spellings import also_in_javascript
+from rpclab.workers.javascript_names import also_in_javascript
 
 if TYPE_CHECKING:
     from rpclab.rpc.streams import ReadableStream

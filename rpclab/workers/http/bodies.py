@@ -15,7 +15,7 @@ from rpclab.workers.http.blobs import Blob
 from rpclab.workers.http.forms import FormData, parse_form
 from rpclab.workers.http.multipart import encode_form
 from rpclab.workers.http.text import TEXT, decoded, encoded
-from rpclab.workers.spellings import also_in_javascript
+from rpclab.workers.javascript_names import also_in_javascript
 
 if TYPE_CHECKING:
     from rpclab.workers.http.headers import Headers

@@ -15,7 +15,7 @@ from rpclab.previews import shown
 from rpclab.workers.http.blobs import Blob, File
 from rpclab.workers.http.multipart import decode_parts
 from rpclab.workers.http.text import decoded
-from rpclab.workers.spellings import also_in_javascript
+from rpclab.workers.javascript_names import also_in_javascript
 
 if TYPE_CHECKING:
     from collections.abc import ItemsView, ValuesView

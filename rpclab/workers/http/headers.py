@@ -14,7 +14,7 @@ from multidict import CIMultiDict
 
 from rpclab.previews import shown
 from rpclab.workers.http.text import TEXT
-from rpclab.workers.spellings import also_in_javascript
+from rpclab.workers.javascript_names import also_in_javascript
 
 if TYPE_CHECKING:
     from collections.abc import Callable, ItemsView

@@ -22,8 +22,8 @@ except ModuleNotFoundError as error:
 
 from rpclab.errors import MessageTooLargeError
 from rpclab.previews import shown
-from rpclab.workers.http.addresses import Address, addresses_of, is_public
-from rpclab.workers.http.decoding import ACCEPTED, unpacking
+from rpclab.workers.http.content_encoding import ACCEPTED, unpacking
+from rpclab.workers.http.public_addresses import Address, addresses_of, is_public
 from rpclab.workers.http.requests import Request
 from rpclab.workers.http.responses import NULL_BODY_STATUS, Response
 from rpclab.workers.http.url_parser import URL

@@ -14,7 +14,7 @@ from rpclab.workers.declarations import json_copy
 from rpclab.workers.http.bodies import BODY_USED, Body, BodyInit, Extracted, extract
 from rpclab.workers.http.headers import Headers, HeadersInit
 from rpclab.workers.http.urls import URLLike, parsed, shown_url
-from rpclab.workers.spellings import also_in_javascript
+from rpclab.workers.javascript_names import also_in_javascript
 
 if TYPE_CHECKING:
     from http import HTTPMethod

@@ -14,7 +14,7 @@ from rpclab.workers.http.bodies import BODY_USED, Body, BodyInit, Extracted, ext
 from rpclab.workers.http.headers import Headers, HeadersInit
 from rpclab.workers.http.text import TEXT, encoded
 from rpclab.workers.http.urls import URLLike, parsed, shown_url
-from rpclab.workers.spellings import also_in_javascript
+from rpclab.workers.javascript_names import also_in_javascript
 
 NULL_BODY_STATUS = frozenset({101, 204, 205, 304})
 REDIRECT_STATUS = frozenset({301, 302, 303, 307, 308})

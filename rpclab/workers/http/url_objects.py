@@ -14,7 +14,7 @@ from rpclab.workers.http import url_parser
 from rpclab.workers.http.forms import urlencoded_pairs
 from rpclab.workers.http.text import encoded
 from rpclab.workers.http.urls import parsed
-from rpclab.workers.spellings import also_in_javascript
+from rpclab.workers.javascript_names import also_in_javascript
 
 
 @also_in_javascript

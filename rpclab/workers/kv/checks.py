@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rpclab.errors import KVError, near
 from rpclab.workers.http.text import encoded
-from rpclab.workers.invocations import TOO_MANY, advice
-from rpclab.workers.spellings import PYTHON_NAMES
+from rpclab.workers.javascript_names import PYTHON_NAMES
+from rpclab.workers.request_counts import TOO_MANY, advice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, overload
 
 from rpclab.core.containers import arrives_as_dict
 from rpclab.rpc.streams import ReadableStream
+from rpclab.workers.attribute_dicts import AttributeDict
 from rpclab.workers.declarations import Resource
 from rpclab.workers.http.text import encoded
-from rpclab.workers.invocations import request
+from rpclab.workers.javascript_names import also_in_javascript
 from rpclab.workers.kv import checks
 from rpclab.workers.kv.checks import failed
 from rpclab.workers.kv.entries import Entries, Entry
 from rpclab.workers.kv.limits import DEFAULT_LIMITS, KVLimits
-from rpclab.workers.records import Record
-from rpclab.workers.spellings import also_in_javascript
+from rpclab.workers.request_counts import request
 
 if TYPE_CHECKING:
     from rpclab.rpc.offload import Offload
@@ -41,7 +41,7 @@ Stream: TypeAlias = Literal["stream"]
 
 
 @arrives_as_dict
-class KVValue(Record):
+class KVValue(AttributeDict):
     """What `get_with_metadata` gives, by attribute or item.
 
     Attributes:
@@ -57,7 +57,7 @@ class KVValue(Record):
 
 
 @arrives_as_dict
-class KVList(Record):
+class KVList(AttributeDict):
     """What `list` gives, by item; but for `keys` also by attribute.
 
     Attributes:
@@ -180,7 +180,7 @@ class KVNamespace(Resource):
         type: str | Mapping[str, Any] | None = None,
         options: Mapping[str, Any] | None = None,
         **named: Any,
-    ) -> dict[str, Record | None]: ...
+    ) -> dict[str, AttributeDict | None]: ...
     async def get_with_metadata(
         self, key: Any, type: Any = None, options: Any = None, **named: Any
     ) -> Any:
@@ -206,7 +206,7 @@ class KVNamespace(Resource):
         if _is_several(key):
             found = await self._get_several("get_with_metadata", key, type, options, named)
             return {
-                name: None if one is None else Record(value=one[0], metadata=one[1])
+                name: None if one is None else AttributeDict(value=one[0], metadata=one[1])
                 for name, one in found.items()
             }
         value, metadata = await self._get("get_with_metadata", key, type, options, named)
@@ -385,17 +385,17 @@ def _position(cursor: bytes) -> bytes:
         raise failed("GET", 400, why, advice) from None
 
 
-def _listed(entry: Entry) -> Record:
-    key = Record(name=entry.key.decode())
+def _listed(entry: Entry) -> AttributeDict:
+    key = AttributeDict(name=entry.key.decode())
     if entry.expiration is not None:
         key["expiration"] = entry.expiration
     if entry.metadata is not None:
-        key["metadata"] = json.loads(entry.metadata, object_hook=Record)
+        key["metadata"] = json.loads(entry.metadata, object_hook=AttributeDict)
     return key
 
 
 def _metadata(entry: Entry) -> Any:
-    return None if entry.metadata is None else json.loads(entry.metadata, object_hook=Record)
+    return None if entry.metadata is None else json.loads(entry.metadata, object_hook=AttributeDict)
 
 
 def _several(entry: Entry | None, wanted: str) -> tuple[Any, Any] | None:
@@ -422,7 +422,7 @@ def _value(entry: Entry, wanted: str) -> Any:
 
 def _from_json(text: str, key: bytes) -> Any:
     try:
-        return json.loads(text, object_hook=Record, parse_constant=_no_constant)
+        return json.loads(text, object_hook=AttributeDict, parse_constant=_no_constant)
     except RecursionError:
         error = ValueError("the JSON is nested too deeply")
     except ValueError as raised:

@@ -6,11 +6,11 @@ Floor: workers. Light: what stands on SQLite is loaded by the first namespace.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rpclab.rpc.offload import Offload
     from rpclab.workers.kv.entries import Entries
     from rpclab.workers.kv.limits import KVLimits
@@ -79,6 +79,8 @@ class SandboxKV:
 
 def _file_name(id: object) -> str:
     """Give the name of the file of a namespace; two ids never mean the same one."""
+    from urllib.parse import quote  # noqa: PLC0415 - for those who have namespaces
+
     if not isinstance(id, str):
         raise TypeError(f"the id of a KV namespace is a text, not {type(id).__name__}")
     name = quote(id, safe="", errors="surrogatepass")

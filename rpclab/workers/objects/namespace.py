@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from rpclab.rpc.remote import Uncopied
-from rpclab.workers.spellings import also_in_javascript
+from rpclab.workers.javascript_names import also_in_javascript
 
 if TYPE_CHECKING:
     from rpclab.workers.objects.running_class import RunningClass

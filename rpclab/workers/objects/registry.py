@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rpclab.rpc.engine import Engine
-    from rpclab.workers.objects.live import LiveObject
+    from rpclab.workers.objects.live_object import LiveObject
     from rpclab.workers.objects.namespace import ObjectsTarget
-    from rpclab.workers.storage.leased import SharedObjects
+    from rpclab.workers.storage.leased_namespace import SharedObjects
     from rpclab.workers.storage.limits import ObjectLimits
     from rpclab.workers.worker import Worker
 
@@ -31,7 +31,7 @@ class ObjectRegistry:
         engine: what they run on.
         find: gives the present version of a Worker, or raises that there is none.
         folder: where they are stored; None keeps all in memory.
-        limits: bounds of all objects.
+        limits: bounds of all objects; the platform's unless given.
         shared: where they are stored that several nodes may host, instead of a folder.
     """
 
@@ -40,11 +40,11 @@ class ObjectRegistry:
         engine: Engine,
         find: Callable[[str], Worker],
         folder: Path | None,
-        limits: ObjectLimits = OBJECT_LIMITS,
+        limits: ObjectLimits | None = None,
         shared: SharedObjects | None = None,
     ) -> None:
         self._shared = None if shared is None else (shared, shared.open())
-        self._limits = limits
+        self._limits = limits or OBJECT_LIMITS
         self._engine = engine
         self._find = find
         self._folder = folder

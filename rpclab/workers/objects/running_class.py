@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING
 from rpclab.core.answers import Answer
 from rpclab.core.imports import RESOLVED, Handle, Import
 from rpclab.errors import ObjectElsewhereError, RpcError
-from rpclab.workers.elsewhere import bind_elsewhere
-from rpclab.workers.objects.live import LiveObject, ObjectHook
+from rpclab.workers.objects.live_object import LiveObject, ObjectHook
 from rpclab.workers.objects.state import AlarmInfo, Ids
 from rpclab.workers.objects.stub import DurableObjectStub
-from rpclab.workers.storage.files import NamespaceFile, file_name
-from rpclab.workers.storage.leased import LeasedNamespace
+from rpclab.workers.other_processes import bind_elsewhere
+from rpclab.workers.storage.leased_namespace import LeasedNamespace
 from rpclab.workers.storage.limits import OBJECT_LIMITS
+from rpclab.workers.storage.namespace_database import file_name
+from rpclab.workers.storage.namespace_file import NamespaceFile
 
 if TYPE_CHECKING:
     import asyncio
@@ -35,9 +36,9 @@ if TYPE_CHECKING:
     from rpclab.workers.context import Exports
     from rpclab.workers.env import Env
     from rpclab.workers.objects.state import DurableObjectId
-    from rpclab.workers.storage.leased import SharedObjects
-    from rpclab.workers.storage.leases import ObjectStore
+    from rpclab.workers.storage.leased_namespace import SharedObjects
     from rpclab.workers.storage.limits import ObjectLimits
+    from rpclab.workers.storage.object_store import ObjectStore
     from rpclab.workers.worker import Worker
 
 RETRIES = 6

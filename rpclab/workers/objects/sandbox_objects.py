@@ -6,19 +6,19 @@ Floor: workers. Light: what stands on SQLite is loaded by the first namespace.
 from __future__ import annotations
 
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rpclab.workers.objects.namespace import ObjectsTarget, objects
-from rpclab.workers.storage.limits import OBJECT_LIMITS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rpclab.rpc.engine import Engine
     from rpclab.workers.objects.namespace import DurableObjectNamespace
     from rpclab.workers.objects.registry import ObjectRegistry
     from rpclab.workers.objects.running_class import RunningClass
     from rpclab.workers.objects.state import DurableObjectId
-    from rpclab.workers.storage.leased import SharedObjects
+    from rpclab.workers.storage.leased_namespace import SharedObjects
     from rpclab.workers.storage.limits import ObjectLimits
     from rpclab.workers.worker import Worker
 
@@ -29,7 +29,7 @@ class SandboxObjects:
     engine: Engine
     _registry: ObjectRegistry | None = None
     _storage: Path | None = None
-    _object_limits: ObjectLimits = OBJECT_LIMITS
+    _object_limits: ObjectLimits | None = None
     _shared_objects: SharedObjects | None = None
 
     def worker(self, name: str) -> Worker:
@@ -129,18 +129,15 @@ class SandboxObjects:
         Raises:
             RuntimeError: namespaces are bound already, whose objects store elsewhere.
         """
-        if (
-            self._registry is not None
-            and (None if folder is None else Path(folder)) != self._storage
-        ):
+        if self._registry is not None and _path(folder) != self._storage:
             raise RuntimeError(
                 "Durable Objects are bound already, and store elsewhere: choose the folder before,"
                 " or after a reset"
             )
         self._store_in(folder, self._object_limits)
 
-    def _store_in(self, folder: str | PathLike[str] | None, limits: ObjectLimits) -> None:
-        self._storage = None if folder is None else Path(folder)
+    def _store_in(self, folder: str | PathLike[str] | None, limits: ObjectLimits | None) -> None:
+        self._storage = _path(folder)
         self._object_limits = limits
 
     def _share_objects(self, shared: SharedObjects | None) -> None:
@@ -164,3 +161,11 @@ class SandboxObjects:
         registry, self._registry = self._registry, None
         if registry is not None:
             registry.close()
+
+
+def _path(folder: str | PathLike[str] | None) -> Path | None:
+    if folder is None:
+        return None
+    from pathlib import Path  # noqa: PLC0415 - for those who have a folder
+
+    return Path(folder)

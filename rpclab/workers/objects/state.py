@@ -12,7 +12,7 @@ import secrets
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from rpclab.workers.context import Exports, keep_until
-from rpclab.workers.spellings import also_in_javascript
+from rpclab.workers.javascript_names import also_in_javascript
 from rpclab.workers.storage.storage import DurableObjectStorage
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ from rpclab.workers import http
 from rpclab.workers.http.fetching import fetch as fetch_from_network
 from rpclab.workers.http.url_objects import URL as _URL
 from rpclab.workers.http.url_objects import URLSearchParams as _URLSearchParams
+from rpclab.workers.javascript_names import PYTHON_NAMES
 from rpclab.workers.platform.advice import lacking
 from rpclab.workers.platform.ffi import Uint8Array
-from rpclab.workers.spellings import PYTHON_NAMES
 
 
 class Class:

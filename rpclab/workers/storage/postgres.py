@@ -103,10 +103,5 @@ class PostgresStore(SqlStore):
         self._connection = connection
         return connection
 
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
     def __repr__(self) -> str:
         return "<PostgresStore>"  # the address may hold a password

@@ -98,7 +98,7 @@ class Saving(Generic[R]):
             self.unsaved.update(dict.fromkeys(rows))
             raise
         for one, reason in failed.items():
-            self._lose(one, reason)
+            self.lose(one, reason)
         return failed
 
     def _commit(self, rows: list[R]) -> dict[R, Exception]:
@@ -131,6 +131,8 @@ class Saving(Generic[R]):
         """
         raise NotImplementedError
 
-    def _lose(self, rows: R, reason: Exception) -> None:
+    def lose(self, rows: R, reason: Exception) -> None:
+        """Give up what an object has written and not saved, and tell it of that."""
+        self.unsaved.pop(rows, None)
         rows.lost()
         self._failed(rows.key, reason)

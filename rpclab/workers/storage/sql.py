@@ -10,15 +10,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from rpclab.workers.d1.sql_text import statements, tokens
-from rpclab.workers.spellings import also_in_javascript
+from rpclab.workers.javascript_names import also_in_javascript
 from rpclab.workers.storage.sql_values import is_unicode, sqlite_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rpclab.workers.storage.limits import ObjectLimits
-    from rpclab.workers.storage.rows import OwnRows
     from rpclab.workers.storage.sql_values import Value
+    from rpclab.workers.storage.sqlite_rows import OwnRows
 
 _LOOKS_ONLY = frozenset({"SELECT", "VALUES", "EXPLAIN", "PRAGMA"})
 """How statements begin that need no transaction; in one, PRAGMA foreign_keys does nothing."""
@@ -132,7 +132,7 @@ class SqlStorage:
             OverflowError: a value is an integer of more than 64 bits.
         """
         rows = self._own()
-        _check_text(query, rows.file.limits)
+        _check_text(query, rows.database.limits)
         parts = statements(query)
         if not parts:
             raise ValueError("SQL code did not contain a statement.")

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rpclab.errors import RpcError, elsewhere
-from rpclab.workers.storage.leases import Granted
+from rpclab.workers.storage.object_store import Granted
 from rpclab.workers.storage.rows import UNCHANGED
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from rpclab.workers.storage.leases import Change
+    from rpclab.workers.storage.object_store import Change
 
     Execute = Callable[..., Any]
 
@@ -37,6 +37,8 @@ class SqlStore:
     )
     """Reads the lease of an object, and keeps others from changing it meanwhile."""
 
+    _connection: Any = None
+
     def _transaction(self) -> AbstractContextManager[Execute]:
         """Run a block as a transaction: it is given what executes a statement, with `?` for values.
 
@@ -48,6 +50,11 @@ class SqlStore:
     def _now(self, execute: Execute) -> float:
         """The time by the clock that all nodes share."""
         raise NotImplementedError
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def acquire(
         self, namespace: str, key: bytes, name: str | None, node: str, seconds: float
@@ -234,11 +241,6 @@ class SqliteStore(SqlStore):
             raise RpcError(f"the store {self._path} cannot be used: {error}") from error
         self._connection = connection
         return connection
-
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
 
     def __repr__(self) -> str:
         return f"<SqliteStore {self._path}>"

@@ -3,7 +3,7 @@
 Floor: workers. Rules D5 to D7, D17. Each operation is done when the call returns, awaited or not;
 awaiting its result costs nothing and lets nobody else run, so read-then-write is atomic (rule D9).
 What was written leaves with the next answer or call of the object, or is lost with it: see
-`rpclab.workers.storage.files`.
+`rpclab.workers.storage.namespace_file`.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
 
 from rpclab.errors import LocalProtocolError
-from rpclab.workers.spellings import also_in_javascript
+from rpclab.workers.javascript_names import also_in_javascript
+from rpclab.workers.storage.key_values import MISSING, Slot, SyncKeyValues, Values
 from rpclab.workers.storage.sql import SqlStorage
-from rpclab.workers.storage.values import MISSING, Slot, SyncKeyValues, Values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from rpclab.workers.objects.gates import InputGate
+    from rpclab.workers.objects.input_gate import InputGate
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from rpclab.config.document import Document
@@ -105,6 +105,24 @@ class Note:
     warns: bool = True
 
 
+class Lead(NamedTuple):
+    """A binding that leads to a class of a Worker.
+
+    Attributes:
+        line: where the configuration says it.
+        variable: what it is in `env`.
+        worker: the Worker that it leads to.
+        class_name: the entrypoint, or the class of Durable Objects.
+        kind: "entrypoint" or "object".
+    """
+
+    line: int
+    variable: str
+    worker: str
+    class_name: str
+    kind: str
+
+
 def missing_secret(name: str) -> str:
     """The text of the note on a secret that is needed, and given nowhere."""
     return f"the secret {name} stands in no .dev.vars or .env"
@@ -173,6 +191,19 @@ class WorkerConfig:
             for name, value in self.vars.items()
             if not isinstance(value, str) and name not in self.secrets
         }
+
+    @property
+    def leads(self) -> list[Lead]:
+        """Its service bindings, and its namespaces of Durable Objects."""
+        services = [
+            Lead(each.line, each.binding, each.service, each.entrypoint, "entrypoint")
+            for each in self.services
+        ]
+        objects = [
+            Lead(each.line, each.binding, each.script_name or self.name, each.class_name, "object")
+            for each in self.durable_objects
+        ]
+        return services + objects
 
     def warning(self) -> str:
         """The text of a warning about what has no effect; "" if there is nothing to warn of."""

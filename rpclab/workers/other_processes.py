@@ -5,19 +5,12 @@ Floor: workers. The sessions that lead there are `rpclab.placement.ways`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from rpclab.errors import UnknownBindingError
 
 if TYPE_CHECKING:
     from rpclab.core.session import Session
-
-
-class SessionElsewhere(Protocol):
-    """A session that leads to another process of this sandbox."""
-
-    def bind(self, granted: list[Any]) -> int:
-        """Take an id for a binding, and tell the other end what it leads to."""
 
 
 def bind_elsewhere(session: Session, granted: list[Any]) -> int:
@@ -33,6 +26,7 @@ def bind_elsewhere(session: Session, granted: list[Any]) -> int:
     Raises:
         UnknownBindingError: the session does not lead to a Worker of this sandbox.
     """
+    # A session that leads to another process takes an id, and tells the other end what it is.
     bind: Any = getattr(session, "bind", None)
     if bind is None:
         raise UnknownBindingError(f"no session leads to {session.name.partition('→')[2]}")

@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rpclab.errors import ObjectElsewhereError, RpcError, elsewhere
-from rpclab.workers.storage.leases import Change
 from rpclab.workers.storage.limits import OBJECT_LIMITS, ObjectLimits
+from rpclab.workers.storage.object_store import Change
 from rpclab.workers.storage.rows import UNCHANGED, Layer, LayeredRows
 from rpclab.workers.storage.saving import Saving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpclab.workers.storage.leases import Granted, ObjectStore
+    from rpclab.workers.storage.object_store import Granted, ObjectStore
 
 LEASE_SECONDS = 10.0
 """How long a node has an object of which it says nothing more."""
@@ -81,12 +81,11 @@ class LeasedRows(LayeredRows):
         until: when the lease ends, by the clock of this node.
     """
 
-    file: LeasedNamespace
-
     def __init__(
         self, namespace: LeasedNamespace, key: bytes, granted: Granted, until: float
     ) -> None:
         super().__init__(namespace, key, granted.name)
+        self._namespace = namespace
         self.epoch = granted.epoch
         self.until = until
         self._values = granted.values
@@ -121,10 +120,10 @@ class LeasedRows(LayeredRows):
             self._due = layer.alarm
 
     def confirm(self) -> None:
-        self.file.confirm(self)
+        self._namespace.confirm(self)
 
     def close(self) -> None:
-        self.file.release(self)
+        self._namespace.release(self)
 
 
 class LeasedNamespace(Saving[LeasedRows]):
@@ -245,7 +244,7 @@ class LeasedNamespace(Saving[LeasedRows]):
         for one in rows:
             if one.key in gone:
                 lost[one] = elsewhere()
-                self._lose(one, lost[one])
+                self.lose(one, lost[one])
             else:
                 one.until = asked_at + self.lease_seconds
         return lost
@@ -266,10 +265,6 @@ class LeasedNamespace(Saving[LeasedRows]):
     def _write(self, rows: list[LeasedRows]) -> dict[LeasedRows, Exception]:
         refused = self._store.write(self._namespace, [one.change() for one in rows])
         return {one: elsewhere() for one in rows if one.key in refused}
-
-    def _lose(self, rows: LeasedRows, reason: Exception) -> None:
-        self.unsaved.pop(rows, None)
-        super()._lose(rows, reason)
 
     def close(self) -> None:
         """Save. Twice is fine."""

@@ -100,16 +100,6 @@ def plain_json(text: str) -> str:
     return "".join(plain)
 
 
-def deep_in_json(plain: str) -> int | None:
-    """Give the offset where a JSON text without comments goes too deep; None if it does not."""
-    depth = 0
-    for match in _JSON_TOKEN.finditer(plain):
-        depth += (match[0] in "{[") - (match[0] in "}]")
-        if depth > MOST_DEPTH:
-            return match.start()
-    return None
-
-
 def places_in_json(plain: str, loads: Any) -> Places:
     """Find the keys of a JSON text without comments.
 
@@ -164,18 +154,23 @@ _TOML_TOKEN = re.compile(
 )
 
 
-def deep_in_toml(text: str) -> int | None:
-    """Give the offset where a TOML text goes too deep, by brackets or dots; None if it does not."""
+def too_deep(text: str, *, toml: bool) -> Place | None:
+    """Give the place where a text goes too deep, by brackets or dots; None if it does not.
+
+    Args:
+        text: TOML, or JSON without comments; whether it is well-formed is not known yet.
+        toml: which of the two.
+    """
     brackets = dots = 0
-    for match in _TOML_TOKEN.finditer(text):
+    for match in (_TOML_TOKEN if toml else _JSON_TOKEN).finditer(text):
         piece = match[0]
         brackets += (piece in "[{") - (piece in "]}")
-        if piece == ".":
+        if piece == "." and toml:
             dots += 1
         elif piece in "\n=,[]{}":
             dots = 0
         if brackets + dots > MOST_DEPTH:
-            return match.start()
+            return Places(text).at(match.start())
     return None
 
 

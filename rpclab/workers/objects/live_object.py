@@ -32,11 +32,11 @@ from rpclab.previews import described, type_name
 from rpclab.rpc.activity import StepInterrupted
 from rpclab.workers.entrypoints import refuse_reserved
 from rpclab.workers.http_calls import dispatch
-from rpclab.workers.invocations import begin
-from rpclab.workers.objects.gates import InputGate
+from rpclab.workers.objects.input_gate import InputGate
 from rpclab.workers.objects.state import DurableObjectState
+from rpclab.workers.request_counts import begin
+from rpclab.workers.storage.key_values import Slot
 from rpclab.workers.storage.storage import DurableObjectStorage
-from rpclab.workers.storage.values import Slot
 
 if TYPE_CHECKING:
     import asyncio

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from rpclab.config.files import NAMES
+from rpclab.config.loading import NAMES
 from rpclab.errors import ConfigError
 
 MOST_FILES = 1_000

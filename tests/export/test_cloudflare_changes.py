@@ -3,7 +3,7 @@
 import pytest
 
 from rpclab.declared import Bound
-from rpclab.export.findings import findings
+from rpclab.export.cloudflare_changes import findings
 from rpclab.workers.declarations import binding
 
 BOUND = Bound(

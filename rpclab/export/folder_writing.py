@@ -13,13 +13,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rpclab.config import load_configs
-from rpclab.config.files import NAMES
+from rpclab.config.loading import NAMES
 from rpclab.configured import read_source
 from rpclab.declared import Declared
 from rpclab.errors import ConfigError
 from rpclab.export.project import CONFIG, Project, files_of, project_of
 from rpclab.export.report import CLOUDFLARE, Exported, cloudflare_text
-from rpclab.typegen.known import types_of_configs
+from rpclab.typegen.of_workers import types_of_configs
 
 _MOST_NAMED = 12
 

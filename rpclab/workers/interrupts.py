@@ -6,8 +6,9 @@ Floor: workers. For signal handlers: of a notebook, and of a process that runs o
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from rpclab.core.answers import Answer
 from rpclab.core.session import Session
 from rpclab.diagnostics.places import is_machinery
 from rpclab.errors import RpcError
@@ -17,6 +18,7 @@ from rpclab.workers.imports import is_code_of_a_worker
 from rpclab.workers.worker import Worker
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from types import FrameType
 
 _PLAIN = Session._receive_plain_call.__code__
@@ -56,3 +58,26 @@ def error_for(frame: FrameType | None) -> BaseException | None:
         if asyncio.current_task() is None
         else (TaskInterrupted())
     )
+
+
+def calls_in(frame: FrameType | None, answers: Iterable[Answer]) -> Iterator[tuple[Session, int]]:
+    """Give the calls that are being answered by the code that runs, by session and id.
+
+    Args:
+        frame: the innermost of that code.
+        answers: the calls that are under way.
+    """
+    while frame is not None:
+        found: Any = None
+        if frame.f_code is _PLAIN:
+            yield frame.f_locals["self"], frame.f_locals["call"]
+        elif frame.f_code is Activity._step.__code__:
+            activity = frame.f_locals["self"]
+            found = next((each for each in answers if each.running is activity), None)
+        else:
+            found = frame.f_locals.get("answer")
+        if isinstance(found, Answer):
+            origin = found.origin or found
+            if isinstance(origin.session, Session):
+                yield origin.session, origin.id
+        frame = frame.f_back

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from rpclab import workers
+from rpclab.typegen.remote_classes import Block, Views, by_name
 from rpclab.typegen.sources import Source
-from rpclab.typegen.views import Block, Views, by_name
 from rpclab.workers.entrypoints import DEFAULT
 
 _LONGEST = 80  # characters of a text that is written as a literal

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from rpclab.declared import Bound
-from rpclab.workers.spellings import PYTHON_NAMES
+from rpclab.workers.javascript_names import PYTHON_NAMES
 
 SDK = frozenset({
     "Blob", "Body", "Context", "DurableObject", "FetchKwargs", "FetchResponse", "File", "FormData",

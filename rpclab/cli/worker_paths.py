@@ -6,15 +6,16 @@ Floor: cli. Here the code of Workers is read, and not run.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import click
 from click.shell_completion import CompletionItem
 
-from rpclab.config import WorkerConfig, load_config
+from rpclab.config import WorkerConfig, find_configs, load_config
 from rpclab.errors import RpcError
-from rpclab.typegen.known import source_of, source_of_file
+from rpclab.typegen.of_workers import source_of, source_of_file
 from rpclab.typegen.sources import Source
 from rpclab.workers.entrypoints import DEFAULT
 
@@ -63,6 +64,17 @@ class Subject(NamedTuple):
 def name_of(path: Path) -> str:
     """Name a Worker after the file of its code."""
     return _NO_NAME.sub("-", path.stem) or "worker"
+
+
+def told_apart(paths: Iterable[str | Path]) -> tuple[list[Path], list[Path]]:
+    """List the `.py` files among some paths, and the configurations that the others mean.
+
+    Raises:
+        ConfigError: as `find_configs`.
+    """
+    given = [Path(path) for path in paths]
+    others = [path for path in given if path.suffix != PYTHON]
+    return [path for path in given if path.suffix == PYTHON], find_configs(others) if others else []
 
 
 class SubjectType(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5

@@ -11,9 +11,9 @@ from os import PathLike
 from pathlib import Path
 
 from rpclab.config.document import Document
-from rpclab.config.model import WorkerConfig
-from rpclab.config.read import has_environment, read_config
-from rpclab.config.reading import exists, is_folder
+from rpclab.config.file_text import exists, is_folder
+from rpclab.config.from_document import has_environment, read_config
+from rpclab.config.worker_config import WorkerConfig
 from rpclab.errors import ConfigError
 
 NAMES = ("wrangler.json", "wrangler.jsonc", "wrangler.toml")

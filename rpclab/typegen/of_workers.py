@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from rpclab.config import WorkerConfig, load_all, load_config
-from rpclab.config.reading import read_python
+from rpclab.config.file_text import read_python
 from rpclab.configured import read_source
-from rpclab.declared import Declared, bound_in, declared
+from rpclab.declared import Bound, Declared, bound_by, bound_in, declared
 from rpclab.errors import ConfigError, near
 from rpclab.sandbox import NOTEBOOK, BindingTarget, binding
 from rpclab.typegen.sources import Source
-from rpclab.typegen.stub import Described, Leads, Written, write_stub
+from rpclab.typegen.stub_file import Described, Leads, Written, write_stub
 
 if TYPE_CHECKING:
     from rpclab.sandbox import Sandbox
@@ -56,8 +57,8 @@ def types_of_configs(
                 sources[config.name] = source_of(config)
     written = {}
     for path, (config, *others) in variants.items():
-        described = _described(config, names)
-        described.elsewhere = [_described(other, names) for other in others]
+        described = _described_by(config, names)
+        described.elsewhere = [_described_by(other, names) for other in others]
         written[path] = write_stub(described, sources, command=COMMAND)
     return written
 
@@ -145,24 +146,37 @@ def _parsed(text: str, file: Path) -> Source:
         ) from None
 
 
-def _described(config: WorkerConfig, names: Mapping[str, str]) -> Described:
-    def leads(worker: str, entrypoint: str) -> Leads:
-        return Leads(names.get(worker, worker), entrypoint)
+def _described_by(config: WorkerConfig, names: Mapping[str, str]) -> Described:
+    return _described(config.name, bound_by(config), names, config.required_secrets)
 
-    secrets = [*config.secrets, *config.required_secrets]
-    values = {name: value for name, value in config.values.items() if name not in secrets}
-    texts = {name: (value,) for name, value in config.texts.items()}
+
+def _described(
+    worker: str,
+    bound: Bound,
+    names: Mapping[str, str] = MappingProxyType({}),
+    required: Iterable[str] = (),
+) -> Described:
+    """Say what is known of an environment.
+
+    Args:
+        worker: whose it is.
+        bound: what it holds.
+        names: what Workers are called in `sources`, where that is another name.
+        required: secrets that it needs, of which no more is known.
+    """
+
+    def leads(worker: str, class_name: str) -> Leads:
+        return Leads(names.get(worker, worker), class_name)
+
+    secrets = dict.fromkeys([*sorted(bound.secrets), *required], ())
     return Described(
-        name=names.get(config.name, config.name),
-        texts={**texts, **dict.fromkeys(secrets, ())},
-        values=values,
-        services={each.binding: leads(each.service, each.entrypoint) for each in config.services},
-        objects={
-            each.binding: leads(each.script_name or config.name, each.class_name)
-            for each in config.durable_objects
-        },
-        databases=[each.binding for each in config.d1_databases],
-        namespaces=[each.binding for each in config.kv_namespaces],
+        name=names.get(worker, worker),
+        texts={**{name: (text,) for name, text in bound.vars.items()}, **secrets},
+        values={name: value for name, value in bound.json.items() if name not in secrets},
+        services={name: leads(to.worker, to.entrypoint) for name, to in bound.bind.items()},
+        objects={name: leads(*to.split("#")) for name, to in bound.objects.items()},
+        databases=[*bound.d1],
+        namespaces=[*bound.kv],
     )
 
 
@@ -174,18 +188,9 @@ def types_of_sandbox(sandbox: Sandbox, worker: str = NOTEBOOK) -> Written:
     """
     env = sandbox.env if worker == NOTEBOOK else sandbox.worker(worker).env
     bound = bound_in(env, sandbox.bindings(worker))
-    described = Described(
-        worker,
-        texts={name: () if name in bound.secrets else (text,) for name, text in bound.vars.items()},
-        values=bound.json,
-        services={name: Leads(to.worker, to.entrypoint) for name, to in bound.bind.items()},
-        objects={name: Leads(*to.split("#")) for name, to in bound.objects.items()},
-        databases=[*bound.d1],
-        namespaces=[*bound.kv],
-    )
     found = {each.name: _source_declared(each) for each in declared(sandbox)}
     sources = {name: source for name, source in found.items() if source is not None}
-    return write_stub(described, sources, command="%rpclab types")
+    return write_stub(_described(worker, bound), sources, command="%rpclab types")
 
 
 def _source_declared(worker: Declared) -> Source | None:

@@ -22,7 +22,6 @@ from rpclab.typegen.kinds import (
     Container,
     Function,
     Kind,
-    Member,
     Plain,
     Record,
     Target,
@@ -30,7 +29,7 @@ from rpclab.typegen.kinds import (
 )
 
 if TYPE_CHECKING:
-    from rpclab.typegen.sources import Source
+    from rpclab.typegen.sources import Member, Source
 
 LOCAL = frozenset({"dup", "dispose", "on_broken", "map"})
 """Names that mean something on a stub or promise itself."""

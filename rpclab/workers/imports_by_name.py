@@ -17,7 +17,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from typing import Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
@@ -81,7 +80,7 @@ def modules_of(module: types.ModuleType | None) -> OwnModules | None:
     return found if isinstance(found, OwnModules) else None
 
 
-class _Finder(MetaPathFinder):
+class _Finder:
     """Asked last of all, for names that are not installed."""
 
     def find_spec(
@@ -91,7 +90,7 @@ class _Finder(MetaPathFinder):
         return _spec(full, None if "." in full else _running())
 
 
-class _FinderOfParts(MetaPathFinder):
+class _FinderOfParts:
     """Asked first of all, for parts of a package of a Worker, which Python would find itself."""
 
     def find_spec(

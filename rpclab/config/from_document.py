@@ -15,6 +15,7 @@ from typing import Any
 
 from rpclab.config.dev_vars import read_secrets
 from rpclab.config.document import Document, dotted
+from rpclab.config.file_text import is_folder
 from rpclab.config.keys import (
     AT_TOP,
     BINDINGS_NOT_INHERITED,
@@ -24,7 +25,8 @@ from rpclab.config.keys import (
     STAND_IN,
     WITHOUT_EFFECT,
 )
-from rpclab.config.model import (
+from rpclab.config.table import Table
+from rpclab.config.worker_config import (
     Database,
     KeyValueNamespace,
     Migration,
@@ -34,8 +36,6 @@ from rpclab.config.model import (
     WorkerConfig,
     missing_secret,
 )
-from rpclab.config.reading import is_folder
-from rpclab.config.table import Table
 from rpclab.errors import near
 
 BEHAVIOUR = "2026-06-01"

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import nullcontext, redirect_stdout
 from difflib import get_close_matches
+from functools import wraps
 from typing import Any, NamedTuple, TextIO
 
 import click
@@ -28,6 +29,7 @@ from rpclab.cli.base import (
     told,
 )
 from rpclab.cli.console import show_value
+from rpclab.cli.watchdog import Watchdog
 from rpclab.errors import CallCancelledError, DisconnectedError
 from rpclab.printable import printable
 from rpclab.rpc.bindings import ServiceBinding
@@ -96,7 +98,24 @@ class AskingCommand(Command):
 
 
 def asking(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command the arguments and options of a call."""
+    """Give a command the arguments and options of a call.
+
+    It takes `asked`, `as_json` and `timeout` of them.
+    """
+
+    @wraps(command)
+    def understood(
+        method: str,
+        arguments: tuple[str, ...],
+        keywords: tuple[str, ...],
+        text: bool,
+        get: bool,
+        **options: Any,
+    ) -> int:
+        asked = question(method, arguments, keywords, text=text, get=get)
+        return command(asked=asked, **options)
+
+    asks: Callable[..., int] = understood
     for decorate in reversed(
         [
             click.argument("arguments", nargs=-1, metavar="[ARGUMENT]..."),
@@ -121,8 +140,8 @@ def asking(command: Callable[..., int]) -> Callable[..., int]:
             ),
         ]
     ):
-        command = decorate(command)
-    return command
+        asks = decorate(asks)
+    return asks
 
 
 def question(
@@ -204,17 +223,24 @@ async def answer(
     """
     began = time.monotonic()
     late = f"no answer after {patience:g} s" if patience is not None else ""
+    watchdog = Watchdog(patience)
     try:
-        async with rpclab.deadline(patience) if patience is not None else nullcontext():
-            return await _answer(asked, as_json=as_json, out=out, advise=advise)
-    except TimeoutError:
-        if patience is None:
+        with watchdog:
+            async with rpclab.deadline(patience) if patience is not None else nullcontext():
+                return await _answer(
+                    asked, as_json=as_json, out=out, advise=advise, watchdog=watchdog
+                )
+    except Exception as error:
+        if watchdog.stopped_at:
+            raise Failure(f"{late}: the Worker computed, at {watchdog.stopped_at}") from None
+        cancelled = isinstance(error, CallCancelledError)
+        if not isinstance(error, TimeoutError) and not cancelled:
             raise
-        raise Failure(late) from None
-    except CallCancelledError as error:
         # The other end, which keeps the same deadline, may be the first to say that it has passed.
-        if patience is not None and time.monotonic() - began >= patience:
+        if patience is not None and (not cancelled or time.monotonic() - began >= patience):
             raise Failure(late) from None
+        if not cancelled:
+            raise
         complain(told(error, by_class=True))
         return FAILED
 
@@ -225,6 +251,7 @@ async def _answer(
     as_json: bool,
     out: TextIO,
     advise: Callable[[Exception], str],
+    watchdog: Watchdog,
 ) -> int:
     try:
         result = await asked()
@@ -234,6 +261,8 @@ async def _answer(
         # A deadline of ours is told by whoever set it; a Worker may raise TimeoutError, too.
         if isinstance(error, TimeoutError) and not getattr(error, "remote", False):
             raise
+        if watchdog.stopped_at:
+            raise  # because it was left
         complain(told(error, by_class=True))
         if advise(error):
             hint(advise(error))

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping, Sized
 from typing import TYPE_CHECKING, Any
 
 from rpclab.codecs.data import pack, unpack
-from rpclab.workers.storage.rows import OwnRows
+from rpclab.workers.storage.sqlite_rows import OwnRows
 
 if TYPE_CHECKING:
-    from rpclab.workers.storage.files import NamespaceFile
-    from rpclab.workers.storage.leased import LeasedNamespace, LeasedRows
-    from rpclab.workers.storage.rows import SharedRows
+    from rpclab.workers.storage.leased_namespace import LeasedNamespace, LeasedRows
+    from rpclab.workers.storage.namespace_file import NamespaceFile
+    from rpclab.workers.storage.sqlite_rows import SharedRows
 
 _TAGS = 32  # bytes around a value that do not count, on the platform, where 128 KiB of bytes fit
 _RECORD = 16  # bytes at most that SQLite puts before a key and a value

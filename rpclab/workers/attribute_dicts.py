@@ -12,7 +12,7 @@ from rpclab.errors import near
 
 
 @arrives_as_dict
-class Record(dict[str, Any]):
+class AttributeDict(dict[str, Any]):
     """A dict whose items are attributes, too. Sent to another Worker, it arrives as a dict.
 
     A name that every dict has, such as `keys`, is the dict's own; the item is `record["keys"]`.
