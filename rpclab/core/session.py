@@ -889,7 +889,7 @@ class Session:
 
     def _is_late(self, pending: Pending, options: dict[str, Any], values: Sequence[Any]) -> bool:
         """Whether the deadline of a call has passed before it was made; then it is not sent."""
-        if options.get(DEADLINE, 0) >= 0:
+        if options.get(DEADLINE, 1) > 0:  # on a virtual clock it may be this very moment
             return False
         Payload(self, self.keeper).discard([*values])
         pending.settle(REJECTED, late())
