@@ -13,6 +13,7 @@ from rpclab.core.imports import Import
 from rpclab.core.targets import surface
 from rpclab.diagnostics.leaks import Leaks
 from rpclab.placement.engine import HERE
+from rpclab.previews import counted
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.looking import RESERVED, names_of, seen
 from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub
@@ -134,7 +135,7 @@ def sandbox_card(sandbox: Sandbox) -> Card:
     ]
     names = _list(f"env.{name}" for name in sandbox.env)
     rows += [(NOTEBOOK, names + _holds(held, NOTEBOOK)), *_env_rows(sandbox.env, sandbox)]
-    return Card("Sandbox", _count(len(sandbox.workers), "Worker"), tuple(rows))
+    return Card("Sandbox", counted(len(sandbox.workers), "Worker"), tuple(rows))
 
 
 def _where(worker: Worker) -> str:
@@ -148,11 +149,7 @@ def _list(names: Any) -> str:
 
 
 def _holds(held: dict[str, int], name: str) -> str:
-    return f"; holds {_count(held[name], 'stub')}" if held.get(name) else ""
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
+    return f"; holds {counted(held[name], 'stub')}" if held.get(name) else ""
 
 
 def live_stubs(sandbox: Sandbox) -> dict[str, int]:
@@ -188,7 +185,7 @@ def stub_card(stub: Any) -> Card:
 
 def trace_text(trace: Trace) -> str:
     """Show a trace as text. The cell it is of stands above it, and needs no name."""
-    from rpclab.trace.pictures.wording import without_the_cell  # noqa: PLC0415 - where it is shown
+    from rpclab.trace.pictures.labels import without_the_cell  # noqa: PLC0415 - where it is shown
 
     return without_the_cell(trace.text())
 
@@ -198,8 +195,8 @@ def trace_html(trace: Trace, sandbox: Sandbox) -> str:
     figures = html.escape(trace.summary())
     if not trace.events:
         return f'<div style="{FRAME}">{figures}</div>'
-    from rpclab.trace.pictures.kept import kept  # noqa: PLC0415 - as above
-    from rpclab.trace.pictures.wording import without_cells  # noqa: PLC0415 - as above
+    from rpclab.trace.pictures.labels import without_cells  # noqa: PLC0415 - as above
+    from rpclab.trace.pictures.stored_html import kept  # noqa: PLC0415 - as above
 
     picture = kept(without_cells(traced(trace, workers=sandbox.workers).svg()))
     diagram, _, _ = trace_text(trace).partition(f"\n{trace.summary()}")

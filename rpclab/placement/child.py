@@ -85,6 +85,7 @@ if TYPE_CHECKING:
 _PATIENCE = 5.0  # seconds in which the sandbox says why a way is over
 _RETRY = 0.01  # seconds until an interrupt is tried again
 _TRIES = 50
+_KNOWN = 0.9  # seconds in which other processes learn that this Worker has moved
 _LOOKS = 0.5  # seconds in which the main thread says what runs there
 _ROOM = 32 * 2**20  # bytes: of the stack of a thread, and of what a loop and an empty Worker take
 _LOOK = 0.01  # seconds between two looks at whether a process that is to go has nothing to do
@@ -408,20 +409,26 @@ class Child:
         if way.is_open:
             self.bound_anew(way, way.leave())
 
-    def _leave(self, *, calls: bool) -> None:
-        if calls and self._is_answering():
-            self._loop.call_later(_LOOK, lambda: self._leave(calls=True))
+    def _leave(self, *, calls: bool, since: float | None = None) -> None:
+        since = self._loop.time() if since is None else since
+        if calls and self._is_answering(since):
+            self._loop.call_later(_LOOK, lambda: self._leave(calls=True, since=since))
             return
         for running in self._sandbox.running_classes(self.name):
             running.leave()
         self._send({"kind": "left"})
 
-    def _is_answering(self) -> bool:
-        """Whether calls of others are under way here, or may come to its Durable Objects."""
+    def _is_answering(self, since: float) -> bool:
+        """Whether calls of others are under way here, or may come.
+
+        Others give their bindings back once they know that it has moved. Who does not know that
+        soon, as it computes, is waited for where an object would run in two places.
+        """
         worker = self._sandbox.workers.get(self.name)
         objects = worker is not None and bool(worker.objects)
+        bound = objects or self._loop.time() - since < _KNOWN
         return any(
-            way.expects or way.session.unanswered() or (objects and way.session.is_bound)
+            way.expects or way.session.is_answering or (bound and way.session.is_bound)
             for way in self._all
         )
 

@@ -384,7 +384,7 @@ class Programs:
 
     def is_asking(self, host: Host) -> bool:
         """Whether a call that was made here to what runs in a host has no answer yet."""
-        return any(way.session.asked() for way in self._leading.get(host, ()))
+        return any(way.session.is_asking for way in self._leading.get(host, ()))
 
     def answering_here(self, name: str) -> list[Answer]:
         """The calls under way to a Worker that runs, or ran, in this process."""

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
 import msgpack
 
 from rpclab.codecs.msgpack import MsgpackCodec
-from rpclab.core.imports import Import
+from rpclab.core.answers import Answer
+from rpclab.core.imports import PENDING, Import, Pending
 from rpclab.errors import DisconnectedError, RemoteProtocolError, overloaded
 from rpclab.net.addresses import Address
 from rpclab.net.closing import FAULT, NORMAL, closed_there
@@ -35,10 +36,11 @@ from rpclab.transports.batches import BYE, framed
 if TYPE_CHECKING:
     from rpclab.core.contexts import ExecutionContext
     from rpclab.core.hooks import Hook
-    from rpclab.core.imports import Pending
     from rpclab.core.messages import Frame, Given, Keywords, Path
     from rpclab.placement.engine import End
     from rpclab.rpc.engine import Engine
+
+_FEW = 64  # imports that are counted each time
 
 BOUND = -(10**12)
 """Ids from here on downwards are those of bindings; no program counts so many exports."""
@@ -72,6 +74,8 @@ class PlacedSession(FarSession):
         super().__init__(name, **options)
         self.bound: dict[int, Granted] = {}
         self._last_bound = BOUND
+        self._stubs = 0  # among the imports, when they were last counted
+        self._uncounted = 0  # calls until that is done again
 
     def call(
         self,
@@ -95,8 +99,30 @@ class PlacedSession(FarSession):
 
     @property
     def calls(self) -> int:
-        """How many calls of this end are under way."""
-        return sum(type(entry) is not Import for entry in self.imports.values())
+        """How many calls of this end are under way; of very many about as many."""
+        size = len(self.imports)
+        self._uncounted -= 1
+        if self._uncounted <= 0 or size < _FEW:
+            # Stubs come and go slowly. To count them for each call would be dear where calls are
+            # many, which is when nothing may be.
+            self._stubs = sum(type(entry) is Import for entry in self.imports.values())
+            self._uncounted = size // 8
+        return size - self._stubs
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether a call of this end has no answer yet."""
+        return any(
+            type(entry) is not Import and isinstance(entry, Pending) and entry.state == PENDING
+            for entry in self.imports.values()
+        )
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether a call of the other end has no answer yet."""
+        return any(
+            isinstance(hook, Answer) and hook.state == PENDING for hook in self.exports.values()
+        )
 
     def bind(self, granted: Granted) -> int:
         """Take an id for a binding, and tell the other end what it leads to."""
@@ -540,7 +566,7 @@ class Way:
     # What the session sends.
 
     def _send(self, seen: int, frames: list[Frame]) -> None:
-        if self._why is not None:
+        if self._why is not None or self._losing:
             return  # nobody is there, and writing would close what is still to be read
         cause = self._causes.number_of(self._engine._cause)
         if self._is_joined:
