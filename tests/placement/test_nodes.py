@@ -231,8 +231,9 @@ async def test_a_silent_node_is_given_up(launcher):
         await agent.ends()
 
 
-async def test_an_agent_that_does_not_come_is_told_to_be_late(launcher):
-    async with Started(launcher, silence=0.2) as started:
+async def test_an_agent_that_does_not_come_is_told_to_be_late(launcher, monkeypatch):
+    monkeypatch.setattr("rpclab.placement.nodes._ARRIVES", 0.2)
+    async with Started(launcher) as started:
         assert 'no agent on the node "node-a" has dialled 127.0.0.1' in await started.why()
 
 
