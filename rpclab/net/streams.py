@@ -21,6 +21,7 @@ from rpclab.transports.batches import (
     MAGIC,
     PING,
     PONG,
+    OtherVersion,
     RecordReader,
     batches,
     framed,
@@ -125,7 +126,10 @@ class StreamWire(Reading):
         whole = False
         try:
             if connection is not None and self._reader.is_one(data):
-                self._take(connection, data[LENGTH_BYTES:])
+                if data[LENGTH_BYTES] == BATCH:
+                    connection.receive(*unbatch(data[LENGTH_BYTES:]))
+                else:
+                    self._take(connection, data[LENGTH_BYTES:])
                 return
             for record in self._reader.feed(data):
                 whole = True
@@ -198,13 +202,13 @@ class StreamWire(Reading):
             advice = misunderstood(self._dialled, self._first)
             self._fail(RemoteProtocolError(with_advice(str(error), advice)))
         else:
-            self._refuse(str(error))
+            self._refuse(str(error), error.magic if isinstance(error, OtherVersion) else MAGIC)
 
-    def _refuse(self, why: str) -> None:
+    def _refuse(self, why: str, magic: bytes = MAGIC) -> None:
         """Do not let the other end in, and say why."""
         if not self._ended:
             if not self._dialled:
-                self._write([MAGIC])
+                self._write([magic])
             self.end(why, FAULT)
             # Whoever sent what is no greeting may not read either.
             self._late = asyncio.get_running_loop().call_later(1, self.abort)

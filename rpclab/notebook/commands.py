@@ -135,6 +135,8 @@ COMMANDS: dict[str, Command] = {
     "leaks": Command(_leaks),
     "link": Command(distances.link, distances.link_words),
     "locate": Command(distances.locate, distances.locate_words),
+    "nodes": Command(distances.nodes),
+    "place": Command(distances.place, distances.place_words),
     "record": Command(_record, first(one_of("clear"))),
     "replay": Command(_later("what_if", "replay_block"), _change),
     "reset": Command(_reset),

@@ -194,3 +194,22 @@ def test_killing_the_kernel_leaves_no_process(python, tmp_path):
         deadline = time.monotonic() + PATIENCE
         while any(map(lives, processes)):
             assert time.monotonic() < deadline
+
+
+def test_a_line_lists_where_workers_run_and_has_one_run_elsewhere(fresh_kernel):
+    fresh_kernel.run(WORKER)
+    fresh_kernel.run("%bind FAR=far")
+    fresh_kernel.run("%%worker other\npass")
+    listed = fresh_kernel.value("%rpclab nodes").splitlines()
+    assert listed[0].split() == ["node", "cores", "ping", "Workers"]
+    assert [line.split()[0] for line in listed[1:]] == ["kernel", "processes"]
+    assert listed[1].endswith("other")
+    assert listed[2].endswith("far")
+    assert fresh_kernel.run("%rpclab place far kernel").error is None
+    assert fresh_kernel.value("(await env.FAR.pid()) == __import__('os').getpid()") == "True"
+    for line, said in (
+        ("%rpclab place far", "takes a Worker and a place"),
+        ("%rpclab place fra kernel", 'no Worker "fra" is deployed'),
+        ("%rpclab place far moon", "no placement is called 'moon'"),
+    ):
+        assert said in fresh_kernel.run(line).stderr
