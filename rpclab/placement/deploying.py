@@ -111,12 +111,6 @@ def publish(
         give_up(hosts)
         raise
     sandbox._queue_calls(name, None)  # each process has one of its own
-    shared = sandbox._shared_objects
-    if worker.objects and shared is not None and shared.address is None:
-        raise PlacementError(
-            f'the Durable Objects of "{name}" cannot use the store of shared_objects elsewhere,'
-            " which is an object of this program: give its address, or the path of a file"
-        )
     before = sandbox.enter(worker, order_bindings(order))
     programs.deployed(worker, before, moves=moves)
     return worker
@@ -137,6 +131,12 @@ def _check(
         raise PlacementError(
             f'"{name}" has Durable Objects ({", ".join(worker.objects)}), each of which runs in one'
             " place: give it one process"
+        )
+    shared = sandbox._shared_objects
+    if worker.objects and shared is not None and shared.address is None:
+        raise PlacementError(
+            f'the Durable Objects of "{name}" cannot use the store of shared_objects elsewhere,'
+            " which is an object of this program: give its address, or the path of a file"
         )
     return worker
 
