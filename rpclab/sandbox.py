@@ -21,6 +21,7 @@ from rpclab.distances import Distances, is_virtual
 from rpclab.errors import UnknownBindingError, near, noted
 from rpclab.placement.deploying import begin, make_order, publish, wait_for
 from rpclab.placement.placing import Placing
+from rpclab.previews import counted
 from rpclab.rpc import local
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.engine import Engine
@@ -649,5 +650,5 @@ class Sandbox(
         self.close()
 
     def __repr__(self) -> str:
-        count = f"{len(self._workers)} Worker{'s' * (len(self._workers) != 1)}"
+        count = counted(len(self._workers), "Worker")
         return f"<Sandbox of {count}: {', '.join(self._workers) or 'none'}>"

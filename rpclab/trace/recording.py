@@ -18,6 +18,7 @@ from typing import Any, overload
 
 from rpclab.core.events import IDENTIFIED, Kept, brief, events_in, unfolded
 from rpclab.errors import RecordingError
+from rpclab.previews import counted
 from rpclab.trace.events import Raw
 from rpclab.trace.reading import EXACT, Event, read, what_is_wrong
 
@@ -191,7 +192,7 @@ class Recording:
         return read(self._unfold()[index])
 
     def __repr__(self) -> str:
-        count = f"{len(self)} event{'s' * (len(self) != 1)}"
+        count = counted(len(self), "event")
         if not self.kept:
             return "<Recording, empty>"
         span = f"{self.kept[-1][0] - self.kept[0][0]:.3g} s"
