@@ -202,7 +202,7 @@ class Session:
     __slots__ = (
         "__dict__", "__weakref__", "_acknowledged", "_acknowledges", "_applies", "_awake",
         "_call_run", "_calls", "_codec", "_decode", "_dialect", "_interrupted", "_last_call",
-        "_most_plain", "_next_call", "_outbox", "_promise", "_quiet", "_releases", "_result_run",
+        "_next_call", "_outbox", "_promise", "_quiet", "_releases", "_result_run",
         "_runs", "_seen", "_soon", "_told", "_unacknowledged", "cascade", "closed", "exports",
         "first_unsent", "holdings", "host", "hurries", "imports", "keeper", "label", "last_export",
         "latest", "limits", "name", "peer", "pipelined", "send", "wrap",
@@ -273,8 +273,6 @@ class Session:
         # As an exporter: the last id of a call, and the results that the peer has not seen yet.
         self._last_call = 0
         self._quiet: set[int] = set()
-        # While so many exports are held at most, a call need not ask whether it is accepted.
-        self._most_plain = limits.exports
         self._acknowledged = 0
         self._unacknowledged: dict[int, Any] = {}
         if main is None and not self._dialect.shares:
@@ -1677,7 +1675,11 @@ class Session:
             error: what the others are rejected with.
         """
         self._refusal = BrokenHook(error)
-        self._most_plain = -1
+
+    @property
+    def _most_plain(self) -> int:
+        """While so many exports are held at most, a call need not ask whether it is accepted."""
+        return self.limits.exports if self._refusal is None else -1
 
     def _take_number(self, number: int) -> None:
         """The preamble of what takes a number, and is no call."""
