@@ -50,6 +50,7 @@ class Answer:
             call whose promised arguments are not.
         weight: how many bytes it keeps until it has settled (see `holdings`).
         mapped: how many steps the maps in it have taken.
+        copied: how many bytes the promises among its arguments have come to.
         quiet: whether nobody can ask for the result: it stays here, for what was made on it.
         plain: whether the settlement holds no references; then it is released by itself.
         pulled: whether the importer wants the result; else it stays here until it is asked for.
@@ -80,6 +81,7 @@ class Answer:
     size = 0
     weight = 0
     mapped = 0
+    copied = 0
     held_at: Hook | Answer | None = None
     onward: OnwardHook | None = None
     _others: dict[int, tuple[Any, Hook]] | None = None

@@ -6,9 +6,10 @@ Floor: core.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
+T = TypeVar("T")
 D = TypeVar("D", bound=dict[Any, Any])
 
 DICT_TYPES: set[type] = {dict, OrderedDict, defaultdict, Counter}
@@ -23,6 +24,14 @@ def arrives_as_dict(kind: type[D]) -> type[D]:
     CONTAINER_TYPES.add(kind)
     _SHELLS[kind] = dict
     return kind
+
+
+def begun(items: Sequence[T], item: T) -> list[T]:
+    """Append to a list, or begin one where there is none yet; peers can make it a long one."""
+    if type(items) is not list:
+        return [*items, item]
+    items.append(item)
+    return items
 
 
 def contents(root: Any, *, errors: bool = False) -> Iterator[Any]:
