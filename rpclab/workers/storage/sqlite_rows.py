@@ -125,7 +125,7 @@ class OwnRows:
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """Its connection, for what is written here."""
+        """Its connection, for the statements of rpclab itself."""
         return self.statements.connection
 
     @property
