@@ -15,6 +15,11 @@ D = TypeVar("D", bound=dict[Any, Any])
 DICT_TYPES: set[type] = {dict, OrderedDict, defaultdict, Counter}
 CONTAINER_TYPES: set[type] = {*DICT_TYPES, list, tuple, set, frozenset}
 
+# A class of errors may have an idea of its own of these.
+_arguments_of = BaseException.__dict__["args"].__get__
+_attributes_of = BaseException.__dict__["__dict__"].__get__
+_cause_of = BaseException.__dict__["__cause__"].__get__
+
 _SHELLS: dict[type, type] = {list: list, set: set, **dict.fromkeys(DICT_TYPES, dict)}
 
 
@@ -48,8 +53,8 @@ def contents(root: Any, *, errors: bool = False) -> Iterator[Any]:
         inside: Iterable[Any] = ()
         if kind in CONTAINER_TYPES:
             inside = [*value, *value.values()] if kind in DICT_TYPES else value
-        elif errors and isinstance(value, BaseException):
-            inside = [*value.args, *vars(value).values(), value.__cause__]
+        elif errors and issubclass(kind, BaseException):
+            inside = [*_arguments_of(value), *_attributes_of(value).values(), _cause_of(value)]
         for item in inside:
             if id(item) not in seen:
                 seen.add(id(item))

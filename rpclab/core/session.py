@@ -83,7 +83,7 @@ from rpclab.core.payload import Payload
 from rpclab.core.references import STUB, Introduced
 from rpclab.core.results import FORGOTTEN, MISSING, Failure, Results, forgotten
 from rpclab.core.streams import Pipe, Unread, reason_of
-from rpclab.core.targets import RpcTarget, is_passive, is_target
+from rpclab.core.targets import RpcTarget, attribute_of, is_passive, is_target
 from rpclab.errors import (
     DataCloneError,
     DisconnectedError,
@@ -1159,7 +1159,7 @@ class Session:
         one process the result joins a run, and the call is given back by being acknowledged: so a
         reference costs a quarter less (benchmark `references`).
         """
-        if not is_target(value) or hasattr(type(value), "__await__"):
+        if not is_target(value) or attribute_of(type(value), "__await__") is not None:
             return False
         hook = self.exports[call] = TargetHook(value, context)
         hook.claims = 1
