@@ -19,7 +19,6 @@ from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.diagnostics.pending_calls import Waiting, waiting
 from rpclab.distances import Distances, is_virtual
 from rpclab.errors import UnknownBindingError, near, noted
-from rpclab.placement.declared import Processes, placement_of
 from rpclab.placement.deploying import begin, make_order, publish, wait_for
 from rpclab.placement.placing import Placing
 from rpclab.previews import counted
@@ -57,6 +56,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 
     from rpclab.diagnostics.leaks import Leaks
+    from rpclab.placement.declared import Processes
     from rpclab.server.serving import Server
     from rpclab.server.starting import Starting
     from rpclab.trace.trace import Trace
@@ -246,7 +246,11 @@ class Sandbox(
             raise TypeError(f"source is the text of the module, not {type(source).__name__}")
         self.check_city(at)
         turns = Turns.of(concurrency, queue, overload)
-        placed = placement_of(placement)
+        placed = None
+        if placement is not None:
+            from rpclab.placement.declared import placement_of  # noqa: PLC0415 - for those who place
+
+            placed = placement_of(placement)
         options: dict[str, Any] = {
             "vars": vars, "json": json, "bind": bind, "d1": d1, "objects": objects, "kv": kv,
             "folder": folder,

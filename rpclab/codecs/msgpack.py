@@ -63,6 +63,7 @@ if TYPE_CHECKING:
 
 ExtType = msgpack.ExtType
 _extension_type = partial(tuple.__new__, ExtType)  # without its checks: made for each reference
+_BUFFER = 1024  # bytes that a packer has from the beginning; it takes more by need
 
 
 class MsgpackCodec:
@@ -96,7 +97,10 @@ class MsgpackCodec:
 
     def _new_packer(self) -> msgpack.Packer:
         return msgpack.Packer(
-            default=self._default, strict_types=True, unicode_errors="surrogatepass"
+            default=self._default,
+            strict_types=True,
+            unicode_errors="surrogatepass",
+            buf_size=_BUFFER,
         )
 
     @staticmethod

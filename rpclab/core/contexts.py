@@ -531,6 +531,31 @@ class Holder(Protocol):
         """
 
 
+class Noting(Protocol):
+    """What is noted of each call: its place, whose work it is, what it carries."""
+
+    kept: list[Any]
+    """Takes what `Host.kept` takes, while somebody records; else nobody does."""
+
+    serving: SessionLike | None
+    """Whose peer has made the call whose plain method runs at this very moment, and"""
+
+    call_served: int
+    """the id of that call."""
+
+    clock: Callable[[], float]
+    """Gives the time, in seconds."""
+
+    ambient: tuple[ContextVar[Any], ...]
+    """The context variables that calls carry: see `Calls.caused` and `Calls.carry`."""
+
+    calling_site: Callable[[], str | None] | None
+    """Finds where a session was called from, some frames away; None while nobody wants to know."""
+
+    def call(self, pending: Pending, run: Message) -> None:
+        """A call has joined a run: note its time, its place, who makes it, and what it carries."""
+
+
 class Calls(Protocol):
     """What is done with calls beyond sending and answering them.
 
@@ -541,22 +566,9 @@ class Calls(Protocol):
     special: int
     """How many reasons there are for calls to carry options, or to be held back."""
 
-    noting: bool
-    """Whether anything is noted of calls at present."""
-
-    keep: Observer | None
-    """`Host.observe` for what happens with each call, in fewer steps (benchmark `recording`): takes
-    an event that has its time, as `clock` gives it, in front."""
-
     active: tuple[str, int] | None
     """While there is an observer: the call whose method runs at this very moment, up to where it
     first waits."""
-
-    ambient: tuple[ContextVar[Any], ...]
-    """The context variables that calls carry: see `caused` and `carry`."""
-
-    calling_site: Callable[[], str | None] | None
-    """Finds where a session was called from, some frames away; None while nobody wants to know."""
 
     wrap: Mapping[int, Callable[[Any], Any]]
     """By kind of reference, what makes the object that the application sees.
@@ -570,6 +582,10 @@ class Calls(Protocol):
 
     closing: bool
     """Whether all is being ended, so that nothing is told of what that cuts off."""
+
+    @property
+    def noting(self) -> Noting | None:
+        """Notes what somebody wants to know of each call; None while nobody does."""
 
     def acting(self) -> tuple[Call | None, int]:
         """Who acts: the call whose code runs, None outside; and which of its tasks.
@@ -627,6 +643,11 @@ class Host(Protocol):
 
     observe: Observer | None
     """Takes the events of `Session` while somebody records, else None."""
+
+    kept: list[Any] | None
+    """Where what happens with each call is kept, in fewer steps (benchmark `recording`): events
+    with their time in front, and the notes of runs, which grow while they stand last there (see
+    `events.Kept`). None while nobody records."""
 
     clock: Callable[[], float]
     """Gives the time, in seconds."""

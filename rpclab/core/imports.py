@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 PENDING, RESOLVED, REJECTED = range(3)
 
 # Where these stand in the event of a call (see `events.called`), behind its time.
-_KIND, _PATH, _ARGUMENTS, _SITE = 1, 5, 6, 8
+_KIND, _PATH, _ARGUMENTS = 1, 5, 6
 
 running_in = current.get
 WHY = {
@@ -170,7 +170,8 @@ class Pending(Import):
         unanswered: how many calls made on it have no answer yet.
         waiters: what the host resumes when it settles.
         noted: what was called, a path; None where a property is read, and where no call was made.
-            While places are noted, the event of the call, with its time (see `events.called`).
+            While places are noted, the event of a read or a map (see `events.called`).
+        site: where the call was made, while somebody records.
         cause: the context variables that the call carries, where there are some.
         unseen: the failure that nobody has seen yet; False once somebody sees, or is told of it.
         size: how many bytes its message took, if it is a write to a stream.
@@ -179,8 +180,8 @@ class Pending(Import):
 
     # All stand in slots: a `__dict__` would be room for thirty more (benchmark `chain`).
     __slots__ = (
-        "_followers", "cause", "context", "disposed", "embargoed", "ends", "noted", "size",
-        "state", "stubs", "unanswered", "unasked", "unseen", "upstream", "uses", "value",
+        "_followers", "cause", "context", "disposed", "embargoed", "ends", "noted", "site",
+        "size", "state", "stubs", "unanswered", "unasked", "unseen", "upstream", "uses", "value",
         "waiters",
     )  # fmt: skip
 
@@ -211,6 +212,7 @@ class Pending(Import):
         self.embargoed = False
         self.size = 0
         self.noted: tuple[Any, ...] | Path | None = path
+        self.site: str | None = None
         self.cause: Context | None = None
         self.unseen: UnseenFailure | Literal[False] | None = None
 
@@ -228,11 +230,6 @@ class Pending(Import):
 
     def ask(self) -> None:
         """Somebody waits for the result: ask for it, where the peer wants to be asked."""
-
-    @property
-    def site(self) -> str | None:
-        """Where the call was made, while somebody records."""
-        return self.noted[_SITE] if isinstance(self.noted, tuple) else None
 
     @property
     def path(self) -> Path | tuple[str, ...] | None:
@@ -439,7 +436,7 @@ class UnseenFailure:
         self._run: Callable[[Callable[[], None]], None] = (
             _call if pending.cause is None else pending.cause.copy().run
         )
-        if not isinstance(pending.noted, tuple):
+        if self._site is None:
             # If it failed where it was made, this finds the place; in the run queue it finds none.
             self._site = self._host.calls.site()
 

@@ -125,7 +125,10 @@ class StreamWire(Reading):
         whole = False
         try:
             if connection is not None and self._reader.is_one(data):
-                self._take(connection, data[LENGTH_BYTES:])
+                if data[LENGTH_BYTES] == BATCH:
+                    connection.receive(*unbatch(data[LENGTH_BYTES:]))
+                else:
+                    self._take(connection, data[LENGTH_BYTES:])
                 return
             for record in self._reader.feed(data):
                 whole = True

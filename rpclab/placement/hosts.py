@@ -9,11 +9,11 @@ import asyncio
 import codecs
 import time
 from collections import deque
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rpclab.codecs.data import unpack
 from rpclab.errors import PlacementError
+from rpclab.placement.engine import HERE
 from rpclab.placement.exits import LastLines, crashed, reason
 from rpclab.placement.ways import is_running
 from rpclab.previews import preview
@@ -77,6 +77,7 @@ class Host:
         grants: what that version may bind of other Workers, by their names.
 
     Attributes:
+        engine: where it runs.
         line: leads to it.
         met: what it has told of the Worker, once the code has run; None before.
         why: the error that all breaks with that came from it, once it has ended; None before.
@@ -104,7 +105,7 @@ class Host:
         self.pid: int | None = None
         self.has_left = False
         self.retiring = False
-        self._engine = engine
+        self.engine = engine
         self._audience = audience
         self._grants = grants
         self._lines = LastLines()
@@ -115,6 +116,8 @@ class Host:
         self._failure: BaseException | None = None
         self._settled: list[Callable[[], None]] = []
         self._silent = ""
+        self._said = 0
+        self._waiting: list[tuple[int, Callable[[], None]]] = []
         self._heard = time.monotonic()
         self._asked: float | None = None
         self._computed: float | None = None
@@ -128,6 +131,19 @@ class Host:
     def __repr__(self) -> str:
         state = "starting" if self.met is None else "running"
         return f"<Host {self.number} of {self.worker}, {state if self.why is None else 'ended'}>"
+
+    @property
+    def node(self) -> str | None:
+        """The name of the node that it runs on, once that is chosen."""
+        found = (node.name for node in self.engine.nodes() if self.number in node.hosts)
+        return next(found, None)
+
+    @property
+    def where(self) -> str:
+        """Its process, and the node of that if it is on one."""
+        node = self.node
+        on = f" on {node}" if node is not None and node != HERE else ""
+        return f"{self.pid}{on}"
 
     def granted(self, there: str) -> list[Granted]:
         """What it may bind of another Worker."""
@@ -166,7 +182,7 @@ class Host:
         except TimeoutError:
             self.give_up()
         except BaseException:
-            self._engine.stop(self.number)
+            self.engine.stop(self.number)
             raise
         return self.outcome()
 
@@ -181,7 +197,7 @@ class Host:
         except TimeoutError:
             self.give_up()
         except BaseException:
-            self._engine.stop(self.number)
+            self.engine.stop(self.number)
             raise
         return self.outcome()
 
@@ -189,7 +205,7 @@ class Host:
         """It has not come up in time."""
         self._silent = f"its code had not run after {self.placed.start_seconds:g} s (start_seconds)"
         self._failure = PlacementError(f'Worker "{self.worker}" did not start: {self._silent}')
-        self._engine.stop(self.number)
+        self.engine.stop(self.number)
 
     def outcome(self) -> Record:
         """Give what it has told of the Worker.
@@ -210,15 +226,17 @@ class Host:
         shape = _SHAPES.get(record["kind"])
         if shape is None or not all(isinstance(record.get(k), t) for k, t in shape.items()):
             self._silent = f"it broke the rules: {preview(record)}"
-            self._engine.stop(self.number)
+            self.engine.stop(self.number)
             return
         kind = record["kind"]
         if kind == "out":
             if record["stream"] == "stderr":
                 self._lines.add(record["text"])
             self._audience.printed(self, record["stream"], record["text"], record["cause"])
+            self._has_said()
         elif kind == "log":
             self._audience.logged(self, record)
+            self._has_said()
         elif kind == "left":
             self.has_left = True
             self._settle()
@@ -259,12 +277,33 @@ class Host:
         if self._timer is not None:
             self._timer.cancel()
         self._lets_go()
+        self._tell_waiting()
         self._audience.over(self)
         self._settle()
 
     def _settle(self) -> None:
         settled, self._settled = self._settled, []
         for function in settled:
+            function()
+
+    # What it has printed and logged.
+
+    def has_said(self, number: int) -> bool:
+        """Whether so many pieces of what it prints and logs have come; all, once it has ended."""
+        return self._said >= number or self.why is not None
+
+    def when_said(self, number: int, function: Callable[[], None]) -> None:
+        """Call a function once they have."""
+        self._waiting.append((number, function))
+
+    def _has_said(self) -> None:
+        self._said += 1
+        self._tell_waiting()
+
+    def _tell_waiting(self) -> None:
+        ready = [function for number, function in self._waiting if self.has_said(number)]
+        self._waiting = [each for each in self._waiting if not self.has_said(each[0])]
+        for function in ready:
             function()
 
     # Signs of life.
@@ -281,7 +320,7 @@ class Host:
             return
         loop = asyncio.get_running_loop()
         if self._asked is not None and self._asked > self._heard:
-            computed = _computing_time(self.pid)
+            computed = self.line.computed()
             if computed is not None and computed != self._computed:
                 # C code that holds the lock of the interpreter: it answers nobody, and lives.
                 self._computed, self._asked = computed, now
@@ -290,10 +329,10 @@ class Host:
                     f"nothing was heard of it for {silence:g} s, and it did not compute"
                     " (silence_seconds), so it was killed"
                 )
-                self._engine.stop(self.number)
+                self.engine.stop(self.number)
                 return
         else:
-            self._computed = _computing_time(self.pid)
+            self._computed = self.line.computed()
             self._asked = now
             self.line.send({"kind": "ask"})
         self._timer = loop.call_later(silence / ASKS, self._look)
@@ -339,7 +378,7 @@ class Host:
             f" {self.placed.grace_seconds:g} s and let nothing else run (grace_seconds), so it was"
             " killed"
         )
-        self._engine.stop(self.number)
+        self.engine.stop(self.number)
 
     def _lets_go(self) -> None:
         """Others have had their turn there."""
@@ -354,7 +393,7 @@ class Host:
 
     def stop(self) -> None:
         """End it now."""
-        self._engine.stop(self.number)
+        self.engine.stop(self.number)
 
     def leave(self, seconds: float) -> None:
         """Have it let its Durable Objects go, and block until it has; it goes on without them."""
@@ -414,13 +453,3 @@ def _read(error: bytes) -> BaseException:
     except Exception as failed:
         found = failed
     return found if isinstance(found, BaseException) else PlacementError(preview(found))
-
-
-def _computing_time(pid: int | None) -> float | None:
-    """How much a process has computed, in ticks of the system; None where that is not known."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
-        fields = text.rpartition(")")[2].split()
-        return float(fields[11]) + float(fields[12])
-    except (OSError, ValueError, IndexError):
-        return None

@@ -23,7 +23,6 @@ from rpclab.core.references import BINDING, READABLE, STUB, WRITABLE
 from rpclab.core.session import Session
 from rpclab.core.streams import Inlet
 from rpclab.diagnostics.places import calling_site, note_place, place_parameters, trim
-from rpclab.diagnostics.undisposed import warning_of
 from rpclab.errors import STEERING, DisconnectedError, NoSuchMemberError, RpcError, steers
 from rpclab.previews import class_name, described, message_of, shown, type_name
 from rpclab.rpc import deadlines, local
@@ -452,7 +451,11 @@ class Engine(RunQueue, Observed, Deadlines):
 
     def undisposed(self, context: ExecutionContext) -> Callable[[], None] | None:
         """Warn of what the code of a context has left behind, if that is wanted."""
-        return warning_of(context) if self.warn_undisposed else None
+        if not self.warn_undisposed:
+            return None
+        from rpclab.diagnostics.undisposed import warning_of  # noqa: PLC0415 - for those warned
+
+        return warning_of(context)
 
     def report(self, error: BaseException, what: str) -> None:
         """Tell of a failure that nobody waits for."""

@@ -82,6 +82,11 @@ def method_of(event: ev.CallSent | ev.MapSent, function: str = "") -> str:
     return path or called(function)
 
 
+def member_of(call: CallBar) -> str:
+    """The member that a call is of, as one writes it: "increment()", "user.name", "items.map()"."""
+    return call.method if call.kind == "read" else f"{call.method}()"
+
+
 def result_of(answer: ev.CallReturned | ev.CallRaised) -> str:
     """The result of a call in a few characters."""
     return printable(answer.error) if isinstance(answer, ev.CallRaised) else told(answer.value)

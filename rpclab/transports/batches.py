@@ -16,6 +16,7 @@ sizes. On a byte stream each record is preceded by its length, four bytes, big-e
 
 from __future__ import annotations
 
+from functools import partial
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,13 @@ _ONLY_BYTES = frozenset({bytes})
 _REASON = 123  # bytes, as in the close frame of a WebSocket
 
 _pack = msgpack.Packer(autoreset=True).pack
+_unpack = partial(
+    msgpack.unpackb,
+    max_array_len=_BATCH_FRAMES + 1,
+    max_map_len=0,
+    max_ext_len=0,
+    max_str_len=0,
+)
 
 
 def batches(seen: int, frames: list[Frame]) -> Iterator[list[bytes]]:
@@ -110,18 +118,11 @@ def unbatch(record: bytes | memoryview) -> tuple[int, list[Frame]]:
         raise
     except Exception as error:
         raise RemoteProtocolError(f"the peer sent a broken batch: {type(error).__name__}") from None
-    if type(seen) is not int or not 0 <= seen < MOST or end != len(record):
+    if type(array) is not list or type(seen) is not int or not 0 <= seen < MOST:
+        raise RemoteProtocolError("the peer sent a broken batch: it says not what it has seen")
+    if end != len(record):
         raise RemoteProtocolError("the peer sent a broken batch: its parts do not fit")
     return seen, frames
-
-
-def _unpack(data: bytes | memoryview) -> list[Any]:
-    array = msgpack.unpackb(
-        data, max_array_len=_BATCH_FRAMES + 1, max_map_len=0, max_ext_len=0, max_str_len=0
-    )
-    if type(array) is not list:
-        raise TypeError
-    return array
 
 
 def _take_beside(frames: list[Any], record: memoryview, position: int) -> int:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpclab.errors import RemoteProtocolError
+from rpclab.net.reading import Reading
 from rpclab.transports.batches import (
     BATCH,
     BESIDE,
@@ -155,3 +156,35 @@ def test_a_greeting_is_a_small_map_of_names():
 def test_a_reason_is_cut_at_a_character():
     assert cut("é" * 100) == ("é" * 61).encode()
     assert cut("short") == b"short"
+
+
+class Taking(Reading):
+    """Reads, and has another one read before it has looked at what came."""
+
+    def __init__(self, meanwhile=None):
+        self.meanwhile = meanwhile
+        self.came = b""
+
+    def read(self, data):
+        view = self.get_buffer(-1)
+        size = min(len(view), len(data))
+        view[:size] = data[:size]
+        self.buffer_updated(size)
+        return data[size:]
+
+    def data_received(self, data):
+        if self.meanwhile is not None:
+            rest = b"b" * 10_000
+            while rest:
+                rest = self.meanwhile.read(rest)
+        self.came += data
+
+
+def test_what_was_read_holds_while_a_loop_inside_the_callback_reads_more():
+    inner = Taking()
+    outer = Taking(inner)
+    assert outer.read(b"a" * 100_000) == b""
+    assert (outer.came, inner.came) == (b"a" * 100_000, b"b" * 10_000)
+    outer.meanwhile = None
+    assert outer.read(b"c" * 100_000) == b""
+    assert outer.came.endswith(b"c" * 100_000)

@@ -6,6 +6,8 @@ from support.kernels import COUNTER
 from rpclab.notebook.commands import COMMANDS
 from rpclab.notebook.magics import RpcLab
 
+pytestmark = pytest.mark.any_kernel
+
 
 def test_it_lists_workers_bindings_and_live_stubs(kernel):
     kernel.run(COUNTER)

@@ -254,8 +254,8 @@ async def test_what_it_has_answered_before_its_end_counts(sandbox):
     host = sandbox.worker("worker").hosts[0]
     answered = env.WORKER.last_words(7)
     await asyncio.sleep(0)
-    while host.number in host._engine._lines:
-        host._engine._lines[host.number].wait(10)  # its end is heard of before its answer is
+    while host.number in host.engine._lines:
+        host.engine._lines[host.number].wait(10)  # its end is heard of before its answer is
     assert await answered == 7
 
 

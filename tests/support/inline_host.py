@@ -229,9 +229,8 @@ class Calls:
 
     special = 0
     closing = False
-    noting = False
+    noting = None
     holder = None
-    keep = None
 
     def __init__(self, reports) -> None:
         self.reports = reports
@@ -266,6 +265,7 @@ class InlineHost:
 
     def __init__(self) -> None:
         self.observe = None
+        self.kept = None
         self.clock = lambda: self.time
         self.reports = []
         self.calls = Calls(self.reports)
