@@ -39,6 +39,7 @@ Errors derived from RpcError keep their class between Python peers.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -63,6 +64,26 @@ class RpcError(Exception):
         not run, and can be made again. None for every other error.
         """
         return self._may_have_run
+
+
+IN_BROWSER = sys.platform == "emscripten"
+"""Whether this is Pyodide: Python without sockets, processes and threads."""
+
+
+def refuse_in_browser(what: str, need: str, kind: type[RpcError] = RpcError) -> None:
+    """Stop in a browser at once what cannot go on there.
+
+    Args:
+        what: somebody wants to do.
+        need: what that takes, in the plural.
+        kind: of the error.
+
+    Raises:
+        RpcError: this is a browser.
+    """
+    if IN_BROWSER:
+        text = f"{what} takes {need}, and Python in a browser has none: run this on a machine"
+        raise kind(text)
 
 
 class ProtocolError(RpcError):

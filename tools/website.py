@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import website_pages
-from in_browser import CACHE, assemble, wheels
+from in_browser import CACHE, CORE, assemble, wheels
 
 from rpclab.config.document import Document
 
@@ -28,10 +28,19 @@ ROOT = Path(__file__).parents[1]
 LAB = "lab"
 """The folder of the site that holds JupyterLite."""
 
+AHEAD = "python.json"
+"""In that folder, the list of the files that Python begins with."""
+
 EXTENSIONS = ("anywidget", "jupyterlab_widgets", "jupyterlite-pyodide-kernel")
 APPLICATIONS = ("lab", "notebooks", "tree")
 SCRIPT = '<link rel="stylesheet" href="../lab.css"><script type="module" src="../lab.js"></script>'
 KERNELSPEC = {"name": "python", "display_name": "Python (Pyodide)", "language": "python"}
+NOT_HERE = """\
+> **To be read here, and to be run on a machine.** This tutorial takes {needs}, and Python in a
+> browser has none: its cells would fail. Below them stands what they show where they run. In a
+> clone of the repository `make lab` opens it. Tutorials 1 to 8 and 11 run here."""
+"""Stands at the top of a tutorial that a browser cannot run."""
+
 NOT_LOADED_AHEAD = {"pydantic", "pydantic-core", "annotated-types", "typing-inspection"}
 """What only `%rpclab validate on` needs; `import pydantic` in a cell fetches it."""
 
@@ -68,13 +77,24 @@ def build_lab(folder: Path) -> None:
         pyodide = lite / "static" / "pyodide"
         assemble(pyodide, [own, *loaded, *of_kernel])
         packages = json.loads((pyodide / "pyodide-lock.json").read_text("utf-8"))["packages"]
-        write_json(lite / "jupyter-lite.json", runtime(sorted(packages.keys() - NOT_LOADED_AHEAD)))
+        loaded_ahead = sorted(packages.keys() - NOT_LOADED_AHEAD)
+        write_json(lite / "jupyter-lite.json", runtime(loaded_ahead))
         write_json(lite / "jupyter_lite_config.json", build_config(fetched, folder))
         shutil.copy(ROOT / "binder" / "overrides.json", lite)
         write_contents(lite / "contents")
         command = [sys.executable, "-m", "jupyterlite_core.app", "build", "--contents=contents"]
         run(command, lite)
+    names = [*CORE, "pyodide-lock.json", *(packages[name]["file_name"] for name in loaded_ahead)]
+    write_json(folder / AHEAD, files_ahead(folder / "static" / "pyodide", names))
     add_our_script(folder)
+
+
+def files_ahead(pyodide: Path, names: Iterable[str]) -> dict[str, Any]:
+    """What the pages say of the files that Python begins with, and fetch while they wait."""
+    paths = [pyodide / name for name in names]
+    size = sum(path.stat().st_size for path in paths)
+    files = [f"static/pyodide/{path.name}" for path in paths]
+    return {"files": files, "megabytes": round(size / 1e6)}
 
 
 def add_our_script(folder: Path) -> None:
@@ -155,20 +175,32 @@ def text_file(ending: str) -> dict[str, Any]:
 def tutorials() -> list[Path]:
     """The notebooks that a browser runs."""
     found = sorted((ROOT / "notebooks").glob("*.ipynb"))
-    return [path for path in found if path.stem not in website_pages.NEED_A_MACHINE]
+    return [path for path in found if path.stem not in website_pages.TO_BE_READ]
+
+
+def tutorial(path: Path) -> dict[str, Any]:
+    """A notebook as a browser opens it: as never run, or to be read, with what it showed."""
+    notebook: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    notebook["metadata"]["kernelspec"] = KERNELSPEC
+    needs = website_pages.TO_BE_READ.get(path.stem)
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code" and needs is None:
+            cell["outputs"], cell["execution_count"] = [], None
+        elif cell["cell_type"] == "code":
+            cell["metadata"]["trusted"] = True  # ours: else pictures are not shown
+    if needs is not None:
+        text = NOT_HERE.format(needs=needs)
+        note = {"id": "not-here", "cell_type": "markdown", "metadata": {}, "source": text}
+        notebook["cells"].insert(0, note)
+    return notebook
 
 
 def write_contents(folder: Path) -> None:
-    """Lay out what the file browser shows: the tutorials as never run, and what they read."""
+    """Lay out what the file browser shows: the tutorials, and what they read."""
     notebooks = folder / "notebooks"
     notebooks.mkdir(parents=True)
-    for path in tutorials():
-        notebook = json.loads(path.read_text("utf-8"))
-        notebook["metadata"]["kernelspec"] = KERNELSPEC
-        for cell in notebook["cells"]:
-            if cell["cell_type"] == "code":
-                cell["outputs"], cell["execution_count"] = [], None
-        write_json(notebooks / path.name, notebook)
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        write_json(notebooks / path.name, tutorial(path))
     shutil.copy(ROOT / "notebooks" / "README.md", notebooks)
     ignored = shutil.ignore_patterns("__pycache__", "node_modules")
     shutil.copytree(ROOT / "demos", folder / "demos", ignore=ignored)

@@ -45,10 +45,15 @@ SECTIONS = {
 
 NEED_A_MACHINE = {
     "network", "javascript", "reconnection", "placement", "export", "own-project", "command-line",
-    "leaks", "what-if", "09-talking-with-javascript", "10-more-than-one-process",
-    "11-breaking-it-on-purpose",
+    "leaks",
 }  # fmt: skip
-"""Pages and tutorials that need sockets, processes, threads, files or a shell."""
+"""Guides that need sockets, processes, threads, files or a shell."""
+
+TO_BE_READ = {
+    "09-talking-with-javascript": "sockets, which other programs dial",
+    "10-more-than-one-process": "processes of its own",
+}
+"""Tutorials that a browser does not run, and what they need."""
 
 REFERENCE = {
     "Workers": ("WorkerEntrypoint", "DurableObject", "RpcTarget", "wait_until", "objects", "fetch"),
@@ -118,10 +123,9 @@ def with_links(text: str, path: Path, up: str) -> str:
             return f"[{label}]({up}guide/{leads_to.name}{anchor})"
         if leads_to.name in {"CONTRIBUTING.md", "CHANGELOG.md"}:
             return f"[{label}]({up}{leads_to.name.lower()}{anchor})"
-        if leads_to.stem in NEED_A_MACHINE and leads_to.suffix == ".ipynb":
-            return f"{label} (not in a browser: it needs sockets, processes or threads)"
         if leads_to.suffix == ".ipynb":
-            return opens(label, TUTORIAL.format(leads_to.name), up)
+            note = " (to be read here: it runs on a machine)" * (leads_to.stem in TO_BE_READ)
+            return opens(label, TUTORIAL.format(leads_to.name), up) + note
         return label
 
     return LINK.sub(changed, text)

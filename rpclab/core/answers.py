@@ -216,14 +216,13 @@ class Answer:
         self.state = REJECTED
         self.value = error
         self.remote = remote
-        session = self.session
+        session, reply = self.session, None
         if self.quiet or not self.pulled:
             self._note_quiet()
-        self._conclude(
-            None
-            if session is None or self.quiet or not self.pulled
-            else session.pack_error(self, error, remote=remote)
-        )
+        elif session is not None and session.closed is None:
+            # When a session ends, thousands of calls may fail that nobody is told of any more.
+            reply = session.pack_error(self, error, remote=remote)
+        self._conclude(reply)
         if self._hook is not None:
             # Nothing can be reached any more of what would have been the result.
             self.drop()

@@ -1,7 +1,8 @@
 """Embargo: a result that turned out to be the caller's own object keeps the order of calls.
 
 Floor: core. Calls that were pipelined on the promise travel over the other side. Until the last of
-them is answered, later ones take the same way, so that all arrive in the order made (rule L5).
+them is answered, later ones take the same way, so that all arrive in the order made (rule L5). One
+that was given up is never answered; so another one is sent after it (`Pending.probe`).
 """
 
 from __future__ import annotations

@@ -257,8 +257,7 @@ class Session:
         self._releases: list[int] = []
         self._soon: deque[Callable[[], None]] = deque()
         self._interrupted: list[tuple[int, list[Frame]]] = []
-        self._awake = self.hurries = False
-        self._applies = False  # a batch; its methods may end the session
+        self._awake = self._applies = self.hurries = False
         # As an importer: the next id of a call, the first that has not left yet, and the promises
         # that calls were made on meanwhile.
         self._next_call = 1
@@ -890,7 +889,7 @@ class Session:
 
     def _is_late(self, pending: Pending, options: dict[str, Any], values: Sequence[Any]) -> bool:
         """Whether the deadline of a call has passed before it was made; then it is not sent."""
-        if options.get(DEADLINE, 0) >= 0:
+        if options.get(DEADLINE, 1) > 0:  # on a virtual clock it may be this very moment
             return False
         Payload(self, self.keeper).discard([*values])
         pending.settle(REJECTED, late())
@@ -2144,7 +2143,7 @@ class Session:
         elif number > 0 or references:
             if (
                 isinstance(entry, Pending)
-                and entry.unanswered
+                and (entry.unanswered or entry.doubtful)
                 and self._is_kept(entry, value, arrival)
             ):
                 entry.embargoed = True
@@ -2193,19 +2192,23 @@ class Session:
             entry.break_off(value)
 
     def _is_kept(self, entry: Pending, value: Any, arrival: Arrival | None) -> bool:
-        """Whether the peer keeps a result until the calls on it are answered; there are some."""
+        """Whether the peer keeps a result until the calls on it are answered."""
         if self._calls.holder is not None:
             # They may be held back at this side, also behind others on a stub that is in it.
             if arrival is not None:
                 arrival.embargo(entry, value)
-            return True
+            return entry.unanswered > 0
         if arrival is None or not arrival.own or arrival.promised:
             return False
-        return arrival.embargo(entry, value)
+        if not arrival.embargo(entry, value):
+            return False
+        if entry.doubtful:
+            entry.probe()
+        return True
 
     def _settle(self, entry: Pending, state: int, value: Any, arrival: Arrival | None) -> None:
         """Settle a promise of this end, once all is there that the value mentions."""
-        if entry.unanswered and self._is_kept(entry, value, arrival):
+        if (entry.unanswered or entry.doubtful) and self._is_kept(entry, value, arrival):
             entry.embargoed = True
         elif entry.id in self._streaming:
             self._streaming.discard(entry.id)

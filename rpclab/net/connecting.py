@@ -9,6 +9,7 @@ import math
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
+from rpclab.errors import refuse_in_browser
 from rpclab.net import memory
 from rpclab.net.addresses import parse_address
 from rpclab.net.dialling import Dialling
@@ -152,6 +153,7 @@ async def _dial(dialling: Dialling) -> Connection:
     scheme = dialling.address.scheme
     if scheme == "memory":
         return await memory.dial(dialling)
+    refuse_in_browser(f"to dial {dialling.address}", "sockets")
     if scheme in ("ws", "wss"):
         from rpclab.net import web_dialling  # noqa: PLC0415 - needs a library
 

@@ -303,7 +303,7 @@ class LastingConnection:
             return of.session.rejected(error, context, [*(args or ()), *(kwargs or {}).values()])
         parked = Parked(self, of, path, make, args, kwargs, context)
         left = self._engine.left(parked)
-        if left is not None and left < 0:
+        if left is not None and left <= 0:
             parked.fail(late())
             return parked
         if not context.long:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode
 
 from rpclab.codecs.msgpack import MsgpackCodec
-from rpclab.errors import DisconnectedError, RpcError
+from rpclab.errors import DisconnectedError, RpcError, refuse_in_browser
 from rpclab.net import memory
 from rpclab.net.addresses import MOST_PORT, TOKEN, Address, checked_token, is_loopback
 from rpclab.net.closing import FULL, STOPPING, broken
@@ -177,6 +177,7 @@ class Listener:
         if address.scheme == "memory":
             self._close = memory.listen(address.path, self._accept_memory)
             return
+        refuse_in_browser(f"to listen at {address}", "sockets")
         loop = asyncio.get_running_loop()
         if address.scheme == "unix":
             path = Path(address.path)

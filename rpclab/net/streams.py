@@ -21,6 +21,7 @@ from rpclab.transports.batches import (
     MAGIC,
     PING,
     PONG,
+    OtherVersion,
     RecordReader,
     batches,
     framed,
@@ -201,13 +202,13 @@ class StreamWire(Reading):
             advice = misunderstood(self._dialled, self._first)
             self._fail(RemoteProtocolError(with_advice(str(error), advice)))
         else:
-            self._refuse(str(error))
+            self._refuse(str(error), error.magic if isinstance(error, OtherVersion) else MAGIC)
 
-    def _refuse(self, why: str) -> None:
+    def _refuse(self, why: str, magic: bytes = MAGIC) -> None:
         """Do not let the other end in, and say why."""
         if not self._ended:
             if not self._dialled:
-                self._write([MAGIC])
+                self._write([magic])
             self.end(why, FAULT)
             # Whoever sent what is no greeting may not read either.
             self._late = asyncio.get_running_loop().call_later(1, self.abort)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from rpclab.errors import PlacementError
+from rpclab.errors import PlacementError, refuse_in_browser
 from rpclab.workers.declarations import (
     BindingTarget,
     binding_target,
@@ -42,6 +42,7 @@ def begin(sandbox: Sandbox, name: str, order: Record, placed: Processes) -> list
             f'"{name}" cannot have a process of its own: the virtual clock of the sandbox does not'
             ' hold there; use Sandbox(clock="real")'
         )
+    refuse_in_browser(f'to run "{name}" in a process of its own', "processes", PlacementError)
     return [sandbox.programs.start(name, order, placed) for _ in range(placed.count)]
 
 

@@ -115,8 +115,8 @@ class Deadlines:
         """Bind a call that is sent now to the deadline around it.
 
         Returns:
-            How many seconds are left, below zero where it has passed, and the call is not to be
-            sent; None where there is no deadline.
+            How many seconds are left; none, or fewer, where it has passed, and the call is not to
+            be sent; None where there is no deadline.
         """
         deadline = current_deadline.get()
         if deadline is None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
+from rpclab.errors import refuse_in_browser
 from rpclab.net.addresses import Address, is_loopback
 from rpclab.net.limits import DEFAULT_LIMITS, ServerLimits
 from rpclab.net.listening import asked_for, listen, token_for
@@ -252,6 +253,7 @@ async def start(
         ImportError: the extra rpclab[serve] is not installed.
         OSError: the address is taken.
     """
+    refuse_in_browser("a server", "sockets")
     listening = listen(host, port)
     try:
         server = Server(

@@ -30,8 +30,11 @@ if TYPE_CHECKING:
 
 BATCH, BESIDE, PING, PONG, BYE, HELLO = range(6)
 
-MAGIC = b"\0rpclab\1"
-"""What each side of a byte stream begins with, as no text does; the last byte is a version."""
+VERSION = 2
+"""Of the protocol, frames and all: both ends must have one. In 2, calls and results make runs."""
+
+MAGIC = b"\0rpclab" + bytes([VERSION])
+"""What each side of a byte stream begins with, as no text does; the last byte is the version."""
 
 LARGEST_HELLO = 8 * 1024
 """So long may a HELLO be, which comes from whoever has not shown who they are."""
@@ -176,6 +179,25 @@ def read_hello(record: bytes | memoryview) -> dict[str, Any]:
     return words
 
 
+class OtherVersion(RemoteProtocolError):  # noqa: N818 - whoever meets it is told of one
+    """The peer speaks another version of the protocol.
+
+    Args:
+        version: of the peer.
+
+    Attributes:
+        magic: what such a peer begins with, and understands a BYE after.
+    """
+
+    def __init__(self, version: int) -> None:
+        # It has to fit into a BYE.
+        super().__init__(
+            f"the ends speak versions {version} and {VERSION} of rpclab's protocol, which do not"
+            " fit: install one rpclab at both"
+        )
+        self.magic = MAGIC[:-1] + bytes([version])
+
+
 class RecordReader:
     """Takes a byte stream apart into records.
 
@@ -229,6 +251,8 @@ class RecordReader:
         if not self._begun:
             buffer += data
             if not MAGIC.startswith(buffer[: len(MAGIC)]):
+                if buffer.startswith(MAGIC[:-1]):
+                    raise OtherVersion(buffer[len(MAGIC) - 1])
                 raise RemoteProtocolError(
                     f"the peer does not speak rpclab, but says {bytes(buffer[:40])!r}"
                 )

@@ -108,7 +108,10 @@ class _Loop(asyncio.BaseEventLoop):
         """Wait until a timer is due; there is nothing else that this loop could wait for."""
         if timeout is None:
             raise RpcError("the program waits for something outside that never comes")
-        time.sleep(timeout)
+        # Pyodide's `time.sleep` lets the page's loop go round meanwhile, which runs other code.
+        due = time.monotonic() + timeout
+        while time.monotonic() < due:
+            pass
         return ()
 
     def _process_events(self, _events: tuple[()]) -> None:

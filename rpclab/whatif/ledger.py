@@ -1,8 +1,9 @@
 """Which calls ran how often, and whether one that ran again has changed something again.
 
-Floor: whatif. A call is known by its Worker, class, method and arguments. What a Worker holds is
-looked at before each call, and after one that ran more often than in the run before: the variables
-of its modules, its targets, and what it has stored.
+Floor: whatif. A call is known by its Worker, class, method and arguments; one that is new, as where
+each attempt has a key of its own, or another Worker is asked instead, by the place that made it.
+What a Worker holds is looked at before each call, and after one that ran more often than in the run
+before: the variables of its modules, its targets, and what it has stored.
 """
 
 from __future__ import annotations
@@ -11,22 +12,41 @@ import inspect
 import types
 import weakref
 from collections import Counter, deque
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rpclab.core.events import ends, opposite
 from rpclab.core.targets import RpcTarget
 from rpclab.previews import preview
+from rpclab.trace.events import CallSent
 from rpclab.whatif.classes import exposed_classes, in_place_of, own_modules
 from rpclab.whatif.stored import fingerprint
 
 if TYPE_CHECKING:
     from rpclab.sandbox import Sandbox
+    from rpclab.trace.model import CallBar
     from rpclab.workers.worker import Worker
 
 _MOST = 20_000  # values that are looked at, of one Worker
 _SHOWN = 120  # characters of a call's arguments
 _PLAIN = (str, bytes, int, float, bool, complex, type(None))
 _OWN = frozenset({"__init__", "__new__", "dispose", "alarm"})
+
+
+Place = tuple[str, str, str]
+"""Where a call was made: the Worker that made it, the line, and the method that it is of."""
+
+
+class Before(NamedTuple):
+    """What ran in the run that another is compared with.
+
+    Attributes:
+        calls: how often each call ran.
+        places: how often a call was made at each place.
+    """
+
+    calls: dict[str, int]
+    places: dict[Place, int]
 
 
 class Repeat(NamedTuple):
@@ -46,7 +66,7 @@ class Ledger:
     """Counts the calls that run, from when `counts` is set.
 
     Args:
-        before: how often each ran in the run that this is compared with; None in that one itself.
+        before: what ran in the run that this is compared with; None in that one itself.
 
     Attributes:
         ran: how often each call has run.
@@ -55,8 +75,10 @@ class Ledger:
         sandbox: whose Workers they are.
     """
 
-    def __init__(self, before: dict[str, int] | None) -> None:
+    def __init__(self, before: Before | None) -> None:
         self.ran: Counter[str] = Counter()
+        self._ran_at: Counter[Place] = Counter()
+        self._held_at: dict[Place, str] = {}  # by place, what all held before its first call
         self.repeats: list[Repeat] = []
         self.counts = False
         self.sandbox: Sandbox | None = None
@@ -108,9 +130,33 @@ class Ledger:
         if self._before is None:
             return _Running(call, None, again=False)
         held = self._state_of(worker)
-        again = self.ran[call] > max(self._before.get(call, 0), 1) and self._before.get(call, 0) > 0
         first = self._held.setdefault(call, held)
-        return _Running(call, held, again=again and first != held, is_more=again)
+        place = self._place(name)
+        self._ran_at[place] += 1
+        if place not in self._held_at:
+            self._held_at[place] = self.state()
+        before = self._before.calls.get(call, 0)
+        if before:
+            is_more, has_changed = self.ran[call] > before, first != held
+        else:
+            times = self._before.places.get(place, 0)
+            is_more = self._ran_at[place] > times > 0
+            has_changed = is_more and self._held_at[place] != self.state()
+        return _Running(call, held, again=is_more and has_changed, is_more=is_more)
+
+    def _place(self, method: str) -> Place:
+        """Where the call that begins was made, as far as that is known."""
+        found = ("", "", method)
+        if self.sandbox is None or self.sandbox.recording is None:
+            return found
+        active = self.sandbox.engine.active
+        if active is None:
+            return found
+        made = opposite(active[0]), active[1]
+        for event in self.sandbox.recording:
+            if type(event) is CallSent and (event.session, event.id) == made and event.site:
+                found = (ends(made[0])[0], event.site, method)  # of several sessions, the last
+        return found
 
     def _ended(self, worker: Worker, call: _Running) -> None:
         if call.is_more:
@@ -141,6 +187,13 @@ class Ledger:
         parts += [look.at(target) for target in live if target is not None]
         stored = "" if self.sandbox is None else fingerprint(self.sandbox, worker.name)
         return f"{worker.name}: {'; '.join(part for part in parts if part)} {stored}"
+
+
+def places_of(calls: Iterable[CallBar]) -> dict[Place, int]:
+    """How often a call was made at each place that is known."""
+    return Counter(
+        (call.caller, call.site, call.method.rpartition(".")[2]) for call in calls if call.site
+    )
 
 
 class _Running:

@@ -18,14 +18,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from rpclab.previews import described, preview
-from rpclab.trace.model import Arrow, CallBar, StubBar, TargetBar
+from rpclab.trace.model import Arrow, CallBar, StreamSeries, StubBar, TargetBar
 from rpclab.trace.pictures.figures import Figures
 from rpclab.trace.pictures.templates import duration
 from rpclab.trace.replay import Replay
 from rpclab.trace.timeline import timeline
 from rpclab.views import View
 from rpclab.whatif.changes import Break, Change
-from rpclab.whatif.ledger import Ledger, Repeat
+from rpclab.whatif.ledger import Before, Ledger, Repeat
 from rpclab.whatif.wire import TORN, Strike, Wire
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class Run:
         calls: its calls, and what came of each.
         stubs: its stubs, and how each ended, some time after it was over.
         targets: what these lead to.
+        streams: its streams, as they were when it was over.
         waits: the calls that are awaited still, where it is stuck.
         prints: what Workers and program have printed.
         repeats: calls that ran more often than before, and what each has changed.
@@ -80,6 +81,7 @@ class Run:
     calls: tuple[CallBar, ...] = ()
     stubs: tuple[StubBar, ...] = ()
     targets: tuple[TargetBar, ...] = ()
+    streams: tuple[StreamSeries, ...] = ()
     waits: tuple[str, ...] = ()
     prints: str = ""
     repeats: tuple[Repeat, ...] = ()
@@ -121,7 +123,7 @@ async def play(
     change: Change | None = None,
     *,
     strike: Strike | None = None,
-    before: dict[str, int] | None = None,
+    before: Before | None = None,
     patience: float = PATIENCE,
 ) -> Run:
     """Run a program once.
@@ -131,7 +133,7 @@ async def play(
         program: what runs.
         change: what is changed.
         strike: where the wire is cut.
-        before: how often each call ran in the run that this one is compared with.
+        before: what ran in the run that this one is compared with.
         patience: after so many seconds of virtual time it is stuck.
 
     Raises:
@@ -211,6 +213,7 @@ async def _played(
     outcome, result = _outcome(playing.task) if done else (STUCK, _waited_for(waits))
     trips = (playing.trace.round_trips, playing.trace.saved) if done else (None, None)
     calls = tuple(timeline(recording).calls)
+    streams = tuple(Replay(recording).flows.streams.values())
     await _end(playing, sandbox, wire)
     replay = Replay(sandbox.recording or ())
     return Run(
@@ -225,6 +228,7 @@ async def _played(
         calls=calls,
         stubs=tuple(replay.stubs),
         targets=tuple(replay.targets),
+        streams=streams,
         waits=waits,
         repeats=tuple(ledger.repeats),
         state=ledger.state(),

@@ -12,10 +12,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rpclab.trace.model import Arrow, StubBar
+from rpclab.declared import NOTEBOOK
+from rpclab.trace.model import Arrow, StreamSeries, StubBar
 from rpclab.trace.pictures.templates import count, place
 from rpclab.views import View
 from rpclab.whatif.apart import apart
+from rpclab.whatif.ledger import Before, places_of
 from rpclab.whatif.playing import PATIENCE, RETURNED, STUCK, Program, Run, play
 from rpclab.whatif.wire import WAYS, Strike
 from rpclab.whatif.world import World
@@ -29,6 +31,7 @@ MOST = 200
 MISSING_TIMEOUT = "missing timeout"
 LOST_DISPOSER = "lost disposer"
 DOUBLED_WRITE = "doubled write"
+OPEN_STREAM = "open stream"
 
 _LOST = frozenset({"forgotten", ""})  # how a stub ends that nobody disposed: by Python, or not yet
 
@@ -37,8 +40,8 @@ class Finding(NamedTuple):
     """A fault of the program that a cut has shown.
 
     Attributes:
-        kind: "missing timeout", "lost disposer" or "doubled write".
-        what: which wait, stub or call.
+        kind: "missing timeout", "lost disposer", "doubled write" or "open stream".
+        what: which wait, stub, call or stream.
     """
 
     kind: str
@@ -180,8 +183,8 @@ def scrub(
     call blocks until all are over.
 
     What is found is a fault of the program or of a Worker: a wait that nothing bounds; a stub that
-    is disposed without a cut, and with one is not; a call that ran once more than without a cut,
-    and changed what its Worker holds once more.
+    is disposed without a cut, and with one is not; a stream, likewise; a call that ran once more
+    than without a cut, and changed what its Worker holds once more.
 
     Args:
         program: a coroutine function that takes `env`, or `env` and `sandbox`.
@@ -205,14 +208,12 @@ def scrub(
                 f"the program sends {baseline.messages} messages, more than {most}: walk through a"
                 " smaller part of it, or allow more with most="
             )
-        texts = _texts(baseline)
+        texts, before = _texts(baseline), Before(baseline.counts, places_of(baseline.calls))
         faults = []
         for message, text in enumerate(texts, 1):
             for way in WAYS:
                 strike = Strike(message, way)
-                run = await play(
-                    world, program, strike=strike, before=baseline.counts, patience=patience
-                )
+                run = await play(world, program, strike=strike, before=before, patience=patience)
                 faults.append(_judged(message, text, way, run, baseline))
         return Faults(baseline, faults, _of_baseline(baseline), world.placed)
 
@@ -242,7 +243,7 @@ def _judged(message: int, text: str, way: str, run: Run, baseline: Run) -> Fault
     settled = Counter(call.outcome for call in run.calls)
     lost = [] if run.outcome == STUCK else list(_lost(run, baseline))
     findings = [*_timeouts(run), *(Finding(LOST_DISPOSER, each) for each in dict.fromkeys(lost)),
-                *_doubles(run, baseline)]  # fmt: skip
+                *_streams(run, baseline), *_doubles(run, baseline)]  # fmt: skip
     return Fault(
         message=message,
         text=text,
@@ -259,6 +260,34 @@ def _judged(message: int, text: str, way: str, run: Run, baseline: Run) -> Fault
 def _timeouts(run: Run) -> Iterator[Finding]:
     if run.outcome == STUCK:
         yield Finding(MISSING_TIMEOUT, f"nothing bounds the wait for {run.result}")
+
+
+def _streams(run: Run, baseline: Run) -> Iterator[Finding]:
+    """Streams that the program leaves to Python as it ends, though without a cut it ends them."""
+    if run.outcome == STUCK:
+        return
+    tidy = {_ends_of(each) for each in baseline.streams} - set(_left_open(baseline))
+    for sender, receiver in dict.fromkeys(_left_open(run)):
+        if (sender, receiver) in tidy and {sender, receiver} != {*(run.struck or ())}:
+            yield Finding(
+                OPEN_STREAM,
+                f"the stream from {sender} to {receiver} is neither read to its end nor cancelled"
+                if receiver == NOTEBOOK
+                else f"the stream from {sender} to {receiver} is neither closed nor aborted",
+            )
+
+
+def _left_open(run: Run) -> Iterator[tuple[str, str]]:
+    """Streams that were open when the program ended: those that are the program's to end."""
+    for each in run.streams:
+        # An id below zero is of a writable stream that was handed out, and its writer ends it.
+        ends_it = each.sender if each.id < 0 else each.receiver
+        if ends_it == NOTEBOOK and each.closed is None:
+            yield _ends_of(each)
+
+
+def _ends_of(stream: StreamSeries) -> tuple[str, str]:
+    return stream.sender, stream.receiver
 
 
 def _doubles(run: Run, baseline: Run) -> Iterator[Finding]:
@@ -323,10 +352,14 @@ def _told(stub: StubBar, names: dict[int, Any]) -> str:
 
 
 def _of_baseline(run: Run) -> Iterator[Finding]:
-    """Stubs that nobody disposes without a cut either, of targets that want to know it."""
+    """Stubs that nobody disposes without a cut either, though somebody should.
+
+    The target wants to know it; or it is a `dup`, which is made to be kept beyond its call, and
+    whoever makes one lets go of it.
+    """
     names = {target.number: target for target in run.targets}
     for stub in run.stubs:
         target = names.get(stub.target)
         wanted = target is not None and (target.worker, target.name) in run.wants
-        if wanted and stub.why in _LOST and not _is_of_a_promise(stub):
+        if (wanted or stub.how == "dup") and stub.why in _LOST and not _is_of_a_promise(stub):
             yield Finding(LOST_DISPOSER, _told(stub, names))

@@ -83,16 +83,16 @@ def _classes(sandbox: Sandbox) -> list[tuple[tuple[str, str], Any]]:
     return [(key, each) for key, each in kept.items() if isinstance(each.file, NamespaceFile)]
 
 
-def _objects(file: Any) -> tuple[bytes, dict[bytes, bytes]]:
+def _objects(file: NamespaceFile) -> tuple[bytes, dict[bytes, bytes]]:
     file.save()
-    own = {}
-    if file._base is not None:
-        for key, alone in file.connection.execute("SELECT id, own FROM objects").fetchall():
+    database, own = file.database, {}
+    if database._base is not None:
+        for key, alone in database.connection.execute("SELECT id, own FROM objects").fetchall():
             if alone:
-                file.own(key)
-    for key, statements in file._own.items():
+                database.own(key)
+    for key, statements in database._own.items():
         own[key] = copy_of(statements.connection)
-    return copy_of(file.connection), own
+    return copy_of(database.connection), own
 
 
 def store_in(sandbox: Sandbox, stored: Stored, databases: dict[tuple[str, str], Any]) -> None:
@@ -112,9 +112,9 @@ def store_in(sandbox: Sandbox, stored: Stored, databases: dict[tuple[str, str], 
         namespace._offload.wait(lambda e=entries, d=data: open_copy(e._open("copy"), d))
     for key, (shared, own) in stored.objects.items():
         file: Any = sandbox._object_registry().running_class(*key).file
-        open_copy(file.connection, shared)
+        open_copy(file.database.connection, shared)
         for each, data in own.items():
-            open_copy(file.own(each).connection, data)
+            open_copy(file.database.own(each).connection, data)
 
 
 def _open(store: Any, data: bytes) -> None:
@@ -138,8 +138,8 @@ def fingerprint(sandbox: Sandbox, worker: str) -> str:
             digest.update(value._offload.wait(lambda e=entries: dump(e._open("look"))))
     for (owner, _), each in _classes(sandbox):
         if owner == worker and each.file.exists():
-            digest.update(dump(each.file.connection))
-            for statements in each.file._own.values():
+            digest.update(dump(each.file.database.connection))
+            for statements in each.file.database._own.values():
                 digest.update(dump(statements.connection))
             for live in each.in_memory:
                 digest.update(repr(live.id).encode())

@@ -21,6 +21,7 @@ from rpclab.transports.batches import (
     batches,
     cut,
     framed,
+    goodbye,
     hello,
     read_hello,
     unbatch,
@@ -80,10 +81,19 @@ def test_what_nobody_took_of_a_read_is_there_with_the_next():
         assert found == records
 
 
-@pytest.mark.parametrize("said", [b"GET / HTTP/1.1\r\n", b"\0rpclab\2", b"\x16\x03\x01", b"\0x"])
+@pytest.mark.parametrize("said", [b"GET / HTTP/1.1\r\n", b"\0rpclib\2", b"\x16\x03\x01", b"\0x"])
 def test_whoever_says_something_else_is_told_apart_at_the_first_byte(said):
     with pytest.raises(RemoteProtocolError, match="does not speak rpclab"):
         [*RecordReader(1000).feed(said)]
+
+
+@pytest.mark.parametrize("version", [1, 3, 255])
+def test_a_peer_of_another_version_is_told_which(version):
+    with pytest.raises(
+        RemoteProtocolError, match=f"versions {version} and 2 of rpclab's"
+    ) as raised:
+        [*RecordReader(1000).feed(MAGIC[:-1] + bytes([version]) + b"\0\0\0\2")]
+    assert goodbye(str(raised.value))[1:] == str(raised.value).encode()
 
 
 def test_before_the_greeting_no_record_may_be_longer_than_one():

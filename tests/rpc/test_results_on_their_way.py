@@ -1,8 +1,11 @@
-"""A result keeps what it mentions until it leaves, whatever the calls do that go before it."""
+"""Results on their way: what they mention is kept, and calls on them keep their order."""
 
 from __future__ import annotations
 
 import asyncio
+
+import pytest
+from support.links import Links
 
 import rpclab
 
@@ -67,3 +70,73 @@ async def test_a_call_before_the_result_may_dispose_what_stands_in_it(sandbox):
         rpclab.dispose(whole)
     await asyncio.sleep(0.1)
     assert log == ["disposed"]
+
+
+class Notes(rpclab.RpcTarget):
+    """A target of the notebook that goes away and comes home."""
+
+    def __init__(self):
+        self._noted = []
+
+    def note(self, number, _value=None):
+        self._noted.append(number)
+
+
+AWAY = """
+import asyncio
+from workers import WorkerEntrypoint
+
+class Default(WorkerEntrypoint):
+    def back(self, stub):
+        return {"stub": stub}
+    async def number(self, seconds):
+        await asyncio.sleep(seconds)
+        return 1
+"""
+
+
+@pytest.mark.parametrize("later", [(2,), (2, 3)])
+async def test_L5_a_call_that_was_given_up_is_not_delivered_after_later_ones(sandbox, later):
+    sandbox.engine.connect = Links(lambda: 1.0).connect
+    for name in ("away", "slow"):
+        sandbox.deploy(name, source=AWAY)
+    env = sandbox.bind(AWAY="away", SLOW="slow")
+    with rpclab.RpcStub(notes := Notes()) as own:
+        before = sandbox.tables()
+        back = env.AWAY.back(own)
+        # It waits there for a number, which passes through here.
+        first = back["stub"].note(1, env.SLOW.number(0.5))
+        given_up = asyncio.ensure_future(asyncio.wait_for(first, 2.6))
+        whole = await back
+        with pytest.raises(TimeoutError):
+            await given_up
+        for number in later:
+            await whole["stub"].note(number)
+        await asyncio.sleep(10)
+        assert notes._noted == sorted(notes._noted)
+        assert set(later) <= set(notes._noted)
+        rpclab.dispose(whole)
+        await asyncio.sleep(10)
+        assert sandbox.tables() == before
+
+
+@pytest.mark.parametrize("length", [1, 3, 2000])
+async def test_a_chain_on_a_result_that_comes_home_keeps_it_no_longer_than_it_takes(
+    sandbox, length
+):
+    sandbox.engine.connect = Links(lambda: 1.0).connect
+    sandbox.deploy("away", source=AWAY)
+    env = sandbox.bind(AWAY="away")
+    with rpclab.RpcStub(Cell([])) as own:
+        before = sandbox.tables()
+        back = env.AWAY.back(own)
+        last = back["stub"]
+        for _ in range(length):
+            last = last.child()
+        name = last.name()
+        del last
+        whole = await back
+        assert await name == await whole["stub"].name() == "cell"
+        rpclab.dispose(whole)
+        await asyncio.sleep(10)
+        assert sandbox.tables() == before

@@ -56,9 +56,18 @@ def test_a_link_is_bounded_in_cells_bytes_and_characters(page):
         ("[1]", "no notebook"),
         ('[[2, "x"]]', "no notebook"),
         ("[[0, 5]]", "no notebook"),
+        ('[["length", "x"]]', "no notebook"),
+        ('[["map", "x"]]', "no notebook"),
+        ('[["0", "x"]]', "no notebook"),
+        ('[[[1], "x"]]', "no notebook"),
+        ('[[-1, "x"]]', "no notebook"),
+        ('[[0.5, "x"]]', "no notebook"),
+        ('"[[0,1]]"', "no notebook"),
+        ("null", "no notebook"),
+        ("[" * 900_000, "damaged"),
         ("[" + "[0,1]," * 200 + "[0,1]]", "no notebook"),
     ],
-    ids=range(7),
+    ids=range(16),
 )
 def test_what_is_not_exactly_of_the_form_is_refused(page, text, said):
     assert said in page.evaluate(UNPACK, page.evaluate(FORGE, text))
@@ -70,7 +79,13 @@ def test_what_is_not_exactly_of_the_form_is_refused(page, text, said):
         ("#share=2.abc", "another version"),
         ("#share=1.$$$", "damaged"),
         ("#share=1.AAAA", "damaged"),
+        ("#share=1.", "damaged"),
+        ("#share=", "another version"),
+        ("#share=1", "another version"),
+        ("#share=__proto__.AAAA", "another version"),
+        ("#share=1.%E2%98%83", "damaged"),
         ("#share=1." + "A" * 32_000, "32000 are the most"),
+        ("#share=1." + "A" * 5_000_000, "32000 are the most"),
     ],
 )
 def test_a_link_that_was_cut_or_made_by_another_site_is_refused(page, link, said):
@@ -98,6 +113,20 @@ def test_a_link_opens_the_copied_cells_after_a_warning_and_runs_none(site, pictu
         page.locator("#rpclab-share").click()
         page.wait_for_function("window.copied")
         assert page.evaluate("new URL(window.copied).hash") == link
+
+
+def test_a_link_that_comes_to_an_open_page_is_asked_about_as_well_and_hides_nothing(site):
+    with site.page("search/") as page:
+        cells = [{"kind": "code", "source": "x = 1  # \u202e)(llams\u200b"}]
+        first, second = (page.evaluate(PACK, each) for each in (CELLS, cells))
+    with site.page(f"lab/lab/index.html{first}") as page:
+        dialog = page.locator("#rpclab-shared")
+        dialog.filter(has_text="worker w").wait_for()
+        page.evaluate("link => { location.hash = link; }", second)
+        dialog.filter(has_text="1 cell with 1 line into").wait_for()
+        assert dialog.count() == 1
+        assert "x = 1  # ⟨U+202E⟩)(llams⟨U+200B⟩" in dialog.inner_text()
+        assert "#" not in page.url
 
 
 def test_a_link_that_is_refused_opens_nothing(site):

@@ -7,7 +7,8 @@ import pytest
 import rpclab
 from rpclab.trace.timeline import timeline
 
-from .programs import CASES, deploy
+from .further_programs import ALL, FURTHER
+from .programs import CASES, deploy, program_of
 
 SEEDED = [(each, seed) for each in CASES for seed in each.seeds]
 
@@ -51,6 +52,51 @@ def test_workers_without_a_link_between_them_are_cut_off_as_well(case, seed):
     faults = scrubbed(case, seed, rtt="")
     assert {finding.kind for finding in faults.findings} == {seed.kind}, faults
     assert scrubbed(case, rtt="").findings == {}
+
+
+def test_of_the_further_programs_there_are_enough_of_each_kind():
+    kinds = [each.kind for each in FURTHER]
+    assert {kind: kinds.count(kind) > 1 for kind in kinds} == {
+        "": True, "missing timeout": True, "lost disposer": True, "doubled write": True,
+        "open stream": True,
+    }  # fmt: skip
+    assert (kinds.count(""), len(kinds)) == (10, 24)
+
+
+@pytest.mark.parametrize("each", FURTHER, ids=lambda each: each.name)
+def test_what_a_program_did_not_think_of_is_found_and_nothing_else(sandbox, each):
+    for name in each.workers:
+        sandbox.deploy(name, **ALL[name])
+        sandbox.link("notebook", name, rtt="100ms")
+    sandbox.bind(**{name.upper(): name for name in each.workers})
+    faults = rpclab.scrub(program_of(each.body), sandbox)
+    assert {finding.kind for finding in faults.findings} == ({each.kind} - {""}), faults
+
+
+def test_what_is_called_when_a_deadline_has_just_passed_is_not_sent_and_hangs_nowhere(sandbox):
+    deploy(sandbox, CASES[0])
+
+    async def program(env):
+        async with rpclab.deadline(5):
+            try:
+                await env.BANK.balance()
+            finally:
+                await env.BANK.balance()  # on the virtual clock: in the very moment of the deadline
+
+    faults = rpclab.scrub(program, sandbox)
+    assert faults.findings == {}, faults
+    assert faults[1].outcome == "raised TimeoutError"
+
+
+def test_a_stream_that_is_left_open_is_named_with_its_ends(sandbox):
+    [film] = [each for each in FURTHER if each.name == "a film that an error leaves open"]
+    for name in film.workers:
+        sandbox.deploy(name, **ALL[name])
+    sandbox.bind(**{name.upper(): name for name in film.workers})
+    [finding] = rpclab.scrub(program_of(film.body), sandbox).findings
+    assert finding.what == (
+        "the stream from news to notebook is neither read to its end nor cancelled"
+    )
 
 
 @pytest.fixture

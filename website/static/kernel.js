@@ -6,13 +6,33 @@
 const lab = new URL("../lab/", import.meta.url);
 const say = message => self.postMessage(message);
 
+// Says how many of the files are there, each time one has come.
+function countFiles({ files, megabytes }) {
+    const missing = new Set(files.map(name => new URL(name, lab).href));
+    const told = () => say({
+        stage: `Loading Python and its packages: ${files.length - missing.size} of ${files.length} files`
+            + ` (${megabytes} MB; from your cache the next time)`,
+    });
+    told();
+    const observer = new PerformanceObserver(list => {
+        const come = list.getEntries().filter(({ name }) => missing.delete(name));
+        if (come.length) {
+            told();
+        }
+    });
+    observer.observe({ type: "resource", buffered: true });
+    return () => observer.disconnect();
+}
+
 async function start() {
     say({ stage: "Asking what there is" });
-    const settings = await (await fetch(new URL("jupyter-lite.json", lab))).json();
+    const [settings, ahead] = await Promise.all(["jupyter-lite.json", "python.json"].map(
+        async name => (await fetch(new URL(name, lab))).json()));
     const { "jupyter-config-data": { litePluginSettings } } = settings;
     const kernel = litePluginSettings["@jupyterlite/pyodide-kernel-extension:kernel"];
     const pyodideUrl = new URL(kernel.pyodideUrl, lab);
-    say({ stage: "Loading Python and its packages (15 MB; from your cache the next time)" });
+    const code = fetch(new URL("kernel.py", import.meta.url)).then(answer => answer.text());
+    const counted = countFiles(ahead);
     const { loadPyodide } = await import(pyodideUrl);
     const pyodide = await loadPyodide({
         indexURL: new URL("./", pyodideUrl).href,
@@ -20,10 +40,10 @@ async function start() {
         stderr: () => {},
         packages: kernel.loadPyodideOptions.packages,
     });
+    counted();
     say({ stage: "Starting IPython and rpclab" });
-    const code = await (await fetch(new URL("kernel.py", import.meta.url))).text();
     pyodide.globals.set("say", say);
-    await pyodide.runPythonAsync(code);
+    await pyodide.runPythonAsync(await code);
     say({ ready: true });
     return pyodide.globals.get("run_cell");
 }

@@ -1,6 +1,7 @@
 // Beside JupyterLite: says what the page waits for, copies a notebook as a link, opens such a link.
-import { isShared, MOST_CELLS, notebook, pack, unpack } from "./share.js";
+import { isShared, notebook, pack, unpack } from "./share.js";
 
+const lab = new URL(".", import.meta.url);
 const LOOK = 200;  // milliseconds between two looks at the kernel
 const PATIENCE = 10;  // looks at which nothing was waited for, before that is the end
 
@@ -32,8 +33,28 @@ function waitsFor() {
         return "Opening the notebook";
     }
     const status = context.session?.kernel?.status;
-    return status && !["idle", "busy", "dead"].includes(status)
-        ? "Loading Python and its packages (15 MB; from your cache the next time)" : "";
+    return status && !["idle", "busy", "dead"].includes(status) ? loading() : "";
+}
+
+// Fetches what Python begins with, for the kernel to find in the cache: it asks for it only when
+// JupyterLab is there. Counts what has come.
+const ahead = { come: 0, all: 0, megabytes: 0 };
+
+async function fetchAhead() {
+    const { files, megabytes } = await (await fetch(new URL("python.json", lab))).json();
+    Object.assign(ahead, { all: files.length, megabytes });
+    await Promise.all(files.map(async name => {
+        const answer = await fetch(new URL(name, lab), { priority: "low" });
+        await answer.blob();
+        ahead.come += 1;
+    }));
+}
+
+function loading() {
+    const { come, all, megabytes } = ahead;
+    return come < all
+        ? `Loading Python and its packages: ${come} of ${all} files (${megabytes} MB; from your cache the next time)`
+        : "Starting Python with IPython and rpclab";
 }
 
 async function watch() {
@@ -55,7 +76,7 @@ async function copyLink() {
             source: [source].flat().join(""),
             fails: Boolean(metadata.tags?.includes("raises-exception")),
         }));
-    const home = new URL("../lab/index.html", location.href);
+    const home = new URL("lab/index.html", lab);
     home.hash = await pack(cells);
     await navigator.clipboard.writeText(home.href);
     return home.href.length;
@@ -83,6 +104,7 @@ function addButton() {
 async function openShared() {
     const hash = location.hash;
     history.replaceState(null, "", location.pathname + location.search);
+    document.querySelector("#rpclab-shared")?.close("Cancel");
     const dialog = document.createElement("dialog");
     dialog.id = "rpclab-shared";
     document.body.append(dialog);
@@ -95,7 +117,8 @@ async function openShared() {
         dialog.showModal();
         return;
     }
-    const text = `Somebody made this link, and put ${cells.length} cells into it (of ${MOST_CELLS} at most).`
+    const lines = cells.reduce((sum, { source }) => sum + source.split("\n").length, 0);
+    const text = `Somebody made this link, and put ${number(cells.length, "cell")} with ${number(lines, "line")} into it.`
         + " When you run them, their code runs in this browser, on this page: it can read what you keep"
         + " in this sandbox. Open it if you trust who gave you the link. Nothing runs until you say so.";
     fill(dialog, "Open a shared notebook?", text, cells, ["Cancel", "Open"]);
@@ -108,13 +131,23 @@ async function openShared() {
     dialog.showModal();
 }
 
+function number(many, what) {
+    return `${many.toLocaleString("en")} ${what}${many === 1 ? "" : "s"}`;
+}
+
+// A text with what has no shape, or turns the order of what is read, written out.
+function visible(text) {
+    return text.replace(/[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g,
+        letter => `⟨U+${letter.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
+}
+
 function fill(dialog, title, text, cells, answers) {
     const form = Object.assign(document.createElement("form"), { method: "dialog" });
     const head = Object.assign(document.createElement("h2"), { textContent: title });
     const words = Object.assign(document.createElement("p"), { textContent: text });
     form.append(head, words);
     if (cells.length) {
-        const source = cells.map(cell => cell.source).join("\n\n");
+        const source = cells.map(cell => visible(cell.source)).join("\n\n");
         form.append(Object.assign(document.createElement("pre"), { textContent: source, tabIndex: 0 }));
     }
     const buttons = document.createElement("menu");
@@ -131,7 +164,7 @@ async function open(cells, hash) {
     const { commands, restored, serviceManager } = window.jupyterapp;
     await restored;
     const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(hash));
-    const name = [...new Uint8Array(digest).subarray(0, 4)].map(b => b.toString(16).padStart(2, "0"));
+    const name = [...new Uint8Array(digest).subarray(0, 8)].map(b => b.toString(16).padStart(2, "0"));
     const path = `shared-${name.join("")}.ipynb`;
     // A second opening shows what the reader has made of it since, and overwrites nothing.
     const there = await serviceManager.contents.get(path, { content: false }).catch(() => null);
@@ -144,6 +177,15 @@ async function open(cells, hash) {
 
 addButton();
 watch();
-if (isShared(location.hash)) {
-    openShared();
+if (asked) {
+    fetchAhead().catch(() => { ahead.come = ahead.all; });  // the kernel says what is wrong
 }
+
+// Also a link that is put into the address of a page which is open: the browser loads nothing then.
+function lookForShared() {
+    if (isShared(location.hash)) {
+        openShared();
+    }
+}
+addEventListener("hashchange", lookForShared);
+lookForShared();

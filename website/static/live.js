@@ -1,7 +1,7 @@
 // Runs the Python of a page in place, as the cells of one notebook, from top to bottom.
 //
-// A page that is marked by `data-live` has all its Python made into cells. Python is loaded by the
-// first press of "Run", and not before.
+// A page that is marked by `data-live` has all its Python made into cells. Python is loaded when a
+// reader first turns to one, by its text or its button, and not before.
 import { pack } from "./share.js";
 
 const here = new URL(".", import.meta.url);
@@ -11,7 +11,8 @@ class Kernel {
     constructor(told) {
         this.told = told;
         this.cells = new Map();
-        this.stage = "";
+        this.stage = "Loading Python";
+        this.end = null;
         this.began = performance.now();
         this.worker = new Worker(new URL("kernel.js", here), { type: "module" });
         this.worker.onmessage = ({ data }) => this.hear(data);
@@ -25,18 +26,21 @@ class Kernel {
             this.cells.get(shown.id)?.show(shown);
         } else if (message.stage) {
             this.stage = message.stage;
+            performance.mark(`rpclab: ${message.stage.split(":")[0]}`);
             this.tell();
         } else if (message.done) {
             this.cells.get(message.id)?.done();
         } else {
+            performance.mark("rpclab: ready");
             clearInterval(this.tick);
-            this.told(message.failed ? `Python could not be started: ${message.failed}` : "");
+            this.end = message.failed ? `Python could not be started: ${message.failed}` : "";
+            this.tell();
         }
     }
 
     tell() {
         const seconds = Math.round((performance.now() - this.began) / 1000);
-        this.told(`${this.stage} … ${seconds} s`);
+        this.told(this.end ?? `${this.stage} … ${seconds} s`);
     }
 
     run(cell, id, code) {
@@ -74,6 +78,10 @@ class Cell {
             }
         });
         this.code.addEventListener("input", () => this.changed());
+        if (!navigator.connection?.saveData) {
+            this.code.addEventListener("focus", () => page.begin(), { once: true });
+            this.button.addEventListener("pointerenter", () => page.begin(), { once: true });
+        }
     }
 
     get source() {
@@ -133,6 +141,7 @@ class Page {
         this.kernel = null;
         this.cells = [...blocks].map(block => new Cell(block, this));
         this.number = 0;
+        this.hasRun = false;  // whether somebody waits for a cell
         this.status = element("div", "rl-status");
         this.status.setAttribute("role", "status");
         this.status.hidden = true;
@@ -144,8 +153,15 @@ class Page {
         this.status.hidden = !text;
     }
 
+    // Load Python: for cells that run, which is told of, or ahead of the first press.
+    begin() {
+        this.kernel ??= new Kernel(text => this.tell(this.hasRun ? text : ""));
+    }
+
     runTo(cell) {
-        this.kernel ??= new Kernel(text => this.tell(text));
+        this.hasRun = true;
+        this.begin();
+        this.kernel.tell();
         const until = this.cells.indexOf(cell);
         for (const each of this.cells.slice(0, until + 1)) {
             if (each === cell || !each.hasRun) {

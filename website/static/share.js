@@ -53,7 +53,9 @@ export async function unpack(hash) {
     } catch (error) {
         throw error instanceof RangeError ? error : new TypeError("the link is damaged: was it cut?");
     }
-    const isCell = row => Array.isArray(row) && KINDS[row[0]] && typeof row[1] === "string";
+    // Compared, and not looked up: an array has more names than its numbers, such as "length".
+    const isCell = row => Array.isArray(row) && KINDS.some((_, kind) => kind === row[0])
+        && typeof row[1] === "string";
     if (!Array.isArray(rows) || rows.length > MOST_CELLS || !rows.every(isCell)) {
         throw new TypeError("the link holds no notebook");
     }
