@@ -28,7 +28,8 @@ from rpclab.errors import DisconnectedError, RemoteProtocolError, overloaded
 from rpclab.net.addresses import Address
 from rpclab.net.closing import FAULT, NORMAL, closed_there
 from rpclab.net.sessions import FarSession
-from rpclab.net.streams import HIGH, StreamWire
+from rpclab.net.socket_wires import HIGH
+from rpclab.net.streams import StreamWire
 from rpclab.placement.doors import PATIENCE, Door, dial
 from rpclab.previews import preview
 from rpclab.transports.batches import BYE, framed
