@@ -12,13 +12,13 @@ import msgpack
 from msgpack import unpackb
 
 from rpclab.codecs import exceptions
-from rpclab.codecs.counting import Count, TooMany
 from rpclab.codecs.depth import NOT_CONTAINERS, is_deeper, is_flat, lists_around, may_nest
 from rpclab.codecs.graphs import Heavy, Node, unflatten
 from rpclab.codecs.key_costs import Keys
 from rpclab.codecs.patterns import work_of
 from rpclab.codecs.records import named
 from rpclab.codecs.refusals import malformed
+from rpclab.codecs.value_counts import Count, TooMany
 from rpclab.codecs.values import (
     BESIDE,
     BYTES,
