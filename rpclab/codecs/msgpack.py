@@ -151,7 +151,8 @@ class MsgpackCodec:
             if self._beside:
                 frame, self._beside = [packed, *self._beside], []
                 size = size_of(frame)
-            check_size(message, size, self._session.limits.message_bytes)
+            is_tree = written is message
+            check_size(message, size, self._session.limits.message_bytes, is_tree=is_tree)
         except BaseException as error:
             # The payload also disposes the targets that packing did not come to.
             # `pack` may have made it, which mypy does not see.
