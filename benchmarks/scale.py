@@ -361,13 +361,22 @@ _WIDTH, _HEIGHT, _LEFT, _TOP = 760, 380, 64, 30
 _COLOURS = ("#1d5fa8", "#b3261e", "#5b9bd5", "#d98880")
 
 
+def x(workers: float) -> float:
+    """Where so many Workers stand in the picture."""
+    return _LEFT + (math.log10(workers) - 2) / 3 * (_WIDTH - _LEFT - 230)
+
+
+def y(busy: float) -> float:
+    """Where it stands how busy something is."""
+    return _TOP + (3 - math.log10(max(busy, 1e-5))) / 8 * (_HEIGHT - _TOP - 46)
+
+
+def point(workers: float, busy: float) -> str:
+    """A point of a line."""
+    return f"{x(workers):.1f},{y(busy):.1f}"
+
+
 def _drawn(lines: dict[str, list[tuple[int, float]]]) -> str:
-    def x(workers: float) -> float:
-        return _LEFT + (math.log10(workers) - 2) / 3 * (_WIDTH - _LEFT - 230)
-
-    def y(busy: float) -> float:
-        return _TOP + (3 - math.log10(max(busy, 1e-5))) / 8 * (_HEIGHT - _TOP - 46)
-
     parts = [
         (
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_HEIGHT}"'
@@ -402,7 +411,7 @@ def _drawn(lines: dict[str, list[tuple[int, float]]]) -> str:
     for at, name in ends:
         labels[name] = below = max(at, below + 15)
     for colour, (name, points) in zip(_COLOURS, lines.items(), strict=True):
-        path = " ".join(f"{x(workers):.1f},{y(busy):.1f}" for workers, busy in points)
+        path = " ".join(point(workers, busy) for workers, busy in points)
         parts.append(
             f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
             f'<text x="{right + 8:.1f}" y="{labels[name] + 4:.1f}" fill="{colour}">{name}</text>'

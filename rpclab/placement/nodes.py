@@ -34,6 +34,7 @@ THREAD = "rpclab-nodes"
 """What the thread is called."""
 
 _PATIENCE = 10.0  # seconds within which whoever dials has to say who it is
+_ARRIVES = 60.0  # seconds within which an agent starts, and dials
 _EXPLAINED = 2.0  # seconds in which the engine may say why a node is gone
 _STEP = 0.02  # seconds between two times that it is asked
 _RETURNS = 10.0  # seconds in which a node that was there may come back
@@ -435,7 +436,7 @@ class Nodes:
             self._silence,
             self._preload,
         )
-        timer = asyncio.get_running_loop().call_later(self._silence, self._is_late, node)
+        timer = asyncio.get_running_loop().call_later(_ARRIVES, self._is_late, node)
         try:
             why = await self._launcher.run(node.place.key, errand.text)
         except asyncio.CancelledError:
@@ -456,7 +457,7 @@ class Nodes:
             self._lose(
                 node,
                 f'no agent on the node "{node.place.name}" has dialled {host}:{port} within'
-                f" {self._silence:g} s: can that machine reach this one there?",
+                f" {_ARRIVES:g} s: can that machine reach this one there?",
             )
 
     def _lose(self, node: _Node, why: str) -> None:

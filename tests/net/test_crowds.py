@@ -58,7 +58,7 @@ async def test_connections_that_come_and_go_leave_nothing(place, sandbox):
         for _ in range(3):
             await asyncio.gather(*[visit(number) for number in range(WAVE)])
             await gone()
-            sandbox.recording.clear()  # which keeps what has happened, and who has done it
+            sandbox.recording.clear()  # which tells of them all
             found.append((descriptors(), ours()))
     # The first wave brings what is made once.
     assert found[1] == found[2]

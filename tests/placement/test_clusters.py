@@ -22,6 +22,8 @@ from rpclab.placement.declared import DaskCluster, placement_of
 from rpclab.placement.stores import KeptStore
 from rpclab.workers.storage.sql_stores import SqliteStore
 
+BOUND = 90  # seconds; a cluster takes its time to start on a slow machine
+
 CALLER = """
 import os
 from workers import WorkerEntrypoint
@@ -139,6 +141,14 @@ async def test_a_worker_moves_from_here_to_a_node_and_back_while_it_is_called(sa
         await sandbox.move("worker", placement)
         assert [await call for call in calls] == [*range(20)]
     assert await env.WORKER.pid() == os.getpid()
+
+
+async def test_calls_are_spread_over_the_nodes(sandbox, cluster):
+    sandbox.deploy("worker", source=CALLER, placement=rpclab.dask(count=4))
+    env = sandbox.bind(WORKER="worker")
+    pids = {await env.WORKER.pid() for _ in range(8)}
+    assert len(pids) == 4
+    assert [len(pids & {*cluster.pids(f"node-{number}")}) for number in (0, 1)] == [2, 2]
 
 
 async def test_a_crash_on_a_node_has_the_reason_of_any_crash(pair):

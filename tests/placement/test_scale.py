@@ -32,6 +32,18 @@ def test_the_rows_of_each_design_stand_on_the_page(design):
     assert _line(scale.lease_row(NODES, design, costs)) in rest.partition("<!-- end -->")[0]
 
 
+@pytest.mark.parametrize("design", [scale.NOW, scale.NEXT], ids=lambda design: design.called)
+def test_the_picture_shows_the_same(design):
+    _, costs = scale.recorded()
+    drawn, workers = scale.PICTURE.read_text(), NODES * scale.PER_NODE
+    busy = scale.in_virtual_time(scale.directory, NODES, design, costs).used
+    assert scale.point(workers, busy) in drawn
+    store = scale.stores(costs)[-1]
+    busy = scale.in_virtual_time(scale.leases, NODES, design, costs, store).used
+    assert scale.point(workers, busy) in drawn
+    assert "(pictures/scale.svg)" in scale.PAGE.read_text()
+
+
 def test_a_directory_that_has_more_to_do_than_there_is_time_falls_behind():
     _, costs = scale.recorded()
     slow = {name: 1000 * seconds for name, seconds in costs.items()}

@@ -168,8 +168,8 @@ async def test_a_bounded_recording_counts_the_calls_that_were_in_a_run(env):
     with closing(rpclab.Sandbox()) as sandbox:
         sandbox.deploy("b", source=SOURCE)
         root = await sandbox.bind(B="b").B.root()
-        whole, small = Recording(), Recording(limit=50)
-        for recording in (whole, small):
+        before, whole, small = Recording(), Recording(), Recording(limit=50)
+        for recording in (before, whole, small):  # of a task that is done the next one tells
             sandbox.engine.watch(recording)
             for _ in range(3):
                 await burst(root)
