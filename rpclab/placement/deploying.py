@@ -111,6 +111,12 @@ def publish(
         give_up(hosts)
         raise
     sandbox._queue_calls(name, None)  # each process has one of its own
+    shared = sandbox._shared_objects
+    if worker.objects and shared is not None and shared.address is None:
+        raise PlacementError(
+            f'the Durable Objects of "{name}" cannot use the store of shared_objects elsewhere,'
+            " which is an object of this program: give its address, or the path of a file"
+        )
     before = sandbox.enter(worker, order_bindings(order))
     programs.deployed(worker, before, moves=moves)
     return worker

@@ -76,6 +76,7 @@ class PlacedSession(FarSession):
         self.bound: dict[int, Granted] = {}
         self._last_bound = BOUND
         self._stubs = 0  # among the imports, when they were last counted
+        self._counted = 0  # how many imports there were then
         self._uncounted = 0  # calls until that is done again
 
     def call(
@@ -103,11 +104,12 @@ class PlacedSession(FarSession):
         """How many calls of this end are under way; of very many about as many."""
         size = len(self.imports)
         self._uncounted -= 1
-        if self._uncounted <= 0 or size < _FEW:
-            # Stubs come and go slowly. To count them for each call would be dear where calls are
-            # many, which is when nothing may be.
+        changed = abs(size - self._counted)
+        if self._uncounted <= 0 or size < _FEW or changed > size // 8:
+            # To count the stubs among them for each call would be dear where calls are many, which
+            # is when nothing may be.
             self._stubs = sum(type(entry) is Import for entry in self.imports.values())
-            self._uncounted = size // 8
+            self._counted, self._uncounted = size, size // 8
         return size - self._stubs
 
     @property

@@ -166,6 +166,18 @@ def many_small_errors():
 
 
 @recipe
+def many_variables_outside_of_a_program():
+    """Places of variables in one message: each was added to a copy of the list of all before."""
+    return _echo([reference(wire.PLACEHOLDER, number) for number in range(70_000)])
+
+
+@recipe
+def many_values_that_cannot_be_read():
+    """Times in a zone that is not installed: likewise."""
+    return _echo([Ext(wire.DATETIME, [2000, 1, 1, 0, 0, 0, 0, 0, "No/Where"])] * 40_000)
+
+
+@recipe
 def an_array_of_nothing():
     """An empty NDARRAY whose shape says 2**40."""
     return _echo(Ext(wire.NDARRAY, ["<f8", [2**40], b""]))
