@@ -13,7 +13,7 @@ from support.inline_host import SessionPair
 
 from rpclab import Limits, RpcTarget
 from rpclab.codecs.capnweb import CapnWebCodec
-from rpclab.codecs.counting import MORE
+from rpclab.codecs.value_counts import MORE
 from rpclab.codecs.values import DECIMAL, FROZENSET, RECORD, SET, UUID
 from rpclab.core.references import STUB
 from rpclab.errors import MessageTooLargeError
