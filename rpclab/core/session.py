@@ -2300,6 +2300,7 @@ class Session:
         ends = [*(partial(entry.end, self._reason_of(entry, error)) for entry in imports.values())]
         interrupts = [self._let_go(end) for end in ends]
         interrupts += [self._let_go(hook.end) for hook in exports.values()]
+        exports.clear()  # whoever is in the middle of a batch has a name for it
         if self.host.observe is not None:
             self.host.observe(("parted", self.label))
         interrupts.append(self._let_go(partial(self._ended, error)))
