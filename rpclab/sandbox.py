@@ -226,8 +226,9 @@ class Sandbox(
                 is answered at once, with an `OverloadedError`.
             overload: who finds none in a full queue: the "newest", which is the call that comes, or
                 the "oldest", which gives its place to that.
-            placement: where it runs: "kernel", which is this process; "process", one of its own; or
-                `rpclab.processes(…)`, several of them, or with bounds.
+            placement: where it runs: "kernel", which is this process; "process", one of its own;
+                "dask", a node of a cluster; `rpclab.processes(…)` or `rpclab.dask(…)`, several of
+                them, or with bounds.
 
         Returns:
             The Worker.

@@ -15,7 +15,7 @@ from rpclab.core.events import answered
 from rpclab.core.hooks import BrokenHook, ForwardHook, Hook, OnwardHook, TargetHook, dispose
 from rpclab.core.imports import PENDING, REJECTED, RESOLVED
 from rpclab.core.messages import SCALARS, Index
-from rpclab.core.targets import is_target, no_such_step
+from rpclab.core.targets import attribute_of, is_target, no_such_step
 from rpclab.errors import (
     CallCancelledError,
     is_absent,
@@ -50,6 +50,7 @@ class Answer:
             call whose promised arguments are not.
         weight: how many bytes it keeps until it has settled (see `holdings`).
         mapped: how many steps the maps in it have taken.
+        copied: how many bytes the promises among its arguments have come to.
         quiet: whether nobody can ask for the result: it stays here, for what was made on it.
         plain: whether the settlement holds no references; then it is released by itself.
         pulled: whether the importer wants the result; else it stays here until it is asked for.
@@ -80,6 +81,7 @@ class Answer:
     size = 0
     weight = 0
     mapped = 0
+    copied = 0
     held_at: Hook | Answer | None = None
     onward: OnwardHook | None = None
     _others: dict[int, tuple[Any, Hook]] | None = None
@@ -471,14 +473,14 @@ class Answer:
         kept = self.kept(value)
         if kept is not None:
             return kept
-        if isinstance(value, Hook):
-            return value
+        if issubclass(type(value), Hook):
+            return value  # type: ignore[no-any-return]
         if is_target(value):
             if self.context is None:
                 return None
             hook: Hook = TargetHook(value, self.context)
         else:
-            handle = getattr(type(value), "__rpc_handle__", None)
+            handle = attribute_of(type(value), "__rpc_handle__")
             if handle is None:
                 return None
             claim = handle(value)
@@ -564,7 +566,7 @@ async def awaited_inside(value: Any) -> Any:
     found = {
         id(part): await part
         for part in contents(value)
-        if type(part) not in SCALARS and hasattr(type(part), "__await__")
+        if type(part) not in SCALARS and attribute_of(type(part), "__await__") is not None
     }
     return replaced(value, found)
 

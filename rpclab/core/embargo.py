@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rpclab.core.containers import DICT_TYPES
 from rpclab.core.imports import Import
 from rpclab.core.messages import SCALARS
+from rpclab.core.targets import attribute_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -112,7 +113,7 @@ def _places(root: Any) -> dict[int, Place]:
     found: list[tuple[Any, Place]] = [(root, ())]
     seen: set[int] = set()
     for value, place in found:  # it grows under way
-        owner = getattr(type(value), "__rpc_handle__", None)
+        owner = attribute_of(type(value), "__rpc_handle__")
         if owner is not None:
             places.setdefault(id(owner(value)), place)
         elif type(value) in DICT_TYPES and id(value) not in seen:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import types
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rpclab.core.containers import contents
+from rpclab.core.containers import begun, contents
 from rpclab.core.hooks import BrokenHook, ForwardHook, Hook, ServiceHook, TargetHook
 from rpclab.core.imports import PENDING, REJECTED
 from rpclab.core.promise_arguments import Announcement, ReadAhead
@@ -80,8 +80,8 @@ class Payload:
     references = False
     awaitables = False
     _claimed: Sequence[Import] = ()
-    _ahead: Mapping[int, Any] = MappingProxyType({})
-    _streams: Mapping[int, Any] = MappingProxyType({})
+    _ahead: dict[int, Any] = MappingProxyType({})  # type: ignore[assignment]
+    _streams: dict[int, Any] = MappingProxyType({})  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -142,7 +142,8 @@ class Payload:
         stream = self._streams.get(id(generator))
         if stream is None:
             stream = self.session.wrap[READABLE](generator)
-            self._streams = {**self._streams, id(generator): stream}
+            self._streams = self._streams or {}
+            self._streams[id(generator)] = stream
         return stream
 
     def stream_of(self, value: Any, data: bytes) -> Any:
@@ -150,7 +151,8 @@ class Payload:
         stream = self._streams.get(id(value))
         if stream is None:
             stream = self.session.wrap[READABLE](iter([data] if data else []))
-            self._streams = {**self._streams, id(value): stream}
+            self._streams = self._streams or {}
+            self._streams[id(value)] = stream
         return stream
 
     def _hook_of(self, value: Any) -> Hook:
@@ -184,14 +186,14 @@ class Payload:
         hook = kept or (self._at_home(entry) if present is entry else None)
         hook = hook or ForwardHook(handle, binding=binding)
         if source is not None:
-            self.moved = [*self.moved, handle]
+            self.moved = begun(self.moved, handle)
             if kept is None:
                 source.keep(value, hook)
         whole = source is not None and value is source.value
         if own and (self._met is None or not whole):
             # Calls that are delivered before the result leaves may give up all others.
             entry.claim()
-            self._claimed = [*self._claimed, entry]
+            self._claimed = begun(self._claimed, entry)
             return (OWN_STUB, entry.id)
         return (BINDING if binding else STUB, self._export(hook))
 
@@ -224,7 +226,7 @@ class Payload:
             return (MEMBER, of.id, path)
         ahead = self._ahead.get(id(value))
         if ahead is None:
-            self.first = [*self.first, (value, lambda: ReadAhead(read()))]
+            self.first = begun(self.first, (value, lambda: ReadAhead(read())))
             return (RESULT, 0)
         return ahead.promise.__rpc_refer__(self)  # type: ignore[no-any-return]
 
@@ -249,7 +251,7 @@ class Payload:
                 self.session.announce_pipe(opened.id)
             return opened
 
-        self.first = [*self.first, (value, send)]
+        self.first = begun(self.first, (value, send))
         return (READABLE, 0)
 
     def goes_ahead(self, value: object) -> bool:
@@ -270,7 +272,7 @@ class Payload:
             return self.await_first()
         if pending.state != PENDING:
             return Settled(pending.result())
-        self.used = [*self.used, pending]
+        self.used = begun(self.used, pending)
         if pending.session is self.session:
             return (RESULT, pending.id)
         return (PROMISE, self._export(Announcement(self.session, pending)))
@@ -297,10 +299,11 @@ class Payload:
         first, self.first = self.first, ()
         if self._met is not None:
             self._met.clear()
+        again = {id(value) for value, _ in first}
+        self._known = {key: one for key, one in self._known.items() if id(one[0]) not in again}
+        self._ahead = self._ahead or {}
         for value, send in first:
-            for key in [key for key, (known, _) in self._known.items() if known is value]:
-                del self._known[key]
-            self._ahead = {**self._ahead, id(value): send()}
+            self._ahead[id(value)] = send()
         # Whatever went ahead, or ran meanwhile, may have taken numbers.
         shift = self.session.last_export - self._base
         self._base += shift

@@ -83,7 +83,7 @@ from rpclab.core.payload import Payload
 from rpclab.core.references import STUB, Introduced
 from rpclab.core.results import FORGOTTEN, MISSING, Failure, Results, forgotten
 from rpclab.core.streams import Pipe, Unread, reason_of
-from rpclab.core.targets import RpcTarget, is_passive, is_target
+from rpclab.core.targets import RpcTarget, attribute_of, is_passive, is_target
 from rpclab.errors import (
     DataCloneError,
     DisconnectedError,
@@ -202,7 +202,7 @@ class Session:
     __slots__ = (
         "__dict__", "__weakref__", "_acknowledged", "_acknowledges", "_applies", "_awake",
         "_call_run", "_calls", "_codec", "_decode", "_dialect", "_interrupted", "_last_call",
-        "_most_plain", "_next_call", "_outbox", "_promise", "_quiet", "_releases", "_result_run",
+        "_next_call", "_outbox", "_promise", "_quiet", "_releases", "_result_run",
         "_runs", "_seen", "_soon", "_told", "_unacknowledged", "cascade", "closed", "exports",
         "first_unsent", "holdings", "host", "hurries", "imports", "keeper", "label", "last_export",
         "latest", "limits", "name", "peer", "pipelined", "send", "wrap",
@@ -273,8 +273,6 @@ class Session:
         # As an exporter: the last id of a call, and the results that the peer has not seen yet.
         self._last_call = 0
         self._quiet: set[int] = set()
-        # While so many exports are held at most, a call need not ask whether it is accepted.
-        self._most_plain = limits.exports
         self._acknowledged = 0
         self._unacknowledged: dict[int, Any] = {}
         if main is None and not self._dialect.shares:
@@ -1159,7 +1157,7 @@ class Session:
         one process the result joins a run, and the call is given back by being acknowledged: so a
         reference costs a quarter less (benchmark `references`).
         """
-        if not is_target(value) or hasattr(type(value), "__await__"):
+        if not is_target(value) or attribute_of(type(value), "__await__") is not None:
             return False
         hook = self.exports[call] = TargetHook(value, context)
         hook.claims = 1
@@ -1279,11 +1277,11 @@ class Session:
                 size = size_of(frame)
                 self.host.observe(("broke", self.label, export_id, failure(error), size))
 
-    def copy(self, source: Answer) -> tuple[Any, list[Handle], list[End]]:
+    def copy(self, source: Answer) -> tuple[Any, list[Handle], list[End], int]:
         """Copy the value of an answer for a call within this Worker (see `promise_arguments`).
 
         Returns:
-            The copy, the handles inside it, and the streams.
+            The copy, the handles inside it, the streams, and how many bytes it took as a message.
         """
         importer = cast("Session", self.host.loopback(source.context or self.keeper))
         exporter = importer.peer
@@ -1293,16 +1291,15 @@ class Session:
             message, [source.value], source.context or self.keeper, source, copying=True
         )
         if payload is None:
-            return importer._codec.decode(frame)[0][2], [], []  # type: ignore[index]
+            return importer._codec.decode(frame)[0][2], [], [], size_of(frame)  # type: ignore[index]
         payload.commit()
         for stream in payload.opened():
             # No message tells of the pipe, so it comes before those that are on their way.
             importer._enter_pipe(stream.id)
         copied, arrival = importer._codec.decode(frame)
         payload.sent()
-        if arrival is None:
-            return copied[2], [], []  # type: ignore[index]
-        return copied[2], arrival.handles or [], arrival.streams or []  # type: ignore[index]
+        handles, streams = (None, None) if arrival is None else (arrival.handles, arrival.streams)
+        return copied[2], handles or [], streams or [], size_of(frame)  # type: ignore[index]
 
     # What comes in.
 
@@ -1677,7 +1674,11 @@ class Session:
             error: what the others are rejected with.
         """
         self._refusal = BrokenHook(error)
-        self._most_plain = -1
+
+    @property
+    def _most_plain(self) -> int:
+        """While so many exports are held at most, a call need not ask whether it is accepted."""
+        return self.limits.exports if self._refusal is None else -1
 
     def _take_number(self, number: int) -> None:
         """The preamble of what takes a number, and is no call."""

@@ -45,7 +45,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rpclab.codecs.data import pack
+from rpclab.codecs.stored_values import pack
 from rpclab.core.answers import Answer
 from rpclab.core.imports import Handle, Import
 from rpclab.core.limits import Limits

@@ -2,8 +2,8 @@
 
 Floor: sandbox. An engine starts host programs and joins them; it knows no Workers, no stubs and no
 bindings. The sandbox decides what runs where, when a Worker is started anew, and who may reach
-whom; so all engines promise the same. Child processes (`processes`) are one engine, a cluster is
-another.
+whom; so all engines promise the same. Child processes (`processes`) are one engine, the nodes of a
+cluster (`cluster`) are another.
 
 All calls return at once, and may be made with or without a running event loop. What happens later
 is told to whoever watches.

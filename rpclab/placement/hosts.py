@@ -11,7 +11,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rpclab.codecs.data import unpack
+from rpclab.codecs.stored_values import unpack
 from rpclab.errors import PlacementError
 from rpclab.placement.engine import HERE
 from rpclab.placement.exits import LastLines, crashed, reason

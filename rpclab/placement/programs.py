@@ -149,9 +149,9 @@ class Programs:
             its leases; and how many seconds these last.
         """
         shared = self._sandbox._shared_objects
-        if shared is not None:
-            store = _address_of(shared.store, name)
-            return [store, f"{shared.node}/{name}", shared.lease_seconds]
+        address = None if shared is None else shared.address
+        if shared is not None and address is not None:
+            return [address, f"{shared.node}/{name}", shared.lease_seconds]
         return None if isinstance(engine, ProcessEngine) else [None, name, LEASE_SECONDS]
 
     def answer(self, number: int, asked: Record) -> Record | None:
@@ -789,18 +789,6 @@ def _make_engine(
     made = ClusterEngine(DaskLauncher(key), silence_seconds=placed.silence_seconds)
     made.answer_with(answer)
     return made
-
-
-def _address_of(store: Any, worker: str) -> str:
-    """The address of a store that others open, too."""
-    if isinstance(store, str) and store.startswith(("postgresql:", "postgres:")):
-        return store
-    if isinstance(store, (str, os.PathLike)):
-        return str(Path(store).resolve())
-    raise PlacementError(
-        f'"{worker}" cannot open the store of shared_objects elsewhere, which is an object of this'
-        " program: give its address, or the path of a file"
-    )
 
 
 def _surroundings(*, far: bool) -> Record:

@@ -15,7 +15,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from rpclab.codecs.data import pack, unpack
+from rpclab.codecs.stored_values import pack, unpack
 from rpclab.errors import RemoteProtocolError, RpcError
 from rpclab.previews import preview
 from rpclab.workers.storage.object_store import Change, Granted

@@ -371,6 +371,18 @@ async def test_objects_in_a_store_that_all_share_move_anywhere(cluster, tmp_path
         assert len({*pids}) == 3
 
 
+@pytest.mark.parametrize("placement", ["process", "dask"])
+async def test_a_store_that_is_an_object_of_this_program_is_refused_elsewhere(
+    cluster, tmp_path, placement
+):
+    shared = rpclab.SharedObjects(SqliteStore(tmp_path / "shared.sqlite"))
+    async with rpclab.Sandbox(shared_objects=shared) as sandbox:
+        cluster.serve(sandbox)
+        with pytest.raises(PlacementError, match="give its address"):
+            sandbox.deploy("tally", source=TALLY, objects={"TALLY": "Tally"}, placement=placement)
+        sandbox.deploy("caller", source=CALLER, placement=placement)  # it has no such objects
+
+
 # What a user may say.
 
 

@@ -297,10 +297,10 @@ class InlineHost:
     def ran(self, answer, value, variables, error=None):
         if error is not None:
             answer.reject(error)
-        elif isinstance(value, Later):
+        elif issubclass(type(value), Later):
             value.answer = answer
             answer.suspend(value)
-        elif isinstance(value, CoroutineType):
+        elif type(value) is CoroutineType:
             self.drive(answer, value, variables)
         else:
             answer.resolve(value)
