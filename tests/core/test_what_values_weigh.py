@@ -8,12 +8,12 @@ from decimal import Decimal
 
 import msgpack
 import pytest
+from rpclab.codecs.counting import MORE
 from support.frames import ext
 from support.inline_host import SessionPair
 
 from rpclab import Limits, RpcTarget
 from rpclab.codecs.capnweb import CapnWebCodec
-from rpclab.codecs.counting import MORE
 from rpclab.codecs.values import DECIMAL, FROZENSET, RECORD, SET, UUID
 from rpclab.core.references import STUB
 from rpclab.errors import MessageTooLargeError
