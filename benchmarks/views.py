@@ -81,7 +81,7 @@ MEASURE = """async ([esm, text]) => {
 # the program itself takes is the same in both, and taken off.
 KERNEL = """
 import asyncio, time
-from rpclab.notebook.widgets.live import TabsView
+from rpclab.notebook.widgets.live import VIEWS
 sandbox.deploy("busy", source=SOURCE)
 env = sandbox.bind(BUSY="busy")
 
@@ -96,7 +96,7 @@ async def share(seconds=6):
     return (time.process_time() - cpu) / seconds, rate
 
 without, _ = await share()
-view = TabsView(sandbox.recording, sandbox)
+view = VIEWS["view"](sandbox.recording, sandbox)
 view._act({"ask": "all"})
 watched, rate = await share()
 print(watched - without, rate, without)

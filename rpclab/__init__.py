@@ -39,7 +39,6 @@ from rpclab.errors import (
     UnknownBindingError,
     UnknownEntrypointError,
 )
-from rpclab.placement.declared import processes
 from rpclab.rpc.deadlines import deadline
 from rpclab.rpc.gathering import dispose, gather
 from rpclab.rpc.looking import surface
@@ -56,6 +55,7 @@ if TYPE_CHECKING:
     from rpclab.net.connecting import connect
     from rpclab.net.limits import ServerLimits
     from rpclab.net.tls import certificates
+    from rpclab.placement.declared import dask, processes
     from rpclab.rpc.streams import ReadableStream, WritableStream
     from rpclab.server.application import asgi
     from rpclab.server.mains import serve
@@ -114,6 +114,7 @@ __all__ = [
     "binding",
     "certificates",
     "connect",
+    "dask",
     "deadline",
     "dispose",
     "fetch",
@@ -152,6 +153,8 @@ _ELSEWHERE = {
     "asgi": "rpclab.server.application",
     "certificates": "rpclab.net.tls",
     "connect": "rpclab.net.connecting",
+    "dask": "rpclab.placement.declared",
+    "processes": "rpclab.placement.declared",
     "replay": "rpclab.whatif.comparing",
     "scrub": "rpclab.whatif.scrubbing",
     "serve": "rpclab.server.mains",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rpclab.configured import MEMORY, bindings_of
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.workers.declarations import NOTEBOOK, BindingTarget
-from rpclab.workers.imports_by_name import modules_of
+from rpclab.workers.imports import modules_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -36,6 +36,11 @@ _group_message_of = BaseExceptionGroup.__dict__["message"].__get__
 _grouped_in = BaseExceptionGroup.__dict__["exceptions"].__get__
 
 
+def counted(number: float, noun: str) -> str:
+    """A number with its noun, such as "1 call", "2 calls" or "1.5 round trips"."""
+    return f"{number:.15g} {noun}{'s' * (number != 1)}"
+
+
 def preview(value: object, length: int = LENGTH) -> str:
     """Write a value down, as `repr` would, in at most `length` characters.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-_UNSEEN = re.compile(
+_UNSEEN = (  # compiled when there is one, as nearly never
     "["
     "\x00-\x1f\x7f-\x9f"  # controls: of terminals, among others
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # marks and overrides of direction
@@ -36,7 +36,7 @@ def printable(text: str, *, keep: str = "") -> str:
     # Almost every text has none of them, and `isprintable` is much faster than a search.
     if text.isprintable():
         return text
-    return _UNSEEN.sub(lambda found: found[0] if found[0] in keep else _escape(found[0]), text)
+    return re.sub(_UNSEEN, lambda found: found[0] if found[0] in keep else _escape(found[0]), text)
 
 
 def _escape(character: str) -> str:

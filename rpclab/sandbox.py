@@ -19,9 +19,9 @@ from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.diagnostics.pending_calls import Waiting, waiting
 from rpclab.distances import Distances, is_virtual
 from rpclab.errors import UnknownBindingError, near, noted
-from rpclab.placement.declared import Processes, placement_of
 from rpclab.placement.deploying import begin, make_order, publish, wait_for
 from rpclab.placement.placing import Placing
+from rpclab.previews import counted
 from rpclab.rpc import local
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.engine import Engine
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 
     from rpclab.diagnostics.leaks import Leaks
+    from rpclab.placement.declared import Processes
     from rpclab.server.serving import Server
     from rpclab.server.starting import Starting
     from rpclab.trace.trace import Trace
@@ -225,8 +226,9 @@ class Sandbox(
                 is answered at once, with an `OverloadedError`.
             overload: who finds none in a full queue: the "newest", which is the call that comes, or
                 the "oldest", which gives its place to that.
-            placement: where it runs: "kernel", which is this process; "process", one of its own; or
-                `rpclab.processes(…)`, several of them, or with bounds.
+            placement: where it runs: "kernel", which is this process; "process", one of its own;
+                "dask", a node of a cluster; `rpclab.processes(…)` or `rpclab.dask(…)`, several of
+                them, or with bounds.
 
         Returns:
             The Worker.
@@ -245,7 +247,11 @@ class Sandbox(
             raise TypeError(f"source is the text of the module, not {type(source).__name__}")
         self.check_city(at)
         turns = Turns.of(concurrency, queue, overload)
-        placed = placement_of(placement)
+        placed = None
+        if placement is not None:
+            from rpclab.placement.declared import placement_of  # noqa: PLC0415 - for those who place
+
+            placed = placement_of(placement)
         options: dict[str, Any] = {
             "vars": vars, "json": json, "bind": bind, "d1": d1, "objects": objects, "kv": kv,
             "folder": folder,
@@ -645,5 +651,5 @@ class Sandbox(
         self.close()
 
     def __repr__(self) -> str:
-        count = f"{len(self._workers)} Worker{'s' * (len(self._workers) != 1)}"
+        count = counted(len(self._workers), "Worker")
         return f"<Sandbox of {count}: {', '.join(self._workers) or 'none'}>"

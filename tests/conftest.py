@@ -65,3 +65,13 @@ def sandbox():
     yield fresh
     fresh.close()
     gc.collect()
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """A Dask cluster of two nodes, for all tests that need none of their own."""
+    from support.on_cluster import OneCluster  # noqa: PLC0415 - it loads Dask
+
+    engine = OneCluster()
+    yield engine
+    engine.end()

@@ -242,8 +242,10 @@ async def a_worker_that_is_not_deployed(sandbox, worker):
 
 
 async def a_worker_that_cannot_run_where_it_was_placed(sandbox, worker):
+    elsewhere = rpclab.Sandbox(clock="virtual")
     with pytest.raises(errors.PlacementError) as caught:
-        sandbox.deploy("other", source="", kv={"CACHE": "cache"}, placement="process")
+        elsewhere.deploy("other", source="", placement="process")
+    elsewhere.close()
     return caught.value
 
 

@@ -73,8 +73,13 @@ FLOORS = [
     Floor({"config"}, LOWEST),
     # The text of a library in JavaScript.
     Floor({"javascript"}, set()),
-    # uvicorn, its parser and websockets are loaded by those who serve.
-    Floor(TOP, SCRIPTS | {"config", "net"}, {"msgpack", "uvicorn", "websockets"}),
+    # uvicorn, its parser and websockets are loaded by those who serve; dask and trustme by those
+    # whose Workers run on a cluster.
+    Floor(
+        TOP,
+        SCRIPTS | {"config", "net"},
+        {"dask", "distributed", "msgpack", "trustme", "uvicorn", "websockets"},
+    ),
     # What type checkers see of stubs and promises.
     Floor({"typed"}, SCRIPTS),
     Floor({"typegen"}, SCRIPTS | TOP | {"config"}),

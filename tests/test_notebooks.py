@@ -118,6 +118,6 @@ def test_nothing_was_written_to_stderr(notebook):
 def test_another_run_gives_the_same_notebooks():
     done = subprocess.run(
         [sys.executable, ROOT / "tools" / "notebooks.py", "check"],
-        capture_output=True, text=True, timeout=100, check=False,
+        capture_output=True, text=True, timeout=150, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

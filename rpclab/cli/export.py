@@ -60,7 +60,7 @@ def export(notebook: Path, folder: Path, run: bool, force: bool) -> int:
 
 def _read(notebook: Path) -> tuple[list[Declared], list[str]]:
     try:
-        from rpclab.notebook.book import read_book  # noqa: PLC0415 - an extra
+        from rpclab.notebook.notebook_file import read_book  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as error:
         if error.name != "IPython":
             raise

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
-import io
 import signal
 import sys
 import threading
@@ -52,7 +51,7 @@ class Watchdog:
             self._rings = True
             self._before = signal.signal(signal.SIGALRM, self._ring)
             signal.setitimer(signal.ITIMER_REAL, self._seconds + _GRACE, _AGAIN)
-        with contextlib.suppress(io.UnsupportedOperation):  # standard error is no file
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # there is no such file
             faulthandler.dump_traceback_later(
                 self._seconds + _PATIENCE, exit=True, file=sys.__stderr__ or sys.stderr
             )

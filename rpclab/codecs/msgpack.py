@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgpack
 
-from rpclab.codecs import counting, exceptions
+from rpclab.codecs import exceptions, value_counts
 from rpclab.codecs.arrays import encode_ndarray
 from rpclab.codecs.graphs import Node, flatten
 from rpclab.codecs.paths import path_of
@@ -63,6 +63,7 @@ if TYPE_CHECKING:
 
 ExtType = msgpack.ExtType
 _extension_type = partial(tuple.__new__, ExtType)  # without its checks: made for each reference
+_BUFFER = 1024  # bytes that a packer has from the beginning; it takes more by need
 
 
 class MsgpackCodec:
@@ -96,7 +97,10 @@ class MsgpackCodec:
 
     def _new_packer(self) -> msgpack.Packer:
         return msgpack.Packer(
-            default=self._default, strict_types=True, unicode_errors="surrogatepass"
+            default=self._default,
+            strict_types=True,
+            unicode_errors="surrogatepass",
+            buf_size=_BUFFER,
         )
 
     @staticmethod
@@ -147,7 +151,8 @@ class MsgpackCodec:
             if self._beside:
                 frame, self._beside = [packed, *self._beside], []
                 size = size_of(frame)
-            check_size(message, size, self._session.limits.message_bytes)
+            is_tree = written is message
+            check_size(message, size, self._session.limits.message_bytes, is_tree=is_tree)
         except BaseException as error:
             # The payload also disposes the targets that packing did not come to.
             # `pack` may have made it, which mypy does not see.
@@ -301,8 +306,8 @@ class MsgpackCodec:
         """Refuse a frame of more values than the peer will take."""
         most = self._session.limits.message_objects
         try:
-            counting.check(frame, most, RAW)
-        except counting.TooMany:
+            value_counts.check(frame, most, RAW)
+        except value_counts.TooMany:
             raise MessageTooLargeError(
                 f"a message is limited to {most:,} values, with the items of all lists and dicts in"
                 " it: send it in parts, or numbers as an array.array"

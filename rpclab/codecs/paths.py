@@ -58,14 +58,20 @@ def _inside(path: str, value: Any) -> Iterator[tuple[str, Any]]:
             yield f"{path} (a member)", item
 
 
-def largest(message: Message) -> str:
-    """Name the value of a message that takes most room, following the largest member inward."""
+def largest(message: Message, *, is_tree: bool) -> str:
+    """Name the value of a message that takes most room, following the largest member inward.
+
+    Args:
+        message: the message.
+        is_tree: whether nothing in it stands twice. Else each part counts once: a value can hold
+            another one many times, at many levels, and would be endless written out.
+    """
     members = places(message)
     path, value, size = "the message", None, 0
     seen: set[int] = set()
     while members := [member for member in members if id(member[1]) not in seen]:
-        step, item = max(members, key=lambda member: _size(member[1]))
-        item_size = _size(item)
+        step, item = max(members, key=lambda member: _size(member[1], is_tree=is_tree))
+        item_size = _size(item, is_tree=is_tree)
         if item_size * 2 < size:
             break
         path, value, size = step, item, item_size
@@ -74,14 +80,23 @@ def largest(message: Message) -> str:
     return f"{path} ({type(value).__name__}, {size:,} bytes)" if size else path
 
 
-def _size(value: Any) -> int:
+def _size(value: Any, *, is_tree: bool) -> int:
     """How many bytes a value takes, about."""
+    if is_tree:
+        return _packed_size(value)
+    return sum(
+        _packed_size(part)
+        for part in contents(value, errors=True)
+        if type(part) not in CONTAINER_TYPES and not issubclass(type(part), BaseException)
+    )
+
+
+def _packed_size(value: Any) -> int:
+    packer = msgpack.Packer(default=_bulk, strict_types=True, unicode_errors="surrogatepass")
     try:
-        packer = msgpack.Packer(default=_bulk, strict_types=True, unicode_errors="surrogatepass")
         return len(packer.pack(value))
-    except (ValueError, RecursionError):
-        # It holds itself, perhaps; so each part counts once.
-        return sum(_size(part) for part in contents(value) if type(part) not in CONTAINER_TYPES)
+    except (ValueError, RecursionError):  # it nests too deeply for C
+        return _size(value, is_tree=False) if type(value) in CONTAINER_TYPES else 0
 
 
 def _bulk(value: Any) -> Any:

@@ -12,13 +12,13 @@ import msgpack
 from msgpack import unpackb
 
 from rpclab.codecs import exceptions
-from rpclab.codecs.counting import Count, TooMany
 from rpclab.codecs.depth import NOT_CONTAINERS, is_deeper, is_flat, lists_around, may_nest
 from rpclab.codecs.graphs import Heavy, Node, unflatten
 from rpclab.codecs.key_costs import Keys
 from rpclab.codecs.patterns import work_of
 from rpclab.codecs.records import named
 from rpclab.codecs.refusals import malformed
+from rpclab.codecs.value_counts import Count, TooMany
 from rpclab.codecs.values import (
     BESIDE,
     BYTES,
@@ -96,9 +96,11 @@ class Reader:
     def _begin(self) -> None:
         """Forget the message at hand."""
         self._met = False  # nothing yet but plain data
+        self._mentioned = 0  # bytes that ride beside the frame, each time that they are mentioned
         self._unfinished = False
         self._start: bytes | None = None
         self._hooks: dict[str, Any] = {}
+        self._count: Count | None = None
         self._depth = 0
         self._holds = False
         self._names: int | None = None
@@ -125,6 +127,7 @@ class Reader:
             if type(frame) is list:
                 head, *self._beside = frame
                 self._met = True
+                self._mentioned = 0
             else:
                 head = frame  # type: ignore[assignment]  # the other one of the two
             try:
@@ -206,11 +209,12 @@ class Reader:
         most = self._limits.message_objects
         many = 2 * len(frame) > most  # a byte may be a container, which counts twice
         if outer or many:
-            self._hooks = Count(most, outer=outer).hooks if many else {}
+            self._count = Count(most, outer=outer) if many else None
+            self._hooks = self._count.hooks if self._count is not None else {}
             frame = b"\x91" * outer + frame
         message = unpackb(
             frame,
-            ext_hook=self._extension,
+            ext_hook=self._extension if self._count is None else self._counted,
             strict_map_key=False,
             unicode_errors="surrogatepass",
             timestamp=1,  # a number: its own type takes long to hash
@@ -308,6 +312,12 @@ class Reader:
             return self._from_beside(int.from_bytes(data, "big"))
         raise RemoteProtocolError(f"the peer sent an extension type of unknown code {code}")
 
+    def _counted(self, code: int, data: bytes) -> Any:
+        """The same in a message whose values are counted."""
+        if self._count is not None:
+            self._count.weigh(code)
+        return self._extension(code, data)
+
     def _arrive(self) -> Arrival:
         """What the message at hand mentions by reference."""
         if self._arrival is None:
@@ -317,7 +327,13 @@ class Reader:
     def _from_beside(self, number: int) -> bytes:
         if number >= len(self._beside):
             raise RemoteProtocolError(f"the peer mentions bytes no. {number} that did not come")
-        return self._beside[number]
+        data, most = self._beside[number], self._limits.message_bytes
+        self._mentioned += len(data)
+        if self._mentioned > most:  # who packs it again would write them down each time
+            raise RemoteProtocolError(
+                f"the peer sent a message of over {most} bytes (Limits.message_bytes)"
+            )
+        return data
 
     def _leaf(self, code: int, data: bytes) -> Any:
         """Unpack the parts of a value that holds no others."""
@@ -340,7 +356,7 @@ class Reader:
 
     def _part(self, code: int, data: bytes) -> Any:
         """Unpack the parts of a value of the message that is being unpacked."""
-        hook, names = self._extension, self._names
+        hook, names = self._extension if self._count is None else self._counted, self._names
         self._names = None
         if code == RECORD:
             hook = self._in_record
@@ -395,7 +411,7 @@ class Reader:
         """What is sent as a copy of its parts holds no part twice."""
         if code in (GRAPH, JOINT, NODE, INLINE):
             raise malformed("value", data)
-        return self._extension(code, data)
+        return self._counted(code, data)
 
     def _look_up(self) -> Keys:
         if self._keys is None:

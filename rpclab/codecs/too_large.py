@@ -10,7 +10,7 @@ from rpclab.core.messages import Message
 from rpclab.errors import MessageTooLargeError
 
 
-def check_size(message: Message, size: int, limit: int) -> None:
+def check_size(message: Message, size: int, limit: int, *, is_tree: bool = True) -> None:
     """Check the size of a message that was packed.
 
     Raises:
@@ -21,7 +21,8 @@ def check_size(message: Message, size: int, limit: int) -> None:
     words = f"{limit // 2**20}MiB" if limit % 2**20 == 0 else f"{limit} bytes"
     error = MessageTooLargeError(
         f"Serialized RPC arguments or return values are limited to {words}, but the size of"
-        f" this value was: {size} bytes. The largest member is {largest(message)}."
+        f" this value was: {size} bytes. The largest member is"
+        f" {largest(message, is_tree=is_tree)}."
     )
     error.add_note(
         "send it as a stream, ReadableStream(…) of its bytes or of a generator, which is read"

@@ -41,7 +41,9 @@ from rpclab.errors import near
 BEHAVIOUR = "2026-06-01"
 """The compatibility date whose behaviour rpclab has, whatever a file says."""
 
-_PLACEMENT = re.compile(r"kernel|process(:[1-9]\d{0,3})?")
+_PLACEMENT = re.compile(
+    r"kernel|process(:[1-9]\d{0,3})?|dask(:([1-9]\d{0,2}|(tcp|tls|ws|wss|ucx)://[^\s/]+:\d{1,5}))?"
+)
 _OBJECT_KEYS = ("name", "class_name", "script_name", "environment")
 _SERVICE_KEYS = ("binding", "service", "entrypoint", "props", "environment", "remote")
 _DATABASE_KEYS = (
@@ -223,7 +225,7 @@ class _Reader:
         table.allow(["placement"])
         placement = table.text("placement")
         if placement and not _PLACEMENT.fullmatch(placement):
-            there_are = '"kernel", "process", or "process:4" for four of them'
+            there_are = '"kernel", "process", "process:4" for four of them, "dask", "dask:3"'
             table.fail("placement", f"{placement!r} is no placement; there are: {there_are}")
         return placement
 

@@ -143,7 +143,8 @@ class WorkerConfig:
         vars: its variables; a text, or any JSON value.
         secrets: what `.dev.vars` or `.env` beside the file gives; they hide `vars` of that name.
         required_secrets: the names of those that it says it needs.
-        placement: where it runs: "kernel", "process", "process:4"; "" where nothing is said.
+        placement: where it runs, as `placement.declared.placement_of` reads it; "" where nothing is
+            said.
         notes: what has no effect here.
         document: what was read; None for one that was made in another way.
     """

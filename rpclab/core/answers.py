@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from rpclab.core.cascade import Cascade
 from rpclab.core.containers import CONTAINER_TYPES, DICT_TYPES, contents, replaced
 from rpclab.core.events import answered
-from rpclab.core.hooks import BrokenHook, ForwardHook, Hook, OnwardHook, TargetHook
+from rpclab.core.hooks import BrokenHook, ForwardHook, Hook, OnwardHook, TargetHook, dispose
 from rpclab.core.imports import PENDING, REJECTED, RESOLVED
 from rpclab.core.messages import SCALARS, Index
-from rpclab.core.targets import is_target, no_such_step
+from rpclab.core.targets import attribute_of, is_target, no_such_step
 from rpclab.errors import (
     CallCancelledError,
     is_absent,
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from rpclab.core.hooks import Delivery, Places
     from rpclab.core.imports import Handle, Pending
     from rpclab.core.messages import Arguments, Keywords, Path
+
+
+_GIVEN_UP = "the caller gave it up"
 
 
 class Answer:
@@ -47,6 +50,7 @@ class Answer:
             call whose promised arguments are not.
         weight: how many bytes it keeps until it has settled (see `holdings`).
         mapped: how many steps the maps in it have taken.
+        copied: how many bytes the promises among its arguments have come to.
         quiet: whether nobody can ask for the result: it stays here, for what was made on it.
         plain: whether the settlement holds no references; then it is released by itself.
         pulled: whether the importer wants the result; else it stays here until it is asked for.
@@ -77,6 +81,7 @@ class Answer:
     size = 0
     weight = 0
     mapped = 0
+    copied = 0
     held_at: Hook | Answer | None = None
     onward: OnwardHook | None = None
     _others: dict[int, tuple[Any, Hook]] | None = None
@@ -115,6 +120,9 @@ class Answer:
 
     def suspend(self, running: Cancellable) -> None:
         """The method has not returned yet; `running.cancel()` stops it."""
+        if self.state != PENDING:
+            running.cancel(_GIVEN_UP)  # the call was over before the method first waited
+            return
         self.running = running
         if self.context is not None:
             self.context.suspended(self)
@@ -210,14 +218,13 @@ class Answer:
         self.state = REJECTED
         self.value = error
         self.remote = remote
-        session = self.session
+        session, reply = self.session, None
         if self.quiet or not self.pulled:
             self._note_quiet()
-        self._conclude(
-            None
-            if session is None or self.quiet or not self.pulled
-            else session.pack_error(self, error, remote=remote)
-        )
+        elif session is not None and session.closed is None:
+            # When a session ends, thousands of calls may fail that nobody is told of any more.
+            reply = session.pack_error(self, error, remote=remote)
+        self._conclude(reply)
         if self._hook is not None:
             # Nothing can be reached any more of what would have been the result.
             self.drop()
@@ -270,10 +277,10 @@ class Answer:
     def _come_too_late(self, value: Any) -> None:
         """The call was cancelled before its method returned: no message takes that (rule O7)."""
         context = self.context
-        if context is not None and not context.ended and self.state == REJECTED:
+        if context is not None and self.state == REJECTED:
             for part in contents(value):
                 if is_target(part) and self.kept(part) is None:
-                    TargetHook(part, context).unsent()
+                    dispose(part, context)
 
     def _note_quiet(self) -> None:
         """Tell those who watch that this has settled, and no message does."""
@@ -315,13 +322,14 @@ class Answer:
                 self.context.cut_off = True
             self._conclude(None)
         if running is not None:
-            running.cancel("the caller gave it up")
+            running.cancel(_GIVEN_UP)
 
     def served_by(self, via: Hook, context: ExecutionContext) -> None:
         """What `via` has started goes on: keep that, and the hold on its context, until it is over.
 
         The way to a member leads through others: each of them stays as well.
         """
+        via.retain()
         if self.via is via and not self.serving:
             self.serving = True
         else:
@@ -359,7 +367,7 @@ class Answer:
             self.serving = False
             self.running = None
             context.finished(self)
-            via.returned()
+            via.release()
             context.let_go()
 
     def end(self) -> None:
@@ -465,14 +473,14 @@ class Answer:
         kept = self.kept(value)
         if kept is not None:
             return kept
-        if isinstance(value, Hook):
-            return value
+        if issubclass(type(value), Hook):
+            return value  # type: ignore[no-any-return]
         if is_target(value):
             if self.context is None:
                 return None
             hook: Hook = TargetHook(value, self.context)
         else:
-            handle = getattr(type(value), "__rpc_handle__", None)
+            handle = attribute_of(type(value), "__rpc_handle__")
             if handle is None:
                 return None
             claim = handle(value)
@@ -558,13 +566,13 @@ async def awaited_inside(value: Any) -> Any:
     found = {
         id(part): await part
         for part in contents(value)
-        if type(part) not in SCALARS and hasattr(type(part), "__await__")
+        if type(part) not in SCALARS and attribute_of(type(part), "__await__") is not None
     }
     return replaced(value, found)
 
 
 def _over(via: Hook, context: ExecutionContext) -> None:
-    via.returned()
+    via.release()
     context.let_go()
 
 

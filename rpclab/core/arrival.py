@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from rpclab.core.answers import Answer
+from rpclab.core.containers import begun
 from rpclab.core.embargo import place_all
 from rpclab.core.gathering import Gathered
 from rpclab.core.hooks import ForwardHook, Hook, Places, PromisedArgument, TargetHook
@@ -149,7 +150,7 @@ class Arrival:
             return session.wrap[WRITABLE](self._end(Outlet(entry, session.keeper)))
         if kind == PLACEHOLDER:
             variable = Variable(number)
-            self.variables = [*(self.variables or ()), variable]
+            self.variables = begun(self.variables or (), variable)
             return variable
         raise RemoteProtocolError(f"the peer sent a reference of unknown kind {kind}")
 
@@ -168,7 +169,7 @@ class Arrival:
     def cannot_read(self, why: Exception) -> Unreadable:
         """Give the place of a value that cannot be made here; the call that needs it rejects."""
         place = Unreadable(why)
-        self.unreadable = [*(self.unreadable or ()), place]
+        self.unreadable = begun(self.unreadable or (), place)
         self._promise(place)
         return place
 
@@ -196,7 +197,12 @@ class Arrival:
         return entry
 
     def later(
-        self, number: int, path: Path, args: list[Any] | None, inside: Arrival
+        self,
+        number: int,
+        path: Path,
+        args: list[Any] | None,
+        inside: Arrival,
+        program: Program | None = None,
     ) -> PromisedArgument:
         """Give the place of the result of a call, or of a member, that stands inside the message.
 
@@ -205,6 +211,7 @@ class Arrival:
             path: of the member.
             args: the arguments; None to read the member.
             inside: what the arguments mention.
+            program: what is mapped with, where it is a map.
 
         Raises:
             RemoteProtocolError: there is no such export.
@@ -213,7 +220,8 @@ class Arrival:
         if hook is None:
             raise RemoteProtocolError(f"the peer called export {number}, which it does not hold")
         step = Answer(None, 0)
-        self.evaluations = [*self.evaluations, Evaluation(hook, step, path, args, inside)]
+        made = Evaluation(hook, step, path, args, inside, program)
+        self.evaluations = begun(self.evaluations, made)
         return self._promise(PromisedAnswer(step, self._session))
 
     def later_map(
@@ -224,11 +232,8 @@ class Arrival:
         Raises:
             RemoteProtocolError: there is nothing of that number.
         """
-        place = self.later(number, path, None, Arrival(self._session))
-        *before, last = self.evaluations
         mapped = Program(program, captures, None)
-        self.evaluations = [*before, last._replace(program=mapped)]
-        return place
+        return self.later(number, path, None, Arrival(self._session), mapped)
 
     def gather(self, number: int, build: Callable[[bytes], Any]) -> PromisedArgument:
         """Give the place of a value that is made of a whole stream of bytes.
@@ -284,7 +289,7 @@ class Arrival:
             self.handles = []
         self.handles.append(handle)
         if home:
-            self.own = [*(self.own or ()), handle]
+            self.own = begun(self.own or (), handle)
         return session.wrap[STUB](handle)
 
     def embargo(self, pending: Pending, value: Any) -> bool:

@@ -6,13 +6,19 @@ Floor: core.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
+T = TypeVar("T")
 D = TypeVar("D", bound=dict[Any, Any])
 
 DICT_TYPES: set[type] = {dict, OrderedDict, defaultdict, Counter}
 CONTAINER_TYPES: set[type] = {*DICT_TYPES, list, tuple, set, frozenset}
+
+# A class of errors may have an idea of its own of these.
+_arguments_of = BaseException.__dict__["args"].__get__
+_attributes_of = BaseException.__dict__["__dict__"].__get__
+_cause_of = BaseException.__dict__["__cause__"].__get__
 
 _SHELLS: dict[type, type] = {list: list, set: set, **dict.fromkeys(DICT_TYPES, dict)}
 
@@ -23,6 +29,14 @@ def arrives_as_dict(kind: type[D]) -> type[D]:
     CONTAINER_TYPES.add(kind)
     _SHELLS[kind] = dict
     return kind
+
+
+def begun(items: Sequence[T], item: T) -> list[T]:
+    """Append to a list, or begin one where there is none yet; peers can make it a long one."""
+    if type(items) is not list:
+        return [*items, item]
+    items.append(item)
+    return items
 
 
 def contents(root: Any, *, errors: bool = False) -> Iterator[Any]:
@@ -39,8 +53,8 @@ def contents(root: Any, *, errors: bool = False) -> Iterator[Any]:
         inside: Iterable[Any] = ()
         if kind in CONTAINER_TYPES:
             inside = [*value, *value.values()] if kind in DICT_TYPES else value
-        elif errors and isinstance(value, BaseException):
-            inside = [*value.args, *vars(value).values(), value.__cause__]
+        elif errors and issubclass(kind, BaseException):
+            inside = [*_arguments_of(value), *_attributes_of(value).values(), _cause_of(value)]
         for item in inside:
             if id(item) not in seen:
                 seen.add(id(item))

@@ -66,8 +66,9 @@ class ExecutionContext:
     gate: Any = None  # the input gate of a Durable Object
 
     __slots__ = (
-        "_holds", "_owned", "_pending", "_running", "_streams", "_targets", "cut_off", "door",
-        "ended", "host", "long", "methods", "platform", "recording", "tasks", "variables", "worker",
+        "_holds", "_owned", "_pending", "_running", "_streams", "_targets", "_unwanted", "cut_off",
+        "door", "ended", "host", "long", "methods", "platform", "recording", "tasks", "variables",
+        "worker",
     )  # fmt: skip
 
     def __init__(self, host: Host, worker: str, *, long: bool = False) -> None:
@@ -88,6 +89,7 @@ class ExecutionContext:
         self._running: dict[Answer, None] | None = None
         self._streams: MutableMapping[EndLike, None] | None = None
         self._targets: dict[TargetHook, None] | None = None
+        self._unwanted: list[Pending] | None = None
 
     def __repr__(self) -> str:
         state = "ended" if self.ended else f"{self._holds} holds"
@@ -133,7 +135,13 @@ class ExecutionContext:
         holds = self._holds = self._holds - 1
         if holds <= 0 and not self.long and not self.ended:
             self.end()
-        elif self._owned:
+            return
+        if self._unwanted and self._lives_for_its_targets:
+            unwanted, self._unwanted = self._unwanted, None
+            for pending in reversed(unwanted):
+                self.arrived(pending)
+                pending.session.release(pending)
+        if self._owned:
             self.part_with_itself()
 
     def work_begins(self) -> None:
@@ -146,24 +154,25 @@ class ExecutionContext:
 
     def part_with_itself(self) -> None:
         """Dispose its stubs, if only they keep the targets that keep the context: it is over."""
-        targets, owned = self._targets, self._owned
+        owned = self._owned
         if (
-            targets
-            and owned
-            and self._holds == len(targets)
-            and all(hook.held_only_by(owned) for hook in targets)
+            owned
+            and self._lives_for_its_targets
+            and all(hook.held_only_by(owned) for hook in self._targets or ())
         ):
             for handle in reversed(list(owned)):
                 handle.dispose("context")
 
+    @property
+    def _lives_for_its_targets(self) -> bool:
+        """Whether its own work is done, and it goes on for those who hold stubs of its targets."""
+        targets = self._targets
+        return targets is not None and 0 < self._holds == len(targets) and not self.long
+
     def kept_only_by(self, claims: Counter[Import]) -> bool:
         """Whether nothing keeps it but stubs of its targets, which make these claims."""
-        targets = self._targets
-        return (
-            targets is not None
-            and not self.long
-            and self._holds == len(targets)
-            and all(hook.claimed_only_by(claims) for hook in targets)
+        return self._lives_for_its_targets and all(
+            hook.claimed_only_by(claims) for hook in self._targets or ()
         )
 
     # What a context owns.
@@ -196,11 +205,16 @@ class ExecutionContext:
         """Nobody can ask for the result of a call any more.
 
         Returns:
-            Whether it is given back now; a context that ends with its calls does so then, in
-            reverse order (rule L8).
+            Whether it is given back now, as in a long context; another one gives it back when it
+            ends, in reverse order (rule L8), or when nothing keeps it but its targets: those may be
+            held by the very result, and it would never end.
         """
-        del pending
-        return self.long
+        if self._lives_for_its_targets:
+            self.arrived(pending)
+            return True
+        self._unwanted = self._unwanted or []
+        self._unwanted.append(pending)
+        return False
 
     def suspended(self, answer: Answer) -> None:
         """Take note of a call being answered here, to break it at the end (rule W7)."""
@@ -285,6 +299,7 @@ class ExecutionContext:
         for task in list(self.tasks or ()):
             task.cancel()
         self._running = self._pending = self._owned = self._streams = self._targets = None
+        self._unwanted = None
         if tell is not None:
             tell()
 
@@ -309,12 +324,9 @@ class EventContext(ExecutionContext):
         if self._work == 0:
             self.end()
 
-    def part_with_itself(self) -> None:
-        pass  # it ends with its work, whoever holds its targets
-
-    def kept_only_by(self, claims: Counter[Import]) -> bool:
-        del claims
-        return False
+    @property
+    def _lives_for_its_targets(self) -> bool:
+        return False  # it ends with its work, whoever holds its targets
 
     def let_go(self) -> None:
         self._holds -= 1
@@ -500,7 +512,7 @@ class SessionLike(Protocol):
     def reply_at_once(self, answer: Answer, value: Any) -> bool: ...
     def stays(self, answer: Answer, value: Any) -> bool: ...
     def export_broken(self, export_id: int, error: BaseException) -> None: ...
-    def copy(self, source: Answer) -> tuple[Any, Sequence[Handle], Sequence[EndLike]]: ...
+    def copy(self, source: Answer) -> tuple[Any, Sequence[Handle], Sequence[EndLike], int]: ...
 
 
 class Holder(Protocol):
@@ -519,6 +531,31 @@ class Holder(Protocol):
         """
 
 
+class Noting(Protocol):
+    """What is noted of each call: its place, whose work it is, what it carries."""
+
+    kept: list[Any]
+    """Takes what `Host.kept` takes, while somebody records; else nobody does."""
+
+    serving: SessionLike | None
+    """Whose peer has made the call whose plain method runs at this very moment, and"""
+
+    call_served: int
+    """the id of that call."""
+
+    clock: Callable[[], float]
+    """Gives the time, in seconds."""
+
+    ambient: tuple[ContextVar[Any], ...]
+    """The context variables that calls carry: see `Calls.caused` and `Calls.carry`."""
+
+    calling_site: Callable[[], str | None] | None
+    """Finds where a session was called from, some frames away; None while nobody wants to know."""
+
+    def call(self, pending: Pending, run: Message) -> None:
+        """A call has joined a run: note its time, its place, who makes it, and what it carries."""
+
+
 class Calls(Protocol):
     """What is done with calls beyond sending and answering them.
 
@@ -529,22 +566,9 @@ class Calls(Protocol):
     special: int
     """How many reasons there are for calls to carry options, or to be held back."""
 
-    noting: bool
-    """Whether anything is noted of calls at present."""
-
-    keep: Observer | None
-    """`Host.observe` for what happens with each call, in fewer steps (benchmark `recording`): takes
-    an event that has its time, as `clock` gives it, in front."""
-
     active: tuple[str, int] | None
     """While there is an observer: the call whose method runs at this very moment, up to where it
     first waits."""
-
-    ambient: tuple[ContextVar[Any], ...]
-    """The context variables that calls carry: see `caused` and `carry`."""
-
-    calling_site: Callable[[], str | None] | None
-    """Finds where a session was called from, some frames away; None while nobody wants to know."""
 
     wrap: Mapping[int, Callable[[Any], Any]]
     """By kind of reference, what makes the object that the application sees.
@@ -558,6 +582,10 @@ class Calls(Protocol):
 
     closing: bool
     """Whether all is being ended, so that nothing is told of what that cuts off."""
+
+    @property
+    def noting(self) -> Noting | None:
+        """Notes what somebody wants to know of each call; None while nobody does."""
 
     def acting(self) -> tuple[Call | None, int]:
         """Who acts: the call whose code runs, None outside; and which of its tasks.
@@ -615,6 +643,11 @@ class Host(Protocol):
 
     observe: Observer | None
     """Takes the events of `Session` while somebody records, else None."""
+
+    kept: list[Any] | None
+    """Where what happens with each call is kept, in fewer steps (benchmark `recording`): events
+    with their time in front, and the notes of runs, which grow while they stand last there (see
+    `events.Kept`). None while nobody records."""
 
     clock: Callable[[], float]
     """Gives the time, in seconds."""

@@ -1,7 +1,8 @@
 """Embargo: a result that turned out to be the caller's own object keeps the order of calls.
 
 Floor: core. Calls that were pipelined on the promise travel over the other side. Until the last of
-them is answered, later ones take the same way, so that all arrive in the order made (rule L5).
+them is answered, later ones take the same way, so that all arrive in the order made (rule L5). One
+that was given up is never answered; so another one is sent after it (`Pending.probe`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rpclab.core.containers import DICT_TYPES
 from rpclab.core.imports import Import
 from rpclab.core.messages import SCALARS
+from rpclab.core.targets import attribute_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -111,7 +113,7 @@ def _places(root: Any) -> dict[int, Place]:
     found: list[tuple[Any, Place]] = [(root, ())]
     seen: set[int] = set()
     for value, place in found:  # it grows under way
-        owner = getattr(type(value), "__rpc_handle__", None)
+        owner = attribute_of(type(value), "__rpc_handle__")
         if owner is not None:
             places.setdefault(id(owner(value)), place)
         elif type(value) in DICT_TYPES and id(value) not in seen:

@@ -15,7 +15,7 @@ from rpclab.core.messages import CALL, KEYWORDS, MAP, RESOLVE, STREAM, Message
 from rpclab.previews import class_name, described, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
 IDENTIFIED = frozenset(
     {"introduced", "stub", "owned", "passed", "disposed", "forgotten", "context", "context ended"}
@@ -24,6 +24,14 @@ IDENTIFIED = frozenset(
 
 Call = tuple[str, int]
 """A call, as (label of the end that made it, its id)."""
+
+Kept = tuple[Any, ...] | list[Any]
+"""What is kept of what happens: an event, with its time in front; or, of calls or results in a run
+(see `messages`), a list that grows as the run does. It shares the run:
+
+    ["call", label, run, how many of its calls stand before, time, site, Actor, time, …]
+    ["result", label, run, how many of its results stand before, time, time, …]
+"""
 
 
 class Actor:
@@ -62,7 +70,10 @@ steps: ContextVar[int] = ContextVar("rpclab_steps", default=0)
 SMALL = frozenset({int, float, bool, type(None)})
 """The types of small scalars, but for texts, which may be long."""
 
-_SIZE_OF_CALL, _SIZE_OF_RESULT = 7, 5  # where these stand in an event, behind its time
+RUN = 2
+"""Where in notes their run stands; an event has something else there."""
+
+_HEAD, _CALL_NOTES = 4, 3  # of `Kept`: what stands before the notes, and how many are of one call
 _BRIEF = 24  # characters that a value is written in
 _LINE = 60  # characters that an error is written in
 _MEMBERS = 8  # a dict of more members is only counted
@@ -191,22 +202,49 @@ def called(
     return ("call", label, call, target, path, shown, size, site, by, using, keywords, task)
 
 
-def finished(event: tuple[Any, ...]) -> tuple[Any, ...]:
-    """An event, its time in front, with all that is said of it.
+def events_in(raw: Kept) -> int:
+    """How many events there are in what was kept: one, or those of a run."""
+    if type(raw) is tuple:
+        return 1
+    return (len(raw) - _HEAD) // (_CALL_NOTES if raw[0] == "call" else 1)
 
-    Of a call or result in a run only what it holds is kept while it happens; how it is written
-    down, and how many bytes it would take in a message of its own, is worked out when somebody
-    looks (benchmark `recording`).
+
+def unfolded(raw: Kept) -> Iterable[tuple[Any, ...]]:
+    """The events that were kept as one, each with its time in front.
+
+    Of the calls or results in a run only what the run does not say is noted while they happen: how
+    each is written down, and how many bytes it would take in a message of its own, is worked out
+    when somebody looks (benchmark `recording`).
     """
-    kind = event[1]
-    if kind == "call" and event[_SIZE_OF_CALL] is None:
-        at, _, label, call, target, path, args, _, *rest = event
-        size = _packed_size((CALL, call, target, path, args))
-        return (at, kind, label, call, target, path, scalars(args), size, *rest)
-    if kind == "result" and event[_SIZE_OF_RESULT] is None:
-        at, _, label, call, value, _ = event
-        return (at, kind, label, call, scalar(value), _packed_size((RESOLVE, call, value)))
-    return event
+    if type(raw) is tuple:
+        return (raw,)
+    kind, label, run, first, *noted = raw
+    return (
+        _calls(label, run, first, noted) if kind == "call" else _results(label, run, first, noted)
+    )
+
+
+def _calls(label: str, run: Message, first: int, noted: list[Any]) -> Iterator[tuple[Any, ...]]:
+    call, position = run[1] + first, 2 + 3 * first
+    for at, site, actor in zip(noted[::3], noted[1::3], noted[2::3], strict=True):
+        target, path, args = run[position : position + 3]
+        if target is None:  # the recording was over when the run left
+            target = call - 1
+        size = _packed_size((CALL, call, target, path, tuple(args)))
+        event = (at, "call", label, call, target, path, scalars(args), size, site, actor.call, ())
+        # What is as usual is left out at the end.
+        yield event if actor.number == 0 else (*event, None, actor.number)
+        call += 1
+        position += 3
+
+
+def _results(label: str, run: Message, first: int, noted: list[Any]) -> Iterator[tuple[Any, ...]]:
+    position = 1 + 2 * first
+    for at in noted:
+        call, value = run[position : position + 2]
+        size = _packed_size((RESOLVE, call, value))
+        yield (at, "result", label, call, scalar(value), size)
+        position += 2
 
 
 def _packed_size(value: Any) -> int:

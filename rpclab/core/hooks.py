@@ -148,9 +148,6 @@ class Hook:
     def has_run(self, answer: Answer, context: ExecutionContext) -> None:
         """A method was called for `answer`; where it goes on, what it needs is kept meanwhile."""
 
-    def returned(self) -> None:
-        """A call that was started has finished."""
-
     def exported(self, session: SessionLike, export_id: int) -> None:
         """The hook was introduced to a peer under this id."""
 
@@ -258,9 +255,7 @@ class Hook:
 class TargetHook(Hook):
     """One stub made of a target or function; its disposer runs when the last claim is gone (T6)."""
 
-    __slots__ = (
-        "_active", "_number", "_places", "_session", "broken", "target",
-    )  # fmt: skip
+    __slots__ = ("_number", "_places", "_session", "broken", "target")
 
     context: ExecutionContext
 
@@ -270,7 +265,6 @@ class TargetHook(Hook):
         self.blocked = None
         self.target = target
         self.broken = False
-        self._active = 0
         self._session: SessionLike | None = None
         self._number = 0
         self._places: list[tuple[SessionLike, int]] | None = None
@@ -287,34 +281,31 @@ class TargetHook(Hook):
         answer.via = self
         answer.context = context
         target = self.target
-        if (
-            args is not None
-            and type(path) is str
-            and (function := context.method(target, path)) is not None
-        ):
-            _run_method(answer, function, target, args, kwargs, context)
-        else:
-            dispatch(answer, target, path, args, kwargs, context)
-        self.has_run(answer, context)
+        self.claims += 1  # the disposer waits for the method, which may end the session
+        try:
+            if (
+                args is not None
+                and type(path) is str
+                and (function := context.method(target, path)) is not None
+            ):
+                _run_method(answer, function, target, args, kwargs, context)
+            else:
+                dispatch(answer, target, path, args, kwargs, context)
+        finally:
+            self.has_run(answer, context)
+            self.release()
 
     def has_run(self, answer: Answer, context: ExecutionContext) -> None:
         # A method that returned at once has kept nothing waiting, and nothing alive.
         if answer.state == PENDING:
-            self.context.hold()
-            self._active += 1
+            context.hold()
             answer.served_by(self, context)
-
-    def returned(self) -> None:
-        self._active -= 1
-        if self._active == 0 and self.claims <= 0:
-            self._dispose()
 
     def release(self) -> None:
         claims = self.claims = self.claims - 1
         if claims > 0:
             self.context.part_with_itself()
-        elif claims == 0 and self._active == 0:
-            # The disposer waits until the calls already made have finished.
+        elif claims == 0:
             self._dispose()
 
     def held_only_by(self, handles: Iterable[Handle]) -> bool:
@@ -356,9 +347,7 @@ class TargetHook(Hook):
         if self.broken or context.ended:
             return
         self.broken = True
-        disposer = disposer_of(self.target)
-        if disposer is not None:
-            context.host.detach(disposer, context, f"the disposer of {name_of(self.target)}")
+        dispose(self.target, context)
         context.withdrawn(self)
 
     def identity(self) -> tuple[str, str, tuple[str, int] | None, bool]:
@@ -396,10 +385,17 @@ def bare_hook(context: ExecutionContext) -> TargetHook:
     """
     hook = object.__new__(TargetHook)
     hook.context = context
-    hook.claims = hook._active = hook._number = 0
+    hook.claims = hook._number = 0
     hook.blocked = hook._session = hook._places = None
     hook.broken = False
     return hook
+
+
+def dispose(target: Any, context: ExecutionContext) -> None:
+    """Run the disposer of a target, if it has one (T6); nobody waits for it."""
+    disposer = disposer_of(target)
+    if disposer is not None:
+        context.host.detach(disposer, context, f"the disposer of {name_of(target)}")
 
 
 def dispatch(
@@ -609,8 +605,10 @@ class ServiceHook(Hook):
         context.hold()
         if context.host.observe is not None:
             context.host.observe(opened(context, answer.call))
-        self.dispatch(answer, instance, path, args, kwargs, context)
-        self.has_run(answer, context)
+        try:
+            self.dispatch(answer, instance, path, args, kwargs, context)
+        finally:
+            self.has_run(answer, context)
 
     def has_run(self, answer: Answer, context: ExecutionContext) -> None:
         if answer.state == PENDING:

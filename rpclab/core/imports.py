@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 PENDING, RESOLVED, REJECTED = range(3)
 
 # Where these stand in the event of a call (see `events.called`), behind its time.
-_KIND, _PATH, _ARGUMENTS, _SITE = 1, 5, 6, 8
+_KIND, _PATH, _ARGUMENTS = 1, 5, 6
 
 running_in = current.get
 WHY = {
@@ -168,9 +168,12 @@ class Pending(Import):
         unasked: whether nobody has asked the peer for the result yet, and the peer waits for that.
         entry: what the import table knows it by.
         unanswered: how many calls made on it have no answer yet.
+        embargoed: whether the peer keeps the result until those calls are answered (see `embargo`).
+        doubtful: whether a call made on it was given up, and may be on its way still.
         waiters: what the host resumes when it settles.
         noted: what was called, a path; None where a property is read, and where no call was made.
-            While places are noted, the event of the call, with its time (see `events.called`).
+            While places are noted, the event of a read or a map (see `events.called`).
+        site: where the call was made, while somebody records.
         cause: the context variables that the call carries, where there are some.
         unseen: the failure that nobody has seen yet; False once somebody sees, or is told of it.
         size: how many bytes its message took, if it is a write to a stream.
@@ -179,9 +182,9 @@ class Pending(Import):
 
     # All stand in slots: a `__dict__` would be room for thirty more (benchmark `chain`).
     __slots__ = (
-        "_followers", "cause", "context", "disposed", "embargoed", "ends", "noted", "size",
-        "state", "stubs", "unanswered", "unasked", "unseen", "upstream", "uses", "value",
-        "waiters",
+        "_followers", "cause", "context", "disposed", "doubtful", "embargoed", "ends", "noted",
+        "site", "size", "state", "stubs", "unanswered", "unasked", "unseen", "upstream", "uses",
+        "value", "waiters",
     )  # fmt: skip
 
     def __init__(
@@ -207,10 +210,10 @@ class Pending(Import):
         self.upstream: Pending | None = None
         self.waiters: tuple[Resumable, ...] | None = None
         self._followers: list[Callable[[], None]] | None = None
-        self.disposed = False
-        self.embargoed = False
+        self.disposed = self.embargoed = self.doubtful = False
         self.size = 0
         self.noted: tuple[Any, ...] | Path | None = path
+        self.site: str | None = None
         self.cause: Context | None = None
         self.unseen: UnseenFailure | Literal[False] | None = None
 
@@ -228,11 +231,6 @@ class Pending(Import):
 
     def ask(self) -> None:
         """Somebody waits for the result: ask for it, where the peer wants to be asked."""
-
-    @property
-    def site(self) -> str | None:
-        """Where the call was made, while somebody records."""
-        return self.noted[_SITE] if isinstance(self.noted, tuple) else None
 
     @property
     def path(self) -> Path | tuple[str, ...] | None:
@@ -359,11 +357,28 @@ class Pending(Import):
         return pending
 
     def answered(self) -> None:
-        """One call that was pipelined on this one has its answer."""
-        self.unanswered -= 1
-        if self.embargoed and self.unanswered == 0:
-            self.embargoed = False
-            self.session.give_back(self.id)
+        """One call that was pipelined on this one has its answer.
+
+        So this one has arrived, and what it is made on is told so now: it may be one whose result
+        nobody can ask for, and have no answer of its own.
+        """
+        pending = self
+        while True:
+            pending.unanswered -= 1
+            if pending.unanswered:
+                return
+            if pending.embargoed:
+                pending.embargoed = False
+                pending.session.give_back(pending.id)
+            upstream = pending.upstream
+            if upstream is None or pending.state != PENDING:
+                return
+            pending.upstream = None
+            pending = upstream
+
+    def probe(self) -> None:
+        """Read a member that is none: when that is answered, no call is on its way before it."""
+        self.pipeline("", None, None, self.session.keeper).follow(_nothing)
 
     def follow(self, follower: Callable[[], None]) -> None:
         """Call `follower()` in the moment of settling, before any waiter; at once if it has."""
@@ -402,7 +417,12 @@ class Pending(Import):
     def give_up(self, error: CallCancelledError) -> None:
         """Give the call up; awaiting it raises `error`."""
         if self.state == PENDING:
+            upstream = self.upstream
             self.session.cancel(self)
+            if upstream is not None and upstream.embargoed:
+                upstream.probe()
+            elif upstream is not None:
+                upstream.doubtful = True
             self.settle(REJECTED, error)
 
     def cut_off(self, by: str) -> None:
@@ -439,7 +459,7 @@ class UnseenFailure:
         self._run: Callable[[Callable[[], None]], None] = (
             _call if pending.cause is None else pending.cause.copy().run
         )
-        if not isinstance(pending.noted, tuple):
+        if self._site is None:
             # If it failed where it was made, this finds the place; in the run queue it finds none.
             self._site = self._host.calls.site()
 
@@ -457,6 +477,10 @@ class UnseenFailure:
 
 def _call(function: Callable[[], None]) -> None:
     function()
+
+
+def _nothing() -> None:
+    """What follows an answer that only had to come."""
 
 
 class Unasked(Pending):

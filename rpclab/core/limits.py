@@ -15,8 +15,9 @@ class Limits:
     Attributes:
         message_bytes: the size of one message, in bytes (rule V23: 32 MiB).
         message_objects: how many values one message may hold: the items of lists and sets, keys and
-            values of dicts, at any depth, and the few that each message consists of itself; each
-            container counts twice, for it takes more memory.
+            values of dicts, at any depth, and the few that each message consists of itself. What
+            takes more memory counts more: a container twice, a set four times, a stub seven times,
+            a record such as Headers twenty times.
         nesting: how many containers may stand inside one another in one value.
         patterns: how many characters of regular expressions one message may hold; a set of wide
             characters, such as Greek ones, counts as a thousand, for it takes as long to compile.

@@ -23,7 +23,8 @@ Calls without options, or results, that refer to nothing, may stand in a row in 
     [RESOLVE, id, value, id, value, ...]
 
 The ids of the calls are in a row, too. A target of None in it is the result of the call before,
-which is given back by that; nobody asks for it.
+which is given back by that; nobody asks for it. Between two ends in one process, where nothing of a
+run is packed, a value in it may be a stub (`references.Introduced`).
 
 Ids are positive where the importer chose them (calls) and negative where the exporter did; none
 is ever used twice. A `path` is one name, or a list of names (of Cap'n Web also places in lists,

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import types
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rpclab.core.containers import contents
+from rpclab.core.containers import begun, contents
 from rpclab.core.hooks import BrokenHook, ForwardHook, Hook, ServiceHook, TargetHook
 from rpclab.core.imports import PENDING, REJECTED
 from rpclab.core.promise_arguments import Announcement, ReadAhead
@@ -79,8 +79,9 @@ class Payload:
     first: Sequence[tuple[Any, Callable[[], Any]]] = ()
     references = False
     awaitables = False
-    _ahead: Mapping[int, Any] = MappingProxyType({})
-    _streams: Mapping[int, Any] = MappingProxyType({})
+    _claimed: Sequence[Import] = ()
+    _ahead: dict[int, Any] = MappingProxyType({})  # type: ignore[assignment]
+    _streams: dict[int, Any] = MappingProxyType({})  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -141,7 +142,8 @@ class Payload:
         stream = self._streams.get(id(generator))
         if stream is None:
             stream = self.session.wrap[READABLE](generator)
-            self._streams = {**self._streams, id(generator): stream}
+            self._streams = self._streams or {}
+            self._streams[id(generator)] = stream
         return stream
 
     def stream_of(self, value: Any, data: bytes) -> Any:
@@ -149,7 +151,8 @@ class Payload:
         stream = self._streams.get(id(value))
         if stream is None:
             stream = self.session.wrap[READABLE](iter([data] if data else []))
-            self._streams = {**self._streams, id(value): stream}
+            self._streams = self._streams or {}
+            self._streams[id(value)] = stream
         return stream
 
     def _hook_of(self, value: Any) -> Hook:
@@ -183,11 +186,14 @@ class Payload:
         hook = kept or (self._at_home(entry) if present is entry else None)
         hook = hook or ForwardHook(handle, binding=binding)
         if source is not None:
-            self.moved = [*self.moved, handle]
+            self.moved = begun(self.moved, handle)
             if kept is None:
                 source.keep(value, hook)
         whole = source is not None and value is source.value
         if own and (self._met is None or not whole):
+            # Calls that are delivered before the result leaves may give up all others.
+            entry.claim()
+            self._claimed = begun(self._claimed, entry)
             return (OWN_STUB, entry.id)
         return (BINDING if binding else STUB, self._export(hook))
 
@@ -220,7 +226,7 @@ class Payload:
             return (MEMBER, of.id, path)
         ahead = self._ahead.get(id(value))
         if ahead is None:
-            self.first = [*self.first, (value, lambda: ReadAhead(read()))]
+            self.first = begun(self.first, (value, lambda: ReadAhead(read())))
             return (RESULT, 0)
         return ahead.promise.__rpc_refer__(self)  # type: ignore[no-any-return]
 
@@ -245,7 +251,7 @@ class Payload:
                 self.session.announce_pipe(opened.id)
             return opened
 
-        self.first = [*self.first, (value, send)]
+        self.first = begun(self.first, (value, send))
         return (READABLE, 0)
 
     def goes_ahead(self, value: object) -> bool:
@@ -266,7 +272,7 @@ class Payload:
             return self.await_first()
         if pending.state != PENDING:
             return Settled(pending.result())
-        self.used = [*self.used, pending]
+        self.used = begun(self.used, pending)
         if pending.session is self.session:
             return (RESULT, pending.id)
         return (PROMISE, self._export(Announcement(self.session, pending)))
@@ -293,10 +299,11 @@ class Payload:
         first, self.first = self.first, ()
         if self._met is not None:
             self._met.clear()
+        again = {id(value) for value, _ in first}
+        self._known = {key: one for key, one in self._known.items() if id(one[0]) not in again}
+        self._ahead = self._ahead or {}
         for value, send in first:
-            for key in [key for key, (known, _) in self._known.items() if known is value]:
-                del self._known[key]
-            self._ahead = {**self._ahead, id(value): send()}
+            self._ahead[id(value)] = send()
         # Whatever went ahead, or ran meanwhile, may have taken numbers.
         shift = self.session.last_export - self._base
         self._base += shift
@@ -320,9 +327,16 @@ class Payload:
         # They belong to the receiver now; a release must not overtake the result they are in.
         for handle in self.moved:
             handle.dispose("returned")
+        self._drop_claims()
+
+    def _drop_claims(self) -> None:
+        claimed, self._claimed = self._claimed, ()
+        for entry in claimed:
+            entry.drop()
 
     def take_back(self) -> None:
         """The frame is not queued after all."""
+        self._drop_claims()
         for position in range(len(self._hooks)):
             self.session.withdraw(self._base - position - 1)
         for ahead in self._ahead.values():
@@ -344,6 +358,7 @@ class Payload:
                 self._export(self._hook_of(value))
         for hook in self._hooks:
             hook.unsent()
+        self._drop_claims()
         for ahead in self._ahead.values():
             ahead.packed(sent=False)
         self.first = ()  # each refers to this payload, and to what it would have sent

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rpclab.core.hooks import Hook, PromisedArgument
 from rpclab.core.imports import PENDING, REJECTED, RESOLVED
 from rpclab.core.messages import REJECT, RESOLVE, size_of
-from rpclab.errors import DataCloneError, LocalProtocolError, fresh_copy
+from rpclab.errors import DataCloneError, LocalProtocolError, MessageTooLargeError, fresh_copy
 from rpclab.previews import described
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class PromisedAnswer(PromisedArgument):
         self.source = source
         self._session = session
         self._wanted = True
-        self._copy: tuple[Any, Sequence[Handle], Sequence[EndLike]] | None = None
+        self._copy: tuple[Any, Sequence[Handle], Sequence[EndLike], int] | None = None
 
     def keep(self) -> None:
         if self.source.session is not None:
@@ -56,8 +56,17 @@ class PromisedAnswer(PromisedArgument):
         source = self.source
         if source.state == REJECTED:
             raise fresh_copy(source.value)
-        value, handles, ends = self._copy or self._session.copy(source)
-        self._wanted = False
+        self._copy = self._copy or self._session.copy(source)
+        value, handles, ends, size = self._copy
+        # A message of a few bytes can mention a large result, or parts of it, many times.
+        whole, most = answer.origin or answer, self._session.limits.session_bytes
+        whole.copied += size
+        if whole.copied > most:
+            raise MessageTooLargeError(
+                f"the promises in a call came to over {most:,} bytes (Limits.session_bytes): await"
+                " them, or send them in several calls"
+            )
+        self._copy, self._wanted = None, False
         answer.params = [*(answer.params or ()), *handles]
         answer.take_ends(ends)
         return value
@@ -65,7 +74,7 @@ class PromisedAnswer(PromisedArgument):
     def give_back(self) -> None:
         if self._wanted:
             self._wanted = False
-            _, handles, ends = self._copy or (None, (), ())
+            _, handles, ends, _ = self._copy or (None, (), (), 0)
             self._copy = None
             for handle in handles:
                 handle.dispose()
@@ -114,11 +123,17 @@ class PromisedImport(PromisedArgument):
 class Unreadable(PromisedArgument):
     """A value that arrived and cannot be made here: a time zone that is not installed, say."""
 
-    __slots__ = ("error",)
+    __slots__ = ("_why",)
 
     def __init__(self, why: Exception) -> None:
-        self.error = DataCloneError("Unable to deserialize cloned data.")
-        self.error.add_note(described(why))
+        self._why = described(why)  # one message may hold thousands
+
+    @property
+    def error(self) -> DataCloneError:
+        """What whoever needs the value is told."""
+        error = DataCloneError("Unable to deserialize cloned data.")
+        error.add_note(self._why)
+        return error
 
     def __repr__(self) -> str:
         return "<a value that could not be read here>"

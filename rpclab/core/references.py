@@ -38,3 +38,12 @@ class Settled(NamedTuple):
     """In the place of a reference: a promise that has its value already, which is packed there."""
 
     value: Any
+
+
+class Introduced(int):
+    """Stands in a run of results for a stub; it is the id under which that is introduced.
+
+    Between two ends in one process alone, where a run is not packed: no message holds one.
+    """
+
+    __slots__ = ()

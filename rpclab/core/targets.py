@@ -60,6 +60,8 @@ _NEVER = (
 _BARE = frozenset({object, Exposed, RpcTarget})
 _MISSING: Any = object()
 _attributes = object.__getattribute__  # as the interpreter finds them, not as a class may say
+_classes_of = type.__dict__["__mro__"].__get__  # nor as a metaclass may
+_members_of = type.__dict__["__dict__"].__get__
 
 
 def is_function(value: object) -> bool:
@@ -69,14 +71,23 @@ def is_function(value: object) -> bool:
 
 def is_target(value: object) -> bool:
     """Whether a value is sent as a stub rather than copied."""
-    return isinstance(value, RpcTarget) or type(value) in FUNCTION_TYPES
+    # An object may say of itself that it is of another class, as a mock does.
+    return issubclass(type(value), RpcTarget) or type(value) in FUNCTION_TYPES
+
+
+def attribute_of(kind: type, name: str) -> Any:
+    """What a class has under that name; None where there is nothing, or its metaclass raises."""
+    try:
+        return getattr(kind, name, None)
+    except Exception:
+        return None
 
 
 def is_passive(kind: type) -> bool:
     """Whether nothing is to be done with a target of this class: no disposer, nor is it awaited."""
-    for base in kind.__mro__:
+    for base in _classes_of(kind):
         if base not in _BARE:
-            members = base.__dict__
+            members = _members_of(base)
             if "dispose" in members or "__await__" in members:
                 return False
     return True
@@ -87,8 +98,8 @@ def method_of(target: Any, name: str) -> Any:
 
     None means only that the case is not the ordinary one; `read_member` decides the others.
     """
-    for kind in type(target).__mro__:
-        members = kind.__dict__
+    for kind in _classes_of(type(target)):
+        members = _members_of(kind)
         if name in members:
             function = members[name]
             if (
@@ -195,9 +206,9 @@ def disposer_of(target: Any) -> Any:
         return dispose if callable(dispose) else None
     if type(kind) is type and not hasattr(kind, "dispose"):
         return None
-    for base in kind.__mro__:
-        if "dispose" in base.__dict__:
-            attribute = base.__dict__["dispose"]
+    for base in _classes_of(kind):
+        if "dispose" in _members_of(base):
+            attribute = _members_of(base)["dispose"]
             visible = issubclass(base, Exposed) and hasattr(type(attribute), "__get__")
             return attribute.__get__(target, kind) if visible else None
     return None
@@ -227,7 +238,7 @@ def surface(value: object) -> list[str]:
             f"a peer reaches no members of a {kind.__name__}: derive it from rpclab.RpcTarget"
         )
     own = instance_attributes(value) if kind is not value else {}
-    names = {name for base in kind.__mro__ for name in base.__dict__}
+    names = {name for base in _classes_of(kind) for name in _members_of(base)}
     return sorted(
         name
         for name in names
@@ -249,9 +260,9 @@ def _visible(kind: type, name: str) -> Any:
     """The class attribute of that name if a peer may see it, else _MISSING."""
     if not _may_be_seen(name):
         return _MISSING
-    for base in kind.__mro__:
-        if name in base.__dict__:
-            attribute = base.__dict__[name]
+    for base in _classes_of(kind):
+        if name in _members_of(base):
+            attribute = _members_of(base)[name]
             if (
                 issubclass(base, Exposed)
                 and hasattr(type(attribute), "__get__")

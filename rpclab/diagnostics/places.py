@@ -30,7 +30,7 @@ _INNER = {FunctionType: "__wrapped__", MethodType: "__func__", partial: "func"}
 
 _MANY = 2000
 _CALLS = 5  # of a session's call: the frames of the session, of what it was made on, and of a stub
-_places: dict[int, dict[int, Any]] = {}
+known_places: dict[int, dict[int, Any]] = {}
 """By the `id` of a code object, and by instruction, the places found so far; under `_CODE` that
 object itself, so that the `id` stays its own. Nothing stands here for machinery."""
 
@@ -42,15 +42,21 @@ class _Names(dict[str, str]):
 
     def __setitem__(self, filename: str, name: str) -> None:
         super().__setitem__(filename, name)
-        _places.clear()
+        _forget_places()
 
     def __delitem__(self, filename: str) -> None:
         super().__delitem__(filename)
-        _places.clear()
+        _forget_places()
 
     def clear(self) -> None:
         super().clear()
-        _places.clear()
+        _forget_places()
+
+
+def _forget_places() -> None:
+    for places in known_places.values():
+        places.clear()  # whoever has one of these asks again
+    known_places.clear()
 
 
 names: dict[str, str] = _Names()
@@ -81,7 +87,7 @@ def calling_site(depth: int = _CALLS) -> str | None:
     frame: FrameType | None = _getframe(depth)
     while frame is not None:
         code = frame.f_code
-        places = _places.get(id(code))
+        places = known_places.get(id(code))
         if places is not None and (found := places.get(frame.f_lasti)) is not None:
             return found  # type: ignore[no-any-return]  # under a number, and so a text
         # Beyond the loop's own frame stands who started the loop, and not who called.
@@ -94,10 +100,10 @@ def calling_site(depth: int = _CALLS) -> str | None:
 
 
 def _new_place(code: CodeType, frame: FrameType) -> str:
-    if len(_places) > _MANY:  # each run of a cell makes a code object
-        _places.clear()
+    if len(known_places) > _MANY:  # each run of a cell makes a code object
+        known_places.clear()
     found = place(code.co_filename, frame.f_lineno)
-    _places.setdefault(id(code), {_CODE: code})[frame.f_lasti] = found
+    known_places.setdefault(id(code), {_CODE: code})[frame.f_lasti] = found
     return found
 
 

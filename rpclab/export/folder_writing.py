@@ -19,6 +19,7 @@ from rpclab.declared import Declared
 from rpclab.errors import ConfigError
 from rpclab.export.project import CONFIG, Project, files_of, project_of
 from rpclab.export.report import CLOUDFLARE, Exported, cloudflare_text
+from rpclab.previews import counted
 from rpclab.typegen.of_workers import types_of_configs
 
 _MOST_NAMED = 12
@@ -115,7 +116,7 @@ def _in_the_way(project: Project, target: Path) -> list[str]:
 
 def _refusal(target: Path, changed: list[str]) -> ConfigError:
     more = f" and {len(changed) - _MOST_NAMED} more" if len(changed) > _MOST_NAMED else ""
-    count = f"{len(changed)} file{'s' * (len(changed) != 1)}"
+    count = counted(len(changed), "file")
     error = ConfigError(
         f"{count} there would be replaced: {', '.join(changed[:_MOST_NAMED])}{more}",
         filename=str(target),

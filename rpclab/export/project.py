@@ -301,8 +301,8 @@ class _Layout:
         return jsonc(data), files, secrets
 
     def _placement(self, folder: str, placed: Processes) -> str:
-        plain = Processes(placed.count)
-        unsaid = [each.name for each in fields(Processes)
+        plain = placement_of(placed.declared)
+        unsaid = [each.name for each in fields(placed)
                   if getattr(placed, each.name) != getattr(plain, each.name)]  # fmt: skip
         if unsaid:
             said = f"{', '.join(unsaid)} of its processes: no configuration can say it"

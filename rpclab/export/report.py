@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rpclab.export.cloudflare_changes import Finding
 from rpclab.export.project import Project
+from rpclab.previews import counted
 from rpclab.printable import printable
 
 CLOUDFLARE = "CLOUDFLARE.md"
@@ -63,8 +64,8 @@ class Exported:
     def text(self) -> str:
         """All there is to say, with the lines of the files."""
         project = self.project
-        count = len(self.written)
-        files = f"wrote {count} file{'s' * (count != 1)}" if count else "all files are as they were"
+        count = counted(len(self.written), "file")
+        files = f"wrote {count}" if self.written else "all files are as they were"
         lines = [f"{files} in {self.folder}: {_workers(project)}", f"  serve it: {self.command}"]
         if len(project.serving) > 1:
             first, *rest = [project.folders[name] for name in project.serving]
@@ -88,7 +89,7 @@ class Exported:
 
 def _workers(project: Project) -> str:
     names = sorted(project.folders.values())
-    return f"{len(names)} Worker{'s' * (len(names) != 1)} ({', '.join(names)})"
+    return f"{counted(len(names), 'Worker')} ({', '.join(names)})"
 
 
 def _or(names: list[str]) -> str:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 _PLAIN = {"tls": "tcp", "wss": "ws", "https": "http"}
 _SECURE = {plain: secure for secure, plain in _PLAIN.items()}
 _ALERT = b"\x15\x03"  # how a server of TLS begins that was asked for something else
-_NOT_FOUND, _UNAUTHORIZED = 404, 401
+_UNAUTHORIZED = 401
+_NO_SUCH = frozenset({404, 405, 501})  # no such path, or nothing that takes a POST there
 
 EXPOSED = (
     "is that path exposed? sandbox.serve(expose={…}), or rpclab serve --expose"
@@ -45,6 +46,11 @@ def unreached(address: Address, error: BaseException) -> str:
             return "nobody listens there: is the server running, and is that its address?"
         if isinstance(cause, FileNotFoundError):
             return "there is no such socket: is the server running, and is that its path?"
+        if isinstance(cause, ConnectionResetError):
+            plain = _PLAIN.get(address.scheme)
+            return (
+                f"it may speak no TLS: is it {_as(address, plain)}?" if plain else wordless(address)
+            )
     return ""
 
 
@@ -56,6 +62,21 @@ def nobody_listens(error: BaseException) -> bool:
 def wordless(address: Address) -> str:
     """Say what to look at where the other end closed without a word."""
     return f"a server that wants TLS does so: is it {_other(address)}?" if _other(address) else ""
+
+
+def unanswered(address: Address) -> str:
+    """Say what to look at where somebody took the connection, and says nothing at all.
+
+    A server that waits for lines does so, and one that waits for bytes.
+    """
+    if not address.host:
+        return "is that where the server is, and what it speaks?"
+    place = f"{address.host}:{address.port}"
+    if address.is_web:
+        bare = f"{'tls' if address.is_secure else 'tcp'}:{place}"
+        return f"is that where the server is? One that serves bytes is dialled as {bare}"
+    web = f"{'wss' if address.is_secure else 'ws'}://{place}/…"
+    return f"is that where the server is? One that speaks HTTP is dialled as {web}"
 
 
 def misunderstood(address: Address, said: bytes) -> str:
@@ -75,7 +96,9 @@ def misunderstood(address: Address, said: bytes) -> str:
         return (
             f"it serves bytes, and no HTTP: is it {'tls' if address.is_secure else 'tcp'}:{place}?"
         )
-    return wordless(address) if not said else ""
+    if said.startswith(b"HTTP/"):
+        return f"it answers HTTP, and opens no WebSocket: {EXPOSED}"
+    return f"is {place} the port of that server?" if said else wordless(address)
 
 
 def no_http(address: Address, error: Exception) -> str:
@@ -95,7 +118,7 @@ def refused(status: int, *, knew_token: bool) -> str:
     """
     if status == _UNAUTHORIZED:
         return ANOTHER if knew_token else ""  # the server says where it wants one
-    return EXPOSED if status == _NOT_FOUND or status in range(200, 400) else ""
+    return EXPOSED if status in _NO_SUCH or status in range(200, 400) else ""
 
 
 def with_advice(text: str, advice: str) -> str:

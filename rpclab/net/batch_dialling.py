@@ -14,7 +14,7 @@ from rpclab.core.imports import Forgettable
 from rpclab.errors import DisconnectedError, MessageTooLargeError
 from rpclab.net.advice import no_http, nobody_listens, refused, unreached, with_advice
 from rpclab.net.codecs import CAPN_WEB, codec_named
-from rpclab.net.tape import Tape, lines_of
+from rpclab.net.tape import TapeWire, lines_of
 from rpclab.net.tls import client_context
 from rpclab.previews import shown
 from rpclab.workers.network import LOCAL
@@ -41,7 +41,7 @@ _NOT_RUN = frozenset({401, 403, 404, 405, 413, 421, 426, 429})
 _SHOWN = 200  # characters of what a server says instead of answering a batch
 
 
-class BatchWire:
+class BatchWire(TapeWire):
     """The side of a batch that asks.
 
     Calls gather until somebody waits for a result. Then the batch leaves, with a question for the
@@ -52,43 +52,37 @@ class BatchWire:
     """
 
     def __init__(self, dialling: Dialling) -> None:
+        super().__init__(dialling.limits.message_bytes)
         self._dialling = dialling
-        self._tape = Tape(dialling.limits.message_bytes)
         self._left = False
-        self._over = False
-        self._connection: Connection | None = None
         self._asking: asyncio.Task[None] | None = None
-        self._loop = asyncio.get_running_loop()
 
     def begin(self) -> Connection:
         """Make the connection; nothing is sent yet."""
-        self._connection = self._dialling.connection(self, codec_named(CAPN_WEB), signs=False)
-        return self._connection
+        self.connection = self._dialling.connection(self, codec_named(CAPN_WEB), signs=False)
+        return self.connection
 
     @property
     def _session(self) -> Any:
-        assert self._connection is not None  # noqa: S101 - nobody sends before there is one
-        return self._connection.session
+        assert self.connection is not None  # noqa: S101 - nobody sends before there is one
+        return self.connection.session
 
     def send(self, seen: int, frames: list[Frame]) -> None:
-        del seen
-        if self._left or self._over or self._connection is None:
+        if self._left or self.over or self.connection is None:
             return  # the batch is under way: what comes now cannot be answered any more
-        answers: list[Frame] = [*self._tape.add(frames)]
-        if self._tape.is_full:
+        super().send(seen, frames)
+        if self.tape.is_full:
             error = MessageTooLargeError(
                 f"a batch is limited to {self._dialling.limits.message_bytes:,} bytes"
                 " (Limits.message_bytes): use a WebSocket"
             )
-            self._connection.lost(error)
-        elif answers:
-            self._connection.receive(0, answers)
-        if self._tape.pulls:
+            self.connection.lost(error)
+        if self.tape.pulls:
             # In the drain, after all that is under way has had its turn.
-            self._connection.engine.again(self._ask_for_all)
+            self.connection.engine.again(self._ask_for_all)
 
     def _ask_for_all(self) -> None:
-        if self._left or self._over or self._connection is None:
+        if self._left or self.over or self.connection is None:
             return
         session = self._session
         for entry in [*session.imports.values()]:
@@ -98,16 +92,16 @@ class BatchWire:
         session.when_over(session.streams_sent, self._leave)
 
     def _leave(self) -> None:
-        if not self._left and not self._over:
+        if not self._left and not self.over:
             self._left = True
-            self._asking = self._loop.create_task(self._ask())
+            self._asking = self.loop.create_task(self._ask())
 
     async def _ask(self) -> None:
-        connection = self._connection
+        connection = self.connection
         assert connection is not None  # noqa: S101 - it has sent what is asked
         try:
             async with asyncio.timeout(self._dialling.connect_seconds):
-                body = await self._post(self._tape.body())
+                body = await self._post(self.tape.body())
         except TimeoutError:
             seconds = self._dialling.connect_seconds
             text = (
@@ -191,24 +185,11 @@ class BatchWire:
                 raise DisconnectedError(with_advice(text, advice))
             return whole
 
-    def ask(self) -> None:
-        """There is no sign of life in a batch."""
-
     def end(self, reason: str, code: int) -> None:
-        del reason, code
-        if not self._over:
-            self._over = True
-            asking = self._asking
-            if asking is not None and asking is not asyncio.current_task():
-                asking.cancel()
-            if self._connection is not None:
-                self._loop.call_soon(self._connection.gone)
-
-    def abort(self) -> None:
-        self.end("", 0)
-
-    def unsent(self) -> int:
-        return 0
+        asking = self._asking
+        if not self.over and asking is not None and asking is not asyncio.current_task():
+            asking.cancel()
+        super().end(reason, code)
 
 
 async def dial(dialling: Dialling) -> Connection:

@@ -9,9 +9,11 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
 
+from rpclab.transports.batches import VERSION
+
 MSGPACK, CAPN_WEB = "msgpack", "capnweb"
 
-SUBPROTOCOLS = {CAPN_WEB: CAPN_WEB, MSGPACK: "rpclab.msgpack.1"}
+SUBPROTOCOLS = {CAPN_WEB: CAPN_WEB, MSGPACK: f"rpclab.msgpack.{VERSION}"}
 """By codec, the subprotocol that asks for it. Servers that take the first that is offered, whatever
 it is, take the one that they speak."""
 

@@ -14,7 +14,7 @@ from rpclab.codecs.msgpack import MsgpackCodec
 from rpclab.core.limits import Limits
 from rpclab.errors import DisconnectedError, RpcError
 from rpclab.net.addresses import Address, checked_token
-from rpclab.net.advice import unreached, with_advice
+from rpclab.net.advice import unanswered, unreached, with_advice
 from rpclab.net.closing import broken
 from rpclab.net.codecs import checked
 from rpclab.net.connection import Connection
@@ -124,7 +124,7 @@ class Dialling:
         except TimeoutError:
             raise TimeoutError(
                 f"{self.address} did not answer within {self.connect_seconds:g} s"
-                " (connect_seconds); is that where the server is, and what it speaks?"
+                f" (connect_seconds); {unanswered(self.address)}"
             ) from None
 
     async def host(self) -> str:
@@ -202,4 +202,5 @@ class Dialling:
 def unreachable(address: Address, error: OSError) -> DisconnectedError:
     """What is raised where nobody answers at an address."""
     advice = unreached(address, error)
-    return broken(with_advice(f"{address} cannot be reached: {error}", advice), error)
+    why = str(error) or "it closed the connection at once"
+    return broken(with_advice(f"{address} cannot be reached: {why}", advice), error)

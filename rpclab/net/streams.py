@@ -7,12 +7,12 @@ for, and waits for that of the other side; whoever was called answers once it le
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from rpclab.errors import DisconnectedError, RemoteProtocolError, RpcError
 from rpclab.net.advice import ANOTHER, misunderstood, unreached, with_advice, wordless
 from rpclab.net.closing import FAULT, FULL, STOPPING, broken, closed_there, say_end
-from rpclab.net.reading import Reading
+from rpclab.net.socket_wires import SocketWire
 from rpclab.transports.batches import (
     BATCH,
     BESIDE,
@@ -21,6 +21,7 @@ from rpclab.transports.batches import (
     MAGIC,
     PING,
     PONG,
+    OtherVersion,
     RecordReader,
     batches,
     framed,
@@ -42,9 +43,6 @@ if TYPE_CHECKING:
     Greeted = Callable[["StreamWire", dict[str, Any]], Connection | None]
 
 WANTS_TOKEN = "it wants its token: connect(…, token=…)"  # noqa: S105 - why nobody is let in
-HIGH = 256 * 1024
-"""Bytes that wait to leave, from which on the listening end stops reading."""
-
 _SHOWN = 40  # bytes of what the other end says first
 _LARGE = 64 * 1024  # pieces from which on to join them costs more than to send them one by one
 
@@ -55,7 +53,7 @@ def seen(future: asyncio.Future[Any]) -> None:
         future.exception()
 
 
-class StreamWire(Reading):
+class StreamWire(SocketWire):
     """One end of a byte stream.
 
     Args:
@@ -74,12 +72,12 @@ class StreamWire(Reading):
     def __init__(
         self, words: dict[str, Any], *, dialled: Address | None, greeted: Greeted, most: int
     ) -> None:
+        super().__init__(listens=dialled is None)
         self._words = words
         self._dialled = dialled
         self._greeted = greeted
         self._reader = RecordReader(most)
         self._connection: Connection | None = None
-        self._transport: asyncio.Transport | None = None
         self._ended = False
         self._late: asyncio.TimerHandle | None = None
         self._patience: float | None = None
@@ -98,17 +96,14 @@ class StreamWire(Reading):
             self._refuse(f"no greeting came within {seconds:g} s")
 
     @property
-    def transport(self) -> asyncio.Transport:
-        """What carries the bytes."""
-        assert self._transport is not None  # noqa: S101 - nobody sends before there is one
-        return self._transport
+    def held_by(self) -> Connection | None:
+        return self._connection
 
     # What asyncio tells.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=HIGH)
-        self.unsent = self._transport.get_write_buffer_size  # type: ignore[method-assign]
+        super().connection_made(transport)
+        self.unsent = self.transport.get_write_buffer_size  # type: ignore[method-assign]
         if self._patience is not None:
             # Under TLS there is nobody to talk to before this, and maybe never.
             loop = asyncio.get_running_loop()
@@ -125,7 +120,10 @@ class StreamWire(Reading):
         whole = False
         try:
             if connection is not None and self._reader.is_one(data):
-                self._take(connection, data[LENGTH_BYTES:])
+                if data[LENGTH_BYTES] == BATCH:
+                    connection.receive(*unbatch(data[LENGTH_BYTES:]))
+                else:
+                    self._take(connection, data[LENGTH_BYTES:])
                 return
             for record in self._reader.feed(data):
                 whole = True
@@ -198,13 +196,13 @@ class StreamWire(Reading):
             advice = misunderstood(self._dialled, self._first)
             self._fail(RemoteProtocolError(with_advice(str(error), advice)))
         else:
-            self._refuse(str(error))
+            self._refuse(str(error), error.magic if isinstance(error, OtherVersion) else MAGIC)
 
-    def _refuse(self, why: str) -> None:
+    def _refuse(self, why: str, magic: bytes = MAGIC) -> None:
         """Do not let the other end in, and say why."""
         if not self._ended:
             if not self._dialled:
-                self._write([MAGIC])
+                self._write([magic])
             self.end(why, FAULT)
             # Whoever sent what is no greeting may not read either.
             self._late = asyncio.get_running_loop().call_later(1, self.abort)
@@ -214,17 +212,6 @@ class StreamWire(Reading):
         if not self.ready.done():
             self.ready.set_exception(error)
         self.abort()
-
-    def pause_writing(self) -> None:
-        # Were the end that has dialled to stop reading, too, each could wait for the other.
-        if not self._dialled:
-            self.transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        if not self._dialled:
-            self.transport.resume_reading()
-        if self._connection is not None:
-            self._connection.heard()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._ended = True
@@ -281,12 +268,6 @@ class StreamWire(Reading):
             self._write(framed([goodbye(reason)]))
             self.transport.resume_reading()
             say_end(self.transport)
-
-    def abort(self) -> None:
-        self.transport.abort()
-
-    def unsent(self) -> int:
-        return self.transport.get_write_buffer_size()
 
 
 def _text(record: bytes | memoryview) -> str:

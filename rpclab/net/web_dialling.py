@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rpclab.errors import DisconnectedError
 from rpclab.net.advice import misunderstood, refused, unreached, with_advice, wordless
 from rpclab.net.closing import broken
-from rpclab.net.codecs import codec_named, offered, spoken
+from rpclab.net.codecs import SUBPROTOCOLS, codec_named, offered, spoken
 from rpclab.net.streams import seen
 from rpclab.net.websocket import Messages, WebSocketWire
 
@@ -84,6 +84,17 @@ class DiallingWire(WebSocketWire):
             return
         del event
         codec = spoken(self._protocol.subprotocol)
+        wanted = self._dialling.codec or codec
+        if codec != wanted:
+            self.ready.set_exception(
+                DisconnectedError(
+                    f"{self._dialling.address} opens no session: it does not speak"
+                    f' {SUBPROTOCOLS[wanted]}, and codec="{wanted}" insists on that; install one'
+                    " rpclab at both ends, or leave the codec to them"
+                )
+            )
+            self.abort()
+            return
         self._messages = Messages(codec)
         connection = self._dialling.connection(self, codec_named(codec))
         self._messages.connection = connection

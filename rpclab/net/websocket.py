@@ -9,7 +9,6 @@ stranger chose, beside what is secret, tells of the secret.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 from rpclab.core.messages import Frame
@@ -17,14 +16,12 @@ from rpclab.errors import RemoteProtocolError
 from rpclab.net.closing import BROKEN, broken, closed_there, say_end
 from rpclab.net.codecs import MSGPACK
 from rpclab.net.frames import BINARY, OTHER, TEXT, FrameReader, framed
-from rpclab.net.reading import Reading
+from rpclab.net.socket_wires import HIGH, SocketWire
 from rpclab.transports.batches import BATCH, BESIDE, batches, cut, unbatch
 
 if TYPE_CHECKING:
     from rpclab.net.connection import Connection
     from rpclab.net.unfinished import Share
-
-HIGH = 256 * 1024  # bytes that wait to leave, from which on the listening end stops reading
 
 BINARY_MESSAGE = "the peer sent a binary message where it speaks Cap'n Web, which is text"
 TEXT_MESSAGE = "the peer sent a text message where it speaks msgpack, which is binary"
@@ -78,7 +75,7 @@ class Messages:
         return self._binary
 
 
-class WebSocketWire(Reading):
+class WebSocketWire(SocketWire):
     """One end of a WebSocket.
 
     Args:
@@ -92,8 +89,8 @@ class WebSocketWire(Reading):
     """
 
     def __init__(self, protocol: Any, *, dialled: bool, most: int) -> None:
+        super().__init__(listens=not dialled)
         self._protocol = protocol
-        self._dialled = dialled
         self._frames = FrameReader(masked=not dialled, most=most)
         self._head = b""  # the end of what has come of the handshake
         self._messages: Messages | None = None
@@ -101,19 +98,12 @@ class WebSocketWire(Reading):
         self._gathered = bytearray()  # of a message that comes in pieces
         self._kind = TEXT
         self._ended = False
-        self._transport: asyncio.Transport | None = None
 
     @property
-    def transport(self) -> asyncio.Transport:
-        """What carries the bytes."""
-        assert self._transport is not None  # noqa: S101 - nobody sends before there is one
-        return self._transport
+    def held_by(self) -> Connection | None:
+        return None if self._messages is None else self._messages.connection
 
     # What asyncio tells.
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=HIGH)
 
     def data_received(self, data: bytes | memoryview) -> None:
         if self._protocol.state == _CONNECTING:
@@ -139,14 +129,14 @@ class WebSocketWire(Reading):
                 gathered_kind = kind
         if gathered:
             self._receive(gathered_kind, gathered)
-        if not whole and self._messages is not None and self._messages.connection is not None:
-            self._messages.connection.heard()  # a part of a large frame is a sign of life
+        if not whole and self.held_by is not None:
+            self.held_by.heard()  # a part of a large frame is a sign of life
         if self.share is not None and not self.share.fits(frames.held + len(self._gathered)):
             self._too_much(self.share)
 
     def _too_much(self, share: Share) -> None:
-        if self._messages is not None and self._messages.connection is not None:
-            self._messages.connection.lost(share.error())
+        if self.held_by is not None:
+            self.held_by.lost(share.error())
 
     def _shake_hands(self, data: bytes) -> bytes:
         """Give the library the rest of the handshake. Gives what stands behind it."""
@@ -169,8 +159,8 @@ class WebSocketWire(Reading):
         events = self._protocol.events_received()
         for event in events:
             self._take(event)
-        if not events and self._messages is not None and self._messages.connection is not None:
-            self._messages.connection.heard()  # a part of a large frame is a sign of life
+        if not events and self.held_by is not None:
+            self.held_by.heard()  # a part of a large frame is a sign of life
         self._put()
         if self._protocol.parser_exc is not None and not self._ended:
             self._failed(self._protocol.parser_exc)
@@ -231,7 +221,7 @@ class WebSocketWire(Reading):
     def _failed(self, error: Exception) -> None:
         """The other end breaks the rules of WebSockets, or has gone without a word."""
         self._ended = True
-        connection = self._messages.connection if self._messages is not None else None
+        connection = self.held_by
         if connection is None:
             return
         if isinstance(error, EOFError):
@@ -239,22 +229,11 @@ class WebSocketWire(Reading):
         else:
             connection.lost(RemoteProtocolError(f"the peer broke the rules of WebSockets: {error}"))
 
-    def pause_writing(self) -> None:
-        # Were the end that has dialled to stop reading, too, each could wait for the other.
-        if not self._dialled:
-            self.transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        if not self._dialled:
-            self.transport.resume_reading()
-        if self._messages is not None and self._messages.connection is not None:
-            self._messages.connection.heard()
-
     def connection_lost(self, error: Exception | None) -> None:
         self._ended = True
         if self.share is not None:
             self.share.give_back()
-        connection = self._messages.connection if self._messages is not None else None
+        connection = self.held_by
         if connection is not None:
             if error is not None:
                 connection.lost(broken(f"the connection broke: {error}", error))
@@ -267,7 +246,7 @@ class WebSocketWire(Reading):
         if self._ended or self._messages is None or self._protocol.state != _OPEN:
             return
         kind = BINARY if self._messages.is_binary else TEXT
-        pieces = framed(kind, self._messages.written(seen, frames), masked=self._dialled)
+        pieces = framed(kind, self._messages.written(seen, frames), masked=not self._listens)
         if sum(map(len, pieces)) < HIGH:
             self.transport.write(b"".join(pieces))
         else:
@@ -286,12 +265,6 @@ class WebSocketWire(Reading):
             if self._protocol.state == _OPEN:
                 self._protocol.send_close(code, cut(reason).decode())
                 self._put()
-
-    def abort(self) -> None:
-        self.transport.abort()
-
-    def unsent(self) -> int:
-        return self.transport.get_write_buffer_size()
 
 
 _CLOSE = 8  # RFC 6455, 5.2

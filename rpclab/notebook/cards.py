@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rpclab.core.imports import Import
 from rpclab.core.targets import surface
 from rpclab.diagnostics.leaks import Leaks
+from rpclab.placement.engine import HERE
+from rpclab.previews import counted
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.looking import RESERVED, names_of, seen
 from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub
@@ -87,9 +89,10 @@ def _version(worker: Worker, sandbox: Sandbox) -> str:
         return f"version {worker.version}, not deployed any more"
     if present is not worker:
         return f"version {worker.version}, replaced by version {present.version}"
+    where = _where(worker)
     if worker.version > 1:
-        return f"version {worker.version}, replaces version {worker.version - 1}"
-    return "version 1"
+        return f"version {worker.version}{where}, replaces version {worker.version - 1}"
+    return f"version 1{where}"
 
 
 def env_card(env: Env, sandbox: Sandbox) -> Card:
@@ -124,7 +127,7 @@ def sandbox_card(sandbox: Sandbox) -> Card:
     rows = [
         (
             worker.name,
-            f"version {worker.version}; "
+            f"version {worker.version}{_where(worker)}; "
             + _list([*worker.exports, *worker.objects])
             + _holds(held, name),
         )
@@ -132,7 +135,13 @@ def sandbox_card(sandbox: Sandbox) -> Card:
     ]
     names = _list(f"env.{name}" for name in sandbox.env)
     rows += [(NOTEBOOK, names + _holds(held, NOTEBOOK)), *_env_rows(sandbox.env, sandbox)]
-    return Card("Sandbox", _count(len(sandbox.workers), "Worker"), tuple(rows))
+    return Card("Sandbox", counted(len(sandbox.workers), "Worker"), tuple(rows))
+
+
+def _where(worker: Worker) -> str:
+    """On which nodes a Worker runs, if it is on any."""
+    nodes = {node for node in getattr(worker, "nodes", ()) if node not in (None, HERE)}
+    return f" on {', '.join(sorted(nodes))}" if nodes else ""
 
 
 def _list(names: Any) -> str:
@@ -140,11 +149,7 @@ def _list(names: Any) -> str:
 
 
 def _holds(held: dict[str, int], name: str) -> str:
-    return f"; holds {_count(held[name], 'stub')}" if held.get(name) else ""
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
+    return f"; holds {counted(held[name], 'stub')}" if held.get(name) else ""
 
 
 def live_stubs(sandbox: Sandbox) -> dict[str, int]:
@@ -180,7 +185,7 @@ def stub_card(stub: Any) -> Card:
 
 def trace_text(trace: Trace) -> str:
     """Show a trace as text. The cell it is of stands above it, and needs no name."""
-    from rpclab.trace.pictures.wording import without_the_cell  # noqa: PLC0415 - where it is shown
+    from rpclab.trace.pictures.labels import without_the_cell  # noqa: PLC0415 - where it is shown
 
     return without_the_cell(trace.text())
 
@@ -190,8 +195,8 @@ def trace_html(trace: Trace, sandbox: Sandbox) -> str:
     figures = html.escape(trace.summary())
     if not trace.events:
         return f'<div style="{FRAME}">{figures}</div>'
-    from rpclab.trace.pictures.kept import kept  # noqa: PLC0415 - as above
-    from rpclab.trace.pictures.wording import without_cells  # noqa: PLC0415 - as above
+    from rpclab.trace.pictures.labels import without_cells  # noqa: PLC0415 - as above
+    from rpclab.trace.pictures.stored_html import kept  # noqa: PLC0415 - as above
 
     picture = kept(without_cells(traced(trace, workers=sandbox.workers).svg()))
     diagram, _, _ = trace_text(trace).partition(f"\n{trace.summary()}")

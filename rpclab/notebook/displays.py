@@ -20,13 +20,13 @@ from rpclab.notebook.cards import (
     trace_text,
     worker_card,
 )
-from rpclab.notebook.previews import response_html
-from rpclab.notebook.tables import result_html, result_text
+from rpclab.notebook.d1_results import result_html, result_text
+from rpclab.notebook.responses import response_html
 from rpclab.notebook.widgets import Live
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub
 from rpclab.sandbox import Sandbox
-from rpclab.trace.pictures.wording import without_cells, without_the_cell
+from rpclab.trace.pictures.labels import without_cells, without_the_cell
 from rpclab.trace.trace import Trace
 from rpclab.views import View
 from rpclab.workers.d1.database import D1Result

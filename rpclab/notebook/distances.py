@@ -1,4 +1,4 @@
-"""`%rpclab link`, `break`, `locate` and `clock`: time and distance from a line.
+"""`%rpclab link`, `break`, `locate`, `clock`, `nodes`, `place`: time, distance and place in a line.
 
 Floor: notebook.
 """
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
+from rpclab.errors import RpcError
 from rpclab.notebook.options import (
     Offered,
     Option,
@@ -19,14 +20,18 @@ from rpclab.notebook.options import (
     texts,
     usage,
 )
+from rpclab.placement.declared import DASK, KERNEL, PROCESS, placement_of
+from rpclab.rpc.sync import run
 from rpclab.sandbox import NOTEBOOK
 from rpclab.simulation.cities import CITIES
 
 if TYPE_CHECKING:
     from rpclab.notebook.cells import Notebook
+    from rpclab.placement.listing import PlacedNodes
     from rpclab.sandbox import Sandbox
     from rpclab.simulation.link import Link
     from rpclab.simulation.links import Links
+    from rpclab.workers.worker import Worker
 
 LINK_OPTIONS: Options = {
     "--rtt": Option("80ms"),
@@ -112,6 +117,31 @@ def locate(notebook: Notebook, *given: str) -> dict[str, str] | None:
     return None
 
 
+def nodes(notebook: Notebook) -> PlacedNodes:
+    """Show where Workers run: `%rpclab nodes`."""
+    return notebook.sandbox.nodes()
+
+
+def place(notebook: Notebook, *given: str) -> Worker:
+    """Have a Worker run elsewhere: `%rpclab place prime node-1`.
+
+    Raises:
+        UsageError: there is no such Worker or place, or it cannot run there.
+    """
+    if len(given) != 2:  # noqa: PLR2004 - as above
+        raise UsageError(
+            "%rpclab place takes a Worker and a place, such as: %rpclab place prime node-1"
+        )
+    sandbox, (name, where) = notebook.sandbox, given
+    try:
+        sandbox.worker(name)
+        placement = sandbox.programs.on_node(where, name) or placement_of(where)
+        worker: Worker = run(sandbox.move(name, placement or KERNEL))
+    except (RpcError, ValueError, ImportError) as error:
+        raise usage(error) from None
+    return worker
+
+
 def clock(notebook: Notebook, *given: str) -> str | None:
     """Say which clock there is, or choose one: `%rpclab clock virtual`.
 
@@ -133,6 +163,15 @@ def clock(notebook: Notebook, *given: str) -> str | None:
 
 def _ends(sandbox: Sandbox, typed: Typed) -> Offered:
     return typed.word, [NOTEBOOK, *sandbox.workers, *CITIES]
+
+
+def place_words(sandbox: Sandbox, typed: Typed) -> Offered:
+    """Offer the Workers, and then the places."""
+    if not typed.before:
+        return typed.word, sandbox.workers
+    if len(typed.before) > 1:
+        return typed.word, ()
+    return typed.word, [KERNEL, PROCESS, DASK, *sandbox.node_names()]
 
 
 link_words = line_with(LINK_OPTIONS, _ends)

@@ -31,7 +31,7 @@ from rpclab.notebook.output import (
     output_variables,
     report_lost_tasks,
 )
-from rpclab.notebook.parents import end_requests_under_their_headers
+from rpclab.notebook.parent_headers import end_requests_under_their_headers
 from rpclab.notebook.shims import Heart, hide_our_frames, reply_through_the_stream
 from rpclab.notebook.widgets import close_live
 from rpclab.notebook.widgets.hearing import hear_controls

@@ -39,7 +39,7 @@ WORKER_OPTIONS: Options = {
     "--d1": Option("VAR[=file]"),
     "--kv": Option("VAR[=id]"),
     "--at": Option("CITY", city),
-    "--on": Option("kernel|process[:N]", one_of("kernel", "process")),
+    "--on": Option("kernel|process[:N]|dask[:N]", one_of("kernel", "process", "dask")),
     "--concurrency": Option("N"),
     "--queue": Option("N"),
     "--overload": Option("newest|oldest", one_of(*OVERLOAD)),

@@ -109,7 +109,7 @@ class RpcLab(Magics):
 
         %%worker NAME [--bind VAR=worker[#Entrypoint]]… [--var VAR=text]… [--json VAR=json]…
                       [--object VAR=Class[@worker]]… [--d1 VAR[=file]]… [--kv VAR[=id]]…
-                      [--at CITY] [--on kernel|process[:N]]
+                      [--at CITY] [--on kernel|process[:N]|dask[:N]]
                       [--concurrency N [--queue N] [--overload newest|oldest]]
 
             NAME                            its name; bindings lead to it by that
@@ -133,9 +133,11 @@ class RpcLab(Magics):
                                             place is answered at once, with an OverloadedError
             --overload newest|oldest        who finds none: the call that comes, or the one that has
                                             waited longest
-            --on kernel|process[:N]         where it runs: here, or in a process of its own, or in N
-                                            of them. What it prints stands below the cell that has
-                                            called it all the same
+            --on kernel|process[:N]|dask[:N]
+                                            where it runs: here; in a process of its own, or in N of
+                                            them; on a Dask cluster, which is one of N nodes on this
+                                            machine, or that at dask:tls://host:port. What it prints
+                                            stands below the cell that has called it all the same
             # …                             a comment, where a space stands before it
 
         Each option can be given again and again. Quote what holds spaces: --var GREETING="Hi you".
@@ -294,6 +296,10 @@ class RpcLab(Magics):
                          break the connections of a link: calls under way reject
         %rpclab locate [WORKER=city]…
                          show where Workers stand, or put them there
+        %rpclab nodes    list where Workers run, with the nodes of the cluster
+        %rpclab place WORKER NODE
+                         have a Worker run on a node, or where --on can say: kernel, process, dask;
+                         while it is called
         %rpclab replay [CHANGE]
                          run the last %%trace block again in a sandbox of its own, as it is and with
                          one thing changed, and compare. A change is one of

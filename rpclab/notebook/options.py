@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from IPython.core.error import UsageError
 
-from rpclab.errors import add_note
+from rpclab.errors import add_note, near
 from rpclab.simulation.cities import CITIES
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def read_options(
         flag, equals, value = word.text.partition("=")
         option = options.get(flag)
         if option is None:
-            raise UsageError(f"{magic} has no option {flag}; there are: {', '.join(options)}")
+            raise UsageError(f"{magic} has no option {flag}; {near(flag, options)}")
         if not option.form:
             yield flag, word
         elif equals:

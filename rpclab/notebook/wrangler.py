@@ -66,7 +66,8 @@ class Wrangler(Magics):
             d1_databases                  binding, database_name, database_id, migrations_dir
             kv_namespaces                 binding, id
             durable_objects.bindings      name, class_name, script_name
-            rpclab                        placement: "process" is a process of its own
+            rpclab                        placement: "process" is a process of its own,
+                                          "dask" a cluster
             env.NAME                      an environment; variables and bindings are its own
 
         Of other keys of Wrangler the cell says that they have no effect, or refuses them; an

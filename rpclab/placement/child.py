@@ -4,13 +4,15 @@ Floor: sandbox. The other Workers are elsewhere, in the sandbox that has started
 children. One line leads to that sandbox; a thread reads it, so that what it says counts also while
 the Worker computes. When the line ends, so does the process.
 
-What comes over the line (`kind`), the first record being the Worker:
+What comes over the line (`kind`), the first record being the Worker, or `listen` and the Worker:
 
+    listen      on a node of a cluster: the socket on which others dial it, and who it is
     worker      what to run, with all it needs (see `Child.deploy`)
-    join        the socket of a way to another Worker
+    join        the socket of a way to another Worker; or how the two ends meet (see `doors`)
     lost        why a way is over, as the sandbox knows it
     moved       Workers that run elsewhere from now on
     ask         answer `alive`
+    stored      the answer to a `store`
     turn        answer `turned`, from the loop
     look        answer `looked`: whether the code that runs now is late: its deadline has passed,
                 or its call is one of those that were given up
@@ -20,8 +22,8 @@ What comes over the line (`kind`), the first record being the Worker:
     retire      end, once nothing is under way and nobody holds anything of it
 
 What goes out: `met` (the code has run) or `failed`; `meet` (a way is needed); `late` (a call on
-another Worker was given up); `out` and `log` (see `output`); `alive`; `turned`; `looked`; `left`;
-`closing` (the process ends, as it was told to).
+another Worker was given up); `out` and `log` (see `output`); `store` (of what objects store, see
+`stores`); `alive`; `turned`; `looked`; `left`; `closing` (the process ends, as it was told to).
 """
 
 from __future__ import annotations
@@ -43,17 +45,20 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rpclab.codecs.data import pack
+from rpclab.codecs.stored_values import pack
 from rpclab.core.answers import Answer
 from rpclab.core.imports import Handle, Import
 from rpclab.core.limits import Limits
 from rpclab.diagnostics import places as sites
 from rpclab.errors import DisconnectedError, PlacementError, RemoteProtocolError, add_note
 from rpclab.placement.bound import hook_of, is_granted
+from rpclab.placement.doors import Door
 from rpclab.placement.engine import End
 from rpclab.placement.exits import crashed
+from rpclab.placement.identities import Identity
 from rpclab.placement.output import Logged, Printed
 from rpclab.placement.records import Incoming, packed
+from rpclab.placement.stores import AskedStore
 from rpclab.placement.ways import Origins, PlacedSession, Way, origin
 from rpclab.rpc.bindings import ServiceBinding
 from rpclab.rpc.deadlines import current_deadline
@@ -64,6 +69,7 @@ from rpclab.workers.interrupts import calls_in, error_for
 from rpclab.workers.modules import run_cell, run_source
 from rpclab.workers.network import Network
 from rpclab.workers.other_processes import bind_elsewhere
+from rpclab.workers.storage.leased_namespace import SharedObjects
 from rpclab.workers.storage.limits import D1Limits, ObjectLimits
 
 if TYPE_CHECKING:
@@ -76,9 +82,10 @@ if TYPE_CHECKING:
     from rpclab.placement.ways import Granted
     from rpclab.workers.worker import Worker
 
-_PATIENCE = 2.0  # seconds in which the sandbox says why a way is over
+_PATIENCE = 5.0  # seconds in which the sandbox says why a way is over
 _RETRY = 0.01  # seconds until an interrupt is tried again
 _TRIES = 50
+_KNOWN = 0.9  # seconds in which other processes learn that this Worker has moved
 _LOOKS = 0.5  # seconds in which the main thread says what runs there
 _ROOM = 32 * 2**20  # bytes: of the stack of a thread, and of what a loop and an empty Worker take
 _LOOK = 0.01  # seconds between two looks at whether a process that is to go has nothing to do
@@ -94,17 +101,18 @@ def run(line: socket.socket) -> int:
     causes = Origins()
     sender = Sender(line, causes)
     send = sender.send
-    first: list[Any] = []
-    while not first:
+    first: list[tuple[Record, socket.socket | None]] = []
+    while not any(record["kind"] == "worker" for record, _ in first):
         first += incoming.read()
-    order, _ = first[0]
+    begin = next(place for place, (record, _) in enumerate(first) if record["kind"] == "worker")
+    order, _ = first[begin]
     narrow = _bound(order)
     if narrow is not None:
         send({"kind": "failed", "error": pack(narrow)})
         return 0
     _settle_in(order, sender.say)
     child = Child(order, send, causes)
-    return asyncio.run(child.main(incoming, first[1:]))
+    return asyncio.run(child.main(incoming, [*first[:begin], *first[begin + 1 :]]))
 
 
 class Sender:
@@ -164,11 +172,12 @@ def _address_space() -> int:
 
 def _settle_in(order: Record, send: Any) -> None:
     """Be like the program around: its folder, its environment, its ways to print and to log."""
-    with suppress(OSError):
-        os.chdir(order["cwd"])
-    os.environ.clear()
-    os.environ.update(order["environ"])
-    sys.path[:] = order["path"]
+    if order["path"] is not None:  # else it is another machine, which has its own
+        with suppress(OSError):
+            os.chdir(order["cwd"])
+        os.environ.clear()
+        os.environ.update(order["environ"])
+        sys.path[:] = order["path"]
     sys.argv[:] = [order["name"]]
     faulthandler.enable(2, all_threads=False)
     for stream, descriptor in (("stdout", 1), ("stderr", 2)):
@@ -185,9 +194,13 @@ class Child:
         order: the Worker.
         send: sends records to the sandbox.
         causes: of the calls that it gets.
+
+    Attributes:
+        door: where others dial it, on a node of a cluster.
     """
 
     def __init__(self, order: Record, send: Any, causes: Origins) -> None:
+        self.door: Door | None = None
         self._order = order
         self.name: str = order["name"]
         self._send = send
@@ -199,6 +212,7 @@ class Child:
         self._loop: asyncio.AbstractEventLoop
         self._over = asyncio.Event()
         self._retiring = False
+        self._store = AskedStore(send)
         self._interrupts = Interrupts(self._is_late)
         self._sandbox = Sandbox(
             limits=Limits(**order["limits"]),
@@ -206,11 +220,20 @@ class Child:
             network=Network(*order["network"]),
             validate=order["validate"],
             storage=order["storage"],
+            shared_objects=self._shared(),
             d1_limits=D1Limits(**order["d1_limits"]),
             object_limits=ObjectLimits(**order["object_limits"]),
         )
         self._sandbox.engine.elsewhere = self._session
         self._sandbox.engine.carry_with_calls((origin,))
+
+    def _shared(self) -> SharedObjects | None:
+        """Where Durable Objects are stored, if that is no folder."""
+        shared = self._order["shared"]
+        if shared is None:
+            return None
+        address, node, seconds = shared
+        return SharedObjects(self._store if address is None else address, node, seconds)
 
     async def main(self, incoming: Incoming, rest: list[Any]) -> int:
         """Run the code of the Worker, and serve it until the end. Gives the exit code."""
@@ -221,7 +244,11 @@ class Child:
         signal.signal(signal.SIGINT, self._interrupts)
         self._sandbox.engine.attend(self._loop)
         for record, handed in rest:
-            self._take(record, handed)
+            if record["kind"] == "listen" and handed is not None:
+                self.door = Door(Identity(*record["identity"]))
+                await self.door.open(handed)
+            else:
+                self._take(record, handed)
         threading.Thread(target=self._listen, args=[incoming], daemon=True).start()
         origin.set(self._order["cause"])
         try:
@@ -322,6 +349,8 @@ class Child:
         kind = record["kind"]
         if kind == "ask":
             self._send({"kind": "alive"})
+        elif kind == "stored":
+            self._store.answered(record)  # the loop waits for it
         elif kind == "interrupt":
             self._interrupts.stop()
         elif kind == "look":
@@ -380,20 +409,26 @@ class Child:
         if way.is_open:
             self.bound_anew(way, way.leave())
 
-    def _leave(self, *, calls: bool) -> None:
-        if calls and self._is_answering():
-            self._loop.call_later(_LOOK, lambda: self._leave(calls=True))
+    def _leave(self, *, calls: bool, since: float | None = None) -> None:
+        since = self._loop.time() if since is None else since
+        if calls and self._is_answering(since):
+            self._loop.call_later(_LOOK, lambda: self._leave(calls=True, since=since))
             return
         for running in self._sandbox.running_classes(self.name):
             running.leave()
         self._send({"kind": "left"})
 
-    def _is_answering(self) -> bool:
-        """Whether calls of others are under way here, or may come to its Durable Objects."""
+    def _is_answering(self, since: float) -> bool:
+        """Whether calls of others are under way here, or may come.
+
+        Others give their bindings back once they know that it has moved. Who does not know that
+        soon, as it computes, is waited for where an object would run in two places.
+        """
         worker = self._sandbox.workers.get(self.name)
         objects = worker is not None and bool(worker.objects)
+        bound = objects or self._loop.time() - since < _KNOWN
         return any(
-            way.expects or way.session.unanswered() or (objects and way.session.is_bound)
+            way.expects or way.session.is_answering or (bound and way.session.is_bound)
             for way in self._all
         )
 
@@ -466,7 +501,7 @@ class Child:
         """The sandbox says to which process a way leads."""
         return [way.session]
 
-    def said(self, way: Way) -> None:
+    def said(self, way: Way, number: int) -> None:
         """The sandbox shows what others print."""
 
     def bound_anew(self, way: Way, moved: list[tuple[Import, Granted]]) -> None:

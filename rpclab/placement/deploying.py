@@ -132,6 +132,12 @@ def _check(
             f'"{name}" has Durable Objects ({", ".join(worker.objects)}), each of which runs in one'
             " place: give it one process"
         )
+    shared = sandbox._shared_objects
+    if worker.objects and shared is not None and shared.address is None:
+        raise PlacementError(
+            f'the Durable Objects of "{name}" cannot use the store of shared_objects elsewhere,'
+            " which is an object of this program: give its address, or the path of a file"
+        )
     return worker
 
 

@@ -2,8 +2,8 @@
 
 Floor: sandbox. An engine starts host programs and joins them; it knows no Workers, no stubs and no
 bindings. The sandbox decides what runs where, when a Worker is started anew, and who may reach
-whom; so all engines promise the same. Child processes (`processes`) are one engine, a cluster is
-another.
+whom; so all engines promise the same. Child processes (`processes`) are one engine, the nodes of a
+cluster (`cluster`) are another.
 
 All calls return at once, and may be made with or without a running event loop. What happens later
 is told to whoever watches.
@@ -15,6 +15,9 @@ import socket
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
+HERE = "this machine"
+"""What the one node of child processes is called."""
+
 
 class Node(NamedTuple):
     """A place where hosts can run.
@@ -23,11 +26,13 @@ class Node(NamedTuple):
         name: such as "this machine"; unique within the engine.
         hosts: the numbers of the hosts that run there.
         cores: how many of them can compute at the same time; None where that is not known.
+        round_trip: seconds that a message there and back took last; None where none was measured.
     """
 
     name: str
     hosts: tuple[int, ...]
     cores: int | None = None
+    round_trip: float | None = None
 
 
 class Bounds(NamedTuple):
@@ -64,11 +69,12 @@ Record = dict[str, Any]
 
 
 class End(NamedTuple):
-    """One end of a way between two hosts, to be handed to whoever opens it (see `ways.Ways.open`).
+    """One end of a way between two hosts, to be handed to whoever opens it (see `ways.Way.attach`).
 
     Attributes:
         words: what opening it takes beside the socket, as plain data: nothing for a child process;
-            an address and a secret that is good for once, where the other end is elsewhere.
+            an address and a secret that is good for once, where the other end is elsewhere (see
+            `doors`).
         socket: the connected socket, where both ends are on this machine. Whoever gets the end owns
             it.
     """
@@ -101,6 +107,9 @@ class Line(Protocol):
     def catch_up(self) -> None:
         """Tell at once of what has come in already."""
 
+    def computed(self) -> float | None:
+        """How much the host has computed, in ticks of its system; None where that is unknown."""
+
     def close(self) -> None:
         """Give the line up: nothing more is told."""
 
@@ -124,7 +133,12 @@ class PlacementEngine(Protocol):
     An engine belongs to one sandbox. Each host has a number that the sandbox chose, and that no
     other host ever has: of two hosts of one Worker the higher number is the later one, so it can
     serve as an epoch.
+
+    Attributes:
+        far: whether its hosts may be on other machines, with files and settings of their own.
     """
+
+    far: bool
 
     def nodes(self) -> list[Node]:
         """Say where hosts can run."""
@@ -147,6 +161,8 @@ class PlacementEngine(Protocol):
 
     def join(self, one: int | None, other: int | None) -> tuple[End, End]:
         """Make a way between two hosts, or between a host and the sandbox, which is None.
+
+        One of them may be a host of another engine, of this machine.
 
         Returns:
             An end for each. Who has neither cannot use the way, and cannot listen to it.

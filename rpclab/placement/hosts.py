@@ -9,11 +9,11 @@ import asyncio
 import codecs
 import time
 from collections import deque
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rpclab.codecs.data import unpack
+from rpclab.codecs.stored_values import unpack
 from rpclab.errors import PlacementError
+from rpclab.placement.engine import HERE
 from rpclab.placement.exits import LastLines, crashed, reason
 from rpclab.placement.ways import is_running
 from rpclab.previews import preview
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _MOST_GIVEN_UP = 100  # calls that are told of where code is looked for that is late
 _SHOWN = 100  # characters of what was called
+_TURNS = 2  # that others have after a call was given up, a grace apart: then its code lets them
 
 ASKS = 4  # how often a host is asked for a sign of life in the time in which it must give one
 
@@ -77,6 +78,7 @@ class Host:
         grants: what that version may bind of other Workers, by their names.
 
     Attributes:
+        engine: where it runs.
         line: leads to it.
         met: what it has told of the Worker, once the code has run; None before.
         why: the error that all breaks with that came from it, once it has ended; None before.
@@ -104,7 +106,7 @@ class Host:
         self.pid: int | None = None
         self.has_left = False
         self.retiring = False
-        self._engine = engine
+        self.engine = engine
         self._audience = audience
         self._grants = grants
         self._lines = LastLines()
@@ -115,6 +117,8 @@ class Host:
         self._failure: BaseException | None = None
         self._settled: list[Callable[[], None]] = []
         self._silent = ""
+        self._said = 0
+        self._waiting: list[tuple[int, Callable[[], None]]] = []
         self._heard = time.monotonic()
         self._asked: float | None = None
         self._computed: float | None = None
@@ -124,10 +128,25 @@ class Host:
         self._waits: list[Callable[[], bool]] = []
         self._watch: asyncio.TimerHandle | None = None
         self._looked = True
+        self._turns = 0  # that others are to have there still
+        self._seen: float | None = None  # how much it had computed when it was to look last
 
     def __repr__(self) -> str:
         state = "starting" if self.met is None else "running"
         return f"<Host {self.number} of {self.worker}, {state if self.why is None else 'ended'}>"
+
+    @property
+    def node(self) -> str | None:
+        """The name of the node that it runs on, once that is chosen."""
+        found = (node.name for node in self.engine.nodes() if self.number in node.hosts)
+        return next(found, None)
+
+    @property
+    def where(self) -> str:
+        """Its process, and the node of that if it is on one."""
+        node = self.node
+        on = f" on {node}" if node is not None and node != HERE else ""
+        return f"{self.pid}{on}"
 
     def granted(self, there: str) -> list[Granted]:
         """What it may bind of another Worker."""
@@ -166,7 +185,7 @@ class Host:
         except TimeoutError:
             self.give_up()
         except BaseException:
-            self._engine.stop(self.number)
+            self.engine.stop(self.number)
             raise
         return self.outcome()
 
@@ -181,7 +200,7 @@ class Host:
         except TimeoutError:
             self.give_up()
         except BaseException:
-            self._engine.stop(self.number)
+            self.engine.stop(self.number)
             raise
         return self.outcome()
 
@@ -189,7 +208,7 @@ class Host:
         """It has not come up in time."""
         self._silent = f"its code had not run after {self.placed.start_seconds:g} s (start_seconds)"
         self._failure = PlacementError(f'Worker "{self.worker}" did not start: {self._silent}')
-        self._engine.stop(self.number)
+        self.engine.stop(self.number)
 
     def outcome(self) -> Record:
         """Give what it has told of the Worker.
@@ -210,15 +229,17 @@ class Host:
         shape = _SHAPES.get(record["kind"])
         if shape is None or not all(isinstance(record.get(k), t) for k, t in shape.items()):
             self._silent = f"it broke the rules: {preview(record)}"
-            self._engine.stop(self.number)
+            self.engine.stop(self.number)
             return
         kind = record["kind"]
         if kind == "out":
             if record["stream"] == "stderr":
                 self._lines.add(record["text"])
             self._audience.printed(self, record["stream"], record["text"], record["cause"])
+            self._has_said()
         elif kind == "log":
             self._audience.logged(self, record)
+            self._has_said()
         elif kind == "left":
             self.has_left = True
             self._settle()
@@ -228,7 +249,7 @@ class Host:
             self.met, self.pid = record, record["pid"]
             self._settle()
         elif kind == "turned":
-            self._lets_go()
+            self._turned()
         elif kind == "looked":
             self._looked = True
             if record["late"]:
@@ -259,12 +280,33 @@ class Host:
         if self._timer is not None:
             self._timer.cancel()
         self._lets_go()
+        self._tell_waiting()
         self._audience.over(self)
         self._settle()
 
     def _settle(self) -> None:
         settled, self._settled = self._settled, []
         for function in settled:
+            function()
+
+    # What it has printed and logged.
+
+    def has_said(self, number: int) -> bool:
+        """Whether so many pieces of what it prints and logs have come; all, once it has ended."""
+        return self._said >= number or self.why is not None
+
+    def when_said(self, number: int, function: Callable[[], None]) -> None:
+        """Call a function once they have."""
+        self._waiting.append((number, function))
+
+    def _has_said(self) -> None:
+        self._said += 1
+        self._tell_waiting()
+
+    def _tell_waiting(self) -> None:
+        ready = [function for number, function in self._waiting if self.has_said(number)]
+        self._waiting = [each for each in self._waiting if not self.has_said(each[0])]
+        for function in ready:
             function()
 
     # Signs of life.
@@ -281,7 +323,7 @@ class Host:
             return
         loop = asyncio.get_running_loop()
         if self._asked is not None and self._asked > self._heard:
-            computed = _computing_time(self.pid)
+            computed = self.line.computed()
             if computed is not None and computed != self._computed:
                 # C code that holds the lock of the interpreter: it answers nobody, and lives.
                 self._computed, self._asked = computed, now
@@ -290,10 +332,10 @@ class Host:
                     f"nothing was heard of it for {silence:g} s, and it did not compute"
                     " (silence_seconds), so it was killed"
                 )
-                self._engine.stop(self.number)
+                self.engine.stop(self.number)
                 return
         else:
-            self._computed = _computing_time(self.pid)
+            self._computed = self.line.computed()
             self._asked = now
             self.line.send({"kind": "ask"})
         self._timer = loop.call_later(silence / ASKS, self._look)
@@ -314,10 +356,27 @@ class Host:
         if self.why is not None or not is_running():
             return
         self._given_up.append([way, call])
+        self._turns = _TURNS
         if self._watch is None:
             self._what, self._waits = what, waits(self)
-            self.line.send({"kind": "turn"})
-            self._look_later()
+            self._ask_for_turn()
+
+    def _ask_for_turn(self) -> None:
+        self.line.send({"kind": "turn"})
+        self._look_later()
+
+    def _turned(self) -> None:
+        """Others have had a turn there. The call may have begun since, for it came another way."""
+        if self._watch is None:
+            return
+        self._watch.cancel()
+        self._looked = True
+        self._turns -= 1
+        if self._turns > 0:
+            loop = asyncio.get_running_loop()
+            self._watch = loop.call_later(self.placed.grace_seconds, self._ask_for_turn)
+        else:
+            self._lets_go()
 
     def _look_later(self) -> None:
         loop = asyncio.get_running_loop()
@@ -325,11 +384,14 @@ class Host:
 
     def _look_at_code(self) -> None:
         """It has had no turn since: what runs there?"""
-        if not self._looked and not any(still() for still in self._waits):
-            # It cannot even look: C code holds the lock of the interpreter, for nobody.
+        computed = self.line.computed()
+        holds = not self._looked and (computed is None or computed != self._seen)
+        if holds and not any(still() for still in self._waits):
+            # It computes, and cannot even look: C code holds the lock of the interpreter, for
+            # nobody. One that does not compute has had no time on a busy machine, or stands still.
             self._end_late_code()
             return
-        self._looked = False
+        self._looked, self._seen = False, computed
         self.line.send({"kind": "look", "calls": [*self._given_up]})
         self._look_later()
 
@@ -339,10 +401,10 @@ class Host:
             f" {self.placed.grace_seconds:g} s and let nothing else run (grace_seconds), so it was"
             " killed"
         )
-        self._engine.stop(self.number)
+        self.engine.stop(self.number)
 
     def _lets_go(self) -> None:
-        """Others have had their turn there."""
+        """There is nothing to look for any more."""
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
@@ -354,7 +416,7 @@ class Host:
 
     def stop(self) -> None:
         """End it now."""
-        self._engine.stop(self.number)
+        self.engine.stop(self.number)
 
     def leave(self, seconds: float) -> None:
         """Have it let its Durable Objects go, and block until it has; it goes on without them."""
@@ -414,13 +476,3 @@ def _read(error: bytes) -> BaseException:
     except Exception as failed:
         found = failed
     return found if isinstance(found, BaseException) else PlacementError(preview(found))
-
-
-def _computing_time(pid: int | None) -> float | None:
-    """How much a process has computed, in ticks of the system; None where that is not known."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
-        fields = text.rpartition(")")[2].split()
-        return float(fields[11]) + float(fields[12])
-    except (OSError, ValueError, IndexError):
-        return None

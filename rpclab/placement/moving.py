@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rpclab.declared import declared
 from rpclab.diagnostics import places
 from rpclab.errors import DisconnectedError, PlacementError
-from rpclab.placement.declared import placement_of
+from rpclab.placement.declared import Nodes, placement_of
 from rpclab.placement.deploying import begin, come_up, give_up, make_order, order_bindings, publish
 from rpclab.placement.placed import PlacedWorker
 from rpclab.workers.call_queue import Turns
@@ -58,7 +58,7 @@ async def _move(
     sandbox: Sandbox, before: Worker, placed: Processes | None, seconds: float
 ) -> Worker:
     name = before.name
-    _check_storage(sandbox, before, to_kernel=placed is None)
+    _check_storage(sandbox, before, placed)
     order, env = _order_of(sandbox, before)
     programs = sandbox.programs
     worker: Worker
@@ -164,11 +164,27 @@ def _options(sandbox: Sandbox, order: Record) -> dict[str, Any]:
     }
 
 
-def _check_storage(sandbox: Sandbox, worker: Worker, *, to_kernel: bool) -> None:
+def _check_storage(sandbox: Sandbox, worker: Worker, placed: Processes | None) -> None:
     """Refuse to leave behind what Durable Objects have stored."""
-    moves = to_kernel is isinstance(worker, PlacedWorker)
-    if worker.objects and sandbox.storage is None and moves:
-        raise PlacementError(
-            f'the Durable Objects of "{worker.name}" keep what they store in memory, which cannot'
-            " come along: give the sandbox a folder, Sandbox(storage=…)"
-        )
+    now = worker.placement if isinstance(worker, PlacedWorker) else None
+    before, after = _kept(sandbox, now), _kept(sandbox, placed)
+    if not worker.objects or before == after:
+        return
+    advice = "give the sandbox a folder, Sandbox(storage=…)"
+    if "with the sandbox" in before + after:
+        advice = "let them store where all can, Sandbox(shared_objects=…)"
+    raise PlacementError(
+        f'the Durable Objects of "{worker.name}" keep what they store {before}, and there it would'
+        f" be {after}, so it cannot come along: {advice}"
+    )
+
+
+def _kept(sandbox: Sandbox, placed: Processes | None) -> str:
+    """Where Durable Objects store that are placed so."""
+    if sandbox._shared_objects is not None:
+        return "in the store that all share"
+    if isinstance(placed, Nodes):
+        return "with the sandbox"
+    if sandbox.storage is not None:
+        return "in the folder of the sandbox"
+    return "in memory" if placed is None else "in a folder of the processes"

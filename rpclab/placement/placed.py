@@ -61,6 +61,11 @@ class PlacedWorker(Worker):
         """The process ids of its processes; None for one that starts with the next call."""
         return [None if host is None else host.pid for host in self.hosts]
 
+    @property
+    def nodes(self) -> list[str | None]:
+        """The names of the nodes that they run on; None likewise."""
+        return [None if host is None else host.node for host in self.hosts]
+
     def open(
         self,
         entrypoint: str,
@@ -77,8 +82,8 @@ class PlacedWorker(Worker):
 
     def __repr__(self) -> str:
         names = ", ".join(self.exports) or "no entrypoints"
-        pids = [str(pid) for pid in self.pids if pid is not None]
-        where = f"process {', '.join(pids)}" if pids else "a process of its own, not running"
+        where = ", ".join(host.where for host in self.hosts if host is not None)
+        where = f"process {where}" if where else "a process of its own, not running"
         return f"<Worker {self.name}: {names}; in {where}>"
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from rpclab.placement.declared import Processes
     from rpclab.placement.hosts import Host
+    from rpclab.placement.listing import PlacedNodes
     from rpclab.placement.programs import Programs
     from rpclab.workers.worker import Worker
 
@@ -62,6 +63,22 @@ class Placing:
         from rpclab.placement.moving import move  # noqa: PLC0415 - for those who move
 
         return await move(self, worker, placement, seconds)  # type: ignore[arg-type]
+
+    def nodes(self) -> PlacedNodes:
+        """Say where Workers run: here, in processes, and on the nodes of the clusters in use.
+
+        A cluster is asked which nodes it has, for some seconds at most.
+
+        Returns:
+            A list of places, each with its Workers; as text it is a table.
+        """
+        from rpclab.placement.programs import listed  # noqa: PLC0415 - for those who ask
+
+        return listed(self, self._placed)  # type: ignore[arg-type]  # it is a sandbox
+
+    def node_names(self) -> list[str]:
+        """The names of the nodes of clusters that are in use, as they were last seen."""
+        return [] if self._placed is None else self._placed.node_names()
 
     def busy_hosts(self) -> list[Host]:
         """The processes that calls of Workers of this one are under way to."""

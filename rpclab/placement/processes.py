@@ -16,10 +16,11 @@ import sys
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rpclab.errors import PlacementError, RemoteProtocolError
-from rpclab.placement.engine import End, Ended, Node
+from rpclab.placement.engine import HERE, End, Ended, Node
 from rpclab.placement.forking import ASK, BEGUN, FORK, KILL, REFUSED, SAID, TELL
 from rpclab.placement.records import HANDED, Incoming, packed
 
@@ -44,6 +45,8 @@ class ProcessEngine:
         pids: the process ids of the hosts that run, by number.
     """
 
+    far = False
+
     def __init__(self, preload: tuple[str, ...] = ()) -> None:
         self.pids: dict[int, int] = {}
         self._preload = preload
@@ -57,7 +60,7 @@ class ProcessEngine:
 
     def nodes(self) -> list[Node]:
         cores = os.cpu_count()
-        return [Node("this machine", tuple(self._lines), cores)]
+        return [Node(HERE, tuple(self._lines), cores)]
 
     def place(
         self, number: int, heard: Heard, bounds: Bounds, node: str | None = None
@@ -71,7 +74,7 @@ class ProcessEngine:
             out, stdout = _pipe(opened)
             err, stderr = _pipe(opened)
             opened.pop_all()
-        line = ProcessLine(self, here, {out: "stdout", err: "stderr"}, heard)
+        line = ProcessLine(self, number, here, {out: "stdout", err: "stderr"}, heard)
         try:
             handed = [there.fileno(), stdout, stderr]
             socket.send_fds(ask, [ASK.pack(FORK, number)], handed)
@@ -120,6 +123,14 @@ class ProcessEngine:
             self._zygote = None
 
     # The zygote.
+
+    def wake(self) -> None:
+        """Have the zygote begin to load what hosts need.
+
+        Raises:
+            PlacementError: it cannot be started.
+        """
+        self._wake_zygote()
 
     def _wake_zygote(self) -> socket.socket:
         if self._ask is not None and self._zygote is not None and self._zygote.poll() is None:
@@ -219,15 +230,22 @@ class ProcessLine:
 
     Args:
         engine: whose host it is.
+        number: of the host.
         line: the socket.
         pipes: by descriptor, what each carries. The line owns them.
         heard: takes what comes.
     """
 
     def __init__(
-        self, engine: ProcessEngine, line: socket.socket, pipes: dict[int, str], heard: Heard
+        self,
+        engine: ProcessEngine,
+        number: int,
+        line: socket.socket,
+        pipes: dict[int, str],
+        heard: Heard,
     ) -> None:
         self._engine = engine
+        self._number = number
         self._line: socket.socket | None = line
         self._incoming = Incoming(line)
         self._pipes = pipes
@@ -287,14 +305,15 @@ class ProcessLine:
         self._engine.attach()
         if loop is None or loop is self._loop or self._line is None:
             return
-        self._detach()
+        self.detach()
         self._loop = loop
         loop.add_reader(self._line.fileno(), self._read)
         for pipe in self._pipes:
             loop.add_reader(pipe, self._read_pipe, pipe)
         self._write()
 
-    def _detach(self) -> None:
+    def detach(self) -> None:
+        """Be read no more, until it is attached again."""
         loop, self._loop = self._loop, None
         if loop is None or loop.is_closed():
             return
@@ -322,6 +341,9 @@ class ProcessLine:
 
     def catch_up(self) -> None:
         self._read()
+
+    def computed(self) -> float | None:
+        return _computing_time(self._engine.pids.get(self._number))
 
     def _read(self) -> None:
         if self._line is None:
@@ -385,7 +407,7 @@ class ProcessLine:
             self._heard.lost()
 
     def close(self) -> None:
-        self._detach()
+        self.detach()
         for pipe in list(self._pipes):
             self._close_pipe(pipe)
         if self._line is not None:
@@ -393,6 +415,16 @@ class ProcessLine:
             self._line = None
         self._incoming.close()
         self._drop()
+
+
+def _computing_time(pid: int | None) -> float | None:
+    """How much a process has computed, in ticks of the system; None where that is not known."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
+        fields = text.rpartition(")")[2].split()
+        return float(fields[11]) + float(fields[12])
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import sys
 import tempfile
 from contextlib import contextmanager
 from contextvars import Context, copy_context
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,13 +25,18 @@ from rpclab.core.hooks import TargetHook, call_on
 from rpclab.core.imports import PENDING, Import, Pending
 from rpclab.errors import DisconnectedError, PlacementError, RemoteProtocolError
 from rpclab.placement.bound import granted_of, hook_of, is_granted
+from rpclab.placement.declared import DaskCluster, Nodes
 from rpclab.placement.engine import End
 from rpclab.placement.hosts import Host
+from rpclab.placement.listing import KERNEL_ROW, PROCESSES_ROW, PlacedNode, PlacedNodes
 from rpclab.placement.placed import PlacedWorker
 from rpclab.placement.processes import ProcessEngine
+from rpclab.placement.stores import KeptStore
 from rpclab.placement.ways import Callers, PlacedSession, SpreadSession, Way, is_running
 from rpclab.workers.declarations import NOTEBOOK, BindingTarget
 from rpclab.workers.objects.namespace import ObjectsTarget
+from rpclab.workers.storage.leased_namespace import LEASE_SECONDS, this_node
+from rpclab.workers.storage.sql_stores import SqliteStore
 from rpclab.workers.worker import EntrypointHook
 
 if TYPE_CHECKING:
@@ -39,14 +45,19 @@ if TYPE_CHECKING:
     from rpclab.core.hooks import Hook
     from rpclab.core.session import Session
     from rpclab.placement.declared import Processes
-    from rpclab.placement.engine import Ended, PlacementEngine, Record
+    from rpclab.placement.doors import Door
+    from rpclab.placement.engine import Ended, Node, PlacementEngine, Record
     from rpclab.placement.ways import Granted
     from rpclab.sandbox import Sandbox
     from rpclab.workers.worker import Worker
 
+EngineKey = tuple[str, ...] | DaskCluster
+"""What an engine is for: processes that have loaded the same modules, or a cluster."""
+
 _HOME = 2**31  # the slot of a way that begins in this process, too
 _LEAVES = 5.0  # seconds in which a process lets its Durable Objects go
 _EXPLAINED = 1.0  # seconds in which the end of a host is known, after that of its socket
+_EXPLAINED_FAR = 4.0  # likewise, on a node of a cluster
 
 
 class Programs:
@@ -59,11 +70,13 @@ class Programs:
         hosts: those that run, by number.
     """
 
+    door: Door | None = None  # it dials all that are elsewhere
+
     def __init__(self, sandbox: Sandbox) -> None:
         self.hosts: dict[int, Host] = {}
         self._sandbox = sandbox
         self._engine = sandbox.engine
-        self._engines: dict[tuple[str, ...], PlacementEngine] = {}
+        self._engines: dict[EngineKey, Any] = {}
         self._callers = Callers(self._engine)
         self._ways: dict[tuple[str, str, int], Way] = {}
         self._moving: dict[str, Worker] = {}
@@ -76,6 +89,7 @@ class Programs:
         self._last_host = 0
         self._last_way = 0
         self._turn = 0
+        self._kept: KeptStore | None = None
         self._shared: list[Any] = []
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._engine.elsewhere = self._session
@@ -99,22 +113,82 @@ class Programs:
         engine = self._engine_for(placed)
         number = self._last_host = self._last_host + 1
         host = Host(number, name, placed, engine, self, _grants_of(order))
-        host.line = engine.place(number, host, placed.bounds)
+        node = placed.node if isinstance(placed, Nodes) else None
+        host.line = engine.place(number, host, placed.bounds, node)
         self.hosts[number] = host
         self._leading[host] = set()
         cause = self._callers.number_of(copy_context())
         bounds = [*placed.bounds]
-        host.line.send({**order, **_surroundings(), "bounds": bounds, "cause": cause})
+        around = _surroundings(far=engine.far)
+        shared = self._shared_by(name, engine)
+        first = {**order, **around, "bounds": bounds, "cause": cause, "shared": shared}
+        host.line.send(first)
         if is_running():
             host.attach()
         return host
 
     def _engine_for(self, placed: Processes) -> PlacementEngine:
-        engine = self._engines.get(placed.preload)
+        key: EngineKey = placed.preload
+        if isinstance(placed, Nodes):
+            key = placed.cluster or self._used_cluster() or DaskCluster()
+        engine = self._engines.get(key)
         if engine is None:
-            engine = self._engines[placed.preload] = ProcessEngine(placed.preload)
+            engine = self._engines[key] = _make_engine(key, placed, self.answer)
             engine.watch(self._host_ended)
         return engine
+
+    def _used_cluster(self) -> DaskCluster | None:
+        """The cluster that was used first, for those who do not say which they mean."""
+        return next((key for key in self._engines if isinstance(key, DaskCluster)), None)
+
+    def _shared_by(self, name: str, engine: PlacementEngine) -> list[Any] | None:
+        """Where the Durable Objects of a host store, if that is no folder.
+
+        Returns:
+            The address of a store, or None for the one that we keep; what the host is called in
+            its leases; and how many seconds these last.
+        """
+        shared = self._sandbox._shared_objects
+        address = None if shared is None else shared.address
+        if shared is not None and address is not None:
+            return [address, f"{shared.node}/{name}", shared.lease_seconds]
+        return None if isinstance(engine, ProcessEngine) else [None, name, LEASE_SECONDS]
+
+    def answer(self, number: int, asked: Record) -> Record | None:
+        """Answer what a host asks of the store of its Durable Objects; in the thread of the nodes.
+
+        Raises:
+            RemoteProtocolError: it may not ask that.
+        """
+        host = self.hosts.get(number)
+        if host is None:
+            return None
+        if self._kept is None:
+            folder = Path(self._sandbox.storage or self.scratch())
+            self._kept = KeptStore(SqliteStore(folder / "cluster.sqlite"), this_node())
+        return self._kept.answer(host.worker, asked)
+
+    def nodes(self) -> dict[DaskCluster, list[Node]]:
+        """The nodes of the clusters that are used; each is asked."""
+        return {
+            key: engine.look()
+            for key, engine in self._engines.items()
+            if isinstance(key, DaskCluster)
+        }
+
+    def node_names(self) -> list[str]:
+        """The names of these nodes, as they were last seen."""
+        clusters = [each for key, each in self._engines.items() if isinstance(key, DaskCluster)]
+        return [node.name for engine in clusters for node in engine.nodes()]
+
+    def on_node(self, name: str, worker: str) -> Nodes | None:
+        """How a Worker is placed on a node of a cluster that is used; None if none is called so."""
+        for cluster, nodes in self.nodes().items():
+            if any(node.name == name for node in nodes):
+                now = getattr(self._sandbox.worker(worker), "placement", None)
+                kept = now if isinstance(now, Nodes) else Nodes()
+                return replace(kept, cluster=cluster, node=name)
+        return None
 
     def _host_ended(self, ended: Ended) -> None:
         host = self.hosts.pop(ended.number, None)
@@ -310,7 +384,7 @@ class Programs:
 
     def is_asking(self, host: Host) -> bool:
         """Whether a call that was made here to what runs in a host has no answer yet."""
-        return any(way.session.asked() for way in self._leading.get(host, ()))
+        return any(way.session.is_asking for way in self._leading.get(host, ()))
 
     def answering_here(self, name: str) -> list[Answer]:
         """The calls under way to a Worker that runs, or ran, in this process."""
@@ -452,7 +526,7 @@ class Programs:
             way.end(host.why or DisconnectedError("the process ended"))
             return
         try:
-            here, there = self._engine_for(host.placed).join(None, host.number)
+            here, there = host.engine.join(None, host.number)
         except PlacementError as error:
             way.end(error)
             return
@@ -496,7 +570,7 @@ class Programs:
             other.when_settled(partial(self._introduce, host, other))
             return
         try:
-            here, far = self._engine_for(host.placed).join(None, host.number)
+            here, far = host.engine.join(None, host.number)
         except PlacementError as error:
             self._refuse(host, there, error)
             return
@@ -520,7 +594,7 @@ class Programs:
             self.asked_for(host, other.worker)
             return
         try:
-            one, two = self._engine_for(host.placed).join(host.number, other.number)
+            one, two = _joiner(host, other).join(host.number, other.number)
         except PlacementError as error:
             self._refuse(host, other.worker, error)
             return
@@ -535,7 +609,7 @@ class Programs:
         """The way that a host has asked for leads nowhere."""
         number = self._joining(host, None)
         try:
-            here, far = self._engine_for(host.placed).join(None, host.number)
+            here, far = host.engine.join(None, host.number)
         except PlacementError:
             here = far = End({})
         if here.socket is not None:
@@ -599,10 +673,18 @@ class Programs:
         found = [self._session_of(way.here, way.there, slot) for slot in range(1, count)]
         return [way.session, *filter(None, found)]
 
-    def said(self, way: Way) -> None:
-        """A host has printed something before what follows on a way."""
-        if way.host is not None:
-            way.host.line.catch_up()
+    def said(self, way: Way, number: int) -> None:
+        """A host has printed something before what follows on a way: that waits for it.
+
+        On a node, what it prints comes by another way than what it answers.
+        """
+        host = way.host
+        if host is None:
+            return
+        host.line.catch_up()
+        if not host.has_said(number):
+            way.hold()
+            host.when_said(number, way.go_on)
 
     def lost(self, way: Way, error: BaseException) -> None:
         """A socket is gone; the end of the host that comes with it says why."""
@@ -610,7 +692,9 @@ class Programs:
         if host is not None and host.why is not None:
             way.end(host.why)
         else:
-            asyncio.get_running_loop().call_later(_EXPLAINED, way.end, error)
+            local = host is None or isinstance(host.engine, ProcessEngine)
+            seconds = _EXPLAINED if local else _EXPLAINED_FAR
+            asyncio.get_running_loop().call_later(seconds, way.end, error)
 
     def parted(self, way: Way) -> None:
         """A way is over."""
@@ -638,9 +722,37 @@ class Programs:
         for engine in self._engines.values():
             engine.close()
         self._engines.clear()
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
         if self._scratch is not None:
             self._scratch.cleanup()
             self._scratch = None
+
+
+def listed(sandbox: Sandbox, programs: Programs | None) -> PlacedNodes:
+    """See `Placing.nodes`."""
+    elsewhere = {
+        name: worker for name, worker in sandbox.workers.items() if isinstance(worker, PlacedWorker)
+    }
+    here = tuple(name for name in sandbox.workers if name not in elsewhere)
+    beside = tuple(
+        name for name, worker in elsewhere.items() if not isinstance(worker.placement, Nodes)
+    )
+    found = PlacedNodes([PlacedNode(KERNEL_ROW, here, os.cpu_count(), None)])
+    if beside:
+        found.append(PlacedNode(PROCESSES_ROW, beside, os.cpu_count(), None))
+    for nodes in ({} if programs is None else programs.nodes()).values():
+        found += [
+            PlacedNode(
+                node.name,
+                tuple(name for name, worker in elsewhere.items() if node.name in worker.nodes),
+                node.cores,
+                node.round_trip,
+            )
+            for node in nodes
+        ]
+    return found
 
 
 def _goes_on(answer: Answer) -> bool:
@@ -661,8 +773,28 @@ def _join(
     }
 
 
-def _surroundings() -> Record:
-    """What a host is to have as the program here has it."""
+def _joiner(one: Host, other: Host) -> PlacementEngine:
+    """The engine that joins two hosts; where one of them is on a node, its own knows how."""
+    return one.engine if isinstance(other.engine, ProcessEngine) else other.engine
+
+
+def _make_engine(
+    key: EngineKey, placed: Processes, answer: Callable[[int, Record], Record | None]
+) -> PlacementEngine:
+    if not isinstance(key, DaskCluster):
+        return ProcessEngine(key)
+    from rpclab.placement.cluster import ClusterEngine  # noqa: PLC0415 - for those who have one
+    from rpclab.placement.dask_cluster import DaskLauncher  # noqa: PLC0415
+
+    made = ClusterEngine(DaskLauncher(key), silence_seconds=placed.silence_seconds)
+    made.answer_with(answer)
+    return made
+
+
+def _surroundings(*, far: bool) -> Record:
+    """What a host is to have as the program here has it; on another machine little."""
+    if far:
+        return {"path": None, "log_level": logging.getLogger().level}
     try:
         folder = str(Path.cwd())
     except OSError:  # it was deleted

@@ -10,7 +10,7 @@ import socket
 from collections import deque
 from collections.abc import Iterator
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgpack
 
@@ -18,6 +18,8 @@ from rpclab.errors import RemoteProtocolError
 from rpclab.previews import preview
 
 if TYPE_CHECKING:
+    import asyncio
+
     from rpclab.placement.engine import Record
 
 HANDED = "handed"
@@ -34,6 +36,37 @@ def packed(record: Record) -> bytes:
     """A record as bytes, with its length."""
     body: bytes = msgpack.packb(record, unicode_errors="surrogatepass")
     return _LENGTH.pack(len(body)) + body
+
+
+async def next_record(reader: asyncio.StreamReader) -> tuple[Record, int]:
+    """Read a record from a stream without sockets beside it.
+
+    Returns:
+        That, and how many bytes it has.
+
+    Raises:
+        EOFError: the other end is gone.
+        OSError: the line broke.
+        RemoteProtocolError: it sends no records.
+    """
+    (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
+    _check_length(length)
+    return _record_of(await reader.readexactly(length)), length
+
+
+def _check_length(length: int) -> None:
+    if length > MOST:
+        raise RemoteProtocolError(f"a record of {length:,} bytes; {MOST:,} are allowed")
+
+
+def _record_of(body: bytes) -> Record:
+    try:
+        record: Any = msgpack.unpackb(body, unicode_errors="surrogatepass")
+    except Exception as error:
+        raise RemoteProtocolError(f"no record: {type(error).__name__}") from None
+    if type(record) is not dict or type(record.get("kind")) is not str:
+        raise RemoteProtocolError(f"no record, but {preview(record)}")
+    return record
 
 
 class Incoming:
@@ -67,8 +100,7 @@ class Incoming:
         try:
             while len(buffer) - position >= _LENGTH.size:
                 (length,) = _LENGTH.unpack_from(buffer, position)
-                if length > MOST:
-                    raise RemoteProtocolError(f"a record of {length:,} bytes; {MOST:,} are allowed")
+                _check_length(length)
                 end = position + _LENGTH.size + length
                 if len(buffer) < end:
                     return
@@ -79,12 +111,7 @@ class Incoming:
             del buffer[:position]
 
     def _record(self, body: bytes) -> tuple[Record, socket.socket | None]:
-        try:
-            record = msgpack.unpackb(body, unicode_errors="surrogatepass")
-        except Exception as error:
-            raise RemoteProtocolError(f"no record: {type(error).__name__}") from None
-        if type(record) is not dict or type(record.get("kind")) is not str:
-            raise RemoteProtocolError(f"no record, but {preview(record)}")
+        record = _record_of(body)
         if not record.get(HANDED):
             return record, None
         if not self._handed:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
@@ -22,22 +22,26 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
 import msgpack
 
 from rpclab.codecs.msgpack import MsgpackCodec
-from rpclab.core.imports import Import
+from rpclab.core.answers import Answer
+from rpclab.core.imports import PENDING, Import, Pending
 from rpclab.errors import DisconnectedError, RemoteProtocolError, overloaded
 from rpclab.net.addresses import Address
 from rpclab.net.closing import FAULT, NORMAL, closed_there
 from rpclab.net.sessions import FarSession
-from rpclab.net.streams import HIGH, StreamWire
+from rpclab.net.socket_wires import HIGH
+from rpclab.net.streams import StreamWire
+from rpclab.placement.doors import PATIENCE, Door, dial
 from rpclab.previews import preview
 from rpclab.transports.batches import BYE, framed
 
 if TYPE_CHECKING:
     from rpclab.core.contexts import ExecutionContext
     from rpclab.core.hooks import Hook
-    from rpclab.core.imports import Pending
     from rpclab.core.messages import Frame, Given, Keywords, Path
     from rpclab.placement.engine import End
     from rpclab.rpc.engine import Engine
+
+_FEW = 64  # imports that are counted each time
 
 BOUND = -(10**12)
 """Ids from here on downwards are those of bindings; no program counts so many exports."""
@@ -71,6 +75,9 @@ class PlacedSession(FarSession):
         super().__init__(name, **options)
         self.bound: dict[int, Granted] = {}
         self._last_bound = BOUND
+        self._stubs = 0  # among the imports, when they were last counted
+        self._counted = 0  # how many imports there were then
+        self._uncounted = 0  # calls until that is done again
 
     def call(
         self,
@@ -94,8 +101,31 @@ class PlacedSession(FarSession):
 
     @property
     def calls(self) -> int:
-        """How many calls of this end are under way."""
-        return sum(type(entry) is not Import for entry in self.imports.values())
+        """How many calls of this end are under way; of very many about as many."""
+        size = len(self.imports)
+        self._uncounted -= 1
+        changed = abs(size - self._counted)
+        if self._uncounted <= 0 or size < _FEW or changed > size // 8:
+            # To count the stubs among them for each call would be dear where calls are many, which
+            # is when nothing may be.
+            self._stubs = sum(type(entry) is Import for entry in self.imports.values())
+            self._counted, self._uncounted = size, size // 8
+        return size - self._stubs
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether a call of this end has no answer yet."""
+        return any(
+            type(entry) is not Import and isinstance(entry, Pending) and entry.state == PENDING
+            for entry in self.imports.values()
+        )
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether a call of the other end has no answer yet."""
+        return any(
+            isinstance(hook, Answer) and hook.state == PENDING for hook in self.exports.values()
+        )
 
     def bind(self, granted: Granted) -> int:
         """Take an id for a binding, and tell the other end what it leads to."""
@@ -259,11 +289,13 @@ class SpreadSession(PlacedSession):
 class PlacedWire(StreamWire):
     """One end of the socket. The two need no greeting: the sandbox has introduced them."""
 
-    def __init__(self, way: Way, *, dialled: bool, most: int) -> None:
+    def __init__(self, way: Way, *, dialled: bool, most: int, secret: bytes = b"") -> None:
         address = Address("unix", path=way.there) if dialled else None
         super().__init__({}, dialled=address, greeted=_never, most=most)
         self._reader.skip_greeting()
         self._connection: Any = way
+        self._secret = secret  # of whoever has dialled another node; it goes ahead of all
+        self._held: list[bytes] | None = None
 
     @property
     def is_made(self) -> bool:
@@ -273,14 +305,44 @@ class PlacedWire(StreamWire):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=HIGH)
+        if not self._connection.is_open:
+            self._transport.abort()
+            return
+        if self._secret:
+            self._transport.write(self._secret)
         self._connection.joined()
 
     def tell(self, kind: int, *values: Any) -> None:
         """Send a record of these ways alone."""
         self._write(framed([bytes([kind]) + msgpack.packb(values)]))
 
+    def hold(self) -> None:
+        """Keep what comes from now on, until `go_on`."""
+        if self._held is None:
+            self._held = []
+            self.transport.pause_reading()
+
+    def go_on(self) -> None:
+        """Take what was kept, and what comes."""
+        held, self._held = self._held, None
+        if held is None:
+            return
+        if not self._ended:
+            self.transport.resume_reading()
+        try:
+            for record in held:
+                self._take(self._connection, record)
+        except RemoteProtocolError as error:
+            self._fault(error)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.go_on()
+        super().connection_lost(error)
+
     def _take(self, connection: Any, record: bytes | memoryview) -> None:
-        if record[0] in (BIND, CAUSE, SAID):
+        if self._held is not None:
+            self._held.append(bytes(record))
+        elif record[0] in (BIND, CAUSE, SAID):
             try:
                 values = msgpack.unpackb(memoryview(record)[1:])
             except Exception:
@@ -311,7 +373,13 @@ class Causes(Protocol):
 
 
 class Owner(Protocol):
-    """The program that ways belong to: the sandbox, or a child process."""
+    """The program that ways belong to: the sandbox, or a child process.
+
+    Attributes:
+        door: where others dial it; None where nobody does.
+    """
+
+    door: Door | None
 
     def meet(self, way: Way) -> None:
         """A way is needed: see that it gets its socket (see `Way.attach`)."""
@@ -341,8 +409,8 @@ class Owner(Protocol):
     def bound_anew(self, way: Way, moved: list[tuple[Import, Granted]]) -> None:
         """A way is over: put its bindings on another one."""
 
-    def said(self, way: Way) -> None:
-        """Something was printed there: show it before what follows."""
+    def said(self, way: Way, number: int) -> None:
+        """So much was printed and logged there in all: show it before what follows on the way."""
 
     def lost(self, way: Way, error: BaseException) -> None:
         """The socket of a way is gone; whoever knows why ends the way with that (`Way.end`)."""
@@ -447,32 +515,43 @@ class Way:
     # The socket.
 
     def attach(self, end: End, number: int, *, dialled: bool) -> None:
-        """Take the socket, and send what has waited for it.
+        """Take an end, and send what has waited for it.
 
         Args:
-            end: the socket; owned from now on.
+            end: how the other end is met; its socket is owned from now on.
             number: what the sandbox calls this way.
             dialled: whether this end has asked for it: then it never stops reading.
         """
         self.number = number
         self.asked = True
         self.expects = not dialled and self.is_open
-        if not self.is_open or end.socket is None:
+        if not self.is_open or (end.socket is None and not end.words):
             if end.socket is not None:
                 end.socket.close()
             return
-        wire = PlacedWire(self, dialled=dialled, most=self.session.limits.message_bytes)
-        loop = asyncio.get_running_loop()
+        secret = end.words.get("secret", b"")
+        most = self.session.limits.message_bytes
+        self._wire = wire = PlacedWire(self, dialled=dialled, most=most, secret=secret)
+        loop, door = asyncio.get_running_loop(), self._owner.door
+        opening: Coroutine[Any, Any, Any]
+        if end.socket is not None:
+            opening = loop.create_connection(lambda: wire, sock=end.socket)
+        elif "accept" in end.words and door is not None:
+            door.expect(end.words["accept"], end.words["name"], wire, self._is_late)
+            return
+        else:
+            opening = dial(end.words, None if door is None else door.identity, lambda: wire)
         # In no Worker's context: its end would cancel the task.
-        Context().run(
-            loop.create_task, loop.create_connection(lambda: wire, sock=end.socket)
-        ).add_done_callback(self._opened)
-        self._wire = wire
+        Context().run(loop.create_task, opening).add_done_callback(self._opened)
+
+    def _is_late(self) -> None:
+        self.lost(DisconnectedError(f"{self.there} has not come within {PATIENCE:g} s"))
 
     def _opened(self, task: asyncio.Task[Any]) -> None:
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            self.lost(DisconnectedError(f"the way to {self.there} could not be opened: {error}"))
+            why = str(error) or f"no answer in {PATIENCE:g} s"
+            self.lost(DisconnectedError(f"the way to {self.there} could not be opened: {why}"))
 
     def joined(self) -> None:
         """The wire can send now."""
@@ -490,7 +569,7 @@ class Way:
     # What the session sends.
 
     def _send(self, seen: int, frames: list[Frame]) -> None:
-        if self._why is not None:
+        if self._why is not None or self._losing:
             return  # nobody is there, and writing would close what is still to be read
         cause = self._causes.number_of(self._engine._cause)
         if self._is_joined:
@@ -551,11 +630,21 @@ class Way:
         if kind == CAUSE:
             self._cause = number
         elif kind == SAID:
-            self._owner.said(self)
+            self._owner.said(self, number)
         elif self.is_open:
             if len(values) != 1 or type(values[0]) is not list or not values[0]:
                 raise RemoteProtocolError(f"the peer binds nothing, but says {preview(values)}")
             self.session.introduce_as(number, self._owner.granted(self, values[0]))
+
+    def hold(self) -> None:
+        """Let what comes wait, until `go_on`."""
+        if self._wire is not None:
+            self._wire.hold()
+
+    def go_on(self) -> None:
+        """Let it come."""
+        if self._wire is not None:
+            self._wire.go_on()
 
     def receive(self, seen: int, frames: list[Frame]) -> None:
         """A batch has come in."""

@@ -11,7 +11,6 @@ Linux kills each of them (PR_SET_PDEATHSIG), also one that is deep in C code.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import select
@@ -23,9 +22,9 @@ from importlib import import_module
 from typing import NoReturn
 
 from rpclab.placement.forking import ASK, BEGUN, ENDED, FORK, REFUSED, SAID, TELL
+from rpclab.placement.orphans import die_with_parent
 
 _LOOK = 1.0  # seconds between two looks at who the parent is
-_PR_SET_PDEATHSIG = 1
 _LONGEST = 1000  # characters of an error
 
 _PRELOADED = (
@@ -71,20 +70,6 @@ def _preload(line: socket.socket, name: str) -> None:
 def _say(line: socket.socket, text: str) -> None:
     data = text.encode("utf-8", "replace")
     line.sendall(TELL.pack(0, SAID, len(data)) + data)
-
-
-def die_with_parent(parent: int, number: int) -> None:
-    """Have the system send this process a signal when its parent ends; end it now, if it has.
-
-    Args:
-        parent: the process id of the parent.
-        number: of the signal.
-    """
-    if sys.platform == "linux":
-        # It holds while the thread lives that has forked: of the zygote that is the only one.
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 class Zygote:

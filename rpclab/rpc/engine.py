@@ -22,8 +22,8 @@ from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.core.references import BINDING, READABLE, STUB, WRITABLE
 from rpclab.core.session import Session
 from rpclab.core.streams import Inlet
+from rpclab.core.targets import attribute_of
 from rpclab.diagnostics.places import calling_site, note_place, place_parameters, trim
-from rpclab.diagnostics.undisposed import warning_of
 from rpclab.errors import STEERING, DisconnectedError, NoSuchMemberError, RpcError, steers
 from rpclab.previews import class_name, described, message_of, shown, type_name
 from rpclab.rpc import deadlines, local
@@ -322,14 +322,14 @@ class Engine(RunQueue, Observed, Deadlines):
             self._drive(answer, value, variables)
         elif kind is RpcPromise:
             self._settle_as(answer, value, variables)
-        elif not hasattr(kind, "__await__"):
+        elif attribute_of(kind, "__await__") is None:
             answer.resolve(value)
         else:
             self._drive(answer, _await(value), variables)
 
     def _note_work(self, answer: Answer, kind: type, variables: Context) -> None:
         """A method that returned an awaitable goes on; what it calls says whose work it is."""
-        call = answer.call if hasattr(kind, "__await__") else None
+        call = answer.call if attribute_of(kind, "__await__") is not None else None
         actor = variables.get(answering)
         if actor is not None and actor.call == call:
             return  # it was told of before: this is the work of a call, and no method
@@ -426,7 +426,7 @@ class Engine(RunQueue, Observed, Deadlines):
 
         async def work() -> None:
             result = function()
-            if hasattr(type(result), "__await__"):
+            if attribute_of(type(result), "__await__") is not None:
                 await result
 
         def start() -> None:
@@ -452,7 +452,11 @@ class Engine(RunQueue, Observed, Deadlines):
 
     def undisposed(self, context: ExecutionContext) -> Callable[[], None] | None:
         """Warn of what the code of a context has left behind, if that is wanted."""
-        return warning_of(context) if self.warn_undisposed else None
+        if not self.warn_undisposed:
+            return None
+        from rpclab.diagnostics.undisposed import warning_of  # noqa: PLC0415 - for those warned
+
+        return warning_of(context)
 
     def report(self, error: BaseException, what: str) -> None:
         """Tell of a failure that nobody waits for."""

@@ -62,15 +62,15 @@ async def gather(*awaitables: Awaitable[Any], return_exceptions: bool = False) -
 
 def _note(pendings: list[Pending]) -> None:
     """Tell those who watch that all these were awaited."""
-    sessions = dict.fromkeys([pending.session for pending in pendings])
-    for session in sessions:
+    while pendings:
+        session = pendings[0].session
         host: Any = session.host
-        among = pendings
-        if host.calls.keep is not None:
-            if len(sessions) > 1:
-                among = [pending for pending in pendings if pending.session is session]
-            ids = tuple([pending.id for pending in among])
-            host.calls.keep((host.clock(), "awaited", session.label, ids, *host.went_on()))
+        ids = tuple([pending.id for pending in pendings if pending.session is session])
+        if host.kept is not None:
+            host.kept.append((host.clock(), "awaited", session.label, ids, *host.went_on()))
+        # Nearly always that were all of them.
+        others = len(ids) < len(pendings)
+        pendings = [other for other in pendings if other.session is not session] if others else []
 
 
 def dispose(value: Any) -> None:

@@ -9,13 +9,16 @@ import asyncio
 import logging
 import time
 from asyncio.base_events import BaseEventLoop
+from functools import partial
 from itertools import count
+from sys import version_info
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from rpclab.core.events import NOBODY, Actor, answering, finished, steps
+from rpclab.core.events import NOBODY, Actor, answering, steps, unfolded
 from rpclab.diagnostics.places import calling_site
 from rpclab.rpc.activity import Activity
+from rpclab.rpc.noting import Noting
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -23,13 +26,19 @@ if TYPE_CHECKING:
     from contextvars import Context, ContextVar
 
     from rpclab.core.contexts import Observer
-    from rpclab.core.events import Call
+    from rpclab.core.events import Call, Kept
     from rpclab.simulation.clock import GuestLoop
     from rpclab.trace.recording import Recording
 
 log = logging.getLogger("rpclab")
 
 _numbers = count(1)  # of tasks; one may act in several sandboxes
+
+
+# Up to Python 3.11 C finds the running task only where the table of tasks is asked.
+_task_on: Callable[[Any], object] = (
+    asyncio.current_task if version_info >= (3, 12) else asyncio.tasks._current_tasks.get  # type: ignore[attr-defined]
+)
 
 
 def no_clock() -> float:
@@ -42,11 +51,11 @@ class Observed:
 
     Attributes:
         observe: takes events; None while nobody watches, so that nothing has to be called.
-        keep: takes those of each call, with their time in front; see `core.contexts.Calls`.
+        kept: where those of each call are kept; see `core.contexts.Calls`.
         clock: gives the time of events.
         ambient: context variables that a call carries to the Worker (the notebook's output).
-        noting: whether something of each call is noted: for an observer, its place in the user's
-            code, or what it carries.
+        noting: notes something of each call: for an observer, its place in the user's code, or
+            what it carries; None while nobody wants that.
         calling_site: finds where a session was called from, while places are noted.
         active: while observed, the call whose method runs at this very moment.
         guest: the loop of a virtual clock; None where it is real.
@@ -58,10 +67,10 @@ class Observed:
 
     def __init__(self) -> None:
         self.observe: Observer | None = None
-        self.keep: Observer | None = None
+        self.kept: list[Any] | None = None
         self.clock: Callable[[], float] = no_clock
         self.ambient: tuple[ContextVar[Any], ...] = ()
-        self.noting = False
+        self.noting: Noting | None = None
         self.active: Call | None = None
         self.calling_site: Callable[[], str | None] | None = None
         self._watchers: list[Observer] = []
@@ -91,32 +100,28 @@ class Observed:
         and that are done: what it does next comes after these. Call this while there is an
         observer.
         """
-        actor = answering.get()
-        if actor is None or actor.started:
-            actor = self._actor()
-        elif actor.task is not None:
-            # As `_running_task` does, without that step.
-            known = self.guest is None and self.loop is not None
-            task = asyncio.current_task(self.loop) if known else self._running_task()
-            if actor.task() is not task:
-                actor = self._actor()
+        actor = self.actor()
         return actor.call, actor.number
 
     def went_on(self) -> tuple[Call | None, int]:
         """Who acts, likewise: it goes on after something that is told of next."""
-        actor = self._actor()
+        actor = self.actor()
         actor.steps += 1
         steps.set(actor.steps)
         return actor.call, actor.number
 
-    def _actor(self) -> Actor:
+    def actor(self) -> Actor:
+        """Who acts, likewise."""
         actor = answering.get()
         if actor is None:
             if self.active is not None:
                 return Actor(self.active)
+            noting = self.noting
+            if noting is not None and noting.serving is not None:
+                return Actor((noting.serving.label, noting.call_served))
             actor = self._outside()
         elif actor.task is not None:
-            task = self._running_task()
+            task = self.running_task()
             if actor.task() is not task:
                 actor = self._task_begins(actor, task)
         if actor.started:
@@ -148,18 +153,16 @@ class Observed:
         if self.observe is not None:
             self.observe(("task", actor.number, call, of, 0))
 
-    def _running_task(self) -> object:
+    def running_task(self) -> object:
         """The task that runs; None where none does."""
         try:
-            # Which loop runs is known but for a virtual clock, and up to Python 3.11 asyncio asks
-            # the kernel before it says so: a tenth of what recording costs (benchmark `recording`).
             return asyncio.current_task(None if self.guest is not None else self.loop)
         except RuntimeError:
             return None
 
     def _outside(self) -> Actor:
         """Who acts in a context of which nothing is known yet: code of the program outside."""
-        task, program = self._running_task(), self._program
+        task, program = self.running_task(), self._program
         if task is None or isinstance(task, Activity):
             return Actor(None, NOBODY)
         steps.set(program.steps)
@@ -225,16 +228,28 @@ class Observed:
         self._watchers = watchers
         doors = [self._doors(watcher) for watcher in watchers]
         self.observe = _each([observe for observe, _ in doors])
-        self.keep = _each([keep for _, keep in doors])
-        self.noting = self.sites or self.observe is not None or bool(self.ambient)
+        kept = [kept for _, kept in doors]
+        self.kept = kept[0] if len(kept) == 1 else _Spread(kept) if kept else None
+        # Which loop runs is known but for a virtual clock.
+        known = self.loop is not None and self.guest is None
+        self.noting = None
+        if self.sites or doors or self.ambient:
+            self.noting = Noting(
+                kept=_Spread([]) if self.kept is None else self.kept,
+                clock=self.clock,
+                ambient=self.ambient,
+                calling_site=self.calling_site,
+                acting=(lambda: _PROGRAM) if self.kept is None else self.actor,
+                running=partial(_task_on, self.loop) if known else self.running_task,
+            )
 
-    def _doors(self, watcher: Observer) -> tuple[Observer, Observer]:
-        """What takes the events of an observer, and those with their time in front."""
+    def _doors(self, watcher: Observer) -> tuple[Observer, list[Any]]:
+        """What takes the events of an observer, and where those of each call are kept."""
         use_clock = getattr(watcher, "use_clock", None)
         if use_clock is not None:
             # A recording, which raises nothing, and is called with each message.
             use_clock(self.clock, virtual=self.guest is not None)
-            return watcher.take, watcher.keep  # type: ignore[attr-defined]
+            return watcher.take, watcher.kept  # type: ignore[attr-defined]
 
         def tell(event: tuple[Any, ...]) -> None:
             try:
@@ -242,11 +257,38 @@ class Observed:
             except Exception as error:  # the session goes on
                 self._drop(watcher, error)
 
-        return tell, lambda event: tell(finished(event)[1:])
+        return tell, _Told(tell)
 
     def _drop(self, watcher: Observer, error: Exception) -> None:
         self.unwatch(watcher)
         log.error("an observer failed and was dropped: %r", error, exc_info=error)
+
+
+class _Told(list[Any]):
+    """Keeps nothing: an observer that is no recording is told at once."""
+
+    def __init__(self, tell: Observer) -> None:
+        super().__init__()
+        self._tell = tell
+
+    def append(self, kept: Kept) -> None:
+        for event in unfolded(kept):
+            self._tell(event[1:])
+
+
+class _Spread(list[Any]):
+    """Keeps nothing, for there are several observers, who keep it each, or none."""
+
+    def __init__(self, others: list[list[Any]]) -> None:
+        super().__init__()
+        self._others = others
+
+    def append(self, kept: Kept) -> None:
+        for other in self._others:
+            other.append(kept)
+
+
+_PROGRAM = Actor(None)  # who acts, where nobody wants to know
 
 
 def _is_done(task: Any) -> bool:

@@ -320,9 +320,9 @@ class RpcPromise(Awaited):
             if host.loop is not loop or not host.scheduled:
                 host.attend(loop)
             yield Waiter(host, (pending,), loop)
-        if host.calls.keep is not None:
+        if host.kept is not None:
             label, ids = pending.session.label, (pending.id,)
-            host.calls.keep((host.clock(), "awaited", label, ids, *host.went_on()))
+            host.kept.append((host.clock(), "awaited", label, ids, *host.went_on()))
         if pending.state == REJECTED:
             pending.look()
             raise fresh_copy(pending.value)

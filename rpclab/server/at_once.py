@@ -102,8 +102,8 @@ class AtOnce(HttpToolsProtocol):
 
     def _answer(self, body: bytes) -> bool:
         """Answer a whole request, or begin to. Says whether that could be."""
-        began = monotonic()
         application = self.application
+        began = monotonic() if application.tells else 0.0
         found = application.begin(
             self.parser.get_method().decode("ascii"),
             self.url.decode("latin-1"),

@@ -10,51 +10,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rpclab.net.codecs import CAPN_WEB, codec_named
-from rpclab.net.tape import Tape, lines_of
+from rpclab.net.tape import Tape, TapeWire, lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpclab.core.messages import Frame
     from rpclab.net.connection import Connection
 
     Admit = Callable[[Any, Any], Connection]
-
-
-class BatchWire:
-    """The side of a batch that answers.
-
-    Args:
-        most: how many bytes the answer may have.
-    """
-
-    def __init__(self, most: int) -> None:
-        self.tape = Tape(most)
-        self.connection: Connection | None = None
-        self._over = False
-        self._loop = asyncio.get_running_loop()
-
-    def send(self, seen: int, frames: list[Frame]) -> None:
-        del seen
-        if self.connection is not None:
-            answers: list[Frame] = [*self.tape.add(frames)]
-            if answers:
-                self.connection.receive(0, answers)
-
-    def ask(self) -> None:
-        """There is no sign of life in a batch."""
-
-    def end(self, reason: str, code: int) -> None:
-        del reason, code
-        if not self._over and self.connection is not None:
-            self._over = True
-            self._loop.call_soon(self.connection.gone)
-
-    def abort(self) -> None:
-        self.end("", 0)
-
-    def unsent(self) -> int:
-        return 0
 
 
 def _fits(tape: Tape, goes_on: Callable[[], bool]) -> bool:
@@ -77,7 +40,7 @@ async def answer(body: bytes, admit: Admit, *, most: int, seconds: float) -> byt
         DisconnectedError: nobody more is let in.
         TimeoutError: the results were not there in time.
     """
-    wire = BatchWire(most)
+    wire = TapeWire(most)
     connection = wire.connection = admit(wire, codec_named(CAPN_WEB))
     session = connection.session
     done = asyncio.Event()

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rpclab.errors import DisconnectedError, RemoteProtocolError
 from rpclab.net.closing import NO_CODE, closed_there
 from rpclab.net.codecs import chosen, codec_named, spoken
-from rpclab.net.websocket import HIGH, Messages, WebSocketWire
+from rpclab.net.socket_wires import HIGH
+from rpclab.net.websocket import Messages, WebSocketWire
 from rpclab.server.access import Access
 from rpclab.server.admission import Asked, Refusal, decoded, headers_of
 

@@ -6,12 +6,15 @@ Floor: server.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from rpclab.server.admission import without_token
 from rpclab.workers.http.urls import parsed
 
 _MOST_ORIGINS = 1000  # that are remembered; whoever asks may think of more, and of long ones
 _LONGEST_HOST = 300
+_MOST_KEPT = 1000  # addresses that are remembered, for the same ones are asked for again and again
+_LONGEST_KEPT = 300  # characters of one
 
 # A path and a query that the URL standard leaves as they are: no segment begins with a dot, also
 # not with an escaped one, and what the standard escapes is not there.
@@ -33,6 +36,12 @@ def plain_path(path: str) -> str:
     Args:
         path: as it was written.
     """
+    look = _plain_path if len(path) <= _LONGEST_KEPT else _plain_path.__wrapped__
+    return look(path)
+
+
+@lru_cache(maxsize=_MOST_KEPT)
+def _plain_path(path: str) -> str:
     if not _DOTS.search(path) or not path.startswith("/"):
         return path
     try:
@@ -53,6 +62,13 @@ def whole_url(scheme: str, host: str, path: str, query: str) -> str:
     Raises:
         TypeError: there is no such URL.
     """
+    length = len(host) + len(path) + len(query)
+    look = _whole_url if length <= _LONGEST_KEPT else _whole_url.__wrapped__
+    return look(scheme, host, path, query)
+
+
+@lru_cache(maxsize=_MOST_KEPT)
+def _whole_url(scheme: str, host: str, path: str, query: str) -> str:
     if query and ("token" in query or "%" in query):
         query = without_token(query)
     rest = f"{path}?{query}" if query else path

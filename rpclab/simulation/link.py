@@ -13,6 +13,7 @@ from random import Random
 from typing import Protocol
 
 from rpclab.core.messages import Frame, size_of
+from rpclab.previews import counted
 from rpclab.simulation.units import bytes_per_second, rate_text, seconds, time_text
 
 Deliver = Callable[[int, list[Frame]], None]
@@ -189,7 +190,7 @@ class Link:
             parts.append(rate_text(self._bandwidth))
         waiting = sum(len(lane) for lane in self._lanes)
         if waiting:
-            parts.append(f"{waiting} frame{'s' * (waiting != 1)} under way")
+            parts.append(f"{counted(waiting, 'frame')} under way")
         if not self.up:
             parts.append("cut")
         return ", ".join(parts)

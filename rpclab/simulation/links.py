@@ -237,7 +237,9 @@ class Links:
                 pair = _pair(session.keeper.worker, peer.keeper.worker)
                 if is_meant(pair):
                     broken.add(pair)
-                    self._lanes.pop(session, _NOTHING).close()
+                    lane = self._lanes.pop(session, None)
+                    if lane is not None:
+                        lane.close()
                     session.closed = error
                     self._engine.again(lambda session=session: session.close(error))  # type: ignore[misc]
         return broken
@@ -266,14 +268,6 @@ class Links:
                 self.link(*pair, cities=cities, seed=seed, changes=dict(changes))
         for worker, city in state.places.items():
             self.locate(worker, city)
-
-
-class _Nothing:
-    def close(self) -> None:
-        pass
-
-
-_NOTHING: Any = _Nothing()
 
 
 def known_city(name: str) -> str:

@@ -163,8 +163,9 @@ class CallHolder:
     def _note(self, held: HeldCall) -> None:
         """Note where a call is made, and by which method, for those who watch."""
         engine = self._engine
-        if engine.calling_site is not None:
-            held.made_at = engine.calling_site()
+        noting = engine.noting
+        if noting is not None and noting.calling_site is not None:
+            held.made_at = noting.calling_site()
         if engine.observe is not None:
             by, task = engine.acting()
             held.number = engine.new_number()
@@ -204,10 +205,11 @@ class CallHolder:
         held.let_go()
 
     def _send(self, held: HeldCall, *, now: bool) -> None:
-        target, finder = held.target, self._engine.calling_site
-        if finder is not None:
+        target, noting = held.target, self._engine.noting
+        finder = None if noting is None else noting.calling_site
+        if noting is not None and finder is not None:
             # It was made there; nothing of that is on the stack any more.
-            self._engine.calling_site = lambda: held.made_at
+            noting.calling_site = lambda: held.made_at
         self._sending = True
         try:
             if isinstance(target, Pending) and not (now or target.embargoed):
@@ -217,7 +219,8 @@ class CallHolder:
             target.session.send_held(held, target, held.values, held.send)
         finally:
             self._sending = False
-            self._engine.calling_site = finder
+            if noting is not None:
+                noting.calling_site = finder
 
 
 def _is_under_way(value: object) -> TypeGuard[Pending]:

@@ -14,7 +14,7 @@ _BYTES = {
     "KiB": 2**10, "MiB": 2**20, "GiB": 2**30,
     "bit": 1 / 8, "kbit": 10**3 / 8, "Mbit": 10**6 / 8, "Gbit": 10**9 / 8,
 }  # fmt: skip
-_FORM = re.compile(r"\s*([0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*([A-Za-zµ]*)(/s)?\s*")
+_FORM = r"\s*([0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*([A-Za-zµ]*)(/s)?\s*"
 
 
 def seconds(value: object, what: str = "a time") -> float:
@@ -29,7 +29,7 @@ def seconds(value: object, what: str = "a time") -> float:
         TypeError: it is neither a number nor a text.
     """
     if isinstance(value, str):
-        found = _FORM.fullmatch(value)
+        found = re.fullmatch(_FORM, value)
         if found is None or found[3] or found[2] not in _SECONDS:
             raise ValueError(
                 f'{what} is seconds, or a text such as "80ms" or "1.5s", not {value!r}'
@@ -56,7 +56,7 @@ def bytes_per_second(value: object, what: str = "a bandwidth") -> float:
     if isinstance(value, str):
         if value.strip() == "unlimited":
             return math.inf
-        found = _FORM.fullmatch(value)
+        found = re.fullmatch(_FORM, value)
         if found is None or not found[3] or found[2] not in _BYTES:
             raise ValueError(
                 f'{what} is bytes a second, or a text such as "1MB/s", "512KiB/s", "10Mbit/s"'

@@ -17,6 +17,7 @@ from typing import Any
 
 from rpclab.core.events import Call
 from rpclab.trace import events as ev
+from rpclab.trace.messages import member_of
 from rpclab.trace.model import RETURNED, Advice
 from rpclab.trace.replay import Replay, replayed
 from rpclab.trace.states import CallState, StubState
@@ -191,7 +192,7 @@ def _advice(group: list[CallState], next_of: dict[int, int]) -> Advice | None:
 
 
 def _text(made: Advice, calls: dict[int, CallState]) -> str:
-    names = list(dict.fromkeys(_name(calls[number]) for number in made.removable))
+    names = list(dict.fromkeys(member_of(calls[number]) for number in made.removable))
     one = len(made.removable) == 1
     kept = "it" if one else "them"
     times = f" ({made.times} times)" if made.times > 1 else ""
@@ -204,12 +205,8 @@ def _text(made: Advice, calls: dict[int, CallState]) -> str:
 
 def _is_loop(made: Advice, calls: dict[int, CallState]) -> bool:
     """Whether one place made several of the calls: what ends the loop is not recorded."""
-    names = [_name(calls[number]) for number in made.calls]
+    names = [member_of(calls[number]) for number in made.calls]
     return len(set(zip(made.sites, names, strict=True))) < len(made.calls)
-
-
-def _name(call: CallState) -> str:
-    return call.method + "()" * (call.kind == "call")
 
 
 def _where(sites: tuple[str | None, ...]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.events import opposite, spelled
+from rpclab.previews import counted
 from rpclab.printable import printable
 from rpclab.trace import events as ev
 
@@ -54,7 +55,7 @@ def asked(event: ev.CallSent | ev.MapSent, on: int, function: str = "") -> str:
     """
     before = f"({on})" if event.target > 0 else ""
     if isinstance(event, ev.MapSent):
-        return f"{before}.map of {event.steps} step{'s' * (event.steps != 1)}"
+        return f"{before}.map of {counted(event.steps, 'step')}"
     label = printable(event.path if type(event.path) is str else ".".join(event.path))
     what = f"{before}.{label}" if before and label else before or label or called(function)
     if event.args is None:
@@ -79,6 +80,11 @@ def method_of(event: ev.CallSent | ev.MapSent, function: str = "") -> str:
     if type(event) is ev.MapSent:
         return f"{path}.map".lstrip(".")
     return path or called(function)
+
+
+def member_of(call: CallBar) -> str:
+    """The member that a call is of, as one writes it: "increment()", "user.name", "items.map()"."""
+    return call.method if call.kind == "read" else f"{call.method}()"
 
 
 def result_of(answer: ev.CallReturned | ev.CallRaised) -> str:

@@ -13,7 +13,6 @@ from math import isfinite
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from rpclab.core.events import finished
 from rpclab.trace import events as ev
 
 Event = (
@@ -48,7 +47,7 @@ def read(raw: ev.Raw) -> Event:
     known = ev.KINDS.get(raw[1])
     if known is None:
         return ev.Other(raw[0], raw[1], raw[2:])
-    at, _, *fields = finished(raw)
+    at, _, *fields = raw
     event: Event = known(at, *fields)
     return event
 

@@ -11,12 +11,14 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from os import PathLike
 from pathlib import Path
 from typing import Any, overload
 
-from rpclab.core.events import IDENTIFIED, brief, finished
+from rpclab.core.events import IDENTIFIED, Kept, brief, events_in, unfolded
 from rpclab.errors import RecordingError
+from rpclab.previews import counted
 from rpclab.trace.events import Raw
 from rpclab.trace.reading import EXACT, Event, read, what_is_wrong
 
@@ -46,7 +48,7 @@ class Recording:
     """What happened in a sandbox, in order; the oldest events go when it is full.
 
     It is an observer of a sandbox: call it with an event. It never raises, so that the engine
-    guards it with nothing, and gives it what happens with each call by `keep`.
+    guards it with nothing, and puts what happens with each call into `kept` itself.
 
     Args:
         limit: how many events it keeps; while a burst is made it may be some more.
@@ -58,8 +60,9 @@ class Recording:
         virtual: whether the times are those of a virtual clock, so that they are worth showing.
         dropping: takes the oldest events before they go, if it is there.
         take: takes an event.
-        keep: takes an event that has its time in front, and is not one of those that
-            `take` looks at (`IDENTIFIED` and "left"): nothing takes it in fewer steps.
+        kept: the events, their times in front, and notes of several in a row (see
+            `core.events.Kept`). What `take` does not look at (`IDENTIFIED` and "left") is put there
+            directly: nothing takes it in fewer steps.
     """
 
     def __init__(self, limit: int = LIMIT, *, now: Callable[[], float] = time.monotonic) -> None:
@@ -68,10 +71,14 @@ class Recording:
         self.virtual = False
         self.dropping: Callable[[Iterable[Event]], None] | None = None
         self._limit = limit
-        self._events: list[Raw] = []
+        self.kept: list[Kept] = []
+        self._plain = 0  # entries that are events for certain
+        # How many events there are is known of these; of the rest, how many it may be at most.
+        self._counted = 0
+        self._folded = 0  # more events than entries
+        self._left = 0
         self._numbers: dict[int, int] = {}
         self._last_number = 0
-        self.keep = self._events.append
         self.use_clock(now)
 
     def use_clock(self, now: Callable[[], float], *, virtual: bool = False) -> None:
@@ -82,7 +89,7 @@ class Recording:
             virtual: whether it jumps, and says the same on every run.
         """
         self.virtual = virtual
-        append, special = self._events.append, IDENTIFIED | {"left"}
+        append, special = self.kept.append, IDENTIFIED | {"left"}
 
         def take(event: Raw) -> None:
             if event[0] in special:
@@ -97,7 +104,8 @@ class Recording:
         Args:
             time: in seconds, by the clock that there is now.
         """
-        self._events[:] = [(time, *event) for _, *event in self._events]
+        self._unfold()
+        self.kept[:] = [(time, *event) for _, *event in self.kept]
 
     def __call__(self, event: Raw) -> None:
         """Take an event."""
@@ -107,17 +115,36 @@ class Recording:
         if event[0] != "left":
             return self._numbered(event)
         # Now and then is enough, and not at each event.
-        if len(self._events) > self._limit * 1.1:
+        self._left += event[2]
+        if len(self.kept) + self._folded + self._left > self._limit * 1.1:
             self._trim()
         return event
 
     def _trim(self) -> None:
-        surplus = len(self._events) - self._limit
-        if surplus > 0:
-            if self.dropping is not None:
-                self.dropping(map(read, self._events[:surplus]))
-            del self._events[:surplus]
-            self.dropped += surplus
+        kept = self.kept
+        new = kept[self._counted :]
+        self._folded += sum([events_in(raw) - 1 for raw in new if type(raw) is list])
+        self._left = 0
+        surplus, dropped, entries = len(kept) + self._folded - self._limit, 0, 0
+        while dropped < surplus and dropped + events_in(kept[entries]) <= surplus:
+            dropped += events_in(kept[entries])
+            entries += 1
+        if self.dropping is not None and entries:
+            self.dropping(map(read, chain.from_iterable(map(unfolded, kept[:entries]))))
+        del kept[:entries]
+        self._counted = len(kept)
+        self._plain = max(self._plain - entries, 0)
+        self._folded -= dropped - entries
+        self.dropped += dropped
+
+    def _unfold(self) -> list[Raw]:
+        """Put the events in the place of notes that stand for many, and give them all."""
+        kept, first = self.kept, self._plain
+        kept[first:] = chain.from_iterable(map(unfolded, kept[first:]))
+        self._plain = self._counted = len(kept)
+        self._folded = 0
+        self._trim()
+        return self.kept  # type: ignore[return-value]
 
     def _numbered(self, event: Raw) -> Raw:
         """Put numbers in the place of addresses, which may be another's tomorrow."""
@@ -147,12 +174,10 @@ class Recording:
     # Reading.
 
     def _kept(self, first: int = 0) -> list[Raw]:
-        self._trim()
-        return self._events[first:]
+        return self._unfold()[first:]
 
     def __len__(self) -> int:
-        self._trim()
-        return len(self._events)
+        return len(self._unfold())
 
     def __iter__(self) -> Iterator[Event]:
         return map(read, self._kept())
@@ -162,23 +187,22 @@ class Recording:
     @overload
     def __getitem__(self, index: slice) -> list[Event]: ...
     def __getitem__(self, index: int | slice) -> Event | list[Event]:
-        self._trim()
         if isinstance(index, slice):
-            return [read(raw) for raw in self._events[index]]
-        return read(self._events[index])
+            return [read(raw) for raw in self._unfold()[index]]
+        return read(self._unfold()[index])
 
     def __repr__(self) -> str:
-        count = f"{len(self)} event{'s' * (len(self) != 1)}"
-        if not self._events:
+        count = counted(len(self), "event")
+        if not self.kept:
             return "<Recording, empty>"
-        span = f"{self._events[-1][0] - self._events[0][0]:.3g} s"
+        span = f"{self.kept[-1][0] - self.kept[0][0]:.3g} s"
         lost = f", {self.dropped} older ones dropped" if self.dropped else ""
         return f"<Recording of {count} in {span}{lost}>"
 
     @property
     def mark(self) -> int:
         """Where the recording has come to; hand it to `since` for what follows."""
-        return self._gone + len(self._events)
+        return len(self) + self._gone
 
     @property
     def _gone(self) -> int:
@@ -200,19 +224,20 @@ class Recording:
             mark: what `mark` said then.
         """
         part = Recording(self._limit)
-        part._events += self._kept(self._index(mark))
+        part.kept += self._kept(self._index(mark))
         part.dropped = max(self._gone - max(mark, self.cleared), 0)
         part.virtual = self.virtual
         return part
 
     def _index(self, mark: int) -> int:
-        self._trim()
+        self._unfold()
         return max(mark - self._gone, 0)
 
     def clear(self) -> None:
         """Forget all events, and begin anew; the numbers of things go on."""
         self.cleared, self.dropped = self.mark, 0
-        self._events.clear()
+        self.kept.clear()
+        self._plain = self._counted = 0
 
     # Files.
 
@@ -232,8 +257,7 @@ class Recording:
             "clock": _CLOCKS[self.virtual],
         }
         with Path(path).open("w", encoding="utf-8") as file:
-            events = map(finished, self._kept())
-            lines = (header, *(list(map(_jsonable, raw)) for raw in events))
+            lines = (header, *(list(map(_jsonable, raw)) for raw in self._kept()))
             file.writelines(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
 
     def to_perfetto(self, path: str | PathLike[str]) -> None:
@@ -282,7 +306,7 @@ class Recording:
             dropped, virtual = _read_header(path, header)
             events = [_event(path, n, line) for n, line in enumerate(file, 2) if line.strip()]
         recording = cls(max(len(events), LIMIT))
-        recording._events += events
+        recording.kept += events
         recording.dropped, recording.virtual = dropped, virtual
         return recording
 

@@ -13,7 +13,6 @@ from typing import Any
 from rpclab.core.events import Call, ends, opposite
 from rpclab.printable import printable
 from rpclab.trace import events as ev
-from rpclab.trace.flows import KINDS, Flows
 from rpclab.trace.messages import asked, kind_of, method_of, result_of, said
 from rpclab.trace.model import CANCELLED, LOST, RAISED, RETURNED, RUNNING, Note
 from rpclab.trace.states import (
@@ -26,6 +25,7 @@ from rpclab.trace.states import (
     StubState,
     TargetState,
 )
+from rpclab.trace.stream_states import KINDS, Flows
 
 _CALLS = frozenset({ev.CallSent, ev.MapSent, ev.ChunkSent})
 _SETTLEMENTS = frozenset({ev.CallReturned, ev.CallRaised, ev.PromiseResolved, ev.PromiseRejected})

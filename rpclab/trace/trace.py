@@ -11,7 +11,7 @@ from rpclab.trace.advice import advice
 from rpclab.trace.events import Mapped
 from rpclab.trace.messages import shown
 from rpclab.trace.model import Advice, Arrow
-from rpclab.trace.pictures.telling import duration
+from rpclab.trace.pictures.figures import Figures
 from rpclab.trace.reading import Event
 from rpclab.trace.recording import Recording
 from rpclab.trace.replay import Replay
@@ -106,16 +106,22 @@ class Trace:
         """How many more it would have been, had each promise been awaited before its use."""
         return self._trips.saved
 
+    @property
+    def figures(self) -> Figures:
+        """How much happened, as it stands on top of the picture."""
+        return Figures(
+            calls=self.calls,
+            messages=self.messages,
+            bytes=self.bytes,
+            round_trips=self.round_trips,
+            saved=self.saved,
+            pipelined=self.pipelined,
+            seconds=self.seconds or None,
+        )
+
     def summary(self) -> str:
         """The figures in a line."""
-        trips, without = self.round_trips, self.round_trips + self.saved
-        took = f" in {duration(self.seconds)}" if self.seconds else ""
-        text = f"{_count(trips, 'round trip')}{took}"
-        if self.saved:
-            text = f"{text}; {without:g} without pipelining"
-        elif not self.pipelined:
-            text = f"{text}; nothing was pipelined"
-        return f"{text} · {_count(self.calls, 'call')}, {_count(self.messages, 'message')}"
+        return self.figures._replace(bytes=None).line()
 
     def text(self) -> str:
         """The messages as a sequence diagram, the figures, and advice."""
@@ -129,7 +135,3 @@ class Trace:
 
     def __repr__(self) -> str:
         return self.text()
-
-
-def _count(number: float, noun: str) -> str:
-    return f"{number:g} {noun}{'s' * (number != 1)}"

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from rpclab.core.events import NOBODY
+from rpclab.trace.messages import member_of
 from rpclab.trace.replay import Replay, replayed
 from rpclab.trace.states import CallState
 
@@ -44,8 +45,5 @@ def unawaited(recording: Iterable[Any] | Replay) -> str:
 
 
 def _named(call: CallState) -> str:
-    event = call.sent
-    path = event.path if type(event.path) is str else ".".join(event.path)
-    ending = {"call": "()", "read": "", "map": ".map()"}[call.kind]
     site = f" ({call.site})" if call.site else ""
-    return f"{call.worker}.{path}{ending}{site}"
+    return f"{call.worker}.{member_of(call)}{site}"

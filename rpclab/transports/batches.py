@@ -16,6 +16,7 @@ sizes. On a byte stream each record is preceded by its length, four bytes, big-e
 
 from __future__ import annotations
 
+from functools import partial
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +30,11 @@ if TYPE_CHECKING:
 
 BATCH, BESIDE, PING, PONG, BYE, HELLO = range(6)
 
-MAGIC = b"\0rpclab\1"
-"""What each side of a byte stream begins with, as no text does; the last byte is a version."""
+VERSION = 2
+"""Of the protocol, frames and all: both ends must have one. In 2, calls and results make runs."""
+
+MAGIC = b"\0rpclab" + bytes([VERSION])
+"""What each side of a byte stream begins with, as no text does; the last byte is the version."""
 
 LARGEST_HELLO = 8 * 1024
 """So long may a HELLO be, which comes from whoever has not shown who they are."""
@@ -46,6 +50,13 @@ _ONLY_BYTES = frozenset({bytes})
 _REASON = 123  # bytes, as in the close frame of a WebSocket
 
 _pack = msgpack.Packer(autoreset=True).pack
+_unpack = partial(
+    msgpack.unpackb,
+    max_array_len=_BATCH_FRAMES + 1,
+    max_map_len=0,
+    max_ext_len=0,
+    max_str_len=0,
+)
 
 
 def batches(seen: int, frames: list[Frame]) -> Iterator[list[bytes]]:
@@ -110,18 +121,11 @@ def unbatch(record: bytes | memoryview) -> tuple[int, list[Frame]]:
         raise
     except Exception as error:
         raise RemoteProtocolError(f"the peer sent a broken batch: {type(error).__name__}") from None
-    if type(seen) is not int or not 0 <= seen < MOST or end != len(record):
+    if type(array) is not list or type(seen) is not int or not 0 <= seen < MOST:
+        raise RemoteProtocolError("the peer sent a broken batch: it says not what it has seen")
+    if end != len(record):
         raise RemoteProtocolError("the peer sent a broken batch: its parts do not fit")
     return seen, frames
-
-
-def _unpack(data: bytes | memoryview) -> list[Any]:
-    array = msgpack.unpackb(
-        data, max_array_len=_BATCH_FRAMES + 1, max_map_len=0, max_ext_len=0, max_str_len=0
-    )
-    if type(array) is not list:
-        raise TypeError
-    return array
 
 
 def _take_beside(frames: list[Any], record: memoryview, position: int) -> int:
@@ -173,6 +177,25 @@ def read_hello(record: bytes | memoryview) -> dict[str, Any]:
     if record[0] != HELLO or type(words) is not dict or not all(type(k) is str for k in words):
         raise RemoteProtocolError("the peer did not introduce itself")
     return words
+
+
+class OtherVersion(RemoteProtocolError):  # noqa: N818 - whoever meets it is told of one
+    """The peer speaks another version of the protocol.
+
+    Args:
+        version: of the peer.
+
+    Attributes:
+        magic: what such a peer begins with, and understands a BYE after.
+    """
+
+    def __init__(self, version: int) -> None:
+        # It has to fit into a BYE.
+        super().__init__(
+            f"the ends speak versions {version} and {VERSION} of rpclab's protocol, which do not"
+            " fit: install one rpclab at both"
+        )
+        self.magic = MAGIC[:-1] + bytes([version])
 
 
 class RecordReader:
@@ -228,6 +251,8 @@ class RecordReader:
         if not self._begun:
             buffer += data
             if not MAGIC.startswith(buffer[: len(MAGIC)]):
+                if buffer.startswith(MAGIC[:-1]):
+                    raise OtherVersion(buffer[len(MAGIC) - 1])
                 raise RemoteProtocolError(
                     f"the peer does not speak rpclab, but says {bytes(buffer[:40])!r}"
                 )

@@ -20,14 +20,14 @@ from rpclab.trace.pictures.drawing import NAMESPACE, clean
 from rpclab.trace.pictures.figures import Figures
 from rpclab.trace.pictures.frame import Options
 from rpclab.trace.pictures.graph import graph_svg
-from rpclab.trace.pictures.kept import drawing, kept
+from rpclab.trace.pictures.labels import stub_title
 from rpclab.trace.pictures.lifetimes import lifetimes_svg
 from rpclab.trace.pictures.scale import TIME
+from rpclab.trace.pictures.stored_html import drawing, kept
 from rpclab.trace.pictures.streams import streams_svg
-from rpclab.trace.pictures.telling import place
+from rpclab.trace.pictures.templates import place
 from rpclab.trace.pictures.texts import graph_text, lifetimes_text, streams_text, timeline_text
 from rpclab.trace.pictures.timeline import timeline_svg
-from rpclab.trace.pictures.wording import stub_title
 from rpclab.trace.replay import Replay
 from rpclab.trace.streams import streams
 from rpclab.trace.timeline import timeline
@@ -90,7 +90,7 @@ class Look:
         """All of it as a part of a page; several views open one by one.
 
         Args:
-            keep: it is for the file of a notebook, see `pictures/kept.py`.
+            keep: it is for the file of a notebook, see `pictures/stored_html.py`.
         """
         parts = [self._html(kind, keep=keep) for kind in self._subject.kinds]
         if len(parts) == 1:

@@ -214,13 +214,11 @@ def traced(trace: Trace, *, scale: str | None = None, workers: Iterable[str] = (
     Raises:
         ValueError: there is no such scale.
     """
-    from rpclab.trace.pictures.figures import Figures  # noqa: PLC0415 - as above
-
     return View(
         "timeline",
         trace.recording,
         scale=scale,
-        figures=Figures.of_trace(trace),
+        figures=trace.figures,
         advice=[given.text for given in trace.advice],
         workers=workers,
     )

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.targets import Exposed
-from rpclab.workers.imports_by_name import modules_of
+from rpclab.workers.imports import modules_of
 
 if TYPE_CHECKING:
     from rpclab.workers.worker import Worker

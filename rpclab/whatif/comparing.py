@@ -14,13 +14,14 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rpclab.previews import counted
 from rpclab.printable import printable
 from rpclab.trace.model import RETURNED, RUNNING, CallBar
 from rpclab.trace.pictures.drawing import clean
 from rpclab.trace.pictures.frame import Options
-from rpclab.trace.pictures.kept import drawing, kept
 from rpclab.trace.pictures.scale import TIME
-from rpclab.trace.pictures.telling import duration
+from rpclab.trace.pictures.stored_html import drawing, kept
+from rpclab.trace.pictures.templates import duration
 from rpclab.trace.pictures.texts import timeline_text
 from rpclab.trace.pictures.timeline import UNLIKE, timeline_svg
 from rpclab.trace.timeline import timeline
@@ -125,17 +126,19 @@ class WhatIf:
         before: the run as it is.
         after: the run with the change.
         differences: the calls that are unlike, in the order made.
+        note: what was not as in the sandbox, in a sentence; "" if nothing.
     """
 
     change: Change
     before: Run
     after: Run
     differences: tuple[Difference, ...]
+    note: str = ""
 
     def summary(self) -> str:
         """How each of the two ended, and how much is unlike."""
         count = len(self.differences)
-        unlike = f"{count} call{'s' * (count != 1)} unlike" if count else "every call is the same"
+        unlike = f"{counted(count, 'call')} unlike" if count else "every call is the same"
         lines = [
             f"What if {self.change.text}? {unlike}",
             f"  before: {self.before.text}",
@@ -143,6 +146,8 @@ class WhatIf:
         ]
         if isinstance(self.change, Break) and self.after.struck is None:
             lines.append("  the two sent fewer messages, so nothing was broken")
+        if self.note:
+            lines.append(f"  {self.note}")
         return "\n".join(lines)
 
     def text(self) -> str:
@@ -188,7 +193,7 @@ class WhatIf:
         """Both as a part of a page.
 
         Args:
-            keep: it is for the file of a notebook, see `trace/pictures/kept.py`.
+            keep: it is for the file of a notebook, see `trace/pictures/stored_html.py`.
         """
         shown = [kept(each) if keep else drawing(each) for each in self.pictures()]
         head = "<br>".join(escape(clean(line.strip())) for line in self.summary().split("\n"))
@@ -265,4 +270,5 @@ def replay(
         return before, await play(world, program, changed, patience=patience)
 
     before, after = apart(both)
-    return WhatIf(changed, before, after, tuple(differences(before.calls, after.calls)))
+    unlike = tuple(differences(before.calls, after.calls))
+    return WhatIf(changed, before, after, unlike, world.placed)

@@ -135,9 +135,9 @@ class Ledger:
         self._ran_at[place] += 1
         if place not in self._held_at:
             self._held_at[place] = self.state()
-        earlier = self._before.calls.get(call, 0)
-        if earlier:
-            is_more, has_changed = self.ran[call] > earlier, first != held
+        before = self._before.calls.get(call, 0)
+        if before:
+            is_more, has_changed = self.ran[call] > before, first != held
         else:
             times = self._before.places.get(place, 0)
             is_more = self._ran_at[place] > times > 0
@@ -147,14 +147,13 @@ class Ledger:
     def _place(self, method: str) -> Place:
         """Where the call that begins was made, as far as that is known."""
         found = ("", "", method)
-        sandbox = self.sandbox
-        if sandbox is None or sandbox.recording is None:
+        if self.sandbox is None or self.sandbox.recording is None:
             return found
-        active = sandbox.engine.active
+        active = self.sandbox.engine.active
         if active is None:
             return found
         made = opposite(active[0]), active[1]
-        for event in sandbox.recording:
+        for event in self.sandbox.recording:
             if type(event) is CallSent and (event.session, event.id) == made and event.site:
                 found = (ends(made[0])[0], event.site, method)  # of several sessions, the last
         return found

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 from rpclab.previews import described, preview
 from rpclab.trace.model import Arrow, CallBar, StreamSeries, StubBar, TargetBar
 from rpclab.trace.pictures.figures import Figures
-from rpclab.trace.pictures.telling import duration
+from rpclab.trace.pictures.templates import duration
 from rpclab.trace.replay import Replay
 from rpclab.trace.timeline import timeline
 from rpclab.views import View

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rpclab.declared import NOTEBOOK
 from rpclab.trace.model import Arrow, StreamSeries, StubBar
-from rpclab.trace.pictures.telling import count, place
+from rpclab.trace.pictures.templates import count, place
 from rpclab.views import View
 from rpclab.whatif.apart import apart
 from rpclab.whatif.ledger import Before, places_of
@@ -107,15 +107,21 @@ class Faults(Sequence[Fault]):
         baseline: the run without one.
         faults: the others.
         findings: what is wrong without any cut.
+        note: what was not as in the sandbox, in a sentence; "" if nothing.
 
     Attributes:
         baseline: the run without a cut.
     """
 
     def __init__(
-        self, baseline: Run, faults: Iterable[Fault], findings: Iterable[Finding] = ()
+        self,
+        baseline: Run,
+        faults: Iterable[Fault],
+        findings: Iterable[Finding] = (),
+        note: str = "",
     ) -> None:
         self.baseline = baseline
+        self._note = note
         self._faults = tuple(faults)
         self._own = tuple(findings)
 
@@ -138,17 +144,18 @@ class Faults(Sequence[Fault]):
         """How much was tried, and what was found, in a line."""
         messages = count(self.baseline.messages, "message")
         found = count(len(self.findings), "fault") if self.findings else "no fault"
-        return f"Faults: {messages}, each cut in {len(WAYS)} ways: {found} of the program"
+        note = f"; {self._note}" if self._note else ""
+        return f"Faults: {messages}, each cut in {len(WAYS)} ways: {found} of the program{note}"
 
     def text(self) -> str:
         """All of it as text: what was found, and a line for each run."""
-        from rpclab.whatif.telling import faults_text  # noqa: PLC0415 - for those who look
+        from rpclab.whatif.fault_table import faults_text  # noqa: PLC0415 - for those who look
 
         return faults_text(self)
 
     def html(self) -> str:
         """The same as a part of a page: a table whose rows open their timelines."""
-        from rpclab.whatif.telling import faults_html  # noqa: PLC0415 - likewise
+        from rpclab.whatif.fault_table import faults_html  # noqa: PLC0415 - likewise
 
         return faults_html(self)
 
@@ -208,7 +215,7 @@ def scrub(
                 strike = Strike(message, way)
                 run = await play(world, program, strike=strike, before=before, patience=patience)
                 faults.append(_judged(message, text, way, run, baseline))
-        return Faults(baseline, faults, _of_baseline(baseline))
+        return Faults(baseline, faults, _of_baseline(baseline), world.placed)
 
     return apart(walk)
 

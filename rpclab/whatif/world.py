@@ -46,6 +46,15 @@ class World:
         """The names of the Workers."""
         return [worker.name for worker in self._workers]
 
+    @property
+    def placed(self) -> str:
+        """A sentence on the Workers that have processes of their own, but not here; "" if none."""
+        names = [worker.name for worker in self._workers if worker.placement is not None]
+        if not names:
+            return ""
+        which, have = ", ".join(names), "has" if len(names) == 1 else "have"
+        return f"{which} {have} processes, and ran in this program here, on the virtual clock"
+
     def _databases(self) -> Iterator[tuple[str, str, Any]]:
         everybody: list[tuple[str, Bound]] = [(each.name, each) for each in self._workers]
         for name, bound in [*everybody, (NOTEBOOK, self._own)]:

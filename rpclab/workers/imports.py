@@ -4,28 +4,30 @@ Floor: workers. So are the modules of the platform (`rpclab.workers.platform`). 
 through an import function in the builtins of its modules: `sys.path` is left alone, and so is
 `sys.modules` but while a module's text runs. So two Workers may each have a `pages.py`, a user's
 own workers.py is safe, and a new version runs its modules anew.
+
+A library that imports one by its name, as Django does with its settings, knows nothing of that. So
+`importlib.import_module` asks here first: the Worker whose code runs is looked into. For those who
+go other ways, Python's finders come here when nothing of that name is installed; what they find
+stands in `sys.modules` for the present step alone, for two Workers may each have an `urls`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import builtins
+import importlib
 import importlib.util
 import sys
 import types
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from importlib.machinery import SOURCE_SUFFIXES, FileFinder, ModuleSpec, SourceFileLoader
 from os import PathLike, fspath
 from typing import Any
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
-from rpclab.workers.imports_by_name import (
-    OwnModules,
-    install,
-    is_installed,
-    loading,
-    modules_of,
-    showing,
-)
+from rpclab.core.contexts import current
 from rpclab.workers.platform import MODULES, make
 from rpclab.workers.platform.advice import imported_names
 
@@ -33,7 +35,7 @@ given_to_all: dict[str, Any] = {}
 """What the code of every Worker finds among its builtins, beside or in place of Python's."""
 
 
-class Imports(OwnModules):
+class Imports:
     """The import function of one version of a Worker.
 
     Args:
@@ -230,3 +232,155 @@ def _advise(error: ModuleNotFoundError, wanted: str) -> None:
             f"the package {wanted} is made for Cloudflare: it imports {missing}, which rpclab gives"
             " to the Worker's own code alone"
         )
+
+
+# Modules that are imported by name.
+
+loading: ContextVar[Imports | None] = ContextVar("rpclab_loading", default=None)
+"""The modules of the Worker whose text runs."""
+
+_serving: WeakKeyDictionary[object, WeakValueDictionary[str, Imports]] = WeakKeyDictionary()
+_shown: dict[str, types.ModuleType] = {}
+_depth = 0
+
+
+def serve(engine: object, worker: str, modules: Imports | None) -> None:
+    """Look into these modules when code of the Worker runs, from now on.
+
+    Args:
+        engine: what the Worker runs on.
+        worker: its name.
+        modules: those of its present version, if it has any.
+    """
+    workers = _serving.setdefault(engine, WeakValueDictionary())
+    if modules is None:
+        workers.pop(worker, None)
+    else:
+        workers[worker] = modules
+
+
+def _running() -> Imports | None:
+    modules = loading.get()
+    context = current.get()
+    if modules is not None or context is None:
+        return modules
+    workers = _serving.get(context.host)
+    return None if workers is None else workers.get(context.worker)
+
+
+def modules_of(module: types.ModuleType | None) -> Imports | None:
+    """The modules of the Worker that a module is one of; None of another module."""
+    names = {} if module is None else vars(module).get("__builtins__")
+    function = names.get("__import__") if isinstance(names, dict) else None
+    found = getattr(function, "__self__", None)
+    return found if isinstance(found, Imports) else None
+
+
+class _Finder:
+    """Asked last of all, for names that are not installed."""
+
+    def find_spec(
+        self, full: str, path: Sequence[str] | None, target: types.ModuleType | None = None, /
+    ) -> ModuleSpec | None:
+        del path, target
+        return _spec(full, None if "." in full else _running())
+
+
+class _FinderOfParts:
+    """Asked first of all, for parts of a package of a Worker, which Python would find itself."""
+
+    def find_spec(
+        self, full: str, path: Sequence[str] | None, target: types.ModuleType | None = None, /
+    ) -> ModuleSpec | None:
+        del path, target
+        return _spec(full, modules_of(sys.modules.get(full.rpartition(".")[0])))
+
+
+def _spec(full: str, modules: Imports | None) -> ModuleSpec | None:
+    found = None if modules is None else modules.find(full)
+    if modules is None or found is None:
+        return None
+    folders = found.submodule_search_locations
+    loader = _Loader(full, found.origin or "", modules)
+    spec = ModuleSpec(full, loader, origin=found.origin, is_package=folders is not None)
+    spec.submodule_search_locations = folders
+    return spec
+
+
+class _Loader(SourceFileLoader):
+    """Hands out a module of a Worker."""
+
+    def __init__(self, full: str, path: str, modules: Imports) -> None:
+        super().__init__(full, path)
+        self._modules = modules
+
+    def create_module(self, spec: ModuleSpec) -> types.ModuleType:
+        global _depth  # noqa: PLW0603 - of the interpreter's one table of modules
+        _depth += 1
+        try:
+            module = self._modules.load(spec.name)
+        finally:
+            _depth -= 1
+        _shown[spec.name] = module
+        with suppress(RuntimeError):  # without a loop the end of the text that runs hides it
+            asyncio.get_running_loop().call_soon(_hide)
+        return module
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        """Its text has run."""
+
+
+@contextmanager
+def showing() -> Iterator[None]:
+    """Let what is imported by name in a block stand in `sys.modules` until its end."""
+    global _depth  # noqa: PLW0603 - as above
+    _depth += 1
+    try:
+        yield
+    finally:
+        _depth -= 1
+        _hide()
+
+
+def _hide() -> None:
+    if not _depth:
+        for name, module in _shown.items():
+            if sys.modules.get(name) is module:
+                del sys.modules[name]
+        _shown.clear()
+
+
+def is_installed(name: str) -> bool:
+    """Whether Python has a module of that name, without a Worker's."""
+    if name in sys.modules:
+        return modules_of(sys.modules[name]) is None
+    return any(
+        finder.find_spec(name, None) is not None
+        for finder in sys.meta_path
+        if not isinstance(finder, (_Finder, _FinderOfParts))
+    )
+
+
+def _import_by_name(name: str, package: Any = None, level: int = 0) -> types.ModuleType:
+    modules = _running()
+    if modules is not None:
+        full = importlib.util.resolve_name("." * level + name, package) if level else name
+        loaded = sys.modules.get(full.partition(".")[0])
+        # As beside a script: what is loaded comes first, and what is installed last.
+        if (loaded is None or modules_of(loaded) is not None) and modules.has(full):
+            return modules.load(full)
+    imported: types.ModuleType = _python_imports(name, package, level)
+    return imported
+
+
+_bootstrap: Any = importlib._bootstrap
+_python_imports = _bootstrap._gcd_import
+
+
+def install() -> None:
+    """Have Python ask here; a program with Workers of several files needs that, once."""
+    if _bootstrap._gcd_import is not _import_by_name:
+        # What `importlib.import_module` calls, whoever holds that function already.
+        _bootstrap._gcd_import = _import_by_name
+        sys.meta_path.insert(0, _FinderOfParts())
+        sys.meta_path.append(_Finder())

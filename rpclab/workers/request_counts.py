@@ -15,6 +15,9 @@ from rpclab.workers.context import Context
 if TYPE_CHECKING:
     from contextvars import Context as Variables
 
+    from rpclab.workers.kv.limits import KVLimits
+    from rpclab.workers.storage.limits import D1Limits
+
 
 class Invocation:
     """One call of a Durable Object, whose context serves many."""
@@ -33,31 +36,32 @@ def begin(variables: Variables) -> None:
     variables.run(_of_an_object.set, Invocation())
 
 
-def request() -> int:
+TOO_MANY = "Too many API requests by single Worker invocation."
+"""The platform's words."""
+
+
+def count_request(limits: D1Limits | KVLimits) -> str:
     """Count a request to D1 or KV.
 
+    Args:
+        limits: with `invocation_requests`, how many the running invocation may make.
+
     Returns:
-        How many the running invocation has made; 0 where none runs, as in a script.
+        What to do where it has made more; "" where it has not, or none runs, as in a script.
     """
     invocation: Invocation | Context | None = _of_an_object.get()
     if invocation is None:
         context = current.get()
         platform = None if context is None else context.platform
         if not isinstance(platform, Context):
-            return 0
+            return ""
         invocation = platform
     invocation._requests += 1
-    return invocation._requests
-
-
-TOO_MANY = "Too many API requests by single Worker invocation."
-"""The platform's words."""
-
-
-def advice(bound: int, limits: object) -> str:
-    """Say what to do where an invocation has made too many requests."""
+    most = limits.invocation_requests
+    if invocation._requests <= most:
+        return ""
     return (
-        f"the platform's limit is {bound} (docs/limits.md), and 50 on its free plan: several"
+        f"the platform's limit is {most} (docs/limits.md), and 50 on its free plan: several"
         " statements in one batch(), several keys in one get() are one request; for a sandbox"
         f" alone {type(limits).__name__}(invocation_requests=…) sets another"
     )

@@ -27,7 +27,7 @@ from rpclab.workers.entrypoints import (
     refuse_reserved,
 )
 from rpclab.workers.http_calls import dispatch
-from rpclab.workers.imports_by_name import modules_of, serve
+from rpclab.workers.imports import modules_of, serve
 from rpclab.workers.validation.policy import new_door
 
 if TYPE_CHECKING:

@@ -26,22 +26,30 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("python", PYTHONS, ids=names)
 
 
-# The end of a module is the end of playwright's event loop, in which other tests could run none.
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    """A JupyterLab for all tests of a module."""
+@pytest.fixture(scope="session")
+def lab_server(tmp_path_factory):
+    """The server of a JupyterLab, for all tests."""
     _leave_out_unless(shutil.which(CHROMIUM), f"Chromium at {CHROMIUM} (RPCLAB_CHROMIUM)")
     _leave_out_unless(find_spec("playwright"), "playwright")
     _leave_out_unless(find_spec("jupyterlab"), "jupyterlab")
-    from support.jupyterlab import running_lab  # noqa: PLC0415 - imports playwright
+    from support.jupyterlab import running_server  # noqa: PLC0415 - imports playwright
 
-    with running_lab(tmp_path_factory.mktemp("lab"), CHROMIUM) as running:
-        yield running
+    with running_server(tmp_path_factory.mktemp("lab")) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
+def lab(lab_server, chromium):
+    """A JupyterLab for all tests of a module."""
+    from support.jupyterlab import Lab  # noqa: PLC0415 - imports playwright
+
+    return Lab(lab_server, chromium)
+
+
+# The end of a module is the end of playwright's event loop, in which other tests could run none.
+@pytest.fixture(scope="module")
 def chromium():
-    """A browser without JupyterLab, for all tests of a module."""
+    """A browser for all tests of a module."""
     _leave_out_unless(shutil.which(CHROMIUM), f"Chromium at {CHROMIUM} (RPCLAB_CHROMIUM)")
     _leave_out_unless(find_spec("playwright"), "playwright")
     from support.jupyterlab import running_chromium  # noqa: PLC0415 - imports playwright

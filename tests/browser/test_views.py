@@ -50,6 +50,21 @@ with await env.LAST.root():
 STEP = ".rl-where"
 FRAME = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
+# The canvas fits into its stage, and no name of a control lies on its slider; says so in a while.
+LAID_OUT = """async frames => {
+    const box = element => element.getBoundingClientRect();
+    const fits = () => {
+        const canvas = [...document.querySelectorAll('.rl-live canvas')].find(c => c.offsetParent);
+        const rows = [...document.querySelectorAll('.rl-control')].filter(row => row.offsetParent);
+        return box(canvas).right <= box(canvas.parentElement).right + 1 && rows.every(row => {
+            const [name, slider] = [box(row.children[0]), box(row.children[1])];
+            return name.right <= slider.left || name.bottom <= slider.top;
+        });
+    };
+    while (!fits() && frames--) await new Promise(done => requestAnimationFrame(done));
+    return fits();
+}"""
+
 
 def cells(*more):
     return ["%load_ext rpclab", WORKERS, FIRST, "%bind FIRST=first LAST=last",
@@ -175,6 +190,15 @@ def test_every_view_has_the_colours_of_the_theme(view, pictures, tab, theme):
     assert light > 600
     assert (light == background) == (theme == "light")
     assert drawn is None or abs(drawn - background) < 30
+
+
+def test_a_view_that_becomes_narrow_is_laid_out_anew(view):
+    view.find("[aria-label='round trip of notebook ⇄ first']").wait_for()
+    view.narrow(900)
+    try:
+        assert view.evaluate(f"() => ({LAID_OUT})(500)")
+    finally:
+        view.narrow(1200)
 
 
 def test_no_request_leaves_the_machine_and_no_state_is_saved(view):

@@ -11,14 +11,15 @@ from support.traced import READER, busy, deployed
 from support.virtual_time import VirtualTimeLoop
 
 import rpclab
-from rpclab.notebook.widgets.modules import joined
+from rpclab.notebook.widgets.es_modules import joined
 from rpclab.trace.feed import COLUMNS, Feed
 from rpclab.trace.graph import graph, reach
 from rpclab.trace.lifetimes import lifetimes
 from rpclab.trace.pictures.figures import Figures
-from rpclab.trace.pictures.layout import lines_of
+from rpclab.trace.pictures.graph_layout import lines_of
+from rpclab.trace.pictures.labels import call_label, stub_label
 from rpclab.trace.pictures.look import CLASS, LOOK, colour_of
-from rpclab.trace.pictures.telling import (
+from rpclab.trace.pictures.templates import (
     count,
     duration,
     known_of,
@@ -29,7 +30,6 @@ from rpclab.trace.pictures.telling import (
     size,
     told,
 )
-from rpclab.trace.pictures.wording import call_label, stub_label
 from rpclab.trace.pictures.words import WORDS
 from rpclab.trace.timeline import timeline
 

@@ -239,3 +239,47 @@ def test_an_integer_of_any_number_of_digits_is_a_double_as_in_javascript(pair, m
     assert pair.server.closed is None
     assert [args[0] for args in main._calls] == [1e17, math.inf, math.inf, math.inf]
     assert [args[1] for args in main._calls] == [-1e17, -math.inf, -math.inf, -math.inf]
+
+
+GREET = '["push",["pipeline",0,["greet"],[]]]'
+
+
+def test_a_result_that_was_sent_is_sent_once_and_stays_until_it_is_given_back(pair):
+    assert arrive(pair, GREET, '["pull",1]') == [["resolve", 1, "hello"]]
+    assert arrive(pair, '["pull",1]') == []
+    # What is called on it meanwhile finds it, and fails as on any text.
+    [answer] = arrive(pair, '["push",["pipeline",1,["nothing"],[]]]', '["pull",2]')
+    assert answer[:2] == ["reject", 2]
+    assert arrive(pair, '["release",1,1]', '["release",2,1]') == []
+    assert pair.server.closed is None
+    assert [*pair.server.exports] == [0]
+    assert not [*pair.server.unseen_results()]
+    arrive(pair, '["release",1,1]')
+    assert "released export 1" in str(pair.server.closed)
+
+
+def test_what_was_sent_and_is_never_given_back_counts_as_held(main):
+    pair = SessionPair(main, codec=CapnWebCodec, limits=Limits(exports=5))
+    pair.wire.hold(pair.server)
+    for number in range(1, 20):
+        arrive(pair, GREET, f'["pull",{number}]')
+        if pair.server.closed is not None:
+            break
+    assert "Limits.exports" in str(pair.server.closed)
+    assert number < 10
+
+
+@pytest.mark.parametrize(
+    "pull", ['["pull",1]', ' [ "pull" , 1 ] '], ids=["as it is written", "with spaces"]
+)
+def test_each_of_the_plain_messages_means_the_same_however_it_is_written(pair, pull):
+    spaced = ' [ "push" , [ "pipeline" , 0 , [ "greet" ] , [ 1.5 , null , true ] ] ] '
+    assert arrive(pair, spaced, pull) == [["resolve", 1, "hello"]]
+    assert arrive(pair, ' [ "release" , 1 , 1 ] ') == []
+    assert [*pair.server.exports] == [0]
+
+
+def test_a_number_that_is_no_exact_double_is_one_in_arguments_of_plain_calls(pair, main):
+    arrive(pair, '["push",["pipeline",0,["greet"],[9007199254740993,1]]]')
+    assert main._calls == [(9007199254740992.0, 1)]
+    assert type(main._calls[0][0]) is float

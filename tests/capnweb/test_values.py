@@ -21,6 +21,7 @@ from support.inline_host import EMPTY, SessionPair, Sink, Source
 from rpclab import RpcTarget
 from rpclab.codecs.capnweb import CapnWebCodec, buffers, text
 from rpclab.codecs.capnweb.numbers import read_integer, write_integer
+from rpclab.codecs.values import ENCODERS
 from rpclab.core.limits import Limits
 from rpclab.errors import DataCloneError, MessageTooLargeError, RemoteError, RemoteProtocolError
 from rpclab.workers.http.blobs import Blob
@@ -156,6 +157,11 @@ REFUSED = {
     "a complex number": (1j, "value.real"),
     "a subclass of list": (type("Mine", (list,), {})(), "list(value)"),
 }
+
+
+def test_each_type_that_python_has_beyond_json_is_sent_or_refused_with_advice():
+    refused = {type(value) for value, _ in REFUSED.values()}
+    assert ENCODERS.keys() - refused == {int, array.array}
 
 
 @pytest.mark.parametrize(("value", "advice"), REFUSED.values(), ids=REFUSED)

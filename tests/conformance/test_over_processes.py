@@ -1,6 +1,7 @@
 """The rules hold where Workers run in processes of their own: the same tests, another placement.
 
-What is different there is told in `DIFFERENT`, with the reason.
+Those that tell most run on the two nodes of a cluster as well, each Worker on another one. What is
+different there is told in `DIFFERENT`, with the reason.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import asyncio
 import functools
 import inspect
 import os
+from importlib.util import find_spec
 
 import pytest
 from support.elsewhere import those_elsewhere
@@ -29,6 +31,9 @@ AREAS = (
     "values",
     "values_promised",
 )
+
+ON_NODES = ("functions", "lifetimes", "pipelining", "streams")
+"""The areas of which tests run on a cluster, too: those of references, and of what ends."""
 
 MOMENT = "a release takes a moment over a socket, and the test looks at once"
 MODULE = "it looks into the module of the Worker, which is in the other process"
@@ -74,9 +79,14 @@ def engine():
 
 
 @pytest.fixture
-def world(sandbox, engine):
+def world(request, sandbox):
     """A sandbox with a log, whose Workers run in processes of their own."""
-    fresh = InProcesses(sandbox, engine)
+    if request.function.__name__.endswith("_on_nodes"):
+        from support.on_cluster import OnCluster  # noqa: PLC0415 - it loads Dask
+
+        fresh = OnCluster(sandbox, request.getfixturevalue("cluster"))
+    else:
+        fresh = InProcesses(sandbox, request.getfixturevalue("engine"))
     _open.append(fresh)
     return fresh
 
@@ -101,5 +111,20 @@ def _asks_no_clock(test):
     return "sleep(" not in source and "timeout(" not in source
 
 
+def _on_nodes(test):
+    """Run a test on the nodes of a cluster."""
+
+    @functools.wraps(test)
+    async def run(**arguments):
+        await test(**arguments)
+
+    run.__name__ = f"{test.__name__}_on_nodes"
+    return run
+
+
 for _area in AREAS if hasattr(os, "fork") else ():
     globals().update(those_elsewhere(_area, _closing, different=DIFFERENT, runs=_asks_no_clock))
+
+for _area in ON_NODES if hasattr(os, "fork") and find_spec("distributed") else ():
+    _found = those_elsewhere(_area, _closing, different=DIFFERENT, runs=_asks_no_clock)
+    globals().update({f"{_name}_on_nodes": _on_nodes(_test) for _name, _test in _found})

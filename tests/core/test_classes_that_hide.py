@@ -26,8 +26,42 @@ NAMES = [
     ["__str__"],
     ["__init__"],
     ["__mro__"],
-    "ALL",
+    ["__await__"],
+    ["__rpc_handle__"],
+    ["__rpc_refer__"],
+    ["dispose"],
+    ["all"],
 ]
+
+
+def raises():
+    """What an object says that its class is."""
+    raise ValueError("hidden")
+
+
+KINDS = {
+    "nothing": raises,
+    "a target": lambda: RpcTarget,
+    "an error": lambda: ValueError,
+    "a group": lambda: ExceptionGroup,
+    "a dict": lambda: dict,
+    "a class": lambda: type,
+}
+
+
+class Liar:
+    """An object that says of itself that it is of another class.
+
+    Args:
+        kind: gives that class.
+    """
+
+    def __init__(self, kind) -> None:
+        self._kind = kind
+
+    @property
+    def __class__(self):
+        return self._kind()
 
 
 class Main(RpcTarget):
@@ -50,6 +84,18 @@ class Main(RpcTarget):
     def unsendable(self):
         return self._value()
 
+    def among_others(self):
+        return [{"value": self._value(), "target": self._target()}]
+
+    def target(self):
+        return self._target()
+
+    def lies(self, about):
+        return Liar(KINDS[about])
+
+    def lies_among_others(self, about):
+        return [{"value": Liar(KINDS[about]), "target": self._target()}]
+
     def made(self):
         return self._target()
 
@@ -59,7 +105,7 @@ class Main(RpcTarget):
 
 @pytest.mark.parametrize("prepared", [False, True])
 @pytest.mark.parametrize("names", NAMES, ids=" ".join)
-@pytest.mark.parametrize("method", ["fail", "unsendable"])
+@pytest.mark.parametrize("method", ["fail", "unsendable", "among_others"])
 def test_an_error_or_a_value_of_such_a_class_rejects_its_call_alone(names, method, prepared):
     pair = SessionPair(Main(hiding(names)), prepared=prepared)
     call = pair.main.call(method)
@@ -67,6 +113,33 @@ def test_an_error_or_a_value_of_such_a_class_rejects_its_call_alone(names, metho
     assert isinstance(call.outcome, Exception)
     assert pair.settle(pair.main.call("greet")) == "hello"
     assert pair.host.reports == []
+
+
+@pytest.mark.parametrize("prepared", [False, True])
+@pytest.mark.parametrize("about", KINDS)
+@pytest.mark.parametrize("method", ["lies", "lies_among_others"])
+def test_what_lies_about_its_class_rejects_its_call_alone(method, about, prepared):
+    pair = SessionPair(main := Main(hiding([])), prepared=prepared)
+    call = pair.main.call(method, about)
+    pair.host.turn()
+    assert isinstance(call.outcome, Exception)
+    assert pair.settle(pair.main.call("greet")) == "hello"
+    assert main.disposed == ["disposed"] * (method == "lies_among_others")
+    sent = pair.main.call("take", [Liar(KINDS[about])])
+    pair.host.turn()
+    assert isinstance(sent.outcome, Exception)
+    assert (pair.server.closed, pair.client.closed, pair.host.reports) == (None, None, [])
+
+
+@pytest.mark.parametrize("prepared", [False, True])
+@pytest.mark.parametrize("names", NAMES, ids=" ".join)
+def test_a_target_of_such_a_class_is_sent_or_refused_and_nothing_else_ends(names, prepared):
+    pair = SessionPair(Main(hiding(names)), prepared=prepared)
+    call = pair.main.call("target")
+    pair.host.turn()
+    assert call.outcome is not ...
+    assert pair.settle(pair.main.call("greet")) == "hello"
+    assert (pair.server.closed, pair.host.reports) == (None, [])
 
 
 @pytest.mark.parametrize("names", [names for names in NAMES if "__name__" in names])

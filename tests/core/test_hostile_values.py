@@ -691,12 +691,14 @@ def test_a_promise_in_a_result_is_refused():
 
 
 def test_nothing_of_a_refused_frame_is_left_for_the_next_one():
-    from rpclab.codecs import data  # noqa: PLC0415 - of this test alone
+    from rpclab.codecs import stored_values  # noqa: PLC0415 - of this test alone
 
     for broken in (ext(values.JOINT, [[LIST, [1]]]), ext(values.PATTERN, ["x" * 30_000, 0])):
         with pytest.raises(RemoteProtocolError):
-            data.unpack(packed([broken]))
-        assert data.unpack(data.pack([(1, re.compile("x"))])) == [(1, re.compile("x"))]
+            stored_values.unpack(packed([broken]))
+        assert stored_values.unpack(stored_values.pack([(1, re.compile("x"))])) == [
+            (1, re.compile("x"))
+        ]
 
 
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="arrays of that type are new there")

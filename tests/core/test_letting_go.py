@@ -72,6 +72,37 @@ class Main(Target):
         return value
 
 
+class Chained(Main):
+    """A target of which chains are made, and that writes down what happens to it."""
+
+    def __init__(self, log, name="main"):
+        super().__init__()
+        self._log = log
+        self._name = name
+
+    def end_first(self):
+        self._log.append("runs")
+        self._ends()
+        self._log.append("returns")
+        return self._made_of(Target())
+
+    def wait_first(self):
+        self._ends()
+        return self._later
+
+    def target(self):
+        return self._made_of(Chained(self._log, "target"))
+
+    def _made_of(self, target):
+        target._ends = self._ends
+        self._made.append(target)
+        return target
+
+    def dispose(self):
+        super().dispose()
+        self._log.append(f"{self._name} is disposed")
+
+
 @pytest.fixture
 def main():
     return Main()
@@ -128,6 +159,54 @@ def test_a_target_that_is_returned_after_the_session_has_ended_is_disposed(main)
         pair.main.call("end_first")
         pair.host.turn()
     assert [made.disposals for made in main._made] == [1, 1]
+
+
+@pytest.mark.parametrize("prepared", [False, True])
+@pytest.mark.parametrize("of", ["a call", "the first of a chain"])
+def test_a_target_lives_until_its_method_that_ends_the_session_returns(of, prepared):
+    log = []
+    pair = SessionPair(main := Chained(log), prepared=prepared)
+    main._ends = lambda: pair.server.close(DisconnectedError("ended by the method"))
+    stub = pair.settle(pair.main.call("target"))
+    call = stub.call("end_first")
+    if of == "the first of a chain":
+        call = call.call("same", 1)
+    pair.host.turn()
+    assert log == ["runs", "returns", "main is disposed", "target is disposed"]
+    assert [made.disposals for made in main._made] == [1]
+    assert [made.disposals for made in main._made[0]._made] == [1]
+
+
+def test_a_session_that_a_method_has_ended_is_let_go_of_also_where_the_program_is_interrupted():
+    log = []
+    pair = SessionPair(main := Chained(log))
+
+    def ends():
+        pair.server.close(DisconnectedError("ended by the method"))
+        raise KeyboardInterrupt
+
+    stub = pair.settle(pair.main.call("target"))
+    main._made[0]._ends = ends
+    stub.call("end_first")
+    with pytest.raises(KeyboardInterrupt):
+        pair.host.turn()
+    pair.host.turn()
+    assert log == ["runs", "main is disposed", "target is disposed"]
+    assert pair.server.exports == {}
+
+
+def test_a_target_lives_until_its_method_that_was_cut_off_returns():
+    log = []
+    pair = SessionPair(main := Chained(log))
+    main._ends = lambda: pair.server.close(DisconnectedError("ended by the method"))
+    stub = pair.settle(pair.main.call("target"))
+    stub.call("wait_first")
+    pair.host.turn()
+    made = main._made[0]
+    assert made._later.cancelled
+    made._later.resolve(late := Target())
+    pair.host.turn()
+    assert late.disposals == 1
 
 
 @pytest.mark.parametrize("of", ["the same session", "another session"])

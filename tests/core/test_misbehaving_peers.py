@@ -326,8 +326,9 @@ def test_holding_too_many_exports_ends_the_session():
     assert ended(pair) == "the peer holds more than 5 exports (Limits.exports)"
 
 
-def test_results_that_a_peer_never_acknowledges_are_bounded_also_when_it_releases_them(pair):
-    pair.server.limits = Limits(exports=50)
+@pytest.mark.parametrize("prepared", [True, False], ids=["in one step", "the long way"])
+def test_results_that_a_peer_never_acknowledges_are_bounded_also_when_it_releases_them(prepared):
+    pair = SessionPair(Main(), limits=Limits(exports=50), prepared=prepared)
     pair.wire.hold(pair.server)
     for call in range(1, 200):
         pair.inject([CALL, call, 0, "greet", []])

@@ -368,3 +368,65 @@ def test_an_end_that_forgoes_runs_sends_each_message_by_itself_after_what_waits_
     [quiet, run, *alone] = [message[0] for message in sent(pair, pair.client)[0]]
     assert (quiet, run, alone) == (QUIET, CALL, [CALL, CALL, CALL, CALL, RELEASE])
     assert pair.tables == EMPTY
+
+
+def test_targets_in_flight_are_given_back_by_themselves_and_their_calls_by_being_seen(pair, log):
+    promises = [pair.main.call("noted") for _ in range(3)]
+    pair.host.turn()
+    stubs = [promise.outcome for promise in promises]
+    assert pair.settle(stubs[1].call("depth")) == 0
+    assert pair.server.live_exports() == [0, -2, -3, -4]
+    for stub in stubs:
+        stub.dispose()
+    pair.host.turn()
+    assert log == ["noted"] * 3 + ["used"] + ["disposed"] * 3
+    assert pair.tables == EMPTY
+    released = [
+        message for batch in sent(pair, pair.client) for message in batch if message[0] == RELEASE
+    ]
+    together = [-2, 1, -3, 1, -4, 1]
+    alone = [[RELEASE, 1, 1, 2, 1, 3, 1], [RELEASE, *together]]
+    assert released == (alone if pair.client.packs_runs else [[RELEASE, *together]])
+
+
+def test_a_call_on_a_target_that_is_on_its_way_finds_it(pair, log):
+    pair.wire.hold(pair.server)
+    promise = pair.main.call("noted")
+    pair.host.turn()
+    depth = promise.call("depth")
+    pair.host.turn()
+    assert log == ["noted", "used"]
+    pair.wire.let_go(pair.server)
+    assert depth.outcome == 0
+    promise.outcome.dispose()
+    pair.host.turn()
+    assert log[2:] == ["disposed"]
+    assert pair.tables == EMPTY
+
+
+def test_a_target_that_comes_too_late_is_given_back(pair, log):
+    pair.wire.hold(pair.server)
+    promises = [pair.main.call("noted") for _ in range(2)]
+    pair.host.turn()
+    promises[0].pending.cancel("a test")
+    pair.wire.let_go(pair.server)
+    pair.host.turn()
+    assert log == ["noted", "noted", "disposed"]
+    promises[1].outcome.dispose()
+    pair.host.turn()
+    assert log[3:] == ["disposed"]
+    assert pair.tables == EMPTY
+
+
+def test_targets_that_wait_to_leave_are_sent_also_by_an_end_that_forgoes_runs(pair, log):
+    promises = [pair.main.call(name) for name in ("depth", "noted", "depth", "noted")]
+    pair.client.flush()  # the methods have run
+    pair.server.forgo_runs()
+    pair.host.turn()
+    assert [promises[n].outcome for n in (0, 2)] == [1, 1]
+    for n in (1, 3):
+        promises[n].outcome.dispose()
+    assert pair.settle(pair.main.call("depth")) == 1
+    assert log.count("disposed") == 2
+    assert pair.tables == EMPTY
+    assert pair.server.exports.keys() <= {0, 5}

@@ -175,7 +175,7 @@ class Visit:
             self._writer.write(MAGIC + _record(HELLO, msgpack.packb({})))
             await self._reader.readexactly(len(MAGIC) + 6)
             return
-        offer = b"Sec-WebSocket-Protocol: rpclab.msgpack.1\r\n" * (self._door == "msgpack")
+        offer = b"Sec-WebSocket-Protocol: rpclab.msgpack.2\r\n" * (self._door == "msgpack")
         self._writer.write(
             b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
             b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"

@@ -166,6 +166,38 @@ def many_small_errors():
 
 
 @recipe
+def many_variables_outside_of_a_program():
+    """Places of variables in one message: each was added to a copy of the list of all before."""
+    return _echo([reference(wire.PLACEHOLDER, number) for number in range(70_000)])
+
+
+@recipe
+def many_values_that_cannot_be_read():
+    """Times in a zone that is not installed: likewise."""
+    return _echo([Ext(wire.DATETIME, [2000, 1, 1, 0, 0, 0, 0, 0, "No/Where"])] * 40_000)
+
+
+def _times(count):
+    return Raw(head(0x90, count) + pack(Ext(wire.BESIDE, b"\0\0\0\0")) * count)
+
+
+@recipe
+def bytes_beside_that_are_mentioned_many_times():
+    """Large bytes beside a frame that mentions them often: to write them back took much memory."""
+    yield [[pack([wire.CALL, 1, 0, "same", [_times(40)]]), b"x" * 100_000]]
+    yield [[pack([wire.CALL, 2, 0, "same", [_times(20_000)]]), b"x" * 100_000]]
+
+
+@recipe
+def a_result_that_is_too_large_and_holds_a_list_many_times():
+    """To name its largest member, it was written out: 2 ** 40 lists."""
+    nodes = [[wire.LIST_NODE, [node(n + 1), node(n + 1)]] for n in range(40)]
+    graph = Ext(wire.GRAPH, [*nodes, [wire.LIST_NODE, [1]]])
+    yield [call(1, "odd", "too_large")]
+    yield [[pack([wire.CALL, 2, 0, "same", [[graph, _times(39), "x" * 300_000]]]), b"x" * 100_000]]
+
+
+@recipe
 def an_array_of_nothing():
     """An empty NDARRAY whose shape says 2**40."""
     return _echo(Ext(wire.NDARRAY, ["<f8", [2**40], b""]))

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpclab.errors import RemoteProtocolError
+from rpclab.net.reading import Reading
 from rpclab.transports.batches import (
     BATCH,
     BESIDE,
@@ -20,6 +21,7 @@ from rpclab.transports.batches import (
     batches,
     cut,
     framed,
+    goodbye,
     hello,
     read_hello,
     unbatch,
@@ -79,10 +81,19 @@ def test_what_nobody_took_of_a_read_is_there_with_the_next():
         assert found == records
 
 
-@pytest.mark.parametrize("said", [b"GET / HTTP/1.1\r\n", b"\0rpclab\2", b"\x16\x03\x01", b"\0x"])
+@pytest.mark.parametrize("said", [b"GET / HTTP/1.1\r\n", b"\0rpclib\2", b"\x16\x03\x01", b"\0x"])
 def test_whoever_says_something_else_is_told_apart_at_the_first_byte(said):
     with pytest.raises(RemoteProtocolError, match="does not speak rpclab"):
         [*RecordReader(1000).feed(said)]
+
+
+@pytest.mark.parametrize("version", [1, 3, 255])
+def test_a_peer_of_another_version_is_told_which(version):
+    with pytest.raises(
+        RemoteProtocolError, match=f"versions {version} and 2 of rpclab's"
+    ) as raised:
+        [*RecordReader(1000).feed(MAGIC[:-1] + bytes([version]) + b"\0\0\0\2")]
+    assert goodbye(str(raised.value))[1:] == str(raised.value).encode()
 
 
 def test_before_the_greeting_no_record_may_be_longer_than_one():
@@ -155,3 +166,35 @@ def test_a_greeting_is_a_small_map_of_names():
 def test_a_reason_is_cut_at_a_character():
     assert cut("é" * 100) == ("é" * 61).encode()
     assert cut("short") == b"short"
+
+
+class Taking(Reading):
+    """Reads, and has another one read before it has looked at what came."""
+
+    def __init__(self, meanwhile=None):
+        self.meanwhile = meanwhile
+        self.came = b""
+
+    def read(self, data):
+        view = self.get_buffer(-1)
+        size = min(len(view), len(data))
+        view[:size] = data[:size]
+        self.buffer_updated(size)
+        return data[size:]
+
+    def data_received(self, data):
+        if self.meanwhile is not None:
+            rest = b"b" * 10_000
+            while rest:
+                rest = self.meanwhile.read(rest)
+        self.came += data
+
+
+def test_what_was_read_holds_while_a_loop_inside_the_callback_reads_more():
+    inner = Taking()
+    outer = Taking(inner)
+    assert outer.read(b"a" * 100_000) == b""
+    assert (outer.came, inner.came) == (b"a" * 100_000, b"b" * 10_000)
+    outer.meanwhile = None
+    assert outer.read(b"c" * 100_000) == b""
+    assert outer.came.endswith(b"c" * 100_000)

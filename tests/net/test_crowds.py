@@ -44,7 +44,7 @@ async def gone():
     await until(none)
 
 
-async def test_connections_that_come_and_go_leave_nothing(place):
+async def test_connections_that_come_and_go_leave_nothing(place, sandbox):
     async with place.serve() as server:
 
         async def visit(number):
@@ -58,6 +58,7 @@ async def test_connections_that_come_and_go_leave_nothing(place):
         for _ in range(3):
             await asyncio.gather(*[visit(number) for number in range(WAVE)])
             await gone()
+            sandbox.recording.clear()  # which tells of them all
             found.append((descriptors(), ours()))
     # The first wave brings what is made once.
     assert found[1] == found[2]

@@ -119,6 +119,45 @@ async def test_certificates_of_another_authority_are_told_too(sandbox, certifica
         assert "is it tls:127.0.0.1:{tls}?".format(**ports) in said
 
 
+OTHERS = {
+    "closes": (b"", {
+        "tcp:{}": "is it tls:{}?",
+        "tls:{}": "; it may speak no TLS: is it tcp:{}?",
+        "ws://{}/": "is it wss://{}/?",
+        "wss://{}/": "; it may speak no TLS: is it ws://{}/?",
+        "https://{}/": "is it http://{}/?",
+    }),
+    "SSH": (b"SSH-2.0-OpenSSH_9.9\r\n", {
+        "tcp:{}": "but says b'SSH-2.0-OpenSSH_9.9\\r\\n'; is {} the port of that server?",
+        "tls:{}": "speaks no TLS: is it tcp:{}?",
+        "ws://{}/": "is {} the port of that server?",
+    }),
+    "HTTP/1.0": (b"HTTP/1.0 200 OK\r\ncontent-length: 0\r\n\r\n", {
+        "tcp:{}": "it speaks HTTP: is it ws://{}/…",
+        "ws://{}/": "it answers HTTP, and opens no WebSocket: is that path exposed?",
+        "wss://{}/": "speaks no TLS: is it ws://{}/?",
+    }),
+}  # fmt: skip
+"""Servers of others by what they say at once, and the advice for whoever dials them as ours."""
+
+
+@pytest.mark.parametrize(("says", "wanted"), OTHERS.values(), ids=OTHERS)
+async def test_a_server_of_another_kind_is_told_with_what_to_try_next(says, wanted):
+    async def answer(reader, writer):
+        writer.write(says)
+        with contextlib.suppress(ConnectionError):
+            if says:
+                await reader.read(1)
+            writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    place = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server:
+        said = {address: await told(address.format(place)) for address in wanted}
+    wanted = {address: words.format(place) for address, words in wanted.items()}
+    assert {each: text for each, text in said.items() if wanted[each] not in text} == {}
+
+
 async def test_whoever_never_answers_is_told_with_the_option_that_waits_longer():
     async def wait(reader, writer):
         with contextlib.suppress(ConnectionError):
@@ -131,6 +170,8 @@ async def test_whoever_never_answers_is_told_with_the_option_that_waits_longer()
         for address in ("tcp:127.0.0.1:{}", "ws://127.0.0.1:{}/", "http://127.0.0.1:{}/"):
             said = await told(address.format(port), connect_seconds=0.05)
             assert "did not answer within 0.05 s (connect_seconds)" in said
+            other = f"ws://127.0.0.1:{port}/…" if "tcp" in address else f"tcp:127.0.0.1:{port}"
+            assert address.startswith("http") or f"is dialled as {other}" in said
 
 
 @pytest.mark.parametrize("scheme", ["tcp:{}", "ws://{}/", "http://{}/", "tls:{}"])

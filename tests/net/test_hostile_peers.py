@@ -14,6 +14,7 @@ import msgpack
 import pytest
 from support.net import Api, failure, far_sessions
 from support.real_time import until
+from websockets.asyncio.server import serve as serve_websocket
 from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
 from websockets.uri import parse_uri
@@ -62,6 +63,30 @@ async def test_whoever_speaks_something_else_is_told_so_and_let_go(sandbox, limi
         assert b"does not speak rpclab, but says b'GET / HTTP/1.1" in word
         writer.close()
         assert far_sessions(sandbox) == []
+
+
+@pytest.mark.parametrize("version", [1, 3])
+async def test_a_peer_of_another_version_is_told_so_in_words_that_it_can_read(sandbox, version):
+    magic = MAGIC[:-1] + bytes([version])
+    async with rpclab.serve(Api(), "tcp:127.0.0.1:0") as server:
+        reader, writer = await dial(server)
+        writer.write(magic + GREETING[len(MAGIC) :])
+        said = await reader.read()
+        writer.close()
+        assert said.startswith(magic)
+        assert said[len(magic) + 4] == BYE
+        assert f"versions {version} and 2 of rpclab's protocol".encode() in said
+
+    async def old(reader, writer):
+        writer.write(magic + record(BYE, b"the peer does not speak rpclab"))
+        writer.close()
+
+    listener = await asyncio.start_server(old, "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+    with pytest.raises(rpclab.RpcError, match=f"versions {version} and 2 of rpclab's protocol"):
+        await rpclab.connect(f"tcp:127.0.0.1:{port}")
+    listener.close()
+    await listener.wait_closed()
 
 
 async def test_whoever_says_nothing_is_let_go_in_time(sandbox, limits):
@@ -363,7 +388,9 @@ async def test_peers_of_python_speak_msgpack_and_whoever_asks_for_nothing_cap_n_
         for offers, chosen in (
             (None, None),
             (["capnweb"], "capnweb"),
-            (["capnweb", "rpclab.msgpack.1"], "rpclab.msgpack.1"),
+            (["capnweb", "rpclab.msgpack.2"], "rpclab.msgpack.2"),
+            (["capnweb", "rpclab.msgpack.1"], "capnweb"),
+            (["rpclab.msgpack.1"], None),
         ):
             socket = await open_socket(server, offers)
             assert socket.protocol.subprotocol == chosen
@@ -373,6 +400,19 @@ async def test_peers_of_python_speak_msgpack_and_whoever_asks_for_nothing_cap_n_
             assert connection.session.dialect.name == dialect
             await connection.close()
         await until(lambda: far_sessions(sandbox) == [])
+
+
+async def test_a_server_that_does_not_speak_the_codec_that_is_insisted_on_is_told_of():
+    async def hangs_on(socket):
+        await socket.wait_closed()
+
+    async with serve_websocket(hangs_on, "127.0.0.1", 0) as listener:
+        address = f"ws://127.0.0.1:{listener.sockets[0].getsockname()[1]}/"
+        with pytest.raises(rpclab.DisconnectedError, match=r"does not speak rpclab\.msgpack\.2"):
+            await rpclab.connect(address, codec="msgpack")
+        connection = await rpclab.connect(address)
+        assert connection.session.dialect.name == "capnweb"
+        await connection.close()
 
 
 def test_a_codec_that_is_none_is_named():

@@ -1,4 +1,9 @@
-"""Each test talks to a real kernel: of this interpreter, or of each `--kernel-python`."""
+"""Each test talks to a real kernel: of this interpreter, or of each `--kernel-python`.
+
+Tests marked `any_kernel` take the first of these alone: what they look at is ours or IPython's, and
+the same whatever kernel runs it. What depends on how a kernel runs cells, routes their output,
+compiles them, interrupts them or handles messages of widgets is tested with each.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +15,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from support.kernels import Kernel
+
+IS_PATCHED = "import asyncio; hasattr(asyncio, '_nest_patched')"
 
 
 def pytest_addoption(parser):
@@ -23,6 +30,8 @@ def pytest_addoption(parser):
 def pytest_generate_tests(metafunc):
     if "python" in metafunc.fixturenames:
         given = metafunc.config.getoption("--kernel-python", default=None) or [sys.executable]
+        if metafunc.definition.get_closest_marker("any_kernel"):
+            given = given[:1]
         names = [Path(path).parents[1].name for path in given]
         metafunc.parametrize("python", given, ids=names, scope="session")
 
@@ -37,18 +46,37 @@ def running_kernel(python, tmp_path_factory):
 @pytest.fixture
 def kernel(running_kernel):
     """A kernel with nothing in its namespace but the freshly loaded extension."""
-    running_kernel.run("%reset -f")
-    loaded = running_kernel.run("%load_ext rpclab")
-    assert loaded.error is None, loaded.error
+    _load(running_kernel)
     yield running_kernel
-    running_kernel.run("%unload_ext rpclab")
-    patched = running_kernel.value("import asyncio; hasattr(asyncio, '_nest_patched')")
-    assert patched == "False", "it patches the kernel's loop for good: it needs a fresh kernel"
+    assert running_kernel.value(f"%unload_ext rpclab\n{IS_PATCHED}") == "False", (
+        "it patches the kernel's loop for good: it needs the patched kernel"
+    )
+
+
+@pytest.fixture(scope="session")
+def running_patched_kernel(python, tmp_path_factory):
+    """Another one, whose event loop `rpclab.run` has patched in a cell that cannot await."""
+    with Kernel(python, tmp_path_factory.mktemp("patched")) as kernel:
+        yield kernel
+
+
+@pytest.fixture
+def patched_kernel(running_patched_kernel):
+    """The same for tests of what runs on a patched event loop."""
+    _load(running_patched_kernel)
+    running_patched_kernel.run("import asyncio, rpclab\nrpclab.run(asyncio.sleep(0))")
+    yield running_patched_kernel
+    assert running_patched_kernel.value(f"%unload_ext rpclab\n{IS_PATCHED}") == "True"
+
+
+def _load(kernel):
+    loaded = kernel.run("%reset -f\n%load_ext rpclab")
+    assert loaded.error is None, loaded.error
 
 
 @pytest.fixture
 def fresh_kernel(python, tmp_path):
-    """A kernel of the test's own, with the extension, for tests that patch its event loop."""
+    """A kernel of the test's own, with the extension, for tests that leave something behind."""
     with Kernel(python, tmp_path) as kernel:
         kernel.run("%load_ext rpclab")
         yield kernel

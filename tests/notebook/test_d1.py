@@ -2,8 +2,10 @@
 
 import pytest
 
-from rpclab.notebook.tables import result_html
+from rpclab.notebook.d1_results import result_html
 from rpclab.workers.d1.database import D1Meta, D1Result
+
+pytestmark = pytest.mark.any_kernel
 
 TODOS = """\
 %%worker todos --d1 DB

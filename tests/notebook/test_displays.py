@@ -3,6 +3,8 @@
 import pytest
 from support.kernels import COUNTER
 
+pytestmark = pytest.mark.any_kernel
+
 
 @pytest.fixture
 def deployed(kernel):

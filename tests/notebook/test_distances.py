@@ -66,11 +66,11 @@ def test_a_callback_wakes_a_cell(slow):
     assert slow.value("sandbox.time()") == "60.0"
 
 
-def test_run_waits_in_virtual_time(fresh_kernel):
-    fresh_kernel.run("%rpclab clock virtual")
-    fresh_kernel.run(SLOW)
-    fresh_kernel.run("%bind SLOW=slow\nimport rpclab")
-    assert fresh_kernel.value("rpclab.run(env.SLOW.sleep(300))") == "300.0"
+def test_run_waits_in_virtual_time(patched_kernel):
+    patched_kernel.run("%rpclab clock virtual")
+    patched_kernel.run(SLOW)
+    patched_kernel.run("%bind SLOW=slow\nimport rpclab")
+    assert patched_kernel.value("rpclab.run(env.SLOW.sleep(300))") == "300.0"
 
 
 @pytest.mark.parametrize("method", ["for_ever", "spin"])
@@ -81,6 +81,7 @@ def test_a_cell_that_waits_for_ever_can_be_interrupted(slow, method):
     assert slow.value("await env.SLOW.sleep(1) > 0") == "True"
 
 
+@pytest.mark.any_kernel
 def test_links_are_made_listed_and_changed_by_a_line(slow):
     assert slow.value("%rpclab link notebook slow --rtt 80ms --bandwidth 1MB/s") == (
         "<Link notebook ↔ slow: round trip 80 ms, 1 MB/s>"
@@ -97,6 +98,7 @@ def test_links_are_made_listed_and_changed_by_a_line(slow):
     assert slow.run("%rpclab break notebook slow").error is None
 
 
+@pytest.mark.any_kernel
 def test_workers_are_put_into_cities_by_a_line(slow):
     slow.run("%rpclab locate notebook=amsterdam")
     slow.run(SLOW.replace("%%worker slow", "%%worker slow --at tokyo"))
@@ -105,19 +107,17 @@ def test_workers_are_put_into_cities_by_a_line(slow):
     assert slow.value("%rpclab locate") == "{'notebook': 'amsterdam', 'slow': 'tokyo'}"
 
 
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("%rpclab link notebook", "takes two Workers or two cities"),
-        ("%rpclab link notebook slow --rtt fast", 'a text such as "80ms"'),
-        ("%rpclab link notebook slow --rt 1s", "has no option --rt; there are: --rtt"),
-        ("%rpclab link notebook tokyo --rtt 1s", "tokyo is a city"),
-        ("%rpclab break notebook slow", "no link joins notebook and slow"),
-        ("%rpclab locate slow=tokio", "did you mean 'tokyo'?"),
-        ("%rpclab locate slow", "not of the form WORKER=city"),
-        ("%rpclab clock real", "reset the sandbox first"),
-        ("%rpclab clock fast", 'a clock is "real" or "virtual"'),
-    ],
-)
-def test_what_is_not_understood_is_answered_in_a_line(slow, line, message):
-    assert message in slow.run(line).stderr
+@pytest.mark.any_kernel
+def test_what_is_not_understood_is_answered_in_a_line(slow):
+    for line, message in {
+        "%rpclab link notebook": "takes two Workers or two cities",
+        "%rpclab link notebook slow --rtt fast": 'a text such as "80ms"',
+        "%rpclab link notebook slow --rt 1s": "has no option --rt; did you mean '--rtt'",
+        "%rpclab link notebook tokyo --rtt 1s": "tokyo is a city",
+        "%rpclab break notebook slow": "no link joins notebook and slow",
+        "%rpclab locate slow=tokio": "did you mean 'tokyo'?",
+        "%rpclab locate slow": "not of the form WORKER=city",
+        "%rpclab clock real": "reset the sandbox first",
+        "%rpclab clock fast": 'a clock is "real" or "virtual"',
+    }.items():
+        assert message in slow.run(line).stderr

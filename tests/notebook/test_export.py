@@ -2,7 +2,11 @@
 
 import json
 
+import pytest
+
 import rpclab
+
+pytestmark = pytest.mark.any_kernel
 
 IMPORT = "from workers import DurableObject, WorkerEntrypoint\n"
 COUNTER = f"""\

@@ -117,12 +117,12 @@ def test_a_cell_that_awaits_something_else_names_its_line(slow):
 
 
 @pytest.mark.parametrize("call", ["env.SLOW.hang()", "asyncio.sleep(1000)"])
-def test_a_run_in_a_sync_cell_is_interrupted(fresh_kernel, call):
-    fresh_kernel.run(WORKER)
-    fresh_kernel.run("%bind SLOW=slow\nimport asyncio, rpclab")
-    output = interrupted(fresh_kernel, f"print('runs')\nrpclab.run({call})")
+def test_a_run_in_a_sync_cell_is_interrupted(patched_kernel, call):
+    patched_kernel.run(WORKER)
+    patched_kernel.run("%bind SLOW=slow\nimport asyncio, rpclab")
+    output = interrupted(patched_kernel, f"print('runs')\nrpclab.run({call})")
     assert output.error_name == "KeyboardInterrupt"
-    assert fresh_kernel.value("1 + 1") == "2"
+    assert patched_kernel.value("1 + 1") == "2"
 
 
 @pytest.mark.parametrize("before", ["x = 1", "await asyncio.sleep(0)"])

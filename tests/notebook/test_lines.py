@@ -18,7 +18,7 @@ from rpclab.notebook.lines import (
 from rpclab.notebook.magics import RpcLab
 from rpclab.notebook.wrangler import Wrangler
 
-OPTIONS = ", ".join(WORKER_OPTIONS)
+OPTIONS = ", ".join(sorted(WORKER_OPTIONS))
 
 
 @pytest.mark.parametrize(
@@ -78,8 +78,8 @@ def test_a_json_string_keeps_its_quotes_and_a_text_loses_them():
     [
         ("", "%%worker needs a name, such as: %%worker counter-service"),
         ("a b", "%%worker takes one name, but there are 'a' and 'b'"),
-        ("a --bnd X=b", f"%%worker has no option --bnd; there are: {OPTIONS}"),
-        ("a --onto here", f"%%worker has no option --onto; there are: {OPTIONS}"),
+        ("a --bnd X=b", "%%worker has no option --bnd; did you mean '--bind' or '--on' or '--d1'?"),
+        ("a --where here", f"%%worker has no option --where; there are: {OPTIONS}"),
         ("a --bind", "--bind needs VAR=worker[#Entrypoint]"),
         ("a --bind X", "'X' is not of the form VAR=worker[#Entrypoint]"),
         ("a --d1 --var A=b", "--d1 needs VAR[=file]"),

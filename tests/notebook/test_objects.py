@@ -33,6 +33,7 @@ def chat(kernel):
     return kernel
 
 
+@pytest.mark.any_kernel
 def test_the_notebook_and_a_worker_reach_the_same_object(chat):
     assert chat.value("await env.LOBBY.enter('den')") == "[['hello'], 'front']"
     assert chat.value("await env.ROOMS.get_by_name('den').say('hi')") == "['hello', 'hi']"
@@ -40,6 +41,7 @@ def test_the_notebook_and_a_worker_reach_the_same_object(chat):
     assert chat.value("env.ROOMS") == "<DurableObjectNamespace chat#Room>"
 
 
+@pytest.mark.any_kernel
 def test_what_is_stored_stays_when_the_cell_runs_again(chat):
     chat.run("den = env.ROOMS.get_by_name('den')")
     assert chat.value("await den.say('one')") == "['one']"
@@ -49,12 +51,14 @@ def test_what_is_stored_stays_when_the_cell_runs_again(chat):
     assert chat.value("await den.say('three')") == "['one', 'two', 'three']"
 
 
+@pytest.mark.any_kernel
 def test_a_class_that_is_not_there_is_answered_in_a_line(chat):
     wrong = chat.run("%bind --object ROOMS=Rom@chat").stderr
     assert "no Durable Objects \"Rom\"; did you mean 'Room'?" in wrong
     assert "is not of the form Class@worker" in chat.run("%bind --object ROOMS=Room").stderr
 
 
+@pytest.mark.any_kernel
 def test_displays_name_the_classes_of_objects_and_where_namespaces_lead(chat):
     shown = chat.run(
         CHAT.replace("    async def say", "    async def alarm(self): pass\n\n    async def say")

@@ -14,6 +14,7 @@ def bound(kernel):
     return kernel
 
 
+@pytest.mark.any_kernel
 @pytest.mark.parametrize(
     "above",
     [
@@ -31,10 +32,10 @@ def test_a_worker_is_deployed_above_and_below_other_magics(bound, above):
 
 
 @pytest.mark.parametrize("above", ["%%time\n", "%%capture out\n"])
-def test_a_worker_that_awaits_is_deployed_below_other_magics(fresh_kernel, above):
-    fresh_kernel.run(BIND)
+def test_a_worker_that_awaits_is_deployed_below_other_magics(patched_kernel, above):
+    patched_kernel.run(BIND)
     _deploy(
-        fresh_kernel, above + "%%worker counter-service\nimport asyncio\nawait asyncio.sleep(0)\n"
+        patched_kernel, above + "%%worker counter-service\nimport asyncio\nawait asyncio.sleep(0)\n"
     )
 
 
@@ -60,15 +61,16 @@ def test_lines_of_errors_are_those_of_the_cell(kernel, above):
 
 
 @pytest.mark.parametrize("cell", ["%%time\n%%trace --text\n", "%%capture out\n%%trace --text\n"])
-def test_a_trace_is_made_below_other_magics(fresh_kernel, cell):
-    fresh_kernel.run(BIND)
-    fresh_kernel.run(COUNTER)
-    traced = fresh_kernel.run(cell + CALL)
+def test_a_trace_is_made_below_other_magics(patched_kernel, cell):
+    patched_kernel.run(BIND)
+    patched_kernel.run(COUNTER)
+    traced = patched_kernel.run(cell + CALL)
     assert traced.error is None
-    said = traced.stdout or fresh_kernel.run("print(out.stdout)").stdout
+    said = traced.stdout or patched_kernel.run("print(out.stdout)").stdout
     assert "1 round trip; 2 without pipelining" in said
 
 
+@pytest.mark.any_kernel
 def test_two_workers_in_one_cell_are_refused(kernel):
     refused = kernel.run("%%worker a\n%%worker b\nx = 1")
     assert "one cell is one Worker" in refused.stderr
@@ -78,6 +80,7 @@ def test_two_workers_in_one_cell_are_refused(kernel):
 # Names.
 
 
+@pytest.mark.any_kernel
 def test_env_and_sandbox_come_back_after_a_reset_of_the_namespace(bound):
     bound.run(COUNTER)
     bound.run("%reset -f")
@@ -85,6 +88,7 @@ def test_env_and_sandbox_come_back_after_a_reset_of_the_namespace(bound):
     assert bound.value("sandbox").startswith("Sandbox (1 Worker)")
 
 
+@pytest.mark.any_kernel
 def test_a_bare_env_never_shows_the_environment_of_the_process(bound):
     bound.run("import os; os.environ['RPCLAB_SECRET'] = 'hush'")
     for before in ("%reset -f", "del env", "del env, sandbox"):
@@ -94,6 +98,7 @@ def test_a_bare_env_never_shows_the_environment_of_the_process(bound):
         assert "RPCLAB_SECRET" not in str(shown.value) + shown.stdout
 
 
+@pytest.mark.any_kernel
 def test_bind_says_who_has_taken_a_name(bound):
     bound.run("env = {'mine': 1}")
     said = bound.run("%bind COUNTER=counter-service#CounterService")
@@ -117,6 +122,7 @@ def test_what_is_put_into_env_by_hand_is_told(bound):
 # Commands.
 
 
+@pytest.mark.any_kernel
 def test_durable_objects_store_in_a_folder(kernel, tmp_path):
     room = """\
 %%worker chat
@@ -146,6 +152,7 @@ class Room(DurableObject):
     assert kernel.value("%rpclab storage") == "'in memory'"
 
 
+@pytest.mark.any_kernel
 def test_the_recording_begins_anew_with_a_reset_and_on_request(bound):
     for command in ("%rpclab reset", "%rpclab record clear"):
         bound.run(COUNTER)
@@ -158,6 +165,7 @@ def test_the_recording_begins_anew_with_a_reset_and_on_request(bound):
     assert "clear" in bound.run("%rpclab record all").stderr
 
 
+@pytest.mark.any_kernel
 def test_the_manual_of_rpclab_lists_all_magics_with_a_line_each(kernel):
     manual = kernel.inspect("%rpclab")
     for magic in ("%%worker", "%bind", "%%trace", "%wrangler", "%%wrangler"):

@@ -5,6 +5,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from support.kernels import COUNTER
 
+pytestmark = pytest.mark.any_kernel
+
 BLOCK = "counter = await env.COUNTER.new_counter()\nawait counter.increment(5)"
 
 

@@ -114,12 +114,14 @@ def test_a_failure_that_nobody_waits_for_is_reported_in_the_cell(far):
     assert "work that far gave to wait_until failed: ValueError: kept" in far.output(started).stderr
 
 
+@pytest.mark.any_kernel
 def test_an_error_shows_the_line_of_the_cell_it_was_raised_in(far):
     output = far.run("await env.FAR.fail()")
     assert output.error_name == "ValueError"
     assert "line 27, in Default.fail" in output.error
 
 
+@pytest.mark.any_kernel
 def test_code_that_fails_shows_its_line_and_the_old_version_serves_on(far):
     output = far.run("%%worker far --on process\nimport asyncio\nawait asyncio.sleep(0)\n1 / 0\n")
     assert output.error_name == "ZeroDivisionError"
@@ -128,17 +130,20 @@ def test_code_that_fails_shows_its_line_and_the_old_version_serves_on(far):
     assert far.run("await env.FAR.say('still here')").stdout == "[far] still here\n"
 
 
+@pytest.mark.any_kernel
 def test_a_syntax_error_shows_the_line(kernel):
     output = kernel.run("%%worker far --on process\ndef broken(:\n    pass\n")
     assert output.error_name == "SyntaxError"
     assert "def broken(:" in output.error
 
 
+@pytest.mark.any_kernel
 def test_a_place_that_is_none_is_refused(kernel):
     output = kernel.run("%%worker far --on moon\npass")
     assert "no placement is called 'moon'" in output.stderr
 
 
+@pytest.mark.any_kernel
 def test_a_crash_says_why_and_the_next_call_starts_it_anew(far):
     output = far.run("await env.FAR.exit(3)")
     assert output.error_name == "DisconnectedError"
@@ -165,6 +170,7 @@ def test_interrupting_a_cell_leaves_one_alone_that_waits(far):
     assert int(far.value("await env.FAR.pid()")) == pid
 
 
+@pytest.mark.any_kernel
 @pytest.mark.parametrize("code", ["%rpclab reset", "%reload_ext rpclab"])
 def test_no_process_is_left(far, code):
     pid = int(far.value("await env.FAR.pid()"))
@@ -173,6 +179,7 @@ def test_no_process_is_left(far, code):
     assert not lives(pid)
 
 
+@pytest.mark.any_kernel
 def test_killing_the_kernel_leaves_no_process(python, tmp_path):
     with Kernel(python, tmp_path) as kernel:
         kernel.run("%load_ext rpclab")
@@ -187,3 +194,22 @@ def test_killing_the_kernel_leaves_no_process(python, tmp_path):
         deadline = time.monotonic() + PATIENCE
         while any(map(lives, processes)):
             assert time.monotonic() < deadline
+
+
+def test_a_line_lists_where_workers_run_and_has_one_run_elsewhere(fresh_kernel):
+    fresh_kernel.run(WORKER)
+    fresh_kernel.run("%bind FAR=far")
+    fresh_kernel.run("%%worker other\npass")
+    listed = fresh_kernel.value("%rpclab nodes").splitlines()
+    assert listed[0].split() == ["node", "cores", "ping", "Workers"]
+    assert [line.split()[0] for line in listed[1:]] == ["kernel", "processes"]
+    assert listed[1].endswith("other")
+    assert listed[2].endswith("far")
+    assert fresh_kernel.run("%rpclab place far kernel").error is None
+    assert fresh_kernel.value("(await env.FAR.pid()) == __import__('os').getpid()") == "True"
+    for line, said in (
+        ("%rpclab place far", "takes a Worker and a place"),
+        ("%rpclab place fra kernel", 'no Worker "fra" is deployed'),
+        ("%rpclab place far moon", "no placement is called 'moon'"),
+    ):
+        assert said in fresh_kernel.run(line).stderr

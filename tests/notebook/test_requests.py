@@ -44,13 +44,13 @@ replies._recv_callback = send_when_a_request_has_come
 
 
 @pytest.fixture
-def hearing_kernel(fresh_kernel):
-    """A kernel that handles messages to widgets while a cell awaits."""
-    fresh_kernel.run("import inspect")
+def hearing_kernel(request, kernel):
+    """A fresh kernel that handles messages to widgets while a cell awaits."""
+    kernel.run("import inspect")
     asked = "inspect.signature(get_ipython().kernel.dispatch_shell).parameters"
-    if "concurrent" not in fresh_kernel.value(f"list({asked})"):
+    if "concurrent" not in kernel.value(f"list({asked})"):
         pytest.skip("this kernel lets messages wait for their turn")
-    return fresh_kernel
+    return request.getfixturevalue("fresh_kernel")
 
 
 @pytest.mark.parametrize("where", ["the main shell", "a subshell"])
@@ -76,10 +76,10 @@ def test_a_cell_ends_as_itself_whatever_parent_was_set_in_it(hearing_kernel):
     assert hearing_kernel.value("1 + 1") == "2"
 
 
-def test_a_request_that_comes_while_a_reply_is_sent_is_not_lost(fresh_kernel):
-    kernel = fresh_kernel
+def test_a_request_that_comes_while_a_reply_is_sent_is_not_lost(request, kernel):
     if kernel.value("getattr(get_ipython().kernel, 'shell_channel_thread', None)") is None:
         pytest.skip("this kernel reads and replies in one thread")
+    kernel = request.getfixturevalue("fresh_kernel")
     replies = kernel.start(REPLIES_WHEN_A_REQUEST_COMES)
     kernel.wait(replies, lambda output: output.idle)
     assert kernel.value("1 + 1") == "2"

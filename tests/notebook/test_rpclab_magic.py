@@ -1,10 +1,16 @@
 """`%rpclab`: the list, `leaks`, `reset`, `validate`."""
 
+from pathlib import Path
+
 import pytest
 from support.kernels import COUNTER
 
 from rpclab.notebook.commands import COMMANDS
 from rpclab.notebook.magics import RpcLab
+
+pytestmark = pytest.mark.any_kernel
+
+PAGE = (Path(__file__).parents[2] / "docs" / "notebook.md").read_text("utf-8")
 
 
 def test_it_lists_workers_bindings_and_live_stubs(kernel):
@@ -62,5 +68,6 @@ def test_whose_arguments_are_checked_is_shown_and_chosen(kernel):
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
-def test_the_manual_has_each_command(name):
+def test_the_manual_and_the_page_about_notebooks_have_each_command(name):
     assert f"%rpclab {name}" in RpcLab.rpclab.__doc__
+    assert f"`%rpclab {name}" in PAGE or f"`{name}`" in PAGE

@@ -5,14 +5,20 @@ from support.kernels import COUNTER
 
 
 @pytest.fixture
-def counting(fresh_kernel):
-    fresh_kernel.run(COUNTER)
-    fresh_kernel.run("%bind COUNTER=counter-service#CounterService\nimport rpclab, threading")
-    return fresh_kernel
+def counting(patched_kernel):
+    return _with_a_counter(patched_kernel)
 
 
-def test_run_in_a_sync_cell(counting):
+def _with_a_counter(kernel):
+    kernel.run(COUNTER)
+    kernel.run("%bind COUNTER=counter-service#CounterService\nimport rpclab, threading")
+    return kernel
+
+
+def test_run_in_a_sync_cell_patches_the_loop_and_goes_on_doing_its_work(fresh_kernel):
+    counting = _with_a_counter(fresh_kernel)
     assert counting.value("rpclab.run(env.COUNTER.new_counter().increment(3))") == "3"
+    assert counting.value("rpclab.run(env.COUNTER.new_counter().increment(4))") == "4"
 
 
 def test_run_in_a_function_that_an_async_cell_calls(counting):

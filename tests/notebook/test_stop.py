@@ -172,9 +172,8 @@ def _declare(kernel):
         assert kernel.run(cell).error is None
     kernel.run(
         "%bind W=spinner M=middle BUILT=spinner#Built"
-        " --object ROOM=Room@spinner --object MADE=Made@spinner"
+        " --object ROOM=Room@spinner --object MADE=Made@spinner\nimport asyncio, rpclab"
     )
-    kernel.run("import asyncio, rpclab")
 
 
 READ = "async for chunk in await env.W.{}(): pass"
@@ -222,10 +221,10 @@ def test_one_stop_ends_the_cell(spinning, cell):
     _stop(spinning, cell)
 
 
-def test_one_stop_ends_a_run_in_a_sync_cell(fresh_kernel):
-    _declare(fresh_kernel)
-    _stop(fresh_kernel, "rpclab.run(env.M.careless())")
-    assert fresh_kernel.value("await asyncio.sleep(0)\n1 + 1") == "2"
+def test_one_stop_ends_a_run_in_a_sync_cell(patched_kernel):
+    _declare(patched_kernel)
+    _stop(patched_kernel, "rpclab.run(env.M.careless())")
+    assert patched_kernel.value("await asyncio.sleep(0)\n1 + 1") == "2"
 
 
 def _stop(kernel, cell):

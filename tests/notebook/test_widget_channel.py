@@ -8,7 +8,7 @@ import rpclab
 from rpclab.notebook.widgets import channel as channels
 from rpclab.notebook.widgets import layouts
 from rpclab.notebook.widgets.channel import Channel
-from rpclab.notebook.widgets.modules import FOLDER, LOOK, alone, joined, needed, text_of
+from rpclab.notebook.widgets.es_modules import FOLDER, LOOK, alone, joined, needed, text_of
 from rpclab.trace.pictures.look import LOOK as LOOK_DATA
 from rpclab.trace.pictures.words import WORDS
 from rpclab.trace.recording import Recording

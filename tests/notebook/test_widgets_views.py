@@ -78,17 +78,20 @@ def test_an_update_of_a_display_with_another_view_shows_that_instead(bound):
     assert bound.value("live()") == "[]"
 
 
+@pytest.mark.any_kernel
 def test_a_page_is_told_the_scale_that_was_asked_for(bound):
     bound.run(VIEW.format(kind="timeline").replace("sandbox)", "sandbox, scale='time')"))
     bound.run("view._act({'ask': 'all'})")
     assert bound.value("sent[0]") == "{'kind': 'scale', 'by': 'time'}"
 
 
+@pytest.mark.any_kernel
 def test_a_traced_block_is_over_and_shows_no_widget(bound):
     ran = bound.run("%%trace\nawait env.SLOW.answer()")
     assert "application/vnd.jupyter.widget-view+json" not in ran.displays[0]
 
 
+@pytest.mark.any_kernel
 @pytest.mark.parametrize("kind", ["timeline", "lifetimes", "streams", "graph", "view"])
 def test_a_page_gets_all_rows_when_it_asks_and_later_what_is_new(bound, kind):
     bound.run(VIEW.format(kind=kind))
@@ -105,6 +108,7 @@ def test_a_page_gets_all_rows_when_it_asks_and_later_what_is_new(bound, kind):
     assert bound.value(f"view._channel.beat() or {got} == {made}") == "True"
 
 
+@pytest.mark.any_kernel
 def test_many_events_of_one_moment_go_out_in_one_message(bound):
     bound.run(VIEW.format(kind="timeline"))
     bound.run("view._act({'ask': 'all'})\nsent.clear()")
@@ -114,6 +118,7 @@ def test_many_events_of_one_moment_go_out_in_one_message(bound):
     assert max(map(int, news.strip("[]").split(","))) > 400
 
 
+@pytest.mark.any_kernel
 def test_a_page_that_is_closed_gets_nothing_more(bound):
     bound.run(VIEW.format(kind="timeline"))
     bound.run("view._act({'ask': 'all'})\nview._act({'ask': 'nothing'})\nsent.clear()")
@@ -151,6 +156,7 @@ def test_a_message_of_a_control_gets_its_idle_while_a_cell_awaits(bound):
     assert bound.value("sandbox.engine.paces") == "{'slow': 1000.0}"
 
 
+@pytest.mark.any_kernel
 def test_a_control_that_asks_for_nonsense_is_reported_and_changes_nothing(bound):
     bound.run(VIEW.format(kind="streams"))
     ran = bound.run("view._act({'do': 'link', 'one': 'notebook', 'other': 'nobody', 'rtt': 1})")
@@ -159,6 +165,7 @@ def test_a_control_that_asks_for_nonsense_is_reported_and_changes_nothing(bound)
     assert bound.value("list(sandbox.links)") == "[]"
 
 
+@pytest.mark.any_kernel
 def test_a_held_stub_is_explained_by_what_keeps_it(kernel):
     kernel.run(COUNTER)
     kernel.run("%bind COUNTER=counter-service#CounterService")
@@ -173,6 +180,7 @@ def test_a_held_stub_is_explained_by_what_keeps_it(kernel):
     assert "variable counter" in kernel.value("sent[-1]['text']")
 
 
+@pytest.mark.any_kernel
 def test_a_loaded_recording_is_shown_without_controls(bound, tmp_path):
     path = tmp_path / "lesson.jsonl"
     bound.run(f"await env.SLOW.answer()\nsandbox.recording.save({str(path)!r})")

@@ -35,6 +35,7 @@ def chat(kernel):
     return kernel
 
 
+@pytest.mark.any_kernel
 def test_a_name_of_the_notebook_is_not_one_of_a_worker(chat):
     chat.run("limit = 10")
     failed = chat.run("await env.CHAT.use()")
@@ -45,6 +46,7 @@ def test_a_name_of_the_notebook_is_not_one_of_a_worker(chat):
     assert "limit (int) is defined in the notebook or program" in failed.error
 
 
+@pytest.mark.any_kernel
 def test_a_default_class_without_its_base_does_not_take_the_place_of_the_old_version(kernel):
     kernel.run(COUNTER)
     refused = kernel.run("%%worker counter-service\nclass Default:\n    pass")
@@ -55,6 +57,7 @@ def test_a_default_class_without_its_base_does_not_take_the_place_of_the_old_ver
     assert kernel.value("await env.COUNTER.new_counter().increment(5)") == "5"
 
 
+@pytest.mark.any_kernel
 @pytest.mark.parametrize("body", ["class A(:", "1/0", "--bnd X=y"])
 def test_a_failed_redeployment_says_that_the_old_version_serves_on(kernel, body):
     kernel.run(COUNTER)
@@ -66,6 +69,7 @@ def test_a_failed_redeployment_says_that_the_old_version_serves_on(kernel, body)
     assert "serves on" not in (first.error or "") + first.stderr
 
 
+@pytest.mark.any_kernel
 def test_a_class_of_durable_objects_says_how_it_is_bound(chat):
     refused = chat.run("%bind R=chat#Room")
     assert "--object VAR=Room@chat" in refused.stderr
@@ -75,12 +79,14 @@ def test_a_class_of_durable_objects_says_how_it_is_bound(chat):
         assert "R: → objects of chat#Room" in chat.value("env")
 
 
+@pytest.mark.any_kernel
 def test_asyncio_run_in_a_cell_says_to_await(kernel):
     failed = kernel.run("import asyncio\nasync def main(): pass\nasyncio.run(main())")
     assert failed.error_name == "RuntimeError"
     assert "a cell can await: write `await main()` instead" in failed.error
 
 
+@pytest.mark.any_kernel
 def test_a_promise_says_what_to_do_on_its_card(chat):
     shown = chat.run("env.CHAT.use()")
     assert "await it" in shown.value

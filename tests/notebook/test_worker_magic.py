@@ -1,14 +1,17 @@
 """`%%worker` and `%bind`."""
 
+import pytest
 from support.kernels import COUNTER
 
 
+@pytest.mark.any_kernel
 def test_the_value_of_the_cell_is_the_worker(kernel):
     assert kernel.run(COUNTER).value == (
         "counter-service (version 1)\n  class CounterService: new_counter"
     )
 
 
+@pytest.mark.any_kernel
 def test_a_cell_that_runs_again_replaces_the_worker_and_says_so(kernel):
     kernel.run(COUNTER)
     kernel.run("first = sandbox.workers['counter-service']")
@@ -17,6 +20,7 @@ def test_a_cell_that_runs_again_replaces_the_worker_and_says_so(kernel):
     assert kernel.value("first").startswith("counter-service (version 1, replaced by version 2)")
 
 
+@pytest.mark.any_kernel
 def test_bindings_and_variables_stand_in_env(kernel):
     kernel.run(COUNTER)
     cell = """\
@@ -37,6 +41,7 @@ class Default(WorkerEntrypoint):
     assert kernel.value("await env.CLIENT.greet()") == "'Hi you 2'"
 
 
+@pytest.mark.any_kernel
 def test_braces_and_dollars_on_the_line_are_left_alone(kernel):
     kernel.run("x = 'expanded'")
     kernel.run('%%worker w --json A={"x": 1} --var B=$x --var C={x}\nfrom workers import env')
@@ -60,6 +65,7 @@ def said(_, env, ctx): return listed
     assert kernel.value("await env.W.said(0)") == "['from the shell']"
 
 
+@pytest.mark.any_kernel
 def test_names_of_the_body_stay_out_of_the_notebook(kernel):
     kernel.run(COUNTER)
     assert kernel.value("'Counter' in globals()") == "False"
@@ -103,10 +109,11 @@ class Default(WorkerEntrypoint):
     assert f"raised in the Worker at\n  {deployed.cell}, line 5, in Default.fail" in failed.error
 
 
+@pytest.mark.any_kernel
 def test_bad_input_is_answered_in_a_line(kernel):
     kernel.run(COUNTER)
     for cell, said in {
-        "%%worker w --bnd A=b\n1": "%%worker has no option --bnd; there are: --bind,",
+        "%%worker w --bnd A=b\n1": "%%worker has no option --bnd; did you mean '--bind'",
         "%%worker w --bind A=counter-service#CounterServic\n1": "did you mean 'CounterService'?",
         "%%worker notebook\n1": "'notebook' cannot be the name of a Worker",
         "%bind A=counter-service": 'the Worker "counter-service" exports no entrypoint',
@@ -118,6 +125,7 @@ def test_bad_input_is_answered_in_a_line(kernel):
         assert output.error is None
 
 
+@pytest.mark.any_kernel
 def test_a_binding_may_name_a_worker_that_comes_later(kernel):
     assert "→ counter-service#CounterService (not deployed yet)" in kernel.value(
         "%bind COUNTER=counter-service#CounterService"
@@ -126,6 +134,7 @@ def test_a_binding_may_name_a_worker_that_comes_later(kernel):
     assert kernel.value("await env.COUNTER.new_counter().increment()") == "1"
 
 
+@pytest.mark.any_kernel
 def test_the_manual_has_an_example(kernel):
     manual = kernel.inspect("%%worker")
     assert "--bind VAR=worker[#Entrypoint]" in manual

@@ -1,5 +1,6 @@
 """`%%wrangler` and `%rpclab types`."""
 
+import pytest
 from support.kernels import COUNTER
 
 CLIENT = """\
@@ -46,6 +47,7 @@ def test_the_code_of_a_cell_gets_the_bindings_of_the_configuration(kernel):
     assert kernel.value("await env.CLIENT.greet()") == "'Hello 1'"
 
 
+@pytest.mark.any_kernel
 def test_json_and_a_named_environment(kernel):
     kernel.run(COUNTER)
     kernel.run(CLIENT)
@@ -55,6 +57,7 @@ def test_json_and_a_named_environment(kernel):
     assert "env.GREETING: 'Ho'" in kernel.run(json).value
 
 
+@pytest.mark.any_kernel
 def test_a_cell_that_ran_again_is_taken_over_by_running_the_configuration_again(kernel):
     kernel.run(COUNTER)
     kernel.run(CLIENT)
@@ -66,6 +69,7 @@ def test_a_cell_that_ran_again_is_taken_over_by_running_the_configuration_again(
     assert kernel.value("await env.CLIENT.greet()") == "'New 1'"
 
 
+@pytest.mark.any_kernel
 def test_a_new_version_may_bind_to_what_the_old_one_did_not_have(kernel):
     kernel.run(
         "%%worker w\nfrom workers import WorkerEntrypoint\nclass Default(WorkerEntrypoint): pass"
@@ -89,6 +93,7 @@ def test_errors_name_the_cell_with_the_code(kernel):
     assert f"raised in the Worker at\n  {deployed.cell}, line 9, in Default.fail" in failed.error
 
 
+@pytest.mark.any_kernel
 def test_the_code_may_be_a_file_with_others_beside_it(kernel, tmp_path):
     (tmp_path / "main.py").write_text("from beside import text\ndef hi(x, env, ctx): return text")
     (tmp_path / "beside.py").write_text("text = 'beside'")
@@ -106,6 +111,7 @@ def test_what_has_no_effect_is_said_with_the_line_of_the_cell(kernel):
     assert ran.stderr.startswith("line 5: route has no effect: ")
 
 
+@pytest.mark.any_kernel
 def test_bad_input_is_answered_in_a_line(kernel):
     kernel.run(COUNTER)
     named = 'name = "a"\nmain = "counter-service"\n'
@@ -114,7 +120,7 @@ def test_bad_input_is_answered_in_a_line(kernel):
         '%%wrangler\nname = "a"\nmain = "counter"': "did you mean 'counter-service'?",
         '%%wrangler\nname = "a"\nmain = "a.py"': "main = 'a.py' cannot be read: No such file",
         f"%%wrangler --env live\n{named}": "there is no environment 'live'; the file has no",
-        f"%%wrangler --envv live\n{named}": "%%wrangler has no option --envv; there are: --env",
+        f"%%wrangler --envv live\n{named}": "%%wrangler has no option --envv; did you mean",
         f"%%wrangler a.toml\n{named}": "the configuration goes into the lines below",
         f"%%wrangler\n{named}= 5": "%%wrangler:4:1: this is no TOML: ",
         f"%%wrangler\n{named}[[services]]\nbinding='A'\nservice='counter-service'": (
@@ -129,6 +135,7 @@ def test_bad_input_is_answered_in_a_line(kernel):
         assert output.error is None
 
 
+@pytest.mark.any_kernel
 def test_the_workers_of_a_folder_are_deployed_by_a_line(kernel, tmp_path):
     folder = tmp_path / "the services"
     folder.mkdir()
@@ -140,6 +147,7 @@ def test_the_workers_of_a_folder_are_deployed_by_a_line(kernel, tmp_path):
     assert kernel.value("await env.A.hi(0)") == "'Hi'"
 
 
+@pytest.mark.any_kernel
 def test_no_display_shows_a_secret(kernel, tmp_path):
     (tmp_path / "wrangler.toml").write_text('name = "a"\nmain = "a.py"\nvars = { OPEN = "yes" }\n')
     (tmp_path / "a.py").write_text("def key(_, env, ctx): return env.KEY\n")
@@ -151,23 +159,26 @@ def test_no_display_shows_a_secret(kernel, tmp_path):
     assert kernel.value("await env.A.key(0)") == "'s3cret'"
 
 
+@pytest.mark.any_kernel
 def test_files_that_cannot_be_deployed_are_answered_in_a_line(kernel):
     for line, said in {
         "%wrangler": "%wrangler needs a file or a folder",
         "%wrangler /nowhere/at/all": "there is no such file",
-        "%wrangler --envv a b": "%wrangler has no option --envv; there are: --env",
+        "%wrangler --envv a b": "%wrangler has no option --envv; did you mean",
     }.items():
         output = kernel.run(line)
         assert said in output.stderr
         assert output.error is None
 
 
+@pytest.mark.any_kernel
 def test_the_manual_has_an_example(kernel):
     manual = kernel.inspect("%%wrangler")
     assert "%%wrangler [--env NAME]" in manual
     assert 'service = "counter-service"' in manual
 
 
+@pytest.mark.any_kernel
 def test_types_of_the_notebook_and_of_a_worker(kernel, tmp_path):
     kernel.run(COUNTER)
     kernel.run("%bind COUNTER=counter-service#CounterService")
@@ -179,6 +190,7 @@ def test_types_of_the_notebook_and_of_a_worker(kernel, tmp_path):
     assert "class WorkerEntrypoint(_WorkerEntrypoint):" in (tmp_path / "workers.pyi").read_text()
 
 
+@pytest.mark.any_kernel
 def test_types_of_what_is_not_there_are_refused(kernel):
     kernel.run(COUNTER)
     assert "did you mean 'counter-service'?" in kernel.run("%rpclab types counter").stderr

@@ -86,6 +86,8 @@ async def test_a_process_that_stands_still_is_given_up_and_the_reason_says_so(sa
 class Silent:
     """An engine with one host, which says nothing, and the line to it."""
 
+    used = 0.0
+
     def __init__(self):
         self.stopped = []
 
@@ -98,12 +100,14 @@ class Silent:
     def attach(self):
         pass
 
+    def computed(self):
+        return self.used
+
 
 @pytest.mark.parametrize("computes", [True, False])
 async def test_one_that_computes_in_c_code_is_not_taken_for_lost(monkeypatch, computes):
-    now, used = [0.0], [0.0]
+    now = [0.0]
     monkeypatch.setattr(hosts, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    monkeypatch.setattr(hosts, "_computing_time", lambda _: used[0])
     engine = Silent()
     host = hosts.Host(1, "worker", rpclab.processes(silence_seconds=30), engine, None)
     host.line = engine
@@ -111,7 +115,7 @@ async def test_one_that_computes_in_c_code_is_not_taken_for_lost(monkeypatch, co
         host._look()
         host._timer.cancel()
         now[0] += 10
-        used[0] += computes
+        engine.used += computes
         if engine.stopped:
             break
     assert engine.stopped == ([] if computes else [1])

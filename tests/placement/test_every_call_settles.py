@@ -69,7 +69,7 @@ async def test_each_call_settles_once_and_runs_at_most_once(sandbox, place, over
         return asyncio.gather(*map(call, numbers, seconds))
 
     first = some(FIRST)
-    await until(lambda: len(runs) == 2)  # two have their turn, and keep it
+    await until(lambda: len(runs) >= 2)  # two have their turn, and keep it
     happens = asyncio.create_task(event(sandbox, place))
     await until(lambda: happens.done() or (sandbox._placed and sandbox.programs._held))
     second = some(SECOND)

@@ -254,8 +254,8 @@ async def test_what_it_has_answered_before_its_end_counts(sandbox):
     host = sandbox.worker("worker").hosts[0]
     answered = env.WORKER.last_words(7)
     await asyncio.sleep(0)
-    while host.number in host._engine._lines:
-        host._engine._lines[host.number].wait(10)  # its end is heard of before its answer is
+    while host.number in host.engine._lines:
+        host.engine._lines[host.number].wait(10)  # its end is heard of before its answer is
     assert await answered == 7
 
 
@@ -303,3 +303,41 @@ async def test_one_move_waits_for_another_and_goes_on_when_nobody_waits_for_it(s
     assert sandbox.worker("tally") is last
     assert {await call for call in calls} <= {os.getpid(), *descendants()}
     assert await env.WORKER.pid() in last.pids
+
+
+@pytest.mark.parametrize(
+    ("place", "to"), [("kernel", "process"), ("process", "kernel"), ("process", "process")]
+)
+async def test_streams_stubs_and_functions_live_on_over_a_move(sandbox, place, to):
+    source = WORKER + (
+        "\n    async def take(self, numbers, tell):"
+        "\n        return [await tell(number) async for number in numbers]\n"
+    )
+    sandbox.deploy("worker", source=source, placement=place)
+    env = sandbox.bind(WORKER="worker", ADMIN="worker#Admin")
+    gate, reached = asyncio.Event(), asyncio.Event()
+
+    async def numbers():
+        for number in range(50):
+            if number == 10:
+                reached.set()
+                await gate.wait()
+            yield number
+
+    before = await env.WORKER.pid()
+    counter = await env.WORKER.counter()
+    stream = await env.WORKER.count(2000)
+    read = [await anext(stream) for _ in range(5)]
+    under_way = env.ADMIN.take(rpclab.ReadableStream(numbers()), lambda number: -number)
+    await reached.wait()
+    moving = asyncio.create_task(sandbox.move("worker", to))
+    await until(lambda: sandbox.programs._held)
+    waits = env.WORKER.pid()
+    read += [await anext(stream) for _ in range(500)]
+    assert await counter.increment() == 1
+    gate.set()
+    await moving
+    assert await under_way == [-number for number in range(50)]
+    assert await waits != before
+    assert read + [number async for number in stream] == [*range(2000)]
+    assert await counter.increment() == 2

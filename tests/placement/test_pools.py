@@ -30,6 +30,21 @@ async def test_who_is_busy_gets_fewer_calls(sandbox):
     del waits
 
 
+async def test_calls_are_told_from_stubs_where_both_are_many(sandbox):
+    sandbox.deploy("worker", source=WORKER, placement="process")
+    env = sandbox.bind(WORKER="worker")
+    counters = await asyncio.gather(*[_value(env.WORKER.counter()) for _ in range(100)])
+    (way,) = sandbox.programs._ways.values()
+    waits = []
+    for made in range(1, 201):
+        waits.append(env.WORKER.wait())
+        assert abs(way.session.calls - made) <= len(way.session.imports) / 8
+    assert way.session.is_asking
+    for counter in counters:
+        counter.dispose()
+    assert abs(way.session.calls - 200) <= 200 / 8
+
+
 async def test_a_stub_stays_with_its_process(sandbox):
     sandbox.deploy("worker", source=WORKER, placement=rpclab.processes(2))
     env = sandbox.bind(WORKER="worker")

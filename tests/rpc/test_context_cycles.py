@@ -103,3 +103,49 @@ async def test_what_leads_into_a_ring_does_not_keep_it_and_is_let_go_of(world, e
         assert len(held(world)) == 1
     await collected()
     assert held(world) == []
+
+
+CHAINS = """
+    class Holder(Logged):
+        def hold(self, node):
+            self._node = node.dup()
+        def again(self):
+            return self
+    class Default(WorkerEntrypoint):
+        def echo(self, node):
+            return node.dup()
+        def holder(self):
+            return Holder("holder")
+        def tell(self, worker):
+            self.env[worker].echo(Logged("mine")).m()
+        async def tell_and_wait(self, worker):
+            await self.env[worker].echo(Logged("mine")).m()
+        async def tell_first(self, worker):
+            self.env[worker].echo(Logged("mine")).m()
+            await sleep(0.01)
+        def have_it_held(self, worker):
+            self.env[worker].holder().again().hold(Logged("mine"))
+"""
+
+
+@pytest.mark.parametrize("there", ["same", "other"])
+@pytest.mark.parametrize("method", ["tell", "tell_and_wait", "tell_first", "have_it_held"])
+async def test_a_result_inside_a_chain_does_not_keep_the_context_that_made_it(world, method, there):
+    world.deploy(CHAINS, name="other")
+    world.deploy(CHAINS, name="w", other="other", same="w")
+    await world.bind(W="w").W[method](there)
+    await asyncio.sleep(1)
+    disposed = (
+        {"mine disposed", "holder disposed"} if method == "have_it_held" else {"mine disposed"}
+    )
+    assert set(world.log) == disposed
+    assert held(world) == []
+
+
+async def test_L8_what_a_chain_leaves_lives_as_long_as_the_call_that_made_it(world):
+    world.deploy(CHAINS, name="other")
+    source = CHAINS.replace("await sleep(0.01)", "await sleep(5); log('the call ends')")
+    world.deploy(source, name="w", other="other")
+    await world.bind(W="w").W.tell_first("other")
+    await asyncio.sleep(1)
+    assert world.log == ["the call ends", "mine disposed"]

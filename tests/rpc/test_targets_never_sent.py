@@ -214,6 +214,35 @@ async def test_a_stream_in_arguments_that_cannot_be_sent_stays_the_callers(calle
     assert await stream.read() == b"chunk"
 
 
+LATE = """
+    class Keeper(Logged):
+        async def hold_on(self):
+            try:
+                await sleep(100)
+            except asyncio.CancelledError:
+                return [Logged("late")]
+    class Default(Keeper, WorkerEntrypoint):
+        def __init__(self, ctx, env):
+            WorkerEntrypoint.__init__(self, ctx, env)
+        def keeper(self):
+            return Keeper("keeper")
+        hold_on = Keeper.hold_on
+"""
+
+
+@pytest.mark.parametrize("of", ["a binding", "a target", "a target that is let go"])
+async def test_O7_a_target_that_a_cancelled_method_returns_is_disposed(world, of):
+    binding = world.deploy(LATE).CALLEE
+    stub = binding if of == "a binding" else await binding.keeper()
+    call = asyncio.ensure_future(stub.hold_on())
+    await asyncio.sleep(1)
+    if of == "a target that is let go":
+        stub.dispose()
+    call.cancel()
+    await asyncio.sleep(1)
+    assert [line for line in world.log if line.startswith("late")] == ["late disposed"]
+
+
 BEFORE_IT = {
     "a response": 'Response("text")',
     "a response that streams": 'Response(ReadableStream(iter([b"chunk"])))',

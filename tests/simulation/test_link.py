@@ -89,40 +89,26 @@ def test_setting_the_seed_begins_the_delays_anew():
     assert taken[0] != pytest.approx(taken[2])
 
 
-def test_a_shorter_latency_acts_on_what_is_under_way():
-    wire = Wire(rtt=20)
-    wire.send(b"x")
-    wire.clock.advance(3)
-    wire.link.rtt = 0.1
+@pytest.mark.parametrize(
+    ("before", "frames", "pause", "after", "times"),
+    [
+        ({"rtt": 20}, [b"x"], 3, {"rtt": 0.1}, [3.0]),
+        ({"rtt": 2}, [b"x"], 0.5, {"rtt": 6}, [3.0]),
+        # 400 bytes have left.
+        ({"bandwidth": 100}, [bytes(1000), bytes(100)], 4, {"bandwidth": 1000}, [4.6, 4.7]),
+        ({"bandwidth": 1, "rtt": 1}, [bytes(1000)], 1, {"bandwidth": "unlimited"}, [1.5]),
+    ],
+    ids=["a shorter latency", "a longer latency", "another bandwidth", "no limit any more"],
+)
+def test_a_change_acts_on_what_is_under_way(before, frames, pause, after, times):
+    wire = Wire(**before)
+    wire.send(*frames)
+    wire.clock.advance(pause)
+    for name, value in after.items():
+        setattr(wire.link, name, value)
     wire.clock.advance(0)
-    assert wire.times == [3.0]
-
-
-def test_a_longer_latency_acts_on_what_is_under_way():
-    wire = Wire(rtt=2)
-    wire.send(b"x")
-    wire.clock.advance(0.5)
-    wire.link.rtt = 6
     wire.clock.advance(10)
-    assert wire.times == [3.0]
-
-
-def test_another_bandwidth_acts_on_the_bytes_that_have_not_left():
-    wire = Wire(bandwidth=100)
-    wire.send(bytes(1000), bytes(100))
-    wire.clock.advance(4)  # 400 bytes have left
-    wire.link.bandwidth = 1000
-    wire.clock.advance(10)
-    assert wire.times == [4.6, 4.7]
-
-
-def test_taking_the_limit_away_lets_everything_leave_now():
-    wire = Wire(bandwidth=1, rtt=1)
-    wire.send(bytes(1000))
-    wire.clock.advance(1)
-    wire.link.bandwidth = "unlimited"
-    wire.clock.advance(10)
-    assert wire.times == [1.5]
+    assert wire.times == times
 
 
 def test_a_cut_link_stands_still_and_loses_nothing():

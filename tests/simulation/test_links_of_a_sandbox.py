@@ -114,22 +114,20 @@ def test_a_city_that_is_not_there_is_answered_with_those_that_are(sandbox):
         sandbox.link("a", "a", rtt=1)
 
 
-async def test_a_shorter_latency_acts_on_a_call_that_is_under_way(sandbox):
-    link = sandbox.link("notebook", "a", rtt=1000)
+@pytest.mark.parametrize(
+    ("before", "pause", "after", "there"),
+    [(1000, 5, 2, 6), (2, 0.5, 100, 100)],
+    ids=["a shorter latency", "a longer latency"],
+)
+async def test_another_latency_acts_on_a_call_that_is_under_way(
+    sandbox, before, pause, after, there
+):
+    link = sandbox.link("notebook", "a", rtt=before)
     call = asyncio.ensure_future(sandbox.env.A.echo("x"))
-    await sandbox.sleep(5)
-    link.rtt = 2
+    await sandbox.sleep(pause)
+    link.rtt = after
     assert await call == "x"
-    assert sandbox.time() == 6
-
-
-async def test_a_longer_latency_acts_on_a_call_that_is_under_way(sandbox):
-    link = sandbox.link("notebook", "a", rtt=2)
-    call = asyncio.ensure_future(sandbox.env.A.echo("x"))
-    await sandbox.sleep(0.5)
-    link.rtt = 100
-    assert await call == "x"
-    assert sandbox.time() == 100
+    assert sandbox.time() == there
 
 
 async def test_a_link_that_is_cut_loses_nothing_and_keeps_the_order(sandbox):

@@ -229,9 +229,8 @@ class Calls:
 
     special = 0
     closing = False
-    noting = False
+    noting = None
     holder = None
-    keep = None
 
     def __init__(self, reports) -> None:
         self.reports = reports
@@ -266,6 +265,7 @@ class InlineHost:
 
     def __init__(self) -> None:
         self.observe = None
+        self.kept = None
         self.clock = lambda: self.time
         self.reports = []
         self.calls = Calls(self.reports)
@@ -297,10 +297,10 @@ class InlineHost:
     def ran(self, answer, value, variables, error=None):
         if error is not None:
             answer.reject(error)
-        elif isinstance(value, Later):
+        elif issubclass(type(value), Later):
             value.answer = answer
             answer.suspend(value)
-        elif isinstance(value, CoroutineType):
+        elif type(value) is CoroutineType:
             self.drive(answer, value, variables)
         else:
             answer.resolve(value)

@@ -31,6 +31,7 @@ HEARD = 400  # messages that a page remembers, to be shown when a cell hangs
 VIEWPORT = {"width": 1200, "height": 900}
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 SETTINGS = {"apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False}}
+THEME = "@jupyterlab/apputils-extension/themes.jupyterlab-settings"
 
 # ipykernel 7.0 to 7.3 lose requests from their start on, also those of Lab as it opens a notebook;
 # the extension mends that only when a cell has loaded it. 6.29 has nothing to mend.
@@ -125,17 +126,15 @@ class Lab:
     """A running JupyterLab, and a browser.
 
     Args:
-        folder: where its notebooks are.
-        address: its own.
-        token: opens it.
+        server: as `running_server` gives it.
         browser: shows it.
     """
 
-    def __init__(self, folder, address, token, browser):
-        self._folder = folder
-        self._address = address
-        self._token = token
+    def __init__(self, server, browser):
+        self._folder, self._address, self._token = server
         self._browser = browser
+        # Another page than ours may have chosen a theme.
+        (self._folder.parent / "settings" / THEME).unlink(missing_ok=True)
         self._idle = []  # pages whose notebook is closed: to load another takes seconds
 
     def open_cells(self, *sources, python=None):
@@ -364,21 +363,6 @@ class Page:
 
 
 @contextmanager
-def running_lab(folder, chromium):
-    """Run a JupyterLab whose settings and traces all are in a folder, and a browser.
-
-    Args:
-        folder: an empty one.
-        chromium: the path of the browser.
-    """
-    with (
-        _server(folder) as (notebooks, address, token),
-        running_chromium(chromium) as browser,
-    ):
-        yield Lab(notebooks, address, token, browser)
-
-
-@contextmanager
 def running_chromium(path):
     """Run a browser that reaches no other machine.
 
@@ -393,7 +377,15 @@ def running_chromium(path):
 
 
 @contextmanager
-def _server(folder):
+def running_server(folder):
+    """Run the server of a JupyterLab whose settings and traces all are in a folder.
+
+    Args:
+        folder: an empty one.
+
+    Returns:
+        The folder of its notebooks, its address, and the token that opens it.
+    """
     notebooks, settings, log = folder / "notebooks", folder / "settings", folder / "server.log"
     notebooks.mkdir()
     (folder / "demos").symlink_to(DEMOS)  # beside the notebooks, as in the repository

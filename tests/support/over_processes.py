@@ -57,6 +57,8 @@ class InProcesses(World):
         engine: starts the processes.
     """
 
+    placement = "process"
+
     def __init__(self, sandbox, engine) -> None:
         self._log = []
         super().__init__(sandbox)
@@ -81,5 +83,5 @@ class InProcesses(World):
 
     def deploy(self, source, name="callee", **bind):
         text = LOG + CLOCK + PRELUDE + textwrap.dedent(source)
-        self.sandbox.deploy(name, source=text, bind=bind, placement="process")
+        self.sandbox.deploy(name, source=text, bind=bind, placement=self.placement)
         return self.bind(**{name.upper(): name})

@@ -111,6 +111,10 @@ def lives(pid) -> bool:
     return state != "Z"
 
 
+apart = []
+"""Each gives the processes of a cluster that all tests share, which are nobody's descendants."""
+
+
 def descendants(pid=None) -> set[int]:
     """The processes that one has started, and those that these have started.
 
@@ -126,10 +130,11 @@ def descendants(pid=None) -> set[int]:
             continue
         parent = int(numbers.split()[1])
         children.setdefault(parent, []).append(int(path.parent.name))
+    without = set() if pid else {process for pids in apart for process in pids()}
     found: set[int] = set()
     left = [pid or os.getpid()]
     while left:
-        for child in children.get(left.pop(), []):
+        for child in {*children.get(left.pop(), [])} - without:
             found.add(child)
             left.append(child)
     return {each for each in found if lives(each)}

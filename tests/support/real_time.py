@@ -13,7 +13,8 @@ BOUND = 30  # seconds; only a test that hangs takes so long
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem):
-    return async_tests.run(pyfuncitem, bound=BOUND)
+    bound = getattr(pyfuncitem.module, "BOUND", BOUND)
+    return async_tests.run(pyfuncitem, bound=bound)
 
 
 async def until(condition):

@@ -14,7 +14,7 @@ from rpclab.trace.feed import COLUMNS, Feed
 from rpclab.trace.graph import graph
 from rpclab.trace.lifetimes import lifetimes, tables_at
 from rpclab.trace.model import Arrow, CallBar, Interval, Note, StreamPoint, StubBar, TargetBar
-from rpclab.trace.pictures.layout import lines_of
+from rpclab.trace.pictures.graph_layout import lines_of
 from rpclab.trace.streams import streams
 from rpclab.trace.timeline import timeline
 from rpclab.trace.trips import round_trips

@@ -9,7 +9,7 @@ from support.pictures import overlapping, parsed, tooltips
 from rpclab.trace.graph import graph
 from rpclab.trace.model import Binding, Graph, Introduction, LiveStubs
 from rpclab.trace.pictures.graph import graph_svg, lines_of
-from rpclab.trace.pictures.layout import layout
+from rpclab.trace.pictures.graph_layout import layout
 from rpclab.trace.pictures.texts import graph_text
 
 

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from rpclab.trace.pictures.look import CLASS, LOOK, colour_of, css
-from rpclab.trace.pictures.telling import duration, size
+from rpclab.trace.pictures.templates import duration, size
 from rpclab.trace.pictures.words import WORDS
 
 TEXTS = ["text", "muted", "good", "bad", "warn", "pipelined"]

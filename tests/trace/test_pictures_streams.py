@@ -36,7 +36,7 @@ async def test_a_stream_is_drawn_with_its_figures(sandbox, scale):
     svg = streams_svg(series, Options(scale=scale))
     peak = max(point.in_flight for point in series[0].points)
     assert f"1 stream, 200 chunks, {series[0].points[-1].sent:,} bytes" in svg
-    assert f"at most {peak:,} not acknowledged" in svg
+    assert f"at most {peak:,} bytes not acknowledged" in svg
     assert f", held back {len(series[0].held_back)} times" in svg
     assert overlapping(svg) == []
 
@@ -63,7 +63,7 @@ def test_a_long_stream_is_thinned_and_keeps_its_peak():
                           (Interval(0.5, None),))  # fmt: skip
     svg = streams_svg([series], Options(scale="time"))
     assert len(svg) < 120_000
-    assert "at most 900,000 not acknowledged" in svg
+    assert "at most 900,000 bytes not acknowledged" in svg
     assert "the writer is held back" in svg
     outline = re.search(r'd="([^"]*)" class="area w1"', svg)[1]
     heights = [float(y) for y in re.findall(r"V([\d.]+)", outline)]

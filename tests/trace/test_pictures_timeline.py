@@ -10,7 +10,6 @@ from support.pictures import SVG, arrows, heading, labels, overlapping, parsed, 
 import rpclab
 from rpclab.trace.model import Arrow, CallBar, Lane, Note, Timeline
 from rpclab.trace.pictures.crowds import closer
-from rpclab.trace.pictures.figures import Figures
 from rpclab.trace.pictures.frame import Options
 from rpclab.trace.pictures.texts import timeline_text
 from rpclab.trace.pictures.timeline import timeline_svg
@@ -94,7 +93,7 @@ async def test_a_label_covers_no_tip_of_an_arrow_and_nothing_stands_between_them
 
 async def test_the_figures_on_top_are_those_of_the_trace(sandbox, env, program):
     trace = await run(sandbox, env, program)
-    svg = timeline_svg(timeline(trace.recording), figures=Figures.of_trace(trace))
+    svg = timeline_svg(timeline(trace.recording), figures=trace.figures)
     assert f"{trace.summary()}, {trace.bytes} bytes" in heading(svg)
 
 

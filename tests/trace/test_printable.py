@@ -6,7 +6,7 @@ import pytest
 from support.world import World, failure
 
 from rpclab import Response
-from rpclab.notebook.previews import response_html
+from rpclab.notebook.responses import response_html
 from rpclab.printable import printable
 from rpclab.trace.pictures.drawing import clean, elided
 

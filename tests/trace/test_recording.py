@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.traced import KEEPER, READER, SOURCE, busy
 
 import rpclab
-from rpclab.core.events import ends, opposite
+from rpclab.core.events import Actor, ends, opposite
 from rpclab.trace import events as ev
 from rpclab.trace.reading import read
 from rpclab.trace.recording import Recording
@@ -108,6 +108,88 @@ async def test_all_who_watch_are_told_the_same_in_one_order_and_at_one_time(sand
     assert read((seen[0].at, *called)) in seen
 
 
+async def burst(root, looks=lambda: None):
+    """Calls that travel in runs, of two tasks, and a look at the recording between them."""
+
+    async def of_another_task():
+        return await rpclab.gather(*[root.add(amount) for amount in range(40)])
+
+    task = asyncio.create_task(of_another_task())
+    await asyncio.sleep(0)
+    first = [root.add(amount) for amount in range(3)]
+    looks()
+    second = [root.add(amount) for amount in range(100)]
+    await rpclab.gather(*first, *second)
+    await task
+
+
+def burst_of(events):
+    """What is recorded of a burst, but for when, and what depends on the numbers of calls."""
+    begin = next(n for n, event in enumerate(events) if getattr(event, "path", "") == "add")
+    first = events[begin].id
+    blank = {"at": 0, "size": 0, "number": 0}
+    told = []
+    for event in events[begin:]:
+        given = event._asdict()
+        given.update({name: value for name, value in blank.items() if name in given})
+        if "id" in given:
+            given["id"] -= first
+        if "ids" in given:
+            given["ids"] = [number - first for number in given["ids"]]
+        if "task" in given:
+            given["task"] = bool(given["task"])
+        told.append((type(event), given))
+    return told
+
+
+async def test_calls_in_a_run_are_recorded_each_by_itself_whenever_somebody_looks(sandbox, env):
+    recording, seen = sandbox.recording, []
+    root = await env.B.root()
+    for looks in (lambda: None, lambda: len(recording), lambda: list(recording)):
+        before = len(recording)
+        await burst(root, looks)
+        seen.append(recording[before:])
+        times = [event.at for event in seen[-1]]
+        assert times == sorted(times)
+    # One told at once, and never of several together.
+    told = []
+    sandbox.engine.watch(lambda event: told.append(read((0.0, *event))))
+    await burst(root)
+    for events in (*seen, told):
+        assert burst_of(events) == burst_of(seen[0])
+    calls = [event for event in seen[0] if type(event) is ev.CallSent]
+    assert [event.args for event in calls] == [(n,) for n in (*range(40), *range(3), *range(100))]
+    assert len({(event.by, event.task) for event in calls}) == 2
+    assert {event.value for event in seen[0] if type(event) is ev.CallReturned} == {*range(1, 101)}
+    assert len({event.site for event in calls}) == 3
+
+
+async def test_a_bounded_recording_counts_the_calls_that_were_in_a_run(env):
+    with closing(rpclab.Sandbox()) as sandbox:
+        sandbox.deploy("b", source=SOURCE)
+        root = await sandbox.bind(B="b").B.root()
+        before, whole, small = Recording(), Recording(), Recording(limit=50)
+        for recording in (before, whole, small):  # of a task that is done the next one tells
+            sandbox.engine.watch(recording)
+            for _ in range(3):
+                await burst(root)
+            sandbox.engine.unwatch(recording)
+    assert len(small) == 50
+    assert len(small) + small.dropped == len(whole)
+    shown = [(type(event), getattr(event, "value", None)) for event in small]
+    assert shown == [(type(event), getattr(event, "value", None)) for event in whole[-50:]]
+
+
+async def test_a_recording_that_was_cleared_goes_on_in_the_middle_of_a_run(sandbox, env):
+    root = await env.B.root()
+    before = [root.add(amount) for amount in range(5)]
+    sandbox.recording.clear()
+    after = [root.add(amount) for amount in range(5)]
+    await rpclab.gather(*before, *after)
+    kinds = [type(event) for event in sandbox.recording]
+    assert (kinds.count(ev.CallSent), kinds.count(ev.CallReturned)) == (5, 10)
+
+
 async def test_nobody_is_told_anything_where_nobody_records():
     with closing(rpclab.Sandbox()) as sandbox:
         assert sandbox.recording is None
@@ -186,13 +268,13 @@ async def test_a_recording_keeps_no_value_target_stub_or_error_alive(sandbox, en
     await asyncio.sleep(1)
     gc.collect()
     assert [ref() for ref in watched] == [None] * 5
-    assert {type(part) for raw in sandbox.recording._events for part in leaves(raw)} <= {
-        str, int, float, bool, type(None),
+    assert {type(part) for kept in sandbox.recording.kept for part in leaves(kept)} <= {
+        str, int, float, bool, type(None), Actor,
     }  # fmt: skip
 
 
 def leaves(value):
-    if type(value) is tuple:
+    if type(value) in (tuple, list):
         for part in value:
             yield from leaves(part)
     else:

@@ -11,7 +11,7 @@ import pytest
 
 import rpclab
 from rpclab import Blob, Headers, Request, Response
-from rpclab.codecs import data
+from rpclab.codecs import stored_values
 from rpclab.errors import DataCloneError
 from rpclab.workers.http.fetching import Fetching
 
@@ -102,8 +102,13 @@ async def test_a_binding_lists_fetch_and_another_name_is_remote(binding):
 
 
 def test_a_process_that_has_made_no_message_reads_one():
-    packed = data.pack([Headers({"a": "b"}), Blob("x"), Response("y", 201), Request("http://h/")])
-    program = f"import rpclab; from rpclab.codecs import data; print(data.unpack({packed!r}))"
+    packed = stored_values.pack(
+        [Headers({"a": "b"}), Blob("x"), Response("y", 201), Request("http://h/")]
+    )
+    program = (
+        "import rpclab; from rpclab.codecs import stored_values;"
+        f" print(stored_values.unpack({packed!r}))"
+    )
     result = subprocess.run(
         [sys.executable, "-c", program], check=True, capture_output=True, text=True
     )

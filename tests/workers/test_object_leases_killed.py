@@ -17,7 +17,7 @@ import sys
 import pytest
 
 import rpclab
-from rpclab.codecs.data import unpack
+from rpclab.codecs.stored_values import unpack
 
 KILLS = int(os.environ.get("RPCLAB_KILLS", "6"))
 LEASE = 0.3  # seconds, so that nobody waits long for a node that is gone

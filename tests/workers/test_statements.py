@@ -575,7 +575,7 @@ async def test_why_an_object_got_no_database_of_its_own_is_said(monkeypatch):
     sandbox = rpclab.Sandbox()
     where = InObject(sandbox)
     with monkeypatch.context() as patch:
-        patch.setattr("rpclab.workers.storage.namespace_file._OWN_SCHEMA", "no schema")
+        patch.setattr("rpclab.workers.storage.namespace_database._OWN_SCHEMA", "no schema")
         error = await failure(where(["SELECT 1"]))
         assert "syntax error" in str(error)
     assert await where(["SELECT 1"]) == [[1]]

@@ -6,7 +6,7 @@ from rpclab.core.answers import Answer
 from rpclab.core.arrival import Arrival
 from rpclab.core.contexts import ExecutionContext
 from rpclab.core.embargo import Embargo
-from rpclab.core.hooks import ForwardHook, Hook, TargetHook
+from rpclab.core.hooks import ForwardHook, Hook
 from rpclab.core.imports import Handle, Import, Pending
 from rpclab.core.payload import Payload
 from rpclab.core.session import Session
@@ -161,10 +161,14 @@ def a_result_keeps_its_targets(patch):
 
 
 def the_disposer_runs_under_a_running_call(patch):
-    def returned(self):
-        self._active -= 1
+    served_by = Answer.served_by
 
-    patch.setattr(TargetHook, "returned", returned)
+    def served_by_what_may_go(self, via, context):
+        served_by(self, via, context)
+        via.claims -= 1
+        self.watch(via.retain)
+
+    patch.setattr(Answer, "served_by", served_by_what_may_go)
 
 
 def a_target_does_not_keep_its_context(patch):

@@ -16,7 +16,7 @@ BLOCKS = 10
 ENOUGH = 300  # programs, to catch a bug
 GIVING_AWAY = 600  # programs in which promises are given away
 RARE = [894, 1920, 1996, 2072, 2912, 2940, 2998, 3237, 3697, 3934, 4075]  # these once found one
-RARE_GIVING_AWAY = [49, 57, 129, 716]  # likewise, of those
+RARE_GIVING_AWAY = [49, 57, 129, 716, 1891, 4317, 11133, 23527, 34653, 60571, 60972]  # likewise
 
 
 @pytest.fixture(scope="module", autouse=True)

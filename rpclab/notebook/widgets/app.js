@@ -177,7 +177,7 @@ class App {
 
   showFigures() {
     const known = this.store.figuresAt(this.position);
-    const parts = figureParts(known).map((text, n) => make("span", { class: `rl-figure${n === 0 && known.pipelined ? " rl-good" : ""}` }, text));
+    const parts = figureParts(known).map((text, n) => make("span", { class: `rl-figure${n === 0 && known.without > known.round_trips ? " rl-good" : ""}` }, text));
     const earlier = this.store.first ? [make("span", { class: "rl-figure rl-muted" }, said(SAY.earlier, { earlier: this.store.first }))] : [];
     this.figures.replaceChildren(...parts, ...earlier);
   }

@@ -47,8 +47,9 @@ export class Surface {
     this.context = this.element.getContext("2d");
     this.asked = false;
     this.width = 0;
+    // The view, and not the canvas, whose own width is set here.
     this.observer = new ResizeObserver(() => this.ask());
-    this.observer.observe(this.element);
+    this.observer.observe(root);
   }
 
   setHeight(height) {

@@ -55,8 +55,10 @@ export class ControlsPart {
   row(key, build) {
     let row = this.rows.get(key);
     if (!row) {
+      // Links stand before readers, whatever came first; rows that are there stay, for a hand may be on one.
+      const next = [...this.rows.keys()].sort().find(other => other > key);
       this.rows.set(key, row = build());
-      this.body.append(row.element);
+      this.body.insertBefore(row.element, this.rows.get(next)?.element ?? null);
     }
     return row;
   }

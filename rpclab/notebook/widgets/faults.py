@@ -5,67 +5,39 @@ Floor: notebook. A timeline is drawn when its row is opened, and sent to the pag
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
-import anywidget
-
-from rpclab.notebook.widgets.channel import channels
-from rpclab.notebook.widgets.hearing import ours
-from rpclab.notebook.widgets.live import LIVE_LOOK, LIVE_STYLE
-from rpclab.notebook.widgets.modules import alone
+from rpclab.notebook.widgets.es_modules import alone
+from rpclab.notebook.widgets.pages import LIVE_LOOK, PageView
 from rpclab.printable import printable
-from rpclab.trace.pictures.kept import drawing
+from rpclab.trace.pictures.stored_html import drawing
 from rpclab.trace.pictures.words import WORDS
-from rpclab.whatif.telling import HEADS, row_of, where
+from rpclab.whatif.fault_table import HEADS, row_of, where
 
 if TYPE_CHECKING:
     from rpclab.whatif import Fault, Faults
 
-log = logging.getLogger("rpclab")
 
-
-class FaultsView(anywidget.AnyWidget):
+class FaultsView(PageView):
     """The runs of a walk through faults.
-
-    It holds no state of its own in the notebook's file: a page asks for the rows when it shows it.
 
     Args:
         faults: what it shows.
     """
 
-    _css = LIVE_STYLE
+    kind = "faults"
     _esm = alone("faults", LIVE_LOOK, WORDS)
 
     def __init__(self, faults: Faults) -> None:
         super().__init__()
         self._faults = faults
-        self.on_msg(lambda _, message, __: self.heard(message))
-        if self.comm is not None:
-            ours[self.comm.comm_id] = self
 
-    def heard(self, message: dict[str, Any]) -> None:
-        """Take a message of the page in; on any thread, also while a cell awaits."""
-        channels.soon(lambda: self._act(message))
-
-    def _act(self, message: dict[str, Any]) -> None:
-        try:
-            match message:
-                case {"ask": "all"}:
-                    self._tell(rows_of(self._faults))
-                case {"ask": "timeline", "row": int(row)} if 0 <= row < len(self._faults):
-                    self._tell(
-                        {"kind": "timeline", "row": row, "svg": picture_of(self._faults[row])}
-                    )
-        except Exception as error:
-            log.error("a row of a view failed: %r", error, exc_info=error)  # noqa: TRY400 - in a line
-
-    def _tell(self, message: dict[str, Any]) -> None:
-        if self.comm is not None:
-            self.send(message)
-
-    def __repr__(self) -> str:
-        return "<live view: faults>"
+    def _answer(self, message: dict[str, Any]) -> None:
+        match message:
+            case {"ask": "all"}:
+                self._tell(rows_of(self._faults))
+            case {"ask": "timeline", "row": int(row)} if 0 <= row < len(self._faults):
+                self._tell({"kind": "timeline", "row": row, "svg": picture_of(self._faults[row])})
 
 
 def rows_of(faults: Faults) -> dict[str, Any]:

@@ -4,7 +4,7 @@
 // while one steps through a recording. Here the parts of a moment are drawn.
 import { legendOf } from "./app.js";
 import { colourOf, draw, make } from "./dom.js";
-import { keyOf, reach } from "./lines.js";
+import { keyOf, reach } from "./edges.js";
 import { LOOK, WORDS } from "./look.js";
 import { elided, lineWords, said } from "./words.js";
 

@@ -1,6 +1,6 @@
 """Lays the graph of a recording out for pages: all that there has been, so that nothing moves.
 
-Floor: notebook. `trace/pictures/layout.py` says where things stand, for stills and pages alike.
+Floor: notebook. `trace/pictures/graph_layout.py` says where things stand, for stills and pages.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections import Counter
 from typing import Any
 
 from rpclab.trace.feed import News
-from rpclab.trace.pictures.layout import Line, layout
+from rpclab.trace.pictures.graph_layout import Line, layout
 
 WIDTHS = (460, 820)
 """In pixels: a page shows the widest that it has room for."""

@@ -3,7 +3,7 @@
 // A position counts the events that had happened by then. Fields that end in `_at` are the index of
 // an event, so that something has happened at a position if its index is below it.
 import { before } from "./dom.js";
-import { Lines } from "./lines.js";
+import { Lines } from "./edges.js";
 
 const NUMBERED = ["calls", "arrows", "stubs", "targets", "streams", "held"];
 const LISTED = ["times", "deployed", "notes", "tables", "edges", "points", "figures"];
@@ -115,7 +115,7 @@ export class Store {
       round_trips: trips,
       without: trips + saved,
       // What others pipelined saves this program nothing, and something was all the same.
-      pipelined: saved > 0 || (this.pipelined[messages] ? null : false),
+      pipelined: saved !== 0 || (this.pipelined[messages] ? null : false),
       calls: before(this.calls, position, call => call.made_at),
       messages,
       bytes: this.sizes[messages],

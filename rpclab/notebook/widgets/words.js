@@ -1,4 +1,4 @@
-// What the view says: fills in the templates of WORDS, as `telling.py` does for the stills.
+// What the view says: fills in the templates of WORDS, as `templates.py` does for the stills.
 import { LOOK, WORDS } from "./look.js";
 
 const PART = /\[([^[\]]*)\]|\{(\w+)(?::(\w+)(?: ([^}]*))?)?\}/g;

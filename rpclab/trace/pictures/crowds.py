@@ -16,7 +16,7 @@ from rpclab.trace.pictures.drawing import Picture, arrow, elided, words_of
 from rpclab.trace.pictures.frame import MARGIN, axis, axis_height
 from rpclab.trace.pictures.look import line_of
 from rpclab.trace.pictures.scale import Scale
-from rpclab.trace.pictures.telling import count, listed
+from rpclab.trace.pictures.templates import count, listed
 
 _CALLS, _MESSAGES = 250, 1000  # how many are drawn one by one at most
 _BUCKET, _WIDE = 6, 36  # pixels of a bar, and between lines of messages

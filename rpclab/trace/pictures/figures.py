@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from rpclab.trace.pictures.telling import said
+from rpclab.trace.pictures.templates import said
 from rpclab.trace.pictures.words import WORDS
 
 if TYPE_CHECKING:
     from rpclab.trace.model import Timeline
-    from rpclab.trace.trace import Trace
 
 
 class Figures(NamedTuple):
@@ -21,7 +20,7 @@ class Figures(NamedTuple):
     Attributes:
         calls: calls made, and properties read.
         messages: messages sent, in both directions.
-        bytes: their size in all.
+        bytes: their size in all; None where that is not told.
         round_trips: how often the program waited for one; None where nobody traced.
         saved: how many more it would have been without pipelining; None likewise.
         pipelined: how many calls were made on a result that was not there yet.
@@ -31,7 +30,7 @@ class Figures(NamedTuple):
 
     calls: int
     messages: int
-    bytes: int
+    bytes: int | None
     round_trips: float | None = None
     saved: float | None = None
     pipelined: int = 0
@@ -43,19 +42,6 @@ class Figures(NamedTuple):
         """Count what a timeline shows."""
         pipelined = sum(arrow.pipelined for arrow in timeline.arrows)
         return cls(len(timeline.calls), len(timeline.arrows), timeline.bytes, pipelined=pipelined)
-
-    @classmethod
-    def of_trace(cls, trace: Trace) -> Figures:
-        """Those of a traced block."""
-        return cls(
-            calls=trace.calls,
-            messages=trace.messages,
-            bytes=trace.bytes,
-            round_trips=trace.round_trips,
-            saved=trace.saved,
-            pipelined=trace.pipelined,
-            seconds=trace.seconds,
-        )
 
     def parts(self) -> list[str]:
         """The figures, each with its noun, the most important ones first."""

@@ -1,6 +1,6 @@
 """The graph as SVG: Workers, and lines for bindings, live stubs and introductions.
 
-Floor: trace. A pure function of what `rpclab.trace.graph` gives; `layout.py` says where it stands.
+Floor: trace. A pure function of what `rpclab.trace.graph` gives, laid out by `graph_layout.py`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from rpclab.trace.graph import reach
 from rpclab.trace.model import Graph
 from rpclab.trace.pictures.drawing import Picture, arrow_head, elided, rect, words_of
 from rpclab.trace.pictures.frame import MARGIN, USUAL, Options, head, legend
-from rpclab.trace.pictures.layout import BOX, MOST, Box, Placed, layout, lines_of
+from rpclab.trace.pictures.graph_layout import BOX, MOST, Box, Placed, layout, lines_of
 from rpclab.trace.pictures.legends import graph_legend
-from rpclab.trace.pictures.telling import count, said
+from rpclab.trace.pictures.templates import count, said
 from rpclab.trace.pictures.words import WORDS
 
 _WORDS = WORDS["graph"]

@@ -31,11 +31,11 @@ from rpclab.trace.pictures.frame import (
     head,
     legend,
 )
+from rpclab.trace.pictures.labels import stub_label, stub_title, target_title
 from rpclab.trace.pictures.legends import lifetimes_legend
 from rpclab.trace.pictures.look import LOOK
 from rpclab.trace.pictures.scale import ORDER, Scale, Stop
-from rpclab.trace.pictures.telling import count, known_of, place, said, short_place
-from rpclab.trace.pictures.wording import stub_label, stub_title, target_title
+from rpclab.trace.pictures.templates import count, known_of, place, said, short_place
 from rpclab.trace.pictures.words import WORDS
 
 _ROW = SIZES["row"]

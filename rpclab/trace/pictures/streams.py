@@ -21,7 +21,7 @@ from rpclab.trace.pictures.frame import (
 )
 from rpclab.trace.pictures.legends import streams_legend
 from rpclab.trace.pictures.scale import ORDER, Scale, Stop
-from rpclab.trace.pictures.telling import count, duration, known_of, size, told
+from rpclab.trace.pictures.templates import count, duration, known_of, size, told
 from rpclab.trace.pictures.words import WORDS
 
 _PLOT = 84  # pixels of a plot's height
@@ -150,18 +150,13 @@ def _held_back(picture: Picture, stream: StreamSeries, scale: Scale, top: float)
     marked = -float(SIZES["mark"])
     for interval in stream.held_back:
         x, end = scale.x(None, interval.begin), scale.x(None, interval.end)
-        lasted = "" if interval.end is None else f" for {duration(interval.end - interval.begin)}"
-        timed = lasted if scale.by != ORDER else ""
-        picture.rect(x, top, max(end - x, 1), _PLOT, "f-warn-tint", under=True,
-                     title=f"the writer is held back{timed}")  # fmt: skip
+        title = WORDS["held back"]
+        if interval.end is not None and scale.by != ORDER:
+            title = f"{title} for {duration(interval.end - interval.begin)}"
+        picture.rect(x, top, max(end - x, 1), _PLOT, "f-warn-tint", under=True, title=title)
         # A mark where there is room for one since the last.
         if x - marked > SIZES["mark"]:
-            picture.mark(
-                "held back",
-                min(x + 7, scale.right - 6),
-                top + 7,
-                title=f"the writer is held back{timed}",
-            )
+            picture.mark("held back", min(x + 7, scale.right - 6), top + 7, title=title)
             marked = x + 7
 
 

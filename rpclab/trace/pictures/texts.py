@@ -15,8 +15,8 @@ from rpclab.trace.pictures import graph as graphs
 from rpclab.trace.pictures import lifetimes as lives
 from rpclab.trace.pictures import streams as flows
 from rpclab.trace.pictures.figures import Figures
-from rpclab.trace.pictures.telling import count, duration, known_of, said
-from rpclab.trace.pictures.wording import call_label, stub_label
+from rpclab.trace.pictures.labels import call_label, stub_label
+from rpclab.trace.pictures.templates import count, duration, known_of, said
 
 LONGEST = 100  # lines of one kind
 

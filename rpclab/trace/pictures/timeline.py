@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rpclab.trace.model import Arrow, CallBar, Timeline
+from rpclab.trace.pictures.bar_rows import Placed, Rows
 from rpclab.trace.pictures.crowds import by_use, draw_crowd, is_crowd
 from rpclab.trace.pictures.drawing import SIZES, Picture, arrow, elided, mark, rect, words_of
 from rpclab.trace.pictures.figures import Figures
@@ -24,15 +25,14 @@ from rpclab.trace.pictures.frame import (
     legend,
     remarks,
 )
+from rpclab.trace.pictures.labels import call_label, call_title, message_title
 from rpclab.trace.pictures.legends import crowd_legend, timeline_legend
 from rpclab.trace.pictures.look import line_of
-from rpclab.trace.pictures.rows import Placed, Rows
 from rpclab.trace.pictures.scale import ORDER, Scale, Stop
-from rpclab.trace.pictures.telling import count
-from rpclab.trace.pictures.wording import call_label, call_title, message_title
+from rpclab.trace.pictures.templates import count
 from rpclab.trace.pictures.words import WORDS
 
-_ROW, _BAR = SIZES["row"], SIZES["bar"]
+_ROW, _BAR = SIZES["row"] + 4, SIZES["bar"]  # labels stand below their bars, or beside them
 _BASE = 24  # from the top of a lane to the middle of its first row
 _MOST_ROWS = 14  # of a lane; with more of them, calls have only their number as a label
 _SHORTEST = 3  # pixels that a bar is long

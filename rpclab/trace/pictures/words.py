@@ -2,10 +2,10 @@
 """What the pictures say, as data: the stills and the live views in a browser read the same words.
 
 Floor: trace. Like `look.py` it holds nothing that JSON cannot. A sentence is a template, which
-`telling.py` fills in here, and `words.js` in a browser:
+`templates.py` fills in here, and `words.js` in a browser:
 
     {field}          what a thing has under that name
-    {field:format}   written as `telling.FORMATS` says, such as {size:bytes}
+    {field:format}   written as `templates.FORMATS` says, such as {size:bytes}
     {field:of name}  the template that `choices[name]` has for it
     [ … ]            left out where one of its fields is missing
 
@@ -16,34 +16,41 @@ from __future__ import annotations
 
 from typing import Any
 
+from rpclab.trace.pictures.look import LOOK
+
+_OUTCOMES = {
+    "returned": "returned {result}",
+    "raised": "raised {result}",
+    "running": "no result yet",
+    "cancelled": "given up by its caller",
+    "lost": "lost with its session",
+}
+_ENDS = {
+    "user": "disposed",
+    "parameter": "let go when the method returned",
+    "returned": "moved to the caller",
+    "context": "let go at the end of its context",
+    "forgotten": "forgotten: Python let go of it, nobody disposed it",
+    "": "still held",
+}
+_HELD_BACK = "the writer is held back"
+_PIPELINED = "pipelined: made on a promise, it did not wait for that result"
+
 WORDS: dict[str, Any] = {
     # What stands before the file and its folder in a place such as "/home/me/web/main.py, line 4".
     "folders": r"^.*[/\\](?=[^/\\]+[/\\][^/\\]+, line \d+$)",
     # And what stands before the name of a file or cell.
     "before a name": r"^(?:.*[/\\])?(?:Cell )?(?=[^/\\]*$)",
     "choices": {
-        "outcomes": {
-            "returned": "returned {result}",
-            "raised": "raised {result}",
-            "running": "no result yet",
-            "cancelled": "given up by its caller",
-            "lost": "lost with its session",
-        },
+        "outcomes": _OUTCOMES,
         "hows": {
             "result": "result[ of call {call}]",
             "parameter": "parameter[ of call {call}]",
             "dup": "dup[ of {of}]",
             "local": "made here",
         },
-        "ends": {
-            "user": "disposed",
-            "parameter": "let go when the method returned",
-            "returned": "moved to the caller",
-            "context": "let go at the end of its context",
-            "forgotten": "forgotten: Python let go of it, nobody disposed it",
-            "": "still held",
-        },
-        "pipelined": {"true": "pipelined: made on a promise, it did not wait for that result"},
+        "ends": _ENDS,
+        "pipelined": {"true": _PIPELINED},
         "on its way": {"true": "on its way, or lost"},
         "broken": {"true": "broken: its context ended"},
         "at most": {"true": "at most "},
@@ -101,7 +108,7 @@ WORDS: dict[str, Any] = {
         "stream": [
             "{number} {sender} → {receiver}: {chunks:count chunk}",
             "{sent:count byte}",
-            "at most {peak:number} not acknowledged",
+            "at most {peak:count byte} not acknowledged",
             "{outcome}",
             "{is_held_back:of held back}",
         ],
@@ -137,6 +144,7 @@ WORDS: dict[str, Any] = {
         "{messages:count message}",
         "{bytes:count byte}",
     ],
+    "held back": _HELD_BACK,
     "in order": "left to right in the order it happened; distances are no times",
     # The lines of a graph, by kind: what each of the things it stands for is called, how many of
     # them are named, and what is said of it.
@@ -162,16 +170,15 @@ WORDS: dict[str, Any] = {
             ["thin", "w0", "calls under way", "still"],
             ["line", "message", "a call, its result", ""],
             ["line", "error", "an error", ""],
-            ["line", "pipelined", "pipelined: made on a promise, it did not wait for that result",
-             ""],
+            ["line", "pipelined", _PIPELINED, ""],
             ["text", "(1)", "the promise of call 1", ""],
             ["line", "release", "what is given back: stubs, results", ""],
             ["line", "cancel", "a call is given up", ""],
             ["line", "stream", "a stream's chunks", ""],
             ["mark", "raised", "it raised", ""],
-            ["mark", "running", "no result yet", "still"],
-            ["mark", "cancelled", "given up by its caller", ""],
-            ["mark", "lost", "lost with its session", ""],
+            ["mark", "running", _OUTCOMES["running"], "still"],
+            ["mark", "cancelled", _OUTCOMES["cancelled"], ""],
+            ["mark", "lost", _OUTCOMES["lost"], ""],
             ["mark", "deployed", "a version was deployed", ""],
             ["mark", "link", "a link changed", ""],
             ["line", "moment", "the moment that is looked at; what came later is pale", "live"],
@@ -190,19 +197,14 @@ WORDS: dict[str, Any] = {
             ["line", "stub", "a dup is made of it", "still"],
             ["text", "●", "it was sent in a message", "live"],
             ["text", "×2", "references to a target, over all sessions, at this moment", "live"],
-            ["mark", "dispose", "disposed", ""],
-            ["mark", "parameter", "let go when the method returned", ""],
-            ["mark", "moved", "moved to the caller", ""],
-            ["mark", "context", "let go at the end of its context", ""],
-            ["mark", "forgotten", "forgotten: Python let go of it, nobody disposed it", ""],
-            ["mark", "leak", "still held", ""],
+            *(["mark", LOOK["ends"][why], text, ""] for why, text in _ENDS.items()),
             ["mark", "broken", "it broke: its context ended", ""],
         ],
         "streams": [
             ["bar", "w1", "bytes sent and not acknowledged", ""],
             ["bar", "w2", "of these, arrived and not read", ""],
             ["line", "window", "the window: with so much under way, the writer waits", ""],
-            ["mark", "held back", "the writer is held back: the reader is slower", ""],
+            ["mark", "held back", f"{_HELD_BACK}: the reader is slower", ""],
         ],
         "graph": [
             ["line", "binding", "a binding of an env: always there", ""],

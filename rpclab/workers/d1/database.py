@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from rpclab.core.containers import arrives_as_dict
 from rpclab.errors import near
+from rpclab.previews import counted
 from rpclab.workers.attribute_dicts import AttributeDict
 from rpclab.workers.d1.connection import Store, check_prepared
 from rpclab.workers.d1.sql_errors import d1_error
 from rpclab.workers.d1.sql_text import parameters
 from rpclab.workers.declarations import Resource
 from rpclab.workers.javascript_names import also_in_javascript
-from rpclab.workers.request_counts import TOO_MANY, advice, request
+from rpclab.workers.request_counts import TOO_MANY, count_request
 from rpclab.workers.storage.limits import D1_LIMITS
-from rpclab.workers.storage.sql_values import is_unicode, not_storable, sqlite_value
+from rpclab.workers.storage.sql_values import check_sql, not_storable, sqlite_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -79,8 +80,8 @@ class D1Result(AttributeDict):
 
     def __repr__(self) -> str:
         rows, changes = len(self.results), self.meta.changes
-        said = [f"{rows} row{'s' * (rows != 1)}"] if rows or not changes else []
-        said += [f"{changes} change{'s' * (changes != 1)}"] if changes else []
+        said = [counted(rows, "row")] if rows or not changes else []
+        said += [counted(changes, "change")] if changes else []
         return f"<D1Result: {', '.join(said)}>"
 
 
@@ -109,7 +110,7 @@ class D1PreparedStatement:
         params: the values, as SQLite takes them.
     """
 
-    _asker: D1Database | D1DatabaseSession
+    _asker: Prepares
     statement: str
     params: tuple[Value, ...] = ()
 
@@ -141,13 +142,7 @@ class D1PreparedStatement:
         """
         return _result(await self._ran())
 
-    async def all(self) -> D1Result:
-        """Run it; the same as `run`.
-
-        Raises:
-            D1Error: it failed, and changed nothing.
-        """
-        return _result(await self._ran())
+    all = run
 
     async def first(self, column: str | None = None) -> Any:
         """Run it, and give its first row.
@@ -210,20 +205,18 @@ class D1PreparedStatement:
         return f"<D1PreparedStatement {text}{bound}>"
 
 
-@also_in_javascript
-class D1Database(Resource):
-    """A database, as `env.DB` of the Workers that are bound to it.
+class Prepares:
+    """What a database and a session of one have in common: statements that are made of texts."""
 
-    Args:
-        path: its file; or ":memory:", and its rows are gone when it is closed.
-        name: for texts.
-        limits: bounds of what it does and holds.
-    """
+    __slots__ = ()
 
-    __slots__ = ("__weakref__", "_store")
+    @property
+    def _limits(self) -> D1Limits:
+        raise NotImplementedError
 
-    def __init__(self, path: str, name: str, limits: D1Limits = D1_LIMITS) -> None:
-        self._store = Store(path, name, limits)
+    async def _ask(self, prepared: list[D1PreparedStatement]) -> list[Ran]:
+        """Run statements: one by itself, several in one transaction."""
+        raise NotImplementedError
 
     def prepare(self, sql: str) -> D1PreparedStatement:
         """Make a statement that can be run; nothing is sent to the database yet.
@@ -236,22 +229,58 @@ class D1Database(Resource):
                 one that D1 does not run, such as BEGIN.
             TypeError: it is no text.
         """
-        return _prepared(self, sql)
+        _check_text(sql)
+        limits = self._limits
+        if len(sql.encode()) > limits.statement_bytes:
+            error = sqlite3.DataError("statement too long")
+            advice = limits.advice(error)
+            raise d1_error(f"D1_ERROR: {error}: SQLITE_TOOBIG", code="SQLITE_TOOBIG", advice=advice)
+        check_prepared(sql)
+        return D1PreparedStatement(self, sql)
 
     async def batch(self, statements: Iterable[D1PreparedStatement]) -> list[D1Result]:
         """Run statements in the order given, in one transaction: all of them, or none.
 
         Args:
-            statements: prepared ones, of this database.
+            statements: prepared ones, of this database, or of this session.
 
         Returns:
             A result for each.
 
         Raises:
             D1Error: one of them failed, and none has changed anything.
-            TypeError: something there is no statement of this database.
+            TypeError: something there is no such statement.
         """
-        return await _batch(self, statements)
+        prepared = list(statements)
+        for number, statement in enumerate(prepared, 1):
+            if not isinstance(statement, D1PreparedStatement):
+                raise TypeError(
+                    f"a batch is made of prepared statements, but number {number} is of type"
+                    f" {type(statement).__name__}"
+                )
+            if statement._asker is not self:
+                of = statement._asker
+                raise TypeError(f"statement {number} of the batch was prepared by {of!r}")
+            statement._check_bound()
+        if not prepared:
+            raise d1_error("D1_ERROR: No SQL statements detected.", advice="the batch is empty")
+        return [_result(ran) for ran in await self._ask(prepared)]
+
+
+@also_in_javascript
+class D1Database(Prepares, Resource):
+    """A database, as `env.DB` of the Workers that are bound to it.
+
+    Args:
+        path: its file; or ":memory:", and its rows are gone when it is closed.
+        name: for texts.
+        limits: bounds of what it does and holds.
+    """
+
+    __slots__ = ("__weakref__", "_store")
+
+    def __init__(self, path: str, name: str, limits: D1Limits = D1_LIMITS) -> None:
+        self._store = Store(path, name, limits)
 
     async def exec(self, sql: str) -> D1ExecResult:
         """Run the statements of a text, each of which ends with `;` and takes no values.
@@ -308,7 +337,7 @@ class D1Database(Resource):
 
 
 @also_in_javascript
-class D1DatabaseSession:
+class D1DatabaseSession(Prepares):
     """A session of a database; see `D1Database.with_session`.
 
     Args:
@@ -321,24 +350,6 @@ class D1DatabaseSession:
     def __init__(self, database: D1Database, bookmark: str | None) -> None:
         self._database = database
         self._bookmark = bookmark
-
-    def prepare(self, sql: str) -> D1PreparedStatement:
-        """Make a statement that can be run; see `D1Database.prepare`.
-
-        Raises:
-            D1Error: it is none, or none that can be prepared.
-            TypeError: it is no text.
-        """
-        return _prepared(self, sql)
-
-    async def batch(self, statements: Iterable[D1PreparedStatement]) -> list[D1Result]:
-        """Run statements in one transaction; see `D1Database.batch`.
-
-        Raises:
-            D1Error: one of them failed, and none has changed anything.
-            TypeError: something there is no statement of this session.
-        """
-        return await _batch(self, statements)
 
     def get_bookmark(self) -> str | None:
         """Name the point that the session has reached; None where it has only begun."""
@@ -361,53 +372,24 @@ _BOOKMARK = "rpclab-"
 _bookmarks = count(1)
 
 
-def _prepared(asker: D1Database | D1DatabaseSession, sql: str) -> D1PreparedStatement:
-    _check_text(sql)
-    limits = asker._limits
-    if len(sql.encode()) > limits.statement_bytes:
-        error = sqlite3.DataError("statement too long")
-        raise d1_error(
-            f"D1_ERROR: {error}: SQLITE_TOOBIG", code="SQLITE_TOOBIG", advice=limits.advice(error)
-        )
-    check_prepared(sql)
-    return D1PreparedStatement(asker, sql)
-
-
-async def _batch(
-    asker: D1Database | D1DatabaseSession, statements: Iterable[D1PreparedStatement]
-) -> list[D1Result]:
-    prepared = list(statements)
-    for number, statement in enumerate(prepared, 1):
-        if not isinstance(statement, D1PreparedStatement):
-            raise TypeError(
-                f"a batch is made of prepared statements, but number {number} is of type"
-                f" {type(statement).__name__}"
-            )
-        if statement._asker is not asker:
-            raise TypeError(f"statement {number} of the batch was prepared by {statement._asker!r}")
-        statement._check_bound()
-    if not prepared:
-        raise d1_error("D1_ERROR: No SQL statements detected.", advice="the batch is empty")
-    return [_result(ran) for ran in await asker._ask(prepared)]
-
-
 def _check_requests(limits: D1Limits) -> None:
-    if request() > limits.invocation_requests:
-        raise d1_error(f"D1_ERROR: {TOO_MANY}", advice=advice(limits.invocation_requests, limits))
+    advice = count_request(limits)
+    if advice:
+        raise d1_error(f"D1_ERROR: {TOO_MANY}", advice=advice)
 
 
-def _check_text(sql: object) -> None:
-    if not isinstance(sql, str):
-        raise TypeError(f"SQL is a text, not {type(sql).__name__}")
-    if "\0" in sql or not is_unicode(sql):
-        raise d1_error("D1_ERROR: SQL holds no NUL characters and no halves of surrogate pairs")
+def _check_text(sql: str) -> None:
+    try:
+        check_sql(sql)
+    except ValueError as error:
+        raise d1_error(f"D1_ERROR: {error}") from None
 
 
 def _wrong_number(sql: str, wanted: int, given: int) -> Exception:
     advice = "" if given else "bind(…) gives them"
     return d1_error(
         "D1_ERROR: Wrong number of parameter bindings for SQL query: it takes"
-        f" {wanted} value{'s' * (wanted != 1)}, and {given} {'is' if given == 1 else 'are'} bound",
+        f" {counted(wanted, 'value')}, and {given} {'is' if given == 1 else 'are'} bound",
         sql=sql,
         advice=advice,
     )
@@ -415,14 +397,15 @@ def _wrong_number(sql: str, wanted: int, given: int) -> Exception:
 
 def _sqlite_value(value: Any, number: int) -> Value:
     """Give a value as SQLite takes it."""
+    what = f"value {number} of bind()"
     try:
         if isinstance(value, float) and math.isnan(value):
-            why = "is nan, which SQLite stores as NULL"
+            why = f"{what} is nan, which SQLite stores as NULL"
             raise not_storable(ValueError, why, "bind None to say so")
-        return sqlite_value(value)
+        return sqlite_value(value, what)
     except (TypeError, ValueError, OverflowError) as error:
         raise d1_error(
-            f"D1_TYPE_ERROR: value {number} of bind() {error}",
+            f"D1_TYPE_ERROR: {error}",
             code="D1_TYPE_ERROR",
             advice="".join(getattr(error, "__notes__", ())),
         ) from None

@@ -5,20 +5,17 @@ Floor: workers.
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, cast
 
 from rpclab.errors import READABLE_LOCKED, StreamLockedError
 from rpclab.rpc.streams import ReadableStream
 from rpclab.workers.http.blobs import Blob
 from rpclab.workers.http.forms import FormData, parse_form
+from rpclab.workers.http.headers import Headers
 from rpclab.workers.http.multipart import encode_form
-from rpclab.workers.http.text import TEXT, decoded, encoded
+from rpclab.workers.http.text import TEXT, decoded, encoded, from_json
 from rpclab.workers.javascript_names import also_in_javascript
-
-if TYPE_CHECKING:
-    from rpclab.workers.http.headers import Headers
 
 BODY_USED = (
     "Body has already been used. It can only be used once."
@@ -29,7 +26,6 @@ INLINE = 2**20
 """Up to so many bytes a body that is there goes with its message; a larger one is a stream."""
 
 _PIECE = 2**16  # bytes that a larger one gives at a time
-_SHOWN = 40  # characters of a body that an error quotes
 
 Bytes = bytes  # in a class with a method of that name, the type needs another
 BodyInit = Any
@@ -103,6 +99,7 @@ class Body:
     __slots__ = ("_carrier", "_data", "_spent", "_stream", "headers")
 
     headers: Headers
+    _fields: tuple[str, ...]
 
     def _take(self, extracted: Extracted) -> None:
         self._data = extracted.data
@@ -132,6 +129,29 @@ class Body:
     def body_used(self) -> bool:
         """Whether somebody has read the body, or begun to; or it was sent."""
         return self._spent or (self._stream is not None and self._stream.disturbed)
+
+    def clone(self) -> Self:
+        """Make a second message with a body of its own; both can be read.
+
+        Raises:
+            TypeError: the body was used.
+        """
+        if self.body_used:
+            raise TypeError(BODY_USED)
+        return self._with(self._fork())
+
+    def _blank(self) -> Any:
+        """A message of the same kind that says nothing yet; never one of the user's own class."""
+        raise NotImplementedError
+
+    def _with(self, body: Extracted, *, headers: Headers | None = None, **changes: Any) -> Self:
+        """The same message with another body, and with some of its fields changed."""
+        made = self._blank()
+        for field in self._fields:
+            setattr(made, field, changes.get(field, getattr(self, field)))
+        made.headers = Headers(self.headers if headers is None else headers)
+        made._take(body)
+        return cast("Self", made)
 
     async def bytes(self) -> Bytes:
         """Read the body.
@@ -167,15 +187,7 @@ class Body:
             TypeError: it was read or sent before.
             ValueError: it is no JSON; the error says where it goes wrong.
         """
-        text = decoded(await self._read())
-        try:
-            return json.loads(text, **options)
-        except RecursionError:
-            raise ValueError(f"the body of {self!r} is JSON of too great a depth") from None
-        except json.JSONDecodeError as error:
-            shown = text[:_SHOWN] + "…" * (len(text) > _SHOWN)
-            error.add_note(f"the body of {self!r} is no JSON: {shown!r}")
-            raise
+        return from_json(decoded(await self._read()), f"the body of {self!r}", **options)
 
     async def blob(self) -> Blob:
         """Read the body as a Blob, of the content type that the headers say.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rpclab.errors import near
 from rpclab.previews import shown
 from rpclab.workers.declarations import json_copy
-from rpclab.workers.http.bodies import BODY_USED, Body, BodyInit, Extracted, extract
+from rpclab.workers.http.bodies import Body, BodyInit, extract
 from rpclab.workers.http.headers import Headers, HeadersInit
 from rpclab.workers.http.urls import URLLike, parsed, shown_url
 from rpclab.workers.javascript_names import also_in_javascript
@@ -48,7 +48,7 @@ class Request(Body):
             the other Request was used; or something is of a type that does not fit.
     """
 
-    __slots__ = ("_cf", "_method", "_redirect", "_url")
+    __slots__ = _fields = ("_cf", "_method", "_redirect", "_url")
 
     def __init__(
         self,
@@ -124,24 +124,8 @@ class Request(Body):
         """What Cloudflare knows of the request; None where it knows nothing."""
         return self._cf
 
-    def clone(self) -> Request:
-        """Make a second Request with a body of its own; both can be read.
-
-        Raises:
-            TypeError: the body was used.
-        """
-        if self.body_used:
-            raise TypeError(BODY_USED)
-        return self._with(self._fork())
-
-    def _with(self, body: Extracted, *, headers: Headers | None = None, **changes: Any) -> Request:
-        """The same request with another body, and with some of its fields changed."""
-        made = Request.__new__(Request)
-        for field in ("_url", "_method", "_redirect", "_cf"):
-            setattr(made, field, changes.get(field, getattr(self, field)))
-        made.headers = Headers(self.headers if headers is None else headers)
-        made._take(body)
-        return made
+    def _blank(self) -> Request:
+        return Request.__new__(Request)
 
     def __repr__(self) -> str:
         return (

@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from rpclab.previews import shown
-from rpclab.workers.http.bodies import BODY_USED, Body, BodyInit, Extracted, extract
+from rpclab.workers.http.bodies import Body, BodyInit, extract
 from rpclab.workers.http.headers import Headers, HeadersInit
 from rpclab.workers.http.text import TEXT, encoded
 from rpclab.workers.http.urls import URLLike, parsed, shown_url
@@ -45,7 +45,7 @@ class Response(Body):
             Response was used; or something is of a type that does not fit.
     """
 
-    __slots__ = ("_redirected", "_status", "_status_text", "_url")
+    __slots__ = _fields = ("_redirected", "_status", "_status_text", "_url")
 
     def __init__(
         self,
@@ -106,16 +106,6 @@ class Response(Body):
         """Always "default"."""
         return "default"
 
-    def clone(self) -> Response:
-        """Make a second Response with a body of its own; both can be read.
-
-        Raises:
-            TypeError: the body was used.
-        """
-        if self.body_used:
-            raise TypeError(BODY_USED)
-        return self._with(self._fork())
-
     def replace_body(self, body: BodyInit) -> Response:
         """Make a Response with another body, and all else as here.
 
@@ -128,13 +118,8 @@ class Response(Body):
         """
         return Response(body, self._status, self._status_text, self.headers)
 
-    def _with(self, body: Extracted) -> Response:
-        made = Response.__new__(Response)
-        for field in ("_status", "_status_text", "_url", "_redirected"):
-            setattr(made, field, getattr(self, field))
-        made.headers = Headers(self.headers)
-        made._take(body)
-        return made
+    def _blank(self) -> Response:
+        return Response.__new__(Response)
 
     @staticmethod
     def redirect(url: URLLike, status: int = 302) -> Response:

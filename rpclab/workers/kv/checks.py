@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rpclab.errors import KVError, near
 from rpclab.workers.http.text import encoded
 from rpclab.workers.javascript_names import PYTHON_NAMES
-from rpclab.workers.request_counts import TOO_MANY, advice
+from rpclab.workers.request_counts import TOO_MANY, count_request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,12 +59,18 @@ def failed(method: str, status: int, why: str, advice: str = "") -> KVError:
     return error
 
 
-def too_many_requests(most: int, limits: KVLimits) -> KVError:
-    """Build the error of an invocation that has asked too often."""
-    error = KVError(TOO_MANY)
-    error.status = 429
-    error.add_note(advice(most, limits))
-    return error
+def check_requests(limits: KVLimits) -> None:
+    """Count a request.
+
+    Raises:
+        KVError: the running invocation has made too many.
+    """
+    advice = count_request(limits)
+    if advice:
+        error = KVError(TOO_MANY)
+        error.status = 429
+        error.add_note(advice)
+        raise error
 
 
 def options(

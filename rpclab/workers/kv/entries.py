@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rpclab.workers.kv.checks import failed
+from rpclab.workers.storage.open_sqlite import WAL, open_sqlite
 
 # In front of the value stands what `list` reads, so that it reads no page of a large value.
 _SCHEMA = """
@@ -154,21 +155,10 @@ class Entries:
             advice = "the sandbox that it belonged to was reset or closed"
             raise failed(method, 500, f"the namespace {self.name} is closed", advice)
         if self._connection is None:
-            connection: sqlite3.Connection | None = None
             try:
-                if self._path is not None:
-                    self._path.parent.mkdir(parents=True, exist_ok=True)
-                connection = sqlite3.connect(
-                    self._path or ":memory:", isolation_level=None, check_same_thread=False
-                )
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = NORMAL")
-                connection.executescript(_SCHEMA)
+                self._connection = open_sqlite(self._path, (*WAL, _SCHEMA))
             except (sqlite3.Error, OSError) as error:
-                if connection is not None:
-                    connection.close()
                 raise self._broken(method, error) from None
-            self._connection = connection
         return self._connection
 
     def _broken(self, method: str, error: Exception) -> Exception:

@@ -18,19 +18,17 @@ from rpclab.core.containers import arrives_as_dict
 from rpclab.rpc.streams import ReadableStream
 from rpclab.workers.attribute_dicts import AttributeDict
 from rpclab.workers.declarations import Resource
-from rpclab.workers.http.text import encoded
+from rpclab.workers.http.text import encoded, from_json
 from rpclab.workers.javascript_names import also_in_javascript
 from rpclab.workers.kv import checks
 from rpclab.workers.kv.checks import failed
 from rpclab.workers.kv.entries import Entries, Entry
 from rpclab.workers.kv.limits import DEFAULT_LIMITS, KVLimits
-from rpclab.workers.request_counts import request
 
 if TYPE_CHECKING:
     from rpclab.rpc.offload import Offload
 
 _PIECE = 2**16  # bytes that a stream gives at a time
-_SHOWN = 40  # characters of a value that an error quotes
 
 Keys: TypeAlias = list[str] | tuple[str, ...] | set[str] | frozenset[str]
 Text: TypeAlias = Literal["text"]
@@ -338,9 +336,7 @@ class KVNamespace(Resource):
         return data
 
     async def _ask(self, method: str, function: Callable[..., Any], *args: Any) -> Any:
-        most = self._limits.invocation_requests
-        if request() > most:
-            raise checks.too_many_requests(most, self._limits)
+        checks.check_requests(self._limits)
         try:
             return await self._offload.run(function, *args)
         except RuntimeError as error:
@@ -421,15 +417,8 @@ def _value(entry: Entry, wanted: str) -> Any:
 
 
 def _from_json(text: str, key: bytes) -> Any:
-    try:
-        return json.loads(text, object_hook=AttributeDict, parse_constant=_no_constant)
-    except RecursionError:
-        error = ValueError("the JSON is nested too deeply")
-    except ValueError as raised:
-        error = raised
-    shown = text[:_SHOWN] + "…" * (len(text) > _SHOWN)
-    error.add_note(f"the value of the key {key.decode()[:80]!r} is no JSON: {shown!r}")
-    raise error
+    what = f"the value of the key {key.decode()[:80]!r}"
+    return from_json(text, what, object_hook=AttributeDict, parse_constant=_no_constant)
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -40,11 +40,10 @@ from rpclab.workers.storage.storage import DurableObjectStorage
 
 if TYPE_CHECKING:
     import asyncio
-    from collections import Counter
     from collections.abc import Callable
 
     from rpclab.core.answers import Answer
-    from rpclab.core.imports import Handle, Import, Pending
+    from rpclab.core.imports import Handle, Pending
     from rpclab.rpc.engine import Engine
     from rpclab.workers.objects.running_class import RunningClass
     from rpclab.workers.objects.state import DurableObjectId
@@ -145,12 +144,9 @@ class ObjectContext(ExecutionContext):
     def let_go(self) -> None:
         self._holds -= 1
 
-    def part_with_itself(self) -> None:
-        pass  # it does not end with what is held of it
-
-    def kept_only_by(self, claims: Counter[Import]) -> bool:
-        del claims
-        return False
+    @property
+    def _lives_for_its_targets(self) -> bool:
+        return False  # it does not end with what is held of it
 
     def own(self, handle: Handle) -> None:
         self._handles.add(handle)

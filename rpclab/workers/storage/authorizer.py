@@ -70,10 +70,10 @@ _FUNCTIONS = frozenset(
 
 
 class Authorizer:
-    """The guard of one connection. It is asked all the time, and judges what a Worker wrote.
+    """The guard of one connection: SQLite asks it of every statement.
 
-    What is written here itself is free, but for triggers and foreign keys of a Worker that it
-    sets off.
+    It judges the statements of Workers. Those of rpclab itself are allowed, except for the triggers
+    and foreign keys of a Worker that they set off.
 
     Args:
         transactions: what to use in place of BEGIN and SAVEPOINT, for texts.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sized
 from typing import TYPE_CHECKING, Any
 
-from rpclab.codecs.data import pack, unpack
+from rpclab.codecs.stored_values import pack, unpack
 from rpclab.workers.storage.sqlite_rows import OwnRows
 
 if TYPE_CHECKING:

@@ -54,6 +54,15 @@ class SharedObjects:
         if not self.node:
             raise ValueError("a node needs a name")
 
+    @property
+    def address(self) -> str | None:
+        """Where other programs find the store; None of one that is an object of this program."""
+        if isinstance(self.store, str) and self.store.startswith(("postgresql:", "postgres:")):
+            return self.store
+        if isinstance(self.store, (str, os.PathLike)):
+            return str(Path(self.store).resolve())
+        return None
+
     def open(self) -> ObjectStore:
         """Give the store.
 

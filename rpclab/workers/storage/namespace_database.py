@@ -6,10 +6,6 @@ Keys and values, alarms and names of all objects of a namespace are in one file,
 of objects need no thousands of files. An object that uses `storage.sql` gets a file of its own for
 its tables, and its keys and values move there, so that one transaction covers both.
 
-The files are in WAL mode with `synchronous = NORMAL`: a power cut may take the last commits before
-it, whole ones, and never leaves half of one or a broken file. The price of surviving that too would
-be a wait for the disk in each call, and a sandbox is for trying things.
-
 A file belongs to one sandbox at a time: a second one is refused (rule D1, one live object per id).
 """
 
@@ -22,6 +18,7 @@ from urllib.parse import quote
 
 from rpclab.errors import RpcError
 from rpclab.workers.storage.limits import ObjectLimits
+from rpclab.workers.storage.open_sqlite import WAL, open_sqlite
 from rpclab.workers.storage.statements import Statements
 
 OPEN_FILES = 64
@@ -205,30 +202,13 @@ class NamespaceDatabase:
 
 
 def _connect(path: Path | None, schema: str, *, shared: bool = False) -> sqlite3.Connection:
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    # The loop of the sandbox uses it, and whoever closes the sandbox.
-    connection = sqlite3.connect(
-        path or ":memory:",
-        isolation_level=None,
-        check_same_thread=False,
-        timeout=0,
-        cached_statements=128 if shared else 0,  # see `Statements`
-    )
+    setup = ("PRAGMA locking_mode = EXCLUSIVE", *WAL, "PRAGMA foreign_keys = ON", schema)
+    # Where Workers have statements of their own, none is kept (see `Statements`).
     try:
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.executescript(schema)
+        return open_sqlite(path, setup, timeout=0, cached_statements=128 if shared else 0)
     except sqlite3.OperationalError as error:
-        connection.close()
-        if "locked" in str(error):
-            raise RpcError(
-                f"another sandbox uses the storage in {path}: close that one first"
-            ) from None
-        raise
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+        if "locked" not in str(error):
+            raise
+        raise RpcError(
+            f"another sandbox uses the storage in {path}: close that one first"
+        ) from None

@@ -6,69 +6,12 @@ is saved is for a subclass to say.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 from rpclab.errors import ContextEndedError
-from rpclab.workers.storage.saving import Saving
+from rpclab.workers.storage.saving import Rows, Saving
 
 UNCHANGED: Any = object()
-
-
-class Rows(Protocol):
-    """The stored data of one object; keys are UTF-8 and come in the order of their bytes."""
-
-    unsaved: bool
-    """Whether something was written, outside of every transaction, that a crash would lose."""
-
-    def get(self, key: bytes) -> bytes | None:
-        """Give one value."""
-
-    def scan(
-        self, start: bytes, end: bytes, limit: int | None, *, reverse: bool
-    ) -> list[tuple[bytes, bytes]]:
-        """Give the pairs from `start` up to (without) `end`, in order; at most `limit`."""
-
-    def set(self, key: bytes, value: bytes | None) -> None:
-        """Put a value; None deletes it."""
-
-    def clear(self) -> None:
-        """Delete everything, the alarm too. Not in a transaction."""
-
-    def alarm(self) -> int | None:
-        """When the alarm is due, in milliseconds since 1970."""
-
-    def set_alarm(self, time: int | None) -> None:
-        """Set the alarm, or delete it."""
-
-    @property
-    def depth(self) -> int:
-        """How many transactions are open."""
-
-    def begin(self) -> None:
-        """Begin a transaction, inside the one that is open, if any."""
-
-    def end(self, *, keep: bool) -> None:
-        """End the innermost transaction: keep what it changed, or take that back."""
-
-    def save(self) -> None:
-        """Make what was written outside of transactions last.
-
-        Raises:
-            sqlite3.Error: it could not be written; it is lost.
-        """
-
-    def leave(self) -> None:
-        """The object is gone from memory: take back open transactions, and accept no more."""
-
-    def confirm(self) -> None:
-        """Make sure that the object lives here and nowhere else.
-
-        Raises:
-            ObjectElsewhereError: it does not any more; it was reset.
-        """
-
-    def close(self) -> None:
-        """All is saved, and nothing more is read here."""
 
 
 class Layer:
@@ -91,7 +34,7 @@ class Layer:
         return bool(self.changes) or self.cleared or self.alarm is not UNCHANGED
 
 
-class LayeredRows:
+class LayeredRows(Rows):
     """Rows whose changes stay in memory until they are saved.
 
     They are saved together with those of all objects of the namespace; so a transaction of one
@@ -103,14 +46,10 @@ class LayeredRows:
         name: its name, if it has one.
     """
 
-    can_save = True  # what a transaction has changed stands in a layer of its own
-
     def __init__(self, saving: Saving[Any], key: bytes, name: str | None) -> None:
-        self.saving = saving
-        self.key = key
+        super().__init__(saving, key)
         self.name = name
         self.layers = [Layer()]
-        self._left = False
 
     # What is saved.
 
@@ -131,14 +70,15 @@ class LayeredRows:
     # With what is not.
 
     @property
-    def unsaved(self) -> bool:
-        return self in self.saving.unsaved
-
-    @property
     def depth(self) -> int:
         return len(self.layers) - 1
 
+    @property
+    def can_save(self) -> bool:
+        return True  # what a transaction has changed stands in a layer of its own
+
     def get(self, key: bytes) -> bytes | None:
+        """Give one value."""
         for layer in reversed(self.layers):
             if key in layer.changes:
                 return layer.changes[key]
@@ -149,6 +89,7 @@ class LayeredRows:
     def scan(
         self, start: bytes, end: bytes, limit: int | None, *, reverse: bool
     ) -> list[tuple[bytes, bytes]]:
+        """Give the pairs from `start` up to (without) `end`, in order; at most `limit`."""
         stored = not self.layers[0].cleared
         if not any(layer.changes for layer in self.layers):
             return self._stored(start, end, limit, reverse=reverse) if stored else []
@@ -162,44 +103,42 @@ class LayeredRows:
         return [(key, found[key]) for key in keys[:limit]]  # type: ignore[misc]
 
     def set(self, key: bytes, value: bytes | None) -> None:
+        """Put a value; None deletes it."""
         self._change().changes[key] = value
 
     def clear(self) -> None:
+        """Delete everything, the alarm too. Not in a transaction."""
         layer = self._change()
         layer.changes.clear()
         layer.cleared = True
         layer.alarm = None
 
     def alarm(self) -> int | None:
+        """When the alarm is due, in milliseconds since 1970."""
         for layer in reversed(self.layers):
             if layer.alarm is not UNCHANGED:
                 return layer.alarm  # type: ignore[no-any-return]
         return self._stored_alarm()
 
     def set_alarm(self, time: int | None) -> None:
+        """Set the alarm, or delete it."""
         self._change().alarm = time
 
     def begin(self) -> None:
+        """Begin a transaction, inside the one that is open, if any."""
         self._check()
         self.layers.append(Layer())
 
     def end(self, *, keep: bool) -> None:
+        """End the innermost transaction: keep what it changed, or take that back."""
         top = self.layers.pop()
         if keep and top:
             self._change().take(top)
 
-    def save(self) -> None:
-        self.saving.save_for(self)
-
     def leave(self) -> None:
+        """The object is gone from memory: take back open transactions, and accept no more."""
         self._left = True
         del self.layers[1:]
-
-    def confirm(self) -> None:
-        pass  # nobody else can have the object
-
-    def close(self) -> None:
-        pass
 
     def _check(self) -> None:
         if self._left:
@@ -212,7 +151,6 @@ class LayeredRows:
         return self.layers[-1]
 
     def written(self) -> None:
-        """What was unsaved is safe."""
         layer, self.layers[0] = self.layers[0], Layer()
         self._wrote(layer)
         if layer.alarm is not UNCHANGED:
@@ -223,7 +161,6 @@ class LayeredRows:
         raise NotImplementedError
 
     def lost(self) -> None:
-        """What was unsaved could not be written."""
         self.layers[0] = Layer()
 
 

@@ -5,33 +5,68 @@ Floor: workers. What keeps them is for a subclass to say: a file, or a store of 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Savable(Protocol):
-    """The rows of one object."""
+class Rows:
+    """The stored data of one object: bytes by keys, which come in the order of their bytes.
 
-    key: bytes
+    Args:
+        saving: saves them.
+        key: the id of the object.
+    """
+
+    def __init__(self, saving: Saving[Any], key: bytes) -> None:
+        self.saving = saving
+        self.key = key
+        self._left = False
+
+    @property
+    def depth(self) -> int:
+        """How many transactions are open."""
+        raise NotImplementedError
 
     @property
     def can_save(self) -> bool:
         """Whether what was written can be saved now, as no transaction has it."""
+        return not self.depth
 
     @property
     def unsaved(self) -> bool:
         """Whether something was written, outside of every transaction, that a crash would lose."""
+        return self in self.saving.unsaved and self.can_save
+
+    def save(self) -> None:
+        """Make what was written outside of transactions last.
+
+        Raises:
+            Exception: it could not be written; it is lost.
+        """
+        self.saving.save_for(self)
 
     def written(self) -> None:
         """What was unsaved is safe."""
+        raise NotImplementedError
 
     def lost(self) -> None:
         """What was unsaved could not be written, or is not wanted."""
+        raise NotImplementedError
+
+    def confirm(self) -> None:
+        """Make sure that the object lives here, where others could have it.
+
+        Raises:
+            ObjectElsewhereError: it does not any more; it was reset.
+        """
+
+    def close(self) -> None:
+        """All is saved, and nothing more is read here."""
 
 
-R = TypeVar("R", bound=Savable)
+R = TypeVar("R", bound=Rows)
 
 
 class Saving(Generic[R]):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.workers.d1.sql_text import statements, tokens
 from rpclab.workers.javascript_names import also_in_javascript
-from rpclab.workers.storage.sql_values import is_unicode, sqlite_value
+from rpclab.workers.storage.sql_values import check_sql, sqlite_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,11 +132,12 @@ class SqlStorage:
             OverflowError: a value is an integer of more than 64 bits.
         """
         rows = self._own()
-        _check_text(query, rows.database.limits)
+        check_sql(query)
+        _check_length(query, rows.database.limits)
         parts = statements(query)
         if not parts:
             raise ValueError("SQL code did not contain a statement.")
-        values = [_value(value, number) for number, value in enumerate(bindings, 1)]
+        values = [sqlite_value(one, f"value {at} of exec()") for at, one in enumerate(bindings, 1)]
         before = rows.connection.total_changes
         for part in parts[:-1]:
             _run(rows, part.text, [])
@@ -163,21 +164,8 @@ def _run(rows: OwnRows, text: str, values: list[Value]) -> tuple[list[str], list
         return database.run(text, values)
 
 
-def _check_text(query: str, limits: ObjectLimits) -> None:
-    if not isinstance(query, str):
-        raise TypeError(f"SQL is a text, not {type(query).__name__}")
-    if "\0" in query or not is_unicode(query):
-        raise ValueError("SQL holds no NUL characters and no halves of surrogate pairs")
+def _check_length(query: str, limits: ObjectLimits) -> None:
     if len(query.encode()) > limits.statement_bytes:  # of all statements of the text, as there
         error = sqlite3.DataError("statement too long")
         error.add_note(limits.advice(error))
         raise error
-
-
-def _value(value: Any, number: int) -> Value:
-    try:
-        return sqlite_value(value)
-    except (TypeError, ValueError, OverflowError) as error:
-        said = type(error)(f"value {number} of exec() {error}")
-        said.__notes__ = getattr(error, "__notes__", [])
-        raise said from None

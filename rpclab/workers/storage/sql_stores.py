@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.errors import RpcError, elsewhere
 from rpclab.workers.storage.object_store import Granted
+from rpclab.workers.storage.open_sqlite import WAL, open_sqlite
 from rpclab.workers.storage.rows import UNCHANGED
 
 if TYPE_CHECKING:
@@ -191,8 +192,8 @@ _SCHEMA = (
 class SqliteStore(SqlStore):
     """A file that several programs of one machine share.
 
-    Not over a network: SQLite's locks need a file system that keeps them. Written is what survives
-    the end of a program at any moment; a power cut may take the last transactions, whole ones.
+    Not over a network: SQLite's locks need a file system that keeps them. What survives what, says
+    `open_sqlite.WAL`.
 
     Args:
         path: the file.
@@ -223,24 +224,12 @@ class SqliteStore(SqlStore):
         return self._clock()
 
     def _connect(self) -> sqlite3.Connection:
-        if self._connection is not None:
-            return self._connection
-        connection = None
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(
-                self._path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS
-            )
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            for statement in _SCHEMA:
-                connection.execute(statement)
-        except (OSError, sqlite3.Error) as error:
-            if connection is not None:
-                connection.close()
-            raise RpcError(f"the store {self._path} cannot be used: {error}") from error
-        self._connection = connection
-        return connection
+        if self._connection is None:
+            try:
+                self._connection = open_sqlite(self._path, (*WAL, *_SCHEMA), timeout=BUSY_SECONDS)
+            except (OSError, sqlite3.Error) as error:
+                raise RpcError(f"the store {self._path} cannot be used: {error}") from error
+        return self._connection
 
     def __repr__(self) -> str:
         return f"<SqliteStore {self._path}>"

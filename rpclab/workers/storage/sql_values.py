@@ -25,12 +25,13 @@ _CONVERSIONS = {
 }
 
 
-def sqlite_value(value: Any) -> Value:
+def sqlite_value(value: Any, what: str) -> Value:
     """Give a value as SQLite stores it: None, int, float, str or bytes.
 
     Args:
         value: one of these, or of a class derived from them, such as an `IntEnum`; what is an
             integer by `__index__`; a bytearray or memoryview. True and False become 1 and 0.
+        what: says in errors which value it is.
 
     Raises:
         OverflowError: it is an integer of more than 64 bits.
@@ -44,20 +45,21 @@ def sqlite_value(value: Any) -> Value:
         return float.__float__(value)
     if isinstance(value, str):
         if not is_unicode(value):
-            raise not_storable(ValueError, "has half a surrogate pair", "bind it encoded, as bytes")
+            why = f"{what} has half a surrogate pair"
+            raise not_storable(ValueError, why, "bind it encoded, as bytes")
         return str.__str__(value)
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
     if isinstance(value, int) or hasattr(type(value), "__index__"):
         number = int.__int__(value) if isinstance(value, int) else operator.index(value)
         if not -(2**63) <= number < 2**63:
-            raise not_storable(OverflowError, "is an int over 64 bits", "bind str(value), as TEXT")
+            why = f"{what} is an int over 64 bits"
+            raise not_storable(OverflowError, why, "bind str(value), as TEXT")
         return number
     kind = type(value).__name__
     conversion = _CONVERSIONS.get(kind, "a str, number or bytes made of it")
-    raise not_storable(
-        TypeError, f"is of type '{kind}', which is not supported", f"bind {conversion}"
-    )
+    why = f"{what} is of type '{kind}', which is not supported"
+    raise not_storable(TypeError, why, f"bind {conversion}")
 
 
 def not_storable(kind: type[Exception], why: str, advice: str) -> Exception:
@@ -65,6 +67,19 @@ def not_storable(kind: type[Exception], why: str, advice: str) -> Exception:
     error = kind(why)
     error.add_note(advice)
     return error
+
+
+def check_sql(text: object) -> None:
+    """Refuse what cannot be SQL, whatever it says.
+
+    Raises:
+        TypeError: it is no text.
+        ValueError: it holds what SQLite would not take for a part of it.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"SQL is a text, not {type(text).__name__}")
+    if "\0" in text or not is_unicode(text):
+        raise ValueError("SQL holds no NUL characters and no halves of surrogate pairs")
 
 
 def is_unicode(text: str) -> bool:

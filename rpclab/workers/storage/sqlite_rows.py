@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.errors import RpcError
 from rpclab.workers.storage.rows import UNCHANGED, Layer, LayeredRows, gone
+from rpclab.workers.storage.saving import Rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,7 +92,7 @@ class SharedRows(LayeredRows):
             self._number = self._database.number(self.key)
 
 
-class OwnRows:
+class OwnRows(Rows):
     """The rows of an object that uses SQL, in its own file beside its tables.
 
     Changes are made in a transaction of the database, which `save` commits.
@@ -106,11 +107,9 @@ class OwnRows:
     def __init__(
         self, saving: Saving[Any], database: NamespaceDatabase, key: bytes, number: int
     ) -> None:
-        self.saving = saving
+        super().__init__(saving, key)
         self.database = database
-        self.key = key
         self.number = number
-        self._left = False
         self._cleared = False
         # Whether the alarm was set or deleted: outside of transactions, and in each that is open.
         self._alarm_changed = [False]
@@ -125,20 +124,12 @@ class OwnRows:
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """Its connection, for what is written here."""
+        """Its connection, for the statements of rpclab itself."""
         return self.statements.connection
 
     @property
     def depth(self) -> int:
         return len(self._alarm_changed) - 1
-
-    @property
-    def unsaved(self) -> bool:
-        return self in self.saving.unsaved and self.depth == 0
-
-    @property
-    def can_save(self) -> bool:
-        return not self.depth
 
     @contextmanager
     def using(self, *, writes: bool = True) -> Iterator[Statements]:
@@ -235,19 +226,10 @@ class OwnRows:
                 statements.connection.execute(f"ROLLBACK TO s{self.depth}")
             statements.connection.execute(f"RELEASE s{self.depth}")
 
-    def save(self) -> None:
-        self.saving.save_for(self)
-
     def leave(self) -> None:
         if not self._left and self.depth:
             self.lost()
         self._left = True
-
-    def confirm(self) -> None:
-        pass  # the file belongs to one sandbox at a time
-
-    def close(self) -> None:
-        pass
 
     def write(self, _connection: sqlite3.Connection) -> None:
         """Make the note of an alarm in the namespace; it comes first, and is gone last."""

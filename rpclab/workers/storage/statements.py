@@ -52,7 +52,7 @@ class Statements:
         abandoned: says whether nobody waits for what runs any more.
 
     Attributes:
-        connection: the connection, for what is written here itself.
+        connection: for the statements of rpclab itself, which nothing judges.
     """
 
     def __init__(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from rpclab.trace.model import Arrow, CallBar, StubBar, TargetBar
-from rpclab.trace.pictures.telling import known_of, said, told
+from rpclab.trace.pictures.templates import known_of, said, told
 from rpclab.trace.pictures.words import WORDS
 
 _ON_A_CALL_BEFORE = "(0)"  # one that was made before the recording began

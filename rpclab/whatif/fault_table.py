@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from rpclab.printable import printable
 from rpclab.trace.pictures.drawing import clean
-from rpclab.trace.pictures.kept import drawing
-from rpclab.trace.pictures.telling import duration
+from rpclab.trace.pictures.stored_html import drawing
+from rpclab.trace.pictures.templates import duration
 
 if TYPE_CHECKING:
     from rpclab.whatif.scrubbing import Fault, Faults

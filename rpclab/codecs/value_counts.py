@@ -9,6 +9,14 @@ from typing import Any
 
 import msgpack
 
+from rpclab.codecs.values import DECIMAL, FROZENSET, RECORD, SET, UUID
+from rpclab.core.references import WRITABLE
+
+_REFERENCES = range(1, WRITABLE + 1)
+MORE = {SET: 2, FROZENSET: 2, DECIMAL: 1, UUID: 1, RECORD: 20, **dict.fromkeys(_REFERENCES, 6)}
+"""By the code of an extension type, how often a value counts beside its parts: for each count it
+takes some sixty bytes of memory then, as a short text does, or what is in a dict."""
+
 
 class TooMany(Exception):  # noqa: N818 - each end says it in an error of its own
     """A message holds more values than it may."""
@@ -43,6 +51,10 @@ class Count:
         self._add(2 * len(made))
         return made if self._keep else None
 
+    def weigh(self, code: int) -> None:
+        """Count a value of an extension type, for what it takes beside its parts."""
+        self._add(MORE.get(code, 0) - 1)
+
     def _add(self, values: int) -> None:
         self._values += values + 1
         if self._values > self._most:
@@ -64,6 +76,7 @@ def check(frame: bytes, most: int, raw: frozenset[int]) -> None:
     parts = [frame]
 
     def later(code: int, data: bytes) -> object:
+        count.weigh(code)
         if code not in raw:
             parts.append(data)
         return object()  # as a key, it is unlike any other

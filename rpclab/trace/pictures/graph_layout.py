@@ -1,8 +1,9 @@
 """Where the parts of a graph stand: Workers in columns, lines between them, and their labels.
 
 Floor: trace. Stills are drawn from it, and live views are sent it. Workers stand in columns
-by how many steps they are from the notebook. A label keeps clear of Workers, of other labels, of
-all lines and of their tips, as far as there is room.
+by how many steps they are from the notebook; where no label fits between two columns, one step
+below the other. A label keeps clear of Workers, of other labels, of all lines and of their tips, as
+far as there is room.
 """
 
 from __future__ import annotations
@@ -17,15 +18,17 @@ from rpclab.trace.graph import binding_name, introduction_name
 from rpclab.trace.model import Graph
 from rpclab.trace.pictures.drawing import LABEL, Curve, curve, elided, width_of
 from rpclab.trace.pictures.frame import MARGIN
-from rpclab.trace.pictures.telling import listed, said
+from rpclab.trace.pictures.templates import listed, said
 from rpclab.trace.pictures.words import WORDS
 
 BOX = 36  # pixels of a Worker's height
 MOST = 60  # Workers that are drawn
 _ROW = 92  # pixels from one Worker of a column to the next
+_STEP = 124  # and from one that stands a step below
+_BETWEEN = 70  # pixels between two columns that a label fits into, at least
 _BENDS = (8, -8, 24, -24, 44, -44, 68, -68, 96, -96, 140, -140, 190, -190)  # pixels
 _DEEPEST = 4  # the last column
-_LONGEST = 230  # pixels of a label
+_LABEL = 200, 270  # pixels of a label at most: in a narrow picture, and in a wide one
 _PLACES = (0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74, 0.18, 0.82)  # on a line, for its label
 _AWAY = (11, 14, 18, 23, 29, 36)  # pixels of a label from its line
 _PAIR = 2
@@ -219,20 +222,52 @@ def _boxes(
     columns = _columns(workers, lines)
     if not columns:
         return {}
+    stride = (width - 2 * MARGIN) / len(columns)
+    widest = max(_wide(name, stride) for names in columns for name in names)
+    stand = _across if stride - widest >= _BETWEEN else _downwards
+    boxes = stand(columns, width, top)
+    return {name: boxes[name] for name in workers}
+
+
+def _wide(name: str, room: float) -> float:
+    return min(max(width_of(name) + 34, 90), max(room * 0.62, 60), room - 20)
+
+
+def _across(columns: list[list[str]], width: float, top: float) -> dict[str, Box]:
+    """Each step from the notebook is a column, to the right of the one before."""
     tallest = max(map(len, columns))
     stride = (width - 2 * MARGIN) / len(columns)
-    most = max(stride * 0.62, 60)
     boxes: dict[str, Box] = {}
     for number, names in enumerate(columns):
         middle = MARGIN + stride * (number + 0.5)
         for row, name in enumerate(names):
-            wide = min(max(width_of(name) + 34, 90), most, stride - 20)
+            wide = _wide(name, stride)
             y = top + (row + (tallest - len(names)) / 2) * _ROW
             # Neighbours of a column stand a little aside, so that lines pass them.
             aside = (row % 2) * min(stride * 0.1, 24) * (len(names) > _PAIR)
             left = middle - wide / 2 + aside
             boxes[name] = Box(left, y, left + wide, y + BOX)
-    return {name: boxes[name] for name in workers}
+    return boxes
+
+
+def _downwards(steps: list[list[str]], width: float, top: float) -> dict[str, Box]:
+    """Each step from the notebook is a row, below the one before; a long one is broken."""
+    rows: list[list[str]] = []
+    for names in steps:
+        most = max(int((width - 2 * MARGIN) / (max(_wide(n, width) for n in names) + 30)), 1)
+        rows += [names[at : at + most] for at in range(0, len(names), most)]
+    boxes: dict[str, Box] = {}
+    for number, names in enumerate(rows):
+        stride = (width - 2 * MARGIN) / len(names)
+        # Neighbouring rows stand a little aside, so that lines pass them.
+        aside = (number % 2) * min(width * 0.12, stride / 4)
+        for place, name in enumerate(names):
+            wide = _wide(name, stride)
+            left = MARGIN + stride * (place + 0.5) - wide / 2 + aside
+            left = min(left, width - MARGIN - wide)
+            y = top + number * _STEP
+            boxes[name] = Box(left, y, left + wide, y + BOX)
+    return boxes
 
 
 # Lines.
@@ -406,7 +441,7 @@ def _beside(
     way: _Way, line: Line, spots: _Spots, crossed: _Crossed, taken: list[Box], width: float
 ) -> Box:
     """The best place for the label of a line, which is taken from now on."""
-    room = width_of(elided(line.label, min(_LONGEST, width / 3)))
+    room = width_of(elided(line.label, min(max(width / 3, _LABEL[0]), _LABEL[1])))
     found: list[tuple[float, Box]] = []
     for rank, part in enumerate(_PLACES):
         x, y = way.at(part)

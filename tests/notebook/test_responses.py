@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.any_kernel
+
 WORKER = """%%worker web
 from workers import Response, WorkerEntrypoint
 class Default(WorkerEntrypoint):
