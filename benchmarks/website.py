@@ -30,7 +30,7 @@ from playwright.sync_api import Page, sync_playwright
 CHROMIUM = os.environ.get("RPCLAB_CHROMIUM") or "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PATIENCE = 300_000  # milliseconds, on a machine that does other things as well
-TUTORIAL = "lab/lab/index.html?path=notebooks/01-first-worker.ipynb"
+TUTORIAL = "lab/notebooks/index.html?path=notebooks/01-first-worker.ipynb"
 
 # What the page tells of its kernel's stages, with the time since it was asked for.
 MARKS = """() => performance.getEntriesByType('mark')
@@ -87,7 +87,7 @@ def first_cell_of_tutorial(page: Page, address: str) -> None:
 
 PAGES: dict[str, Callable[[Page, str], None]] = {
     "landing page": first_call_of_landing,
-    "tutorial in JupyterLab": first_cell_of_tutorial,
+    "tutorial": first_cell_of_tutorial,
 }
 
 
@@ -138,7 +138,7 @@ def main() -> None:
         with served(options.folder) as address:  # a port of its own: nothing is kept of before
             for name in options.page or PAGES:
                 with tempfile.TemporaryDirectory() as profile:
-                    for kind in ("first", "second", "third"):
+                    for kind in ("first", "later"):
                         took, busy, sent, marks = visit(name, address, profile)
                         print(f"{name:24} {kind:7} {took:9.1f} s {busy:8.1f} s {sent:6.1f} MB")
                         stages = ", ".join(f"{said} {at:.1f}" for said, at in marks)

@@ -14,7 +14,6 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from readme import blocks
 from website_demo import demo
 
 import rpclab
@@ -43,11 +42,11 @@ SECTIONS = {
 }
 """The guides, in the order of the menu; one that is named nowhere stands at the end."""
 
-NEED_A_MACHINE = {
-    "network", "javascript", "reconnection", "placement", "export", "own-project", "command-line",
-    "leaks",
-}  # fmt: skip
-"""Guides that need sockets, processes, threads, files or a shell."""
+RUN_IN_PLACE = (
+    "streams", "http", "d1", "kv", "durable-objects", "distances", "views", "what-if", "notebook",
+    "limits",
+)  # fmt: skip
+"""The guides whose Python is a notebook, from top to bottom, that needs no machine of its own."""
 
 TO_BE_READ = {
     "09-talking-with-javascript": "sockets, which other programs dial",
@@ -138,7 +137,7 @@ def opens(label: str, address: str, up: str) -> str:
 
 def live(text: str, path: Path) -> str:
     """Mark a page whose Python runs in place, below its first heading."""
-    if path.stem in NEED_A_MACHINE or not any(block.is_cell for block in blocks(path)):
+    if path.stem not in RUN_IN_PLACE:
         return text
     head, line, rest = text.partition("\n")
     return head + line + MARK + rest

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _MOST_GIVEN_UP = 100  # calls that are told of where code is looked for that is late
 _SHOWN = 100  # characters of what was called
+_TURNS = 2  # that others have after a call was given up, a grace apart: then its code lets them
 
 ASKS = 4  # how often a host is asked for a sign of life in the time in which it must give one
 
@@ -127,6 +128,8 @@ class Host:
         self._waits: list[Callable[[], bool]] = []
         self._watch: asyncio.TimerHandle | None = None
         self._looked = True
+        self._turns = 0  # that others are to have there still
+        self._seen: float | None = None  # how much it had computed when it was to look last
 
     def __repr__(self) -> str:
         state = "starting" if self.met is None else "running"
@@ -246,7 +249,7 @@ class Host:
             self.met, self.pid = record, record["pid"]
             self._settle()
         elif kind == "turned":
-            self._lets_go()
+            self._turned()
         elif kind == "looked":
             self._looked = True
             if record["late"]:
@@ -353,10 +356,27 @@ class Host:
         if self.why is not None or not is_running():
             return
         self._given_up.append([way, call])
+        self._turns = _TURNS
         if self._watch is None:
             self._what, self._waits = what, waits(self)
-            self.line.send({"kind": "turn"})
-            self._look_later()
+            self._ask_for_turn()
+
+    def _ask_for_turn(self) -> None:
+        self.line.send({"kind": "turn"})
+        self._look_later()
+
+    def _turned(self) -> None:
+        """Others have had a turn there. The call may have begun since, for it came another way."""
+        if self._watch is None:
+            return
+        self._watch.cancel()
+        self._looked = True
+        self._turns -= 1
+        if self._turns > 0:
+            loop = asyncio.get_running_loop()
+            self._watch = loop.call_later(self.placed.grace_seconds, self._ask_for_turn)
+        else:
+            self._lets_go()
 
     def _look_later(self) -> None:
         loop = asyncio.get_running_loop()
@@ -364,11 +384,14 @@ class Host:
 
     def _look_at_code(self) -> None:
         """It has had no turn since: what runs there?"""
-        if not self._looked and not any(still() for still in self._waits):
-            # It cannot even look: C code holds the lock of the interpreter, for nobody.
+        computed = self.line.computed()
+        holds = not self._looked and (computed is None or computed != self._seen)
+        if holds and not any(still() for still in self._waits):
+            # It computes, and cannot even look: C code holds the lock of the interpreter, for
+            # nobody. One that does not compute has had no time on a busy machine, or stands still.
             self._end_late_code()
             return
-        self._looked = False
+        self._looked, self._seen = False, computed
         self.line.send({"kind": "look", "calls": [*self._given_up]})
         self._look_later()
 
@@ -381,7 +404,7 @@ class Host:
         self.engine.stop(self.number)
 
     def _lets_go(self) -> None:
-        """Others have had their turn there."""
+        """There is nothing to look for any more."""
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None

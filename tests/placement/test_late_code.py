@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 from support.processes import WORKER
+from support.real_time import until
 from support.world import failure
 
 import rpclab
+from rpclab.placement import hosts
 
 GRACE = 0.3
 PLACEMENT = rpclab.processes(grace_seconds=GRACE)
@@ -34,6 +37,9 @@ class Slow(WorkerEntrypoint):
 class Default(WorkerEntrypoint):
     def add(self, a, b):
         return a + b
+
+    def quick(self):
+        pass
 
     def spin(self):
         while True:
@@ -87,7 +93,7 @@ def env(sandbox, tmp_path):
 
 async def _deadline_passes(call):
     with pytest.raises(TimeoutError):
-        async with rpclab.deadline(0.1):
+        async with rpclab.deadline(0.3):  # time to begin, also on a busy machine
             await call()
 
 
@@ -95,6 +101,7 @@ async def _deadline_passes(call):
 async def test_after_a_deadline_and_a_grace_its_process_ends_and_the_next_call_starts_anew(
     env, name
 ):
+    await env.WORKER.quick()
     idle = env.WORKER.idle() if name != "hold" else None  # what only waits keeps nothing running
     await _deadline_passes(getattr(env.WORKER, name))
     error = await failure(env.WORKER.add(1, 2))
@@ -107,6 +114,7 @@ async def test_after_a_deadline_and_a_grace_its_process_ends_and_the_next_call_s
 
 
 async def test_so_it_does_where_the_constructor_goes_on(env):
+    await env.WORKER.quick()
     await _deadline_passes(env.SLOW.go)
     assert "grace_seconds" in str(await failure(env.WORKER.add(1, 2)))
     assert await env.WORKER.add(1, 2) == 3
@@ -114,11 +122,13 @@ async def test_so_it_does_where_the_constructor_goes_on(env):
 
 @pytest.mark.parametrize("name", ["spin", "later"])
 async def test_so_it_does_when_a_call_is_cancelled(env, name):
+    await env.WORKER.quick()
+
     async def call():
         await getattr(env.WORKER, name)()
 
     task = asyncio.create_task(call())
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.3)
     task.cancel()
     assert f"{name}() was given up" in str(await failure(env.WORKER.add(1, 2)))
     assert await env.WORKER.add(1, 2) == 3
@@ -136,6 +146,7 @@ async def test_so_it_does_in_a_process_that_another_process_calls(sandbox, env):
     bind = {"NEIGHBOUR": "worker"}
     sandbox.deploy("caller", source=LATE, bind=bind, objects={"R": "Room"}, placement="process")
     caller = sandbox.bind(CALLER="caller").CALLER
+    await caller.neighbour("quick")
     await _deadline_passes(lambda: caller.neighbour("spin"))
     assert "spin() was given up" in str(await failure(env.WORKER.add(1, 2)))
     assert await env.WORKER.add(1, 2) == 3
@@ -150,3 +161,32 @@ async def test_calls_that_are_given_up_cost_no_process_that_serves(sandbox):
         await _deadline_passes(env.WORKER.wait)
         await asyncio.sleep(GRACE)
     assert await env.WORKER.pid() == pid
+
+
+@pytest.mark.parametrize("computes", [True, False])
+async def test_one_that_has_no_time_on_a_busy_machine_is_not_taken_for_one_that_computes(computes):
+    used, stopped = [0.0], []
+    engine = SimpleNamespace(stop=stopped.append)
+    host = hosts.Host(1, "worker", PLACEMENT, engine, None)
+    host.line = SimpleNamespace(send=lambda record: None, computed=lambda: used[0])
+    host.given_up(1, 1, "hold()", lambda _: [])
+    for _ in range(3):  # nothing is answered
+        host._watch.cancel()
+        host._look_at_code()
+        used[0] += computes
+    host._watch.cancel()
+    assert bool(stopped) is computes
+
+
+async def test_a_call_that_begins_after_it_was_given_up_is_looked_for_too():
+    asked, stopped = [], []
+    host = hosts.Host(1, "worker", PLACEMENT, SimpleNamespace(stop=stopped.append), None)
+    host.line = SimpleNamespace(send=lambda record: asked.append(record["kind"]))
+    host.line.computed = lambda: None
+    host.given_up(1, 1, "spin()", lambda _: [])
+    host.record({"kind": "turned"})  # the call is still on its way
+    await until(lambda: "look" in asked)
+    assert asked == ["turn", "turn", "look"]
+    host.record({"kind": "looked", "late": True})
+    assert stopped == [1]
+    host._watch.cancel()

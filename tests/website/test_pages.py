@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+import test_docs
 
 PAGES = [
     "",
@@ -58,6 +59,18 @@ def test_every_link_of_the_site_leads_to_a_file_of_it(folder):
             if not target.exists():
                 missing.add((page.relative_to(folder).as_posix(), link))
     assert not missing
+
+
+def test_the_guides_that_run_in_place_are_those_that_run_as_a_notebook_and_need_no_machine(folder):
+    pages = [path for path in folder.glob("guide/*/index.html") if "data-live" in path.read_text()]
+    live = {path.parent.name for path in pages}
+    whole = {path.stem for path in test_docs.PAGES} - {"README"}
+    assert whole - live == {
+        "network", "javascript", "placement", "reconnection",
+        "validation",  # pydantic is fetched where a cell imports it, and not ahead
+        "export",
+    }  # fmt: skip
+    assert live <= whole
 
 
 def test_search_finds_a_guide_by_what_it_is_about(site):

@@ -25,8 +25,11 @@ class Kernel {
             const shown = JSON.parse(message);
             this.cells.get(shown.id)?.show(shown);
         } else if (message.stage) {
+            const name = `rpclab: ${message.stage.split(":")[0]}`;
+            if (!performance.getEntriesByName(name).length) {
+                performance.mark(name);
+            }
             this.stage = message.stage;
-            performance.mark(`rpclab: ${message.stage.split(":")[0]}`);
             this.tell();
         } else if (message.done) {
             this.cells.get(message.id)?.done();
