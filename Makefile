@@ -92,6 +92,6 @@ clean:  ## remove the environments, and the built site
 .venv-ik%/.ready: .venv/.dev
 	@sed 's/^ipykernel==.*/ipykernel==$*/' requirements/lab.txt > .venv/ipykernel-$*.txt
 	@tools/setup venv .venv-ik$* -c .venv/ipykernel-$*.txt \
-	    ada-url anywidget click httptools ipykernel ipywidgets Jinja2 msgpack multidict nest-asyncio2 \
-	    pydantic python-multipart uvicorn websockets
+	    ada-url anywidget click distributed httptools ipykernel ipywidgets Jinja2 msgpack multidict nest-asyncio2 \
+	    pydantic python-multipart trustme uvicorn websockets
 	@touch $@

@@ -33,7 +33,7 @@ from rpclab.trace.pictures.templates import (
 from rpclab.trace.pictures.words import WORDS
 from rpclab.trace.timeline import timeline
 
-PARTS = "export const parts = { ...from_words, ...from_dom, ...from_lines };"
+PARTS = "export const parts = { ...from_words, ...from_dom, ...from_edges };"
 
 LOAD = """async text => {
     const url = URL.createObjectURL(new Blob([text], { type: 'text/javascript' }));
