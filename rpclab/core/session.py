@@ -202,7 +202,7 @@ class Session:
     __slots__ = (
         "__dict__", "__weakref__", "_acknowledged", "_acknowledges", "_applies", "_awake",
         "_call_run", "_calls", "_codec", "_decode", "_dialect", "_interrupted", "_last_call",
-        "_next_call", "_outbox", "_promise", "_quiet", "_releases", "_result_run",
+        "_most_plain", "_next_call", "_outbox", "_promise", "_quiet", "_releases", "_result_run",
         "_runs", "_seen", "_soon", "_told", "_unacknowledged", "cascade", "closed", "exports",
         "first_unsent", "holdings", "host", "hurries", "imports", "keeper", "label", "last_export",
         "latest", "limits", "name", "peer", "pipelined", "send", "wrap",
@@ -233,6 +233,8 @@ class Session:
         self.wrap = host.calls.wrap
         self.keeper = keeper
         self.limits = limits
+        # While so many exports are held at most, a call need not ask whether it is accepted.
+        self._most_plain = limits.exports
         self.closed: BaseException | None = None
         self.imports: dict[int, Import] = {}
         self.exports: dict[int, Hook | Answer] = {}
@@ -1674,11 +1676,7 @@ class Session:
             error: what the others are rejected with.
         """
         self._refusal = BrokenHook(error)
-
-    @property
-    def _most_plain(self) -> int:
-        """While so many exports are held at most, a call need not ask whether it is accepted."""
-        return self.limits.exports if self._refusal is None else -1
+        self._most_plain = -1
 
     def _take_number(self, number: int) -> None:
         """The preamble of what takes a number, and is no call."""
