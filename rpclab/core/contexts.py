@@ -566,10 +566,6 @@ class Calls(Protocol):
     special: int
     """How many reasons there are for calls to carry options, or to be held back."""
 
-    active: tuple[str, int] | None
-    """While there is an observer: the call whose method runs at this very moment, up to where it
-    first waits."""
-
     wrap: Mapping[int, Callable[[Any], Any]]
     """By kind of reference, what makes the object that the application sees.
 

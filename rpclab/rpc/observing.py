@@ -110,15 +110,21 @@ class Observed:
         steps.set(actor.steps)
         return actor.call, actor.number
 
+    @property
+    def running_call(self) -> Call | None:
+        """The call whose method runs at this very moment, up to where it first waits."""
+        noting = self.noting
+        if self.active is None and noting is not None and noting.serving is not None:
+            return noting.serving.label, noting.call_served  # of a plain method
+        return self.active
+
     def actor(self) -> Actor:
         """Who acts, likewise."""
         actor = answering.get()
         if actor is None:
-            if self.active is not None:
-                return Actor(self.active)
-            noting = self.noting
-            if noting is not None and noting.serving is not None:
-                return Actor((noting.serving.label, noting.call_served))
+            call = self.running_call
+            if call is not None:
+                return Actor(call)
             actor = self._outside()
         elif actor.task is not None:
             task = self.running_task()

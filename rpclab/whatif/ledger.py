@@ -23,6 +23,7 @@ from rpclab.whatif.classes import exposed_classes, in_place_of, own_modules
 from rpclab.whatif.stored import fingerprint
 
 if TYPE_CHECKING:
+    from rpclab.core.events import Call
     from rpclab.sandbox import Sandbox
     from rpclab.trace.model import CallBar
     from rpclab.workers.worker import Worker
@@ -84,6 +85,8 @@ class Ledger:
         self.sandbox: Sandbox | None = None
         self._before = before
         self._held: dict[str, str] = {}  # by call, what the Worker held before its first time
+        self._sites: dict[Call, str] = {}  # where the calls were made that were recorded
+        self._mark = 0  # up to which event
         self._workers: list[Worker] = []
         self._targets: dict[str, list[weakref.ref[Any]]] = {}
 
@@ -146,17 +149,19 @@ class Ledger:
 
     def _place(self, method: str) -> Place:
         """Where the call that begins was made, as far as that is known."""
-        found = ("", "", method)
         if self.sandbox is None or self.sandbox.recording is None:
-            return found
-        active = self.sandbox.engine.active
-        if active is None:
-            return found
-        made = opposite(active[0]), active[1]
-        for event in self.sandbox.recording:
-            if type(event) is CallSent and (event.session, event.id) == made and event.site:
-                found = (ends(made[0])[0], event.site, method)  # of several sessions, the last
-        return found
+            return ("", "", method)
+        running = self.sandbox.engine.running_call
+        if running is None:
+            return ("", "", method)
+        news = self.sandbox.recording.since(self._mark)
+        self._mark = news.mark
+        for event in news.events:
+            if type(event) is CallSent and event.site:
+                self._sites[event.session, event.id] = event.site  # of several sessions, the last
+        made = opposite(running[0]), running[1]
+        site = self._sites.get(made)
+        return ("", "", method) if site is None else (ends(made[0])[0], site, method)
 
     def _ended(self, worker: Worker, call: _Running) -> None:
         if call.is_more:

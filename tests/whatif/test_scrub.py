@@ -73,6 +73,21 @@ def test_what_a_program_did_not_think_of_is_found_and_nothing_else(sandbox, each
     assert {finding.kind for finding in faults.findings} == ({each.kind} - {""}), faults
 
 
+def test_a_write_with_a_key_of_its_own_for_each_attempt_is_found_however_the_call_travels(sandbox):
+    deploy(sandbox, CASES[0])
+
+    async def program(env):
+        for attempt in (1, 2):
+            try:
+                return await env.BANK.deposit(5, f"attempt {attempt}")  # small: in a run
+            except rpclab.DisconnectedError:
+                continue
+        return None
+
+    faults = rpclab.scrub(program, sandbox)
+    assert {each.kind for each in faults.findings} == {"missing timeout", "doubled write"}, faults
+
+
 def test_what_is_called_when_a_deadline_has_just_passed_is_not_sent_and_hangs_nowhere(sandbox):
     deploy(sandbox, CASES[0])
 
