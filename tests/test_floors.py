@@ -73,12 +73,12 @@ FLOORS = [
     Floor({"config"}, LOWEST),
     # The text of a library in JavaScript.
     Floor({"javascript"}, set()),
-    # uvicorn, its parser and websockets are loaded by those who serve; dask and trustme by those
-    # whose Workers run on a cluster.
+    # uvicorn, its parser and websockets are loaded by those who serve; dask by those whose Workers
+    # run on a cluster.
     Floor(
         TOP,
         SCRIPTS | {"config", "net"},
-        {"dask", "distributed", "msgpack", "trustme", "uvicorn", "websockets"},
+        {"dask", "distributed", "msgpack", "uvicorn", "websockets"},
     ),
     # What type checkers see of stubs and promises.
     Floor({"typed"}, SCRIPTS),

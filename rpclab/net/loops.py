@@ -1,4 +1,4 @@
-"""The event loop that a program of sockets runs on.
+"""The event loop that a program of sockets runs on, and the one that runs.
 
 Floor: net.
 """
@@ -22,6 +22,14 @@ def run(program: Coroutine[Any, Any, T]) -> T:
     """
     with asyncio.Runner(loop_factory=_factory()) as runner:
         return runner.run(program)
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop that runs in this thread; None where none does, as in a plain script."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -15,12 +15,70 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from os import PathLike
 
+    from trustme import LeafCert
+
 FILES = ("ca.pem", "server.pem", "client.pem")
 """What a folder of certificates holds; each of the last two has its key as well."""
 
 
 HERE = ("localhost", "127.0.0.1", "::1")
 """What this machine calls itself."""
+
+
+class Authority:
+    """Signs certificates, of its own authority, which goes with it. Needs the extra rpclab[tls].
+
+    Args:
+        missing: what the error says where that is not installed.
+
+    Attributes:
+        text: the certificate of the authority, in PEM.
+
+    Raises:
+        ImportError: it is not.
+    """
+
+    def __init__(self, missing: str = "to make certificates needs the extra rpclab[tls]") -> None:
+        try:
+            import trustme  # noqa: PLC0415 - for those who make some
+        except ModuleNotFoundError as error:
+            raise ImportError(missing) from error
+        self._key_type = trustme.KeyType.ECDSA
+        self._authority = trustme.CA(organization_name="rpclab", key_type=self._key_type)
+        self.text = self._authority.cert_pem.bytes().decode("ascii")
+
+    def issue(self, *names: str, good: timedelta | None = None) -> LeafCert:
+        """Sign a certificate.
+
+        Args:
+            names: whom it names.
+            good: how long it is good; for ever, unless given.
+        """
+        until = None if good is None else datetime.now(UTC) + good
+        return self._authority.issue_cert(*names, not_after=until, key_type=self._key_type)
+
+
+def mutual_context(
+    protocol: int,
+    own: str | PathLike[str],
+    *,
+    cafile: str | PathLike[str] | None = None,
+    cadata: str | None = None,
+) -> ssl.SSLContext:
+    """The context of an end that deals with nobody whom its authority does not know.
+
+    Args:
+        protocol: of `ssl`, for the end that listens or the one that dials.
+        own: the file of its certificate, and of the key.
+        cafile: the file of the authority's certificate; or
+        cadata: that itself, in PEM.
+    """
+    context = ssl.SSLContext(protocol)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.load_verify_locations(cafile, cadata=cadata)
+    context.load_cert_chain(own)
+    return context
 
 
 class Certificates:
@@ -39,20 +97,15 @@ class Certificates:
     @property
     def server(self) -> ssl.SSLContext:
         """For the end that listens: it lets nobody in whom the authority does not know."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.verify_mode = ssl.CERT_REQUIRED
-        return self._load(context, "server.pem")
+        return self._context(ssl.PROTOCOL_TLS_SERVER, "server.pem")
 
     @property
     def client(self) -> ssl.SSLContext:
         """For the end that dials: it talks to nobody whom the authority does not know."""
-        return self._load(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), "client.pem")
+        return self._context(ssl.PROTOCOL_TLS_CLIENT, "client.pem")
 
-    def _load(self, context: ssl.SSLContext, name: str) -> ssl.SSLContext:
-        context.minimum_version = ssl.TLSVersion.TLSv1_3
-        context.load_verify_locations(self.folder / "ca.pem")
-        context.load_cert_chain(self.folder / name)
-        return context
+    def _context(self, protocol: int, name: str) -> ssl.SSLContext:
+        return mutual_context(protocol, self.folder / name, cafile=self.folder / "ca.pem")
 
     def __repr__(self) -> str:
         return f"<Certificates in {self.folder}>"
@@ -85,18 +138,11 @@ def certificates(
     place = Path(kept.name if folder is None else folder)  # type: ignore[union-attr]
     if all((place / name).is_file() for name in FILES):
         return Certificates(place)
-    try:
-        import trustme  # noqa: PLC0415 - for those who make some
-    except ModuleNotFoundError as error:
-        raise ImportError("to make certificates needs the extra rpclab[tls]") from error
+    authority, good = Authority(), timedelta(days=days)
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    until = datetime.now(UTC) + timedelta(days=days)
-    authority = trustme.CA(organization_name="rpclab", key_type=trustme.KeyType.ECDSA)
-    server = authority.issue_cert(*hosts, not_after=until, key_type=trustme.KeyType.ECDSA)
-    client = authority.issue_cert(
-        "client@rpclab.invalid", not_after=until, key_type=trustme.KeyType.ECDSA
-    )
-    authority.cert_pem.write_to_path(str(place / "ca.pem"))
+    server = authority.issue(*hosts, good=good)
+    client = authority.issue("client@rpclab.invalid", good=good)
+    (place / "ca.pem").write_bytes(authority.text.encode("ascii"))
     for name, issued in (("server.pem", server), ("client.pem", client)):
         path = place / name
         path.touch(mode=0o600)

@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rpclab.errors import PlacementError
+from rpclab.net.loops import running_loop
 from rpclab.placement.agent import SANDBOX
 from rpclab.placement.doors import SECRET
 from rpclab.placement.engine import End, Ended
@@ -146,11 +147,8 @@ class ClusterEngine:
 
     def attach(self) -> None:
         """Hear on the running loop, if there is one, of what has happened."""
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            return
-        if loop is not self._loop and self._told.fileno() >= 0:
+        loop = running_loop()
+        if loop is not None and loop is not self._loop and self._told.fileno() >= 0:
             self._stop_listening()
             self._loop = loop
             loop.add_reader(self._told.fileno(), self.hear)

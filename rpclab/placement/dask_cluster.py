@@ -12,13 +12,14 @@ import json
 import logging
 import os
 import socket
-import sys
 import tempfile
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from rpclab.errors import PlacementError
+from rpclab.net.tls import Authority
+from rpclab.placement.boot import booting
 from rpclab.placement.dask_here import HERE
 from rpclab.placement.dask_task import run_agent
 from rpclab.placement.nodes import THREAD, Place
@@ -37,10 +38,6 @@ _PATIENCE = 10.0  # seconds in which a scheduler answers
 _KNOWS = 1.0  # seconds in which it says whether a worker is gone
 _STARTS = 60.0  # seconds in which a program of a cluster here comes up
 _ENDS = 5.0  # seconds in which it ends, before it is killed
-_BOOT = (
-    "import sys, json; sys.path[:] = json.loads(sys.argv.pop(1));"
-    "from rpclab.placement.dask_here import main; main()"
-)
 
 
 def _is_not_ours(record: logging.LogRecord) -> bool:
@@ -212,10 +209,7 @@ class LocalDask:
         self, scheduler: str | None, name: str
     ) -> tuple[asyncio.subprocess.Process, str]:
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-c",
-            _BOOT,
-            json.dumps(sys.path),
+            *booting("dask_here"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
@@ -262,11 +256,9 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 def _settings() -> dict[str, str]:
     """An authority for a cluster here, and certificates for its programs: settings of Dask."""
-    import trustme  # noqa: PLC0415 - for those who start a cluster
-
-    authority = trustme.CA(organization_name="rpclab", key_type=trustme.KeyType.ECDSA)
-    issued = authority.issue_cert(HERE, key_type=trustme.KeyType.ECDSA)
-    found = {"tls_ca_file": authority.cert_pem.bytes().decode("ascii")}
+    authority = Authority()
+    issued = authority.issue(HERE)
+    found = {"tls_ca_file": authority.text}
     for role in ("scheduler", "worker", "client"):
         found[f"tls_{role}_cert"] = issued.cert_chain_pems[0].bytes().decode("ascii")
         found[f"tls_{role}_key"] = issued.private_key_pem.bytes().decode("ascii")

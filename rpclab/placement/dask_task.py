@@ -5,16 +5,12 @@ Floor: sandbox. Only plain text crosses: the errand, and why the agent has ended
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-import sys
 import tempfile
 
-_BOOT = (
-    "import sys, json; sys.path[:] = json.loads(sys.argv.pop(1));"
-    "from rpclab.placement.agent import main; main()"
-)
+from rpclab.placement.boot import booting
+
 _SHOWN = 2000  # characters of what it has written to stderr last
 
 
@@ -33,7 +29,7 @@ def run_agent(errand: str) -> str:
     from distributed import secede  # noqa: PLC0415 - on a node alone
 
     secede()
-    command = [sys.executable, "-c", _BOOT, json.dumps(sys.path), str(os.getpid())]
+    command = [*booting("agent"), str(os.getpid())]
     with tempfile.TemporaryFile() as said:
         agent = subprocess.Popen(  # noqa: S603 - it is this very library
             command,

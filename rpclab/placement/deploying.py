@@ -206,7 +206,6 @@ def make_order(
     for variable, found in namespaces.items():
         env[variable] = Leads(str(found), f"{found.worker}#{found.class_name}")
     storage = sandbox.storage
-    from rpclab.workers.storage.limits import D1Limits, ObjectLimits  # noqa: PLC0415 - as above
 
     order = {
         "kind": "worker",
@@ -232,8 +231,8 @@ def make_order(
         "network": _network_of(sandbox),
         "validate": _validate_of(sandbox),
         "limits": vars_of(sandbox.engine.limits),
-        "d1_limits": vars_of(sandbox._d1_limits or D1Limits()),
-        "object_limits": vars_of(sandbox._object_limits or ObjectLimits()),
+        "d1_limits": vars_of(sandbox._d1_limits),
+        "object_limits": vars_of(sandbox._object_limits),
     }
     return order, env
 

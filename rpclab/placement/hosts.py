@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rpclab.codecs.stored_values import unpack
 from rpclab.errors import PlacementError
+from rpclab.net.loops import running_loop
 from rpclab.placement.engine import HERE
 from rpclab.placement.exits import LastLines, crashed, reason
-from rpclab.placement.ways import is_running
 from rpclab.previews import preview
 
 if TYPE_CHECKING:
@@ -353,7 +353,7 @@ class Host:
             what: was called.
             waits: gives the calls that a host has: of each, whether somebody waits for it.
         """
-        if self.why is not None or not is_running():
+        if self.why is not None or running_loop() is None:
             return
         self._given_up.append([way, call])
         self._turns = _TURNS

@@ -10,9 +10,12 @@ from __future__ import annotations
 import os
 import ssl
 import tempfile
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import lru_cache
 from typing import NamedTuple
+
+from rpclab.net import tls
+from rpclab.net.tls import mutual_context
 
 _GOOD = timedelta(days=90)  # a host is placed anew before that, or the sandbox has ended
 
@@ -38,13 +41,7 @@ class Authority:
     """
 
     def __init__(self) -> None:
-        try:
-            import trustme  # noqa: PLC0415 - for those who make some
-        except ModuleNotFoundError as error:
-            raise ImportError("a cluster needs the extra rpclab[dask]") from error
-        self._key_type = trustme.KeyType.ECDSA
-        self._authority = trustme.CA(organization_name="rpclab", key_type=self._key_type)
-        self._text = self._authority.cert_pem.bytes().decode("ascii")
+        self._authority = tls.Authority("a cluster needs the extra rpclab[dask]")
 
     def issue(self, name: str) -> Identity:
         """Sign a certificate.
@@ -52,10 +49,9 @@ class Authority:
         Args:
             name: whom it names; see `named`.
         """
-        until = datetime.now(UTC) + _GOOD
-        issued = self._authority.issue_cert(named(name), not_after=until, key_type=self._key_type)
+        issued = self._authority.issue(named(name), good=_GOOD)
         text = issued.private_key_and_cert_chain_pem.bytes().decode("ascii")
-        return Identity(self._text, text)
+        return Identity(self._authority.text, text)
 
 
 def named(name: str) -> str:
@@ -72,26 +68,21 @@ def peer_of(certificate: object) -> str:
 @lru_cache(maxsize=8)
 def listening(identity: Identity) -> ssl.SSLContext:
     """The context of an end that listens: it lets nobody in whom the authority does not know."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.verify_mode = ssl.CERT_REQUIRED
-    return _load(context, identity)
+    return _context(ssl.PROTOCOL_TLS_SERVER, identity)
 
 
 @lru_cache(maxsize=8)
 def dialling(identity: Identity) -> ssl.SSLContext:
     """The context of an end that dials; it says whom it expects there."""
-    return _load(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), identity)
+    return _context(ssl.PROTOCOL_TLS_CLIENT, identity)
 
 
-def _load(context: ssl.SSLContext, identity: Identity) -> ssl.SSLContext:
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.load_verify_locations(cadata=identity.authority)
+def _context(protocol: int, identity: Identity) -> ssl.SSLContext:
     # Python reads a certificate from a file alone; this one is for its owner, and goes at once.
     descriptor, path = tempfile.mkstemp(prefix="rpclab-")
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.write(identity.certificate)
-        context.load_cert_chain(path)
+        return mutual_context(protocol, path, cadata=identity.authority)
     finally:
         os.unlink(path)  # noqa: PTH108 - as mkstemp names it
-    return context

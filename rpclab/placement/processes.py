@@ -6,13 +6,11 @@ Floor: sandbox. The zygote is started with the first host, and ends with the san
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import select
 import signal
 import socket
 import subprocess
-import sys
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -20,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rpclab.errors import PlacementError, RemoteProtocolError
+from rpclab.net.loops import running_loop
+from rpclab.placement.boot import booting
 from rpclab.placement.engine import HERE, End, Ended, Node
 from rpclab.placement.forking import ASK, BEGUN, FORK, KILL, REFUSED, SAID, TELL
 from rpclab.placement.records import HANDED, Incoming, packed
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
 
 _READ = 64 * 1024
 _PATIENCE = 5.0  # seconds that the zygote may take to go
-_BOOT = (
-    "import sys, json; sys.path[:] = json.loads(sys.argv.pop(1));"
-    "from rpclab.placement.zygote import main; main()"
-)
 
 
 class ProcessEngine:
@@ -137,7 +133,7 @@ class ProcessEngine:
             return self._ask
         self._zygote_is_gone()
         here, there = socket.socketpair()
-        command = [sys.executable, *_flags(), "-c", _BOOT, json.dumps(sys.path)]
+        command = booting("zygote", *_flags())
         try:
             self._zygote = subprocess.Popen(  # noqa: S603 - it is this very library
                 [*command, str(there.fileno()), *self._preload],
@@ -172,7 +168,7 @@ class ProcessEngine:
 
     def attach(self) -> None:
         """Listen to the zygote on the running loop, if there is one."""
-        loop = _running_loop()
+        loop = running_loop()
         if loop is not None and loop is not self._loop and self._ask is not None:
             self._stop_listening()
             self._loop = loop
@@ -301,7 +297,7 @@ class ProcessLine:
     # Reading.
 
     def attach(self) -> None:
-        loop = _running_loop()
+        loop = running_loop()
         self._engine.attach()
         if loop is None or loop is self._loop or self._line is None:
             return
@@ -449,13 +445,6 @@ def _pipe(opened: ExitStack) -> tuple[int, int]:
 def _close(descriptor: int | None) -> None:
     if descriptor is not None:
         os.close(descriptor)
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 def _flags() -> list[str]:

@@ -24,6 +24,7 @@ from rpclab.core.answers import Answer
 from rpclab.core.hooks import TargetHook, call_on
 from rpclab.core.imports import PENDING, Import, Pending
 from rpclab.errors import DisconnectedError, PlacementError, RemoteProtocolError
+from rpclab.net.loops import running_loop
 from rpclab.placement.bound import granted_of, hook_of, is_granted
 from rpclab.placement.declared import DaskCluster, Nodes
 from rpclab.placement.engine import End
@@ -32,7 +33,7 @@ from rpclab.placement.listing import KERNEL_ROW, PROCESSES_ROW, PlacedNode, Plac
 from rpclab.placement.placed import PlacedWorker
 from rpclab.placement.processes import ProcessEngine
 from rpclab.placement.stores import KeptStore
-from rpclab.placement.ways import Callers, PlacedSession, SpreadSession, Way, is_running
+from rpclab.placement.ways import Callers, PlacedSession, SpreadSession, Way
 from rpclab.workers.declarations import NOTEBOOK, BindingTarget
 from rpclab.workers.objects.namespace import ObjectsTarget
 from rpclab.workers.storage.leased_namespace import LEASE_SECONDS, this_node
@@ -123,7 +124,7 @@ class Programs:
         shared = self._shared_by(name, engine)
         first = {**order, **around, "bounds": bounds, "cause": cause, "shared": shared}
         host.line.send(first)
-        if is_running():
+        if running_loop() is not None:
             host.attach()
         return host
 

@@ -27,6 +27,7 @@ from rpclab.core.imports import PENDING, Import, Pending
 from rpclab.errors import DisconnectedError, RemoteProtocolError, overloaded
 from rpclab.net.addresses import Address
 from rpclab.net.closing import FAULT, NORMAL, closed_there
+from rpclab.net.loops import running_loop
 from rpclab.net.sessions import FarSession
 from rpclab.net.socket_wires import HIGH
 from rpclab.net.streams import StreamWire
@@ -693,7 +694,7 @@ class Way:
         That it has ended may be known before its last answers have come out of the socket.
         """
         wire = self._wire
-        if not is_running() or wire is None or not wire.is_made or self._losing:
+        if running_loop() is None or wire is None or not wire.is_made or self._losing:
             self.end(error)
         elif self.is_open:
             self._why = error
@@ -737,15 +738,6 @@ class Way:
             fault = not isinstance(error, DisconnectedError)
             wire.end(str(error) if fault else "", FAULT if fault else NORMAL)
         self._owner.parted(self)
-
-
-def is_running() -> bool:
-    """Whether an event loop runs here."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _never(*_: object) -> NoReturn:
