@@ -16,11 +16,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from statistics import median
 from typing import ClassVar
@@ -28,6 +23,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, sync_playwright
 
+from benchmarks.pages import Quiet, served
 from benchmarks.website import CHROMIUM, FLAGS, PATIENCE
 
 HERE = Path(__file__).parent
@@ -87,18 +83,15 @@ WRITTEN = {
 }
 
 
-class Handler(SimpleHTTPRequestHandler):
+class Handler(Quiet):
     """Serves the site, and below /bench/ what is measured."""
 
     extensions_map: ClassVar[dict[str, str]] = {
-        **SimpleHTTPRequestHandler.extensions_map,
+        **Quiet.extensions_map,
         ".mjs": "text/javascript",
     }
 
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - as the standard library calls it
         path = urlsplit(self.path).path
         if path not in WRITTEN:
             super().do_GET()
@@ -121,19 +114,6 @@ class Handler(SimpleHTTPRequestHandler):
         if path.startswith("/bench/"):
             return str(HERE / urlsplit(path).path.removeprefix("/bench/"))
         return super().translate_path(path)
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    handler = partial(Handler, directory=folder)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def in_page(browser: Browser, address: str, function: str, given: list[object]) -> dict[str, float]:
@@ -164,7 +144,7 @@ def main() -> None:
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     print("Pyodide / …     a second       CPython (all rounds)       Cap'n Web (all rounds)")
     with (
-        served(options.folder) as address,
+        served(options.folder, Handler) as address,
         sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser,
     ):

@@ -15,17 +15,15 @@ import argparse
 import os
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
 from playwright.sync_api import Page, sync_playwright
+
+from benchmarks.pages import Quiet, served
 
 CHROMIUM = os.environ.get("RPCLAB_CHROMIUM") or "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -38,31 +36,15 @@ MARKS = """() => performance.getEntriesByType('mark')
     .map(mark => [mark.name.slice(8), mark.startTime / 1000])"""
 
 
-class Counting(SimpleHTTPRequestHandler):
+class Counting(Quiet):
     """Counts what it sends."""
 
     sent = 0
-
-    def log_message(self, *_: object) -> None:
-        pass
 
     def copyfile(self, source: Any, outputfile: Any) -> None:
         data = source.read()
         type(self).sent += len(data)
         outputfile.write(data)
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    handler = partial(Counting, directory=folder)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def first_call_of_landing(page: Page, address: str) -> None:
@@ -135,7 +117,8 @@ def main() -> None:
     print(f"{size / 1e6:.0f} MB; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     print(f"{'page':24} {'visit':7} {'first call':>11} {'computed':>10} {'sent':>9}")
     for _ in range(options.rounds):
-        with served(options.folder) as address:  # a port of its own: nothing is kept of before
+        # A port of its own: nothing is kept of before.
+        with served(options.folder, Counting) as address:
             for name in options.page or PAGES:
                 with tempfile.TemporaryDirectory() as profile:
                     for kind in ("first", "later"):

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from support.on_cluster import node_of, on
-from support.processes import WORKER, descendants, lives
+from support.processes import WORKER, calling, descendants, lives
 from support.real_time import until
 from support.world import failure
 
@@ -243,26 +242,7 @@ def _parent(pid):
 
 
 async def test_kill_9_of_the_program_leaves_nothing_of_its_cluster(tmp_path):
-    script = tmp_path / "program.py"
-    script.write_text(
-        f"""
-import asyncio, rpclab
-async def main():
-    async with rpclab.Sandbox() as sandbox:
-        sandbox.deploy("worker", source={WORKER!r}, placement="dask:1")
-        env = sandbox.bind(WORKER="worker")
-        print(await env.WORKER.start(), flush=True)
-        call = env.WORKER.hold()
-        print("called", flush=True)
-        await call
-asyncio.run(main())
-"""
-    )
-    program = await asyncio.create_subprocess_exec(
-        sys.executable, str(script), stdout=asyncio.subprocess.PIPE
-    )
-    while (line := await program.stdout.readline()) != b"called\n":
-        assert line, "it has ended"
+    program = await calling(tmp_path, "dask:1", "hold")
     processes = descendants(program.pid)
     assert len(processes) >= 6  # scheduler, node, agent, zygote, host, and what that has started
     program.kill()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 from types import SimpleNamespace
 
 import pytest
-from support.processes import WORKER, descendants, lives
+from support.processes import WORKER, calling, descendants, lives
 from support.real_time import until
 from support.world import failure
 
@@ -180,26 +179,7 @@ async def test_a_neighbour_in_another_process_learns_the_reason(sandbox):
 
 @pytest.mark.parametrize("method", ["wait", "spin", "hold"])
 async def test_kill_9_of_the_program_leaves_no_process(tmp_path, method):
-    script = tmp_path / "program.py"
-    script.write_text(
-        f"""
-import asyncio, rpclab
-async def main():
-    async with rpclab.Sandbox() as sandbox:
-        sandbox.deploy("worker", source={WORKER!r}, placement="process")
-        env = sandbox.bind(WORKER="worker")
-        print(await env.WORKER.start(), flush=True)
-        call = env.WORKER.{method}()
-        print("called", flush=True)
-        await call
-asyncio.run(main())
-"""
-    )
-    program = await asyncio.create_subprocess_exec(
-        os.sys.executable, str(script), stdout=asyncio.subprocess.PIPE
-    )
-    while (line := await program.stdout.readline()) != b"called\n":
-        assert line, "it has ended"
+    program = await calling(tmp_path, "process", method)
     await until(lambda: len(descendants(program.pid)) >= 3)
     processes = descendants(program.pid)
     program.kill()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import sys
 from pathlib import Path
 
 WORKER = """
@@ -138,3 +140,34 @@ def descendants(pid=None) -> set[int]:
             found.add(child)
             left.append(child)
     return {each for each in found if lives(each)}
+
+
+async def calling(folder, placement, method):
+    """A program whose Worker has started a process, and runs a method that does not return.
+
+    Args:
+        folder: where its text may stand.
+        placement: of the Worker.
+        method: which method.
+    """
+    script = folder / "program.py"
+    script.write_text(
+        f"""
+import asyncio, rpclab
+async def main():
+    async with rpclab.Sandbox() as sandbox:
+        sandbox.deploy("worker", source={WORKER!r}, placement={placement!r})
+        env = sandbox.bind(WORKER="worker")
+        print(await env.WORKER.start(), flush=True)
+        call = env.WORKER.{method}()
+        print("called", flush=True)
+        await call
+asyncio.run(main())
+"""
+    )
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, str(script), stdout=asyncio.subprocess.PIPE
+    )
+    while (line := await program.stdout.readline()) != b"called\n":
+        assert line, "it has ended"
+    return program

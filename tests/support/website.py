@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
+from benchmarks.pages import served as serving
 from support.jupyterlab import KERNEL_IS_READY, LAB_IS_READY, LISTEN, VIEWPORT, Page
 
 START = 120  # seconds for Python to be there, on a machine that does other things as well
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    """Tells nobody what is asked for."""
-
-    def log_message(self, *_):
-        pass
 
 
 class Site:
@@ -75,11 +66,5 @@ class Site:
 @contextmanager
 def served(folder, browser):
     """Serve a site, and give it."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield Site(f"http://127.0.0.1:{server.server_port}", browser)
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(folder) as address:
+        yield Site(address, browser)
