@@ -18,7 +18,7 @@ from rpclab.trace.lifetimes import lifetimes
 from rpclab.trace.pictures.figures import Figures
 from rpclab.trace.pictures.graph_layout import lines_of
 from rpclab.trace.pictures.labels import call_label, stub_label
-from rpclab.trace.pictures.look import CLASS, LOOK, colour_of
+from rpclab.trace.pictures.look import CLASS, LOOK, colour_of, line_of
 from rpclab.trace.pictures.templates import (
     count,
     duration,
@@ -106,13 +106,18 @@ def test_numbers_sizes_and_times_are_written_alike(javascript, function):
     assert javascript(function.__name__, [[v] for v in values]) == [function(v) for v in values]
 
 
-def test_counts_places_and_colours_are_alike(javascript):
+def test_counts_places_colours_and_lines_are_alike(javascript):
     values = numbers()
     assert javascript("count", [[v, "call"] for v in values]) == [count(v, "call") for v in values]
     assert javascript("place", [[site] for site in SITES]) == list(map(place, SITES))
     assert javascript("shortPlace", [[site] for site in SITES]) == list(map(short_place, SITES))
     places = range(40)
     assert javascript("colourOf", [[place] for place in places]) == list(map(colour_of, places))
+    lines = [
+        [kind, pipelined] for kind in [*LOOK["messages"], "write"] for pipelined in (True, False)
+    ]
+    drawn = [line_of(kind, pipelined=pipelined) for kind, pipelined in lines]
+    assert javascript("lineOf", lines) == drawn
 
 
 def templates(words=WORDS):

@@ -177,15 +177,18 @@ def _made_up(rng):
         sent, took, done = rng.random(), rng.random(), rng.random() < 0.8
         label = f"{rng.choice(NAMES)}({number})"
         by = rng.choice([None, *(call.number for call in calls if call.worker == caller)])
+        made_at, came_at = moment, moment + 2
         ways = [("call", caller, worker, sent)] + [("result", worker, caller, sent + took)] * done
         for kind, sender, receiver, at in ways:
+            begins, ends = (by, number) if kind == "call" else (number, by)
             arrows.append(Arrow(kind, label, number, sender, receiver, 9, at, at + 0.1,
-                                rng.random() < 0.5, moment, moment + 2))  # fmt: skip
+                                rng.random() < 0.5, moment, moment + 2, begins, ends))  # fmt: skip
             moment += 3
         outcome = rng.choice(["returned", "raised"]) if done else "running"
         ended = sent + took if done else None
         calls.append(CallBar(number, "call", label, "method", caller, worker, None, sent, sent,
-                             ended, ended, outcome, "", 0, by, None, (), moment - 6,
-                             moment if done else None))  # fmt: skip
+                             ended, ended, outcome, "", 0, by, None, (), made_at,
+                             moment if done else None, sent + 0.1, came_at,
+                             moment - 3 if done else None))  # fmt: skip
     notes = (Note("deployed", "it", (names[0],), 0.0, 0),)
     return Timeline(tuple(map(Lane, names)), tuple(calls), tuple(arrows), notes, 0.0, 2.2, moment)

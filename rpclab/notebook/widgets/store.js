@@ -19,6 +19,7 @@ export class Store {
   empty() {
     this.columns = {};
     this.workers = [];
+    this.lanes = [];
     this.first = 0;
     this.live = false;
     this.clock = "";
@@ -29,8 +30,6 @@ export class Store {
     this.ends = new Tables();
     this.lines = new Lines();
     this.layouts = [];
-    this.request = new Map();
-    this.answer = new Map();
   }
 
   /** How many events there are. */
@@ -52,6 +51,7 @@ export class Store {
     const known = this.length;
     if (rows.times) for (const time of rows.times) this.times.push(time);
     if (rows.workers) this.workers = rows.workers;
+    if (rows.lanes) this.lanes = rows.lanes;
     const stops = new Set();
     const stop = index => { if (index !== null && index >= known) stops.add(index + 1); };
     for (const kind of NUMBERED) {
@@ -91,9 +91,6 @@ export class Store {
       this.sizes.push(this.sizes.at(-1) + arrow.size);
       this.pipelined.push(this.pipelined.at(-1) + Number(arrow.pipelined));
     }
-    if (arrow.call === null) return;
-    const kind = { result: "answer", error: "answer", call: "request", read: "request", map: "request" }[arrow.kind];
-    if (kind) this[kind].set(arrow.call, arrow);
   }
 
   /** The stop before a position. */

@@ -2,7 +2,7 @@
 import { legendOf } from "./app.js";
 import { Axis } from "./axis.js";
 import { Surface, arrowHead, fitted, font, haloed, line, mark } from "./canvas.js";
-import { before, make } from "./dom.js";
+import { before, lineOf, make } from "./dom.js";
 import { BASE, Lanes, TOP } from "./lanes.js";
 import { LOOK, WORDS } from "./look.js";
 import { callAlone, callLabel, said, told } from "./words.js";
@@ -135,8 +135,9 @@ export class TimelinePanel {
   paintLanes(context, width, palette) {
     const { store } = this;
     this.where.lanes.forEach((lane, n) => {
-      const colours = palette.worker(n);
-      if (n % 2) {
+      const name = store.lanes[n];
+      const colours = palette.worker(store.workers.indexOf(name));
+      if (n % 2 === 0) {
         context.fillStyle = palette.named.band;
         context.fillRect(0, lane.top, width, lane.height);
       }
@@ -145,7 +146,7 @@ export class TimelinePanel {
       font(context, 11, { bold: true });
       context.textBaseline = "middle";
       context.textAlign = "left";
-      context.fillText(fitted(context, store.workers[n], this.names - 20), 10, lane.top + BASE);
+      context.fillText(fitted(context, name, this.names - 20), 10, lane.top + BASE);
       context.strokeStyle = palette.named.line;
       context.lineWidth = 1;
       context.setLineDash([]);
@@ -216,7 +217,7 @@ export class TimelinePanel {
     const thin = seen.length > 1500;
     const groups = new Map();
     for (const arrow of seen) {
-      const style = arrow.pipelined ? "pipelined" : LOOK.messages[arrow.kind] ?? "stream";
+      const style = lineOf(arrow.kind, arrow.pipelined);
       if (!groups.has(style)) groups.set(style, []);
       groups.get(style).push(arrow);
     }
@@ -250,7 +251,7 @@ export class TimelinePanel {
     const thick = Math.min(this.where.row - 2, 14);
     for (const [bar, from, to] of shown) {
       const y = this.where.middle(bar);
-      const { edge, tint } = palette.worker(bar.lane);
+      const { edge, tint } = palette.worker(this.store.workers.indexOf(bar.call.worker));
       context.fillStyle = tint;
       context.strokeStyle = edge;
       context.lineWidth = 1.2;
@@ -285,7 +286,7 @@ export class TimelinePanel {
       let taken = this.names;
       bars.forEach(([bar, from, to], place) => {
         const y = this.where.middle(bar) + 0.5;
-        const ground = palette.named[bar.lane % 2 ? "band" : "background"];
+        const ground = palette.named[bar.lane % 2 ? "background" : "band"];
         const end = Math.max(to, bars[place - 1]?.[2] ?? to);
         const behind = (bars[place + 1]?.[1] ?? this.axis.right + 10) - end - 12;
         const before = from - taken - 12;
