@@ -58,7 +58,7 @@ COLUMNS: dict[str, list[str]] = {
     "streams": _names(StreamSeries)[:-2],  # points and waits are rows of their own
     "points": ["stream", *_names(StreamPoint)],
     "held": ["number", "stream", "begin", "end"],
-    "figures": ["moment", "waited", "saved"],
+    "figures": ["moment", "round_trips", "without", "pipelined"],  # see `Trips.compared`
 }
 """The names of a row's fields. Rows of calls, arrows, stubs, targets, streams and held have a
 number, which stays theirs. Of `tables`, `side` is "imports" or "exports", and `what` is None for an
@@ -204,7 +204,8 @@ class Feed:
     def __init__(self) -> None:
         self._replay = _Followed()
         self._trips = TripCounter()
-        self._figures = self._trips.trips
+        self._pipelined = False
+        self._figures = self._trips.trips.compared(pipelined=False)
         self._workers: list[str] = []
         self._lanes: list[str] = []
         self._used: dict[str, None] = {}
@@ -281,10 +282,12 @@ class Feed:
         entries.clear()
 
     def _note_trips(self) -> None:
-        trips = self._trips.trips
-        if trips != self._figures:
-            self._figures = trips
-            self._changes["figures"].append([self._replay.moment, *trips])
+        new = self._new("pipelined", self._replay.messages)
+        self._pipelined = self._pipelined or any(message.pipelined for message in new)
+        figures = self._trips.trips.compared(pipelined=self._pipelined)
+        if figures != self._figures:
+            self._figures = figures
+            self._changes["figures"].append([self._replay.moment, *figures])
 
     # What is new.
 

@@ -132,7 +132,9 @@ def test_the_tables_of_every_moment_can_be_told(recording, page):
 
 
 def test_the_figures_are_the_round_trips(recording, page):
-    assert tuple(page["figures"][-1][1:]) == round_trips(recording)
+    pipelined = any(arrow.pipelined for arrow in timeline(recording).arrows)
+    compared = round_trips(recording).compared(pipelined=pipelined)
+    assert tuple(page["figures"][-1][1:]) == compared
 
 
 async def chain(env):

@@ -26,7 +26,6 @@ export class Store {
     for (const kind of [...NUMBERED, ...LISTED]) this[kind] = [];
     this.stops = [];
     this.sizes = [0];
-    this.pipelined = [0];
     this.ends = new Tables();
     this.lines = new Lines();
     this.layouts = [];
@@ -89,7 +88,6 @@ export class Store {
     stop(arrow.arrived_at);
     if (arrow.number >= this.sizes.length) {
       this.sizes.push(this.sizes.at(-1) + arrow.size);
-      this.pipelined.push(this.pipelined.at(-1) + Number(arrow.pipelined));
     }
   }
 
@@ -105,14 +103,10 @@ export class Store {
   /** The figures at a position. */
   figuresAt(position) {
     const messages = before(this.arrows, position, arrow => arrow.sent_at);
-    const row = this.figures[before(this.figures, position + 1, figure => figure.moment) - 1];
-    const [trips, saved] = [row?.waited ?? 0, row?.saved ?? 0];
+    const last = before(this.figures, position + 1, figure => figure.moment) - 1;
     return {
       at_most: true,  // tasks of one method are not told apart
-      round_trips: trips,
-      without: trips + saved,
-      // What others pipelined saves this program nothing, and something was all the same.
-      pipelined: saved !== 0 || (this.pipelined[messages] ? null : false),
+      ...this.figures[last] ?? { round_trips: 0, without: 0, pipelined: false },
       calls: before(this.calls, position, call => call.made_at),
       messages,
       bytes: this.sizes[messages],

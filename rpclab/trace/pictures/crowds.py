@@ -7,7 +7,6 @@ their tooltips name them.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import replace
 from math import log2, sqrt
 
