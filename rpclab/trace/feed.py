@@ -209,7 +209,6 @@ class Feed:
         self._workers: list[str] = []
         self._lanes: list[str] = []
         self._used: dict[str, None] = {}
-        self._ends = 0
         self._made: dict[str, int] = {}
         self._open: dict[str, dict[int, tuple[Any, Any]]] = {
             kind: {} for kind in ("calls", "arrows", "stubs")
@@ -340,20 +339,10 @@ class Feed:
 
     def _new_workers(self) -> list[str]:
         """All names, if there are more than the last time."""
-        seen = len(self._replay.notes) + len(self._replay.ends)
-        if seen == self._ends:
+        if len(self._replay.workers) == len(self._workers):
             return []
-        self._ends = seen
-        found = lanes(self._replay)
-        # A session that was opened anew puts its Workers last; they keep their lanes.
-        kept = [name for name in self._workers if name in found]
-        names = [*kept, *(name for name in found if name not in kept)]
-        if found[:1] == ["notebook"]:
-            names = ["notebook", *(name for name in names if name != "notebook")]
-        if names == self._workers:
-            return []
-        self._workers = names
-        return list(names)
+        self._workers = lanes(self._replay)
+        return list(self._workers)
 
     def _new_lanes(self) -> list[str]:
         """The names as a timeline has them, if that is not as the last time."""

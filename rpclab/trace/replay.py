@@ -42,6 +42,7 @@ class Replay:
         began: the time of the first of them.
         time: that of the last.
         flows: the streams.
+        workers: those that were seen, in the order of their appearance, as keys.
     """
 
     def __init__(self, events: Iterable[Any] = ()) -> None:
@@ -55,6 +56,7 @@ class Replay:
         self.stubs: list[StubState] = []
         self.notes: list[Note] = []
         self.flows = Flows()
+        self.workers: dict[str, None] = {}
         self.deployed: dict[str, list[tuple[int, float]]] = {}
         self.bindings: dict[tuple[str, str], ev.Bound] = {}
         self._call_of: dict[Call, CallState] = {}
@@ -130,10 +132,12 @@ class Replay:
         if found is None:
             found = self.ends[label] = EndState(label, *ends(label))
             self.ends[opposite(label)] = EndState(opposite(label), *ends(opposite(label)))
+            self.workers.update(dict.fromkeys(ends(label)))
         return found
 
     def _note(self, kind: str, text: str, *workers: str) -> None:
         self.notes.append(Note(kind, text, workers, self.time, self.moment))
+        self.workers.update(dict.fromkeys(workers))
 
     # Sessions.
 
