@@ -91,6 +91,20 @@ async def test_a_label_covers_no_tip_of_an_arrow_and_nothing_stands_between_them
         assert not any(c.left < x < c.right and c.top < y < c.bottom for c in calls), tip
 
 
+async def test_a_label_that_has_no_room_beside_a_long_bar_stands_in_it_whole(sandbox, env):
+    await env.A.token()
+    await env.A.pair("a text", "and another one, so that it is long")
+    await env.B.nap(100)
+    svg = timeline_svg(timeline(sandbox.recording), Options(scale="time"))
+    assert "3 nap(100) = 100" in [label.text for label in labels(svg)]
+    [bar] = re.findall(r'<rect x="([\d.]+)" y="([\d.]+)" width="(6\d\d[\d.]*)" height="12"', svg)
+    left, top, wide = map(float, bar)
+    [label] = [label for label in labels(svg) if "nap" in label.text]
+    assert left < label.left
+    assert label.right < left + wide
+    assert top - 2 < label.top < top + 12
+
+
 async def test_the_figures_on_top_are_those_of_the_trace(sandbox, env, program):
     trace = await run(sandbox, env, program)
     svg = timeline_svg(timeline(trace.recording), figures=trace.figures)

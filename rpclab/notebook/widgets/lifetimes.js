@@ -1,11 +1,11 @@
 // Lifetimes: what stubs lead to, and below each the stubs of it, from their making to their end.
 import { legendOf } from "./app.js";
 import { Axis } from "./axis.js";
-import { Surface, fitted, font, line, mark } from "./canvas.js";
+import { Surface, font, line, mark } from "./canvas.js";
 import { before, make, markOf } from "./dom.js";
 import { LOOK, WORDS } from "./look.js";
 import { Store } from "./store.js";
-import { columnsOf, place, placeIn, said, shortPlace, told } from "./words.js";
+import { columnsOf, elided, place, placeIn, said, shortPlace, told } from "./words.js";
 
 const SAY = WORDS.live;
 const LABEL = 26; // pixels before a label
@@ -178,7 +178,7 @@ export class LifetimesPanel {
     font(context, 11, { bold: true });
     context.fillStyle = edge;
     const references = this.references(target);
-    context.fillText(fitted(context, said(WORDS.labels.target, target), text - 48), 8, y);
+    context.fillText(elided(said(WORDS.labels.target, target), text - 48), 8, y);
     font(context, 11);
     context.fillStyle = references ? palette.named.text : palette.named.muted;
     context.textAlign = "right";
@@ -208,7 +208,7 @@ export class LifetimesPanel {
     if (held) mark(context, palette, "leak", 16, y, 11);
     font(context, 11);
     context.fillStyle = held ? palette.named.warn : palette.named.text;
-    context.fillText(fitted(context, said(WORDS.labels.stub, stub), site - LABEL - gap), LABEL, y);
+    context.fillText(elided(said(WORDS.labels.stub, stub), site - LABEL - gap), LABEL, y);
     context.fillStyle = palette.named.muted;
     context.fillText(placeIn(stub.site ?? "", right - site - gap), site, y);
     const now = axis.x(this.app.position, store.timeAt(this.app.position));

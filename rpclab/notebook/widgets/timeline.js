@@ -1,11 +1,11 @@
 // The timeline: a lane for each Worker, a bar for each call, an arrow for each message.
 import { legendOf } from "./app.js";
 import { Axis } from "./axis.js";
-import { Surface, arrowHead, fitted, font, haloed, line, mark } from "./canvas.js";
+import { Surface, arrowHead, font, haloed, line, mark } from "./canvas.js";
 import { before, lineOf, make } from "./dom.js";
 import { BASE, Lanes, TOP } from "./lanes.js";
 import { LOOK, WORDS } from "./look.js";
-import { callAlone, callLabel, said, told } from "./words.js";
+import { callAlone, callLabel, elided, said, told } from "./words.js";
 
 const SAY = WORDS.live;
 const REACH = 6; // pixels around the pointer in which an arrow is meant
@@ -146,7 +146,7 @@ export class TimelinePanel {
       font(context, 11, { bold: true });
       context.textBaseline = "middle";
       context.textAlign = "left";
-      context.fillText(fitted(context, name, this.names - 20), 10, lane.top + BASE);
+      context.fillText(elided(name, this.names - 20), 10, lane.top + BASE);
       context.strokeStyle = palette.named.line;
       context.lineWidth = 1;
       context.setLineDash([]);
@@ -276,10 +276,11 @@ export class TimelinePanel {
       if (!rows.has(key)) rows.set(key, []);
       rows.get(key).push(each);
     }
-    font(context, Math.min(11, this.where.row - 3));
+    const height = Math.min(LOOK.sizes.label, this.where.row - 3);
+    font(context, height);
     context.textBaseline = "middle";
     context.fillStyle = palette.named.text;
-    const one = context.measureText("0123456789").width / 10;
+    const one = height * LOOK.sizes.character;
     const wide = text => text.length * one;
     for (const bars of rows.values()) {
       bars.sort(([, one], [, other]) => one - other);
@@ -300,7 +301,7 @@ export class TimelinePanel {
         if (wide(text) <= inside) context.fillText(text, from + 4, y);
         else if (wide(text) <= room && wide(text) > behind) haloed(context, text, from - 6 - wide(text), y, ground);
         else {
-          const cut = wide(text) <= room ? text : fitted(context, text, behind);
+          const cut = wide(text) <= room ? text : behind < 5 * one ? "" : elided(text, behind, height);
           if (cut) haloed(context, cut, end + 7, y, ground);
           if (cut) taken = end + 7 + wide(cut);
         }

@@ -210,6 +210,7 @@ def _rules() -> Iterator[tuple[str, str]]:
     for number in range(len(LOOK["workers"]["light"])):
         fill, edge = f"var(--rl-t{number})", f"var(--rl-w{number})"
         yield f"w{number}", f"{own} .w{number},{own} path.w{number}{{fill:{fill};stroke:{edge}}}"
+        yield f"on-w{number}", f"{own} .on-w{number}{{stroke:{fill};stroke-width:2px}}"
         yield f"n{number}", f"{own} text.n{number},{own} .n{number}{{fill:{edge}}}"
 
 

@@ -304,7 +304,10 @@ class _Drawing:
         if call.begun is not None and bar.asked is not None:
             shapes += self._queued(bar)
         picture.add(f'<g class="call{self._pale(call.made_at)}">{"".join(shapes)}</g>')
-        if bar.placed is not None:
+        if bar.placed is not None and bar.placed.inside:
+            kind = f"h on-w{colour}{self._pale(call.made_at)}"
+            picture.text(bar.placed.x, bar.y + 3.5, bar.placed.text, kind)
+        elif bar.placed is not None:
             raised = "f-bad" if call.outcome == "raised" else ""
             # Calls come from above and results go there, so the label stands a little below them.
             above = self._lanes[call.caller].top <= self._lanes[call.worker].top
