@@ -31,9 +31,9 @@ from rpclab.trace.model import (
     TargetBar,
 )
 from rpclab.trace.replay import Replay
+from rpclab.trace.round_trips import TripCounter
 from rpclab.trace.states import CallState, EndState, MessageState, StubState, TargetState
 from rpclab.trace.timeline import by_use, lanes, users
-from rpclab.trace.trips import TripCounter
 
 News = dict[str, list[Any]]
 """New and changed rows, by the name of what they are rows of."""

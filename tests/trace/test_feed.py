@@ -15,9 +15,9 @@ from rpclab.trace.graph import graph
 from rpclab.trace.lifetimes import lifetimes, tables_at
 from rpclab.trace.model import Arrow, CallBar, Interval, Note, StreamPoint, StubBar, TargetBar
 from rpclab.trace.pictures.graph_layout import lines_of
+from rpclab.trace.round_trips import round_trips
 from rpclab.trace.streams import streams
 from rpclab.trace.timeline import lanes_by_use, timeline
-from rpclab.trace.trips import round_trips
 
 
 async def recorded():
