@@ -18,7 +18,6 @@ from typing import Any
 from rpclab.core.events import opposite
 from rpclab.trace import events as ev
 from rpclab.trace.graph import binding_name, binding_step, introduces, introduction_name, stub_step
-from rpclab.trace.lifetimes import export_row, import_row
 from rpclab.trace.model import (
     CANCELLED,
     LOST,
@@ -33,6 +32,7 @@ from rpclab.trace.model import (
 from rpclab.trace.replay import Replay
 from rpclab.trace.round_trips import TripCounter
 from rpclab.trace.states import CallState, EndState, MessageState, StubState, TargetState
+from rpclab.trace.table_rows import export_row, import_row
 from rpclab.trace.timeline import by_use, lanes, users
 
 News = dict[str, list[Any]]
@@ -269,8 +269,7 @@ class Feed:
             entry = getattr(self._replay.ends.get(label, end), side).get(number)
             row = None
             if entry is not None:
-                made = import_row(number, entry) if side == "imports" else export_row(number, entry)
-                row = (made.what, made.kind, made.references)
+                row = import_row(entry) if side == "imports" else export_row(entry)
             if self._tables.get(key) != row:
                 self._tables[key] = row
                 if row is None:

@@ -122,10 +122,6 @@ class Replay:
                 self.flows.play(self.moment, event)
             self.moment += 1
 
-    def call_of(self, key: Call | None) -> CallState | None:
-        """The call that a pair of end and id stands for, if the recording has it."""
-        return None if key is None else self._call_of.get(key)
-
     def end(self, label: str) -> EndState:
         """An end of a session; the other one comes with it."""
         found = self.ends.get(label)
