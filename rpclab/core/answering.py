@@ -15,7 +15,7 @@ from rpclab.core.contexts import opened
 from rpclab.core.events import RUN as _RUN
 from rpclab.core.events import scalar
 from rpclab.core.holdings import EMPTY_PIPE, ENTRY
-from rpclab.core.hooks import BrokenHook, Hook, ServiceHook, TargetHook, bare_hook, fill
+from rpclab.core.hooks import BrokenHook, Delivery, Hook, ServiceHook, TargetHook, bare_hook, fill
 from rpclab.core.imports import PENDING, RESOLVED
 from rpclab.core.map import Program, replay
 from rpclab.core.messages import (
@@ -187,12 +187,12 @@ class Answering(Calling):
                 instance, context = hook.open()
             except Exception as error:
                 answer = self._answer_alone(call, path, args, frame)
-                hook.not_opened(error, answer, path, args, None)
+                hook.not_opened(error, Delivery(answer, path, args))
                 return
             function = context.method(instance, path)
             if function is None or context.door is not None:
                 answer = self._answer_alone(call, path, args, frame)
-                hook.serve(answer, instance, context, path, args, None)
+                hook.serve(Delivery(answer, path, args), instance, context)
                 return
             context.hold()
             if host.observe is not None:
@@ -200,7 +200,7 @@ class Answering(Calling):
             variables = context.fresh_variables()
         if function is None:
             answer = self._answer_alone(call, path, args, frame)
-            hook.deliver(answer, path, args, None, None)
+            hook.deliver(Delivery(answer, path, args))
             return
         if noting is not None:
             if noting.ambient:
@@ -368,10 +368,10 @@ class Answering(Calling):
         """
         noting = self._calls.noting
         if self._runs is not None and is_small(value):
-            run = self._join_results(call, value)
+            self._join_results(call, value)
             self.holdings.most += ENTRY + FEW
             if noting is not None:
-                kept = noting.kept
+                kept, run = noting.kept, self._result_run
                 if kept and (last := kept[-1])[_RUN] is run:
                     last.append(noting.clock())
                 else:
@@ -420,8 +420,8 @@ class Answering(Calling):
         if not self._awake:
             self._awake = self.host.wake(self)
 
-    def _join_results(self, call: int, value: Any) -> Message:
-        """Put a result in a run. Gives the run."""
+    def _join_results(self, call: int, value: Any) -> None:
+        """Put a result in a run."""
         run, outbox = self._result_run, self._outbox
         if outbox and outbox[-1] is run and len(run) < LONG_RUN:
             run += (call, value)
@@ -429,7 +429,6 @@ class Answering(Calling):
             run = self._result_run = [RESOLVE, call, value]
             self._runs.append(len(outbox))  # type: ignore[union-attr]
             outbox.append(run)
-        return run  # type: ignore[no-any-return]
 
     def _reply_data(
         self, call: int, value: Any, hook: Hook, context: ExecutionContext
@@ -528,7 +527,7 @@ class Answering(Calling):
             kwargs = message[5].get(KEYWORDS)
             self._apply_options(answer, message[5])
         promised = None if arrival is None else arrival.promised
-        hook.deliver(answer, path, args, kwargs, promised)
+        hook.deliver(Delivery(answer, path, args, kwargs, promised))
 
     def _receive_write(self, message: Message, arrival: Arrival | None, frame: Frame) -> None:
         hook = self._accept(message[1], message[2])
@@ -541,7 +540,7 @@ class Answering(Calling):
         if len(message) > 5:
             self._apply_options(answer, message[5])
         promised = None if arrival is None else arrival.promised
-        hook.deliver(answer, message[3], message[4], None, promised)
+        hook.deliver(Delivery(answer, message[3], message[4], None, promised))
 
     def _receive_push(self, message: Message, arrival: Arrival | None, frame: Frame) -> None:
         """The peer names a value, for calls on it and as an argument of others."""
@@ -568,7 +567,7 @@ class Answering(Calling):
         if arrival is not None and arrival.evaluations:
             arrival.evaluate(answer)
         step = answer.step()
-        hook.deliver(step, path, None, None, None)
+        hook.deliver(Delivery(step, path, None))
         step.watch(lambda: replay(answer, step, parsed, self))
 
     def _receive_pipe(self, number: int) -> None:
