@@ -44,12 +44,13 @@ if TYPE_CHECKING:
 
     from rpclab.core.arrival import Arrival
     from rpclab.core.contexts import ExecutionContext
+    from rpclab.core.messages import Options
 
 
 Passed = tuple[int, int, "TargetHook | None", "tuple[Any, ...] | None"]
 """How far calls of a run were taken at once: see `Answering._pass_on`."""
 
-Taken = tuple[str, list[Any], "Frame | None"]
+Taken = tuple[str, list[object], "Frame | None"]
 """A plain call that was taken: its path and arguments, and its frame, if it had one of its own."""
 
 
@@ -121,7 +122,7 @@ class Answering(Calling):
                 answer.watch(arrival.promised.give_back)
         return answer
 
-    def _apply_options(self, answer: Answer, options: dict[str, Any]) -> None:
+    def _apply_options(self, answer: Answer, options: Options) -> None:
         if DEADLINE in options:
             self._calls.bound(answer, options[DEADLINE])
 
@@ -142,7 +143,7 @@ class Answering(Calling):
         call: int,
         hook: Any,
         path: str,
-        args: list[Any],
+        args: list[object],
         frame: Frame | None,
     ) -> None:
         """Take a call of one name, with arguments that refer to nothing, and no options.
@@ -234,7 +235,7 @@ class Answering(Calling):
     def _returned(
         self,
         call: int,
-        value: Any,
+        value: object,
         hook: Hook,
         context: ExecutionContext,
         variables: Variables,
@@ -324,7 +325,9 @@ class Answering(Calling):
                 left.target = value
         return position, call, left, None
 
-    def _answer_alone(self, call: int, path: str, args: list[Any], frame: Frame | None) -> Answer:
+    def _answer_alone(
+        self, call: int, path: str, args: list[object], frame: Frame | None
+    ) -> Answer:
         """Enter the answer to such a call in the table."""
         return self._answer(call, None, frame or self._codec.pack([CALL, call, 0, path, args]))
 
@@ -358,7 +361,7 @@ class Answering(Calling):
 
     # Their results.
 
-    def _reply_scalar(self, call: int, value: Any, stands: Any) -> bool:
+    def _reply_scalar(self, call: int, value: object, stands: object) -> bool:
         """Queue a result that is a small scalar. Says whether it is one.
 
         Args:
@@ -397,7 +400,7 @@ class Answering(Calling):
             self._awake = self.host.wake(self)
         return True
 
-    def _reply_target(self, call: int, value: Any, context: ExecutionContext) -> None:
+    def _reply_target(self, call: int, value: object, context: ExecutionContext) -> None:
         """Queue a result that is a target, unless the call is quiet.
 
         The hook of the target stands for the answer itself (see `answer_to`). Between two ends in
@@ -420,7 +423,7 @@ class Answering(Calling):
         if not self._awake:
             self._awake = self.host.wake(self)
 
-    def _join_results(self, call: int, value: Any) -> None:
+    def _join_results(self, call: int, value: object) -> None:
         """Put a result in a run."""
         run, outbox = self._result_run, self._outbox
         if outbox and outbox[-1] is run and len(run) < LONG_RUN:
@@ -431,7 +434,7 @@ class Answering(Calling):
             outbox.append(run)
 
     def _reply_data(
-        self, call: int, value: Any, hook: Hook, context: ExecutionContext
+        self, call: int, value: object, hook: Hook, context: ExecutionContext
     ) -> Answer | None:
         """Queue a result that is a container. Gives the answer, if one had to be made.
 
@@ -467,7 +470,7 @@ class Answering(Calling):
     def _reply_without_answer(
         self,
         call: int,
-        value: Any,
+        value: object,
         hook: Hook,
         context: ExecutionContext,
         taken: Taken,
@@ -488,7 +491,7 @@ class Answering(Calling):
             context.let_go()
         return True
 
-    def reply_at_once(self, answer: Answer, value: Any) -> bool:
+    def reply_at_once(self, answer: Answer, value: object) -> bool:
         """Queue the result of a call on which nothing waits, if it is a small scalar or a target.
 
         Most results are one of these, and a reference costs a third less so (benchmarks
@@ -551,7 +554,7 @@ class Answering(Calling):
             return
         arrival.evaluate(answer)
 
-        def resolve(value: Any) -> None:
+        def resolve(value: object) -> None:
             answer.hold_parts(value)
             answer.resolve(value)
 
