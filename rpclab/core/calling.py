@@ -147,7 +147,7 @@ class Calling(Packing):
             if options:
                 message.append(options)
                 values = [*values, *(kwargs or {}).values()]
-                if self._is_late(pending, options, values):
+                if DEADLINE in options and self._is_late(pending, options, values):
                     return pending
         return self._push(pending, message, values, context)
 

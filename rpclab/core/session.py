@@ -483,12 +483,10 @@ class Session(Answering):
             kind = message[0]
             if arrival is not None:
                 arrival.check(kind)
-            if kind == CALL:
+            if kind in (CALL, STREAM):
                 self._receive_call(message, arrival, frame)
             elif kind == RESOLVE:
                 self._receive_settlement(message, arrival, RESOLVED)
-            elif kind == STREAM:
-                self._receive_write(message, arrival, frame)
             elif kind == PUSH:
                 self._receive_push(message, arrival, frame)
             else:
