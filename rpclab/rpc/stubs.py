@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from sys import _getframe
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from rpclab.core.contexts import current
@@ -316,7 +317,8 @@ class RpcPromise(Awaited):
         pending = self.__pending__
         host: Any = pending.session.host
         if pending.state == PENDING:
-            loop = asyncio.get_running_loop()
+            # In the drain, which is scheduled, the loop is known.
+            loop = host.loop if host.thread == get_ident() else asyncio.get_running_loop()
             if host.loop is not loop or not host.scheduled:
                 host.attend(loop)
             yield Waiter(host, (pending,), loop)
