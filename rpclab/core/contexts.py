@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rpclab.core.answers import Answer
     from rpclab.core.cascade import Cascade
     from rpclab.core.dialects import Dialect
-    from rpclab.core.events import Call
+    from rpclab.core.events import Call, Kept
     from rpclab.core.flow import Uplink
     from rpclab.core.hooks import Hook, TargetHook
     from rpclab.core.imports import Handle, Import, Pending
@@ -534,7 +534,7 @@ class Holder(Protocol):
 class Noting(Protocol):
     """What is noted of each call: its place, whose work it is, what it carries."""
 
-    kept: list[Any]
+    kept: Kept
     """Takes what `Host.kept` takes, while somebody records; else nobody does."""
 
     serving: SessionLike | None
@@ -640,10 +640,9 @@ class Host(Protocol):
     observe: Observer | None
     """Takes the events of `Session` while somebody records, else None."""
 
-    kept: list[Any] | None
-    """Where what happens with each call is kept, in fewer steps (benchmark `recording`): events
-    with their time in front, and the notes of runs, which grow while they stand last there (see
-    `events.Kept`). None while nobody records."""
+    kept: Kept | None
+    """Where what happens with each call is kept, in fewer steps (benchmark `recording`). None while
+    nobody records."""
 
     clock: Callable[[], float]
     """Gives the time, in seconds."""

@@ -19,7 +19,6 @@ from rpclab.core.arrival import Arrival
 from rpclab.core.cascade import Cascade
 from rpclab.core.containers import CONTAINER_TYPES
 from rpclab.core.contexts import opened
-from rpclab.core.events import RUN as _RUN
 from rpclab.core.events import (
     answered,
     called,
@@ -1131,10 +1130,9 @@ class Session:
             self.holdings.most += ENTRY + FEW
             if noting is not None:
                 kept = noting.kept
-                if kept and (last := kept[-1])[_RUN] is run:
-                    last.append(noting.clock())
-                else:
-                    kept.append(["result", self.label, run, len(run) // 2 - 1, noting.clock()])
+                if kept.run is not run:
+                    kept.begin("result", self.label, run, len(run) // 2 - 1)
+                kept.append(noting.clock())
         else:
             if type(value) is bytes and len(value) >= LARGE:
                 return False
