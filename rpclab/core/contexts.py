@@ -429,6 +429,7 @@ class SessionLike(Protocol):
 
     name: str
     label: str
+
     host: Host
     keeper: ExecutionContext
     limits: Limits
@@ -445,6 +446,8 @@ class SessionLike(Protocol):
 
     @property
     def peer(self) -> SessionLike | None: ...
+    @property
+    def last_call_of_peer(self) -> int: ...
 
     # The outbox and the tables.
 
@@ -538,10 +541,7 @@ class Noting(Protocol):
     """Takes what `Host.kept` takes, while somebody records; else nobody does."""
 
     serving: SessionLike | None
-    """Whose peer has made the call whose plain method runs at this very moment, and"""
-
-    call_served: int
-    """the id of that call."""
+    """Whose peer has made the call whose plain method runs at this very moment: its last one."""
 
     clock: Callable[[], float]
     """Gives the time, in seconds."""

@@ -603,6 +603,11 @@ class Session:
         return frame, payload
 
     @property
+    def last_call_of_peer(self) -> int:
+        """The number of the peer's call that was taken last."""
+        return self._last_call
+
+    @property
     def next_call_of_peer(self) -> int:
         """The number that the next call of the peer has, where its message does not say."""
         return self._last_call + 1
@@ -1782,7 +1787,7 @@ class Session:
         if noting is not None:
             if noting.ambient:
                 calls.carry(variables)
-            noting.serving, noting.call_served = self, call
+            noting.serving = self
         try:
             value = variables.run(function, instance, *args)
         except BaseException as error:

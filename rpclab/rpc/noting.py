@@ -40,7 +40,7 @@ class Noting:
     """
 
     __slots__ = (
-        "_acting", "_actor", "_at", "_code", "_running", "_site", "_task", "ambient", "call_served",
+        "_acting", "_actor", "_at", "_code", "_running", "_site", "_task", "ambient",
         "calling_site", "clock", "kept", "serving",
     )  # fmt: skip
 
@@ -61,7 +61,6 @@ class Noting:
         self._acting = acting
         self._running = running
         self.serving: SessionLike | None = None
-        self.call_served = 0
         # Of the call that was noted last: who made it, its task, and where.
         self._actor = Actor(None)
         self._task: Callable[[], object] = object  # gives what no task is

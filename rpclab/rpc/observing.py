@@ -115,7 +115,7 @@ class Observed:
         """The call whose method runs at this very moment, up to where it first waits."""
         noting = self.noting
         if self.active is None and noting is not None and noting.serving is not None:
-            return noting.serving.label, noting.call_served  # of a plain method
+            return noting.serving.label, noting.serving.last_call_of_peer  # of a plain method
         return self.active
 
     def actor(self) -> Actor:
