@@ -81,7 +81,11 @@ class Import:
         return self.session.call(self, path, args, kwargs, context)
 
     def map_member(
-        self, path: list[str], captures: list[Any], program: list[Any], context: ExecutionContext
+        self,
+        path: list[str],
+        captures: list[object],
+        program: list[object],
+        context: ExecutionContext,
     ) -> Pending:
         """Replay a recorded function on the member at `path`, where the dialect has paths."""
         return self.session.map(self, captures, program, context, path)
@@ -338,12 +342,18 @@ class Pending(Import):
                 session.pipelined.append(self)
         return pending
 
-    def map(self, captures: list[Any], program: list[Any], context: ExecutionContext) -> Pending:
+    def map(
+        self, captures: list[object], program: list[object], context: ExecutionContext
+    ) -> Pending:
         """Replay a recorded function on the value (see `map`)."""
         return self._made_on(self.session.map(self, captures, program, context))
 
     def map_member(
-        self, path: list[str], captures: list[Any], program: list[Any], context: ExecutionContext
+        self,
+        path: list[str],
+        captures: list[object],
+        program: list[object],
+        context: ExecutionContext,
     ) -> Pending:
         self.uses += 1
         return self._made_on(super().map_member(path, captures, program, context))
