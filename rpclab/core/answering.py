@@ -12,7 +12,6 @@ from rpclab.core.answers import Answer
 from rpclab.core.calling import LONG_RUN, Calling
 from rpclab.core.containers import CONTAINER_TYPES
 from rpclab.core.contexts import opened
-from rpclab.core.events import RUN as _RUN
 from rpclab.core.events import scalar
 from rpclab.core.holdings import EMPTY_PIPE, ENTRY
 from rpclab.core.hooks import BrokenHook, Delivery, Hook, ServiceHook, TargetHook, bare_hook, fill
@@ -210,7 +209,7 @@ class Answering(Calling):
         if noting is not None:
             if noting.ambient:
                 calls.carry(variables)
-            noting.serving, noting.call_served = self, call
+            noting.serving = self
         try:
             value = variables.run(function, instance, *args)
         except BaseException as error:
@@ -375,14 +374,13 @@ class Answering(Calling):
         """
         noting = self._calls.noting
         if self._runs is not None and is_small(value):
-            self._join_results(call, value)
+            run = self._join_results(call, value)
             self.holdings.most += ENTRY + FEW
             if noting is not None:
-                kept, run = noting.kept, self._result_run
-                if kept and (last := kept[-1])[_RUN] is run:
-                    last.append(noting.clock())
-                else:
-                    kept.append(["result", self.label, run, len(run) // 2 - 1, noting.clock()])
+                kept = noting.kept
+                if kept.run is not run:
+                    kept.begin("result", self.label, run, len(run) // 2 - 1)
+                kept.append(noting.clock())
         else:
             if type(value) is bytes and len(value) >= LARGE:
                 return False
@@ -427,8 +425,8 @@ class Answering(Calling):
         if not self._awake:
             self._awake = self.host.wake(self)
 
-    def _join_results(self, call: int, value: object) -> None:
-        """Put a result in a run."""
+    def _join_results(self, call: int, value: object) -> Message:
+        """Put a result in a run. Gives the run."""
         run, outbox = self._result_run, self._outbox
         if outbox and outbox[-1] is run and len(run) < LONG_RUN:
             run += (call, value)
@@ -436,6 +434,7 @@ class Answering(Calling):
             run = self._result_run = [RESOLVE, call, value]
             self._runs.append(len(outbox))  # type: ignore[union-attr]
             outbox.append(run)
+        return run
 
     def _reply_data(
         self, call: int, value: object, hook: Hook, context: ExecutionContext

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rpclab.core.answers import Answer
     from rpclab.core.cascade import Cascade
     from rpclab.core.dialects import Dialect
-    from rpclab.core.events import Call
+    from rpclab.core.events import Call, Kept
     from rpclab.core.flow import Uplink
     from rpclab.core.hooks import Hook, TargetHook
     from rpclab.core.imports import Handle, Import, Pending
@@ -433,6 +433,7 @@ class SessionLike(Protocol):
 
     name: str
     label: str
+
     host: Host
     keeper: ExecutionContext
     limits: Limits
@@ -449,6 +450,8 @@ class SessionLike(Protocol):
 
     @property
     def peer(self) -> SessionLike | None: ...
+    @property
+    def last_call_of_peer(self) -> int: ...
 
     # The outbox and the tables.
 
@@ -540,14 +543,11 @@ class Holder(Protocol):
 class Noting(Protocol):
     """What is noted of each call: its place, whose work it is, what it carries."""
 
-    kept: list[Any]
+    kept: Kept
     """Takes what `Host.kept` takes, while somebody records; else nobody does."""
 
     serving: SessionLike | None
-    """Whose peer has made the call whose plain method runs at this very moment, and"""
-
-    call_served: int
-    """the id of that call."""
+    """Whose peer has made the call whose plain method runs at this very moment: its last one."""
 
     clock: Callable[[], float]
     """Gives the time, in seconds."""
@@ -646,10 +646,9 @@ class Host(Protocol):
     observe: Observer | None
     """Takes the events of `Session` while somebody records, else None."""
 
-    kept: list[Any] | None
-    """Where what happens with each call is kept, in fewer steps (benchmark `recording`): events
-    with their time in front, and the notes of runs, which grow while they stand last there (see
-    `events.Kept`). None while nobody records."""
+    kept: Kept | None
+    """Where what happens with each call is kept, in fewer steps (benchmark `recording`). None while
+    nobody records."""
 
     clock: Callable[[], float]
     """Gives the time, in seconds."""

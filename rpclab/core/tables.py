@@ -279,6 +279,11 @@ class Tables(SessionLike):
         ]
 
     @property
+    def last_call_of_peer(self) -> int:
+        """The number of the peer's call that was taken last."""
+        return self._last_call
+
+    @property
     def next_call_of_peer(self) -> int:
         """The number that the next call of the peer has, where its message does not say."""
         return self._last_call + 1
