@@ -301,7 +301,8 @@ class Calling(Packing):
         if noting.ambient:
             pending.cause = self._calls.caused(self)
         find = noting.calling_site
-        site = None if find is None else find()
+        # Of a call that was held back nothing is on the stack any more.
+        site = None if find is None else pending.site or find()
         using: tuple[Call, ...] = ()
         if payload is not None:
             using = tuple([(other.session.label, other.id) for other in payload.used])
