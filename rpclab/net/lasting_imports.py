@@ -12,7 +12,7 @@ from rpclab.errors import fresh_copy
 from rpclab.rpc.later_calls import LaterCall
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rpclab.core.contexts import ExecutionContext, SessionLike
     from rpclab.core.messages import Given, Keywords, Path
@@ -216,11 +216,19 @@ class Parked(LaterCall):
             return make(args, kwargs)
         return self._lasting.park(self, path, make, args, kwargs, context)
 
-    def map(self, captures: list[Any], program: list[Any], context: ExecutionContext) -> Pending:
+    def map(
+        self,
+        captures: list[Any],
+        program: list[Any],
+        context: ExecutionContext,
+        path: Sequence[str] = (),
+    ) -> Pending:
+        self.uses += 1
+
         def make(args: Given, _: Keywords) -> Pending:
             actual = self._actual_for(context)
             if actual.state == PENDING:
-                return actual.map([*(args or ())], program, context)
+                return actual.map([*(args or ())], program, context, path)
             return actual
 
         if self.actual is not None:
