@@ -33,7 +33,7 @@ from rpclab.trace.replay import Replay
 from rpclab.trace.round_trips import TripCounter
 from rpclab.trace.states import CallState, EndState, MessageState, StubState, TargetState
 from rpclab.trace.table_rows import export_row, import_row
-from rpclab.trace.timeline import by_use, lanes, users
+from rpclab.trace.timeline import NOTEBOOK, by_use, lanes, users
 
 News = dict[str, list[Any]]
 """New and changed rows, by the name of what they are rows of."""
@@ -338,9 +338,11 @@ class Feed:
 
     def _new_workers(self) -> list[str]:
         """All names, if there are more than the last time."""
-        if len(self._replay.workers) == len(self._workers):
+        # A session that was opened anew puts its Workers last; they keep their lanes.
+        found = list(dict.fromkeys([*self._workers, *lanes(self._replay)]))
+        if len(found) == len(self._workers):
             return []
-        self._workers = lanes(self._replay)
+        self._workers = sorted(found, key=lambda name: name != NOTEBOOK)
         return list(self._workers)
 
     def _new_lanes(self) -> list[str]:
@@ -393,7 +395,7 @@ def _row(values: tuple[Any, ...]) -> list[Any]:
 
 
 def _of_call(call: CallState) -> Any:
-    return (call.arrived_at, call.begun, call.ended, call.settled, call.outcome)
+    return (call.arrived_at, call.begun, call.left_at, call.settled, call.outcome)
 
 
 def _call_is_done(call: CallState) -> bool:

@@ -60,7 +60,8 @@ class CallBar:
         settled_at: the moment at which the caller had the result.
         arrived: the time at which it came to the Worker, where its bar begins.
         arrived_at: that moment.
-        ended_at: the moment of `ended`, where its bar ends.
+        left: the time at which its answer left, or it was given up or lost, where its bar ends.
+        left_at: that moment.
     """
 
     number: int
@@ -84,7 +85,8 @@ class CallBar:
     settled_at: int | None
     arrived: float | None = None
     arrived_at: int | None = None
-    ended_at: int | None = None
+    left: float | None = None
+    left_at: int | None = None
 
 
 @dataclass(slots=True)

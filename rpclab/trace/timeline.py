@@ -35,7 +35,8 @@ def timeline(recording: Iterable[Any] | Replay) -> Timeline:
 
 def lanes(replay: Replay) -> list[str]:
     """The Workers: the notebook first, the others in the order in which they appeared."""
-    return sorted(replay.workers, key=lambda name: name != NOTEBOOK)
+    seen = dict.fromkeys([*replay.noted, *(end.here for end in replay.ends.values())])
+    return sorted(seen, key=lambda name: name != NOTEBOOK)
 
 
 def by_use(names: Sequence[str], used: Iterable[str]) -> list[str]:
