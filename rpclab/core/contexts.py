@@ -442,6 +442,7 @@ class SessionLike(Protocol):
     first_unsent: int
     pipelined: list[Pending]
     uplink: Uplink | None
+    packs_runs: bool
 
     @property
     def peer(self) -> SessionLike | None: ...

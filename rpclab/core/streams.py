@@ -21,7 +21,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rpclab.core.contexts import current
-from rpclab.core.flow import FlowController
+from rpclab.core.flow import NEAR_GAIN, FlowController
 from rpclab.core.hooks import Hook
 from rpclab.core.imports import PENDING, REJECTED, Pending
 from rpclab.errors import (
@@ -195,9 +195,13 @@ class Outlet(End):
         self.session: SessionLike = session
         # The clock of a host is another one once its loop is known.
         now = lambda: session.host.clock()  # noqa: E731, PLW0108 - so it is looked up each time
-        uplink = session.uplink
-        flow = FlowController if uplink is None else uplink.flow
-        self.flow = flow(now, session.limits.stream_window)
+        uplink, most = session.uplink, session.limits.stream_window
+        if uplink is not None:
+            self.flow = uplink.flow(now, most)
+        elif session.packs_runs:
+            self.flow = FlowController(now, most)
+        else:  # the other end is in this process
+            self.flow = FlowController(now, most, gain=NEAR_GAIN)
         self.error: BaseException | None = None
         self.on_broken: Callable[[BaseException], None] | None = None
         self.moved = False

@@ -23,6 +23,7 @@ from rpclab.core.limits import DEFAULT_LIMITS
 from rpclab.core.messages import CALL, PIPE, STREAM, parse
 from rpclab.core.references import READABLE, WRITABLE
 from rpclab.core.sinks import SinkHook
+from rpclab.core.streams import Outlet
 from rpclab.errors import (
     READABLE_BROKEN,
     READER_GONE,
@@ -603,3 +604,14 @@ def test_a_sink_remembers_no_chunk_that_it_has_taken(pair, main):
         stall.resolve()
         pair.host.turn()
     assert not hook.context._running
+
+
+@pytest.mark.parametrize(("leaves_the_process", "rounds"), [(True, 2), (False, 4)])
+def test_a_stream_within_one_process_may_have_twice_as_much_on_its_way(leaves_the_process, rounds):
+    pair = SessionPair(Main())
+    pair.client.packs_runs = leaves_the_process
+    outlet = Outlet(pair.client.open_pipe(), pair.client.keeper)
+    token = outlet.flow.sent(1_000_000)
+    pair.host.time += 1
+    outlet.flow.acknowledged(token)
+    assert outlet.flow.window == rounds * 1_000_000
