@@ -148,7 +148,8 @@ class MsgpackCodec(Encoder):
             (self._payload or payload()).discard(values)  # type: ignore[redundant-expr]
             raise self._failure(error, message) from None
         else:
-            self._packed(self._payload)
+            if self._apart:
+                self._packed(self._payload)
             return frame, self._payload
         finally:
             # To remember them here would keep alive what the message was about.

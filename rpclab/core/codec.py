@@ -26,7 +26,7 @@ class Codec(Protocol):
         """Packs a message in which the user gave small scalars only; quicker than `encode`."""
 
     def encode(
-        self, message: Message, values: list[Any], payload: Callable[[], Payload]
+        self, message: Message, values: list[object], payload: Callable[[], Payload]
     ) -> tuple[Frame, Payload | None]:
         """Pack a message.
 
@@ -42,10 +42,10 @@ class Codec(Protocol):
             Exception: a value cannot be sent.
         """
 
-    def reference(self, kind: int, number: int) -> Any:
+    def reference(self, kind: int, number: int) -> object:
         """What stands in a message for a reference, to be packed by `pack`."""
 
-    def encode_part(self, value: Any, references: Any) -> Any:
+    def encode_part(self, value: object, references: object) -> object:
         """Pack a part of a program, in which `references` gives the references; packed in turn."""
 
     def weight_of(self, frame: Any) -> int:

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.answering import Answering
+from rpclab.core.answers import Answer
 from rpclab.core.calling import LONG_RUN
 from rpclab.core.events import failure
 from rpclab.core.hooks import Hook, TargetHook
@@ -49,7 +50,6 @@ from rpclab.previews import message_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpclab.core.answers import Answer
     from rpclab.core.arrival import Arrival
 
 
@@ -136,7 +136,7 @@ class Session(Answering):
                     del self._unacknowledged[message[1]]
                     message[2] = self._codec.reference(STUB, message[2])
             self._outbox[position : position + 1] = map(self._codec.pack, messages)
-        self._runs = self._call_run = None
+        self._runs, self._call_run = None, []
 
     def _go_on(self) -> None:
         """Do what was left for this turn; what an interrupt leaves of it, in the next one."""
@@ -412,7 +412,7 @@ class Session(Answering):
                 if target is None and call > 1:
                     target = call - 1
                     back.append(target)
-                hook: Any = None
+                hook: Hook | Answer | None = None
                 if type(target) is int:
                     hook = exports.get(target) if left is None else left
                 left = None
@@ -478,12 +478,10 @@ class Session(Answering):
             kind = message[0]
             if arrival is not None:
                 arrival.check(kind)
-            if kind == CALL:
+            if kind in (CALL, STREAM):
                 self._receive_call(message, arrival, frame)
             elif kind == RESOLVE:
                 self._receive_settlement(message, arrival, RESOLVED)
-            elif kind == STREAM:
-                self._receive_write(message, arrival, frame)
             elif kind == PUSH:
                 self._receive_push(message, arrival, frame)
             else:
@@ -546,10 +544,10 @@ class Session(Answering):
         self._acknowledged = seen
         for number in [*islice(unacknowledged, count)]:
             if unacknowledged.pop(number) is IN_TABLE:
-                answer: Any = self.exports.pop(number, None)
+                answer = self.exports.pop(number, None)
                 if type(answer) is TargetHook:
                     answer.release()
-                elif answer is not None:
+                elif isinstance(answer, Answer):
                     answer.drop()
 
     # The end.
@@ -596,7 +594,7 @@ class Session(Answering):
         for interrupt in filter(None, interrupts):
             raise interrupt
 
-    def _let_go(self, end: Callable[[], Any]) -> BaseException | None:
+    def _let_go(self, end: Callable[[], object]) -> BaseException | None:
         """Do a part of the end. Gives what interrupted it, to be raised when all is done."""
         try:
             end()

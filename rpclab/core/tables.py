@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from rpclab.core.contexts import ExecutionContext, Host, SessionLike
     from rpclab.core.dialects import Dialect
     from rpclab.core.flow import Uplink
+    from rpclab.core.messages import Message
 else:
     SessionLike = object
 
-IN_TABLE: Any = object()
+IN_TABLE = object()
 """Stands for the result of a call whose answer is in the export table."""
 
 
@@ -120,8 +121,8 @@ class Tables(SessionLike):
         # stand unpacked in the outbox, at those places; one grows while it is the last thing there.
         gathers = self._dialect.runs and limits.message_bytes >= LONGEST_RUN
         self._runs: list[int] | None = [] if gathers else None
-        self._call_run: Any = None  # the one that has grown last; it may have left
-        self._result_run: Any = None
+        self._call_run: Message = []  # the one that has grown last; it may have left
+        self._result_run: Message = []
         self._releases: list[int] = []
         self._soon: deque[Callable[[], None]] = deque()
         self._interrupted: list[tuple[int, list[Frame]]] = []
@@ -141,7 +142,7 @@ class Tables(SessionLike):
         self._last_call = 0
         self._quiet: set[int] = set()
         self._acknowledged = 0
-        self._unacknowledged: dict[int, Any] = {}
+        self._unacknowledged: dict[int, object] = {}
         if main is None and not self._dialect.shares:
             main = BrokenHook(RpcError("This connection has no main object."))
         if main is not None:
@@ -210,8 +211,8 @@ class Tables(SessionLike):
 
     def withdraw(self, export_id: int) -> None:
         """Take back what the peer has never been told of."""
-        hook: Any = self.exports.pop(export_id, None)
-        if hook is not None:
+        hook = self.exports.pop(export_id, None)
+        if isinstance(hook, Hook):
             if self.host.observe is not None:
                 self.host.observe(("withdrawn", self.label, export_id))
             hook.unsent()
@@ -278,6 +279,11 @@ class Tables(SessionLike):
         ]
 
     @property
+    def last_call_of_peer(self) -> int:
+        """The number of the peer's call that was taken last."""
+        return self._last_call
+
+    @property
     def next_call_of_peer(self) -> int:
         """The number that the next call of the peer has, where its message does not say."""
         return self._last_call + 1
@@ -293,7 +299,7 @@ class Tables(SessionLike):
         """How many bytes of texts and bytes are kept in results that nobody has asked for."""
         return self._results.size
 
-    def unseen_results(self) -> Iterable[Any]:
+    def unseen_results(self) -> Iterable[object]:
         """The results that are kept by themselves until the peer has seen them."""
         return self._unacknowledged.values()
 
@@ -353,7 +359,7 @@ class Tables(SessionLike):
                 value = Failure(value.with_traceback(None), answer.remote)
             self._keep_result(answer.id, value)
 
-    def _keep_result(self, call: int, value: Any) -> None:
+    def _keep_result(self, call: int, value: object) -> None:
         self.holdings.most += ENTRY + self._results.add(call, value)
 
     # Pipes: what a stream flows through that is sent to the peer, or comes from there.

@@ -135,7 +135,7 @@ class RpcProperty(Awaited):
             return self.__read__().map(function)
         captures, program = record(entry.session, context, function, MapValue)
         path = names_in(self.__path__)
-        return RpcPromise(entry.map_member(path, captures, program, context))
+        return RpcPromise(entry.map(captures, program, context, path))
 
     def dup(self) -> NoReturn:
         """Refuse: a property has no handle (rule C16).
@@ -371,7 +371,6 @@ class RpcPromise(Awaited):
                 return RpcPromise(pending)
             with RpcStub(lambda value: value) as local:
                 return local(pending.value).map(function)
-        pending.uses += 1
         captures, program = record(pending.session, context, function, MapValue)
         return RpcPromise(pending.map(captures, program, context))
 
