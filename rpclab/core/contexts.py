@@ -447,10 +447,11 @@ class SessionLike(Protocol):
     first_unsent: int
     pipelined: list[Pending]
     uplink: Uplink | None
-    packs_runs: bool
 
     @property
     def peer(self) -> SessionLike | None: ...
+    @property
+    def is_near(self) -> bool: ...
     @property
     def last_call_of_peer(self) -> int: ...
 

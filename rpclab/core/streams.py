@@ -21,7 +21,7 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from rpclab.core.contexts import current
-from rpclab.core.flow import NEAR_GAIN, FlowController
+from rpclab.core.flow import GAIN, NEAR_GAIN, FlowController
 from rpclab.core.hooks import Hook
 from rpclab.core.imports import PENDING, REJECTED, Pending
 from rpclab.errors import (
@@ -195,13 +195,9 @@ class Outlet(End):
         self.session: SessionLike = session
         # The clock of a host is another one once its loop is known.
         now = lambda: session.host.clock()  # noqa: E731, PLW0108 - so it is looked up each time
-        uplink, most = session.uplink, session.limits.stream_window
-        if uplink is not None:
-            self.flow = uplink.flow(now, most)
-        elif session.packs_runs:
-            self.flow = FlowController(now, most)
-        else:  # the other end is in this process
-            self.flow = FlowController(now, most, gain=NEAR_GAIN)
+        uplink = session.uplink
+        flow = FlowController if uplink is None else uplink.flow
+        self.flow = flow(now, session.limits.stream_window)
         self.error: BaseException | None = None
         self.on_broken: Callable[[BaseException], None] | None = None
         self.moved = False
@@ -256,6 +252,7 @@ class Outlet(End):
             return
         self.credit = write
         flow, held = self.flow, write.value
+        flow.gain = NEAR_GAIN if self.session.is_near else GAIN
         flow.acknowledged(write.token, held if type(held) is float else 0.0)
         if self.session.uplink is not None:
             self.session.uplink.learn(flow)

@@ -37,7 +37,8 @@ class Line:
 
     def __init__(self, rtt=0.1, bandwidth=1e6, chunk=CHUNK, most=MOST, gain=2):
         self.at = 0.0
-        self.flow = FlowController(lambda: self.at, most, gain=gain)
+        self.flow = FlowController(lambda: self.at, most)
+        self.flow.gain = gain
         self.rtt = rtt
         self.bandwidth = bandwidth
         self.chunk = chunk

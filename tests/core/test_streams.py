@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from functools import partial
 
 import msgpack
 import pytest
@@ -23,7 +24,6 @@ from rpclab.core.limits import DEFAULT_LIMITS
 from rpclab.core.messages import CALL, PIPE, STREAM, parse
 from rpclab.core.references import READABLE, WRITABLE
 from rpclab.core.sinks import SinkHook
-from rpclab.core.streams import Outlet
 from rpclab.errors import (
     READABLE_BROKEN,
     READER_GONE,
@@ -34,6 +34,7 @@ from rpclab.errors import (
     MessageTooLargeError,
     RemoteProtocolError,
 )
+from rpclab.transports import memory
 
 both_dialects = pytest.mark.parametrize("codec", [MsgpackCodec, CapnWebCodec])
 
@@ -606,12 +607,19 @@ def test_a_sink_remembers_no_chunk_that_it_has_taken(pair, main):
     assert not hook.context._running
 
 
-@pytest.mark.parametrize(("leaves_the_process", "rounds"), [(True, 2), (False, 4)])
-def test_a_stream_within_one_process_may_have_twice_as_much_on_its_way(leaves_the_process, rounds):
+@pytest.mark.parametrize(("over_a_link", "times"), [(True, 2), (False, 4)])
+def test_a_stream_that_goes_over_no_link_may_have_twice_as_much_on_its_way(over_a_link, times):
     pair = SessionPair(Main())
-    pair.client.packs_runs = leaves_the_process
-    outlet = Outlet(pair.client.open_pipe(), pair.client.keeper)
-    token = outlet.flow.sent(1_000_000)
+    memory.connect(pair.client, pair.server)
+    if over_a_link:
+        pair.client.send = partial(pair.server.receive)
+    source = Source()
+    pair.main.call("take", source)
+    pair.host.turn()
+    source.outlet.write(bytes(1_000_000))
     pair.host.time += 1
-    outlet.flow.acknowledged(token)
-    assert outlet.flow.window == rounds * 1_000_000
+    pair.host.turn()
+    (stream,) = pair.server.exports[0].target._log
+    stream.read()
+    pair.host.turn()
+    assert source.outlet.flow.window // 1_000_000 == times
