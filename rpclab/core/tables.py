@@ -154,6 +154,12 @@ class Tables(SessionLike):
         """What its frames can say."""
         return self._dialect
 
+    @property
+    def is_near(self) -> bool:
+        """Whether what it sends is at once at the other end: in this process, and over no link."""
+        receive = getattr(self.peer, "receive", None)
+        return receive is not None and self.send == receive
+
     # The outbox.
 
     def send_frame(self, frame: Frame) -> None:

@@ -14,6 +14,7 @@ from rpclab.core.flow import (
     LEAST_WINDOW,
     MOST_CHUNKS,
     MOST_QUEUED,
+    NEAR_GAIN,
     FlowController,
     Uplink,
 )
@@ -31,11 +32,13 @@ class Line:
         bandwidth: of the link, in bytes a second.
         chunk: the size of all chunks.
         most: the largest window.
+        gain: how often what the link holds fits into the window.
     """
 
-    def __init__(self, rtt=0.1, bandwidth=1e6, chunk=CHUNK, most=MOST):
+    def __init__(self, rtt=0.1, bandwidth=1e6, chunk=CHUNK, most=MOST, gain=2):
         self.at = 0.0
         self.flow = FlowController(lambda: self.at, most)
+        self.flow.gain = gain
         self.rtt = rtt
         self.bandwidth = bandwidth
         self.chunk = chunk
@@ -80,6 +83,15 @@ def test_the_window_is_twice_what_the_link_holds():
     line = Line(rtt=0.1, bandwidth=1e7)
     line.run(5)
     assert 1.9 * 1e6 < line.flow.window < 2.5 * 1e6
+
+
+def test_the_window_between_two_ends_in_one_process_is_twice_as_wide_and_follows_the_reader():
+    line = Line(rtt=0.1, bandwidth=1e7, gain=NEAR_GAIN)
+    line.run(30)
+    assert 3.8 * 1e6 < line.flow.window < 5 * 1e6
+    line.reader = 1.0
+    line.run(60)
+    assert line.flow.window <= 4 * CHUNK
 
 
 def test_the_window_does_not_grow_for_ever_on_a_full_link():
