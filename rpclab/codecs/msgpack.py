@@ -33,7 +33,7 @@ from rpclab.codecs.values import (
     PATTERN,
     RECORD,
 )
-from rpclab.core.containers import DICT_TYPES, replaced
+from rpclab.core.containers import CONTAINER_TYPES, DICT_TYPES, replaced
 from rpclab.core.dialects import MSGPACK
 from rpclab.core.messages import (
     ABORT,
@@ -83,23 +83,21 @@ class MsgpackCodec(Encoder):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._places = session.tells_places
-        self._packers = [self._new_packer()]
+        self._packers: list[msgpack.Packer] = []  # of the message, and of each part in a part
         self._level = 0
+        self._texts: str | None = None  # how those take half a surrogate pair, if they do
         self._references: Any = None
         self._payload: Payload | None = None
         self._new_payload: Callable[[], Payload] = no_payload
         self._beside: list[bytes] = []
         self._patterns = 0
         self._raised = False
-        self.pack = self._packers[0].pack
+        self.pack = self._new_packer("surrogatepass").pack
         self.decode = Reader(session).decode
 
-    def _new_packer(self) -> msgpack.Packer:
+    def _new_packer(self, texts: str | None) -> msgpack.Packer:
         return msgpack.Packer(
-            default=self._default,
-            strict_types=True,
-            unicode_errors="surrogatepass",
-            buf_size=_BUFFER,
+            default=self._default, strict_types=True, unicode_errors=texts, buf_size=_BUFFER
         )
 
     @staticmethod
@@ -135,7 +133,7 @@ class MsgpackCodec(Encoder):
                     large.append(value)
             if large and outweighs(large, values):
                 written = self._with_large_beside(written, large)
-            frame = packed = self.pack(written)
+            frame = packed = self._written(self._nested, written)
             size = len(packed)
             if 2 * size > self._session.limits.message_objects:
                 self._count(packed)
@@ -150,7 +148,8 @@ class MsgpackCodec(Encoder):
             (self._payload or payload()).discard(values)  # type: ignore[redundant-expr]
             raise self._failure(error, message) from None
         else:
-            self._packed(self._payload)
+            if self._apart:
+                self._packed(self._payload)
             return frame, self._payload
         finally:
             # To remember them here would keep alive what the message was about.
@@ -164,12 +163,12 @@ class MsgpackCodec(Encoder):
             for number, data in enumerate(large)
         }
 
-        def place(value: Any) -> Any:
-            # Only containers need be walked through.
-            known = type(value) in SCALARS
-            return places.get(id(value), value) if known else replaced(value, places)
+        def placed(part: Any) -> Any:
+            if type(part) is list and CONTAINER_TYPES.isdisjoint(map(type, part)):
+                return [*map(places.get, map(id, part), part)]  # as for each chunk of a stream
+            return replaced(part, places)
 
-        return [[*map(place, part)] if type(part) is list else place(part) for part in message]
+        return [part if type(part) in _LITTLE else placed(part) for part in message]
 
     def _numbered(self, message: Message) -> Message:
         """The same message, with the containers of its values numbered."""
@@ -195,22 +194,42 @@ class MsgpackCodec(Encoder):
         """Pack a value by itself, in which `references` gives the references."""
         self._references = references
         try:
-            return self._value(value)
+            return self._written(self._value, value)
         except BaseException as error:
             raise self._failure(error, [RESOLVE, 0, value]) from None
         finally:
             self._references = None
             self._patterns = 0
 
-    def _nested(self, value: Any) -> bytes:
-        """Pack a part of the message that is being packed."""
-        self._level += 1
+    def _written(self, pack: Callable[[Any], bytes], value: Any) -> bytes:
+        """Pack all of a message, or of a value by itself.
+
+        C copies no text that it need not encode. It does for who may send half a surrogate pair,
+        and takes half as long again (benchmark `rows`); so that begins with the first of them.
+        """
         try:
-            if self._level == len(self._packers):
-                self._packers.append(self._new_packer())
-            packed: bytes = self._packers[self._level].pack(value)
+            return pack(value)
+        except UnicodeEncodeError:
+            if self._texts is not None:
+                raise
+            self._texts = "surrogatepass"
+            self._patterns = 0
+            self._packers, self._level = [], 0
+            return pack(value)
+
+    def _nested(self, value: Any) -> bytes:
+        """Pack a part of the message that is being packed, or all of it."""
+        level, packers = self._level, self._packers
+        if level < len(packers):
+            packer = packers[level]
+        else:
+            packer = self._new_packer(self._texts)
+            packers.append(packer)
+        self._level = level + 1
+        try:
+            packed: bytes = packer.pack(value)
         finally:
-            self._level -= 1
+            self._level = level
         return packed
 
     def _value(self, value: Any) -> bytes:
@@ -299,8 +318,7 @@ class MsgpackCodec(Encoder):
         self._level = 0
         self._beside = []
         # A packer that failed keeps what it had written; it is not used again.
-        self._packers = [self._new_packer()]
-        self.pack = self._packers[0].pack
+        self._packers = []
         return super()._failure(error, message)
 
 
@@ -321,3 +339,4 @@ _SHORTEST_RUN = 5  # bytes
 
 
 _REASONS = frozenset({REJECT, PIPE, ABORT})
+_LITTLE = SCALARS - {bytes}  # of these nothing rides beside a frame

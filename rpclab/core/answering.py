@@ -25,6 +25,7 @@ from rpclab.core.messages import (
     LARGE,
     RESOLVE,
     SCALARS,
+    STREAM,
     Frame,
     Message,
     is_small,
@@ -39,6 +40,7 @@ from rpclab.core.targets import RpcTarget, attribute_of, is_passive, is_target
 from rpclab.errors import DataCloneError, RemoteProtocolError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextvars import Context as Variables
 
     from rpclab.core.arrival import Arrival
@@ -64,17 +66,12 @@ class Answering(Calling):
 
     def _accept(self, call: int, target: int) -> Hook | Answer:
         """The preamble of every message that makes a call. Gives what it is made on."""
+        self._take_number(call)
         hook = self.exports.get(target)
         if hook is None:
             hook = self.export_of(target)
-        most = self.limits.exports
-        if call <= self._last_call:
-            raise RemoteProtocolError(f"the peer used the call id {call} twice")
         if hook is None:
             raise RemoteProtocolError(f"the peer called export {target}, which it does not hold")
-        if len(self.exports) > most or len(self._unacknowledged) > most:
-            raise self._too_many()
-        self._last_call = call
         if self._refusal is not None and not isinstance(hook, (Answer, Pipe)):
             return self._refusal
         return hook
@@ -89,10 +86,11 @@ class Answering(Calling):
         self._most_plain = -1
 
     def _take_number(self, number: int) -> None:
-        """The preamble of what takes a number, and is no call."""
+        """The preamble of everything that takes a number."""
+        most = self.limits.exports
         if number <= self._last_call:
             raise RemoteProtocolError(f"the peer used the call id {number} twice")
-        if len(self.exports) > self.limits.exports:
+        if len(self.exports) > most or len(self._unacknowledged) > most:
             raise self._too_many()
         self._last_call = number
 
@@ -101,7 +99,13 @@ class Answering(Calling):
             f"the peer holds more than {self.limits.exports} exports (Limits.exports)"
         )
 
-    def _answer(self, call: int, arrival: Arrival | None, frame: Frame) -> Answer:
+    def _answer(
+        self,
+        call: int,
+        arrival: Arrival | None,
+        frame: Frame,
+        options: Sequence[Options] = (),
+    ) -> Answer:
         """Enter the answer to a call in the table, with what is among its arguments."""
         answer = self.exports[call] = Answer(self, call)
         answer.weight = self._codec.weight_of(frame)
@@ -119,11 +123,11 @@ class Answering(Calling):
                 answer.take_ends(arrival.streams)
             if arrival.promised is not None:
                 answer.watch(arrival.promised.give_back)
+            if arrival.evaluations:
+                arrival.evaluate(answer)
+        if options and DEADLINE in options[0]:
+            self._calls.bound(answer, options[0][DEADLINE])
         return answer
-
-    def _apply_options(self, answer: Answer, options: Options) -> None:
-        if DEADLINE in options:
-            self._calls.bound(answer, options[DEADLINE])
 
     def _call_of_peer(self, number: int, what: str) -> Answer | None:
         """The call of that number; None if it is over."""
@@ -518,31 +522,19 @@ class Answering(Calling):
     # Every other message about a call.
 
     def _receive_call(self, message: Message, arrival: Arrival | None, frame: Frame) -> None:
-        call, target, path, args = message[1:5]
+        """Take a call, or a write to a stream."""
+        kind, call, target, path, args, *options = message
         hook = self._accept(call, target)
-        answer = self._answer(call, arrival, frame)
-        if arrival is not None and arrival.evaluations:
-            arrival.evaluate(answer)
-        answer.reads = args is None and self._dialect.undefined
-        kwargs = None
-        if len(message) > 5:
-            kwargs = message[5].get(KEYWORDS)
-            self._apply_options(answer, message[5])
+        answer = self._answer(call, arrival, frame, options)
+        if kind == STREAM:
+            answer.pulled = True
+            answer.gives_itself_back = not self._acknowledges
+            answer.size = size_of(frame)
+        else:
+            answer.reads = args is None and self._dialect.undefined
+        kwargs = options[0].get(KEYWORDS) if options else None
         promised = None if arrival is None else arrival.promised
         hook.deliver(Delivery(answer, path, args, kwargs, promised))
-
-    def _receive_write(self, message: Message, arrival: Arrival | None, frame: Frame) -> None:
-        hook = self._accept(message[1], message[2])
-        answer = self._answer(message[1], arrival, frame)
-        answer.pulled = True
-        answer.gives_itself_back = not self._acknowledges
-        answer.size = size_of(frame)
-        if arrival is not None and arrival.evaluations:
-            arrival.evaluate(answer)
-        if len(message) > 5:
-            self._apply_options(answer, message[5])
-        promised = None if arrival is None else arrival.promised
-        hook.deliver(Delivery(answer, message[3], message[4], None, promised))
 
     def _receive_push(self, message: Message, arrival: Arrival | None, frame: Frame) -> None:
         """The peer names a value, for calls on it and as an argument of others."""
@@ -551,7 +543,6 @@ class Answering(Calling):
         if arrival is None:
             answer.resolve(message[2])
             return
-        arrival.evaluate(answer)
 
         def resolve(value: object) -> None:
             answer.hold_parts(value)
@@ -562,12 +553,8 @@ class Answering(Calling):
     def _receive_map(self, message: Message, arrival: Arrival | None, frame: Frame) -> None:
         _, call, target, path, captures, program, *options = message
         hook = self._accept(call, target)
-        answer = self._answer(call, arrival, frame)
-        if options:
-            self._apply_options(answer, options[0])
         parsed = Program(program, captures, arrival)
-        if arrival is not None and arrival.evaluations:
-            arrival.evaluate(answer)
+        answer = self._answer(call, arrival, frame, options)
         step = answer.step()
         hook.deliver(Delivery(step, path, None))
         step.watch(lambda: replay(answer, step, parsed, self))

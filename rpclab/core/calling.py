@@ -147,7 +147,7 @@ class Calling(Packing):
             if options:
                 message.append(options)
                 values = [*values, *(kwargs or {}).values()]
-                if self._is_late(pending, options, values):
+                if DEADLINE in options and self._is_late(pending, options, values):
                     return pending
         return self._push(pending, message, values, context)
 
@@ -301,7 +301,8 @@ class Calling(Packing):
         if noting.ambient:
             pending.cause = self._calls.caused(self)
         find = noting.calling_site
-        site = None if find is None else find()
+        # Of a call that was held back nothing is on the stack any more.
+        site = None if find is None else pending.site or find()
         using: tuple[Call, ...] = ()
         if payload is not None:
             using = tuple([(other.session.label, other.id) for other in payload.used])

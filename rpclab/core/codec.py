@@ -23,10 +23,7 @@ class Codec(Protocol):
 
     @property
     def pack(self) -> Callable[[Message], bytes]:
-        """Packs a message in which the user gave small scalars only; quicker than `encode`.
-
-        To be asked for each time: the codec may change its mind.
-        """
+        """Packs a message in which the user gave small scalars only; quicker than `encode`."""
 
     def encode(
         self, message: Message, values: list[object], payload: Callable[[], Payload]

@@ -64,7 +64,6 @@ class Session(Answering):
     __slots__ = ()
 
     tells_places = True
-    is_far = False
     peer: Session | None
 
     def __repr__(self) -> str:
@@ -75,7 +74,7 @@ class Session(Answering):
     # The outbox.
 
     def flush(self) -> int:
-        """Send what has gathered, as one batch. Gives how many messages these were."""
+        """Send what has gathered, as one batch. Gives how many messages these were, about."""
         if (
             self.is_far
             and not self._outbox
@@ -94,23 +93,22 @@ class Session(Answering):
             self._go_on()
         if self.pipelined:
             self._quieten()
-        frames = self._outbox
-        more = 0
+        frames, count = self._outbox, 0
         if self._runs:
             for position in self._runs:
-                run = frames[position]
-                more += (len(run) // 3 if run[0] == CALL else len(run) // 2) - 1
+                count += len(frames[position]) // 3
                 if self.packs_runs:
-                    frames[position] = self._codec.pack(run)
+                    frames[position] = self._codec.pack(frames[position])
             self._runs.clear()
         if self._releases:
             self._put_releases()
-        count = len(frames) + more
+        count += len(frames)
         self._awake = False
         if self._soon:
             self.awake()
         if frames or self._told != self._seen:
             if self.host.observe is not None:
+                count = self._codec.count(frames)
                 self.host.observe(("left", self.label, count))
             self._outbox = []
             self.first_unsent = self._next_call
@@ -227,12 +225,22 @@ class Session(Answering):
         kept = self.host.kept
         if kept is not None:
             kept.append((self.host.clock(), "arrived", self.label, self._codec.count(frames)))
-        frames.reverse()
+        frames.reverse()  # each is taken off the end, and is let go of when it was applied
+        holdings = self.holdings
         error: Exception | None = None
         is_inside, self._applies = self._applies, True
         try:
-            if frames:
-                self._apply(frames)
+            while frames and self.closed is None:
+                frame: Any = frames.pop()
+                if holdings.most > holdings.enough:
+                    holdings.weigh()
+                if type(frame) is bytes or type(frame[0]) is not int:
+                    self._receive_frame(frame, frames)
+                # The other end, in this process, did not pack this run.
+                elif frame[0] == CALL:
+                    self._receive_calls(frame, frames)
+                else:
+                    self._receive_results(frame, frames)
         except RemoteProtocolError as fault:
             error = fault
         except Exception as fault:
@@ -271,75 +279,62 @@ class Session(Answering):
                 self._interrupted += batches
                 raise
 
-    def _apply(self, frames: list[Frame]) -> None:
-        """Apply messages, the last one first, and take each off the list."""
-        holdings, most = self.holdings, self.limits.message_bytes
-        decode = (
-            self._decode_watched if self.is_far and self.host.observe is not None else self._decode
-        )
-        exports, unacknowledged = self.exports, self._unacknowledged
-        most_exports = self._most_plain
-        while frames and self.closed is None:
-            frame: Any = frames.pop()
-            if holdings.most > holdings.enough:
-                holdings.weigh()
-            if type(frame) is bytes:
-                size = len(frame)
-            elif type(frame[0]) is int:
-                # The other end, in this process, did not pack this run.
-                (self._receive_calls if frame[0] == CALL else self._receive_results)(frame, frames)
-                continue
-            else:
-                size = size_of(frame)
-            if size > most:
-                raise RemoteProtocolError(
-                    f"the peer sent a message of over {most} bytes (Limits.message_bytes)"
-                )
-            try:
-                message, arrival = decode(frame)
-            except RemoteProtocolError:
-                raise
-            except Exception as error:
-                text = f"the peer sent a frame that is no message: {failure(error)}"
-                raise RemoteProtocolError(text) from None
-            in_order = False
-            if type(message) is list and self._acknowledges:
-                # The two most common messages are judged here: that and what they need alone are a
-                # quarter of a call in turn (benchmark `socket_sequential`). What is not quite in
-                # order goes the way of any message, where it is checked in full, and refused.
-                if len(message) == 3:
-                    kind, number, value = message
-                    if type(kind) is int and kind == RESOLVE and type(number) is int and number > 0:
-                        entry = self.imports.get(number)
-                        if type(entry) is Pending:
-                            if arrival is None:
-                                self._seen += 1
-                                del self.imports[number]
-                                entry.settle(RESOLVED, value)
-                                continue
-                            in_order = True
-                elif arrival is None and len(message) == 5 and message[0] != RESOLVE:
-                    kind, call, target, path, args = message
-                    if (
-                        type(kind) is int
-                        and kind == CALL
-                        and type(call) is int
-                        and type(target) is int
-                        and type(path) is str
-                        and type(args) is list
-                        and self._last_call < call < MOST
-                        and target in exports
-                        and len(exports) <= most_exports
-                        and len(unacknowledged) <= most_exports
-                    ):
-                        self._last_call = call
-                        self._receive_plain_call(call, exports[target], path, args, frame)
-                        continue
-                elif arrival is None and self._receive_run(message, frames):
-                    continue
-            elif type(message) is InOrder and self._receive_in_order(message, frame):
-                continue
-            self._receive_any(message, arrival, frame, in_order=in_order)
+    def _receive_frame(self, frame: Any, frames: list[Frame]) -> None:
+        """Unpack a frame, and apply its message; an interrupt puts the rest of a run back."""
+        size = len(frame) if type(frame) is bytes else size_of(frame)
+        if size > self.limits.message_bytes:
+            raise RemoteProtocolError(
+                f"the peer sent a message of over {self.limits.message_bytes} bytes"
+                " (Limits.message_bytes)"
+            )
+        watched = self.is_far and self.host.observe is not None
+        try:
+            message: Any
+            message, arrival = (self._decode_watched if watched else self._decode)(frame)
+        except RemoteProtocolError:
+            raise
+        except Exception as error:
+            text = f"the peer sent a frame that is no message: {failure(error)}"
+            raise RemoteProtocolError(text) from None
+        in_order = False
+        if type(message) is list and self._acknowledges:
+            # The two most common messages are judged here: that and what they need alone are a
+            # quarter of a call in turn (benchmark `socket_sequential`). What is not quite in
+            # order goes the way of any message, where it is checked in full, and refused.
+            if len(message) == 3:
+                kind, number, value = message
+                if type(kind) is int and kind == RESOLVE and type(number) is int and number > 0:
+                    entry = self.imports.get(number)
+                    if type(entry) is Pending:
+                        if arrival is None:
+                            self._seen += 1
+                            del self.imports[number]
+                            entry.settle(RESOLVED, value)
+                            return
+                        in_order = True
+            elif arrival is None and len(message) == 5 and message[0] != RESOLVE:
+                kind, call, target, path, args = message
+                exports, most = self.exports, self._most_plain
+                if (
+                    type(kind) is int
+                    and kind == CALL
+                    and type(call) is int
+                    and type(target) is int
+                    and type(path) is str
+                    and type(args) is list
+                    and self._last_call < call < MOST
+                    and target in exports
+                    and len(exports) <= most
+                    and len(self._unacknowledged) <= most
+                ):
+                    self._last_call = call
+                    self._receive_plain_call(call, exports[target], path, args, frame)
+                    return
+            elif arrival is None and self._receive_run(message, frames):
+                return
+        elif type(message) is InOrder and self._receive_in_order(message, frame):
+            return
+        self._receive_any(message, arrival, frame, in_order=in_order)
 
     def _receive_in_order(self, message: InOrder, frame: Frame) -> bool:
         """Take one of the messages of a plain call, where results are sent when they are asked for.
@@ -463,7 +458,7 @@ class Session(Answering):
                     continue
                 if type(number) is int and number > 0:
                     entry = imports.get(number)
-                    if type(entry) is Pending:
+                    if type(entry) is Pending or isinstance(entry, Pending):  # a `Write`
                         self._seen += 1
                         del imports[number]
                         entry.settle(RESOLVED, value)
@@ -483,12 +478,10 @@ class Session(Answering):
             kind = message[0]
             if arrival is not None:
                 arrival.check(kind)
-            if kind == CALL:
+            if kind in (CALL, STREAM):
                 self._receive_call(message, arrival, frame)
             elif kind == RESOLVE:
                 self._receive_settlement(message, arrival, RESOLVED)
-            elif kind == STREAM:
-                self._receive_write(message, arrival, frame)
             elif kind == PUSH:
                 self._receive_push(message, arrival, frame)
             else:

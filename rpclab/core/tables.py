@@ -73,12 +73,11 @@ class Tables(SessionLike):
         "_call_run", "_calls", "_codec", "_decode", "_dialect", "_interrupted", "_last_call",
         "_most_plain", "_next_call", "_outbox", "_promise", "_quiet", "_releases", "_result_run",
         "_runs", "_seen", "_soon", "_told", "_unacknowledged", "cascade", "closed", "exports",
-        "first_unsent", "holdings", "host", "hurries", "imports", "keeper", "label", "last_export",
-        "latest", "limits", "name", "peer", "pipelined", "send", "wrap",
+        "first_unsent", "holdings", "host", "hurries", "imports", "is_far", "keeper", "label",
+        "last_export", "latest", "limits", "name", "packs_runs", "peer", "pipelined", "send",
+        "uplink", "wrap",
     )  # fmt: skip
 
-    packs_runs = True
-    uplink: Uplink | None = None
     gathered: int
 
     def __init__(
@@ -106,6 +105,8 @@ class Tables(SessionLike):
         self.exports: dict[int, Hook | Answer] = {}
         self.send: Callable[[int, list[Frame]], None] = _unconnected
         self.peer: SessionLike | None = None
+        self.uplink: Uplink | None = None
+        self.packs_runs = True
         self.cascade = Cascade(self.awake)
         self.holdings = Holdings(self)
         self.gathered = 0
@@ -125,14 +126,13 @@ class Tables(SessionLike):
         self._releases: list[int] = []
         self._soon: deque[Callable[[], None]] = deque()
         self._interrupted: list[tuple[int, list[Frame]]] = []
-        self._awake = self._applies = self.hurries = False
+        self._awake = self._applies = self.hurries = self.is_far = False
         # As an importer: the next id of a call, the first that has not left yet, and the promises
         # that calls were made on meanwhile.
         self._next_call = 1
         self.first_unsent = 1
         self.pipelined: list[Pending] = []
-        self._seen = 0
-        self._told = 0
+        self._seen = self._told = 0
         # Where these are counted, and not acknowledged: ids introduced several times, with how
         # often, and the writes to streams that are on their way.
         self._introductions: dict[int, int] = {}

@@ -98,17 +98,14 @@ def method_of(target: object, name: str) -> Callable[..., Any] | None:
 
     None means only that the case is not the ordinary one; `read_member` decides the others.
     """
-    for kind in _classes_of(type(target)):
-        members = _members_of(kind)
-        if name in members:
-            function = members[name]
-            if (
-                type(function) is types.FunctionType
-                and _may_be_seen(name)
-                and issubclass(kind, Exposed)
-            ):
-                return None if name in instance_attributes(target) else function
-            return None
+    owner, function = _member(type(target), name)
+    if (
+        type(function) is types.FunctionType
+        and _may_be_seen(name)
+        and issubclass(owner, Exposed)
+        and name not in instance_attributes(target)
+    ):
+        return function
     return None
 
 
@@ -206,12 +203,9 @@ def disposer_of(target: object) -> Callable[[], Any] | None:
         return dispose if callable(dispose) else None
     if type(kind) is type and not hasattr(kind, "dispose"):
         return None
-    for base in _classes_of(kind):
-        if "dispose" in _members_of(base):
-            attribute = _members_of(base)["dispose"]
-            visible = issubclass(base, Exposed) and hasattr(type(attribute), "__get__")
-            return attribute.__get__(target, kind) if visible else None
-    return None
+    owner, attribute = _member(kind, "dispose")
+    visible = issubclass(owner, Exposed) and hasattr(type(attribute), "__get__")
+    return attribute.__get__(target, kind) if visible else None
 
 
 def surface(value: object) -> list[str]:
@@ -258,16 +252,21 @@ def _may_be_seen(name: str) -> bool:
 
 def _visible(kind: type, name: str) -> Any:
     """The class attribute of that name if a peer may see it, else _MISSING."""
-    if not _may_be_seen(name):
-        return _MISSING
-    for base in _classes_of(kind):
-        if name in _members_of(base):
-            attribute = _members_of(base)[name]
-            if (
-                issubclass(base, Exposed)
-                and hasattr(type(attribute), "__get__")
-                and not isinstance(attribute, _NEVER)
-            ):
-                return attribute
-            return _MISSING
+    owner, attribute = _member(kind, name)
+    if (
+        _may_be_seen(name)
+        and issubclass(owner, Exposed)
+        and hasattr(type(attribute), "__get__")
+        and not isinstance(attribute, _NEVER)
+    ):
+        return attribute
     return _MISSING
+
+
+def _member(kind: type, name: str) -> tuple[type, Any]:
+    """Give the first class of the MRO that has the name, and what it has; or `object`, _MISSING."""
+    for owner in _classes_of(kind):
+        members = _members_of(owner)
+        if name in members:
+            return owner, members[name]
+    return object, _MISSING

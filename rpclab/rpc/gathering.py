@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from rpclab.core.containers import contents
 from rpclab.core.imports import PENDING, REJECTED
 from rpclab.errors import fresh_copy
 from rpclab.rpc.stubs import RpcPromise, RpcStub
@@ -82,18 +83,6 @@ def dispose(value: Any) -> None:
     Args:
         value: a stub, a promise, or a result that holds stubs.
     """
-    seen: set[int] = set()
-
-    def visit(part: Any) -> None:
-        kind = type(part)
-        if issubclass(kind, (RpcStub, RpcPromise)):
+    for part in [*contents(value)]:
+        if issubclass(type(part), (RpcStub, RpcPromise)):
             part.dispose()
-        elif kind in (dict, list, tuple, set, frozenset) and id(part) not in seen:
-            seen.add(id(part))
-            for item in part:
-                visit(item)
-            if kind is dict:
-                for item in part.values():
-                    visit(item)
-
-    visit(value)
