@@ -106,9 +106,9 @@ class Calling(Packing):
         self.imports[call] = pending
         run, outbox = self._call_run, self._outbox
         if outbox and outbox[-1] is run and len(run) < LONG_RUN:
-            run += (target.id, path, [*args])
+            run += (target.id, path, args)
         else:
-            run = self._call_run = [CALL, call, target.id, path, [*args]]
+            run = self._call_run = [CALL, call, target.id, path, args]
             self._runs.append(len(outbox))
             outbox.append(run)
         noting = self._calls.noting

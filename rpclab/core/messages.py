@@ -155,6 +155,13 @@ def how_many(kind: object, parts: int) -> int:
     return 1
 
 
+def as_packed(run: Message) -> Message:
+    """The same run, where the arguments of a call stand in lists: until then they are tuples."""
+    if run[0] == CALL:
+        run[4::3] = [*map(list, run[4::3])]
+    return run
+
+
 def apart(message: Message) -> Iterator[Message]:
     """The messages in one, which may be a run, each by itself; whatever stands in them."""
     count = count_of(message)

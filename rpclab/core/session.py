@@ -37,6 +37,7 @@ from rpclab.core.messages import (
     InOrder,
     Message,
     apart,
+    as_packed,
     count_of,
     parse,
     size_of,
@@ -48,7 +49,7 @@ from rpclab.errors import DisconnectedError, MessageTooLargeError, RemoteProtoco
 from rpclab.previews import message_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rpclab.core.arrival import Arrival
 
@@ -98,7 +99,7 @@ class Session(Answering):
             for position in self._runs:
                 count += len(frames[position]) // 3
                 if self.packs_runs:
-                    frames[position] = self._codec.pack(frames[position])
+                    frames[position] = self._codec.pack(as_packed(frames[position]))
             self._runs.clear()
         if self._releases:
             self._put_releases()
@@ -127,7 +128,7 @@ class Session(Answering):
     def forgo_runs(self) -> None:
         """Send each call and result in a message of its own from now on."""
         for position in reversed(self._runs or ()):
-            messages = [self._outbox[position]]
+            messages = [as_packed(self._outbox[position])]
             if Introduced in map(type, messages[0]):
                 messages = [*apart(messages[0])]
             for message in messages:
@@ -382,17 +383,24 @@ class Session(Answering):
         """Take calls, or results, in a row. Says whether these are; an interrupt puts some back."""
         if len(run) > 2 and type(run[0]) is int and type(run[1]) is int:
             if run[0] == CALL and len(run) % 3 == 2:
-                self._receive_calls(run, frames)
+                self._receive_calls(run, frames, list)
                 return True
             if run[0] == RESOLVE and len(run) % 2:
                 self._receive_results(run, frames)
                 return True
         return False
 
-    def _receive_calls(self, run: Message, frames: list[Any]) -> None:
+    def _receive_calls(
+        self, run: Message, frames: list[Any], given: type[Sequence[object]] = tuple
+    ) -> None:
         """Take a run of calls whose arguments refer to nothing.
 
         What is in order goes on to `_receive_plain_call`.
+
+        Args:
+            run: the run.
+            frames: takes what an interrupt leaves of it.
+            given: what arguments stand in: a tuple, or where the run was packed, a list.
         """
         exports, holdings = self.exports, self.holdings
         call, end = run[1], len(run)
@@ -419,7 +427,7 @@ class Session(Answering):
                 if end > position + 3 and run[position + 3] is None:
                     if in_order and type(hook) is TargetHook:
                         at = position
-                        position, call, left, failed = self._pass_on(run, at, call, hook)
+                        position, call, left, failed = self._pass_on(run, at, call, hook, given)
                         if failed is not None:
                             self._quiet.add(call - 1)
                             self._raised(call - 1, *failed)
@@ -427,12 +435,14 @@ class Session(Answering):
                             continue
                     self._quiet.add(call)
                 position += 3
-                if in_order and hook is not None and type(path) is str and type(args) is list:
+                if in_order and hook is not None and type(path) is str and type(args) is given:
                     self._last_call = call
                     self._receive_plain_call(call, hook, path, args, None)
                 else:
                     if holdings.most > holdings.enough:
                         holdings.weigh()
+                    if given is tuple and type(args) is tuple:
+                        args = [*args]
                     message = [CALL, call, target, path, args]
                     self._receive_any(message, None, self._codec.pack(message))
                 call += 1
