@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.answers import Answer
-from rpclab.core.events import called, scalars
+from rpclab.core.events import called
 from rpclab.core.hooks import fill
 from rpclab.core.imports import (
     REJECTED,
@@ -132,24 +132,17 @@ class Calling(Packing):
         else:
             values = [*args]
             message = [CALL, pending.id, target.id, path, values]
-        if kwargs or self._calls.special:
-            holder = self._calls.holder
-            if holder is not None:
+        holder = self._calls.holder
+        if holder is not None:
 
-                def send(session: Calling, held: Pending, there: Import, values: Any) -> None:
-                    args, kwargs = values
-                    session._call_apart(held, there, path, args, kwargs, context)
+            def send(session: Calling, held: Pending, there: Import, values: Any) -> None:
+                args, kwargs = values
+                session._call_apart(held, there, path, args, kwargs, context)
 
-                held = holder.hold(target, (args, kwargs), context, send)
-                if held is not None:
-                    return held
-            options = self._options(pending, kwargs)
-            if options:
-                message.append(options)
-                values = [*values, *(kwargs or {}).values()]
-                if DEADLINE in options and self._is_late(pending, options, values):
-                    return pending
-        return self._push(pending, message, values, context)
+            held = holder.hold(target, (args, kwargs), context, send)
+            if held is not None:
+                return held
+        return self._push(pending, message, values, context, kwargs)
 
     def map(
         self,
@@ -185,11 +178,6 @@ class Calling(Packing):
     ) -> Pending:
         """Replay a recorded function, with that promise of its result."""
         message = [MAP, pending.id, target.id, list(path), captures, program]
-        if self._calls.special:
-            options = self._options(pending, None)
-            message.append(options)
-            if self._is_late(pending, options, captures):
-                return pending
         return self._push(pending, message, captures, context)
 
     def send_held(self, pending: Pending, target: Import, values: object, send: SendHeld) -> None:
@@ -232,19 +220,24 @@ class Calling(Packing):
             pending.settle(REJECTED, self.closed)
             return pending
         message = [STREAM, self._next_call, target.id, operation, args]
-        if self._calls.special:
-            options = self._options(pending, None)
-            message.append(options)
-            if self._is_late(pending, options, args):
-                return pending
-        if not self._acknowledges:
-            self._streaming.add(self._next_call)  # what settles it gives its number back
         return self._push(pending, message, args, context)
 
     def _push(
-        self, pending: Pending, message: Message, values: list[object], context: ExecutionContext
+        self,
+        pending: Pending,
+        message: Message,
+        values: list[object],
+        context: ExecutionContext,
+        kwargs: Keywords = None,
     ) -> Pending:
         """Pack a message that makes a promise, and queue it."""
+        if kwargs or self._calls.special:
+            options = self._options(pending, kwargs)
+            if options:
+                message.append(options)
+                values = [*values, *(kwargs or {}).values()]
+                if DEADLINE in options and self._is_late(pending, options, values):
+                    return pending
         if self._releases and message[0] == CALL:
             # A stub disposed before this call is gone before it.
             self._put_releases()
@@ -278,6 +271,8 @@ class Calling(Packing):
         self.imports[call] = pending.stand_in if pending.unasked else pending
         if message[0] == STREAM:
             pending.size = size_of(frame)
+            if not self._acknowledges:
+                self._streaming.add(call)  # what settles it gives its number back
         if payload is not None:
             # Before the call is told of: what a message introduces comes before it in a recording.
             payload.commit()
@@ -308,20 +303,7 @@ class Calling(Packing):
             using = tuple([(other.session.label, other.id) for other in payload.used])
         # Who acts is told of first, if that is new.
         maker = (None, 0) if self.host.kept is None else self._calls.acting()
-        at = self.host.clock()
-        event: tuple[object, ...]
-        if message[0] == CALL and len(message) == 5:
-            _, call, target, path, shown = message
-            if shown is not None:
-                shown = scalars(shown)
-            if type(path) is not str:
-                path = tuple(path)
-            by, task = maker
-            event = (at, "call", self.label, call, target, path, shown, size, site, by, using)
-            if task != 0:
-                event += (None, task)  # what is as usual is left out at the end
-        else:
-            event = (at, *called(self.label, message, size, site, maker, using))
+        event = (self.host.clock(), *called(self.label, message, size, site, maker, using))
         noting.kept.append(event)
         if find is not None and message[0] != STREAM:
             pending.noted, pending.site = event, site

@@ -221,7 +221,9 @@ def called(
     shown = None if args is None else scalars(args)
     named = more[0].get(KEYWORDS) if more else None
     keywords = tuple([(name, scalar(item)) for name, item in named.items()]) if named else None
-    return ("call", label, call, target, path, shown, size, site, by, using, keywords, task)
+    event = ("call", label, call, target, path, shown, size, site, by, using)
+    # What is as usual is left out at the end.
+    return event if keywords is None and task == 0 else (*event, keywords, task)
 
 
 def unfolded(entries: Iterable[Entry]) -> Iterator[tuple[Any, ...]]:

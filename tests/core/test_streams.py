@@ -413,6 +413,37 @@ def test_a_chunk_that_cannot_be_sent_leaves_the_stream_as_it_was(pair, main):
     assert stream.read() == [b"after it"]
 
 
+@both_dialects
+def test_a_chunk_that_cannot_be_sent_takes_no_number(pair, main):
+    source = Source()
+    sent_up(pair, main, source)
+    with pytest.raises(DataCloneError):
+        source.outlet.write(object())
+    main._gives = Counter(main._log)
+    pair.settle(pair.main.call("give")).dispose()
+    pair.host.turn()
+    assert main._log[-1] == "disposed"
+
+
+@both_dialects
+def test_a_chunk_with_a_stream_inside_is_given_back_as_any_chunk(pair, main):
+    source, inner = Source(), Source()
+    stream = sent_up(pair, main, source)
+    source.outlet.write(inner)
+    pair.host.turn()
+    (read,) = stream.read()
+    inner.outlet.write(b"inside")
+    pair.host.turn()
+    assert read.read() == [b"inside"]
+    for outlet in (inner.outlet, source.outlet):
+        outlet.close()
+    pair.host.turn()
+    assert (read.read(), stream.read()) == ([...], [...])
+    pair.host.turn()
+    assert pair.client.closed is pair.server.closed is None
+    assert pair.tables == EMPTY
+
+
 # Peers that break the rules.
 
 
