@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 from rpclab.core.messages import SCALARS
 from rpclab.errors import RpcError
 
-MISSING: Any = object()
+MISSING = object()
 """Stands for the result of an id that is not here."""
 
-FORGOTTEN: Any = object()
+FORGOTTEN = object()
 """Stands for a result that is not kept any more."""
 
 _MOST_RUNS = 512
@@ -51,14 +51,14 @@ class Results:
     def __init__(self, most: int) -> None:
         self._most = most
         self.size = 0
-        self._values: dict[int, Any] = {}
+        self._values: dict[int, object] = {}
         # Each as [first, last, result]; ids in it that were given back are not told from others.
         self._runs: list[list[Any]] = []
 
     def __len__(self) -> int:
         return len(self._values) + len(self._runs)
 
-    def add(self, number: int, value: Any) -> int:
+    def add(self, number: int, value: object) -> int:
         """Keep a result. Gives how many bytes it takes beside its entry."""
         if value is None:
             self._extend(number, None)
@@ -72,7 +72,7 @@ class Results:
             self._extend(oldest, FORGOTTEN)
         return size
 
-    def _extend(self, number: int, result: Any) -> None:
+    def _extend(self, number: int, result: object) -> None:
         for run in self._runs[-2:]:
             if run[2] is result and run[1] + 1 == number:
                 run[1] = number
@@ -83,7 +83,7 @@ class Results:
             first, last = min(run[0] for run in old), max(run[1] for run in old)
             self._runs[: _MOST_RUNS // 2] = [[first, last, FORGOTTEN]]
 
-    def pop(self, number: int) -> Any:
+    def pop(self, number: int) -> object:
         """Take a result out; MISSING if there is none."""
         value = self._values.pop(number, MISSING)
         if value is not MISSING:
@@ -96,7 +96,7 @@ class Results:
                 return result
         return MISSING
 
-    def scalar(self, number: int) -> Any:
+    def scalar(self, number: int) -> object:
         """Give a result without taking it out, if it is a scalar; else MISSING."""
         value = self._values.get(number, MISSING)
         return value if type(value) in SCALARS else MISSING
@@ -112,5 +112,5 @@ class Results:
             run[1] -= 1
 
 
-def _size_of(value: Any) -> int:
-    return len(value) if type(value) in (str, bytes) else 0
+def _size_of(value: object) -> int:
+    return len(value) if isinstance(value, (str, bytes)) else 0
