@@ -39,6 +39,11 @@ AGENT = f"its agent ended: {KILLED}"
 CUT_OFF = f'nothing was heard of its node "node-0" for {SILENCE_OF_NODES:g} s'
 
 
+def _noticed(silence: float) -> float:
+    """Seconds within which a process that stands still is killed, and its calls reject."""
+    return 1.5 * silence + AT_ONCE
+
+
 def _node(
     what: str, number: int, most: float, names: str, find: Callable[..., places.Found]
 ) -> Kind:
@@ -56,10 +61,10 @@ async def _contest_in_a_file(times: int, *, nodes: bool) -> Outcome:
 
 KINDS: dict[str, Kind] = {
     "kill": lambda times: process_fails(times, SIGKILL, AT_ONCE, KILLED),
-    "stop": lambda times: process_fails(times, SIGSTOP, 1.5 * SILENCE + AT_ONCE, SILENT.format(SILENCE)),
+    "stop": lambda times: process_fails(times, SIGSTOP, _noticed(SILENCE), SILENT.format(SILENCE)),
     "host": _node("a process on a node", SIGKILL, AT_ONCE, KILLED, places.the_host),
     "host-stop": _node(
-        "a process on a node", SIGSTOP, 1.5 * SILENCE_OF_NODES + AT_ONCE, SILENT.format(SILENCE_OF_NODES),
+        "a process on a node", SIGSTOP, _noticed(SILENCE_OF_NODES), SILENT.format(SILENCE_OF_NODES),
         places.the_host,
     ),
     "agent": _node("the agent of a node", SIGKILL, SOON, LOST + AGENT, places.the_agent),
