@@ -19,6 +19,7 @@ FORGOTTEN: Any = object()
 """Stands for a result that is not kept any more."""
 
 _MOST_RUNS = 512
+_SIZED = frozenset({str, bytes})
 
 
 class Failure(NamedTuple):
@@ -64,7 +65,7 @@ class Results:
             self._extend(number, None)
             return 0
         self._values[number] = value
-        size = _size_of(value)
+        size = len(value) if type(value) in _SIZED else 0
         self.size += size
         if len(self._values) > self._most:
             oldest = next(iter(self._values))
@@ -96,10 +97,16 @@ class Results:
                 return result
         return MISSING
 
-    def scalar(self, number: int) -> Any:
-        """Give a result without taking it out, if it is a scalar; else MISSING."""
+    def take_scalar(self, number: int) -> Any:
+        """Take a result out, if it is a scalar that stands by itself; else MISSING."""
         value = self._values.get(number, MISSING)
-        return value if type(value) in SCALARS else MISSING
+        kind = type(value)
+        if kind not in SCALARS:
+            return MISSING
+        del self._values[number]
+        if kind in _SIZED:
+            self.size -= len(value)
+        return value
 
     def _cut(self, position: int, number: int) -> None:
         """Take an id out of a run; in the middle of one it stays."""
@@ -113,4 +120,4 @@ class Results:
 
 
 def _size_of(value: Any) -> int:
-    return len(value) if type(value) in (str, bytes) else 0
+    return len(value) if type(value) in _SIZED else 0

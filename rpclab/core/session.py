@@ -71,7 +71,6 @@ from rpclab.core.messages import (
     SCALARS,
     STREAM,
     Frame,
-    InOrder,
     Message,
     apart,
     are_small,
@@ -127,6 +126,16 @@ class Codec(Protocol):
         """Packs a message in which the user gave small scalars only; quicker than `encode`.
 
         To be asked for each time: the codec may change its mind.
+        """
+
+    def pack_run(self, run: Message) -> list[Frame]:
+        """Pack what stands in a row (see `messages`): in one message, or each in one of its own."""
+
+    @property
+    def read_plain(self) -> Callable[[list[Any]], list[Message]] | None:
+        """Reads the first few of some frames (the last one first), as far as they are plain calls.
+
+        Gives them checked, a call as `[CALL, target, name, args]`. None where these are runs.
         """
 
     def encode(
@@ -202,10 +211,11 @@ class Session:
     __slots__ = (
         "__dict__", "__weakref__", "_acknowledged", "_acknowledges", "_applies", "_awake",
         "_call_run", "_calls", "_codec", "_decode", "_dialect", "_interrupted", "_last_call",
-        "_most_plain", "_next_call", "_outbox", "_promise", "_quiet", "_releases", "_result_run",
-        "_runs", "_seen", "_soon", "_told", "_unacknowledged", "cascade", "closed", "exports",
-        "first_unsent", "holdings", "host", "hurries", "imports", "keeper", "label", "last_export",
-        "latest", "limits", "name", "peer", "pipelined", "send", "wrap",
+        "_most_plain", "_next_call", "_outbox", "_promise", "_pulls", "_quiet", "_read_plain",
+        "_releases", "_result_run", "_runs", "_seen", "_soon", "_told", "_unacknowledged",
+        "cascade", "closed", "exports", "first_unsent", "holdings", "host", "hurries", "imports",
+        "keeper", "label", "last_export", "latest", "limits", "name", "peer", "pipelined", "send",
+        "wrap",
     )  # fmt: skip
 
     packs_runs = True
@@ -245,18 +255,19 @@ class Session:
         self.gathered = 0
         self._codec = codec(self)
         self._decode = self._codec.decode
+        self._read_plain = self._codec.read_plain
         self._dialect = self._codec.dialect
         self._acknowledges = self._dialect.acknowledges
-        self._promise = Pending if self._dialect.call_pulls else Unasked
+        self._promise = Pending if self._dialect.call_pulls else partial(Unasked, unasked=True)
         self.last_export = self._dialect.last_export
         self._outbox: list[Any] = []  # frames, and runs
         # Runs of calls and of results (see `messages`) are packed when they leave. Until then they
         # stand unpacked in the outbox, at those places; one grows while it is the last thing there.
-        gathers = self._dialect.runs and limits.message_bytes >= LONGEST_RUN
-        self._runs: list[int] | None = [] if gathers else None
+        self._runs: list[int] | None = [] if limits.message_bytes >= LONGEST_RUN else None
         self._call_run: Any = None  # the one that has grown last; it may have left
         self._result_run: Any = None
         self._releases: list[int] = []
+        self._pulls: list[int] = []
         self._soon: deque[Callable[[], None]] = deque()
         self._interrupted: list[tuple[int, list[Frame]]] = []
         self._awake = self._applies = self.hurries = False
@@ -316,6 +327,7 @@ class Session:
         if (
             self.is_far
             and not self._outbox
+            and not self._pulls
             and not self.hurries
             and not self._soon
             and (self._releases or self._told != self._seen)
@@ -334,14 +346,18 @@ class Session:
         frames = self._outbox
         more = 0
         if self._runs:
-            for position in self._runs:
+            for position in reversed(self._runs):
                 run = frames[position]
                 more += (len(run) // 3 if run[0] == CALL else len(run) // 2) - 1
                 if self.packs_runs:
-                    frames[position] = self._codec.pack(run)
+                    packed = self._codec.pack_run(run)
+                    more -= len(packed) - 1
+                    frames[position : position + 1] = packed
             self._runs.clear()
-        if self._releases:
+        if self._pulls or self._releases:
             self._put_releases()
+        if self._promise is not Pending:
+            self._hold_weakly()
         count = len(frames) + more
         self._awake = False
         if self._soon:
@@ -435,20 +451,33 @@ class Session:
                 observe(("quiet", self.label, tuple(quiet), len(frame)))
 
     def _put_releases(self) -> None:
-        """Put what was given back in the outbox: before the next call, or with the next flush."""
-        releases, self._releases = self._releases, []
-        if self._dialect.release_lists:
-            frame = self._codec.pack([RELEASE, *releases])
-        else:
-            frames = [
-                self._codec.pack([RELEASE, number, count])
-                for number, count in zip(releases[::2], releases[1::2], strict=True)
-            ]
-            frame = frames.pop()
-            self._outbox += frames
-        self._outbox.append(frame)
+        """Put what was given back in the outbox: before the next call, or with the next flush.
+
+        What was asked for meanwhile comes before it: it may be given back by now.
+        """
+        pulls, releases = self._pulls, self._releases
+        if pulls:
+            self._pulls = []
+            self._outbox += self._codec.pack_run([PULL, *pulls])
+        if not releases:
+            return
+        self._releases = []
+        frames = self._codec.pack_run([RELEASE, *releases])
+        self._outbox += frames
         if self.host.observe is not None:
-            self.host.observe(("release", self.label, tuple(releases[::2]), len(frame)))
+            size = sum(map(size_of, frames))
+            self.host.observe(("release", self.label, tuple(releases[::2]), size))
+
+    def _hold_weakly(self) -> None:
+        """Of calls that leave, and that nobody has asked for, the table only knows that they are.
+
+        So Python may forget the promise, which gives the number back.
+        """
+        imports = self.imports
+        for number in range(self.first_unsent, self._next_call):
+            entry = imports.get(number)
+            if type(entry) is Unasked and entry.unasked:
+                imports[number] = Forgettable(entry)
 
     # The tables.
 
@@ -622,16 +651,19 @@ class Session:
         """
         if self.closed is not None or context.ended or target.broken is not None:
             return self._refused(target, context, [*(args or ()), *(kwargs or {}).values()])
+        calls = self._calls
+        noting = calls.noting
         call = self._next_call
         pending = self._promise(self, call, context, None if args is None else path)
         if (
             args is None
             or kwargs
             or self._runs is None
-            or self._calls.special
+            or calls.special
             or type(path) is not str
             or len(path) > FEW
             or (args and not are_small(args))
+            or (noting is not None and not self._dialect.notes_runs)
         ):
             return self._call_apart(pending, target, path, args, kwargs, context)
         # Nothing can refuse such a call. It joins those before it, and is packed with them when
@@ -654,7 +686,6 @@ class Session:
             run = self._call_run = [CALL, call, target.id, path, [*args]]
             self._runs.append(len(outbox))
             outbox.append(run)
-        noting = self._calls.noting
         if noting is not None:
             noting.call(pending, run)
         return pending
@@ -818,7 +849,7 @@ class Session:
                     payload.discard(values)
                 raise
         self._next_call = call + 1
-        self.imports[call] = pending.stand_in if pending.unasked else pending
+        self.imports[call] = pending
         if message[0] == STREAM:
             pending.size = size_of(frame)
         if payload is not None:
@@ -834,10 +865,16 @@ class Session:
 
     def ask(self, pending: Pending) -> None:
         """Ask the peer for the result of a call: somebody waits for it."""
-        if self.closed is None and self.imports.get(pending.id) is pending.stand_in:
+        number = pending.id
+        known = self.imports.get(number)
+        if known is not pending:
+            if type(known) is not Forgettable:
+                return
             # What is asked for is kept, also where Python forgets the promise meanwhile.
-            self.imports[pending.id] = pending
-            self.send_frame(self._codec.pack([PULL, pending.id]))
+            self.imports[number] = pending
+        if not self._awake:
+            self._awake = self.host.wake(self)
+        self._pulls.append(number)
 
     def _note(
         self,
@@ -943,7 +980,7 @@ class Session:
 
     def cancel(self, pending: Pending) -> None:
         """Tell the peer that nobody waits for this call any more."""
-        if self.imports.get(pending.id) is not (pending.stand_in if pending.unasked else pending):
+        if not pending.is_known:
             return
         del self.imports[pending.id]
         if self.closed is None:
@@ -1116,7 +1153,11 @@ class Session:
             stands: for it, until the peer has seen it.
         """
         noting = self._calls.noting
-        if self._runs is not None and is_small(value):
+        if (
+            self._runs is not None
+            and is_small(value)
+            and (noting is None or self._dialect.notes_runs)
+        ):
             run, outbox = self._result_run, self._outbox
             if outbox and outbox[-1] is run and len(run) < _LONG_RUN:
                 run += (call, value)
@@ -1375,10 +1416,13 @@ class Session:
         )
         exports, unacknowledged = self.exports, self._unacknowledged
         most_exports = self._most_plain
+        plain = self._read_plain is not None and decode is self._decode
         while frames and self.closed is None:
-            frame: Any = frames.pop()
             if holdings.most > holdings.enough:
                 holdings.weigh()
+            if plain and self._receive_in_order(frames):
+                continue
+            frame: Any = frames.pop()
             if type(frame) is bytes:
                 size = len(frame)
             elif type(frame[0]) is int:
@@ -1395,8 +1439,9 @@ class Session:
             except RemoteProtocolError:
                 raise
             except Exception as error:
-                text = f"the peer sent a frame that is no message: {failure(error)}"
-                raise RemoteProtocolError(text) from None
+                raise RemoteProtocolError(
+                    f"the peer sent a frame that is no message: {failure(error)}"
+                ) from None
             in_order = False
             if type(message) is list and self._acknowledges:
                 # The two most common messages are judged here: that and what they need alone are a
@@ -1432,51 +1477,7 @@ class Session:
                         continue
                 elif arrival is None and self._receive_run(message, frames):
                     continue
-            elif type(message) is InOrder and self._receive_in_order(message, frame):
-                continue
             self._receive_any(message, arrival, frame, in_order=in_order)
-
-    def _receive_in_order(self, message: InOrder, frame: Frame) -> bool:
-        """Take one of the messages of a plain call, where results are sent when they are asked for.
-
-        Says whether it was taken: else it is for `_receive_any`. With fewer steps for each of the
-        four, a call in flight costs two thirds (benchmark `socket_burst`, Cap'n Web).
-        """
-        kind, number = message[0], message[1]
-        if kind == RESOLVE:
-            entry = self.imports.get(number)
-            if type(entry) is not Unasked or number in self._streaming:
-                return False
-            del self.imports[number]
-            self.give_back(number)
-            entry.settle(RESOLVED, message[2])
-            return True
-        calls = self._calls
-        if calls.noting or calls.special:
-            return False
-        if kind == CALL:
-            exports, most = self.exports, self._most_plain
-            hook = exports.get(message[2])
-            if (
-                type(hook) is not TargetHook
-                or len(exports) > most
-                or len(self._unacknowledged) > most
-            ):
-                return False
-            self._last_call = number
-            self._receive_plain_call(number, hook, message[3], message[4], frame)
-            return True
-        if kind == PULL:
-            value = self._results.scalar(number)
-            if value is MISSING or number in self.exports:
-                return False
-            if not self._reply_scalar(number, value, value):
-                return False
-            self._results.pop(number)
-            self._unacknowledged[number] = value
-            return True
-        # A release: of what was sent and needed no answer.
-        return message[2] == 1 and self._unacknowledged.pop(number, MISSING) is not MISSING
 
     def _receive_run(self, run: Message, frames: list[Any]) -> bool:
         """Take calls, or results, in a row. Says whether these are; an interrupt puts some back."""
@@ -1488,6 +1489,53 @@ class Session:
                 self._receive_results(run, frames)
                 return True
         return False
+
+    def _receive_in_order(self, frames: list[Any]) -> bool:
+        """Take the messages of plain calls that come first, and their frames off. Says if any do.
+
+        Where results are sent when they are asked for, four make a call; with fewer steps for each
+        it costs two thirds (benchmark `socket_burst`, Cap'n Web). What is not quite in order goes
+        the way of any message.
+        """
+        messages = self._read_plain(frames)  # type: ignore[misc]  # there is one
+        imports, exports, unacknowledged = self.imports, self.exports, self._unacknowledged
+        results, taken = self._results, 0
+        try:
+            for message in messages:
+                if self.closed is not None:
+                    break
+                taken += 1
+                kind, number = message[0], message[1]
+                if kind == CALL:
+                    _, _, path, args = message
+                    call, frame, most = self._last_call + 1, frames[-taken], self._most_plain
+                    if number in exports and len(exports) <= most and len(unacknowledged) <= most:
+                        self._last_call = call
+                        self._receive_plain_call(call, exports[number], path, args, frame)
+                    else:
+                        self._receive_any([CALL, call, number, path, args], None, frame)
+                elif kind == PULL:
+                    value = results.take_scalar(number)
+                    if value is MISSING:
+                        self._receive_any(message, None, b"")
+                    elif self._reply_scalar(number, value, value):
+                        unacknowledged[number] = value
+                    else:
+                        results.add(number, value)
+                        self._receive_any(message, None, b"")
+                elif kind == RESOLVE:
+                    entry = imports.get(number)
+                    if type(entry) is Unasked and number not in self._streaming:
+                        del imports[number]
+                        self.give_back(number)
+                        entry.settle(RESOLVED, message[2])
+                    else:
+                        self._receive_any(message, None, b"")
+                elif message[2] != 1 or unacknowledged.pop(number, MISSING) is MISSING:
+                    self._receive_any(message, None, b"")
+        finally:
+            del frames[len(frames) - taken :]
+        return taken > 0
 
     def _receive_calls(self, run: Message, frames: list[Any]) -> None:
         """Take a run of calls whose arguments refer to nothing.
@@ -1773,8 +1821,7 @@ class Session:
                 host.observe(opened(context, (self.label, call)))
             variables = context.fresh_variables()
         if function is None:
-            answer = self._answer_alone(call, path, args, frame)
-            hook.deliver(answer, path, args, None, None)
+            hook.deliver(self._answer_alone(call, path, args, frame), path, args, None, None)
             return
         if noting is not None:
             if noting.ambient:
@@ -1789,18 +1836,20 @@ class Session:
             return
         if noting is not None:
             noting.serving = None
-        if not self._acknowledges:
-            if type(value) in SCALARS and self.closed is None and host.observe is None:
-                self._keep_result(call, value)  # until it is asked for
-                return
-        elif self.closed is None and not calls.special:  # which the method may have changed
+        if self.closed is None and not calls.special:  # which the method may have changed
             if type(value) in SCALARS:
-                if call not in self._quiet and self._reply_scalar(call, value, value):
+                if self._acknowledges:
+                    is_taken = call not in self._quiet and self._reply_scalar(call, value, value)
+                else:
+                    is_taken = host.observe is None and self._keep_result(call, value)
+                if is_taken:
                     if type(hook) is not TargetHook:
                         context.let_go()
                     return
-            elif host.observe is None and self._reply_without_answer(
-                call, value, hook, context, (path, args, frame)
+            elif (
+                self._acknowledges
+                and host.observe is None
+                and self._reply_without_answer(call, value, hook, context, (path, args, frame))
             ):
                 return
         self._returned(call, value, hook, context, variables, (path, args, frame))
@@ -2030,8 +2079,10 @@ class Session:
                 value = Failure(value.with_traceback(None), answer.remote)
             self._keep_result(answer.id, value)
 
-    def _keep_result(self, call: int, value: Any) -> None:
+    def _keep_result(self, call: int, value: Any) -> bool:
+        """Keep a result until it is asked for. It always does."""
         self.holdings.most += ENTRY + self._results.add(call, value)
+        return True
 
     def answer_to(self, number: int) -> Answer | None:
         """What this end has answered, or is going to answer, to a call of the peer."""
@@ -2294,6 +2345,7 @@ class Session:
         self._cut_off = None
         self.pipelined = []
         self._outbox = []
+        self._pulls = []
         self._runs = None if self._runs is None else []
         ends = [*(partial(entry.end, self._reason_of(entry, error)) for entry in imports.values())]
         interrupts = [self._let_go(end) for end in ends]
