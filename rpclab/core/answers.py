@@ -381,7 +381,8 @@ class Answer:
             # A quiet call: what was made on it still needs the result.
             self.watch(self.drop)
             return
-        self._let_go_of_context()
+        if self.awaits_pull:
+            self._let_go_of_context()
         first, self._hook, self._part = self._hook, None, None
         if first is not None:
             others, self._others = self._others, None
@@ -470,8 +471,7 @@ class Answer:
 
     def hook_for(self, value: Any) -> Hook | None:
         """The hook behind a target, function or stub in this result; None for plain data."""
-        kept = self.kept(value)
-        if kept is not None:
+        if self._hook is not None and (kept := self.kept(value)) is not None:
             return kept
         if issubclass(type(value), Hook):
             return value  # type: ignore[no-any-return]
@@ -506,7 +506,7 @@ class Answer:
 
     def keep(self, value: Any, hook: Hook) -> None:
         """Remember the hook of a part of the result, for calls pipelined on it; a claim on it."""
-        hook.retain()
+        hook.claims += 1
         if self._hook is None:
             self._part = value
             self._hook = hook

@@ -74,6 +74,7 @@ from rpclab.core.messages import (
     Message,
     apart,
     are_small,
+    count_of,
     is_small,
     parse,
     size_of,
@@ -391,7 +392,7 @@ class Session:
                     del self._unacknowledged[message[1]]
                     message[2] = self._codec.reference(STUB, message[2])
             self._outbox[position : position + 1] = map(self._codec.pack, messages)
-        self._runs = None
+        self._runs = self._call_run = None
 
     def _go_on(self) -> None:
         """Do what was left for this turn; what an interrupt leaves of it, in the next one."""
@@ -417,8 +418,7 @@ class Session:
             return
         quiet: list[int] = []
         imports, observe = self.imports, self.host.observe
-        runs: list[Any] = [self._outbox[position] for position in self._runs or ()]
-        run: Message = [CALL, 0]
+        run = self._call_run or [CALL, 0]
         for pending in pipelined:
             # The list, the table, the name here and the function's argument; and each call on it.
             long, call = pending.context.long, pending.id
@@ -434,10 +434,12 @@ class Session:
                 if observe is not None:
                     observe(("let go", self.label, call))
                 elif pending.unanswered == 1:
+                    # Where the next call stands in a run, right after this one.
                     position = 3 * (call - run[1]) + 5
-                    if not 0 < position < len(run):
-                        run, position = _follows(runs, call)
-                    if position and run[position] == call:
+                    if not 5 <= position < len(run):
+                        run = self._run_of(call)
+                        position = 3 * (call - run[1]) + 5
+                    if 5 <= position < len(run) and run[position] == call:
                         run[position] = None
                         continue
                 quiet.append(call)
@@ -449,6 +451,14 @@ class Session:
                 self._runs = [position + 1 for position in self._runs]
             if observe is not None:
                 observe(("quiet", self.label, tuple(quiet), len(frame)))
+
+    def _run_of(self, call: int) -> Message:
+        """Give the run of this batch in which a call stands; an empty one if there is none."""
+        for position in self._runs or ():
+            run: Message = self._outbox[position]
+            if run[0] == CALL and run[1] <= call < run[1] + count_of(run):
+                return run
+        return [CALL, 0]
 
     def _put_releases(self) -> None:
         """Put what was given back in the outbox: before the next call, or with the next flush.
@@ -1158,13 +1168,7 @@ class Session:
             and is_small(value)
             and (noting is None or self._dialect.notes_runs)
         ):
-            run, outbox = self._result_run, self._outbox
-            if outbox and outbox[-1] is run and len(run) < _LONG_RUN:
-                run += (call, value)
-            else:
-                run = self._result_run = [RESOLVE, call, value]
-                self._runs.append(len(outbox))
-                outbox.append(run)
+            run = self._join_results(call, value)
             self.holdings.most += ENTRY + FEW
             if noting is not None:
                 kept = noting.kept
@@ -1193,21 +1197,19 @@ class Session:
             self._awake = self.host.wake(self)
         return True
 
-    def _reply_target(self, call: int, value: Any, context: ExecutionContext) -> bool:
-        """Queue a result that is a target, unless the call is quiet. Says whether it is one.
+    def _reply_target(self, call: int, value: Any, context: ExecutionContext) -> None:
+        """Queue a result that is a target, unless the call is quiet.
 
         The hook of the target stands for the answer itself (see `answer_to`). Between two ends in
         one process the result joins a run, and the call is given back by being acknowledged: so a
         reference costs a quarter less (benchmark `references`).
         """
-        if not is_target(value) or attribute_of(type(value), "__await__") is not None:
-            return False
         hook = self.exports[call] = TargetHook(value, context)
         hook.claims = 1
         self.holdings.most += ENTRY
         if call in self._quiet:
             self._quiet.remove(call)
-            return True
+            return
         number, peer = self.introduce(hook), self.peer
         if self._runs is None or self.packs_runs or peer is None or peer.keeper is self.keeper:
             stub = self._codec.reference(STUB, number)
@@ -1217,7 +1219,6 @@ class Session:
             self._unacknowledged[call] = IN_TABLE
         if not self._awake:
             self._awake = self.host.wake(self)
-        return True
 
     def _join_results(self, call: int, value: Any) -> Message:
         """Put a result in a run. Gives the run."""
@@ -1280,7 +1281,9 @@ class Session:
             if answer is not None:
                 self._goes_on(answer, hook, context, taken)
                 return True
-        elif not self._reply_target(call, value, context):
+        elif is_target(value) and attribute_of(type(value), "__await__") is None:
+            self._reply_target(call, value, context)
+        else:
             return False
         if type(hook) is not TargetHook:
             context.let_go()
@@ -1369,7 +1372,8 @@ class Session:
         error: Exception | None = None
         is_inside, self._applies = self._applies, True
         try:
-            self._apply(frames)
+            if frames:
+                self._apply(frames)
         except RemoteProtocolError as fault:
             error = fault
         except Exception as fault:
@@ -1426,7 +1430,8 @@ class Session:
             if type(frame) is bytes:
                 size = len(frame)
             elif type(frame[0]) is int:
-                self._receive_run(frame, frames)  # the other end, in this process, did not pack it
+                # The other end, in this process, did not pack this run.
+                (self._receive_calls if frame[0] == CALL else self._receive_results)(frame, frames)
                 continue
             else:
                 size = size_of(frame)
@@ -2412,12 +2417,3 @@ _SMALL = SCALARS - {bytes}
 
 def _unconnected(_seen: int, _frames: list[Frame]) -> None:
     raise LocalProtocolError("the session has no transport")
-
-
-def _follows(runs: list[Message], call: int) -> tuple[Message, int]:
-    """Give the run in which another call stands right after this one, and its place; or 0."""
-    for run in runs:
-        position = 3 * (call - run[1]) + 5
-        if run[0] == CALL and 5 <= position < len(run):
-            return run, position
-    return [CALL, 0], 0

@@ -152,7 +152,7 @@ class Replay:
         for held in end.imports.values():
             call = held.call
             if call is not None and call.outcome == RUNNING:
-                call.outcome, call.ended = LOST, self.time
+                call.outcome, call.ended, call.ended_at = LOST, self.time, self.moment
         end.imports.clear()
         for queue in (end.outbox, end.wire, end.inbox):
             queue.clear()
@@ -240,7 +240,7 @@ class Replay:
         call.answer = event
         call.result = result_of(event)
         if call.outcome == RUNNING:
-            call.ended = event.at
+            call.ended, call.ended_at = event.at, self.moment
             call.outcome = RETURNED if type(event) is ev.CallReturned else RAISED
         if not event.size:
             # Its caller goes on without it.
@@ -250,7 +250,7 @@ class Replay:
         self.end(event.session).imports.pop(event.id, None)
         call = self._call_of.get((event.session, event.id))
         if call is not None and call.settled is None:
-            call.outcome, call.ended = CANCELLED, event.at
+            call.outcome, call.ended, call.ended_at = CANCELLED, event.at, self.moment
 
     def _awaited(self, event: ev.Awaited) -> None:
         for number in event.ids:
@@ -272,9 +272,10 @@ class Replay:
 
     def _message(self, event: Any) -> None:
         end = self.end(event.session)
+        answers = type(event) in (ev.CallReturned, ev.CallRaised)
         if type(event) in (ev.CallSent, ev.MapSent, ev.CallCancelled):
             call = self._call_of.get((event.session, event.id))
-        elif type(event) in (ev.CallReturned, ev.CallRaised):
+        elif answers:
             call = self._answering(event.session, event.id)
         else:
             call = None
@@ -283,11 +284,13 @@ class Replay:
             # The numbers mean these calls now; a session that is opened anew counts again.
             calls = [self._call_of.get((event.session, id_)) for id_ in event.ids]
             released = tuple([None if other is None else other.number for other in calls])
+        called = None if call is None else call.number
+        made_in = None if call is None else self._bar_of_maker(call)
         kind, text = said(event, call, released)
         message = MessageState(
             kind=kind,
             text=text,
-            call=None if call is None else call.number,
+            call=called,
             sender=end.here,
             receiver=end.there,
             size=event.size,
@@ -296,6 +299,8 @@ class Replay:
             pipelined=type(event) in (ev.CallSent, ev.MapSent) and event.target > 0,
             sent_at=self.moment,
             arrived_at=None,
+            begins=called if answers else made_in,
+            ends=made_in if answers else called,
             event=event,
             of=call,
             stubs=end.passing,
@@ -310,6 +315,11 @@ class Replay:
             # The last ones: a result waits while what was pipelined on it is done, and sends.
             for export in end.fresh.pop():
                 export.message = message
+
+    def _bar_of_maker(self, call: CallState) -> int | None:
+        """The number of the call whose method made that one, in the lane it was made from."""
+        by = call.by
+        return by if by is not None and self.calls[by - 1].worker == call.caller else None
 
     def _left(self, event: ev.Left) -> None:
         end = self.end(event.session)
@@ -329,6 +339,9 @@ class Replay:
             end.inbox.append(message)
             if message is not None and message.arrived is None:
                 message.arrived, message.arrived_at = event.at, self.moment
+                call = message.of
+                if call is not None and call.message is message:
+                    call.arrived, call.arrived_at = event.at, self.moment
                 self.flows.arrived(message.event, self.moment, event.at)
         self._applying = end
 
