@@ -6,20 +6,21 @@ Floor: codecs. One for each end of a session. Dialect: `MSGPACK`.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import msgpack
 
 from rpclab.codecs import exceptions, value_counts
 from rpclab.codecs.arrays import encode_ndarray
+from rpclab.codecs.encoding import Encoder, no_payload
 from rpclab.codecs.graphs import Node, flatten
-from rpclab.codecs.paths import path_of
 from rpclab.codecs.patterns import work_of
 from rpclab.codecs.reading import RAW, Reader
 from rpclab.codecs.records import RECORDS, Record
-from rpclab.codecs.refusals import too_deep, unsendable
+from rpclab.codecs.refusals import too_many, unsendable
 from rpclab.codecs.sharing import is_ndarray, is_shared, outweighs
 from rpclab.codecs.too_large import check_size
+from rpclab.codecs.value_counts import weight_of
 from rpclab.codecs.values import (
     BESIDE,
     ENCODERS,
@@ -34,7 +35,6 @@ from rpclab.codecs.values import (
 )
 from rpclab.core.containers import DICT_TYPES, replaced
 from rpclab.core.dialects import MSGPACK
-from rpclab.core.holdings import weight_of
 from rpclab.core.messages import (
     ABORT,
     CALL,
@@ -53,7 +53,7 @@ from rpclab.core.messages import (
 )
 from rpclab.core.references import Settled
 from rpclab.core.targets import Exposed
-from rpclab.errors import DataCloneError, MessageTooLargeError
+from rpclab.errors import MessageTooLargeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,8 +66,8 @@ _extension_type = partial(tuple.__new__, ExtType)  # without its checks: made fo
 _BUFFER = 1024  # bytes that a packer has from the beginning; it takes more by need
 
 
-class MsgpackCodec:
-    """Packs and unpacks the messages of one end of a session.
+class MsgpackCodec(Encoder):
+    """Packs and unpacks the messages of one end of a session (see `core.codec`).
 
     Args:
         session: whose tables number what passes by reference.
@@ -82,15 +82,14 @@ class MsgpackCodec:
     read_plain = None
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        super().__init__(session)
         self._places = session.tells_places
         self._packers = [self._new_packer()]
         self._level = 0
         self._references: Any = None
         self._payload: Payload | None = None
-        self._new_payload: Callable[[], Payload] = _no_payload
+        self._new_payload: Callable[[], Payload] = no_payload
         self._beside: list[bytes] = []
-        self._apart: dict[int, tuple[Any, Any, Callable[[], None] | None]] = {}
         self._patterns = 0
         self._raised = False
         self.pack = self._packers[0].pack
@@ -119,14 +118,6 @@ class MsgpackCodec:
         self, message: Message, values: list[Any], payload: Callable[[], Payload]
     ) -> tuple[Frame, Payload | None]:
         """Pack a message.
-
-        Args:
-            message: the message.
-            values: what of it the user gave.
-            payload: makes the payload; called once a value is met that passes by reference.
-
-        Returns:
-            The frame, and the payload if there is one. If it raises, the payload was discarded.
 
         Raises:
             DataCloneError: something in it cannot be sent; the error says what, and where.
@@ -164,13 +155,11 @@ class MsgpackCodec:
             (self._payload or payload()).discard(values)  # type: ignore[redundant-expr]
             raise self._failure(error, message) from None
         else:
-            made = self._payload
-            if self._apart and (made is None or made.complete):  # type: ignore[unreachable]
-                self._apart = {}
-            return frame, made
+            self._packed(self._payload)
+            return frame, self._payload
         finally:
             # To remember them here would keep alive what the message was about.
-            self._new_payload, self._payload = _no_payload, None
+            self._new_payload, self._payload = no_payload, None
 
     def _with_large_beside(self, message: Message, large: list[bytes]) -> Message:
         """The same message, with the large bytes in its values beside the frame."""
@@ -268,11 +257,7 @@ class MsgpackCodec:
 
     def _record(self, value: Any, record: Record) -> Any:
         copied = self._references is not None or (self._payload or self._new_payload()).copying
-        if id(value) in self._apart:  # when the message was packed before
-            _, parts, _ = self._apart[id(value)]
-        else:
-            parts, undo = record.take_apart(value, copied=copied)
-            self._apart[id(value)] = value, parts, undo
+        parts = self.parts_of(value, record, copied=copied)
         return ExtType(RECORD, self._nested([record.name, parts]))
 
     def _settled(self, value: Any) -> Any:
@@ -313,37 +298,15 @@ class MsgpackCodec:
         try:
             value_counts.check(frame, most, RAW)
         except value_counts.TooMany:
-            raise MessageTooLargeError(
-                f"a message is limited to {most:,} values, with the items of all lists and dicts in"
-                " it: send it in parts, or numbers as an array.array"
-            ) from None
+            raise too_many(most) from None
 
-    def _renew(self) -> None:
+    def _failure(self, error: BaseException, message: Message) -> BaseException:
+        self._level = 0
+        self._beside = []
         # A packer that failed keeps what it had written; it is not used again.
         self._packers = [self._new_packer()]
         self.pack = self._packers[0].pack
-
-    def _take_back(self) -> None:
-        """Give back what the values of a message have lost by being packed: it is not sent."""
-        apart, self._apart = self._apart, {}
-        for _, _, give_back in apart.values():
-            if give_back is not None:
-                give_back()
-
-    def _failure(self, error: BaseException, message: Message) -> BaseException:
-        """Turn what went wrong while packing into an error that says where."""
-        self._level = 0
-        self._beside = []
-        self._renew()
-        self._take_back()
-        if isinstance(error, (ValueError, RecursionError)) and "recursion" in str(error):
-            error = too_deep(self._session.limits.nesting)
-        if isinstance(error, DataCloneError) and not error.path:
-            culprit = error.__dict__.pop("culprit", None)
-            error.path = path_of(culprit, message) if culprit is not None else ""
-            if error.path:
-                error.args = (f"{error.args[0]} It stands at {error.path}.",)
-        return error
+        return super()._failure(error, message)
 
 
 def _count_of(frame: Any) -> int:
@@ -360,10 +323,6 @@ def _count_of(frame: Any) -> int:
 
 _ARRAY, _TEXT, _ARRAY_16 = 0x90, 0xA0, 0xDC  # how a short list, a short text and a long list begin
 _SHORTEST_RUN = 5  # bytes
-
-
-def _no_payload() -> NoReturn:
-    raise DataCloneError("there is no message that could hold a reference")
 
 
 _REASONS = frozenset({REJECT, PIPE, ABORT})

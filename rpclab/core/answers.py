@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 from rpclab.core.cascade import Cascade
 from rpclab.core.containers import CONTAINER_TYPES, DICT_TYPES, contents, replaced
 from rpclab.core.events import answered
-from rpclab.core.hooks import BrokenHook, ForwardHook, Hook, OnwardHook, TargetHook, dispose
+from rpclab.core.hooks import (
+    BrokenHook,
+    Delivery,
+    ForwardHook,
+    Hook,
+    OnwardHook,
+    TargetHook,
+    dispose,
+)
 from rpclab.core.imports import PENDING, REJECTED, RESOLVED
 from rpclab.core.messages import SCALARS, Index
 from rpclab.core.targets import attribute_of, is_target, no_such_step
@@ -27,9 +35,7 @@ if TYPE_CHECKING:
 
     from rpclab.core.contexts import Cancellable, EndLike, ExecutionContext, Packed, SessionLike
     from rpclab.core.events import Call
-    from rpclab.core.hooks import Delivery, Places
     from rpclab.core.imports import Handle, Pending
-    from rpclab.core.messages import Arguments, Keywords, Path
 
 
 _GIVEN_UP = "the caller gave it up"
@@ -408,35 +414,22 @@ class Answer:
             return self._hook if self._part is self.value else None
         return None
 
-    def deliver(
-        self,
-        answer: Answer,
-        path: Path,
-        args: Arguments,
-        kwargs: Keywords,
-        promised: Places | None,
-    ) -> None:
+    def deliver(self, call: Delivery) -> None:
         """Take a call that was made on this result, perhaps before it is there (rules L1 to L7)."""
         if self.onward is not None and not self.queue:
-            self.onward.deliver(answer, path, args, kwargs, promised)
+            self.onward.deliver(call)
         elif self.state == PENDING or self.queue:
-            for argument in promised or ():
+            for argument in call.promised or ():
                 argument.keep()
             self.queue = self.queue or deque()
-            self.queue.append((answer, path, args, kwargs, promised))
-            answer.held_at = self
+            self.queue.append(call)
+            call.answer.held_at = self
         else:
-            self.route(answer, path, args, kwargs, promised)
+            self.route(call)
 
-    def route(
-        self,
-        answer: Answer,
-        path: Path,
-        args: Arguments,
-        kwargs: Keywords,
-        promised: Places | None,
-    ) -> None:
+    def route(self, call: Delivery) -> None:
         """Deliver a call to the part of this result that its path leads to."""
+        answer, path, args, kwargs, promised = call
         if answer.state != PENDING:
             return
         if self.state == REJECTED:
@@ -450,7 +443,7 @@ class Answer:
             if hook is not None:
                 if not answer.path:
                     answer.path = tuple(names)
-                hook.deliver(answer, names[position:], args, kwargs, promised)
+                hook.deliver(Delivery(answer, names[position:], args, kwargs, promised))
                 return
             if position < len(names):
                 name = names[position]
@@ -530,7 +523,7 @@ class _Conclusion:
         answer = self._answer
         # What was pipelined goes on before the result does, so that the order is kept.
         if answer.queue:
-            answer.route(*answer.queue.popleft())
+            answer.route(answer.queue.popleft())
         elif not self._replied:
             self._replied = True
             answer.queue = None
@@ -556,8 +549,7 @@ class _HandingOn:
         answer = self._answer
         if answer.onward is None or not answer.queue:
             return False
-        delivery = answer.queue.popleft()
-        answer.onward.deliver(*delivery)
+        answer.onward.deliver(answer.queue.popleft())
         return True
 
 
@@ -591,13 +583,13 @@ class DataHook(TargetHook):
         self._members.context = context
         self._members.resolve(target)
 
-    def start(self, answer: Answer, path: Path, args: Arguments, kwargs: Keywords) -> None:
+    def start(self, call: Delivery) -> None:
         """Go on to the member; its stub is the same for all calls on this one."""
         if self.context.ended:
-            answer.reject(self.context.gone(), remote=False)
-            return
-        answer.context = self.context
-        self._members.deliver(answer, path, args, kwargs, None)
+            call.answer.reject(self.context.gone(), remote=False)
+        else:
+            call.answer.context = self.context
+            self._members.deliver(call)
 
     def _dispose(self) -> None:
         self._members.drop()

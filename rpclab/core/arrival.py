@@ -12,7 +12,7 @@ from rpclab.core.answers import Answer
 from rpclab.core.containers import begun
 from rpclab.core.embargo import place_all
 from rpclab.core.gathering import Gathered
-from rpclab.core.hooks import ForwardHook, Hook, Places, PromisedArgument, TargetHook
+from rpclab.core.hooks import Delivery, ForwardHook, Hook, Places, PromisedArgument, TargetHook
 from rpclab.core.imports import Handle, Import, Pending
 from rpclab.core.map import Program, replay
 from rpclab.core.messages import MAP
@@ -261,10 +261,10 @@ class Arrival:
             inside.evaluate(step)
             answer.watch(step.drop)
             if program is None:
-                hook.deliver(step, path, args, None, inside.promised)
+                hook.deliver(Delivery(step, path, args, None, inside.promised))
             else:
                 source = step.step()
-                hook.deliver(source, path, None, None, None)
+                hook.deliver(Delivery(source, path, None))
                 source.watch(partial(replay, step, source, program, self._session))
 
     def _home(self, hook: Hook) -> Import:

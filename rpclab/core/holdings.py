@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from rpclab.core.answers import Answer
 from rpclab.core.imports import PENDING
-from rpclab.core.messages import Frame, size_of
 from rpclab.core.streams import Pipe
 from rpclab.errors import RemoteProtocolError
 
@@ -27,16 +26,6 @@ ENTRY = 400
 
 EMPTY_PIPE = 1000
 """Bytes that an empty pipe takes."""
-
-_CONTAINER = 64  # bytes that a list or dict takes once it is unpacked, at least
-_NOT_CONTAINERS = bytes(byte for byte in range(256) if byte >> 5 != 4 and byte >> 2 != 55)
-
-
-def weight_of(frame: Frame) -> int:
-    """How many bytes a message takes once it is unpacked, at most, about."""
-    head = frame if isinstance(frame, bytes) else frame[0]
-    # A byte may stand for an empty list, which takes sixty.
-    return size_of(frame) + _CONTAINER * len(head.translate(None, _NOT_CONTAINERS))
 
 
 def weigh(session: SessionLike) -> int:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rpclab.core.answers import Answer
 from rpclab.core.containers import CONTAINER_TYPES, contents, replaced
 from rpclab.core.contexts import ExecutionContext, current
-from rpclab.core.hooks import Places, PromisedArgument, fill
+from rpclab.core.hooks import Delivery, Places, PromisedArgument, fill
 from rpclab.core.imports import PENDING, REJECTED, Import, Pending
 from rpclab.core.messages import Checked
 from rpclab.core.promise_arguments import PromisedAnswer, Variable
@@ -389,7 +389,7 @@ class _Run:
                 self._map(step, made.subject, made.path, made.inner, session)
             else:
                 subject = self._variable(made.subject)
-                subject.deliver(step, made.path, args, kwargs, promised or None)
+                subject.deliver(Delivery(step, made.path, args, kwargs, promised or None))
             self._variables.append(step)
         self.sources = Places(
             PromisedAnswer(self._variable(place.number), session)
@@ -406,7 +406,7 @@ class _Run:
         captures = [self._variable(number) for number in inner.captures]
         program = copy.copy(inner)
         program.captures = captures
-        self._variable(subject).deliver(source, path, None, None, None)
+        self._variable(subject).deliver(Delivery(source, path, None))
         source.watch(lambda: replay(step, source, program, session))
 
     def _variable(self, number: int) -> Answer:

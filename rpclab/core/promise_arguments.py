@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from rpclab.core.answers import Answer
     from rpclab.core.contexts import EndLike, SessionLike
+    from rpclab.core.hooks import Delivery
     from rpclab.core.imports import Handle, Pending
-    from rpclab.core.messages import Arguments, Keywords, Path
 
 
 class PromisedAnswer(PromisedArgument):
@@ -222,7 +222,6 @@ class Announcement(Hook):
             del session.exports[self.id]
             self.release()
 
-    def start(self, answer: Answer, path: Path, args: Arguments, kwargs: Keywords) -> None:
+    def start(self, call: Delivery) -> None:
         """Nothing is ever called on it: the peer waits for the value."""
-        del path, args, kwargs
-        answer.reject(LocalProtocolError("a promise that was announced cannot be called"))
+        call.answer.reject(LocalProtocolError("a promise that was announced cannot be called"))

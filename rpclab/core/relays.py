@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from rpclab.core.answers import Answer
     from rpclab.core.contexts import SessionLike
+    from rpclab.core.hooks import Delivery
     from rpclab.core.imports import Import
-    from rpclab.core.messages import Keywords, Path
     from rpclab.core.streams import Arrived, Inlet, Outlet
 
 T = TypeVar("T")
@@ -172,14 +172,13 @@ class SinkRelay(Hook):
         self._unsent = unsent
         outlet.moved = True
 
-    def start(self, answer: Answer, path: Path, args: Any, kwargs: Keywords) -> None:
+    def start(self, call: Delivery) -> None:
         """Hand a chunk on, or the end."""
-        del kwargs
-        outlet = self._outlet
-        operation = operation_of(path, args)
-        if not isinstance(operation, str):
-            answer.reject(operation)
-        elif outlet.error is not None:
+        answer, args = call.answer, call.args or ()
+        outlet, operation = self._outlet, operation_of(call)
+        if operation is None:
+            return
+        if outlet.error is not None:
             answer.reject(outlet.error, remote=False)
         elif outlet.done:
             answer.reject(StreamClosedError(WRITABLE_CLOSED))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from rpclab.core.contexts import ExecutionContext
-    from rpclab.core.messages import Keywords, Path
+    from rpclab.core.hooks import Delivery
 
 
 class Sink(Protocol):
@@ -63,12 +63,10 @@ class SinkHook(Hook):
         self._told = False
         context.hold()
 
-    def start(self, answer: Answer, path: Path, args: Any, kwargs: Keywords) -> None:
+    def start(self, call: Delivery) -> None:
         """Take a chunk, or the end."""
-        del kwargs
-        operation = operation_of(path, args)
-        if not isinstance(operation, str):
-            answer.reject(operation)
+        answer, operation = call.answer, operation_of(call)
+        if operation is None:
             return
         answer.context = self.context  # it owns the streams in a chunk
         session = answer.session
@@ -80,7 +78,7 @@ class SinkHook(Hook):
                 self._abort()
             return
         self._waiting += answer.size
-        self._queue.append((operation, args, answer, self.context.host.clock()))
+        self._queue.append((operation, call.args or [], answer, self.context.host.clock()))
         self._next()
 
     def _next(self) -> None:

@@ -30,7 +30,6 @@ from rpclab.errors import (
     WRITABLE_CLOSED,
     WRITER_GONE,
     DisconnectedError,
-    NoSuchMemberError,
     StreamClosedError,
     fresh_copy,
     no_such_member,
@@ -42,8 +41,8 @@ if TYPE_CHECKING:
     from rpclab.core.answers import Answer
     from rpclab.core.contexts import EndLike, ExecutionContext, Resumable, SessionLike
     from rpclab.core.flow import Token
+    from rpclab.core.hooks import Delivery
     from rpclab.core.imports import Handle, Import
-    from rpclab.core.messages import Arguments, Keywords, Path
 
 WRITE, CLOSE, ABORT = "write", "close", "abort"
 
@@ -55,13 +54,15 @@ def lost(words: str) -> DisconnectedError:
     return error
 
 
-def operation_of(path: Path, args: Arguments) -> str | NoSuchMemberError:
-    """Read what a peer asks of a sink: its name, or the error if there is no such operation."""
+def operation_of(call: Delivery) -> str | None:
+    """Read what a peer asks of a sink; where there is no such operation, None, and its answer."""
+    path, args = call.path, call.args
     if path == WRITE and args:
         return WRITE  # the common case
     operation: str = path if type(path) is str else ".".join(path)
     if operation not in (WRITE, CLOSE, ABORT) or args is None or (operation == WRITE and not args):
-        return no_such_member(operation, (WRITE, CLOSE, ABORT))
+        call.answer.reject(no_such_member(operation, (WRITE, CLOSE, ABORT)))
+        return None
     return operation
 
 
@@ -393,13 +394,13 @@ class Pipe(Hook):
         self._closing: Answer | None = None
         self._inlet: Callable[[], Inlet | None] | None = None
 
-    def start(self, answer: Answer, path: Path, args: Any, kwargs: Keywords) -> None:
+    def start(self, call: Delivery) -> None:
         """Take a chunk, or the end."""
-        del kwargs
-        operation = operation_of(path, args)
-        if type(operation) is not str:
-            answer.reject(operation)  # type: ignore[arg-type]
-        elif self.ended or self.error is not None:
+        answer, args = call.answer, call.args or []
+        operation = operation_of(call)
+        if operation is None:
+            return
+        if self.ended or self.error is not None:
             told = self.session.dialect.web_streams and not self.ended
             error = self.error if told else None
             answer.reject(error or StreamClosedError(WRITABLE_CLOSED))

@@ -16,7 +16,7 @@ from rpclab.codecs.capnweb.numbers import write_float, write_integer
 from rpclab.codecs.capnweb.refusals import PROTOTYPE, bad_key, naive, refusal
 from rpclab.codecs.capnweb.text import LEAVES
 from rpclab.codecs.records import RECORDS, WEB_RECORDS
-from rpclab.codecs.refusals import too_deep
+from rpclab.codecs.refusals import too_deep, too_many
 from rpclab.codecs.sharing import is_ndarray
 from rpclab.core.containers import DICT_TYPES
 from rpclab.core.hooks import Hook
@@ -35,7 +35,7 @@ from rpclab.core.references import (
 )
 from rpclab.core.streams import Unread
 from rpclab.core.targets import Exposed, is_function
-from rpclab.errors import DataCloneError, MessageTooLargeError
+from rpclab.errors import DataCloneError
 
 if TYPE_CHECKING:
     from rpclab.core.limits import Limits
@@ -79,7 +79,7 @@ class Writer:
     Args:
         limits: how deep they may nest, and how many they may be.
         payload: gives what numbers the values that pass by reference; called when one is met.
-        apart: the records that were taken apart when the message was packed before.
+        parts_of: takes a record apart (see `Encoder.parts_of`).
         raised: whether the message tells of an error that was raised. Such an error gives no
             function away: what it happens to hold, nobody meant to send.
     """
@@ -88,7 +88,7 @@ class Writer:
         self,
         limits: Limits,
         payload: Callable[[], Any],
-        apart: dict[int, tuple[Any, Any, Callable[[], None] | None]],
+        parts_of: Callable[..., list[Any]],
         *,
         raised: bool = False,
     ) -> None:
@@ -96,7 +96,7 @@ class Writer:
         self._left = limits.message_objects
         self._most = limits.message_objects
         self._payload = payload
-        self._apart = apart
+        self._parts_of = parts_of
         self._raised = raised
         self._shapes: set[tuple[Any, ...]] = set()
 
@@ -135,7 +135,7 @@ class Writer:
                 raise too_deep(self._nesting)
             self._left -= len(value) + 2
             if self._left < 0:
-                raise self._too_many()
+                raise too_many(self._most)
             depth += 1
             write = self.value
             # A finite float less itself is zero: JSON has a text for it.
@@ -176,12 +176,6 @@ class Writer:
             return self.value(found.value, depth)
         return reference(*found)
 
-    def _too_many(self) -> MessageTooLargeError:
-        return MessageTooLargeError(
-            f"a message is limited to {self._most:,} values, with the items of all lists and dicts"
-            " in it: send it in parts, or numbers as an array.array"
-        )
-
     def _check_keys(self, value: dict[Any, Any], shape: tuple[Any, ...]) -> None:
         """See that a dict can be an object there; many in a message have the same keys."""
         if not PROTOTYPE.isdisjoint(value) or not _KEYS.issuperset(map(type, value)):
@@ -192,12 +186,7 @@ class Writer:
             self._shapes.add(shape)
 
     def _record(self, value: Any, record: Any, depth: int) -> Any:
-        if id(value) in self._apart:  # when the message was packed before
-            _, parts, _ = self._apart[id(value)]
-        else:
-            payload = self._payload()
-            parts, undo = record.take_apart(value, copied=payload.copying)
-            self._apart[id(value)] = value, parts, undo
+        parts = self._parts_of(value, record, copied=self._payload().copying)
         return http.write(
             record.name, parts, lambda part: self.value(part, depth + 1), self._stream_of(value)
         )
