@@ -48,7 +48,7 @@ class Encoder:
 
     def _packed(self, payload: Payload | None) -> None:
         """A message was packed: what it took apart is given away, unless it is packed again."""
-        if self._apart and (payload is None or payload.complete):
+        if payload is None or payload.complete:
             self._apart = {}
 
     def _failure(self, error: BaseException, message: Message) -> BaseException:

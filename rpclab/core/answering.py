@@ -12,7 +12,6 @@ from rpclab.core.answers import Answer
 from rpclab.core.calling import LONG_RUN, Calling
 from rpclab.core.containers import CONTAINER_TYPES
 from rpclab.core.contexts import opened
-from rpclab.core.events import RUN as _RUN
 from rpclab.core.events import scalar
 from rpclab.core.holdings import EMPTY_PIPE, ENTRY
 from rpclab.core.hooks import BrokenHook, Delivery, Hook, ServiceHook, TargetHook, bare_hook, fill
@@ -26,6 +25,7 @@ from rpclab.core.messages import (
     LARGE,
     RESOLVE,
     SCALARS,
+    STREAM,
     Frame,
     Message,
     is_small,
@@ -40,16 +40,18 @@ from rpclab.core.targets import RpcTarget, attribute_of, is_passive, is_target
 from rpclab.errors import DataCloneError, RemoteProtocolError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextvars import Context as Variables
 
     from rpclab.core.arrival import Arrival
     from rpclab.core.contexts import ExecutionContext
+    from rpclab.core.messages import Options
 
 
 Passed = tuple[int, int, "TargetHook | None", "tuple[Any, ...] | None"]
 """How far calls of a run were taken at once: see `Answering._pass_on`."""
 
-Taken = tuple[str, list[Any], "Frame | None"]
+Taken = tuple[str, list[object], "Frame | None"]
 """A plain call that was taken: its path and arguments, and its frame, if it had one of its own."""
 
 
@@ -64,17 +66,12 @@ class Answering(Calling):
 
     def _accept(self, call: int, target: int) -> Hook | Answer:
         """The preamble of every message that makes a call. Gives what it is made on."""
+        self._take_number(call)
         hook = self.exports.get(target)
         if hook is None:
             hook = self.export_of(target)
-        most = self.limits.exports
-        if call <= self._last_call:
-            raise RemoteProtocolError(f"the peer used the call id {call} twice")
         if hook is None:
             raise RemoteProtocolError(f"the peer called export {target}, which it does not hold")
-        if len(self.exports) > most or len(self._unacknowledged) > most:
-            raise self._too_many()
-        self._last_call = call
         if self._refusal is not None and not isinstance(hook, (Answer, Pipe)):
             return self._refusal
         return hook
@@ -89,10 +86,11 @@ class Answering(Calling):
         self._most_plain = -1
 
     def _take_number(self, number: int) -> None:
-        """The preamble of what takes a number, and is no call."""
+        """The preamble of everything that takes a number."""
+        most = self.limits.exports
         if number <= self._last_call:
             raise RemoteProtocolError(f"the peer used the call id {number} twice")
-        if len(self.exports) > self.limits.exports:
+        if len(self.exports) > most or len(self._unacknowledged) > most:
             raise self._too_many()
         self._last_call = number
 
@@ -101,7 +99,13 @@ class Answering(Calling):
             f"the peer holds more than {self.limits.exports} exports (Limits.exports)"
         )
 
-    def _answer(self, call: int, arrival: Arrival | None, frame: Frame) -> Answer:
+    def _answer(
+        self,
+        call: int,
+        arrival: Arrival | None,
+        frame: Frame,
+        options: Sequence[Options] = (),
+    ) -> Answer:
         """Enter the answer to a call in the table, with what is among its arguments."""
         answer = self.exports[call] = Answer(self, call)
         answer.weight = self._codec.weight_of(frame)
@@ -119,11 +123,11 @@ class Answering(Calling):
                 answer.take_ends(arrival.streams)
             if arrival.promised is not None:
                 answer.watch(arrival.promised.give_back)
+            if arrival.evaluations:
+                arrival.evaluate(answer)
+        if options and DEADLINE in options[0]:
+            self._calls.bound(answer, options[0][DEADLINE])
         return answer
-
-    def _apply_options(self, answer: Answer, options: dict[str, Any]) -> None:
-        if DEADLINE in options:
-            self._calls.bound(answer, options[DEADLINE])
 
     def _call_of_peer(self, number: int, what: str) -> Answer | None:
         """The call of that number; None if it is over."""
@@ -142,7 +146,7 @@ class Answering(Calling):
         call: int,
         hook: Any,
         path: str,
-        args: list[Any],
+        args: list[object],
         frame: Frame | None,
     ) -> None:
         """Take a call of one name, with arguments that refer to nothing, and no options.
@@ -204,7 +208,7 @@ class Answering(Calling):
         if noting is not None:
             if noting.ambient:
                 calls.carry(variables)
-            noting.serving, noting.call_served = self, call
+            noting.serving = self
         try:
             value = variables.run(function, instance, *args)
         except BaseException as error:
@@ -235,7 +239,7 @@ class Answering(Calling):
     def _returned(
         self,
         call: int,
-        value: Any,
+        value: object,
         hook: Hook,
         context: ExecutionContext,
         variables: Variables,
@@ -325,7 +329,9 @@ class Answering(Calling):
                 left.target = value
         return position, call, left, None
 
-    def _answer_alone(self, call: int, path: str, args: list[Any], frame: Frame | None) -> Answer:
+    def _answer_alone(
+        self, call: int, path: str, args: list[object], frame: Frame | None
+    ) -> Answer:
         """Enter the answer to such a call in the table."""
         return self._answer(call, None, frame or self._codec.pack([CALL, call, 0, path, args]))
 
@@ -359,7 +365,7 @@ class Answering(Calling):
 
     # Their results.
 
-    def _reply_scalar(self, call: int, value: Any, stands: Any) -> bool:
+    def _reply_scalar(self, call: int, value: object, stands: object) -> bool:
         """Queue a result that is a small scalar. Says whether it is one.
 
         Args:
@@ -373,14 +379,13 @@ class Answering(Calling):
             and is_small(value)
             and (noting is None or self._dialect.notes_runs)
         ):
-            self._join_results(call, value)
+            run = self._join_results(call, value)
             self.holdings.most += ENTRY + FEW
             if noting is not None:
-                kept, run = noting.kept, self._result_run
-                if kept and (last := kept[-1])[_RUN] is run:
-                    last.append(noting.clock())
-                else:
-                    kept.append(["result", self.label, run, len(run) // 2 - 1, noting.clock()])
+                kept = noting.kept
+                if kept.run is not run:
+                    kept.begin("result", self.label, run, len(run) // 2 - 1)
+                kept.append(noting.clock())
         else:
             if type(value) is bytes and len(value) >= LARGE:
                 return False
@@ -402,7 +407,7 @@ class Answering(Calling):
             self._awake = self.host.wake(self)
         return True
 
-    def _reply_target(self, call: int, value: Any, context: ExecutionContext) -> None:
+    def _reply_target(self, call: int, value: object, context: ExecutionContext) -> None:
         """Queue a result that is a target, unless the call is quiet.
 
         The hook of the target stands for the answer itself (see `answer_to`). Between two ends in
@@ -425,8 +430,8 @@ class Answering(Calling):
         if not self._awake:
             self._awake = self.host.wake(self)
 
-    def _join_results(self, call: int, value: Any) -> None:
-        """Put a result in a run."""
+    def _join_results(self, call: int, value: object) -> Message:
+        """Put a result in a run. Gives the run."""
         run, outbox = self._result_run, self._outbox
         if outbox and outbox[-1] is run and len(run) < LONG_RUN:
             run += (call, value)
@@ -434,9 +439,10 @@ class Answering(Calling):
             run = self._result_run = [RESOLVE, call, value]
             self._runs.append(len(outbox))  # type: ignore[union-attr]
             outbox.append(run)
+        return run
 
     def _reply_data(
-        self, call: int, value: Any, hook: Hook, context: ExecutionContext
+        self, call: int, value: object, hook: Hook, context: ExecutionContext
     ) -> Answer | None:
         """Queue a result that is a container. Gives the answer, if one had to be made.
 
@@ -472,7 +478,7 @@ class Answering(Calling):
     def _reply_without_answer(
         self,
         call: int,
-        value: Any,
+        value: object,
         hook: Hook,
         context: ExecutionContext,
         taken: Taken,
@@ -493,7 +499,7 @@ class Answering(Calling):
             context.let_go()
         return True
 
-    def reply_at_once(self, answer: Answer, value: Any) -> bool:
+    def reply_at_once(self, answer: Answer, value: object) -> bool:
         """Queue the result of a call on which nothing waits, if it is a small scalar or a target.
 
         Most results are one of these, and a reference costs a third less so (benchmarks
@@ -521,31 +527,19 @@ class Answering(Calling):
     # Every other message about a call.
 
     def _receive_call(self, message: Message, arrival: Arrival | None, frame: Frame) -> None:
-        call, target, path, args = message[1:5]
+        """Take a call, or a write to a stream."""
+        kind, call, target, path, args, *options = message
         hook = self._accept(call, target)
-        answer = self._answer(call, arrival, frame)
-        if arrival is not None and arrival.evaluations:
-            arrival.evaluate(answer)
-        answer.reads = args is None and self._dialect.undefined
-        kwargs = None
-        if len(message) > 5:
-            kwargs = message[5].get(KEYWORDS)
-            self._apply_options(answer, message[5])
+        answer = self._answer(call, arrival, frame, options)
+        if kind == STREAM:
+            answer.pulled = True
+            answer.gives_itself_back = not self._acknowledges
+            answer.size = size_of(frame)
+        else:
+            answer.reads = args is None and self._dialect.undefined
+        kwargs = options[0].get(KEYWORDS) if options else None
         promised = None if arrival is None else arrival.promised
         hook.deliver(Delivery(answer, path, args, kwargs, promised))
-
-    def _receive_write(self, message: Message, arrival: Arrival | None, frame: Frame) -> None:
-        hook = self._accept(message[1], message[2])
-        answer = self._answer(message[1], arrival, frame)
-        answer.pulled = True
-        answer.gives_itself_back = not self._acknowledges
-        answer.size = size_of(frame)
-        if arrival is not None and arrival.evaluations:
-            arrival.evaluate(answer)
-        if len(message) > 5:
-            self._apply_options(answer, message[5])
-        promised = None if arrival is None else arrival.promised
-        hook.deliver(Delivery(answer, message[3], message[4], None, promised))
 
     def _receive_push(self, message: Message, arrival: Arrival | None, frame: Frame) -> None:
         """The peer names a value, for calls on it and as an argument of others."""
@@ -554,9 +548,8 @@ class Answering(Calling):
         if arrival is None:
             answer.resolve(message[2])
             return
-        arrival.evaluate(answer)
 
-        def resolve(value: Any) -> None:
+        def resolve(value: object) -> None:
             answer.hold_parts(value)
             answer.resolve(value)
 
@@ -565,12 +558,8 @@ class Answering(Calling):
     def _receive_map(self, message: Message, arrival: Arrival | None, frame: Frame) -> None:
         _, call, target, path, captures, program, *options = message
         hook = self._accept(call, target)
-        answer = self._answer(call, arrival, frame)
-        if options:
-            self._apply_options(answer, options[0])
         parsed = Program(program, captures, arrival)
-        if arrival is not None and arrival.evaluations:
-            arrival.evaluate(answer)
+        answer = self._answer(call, arrival, frame, options)
         step = answer.step()
         hook.deliver(Delivery(step, path, None))
         step.watch(lambda: replay(answer, step, parsed, self))

@@ -90,7 +90,7 @@ class Answer:
     copied = 0
     held_at: Hook | Answer | None = None
     onward: OnwardHook | None = None
-    _others: dict[int, tuple[Any, Hook]] | None = None
+    _others: dict[int, tuple[object, Hook]] | None = None
     origin: Answer | None = None
 
     def __init__(
@@ -113,7 +113,7 @@ class Answer:
         self.followers: deque[Callable[[], None]] | None = None
         # The first part of the result that has a hook, and the hook; `_others` are the others.
         # Nearly always there is one, and to spare it a dict spares the garbage collector work.
-        self._part: Any = None
+        self._part: object = None
         self._hook: Hook | None = None
 
     @property
@@ -183,7 +183,7 @@ class Answer:
 
     # Settling.
 
-    def resolve(self, value: Any) -> None:
+    def resolve(self, value: object) -> None:
         """The method returned `value`: send it, moving the stubs inside (rule O10)."""
         if self.state != PENDING:
             self._come_too_late(value)
@@ -237,19 +237,19 @@ class Answer:
         if not self.pulled and session is not None and self.queue is None:
             session.tuck_away(self)
 
-    def _hold_targets(self, value: Any) -> None:
+    def _hold_targets(self, value: object) -> None:
         """No message takes the result of a step along: when that is dropped, so are its targets."""
         for part in contents(value):
             if is_target(part):
                 self.hook_for(part)
 
-    def hold_parts(self, value: Any) -> None:
+    def hold_parts(self, value: object) -> None:
         """The result stays here for now: keep what it refers to, as its message would."""
         if type(value) not in SCALARS:
             for part in contents(value):
                 self.hook_for(part)
 
-    def _waits_by_itself(self, value: Any) -> bool:
+    def _waits_by_itself(self, value: object) -> bool:
         """Whether a result that nobody has asked for is plain, and nothing stands on it."""
         if self.queue is not None or self.onward is not None:
             return False
@@ -280,7 +280,7 @@ class Answer:
             self.awaits_pull = False
             self.context.let_go()
 
-    def _come_too_late(self, value: Any) -> None:
+    def _come_too_late(self, value: object) -> None:
         """The call was cancelled before its method returned: no message takes that (rule O7)."""
         context = self.context
         if context is not None and self.state == REJECTED:
@@ -481,14 +481,14 @@ class Answer:
         self.keep(value, hook)
         return hook
 
-    def kept(self, value: Any) -> Hook | None:
+    def kept(self, value: object) -> Hook | None:
         """The hook of a part of the result, if it is known already."""
         if self._hook is None or value is self._part:
             return self._hook
         found = self._others.get(id(value)) if self._others is not None else None
         return found[1] if found is not None else None
 
-    def share(self, answer: Answer, value: Any) -> None:
+    def share(self, answer: Answer, value: object) -> None:
         """Let another answer, whose result is `value`, have the hooks of its parts from here."""
         if self._hook is None:
             return
@@ -497,7 +497,7 @@ class Answer:
             if hook is not None and answer.kept(part) is None:
                 answer.keep(part, hook)
 
-    def keep(self, value: Any, hook: Hook) -> None:
+    def keep(self, value: object, hook: Hook) -> None:
         """Remember the hook of a part of the result, for calls pipelined on it; a claim on it."""
         hook.claims += 1
         if self._hook is None:
@@ -553,7 +553,7 @@ class _HandingOn:
         return True
 
 
-async def awaited_inside(value: Any) -> Any:
+async def awaited_inside(value: object) -> object:
     """Give a value with the awaitables in it awaited, at any depth."""
     found = {
         id(part): await part
@@ -577,7 +577,7 @@ class DataHook(TargetHook):
 
     __slots__ = ("_members",)
 
-    def __init__(self, target: dict[str, Any], context: ExecutionContext) -> None:
+    def __init__(self, target: dict[str, object], context: ExecutionContext) -> None:
         super().__init__(target, context)
         self._members = Answer(None, 0)
         self._members.context = context

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from rpclab.core.arrival import Arrival
     from rpclab.core.contexts import ExecutionContext, Noting, SendHeld
     from rpclab.core.events import Call
-    from rpclab.core.messages import Given, Keywords, Path
+    from rpclab.core.messages import Given, Keywords, Options, Path
 
 
 LONG_RUN = 96
@@ -79,7 +79,6 @@ class Calling(Packing):
         if self.closed is not None or context.ended or target.broken is not None:
             return self._refused(target, context, [*(args or ()), *(kwargs or {}).values()])
         calls = self._calls
-        noting = calls.noting
         call = self._next_call
         pending = self._promise(self, call, context, None if args is None else path)
         if (
@@ -90,7 +89,7 @@ class Calling(Packing):
             or type(path) is not str
             or len(path) > FEW
             or (args and not are_small(args))
-            or (noting is not None and not self._dialect.notes_runs)
+            or (calls.noting is not None and not self._dialect.notes_runs)
         ):
             return self._call_apart(pending, target, path, args, kwargs, context)
         # Nothing can refuse such a call. It joins those before it, and is packed with them when
@@ -113,6 +112,7 @@ class Calling(Packing):
             run = self._call_run = [CALL, call, target.id, path, [*args]]
             self._runs.append(len(outbox))
             outbox.append(run)
+        noting = calls.noting  # which is another one once there is a loop
         if noting is not None:
             noting.call(pending, run)
         return pending
@@ -128,7 +128,7 @@ class Calling(Packing):
     ) -> Pending:
         """Make a call in a message of its own."""
         if args is None:
-            values: list[Any] = []
+            values: list[object] = []
             message: Message = [CALL, pending.id, target.id, path, None]
         else:
             values = [*args]
@@ -148,15 +148,15 @@ class Calling(Packing):
             if options:
                 message.append(options)
                 values = [*values, *(kwargs or {}).values()]
-                if self._is_late(pending, options, values):
+                if DEADLINE in options and self._is_late(pending, options, values):
                     return pending
         return self._push(pending, message, values, context)
 
     def map(
         self,
         target: Import,
-        captures: list[Any],
-        program: list[Any],
+        captures: list[object],
+        program: list[object],
         context: ExecutionContext,
         path: Sequence[str] = (),
     ) -> Pending:
@@ -166,7 +166,7 @@ class Calling(Packing):
         holder = self._calls.holder
         if holder is not None:
 
-            def send(session: Calling, held: Pending, there: Import, values: list[Any]) -> None:
+            def send(session: Calling, held: Pending, there: Import, values: list[object]) -> None:
                 session._map_apart(held, there, values, program, context, path)
 
             held = holder.hold(target, captures, context, send)
@@ -179,8 +179,8 @@ class Calling(Packing):
         self,
         pending: Pending,
         target: Import,
-        captures: list[Any],
-        program: list[Any],
+        captures: list[object],
+        program: list[object],
         context: ExecutionContext,
         path: Sequence[str],
     ) -> Pending:
@@ -193,7 +193,7 @@ class Calling(Packing):
                 return pending
         return self._push(pending, message, captures, context)
 
-    def send_held(self, pending: Pending, target: Import, values: Any, send: SendHeld) -> None:
+    def send_held(self, pending: Pending, target: Import, values: object, send: SendHeld) -> None:
         """Send a call that was held back, whose promise is there already (see `Holder`)."""
         context = pending.context
         pending.session = self
@@ -212,7 +212,7 @@ class Calling(Packing):
         pending: Pending,
         target: Import,
         operation: str,
-        args: list[Any],
+        args: list[object],
         context: ExecutionContext,
     ) -> Pending:
         """Write to a sink that the peer has exported, or to a pipe there (see `streams`).
@@ -243,7 +243,7 @@ class Calling(Packing):
         return self._push(pending, message, args, context)
 
     def _push(
-        self, pending: Pending, message: Message, values: list[Any], context: ExecutionContext
+        self, pending: Pending, message: Message, values: list[object], context: ExecutionContext
     ) -> Pending:
         """Pack a message that makes a promise, and queue it."""
         if self._releases and message[0] == CALL:
@@ -302,14 +302,15 @@ class Calling(Packing):
         if noting.ambient:
             pending.cause = self._calls.caused(self)
         find = noting.calling_site
-        site = None if find is None else find()
+        # Of a call that was held back nothing is on the stack any more.
+        site = None if find is None else pending.site or find()
         using: tuple[Call, ...] = ()
         if payload is not None:
             using = tuple([(other.session.label, other.id) for other in payload.used])
         # Who acts is told of first, if that is new.
         maker = (None, 0) if self.host.kept is None else self._calls.acting()
         at = self.host.clock()
-        event: tuple[Any, ...]
+        event: tuple[object, ...]
         if message[0] == CALL and len(message) == 5:
             _, call, target, path, shown = message
             if shown is not None:
@@ -326,8 +327,8 @@ class Calling(Packing):
         if find is not None and message[0] != STREAM:
             pending.noted, pending.site = event, site
 
-    def _options(self, pending: Pending, kwargs: Keywords) -> dict[str, Any]:
-        options: dict[str, Any] = {}
+    def _options(self, pending: Pending, kwargs: Keywords) -> Options:
+        options: Options = {}
         if self._calls.special:
             left = self._calls.left(pending)
             if left is not None:
@@ -338,7 +339,7 @@ class Calling(Packing):
             options[KEYWORDS] = kwargs
         return options
 
-    def _is_late(self, pending: Pending, options: dict[str, Any], values: Sequence[Any]) -> bool:
+    def _is_late(self, pending: Pending, options: Options, values: Sequence[object]) -> bool:
         """Whether the deadline of a call has passed before it was made; then it is not sent."""
         if options.get(DEADLINE, 1) > 0:  # on a virtual clock it may be this very moment
             return False
@@ -348,7 +349,7 @@ class Calling(Packing):
 
     # Calls that cannot be made, or need not.
 
-    def _refused(self, target: Import, context: ExecutionContext, values: list[Any]) -> Pending:
+    def _refused(self, target: Import, context: ExecutionContext, values: list[object]) -> Pending:
         """The promise of a call that cannot be made any more, with those values."""
         if self.closed is not None:
             return self.rejected(self.closed, context, values)
@@ -361,7 +362,7 @@ class Calling(Packing):
         return self.rejected(target.broken, context, values)
 
     def rejected(
-        self, error: BaseException, context: ExecutionContext, values: Sequence[Any] = ()
+        self, error: BaseException, context: ExecutionContext, values: Sequence[object] = ()
     ) -> Pending:
         """A promise that has failed already, without a message.
 
@@ -377,7 +378,7 @@ class Calling(Packing):
         pending.settle(REJECTED, error)
         return pending
 
-    def resolved(self, value: Any, context: ExecutionContext) -> Pending:
+    def resolved(self, value: object, context: ExecutionContext) -> Pending:
         """A promise that has its value already, without a message."""
         pending = Pending(self, 0, context)
         pending.settle(RESOLVED, value)
@@ -517,7 +518,7 @@ class Calling(Packing):
             self.give_back(number)
             entry.break_off(value)
 
-    def _is_kept(self, entry: Pending, value: Any, arrival: Arrival | None) -> bool:
+    def _is_kept(self, entry: Pending, value: object, arrival: Arrival | None) -> bool:
         """Whether the peer keeps a result until the calls on it are answered."""
         if self._calls.holder is not None:
             # They may be held back at this side, also behind others on a stub that is in it.
@@ -532,7 +533,7 @@ class Calling(Packing):
             entry.probe()
         return True
 
-    def _settle(self, entry: Pending, state: int, value: Any, arrival: Arrival | None) -> None:
+    def _settle(self, entry: Pending, state: int, value: object, arrival: Arrival | None) -> None:
         """Settle a promise of this end, once all is there that the value mentions."""
         if (entry.unanswered or entry.doubtful) and self._is_kept(entry, value, arrival):
             entry.embargoed = True

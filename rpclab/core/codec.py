@@ -23,10 +23,7 @@ class Codec(Protocol):
 
     @property
     def pack(self) -> Callable[[Message], bytes]:
-        """Packs a message in which the user gave small scalars only; quicker than `encode`.
-
-        To be asked for each time: the codec may change its mind.
-        """
+        """Packs a message in which the user gave small scalars only; quicker than `encode`."""
 
     def pack_run(self, run: Message) -> list[Frame]:
         """Pack what stands in a row (see `messages`): in one message, or each in one of its own."""
@@ -39,7 +36,7 @@ class Codec(Protocol):
         """
 
     def encode(
-        self, message: Message, values: list[Any], payload: Callable[[], Payload]
+        self, message: Message, values: list[object], payload: Callable[[], Payload]
     ) -> tuple[Frame, Payload | None]:
         """Pack a message.
 
@@ -55,10 +52,10 @@ class Codec(Protocol):
             Exception: a value cannot be sent.
         """
 
-    def reference(self, kind: int, number: int) -> Any:
+    def reference(self, kind: int, number: int) -> object:
         """What stands in a message for a reference, to be packed by `pack`."""
 
-    def encode_part(self, value: Any, references: Any) -> Any:
+    def encode_part(self, value: object, references: object) -> object:
         """Pack a part of a program, in which `references` gives the references; packed in turn."""
 
     def weight_of(self, frame: Any) -> int:

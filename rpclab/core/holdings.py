@@ -41,7 +41,7 @@ def weigh(session: SessionLike) -> int:
             held += EMPTY_PIPE
     for value in session.unseen_results():
         held += ENTRY
-        if type(value) in (str, bytes):
+        if isinstance(value, (str, bytes)):
             held += len(value)
     return held
 

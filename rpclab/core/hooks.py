@@ -53,7 +53,7 @@ class PromisedArgument:
     def keep(self) -> None:
         """The call waits, and the importer may let go of the value before it can start."""
 
-    def take(self, answer: Answer) -> Any:
+    def take(self, answer: Answer) -> object:
         """Give the value to the call that `answer` stands for, with handles of its own.
 
         Raises:
@@ -193,7 +193,7 @@ class Hook:
         for argument in promised:
             argument.keep()
 
-        def start(both: Any) -> None:
+        def start(both: tuple[Arguments, Keywords]) -> None:
             self.start(Delivery(answer, path, *both))
 
         fill(answer, (args, kwargs), promised, start, answer.reject)
@@ -246,7 +246,7 @@ class TargetHook(Hook):
 
     context: ExecutionContext
 
-    def __init__(self, target: Any, context: ExecutionContext) -> None:
+    def __init__(self, target: object, context: ExecutionContext) -> None:
         self.context = context
         self.claims = 0
         self.blocked = None
@@ -380,14 +380,14 @@ def bare_hook(context: ExecutionContext) -> TargetHook:
     return hook
 
 
-def dispose(target: Any, context: ExecutionContext) -> None:
+def dispose(target: object, context: ExecutionContext) -> None:
     """Run the disposer of a target, if it has one (T6); nobody waits for it."""
     disposer = disposer_of(target)
     if disposer is not None:
         context.host.detach(disposer, context, f"the disposer of {name_of(target)}")
 
 
-def dispatch(call: Delivery, target: Any, context: ExecutionContext) -> None:
+def dispatch(call: Delivery, target: object, context: ExecutionContext) -> None:
     """Call (or read) the member of `target` at the path of `call`, and settle its answer.
 
     Args:
@@ -413,7 +413,12 @@ def dispatch(call: Delivery, target: Any, context: ExecutionContext) -> None:
 
 
 def _run(
-    call: Delivery, function: Any, args: list[Any], context: ExecutionContext, *, bound: bool
+    call: Delivery,
+    function: Callable[..., Any],
+    args: list[object],
+    context: ExecutionContext,
+    *,
+    bound: bool,
 ) -> None:
     """Run a plain method or a function, if the door of its context lets the call in."""
     if context.door is not None:
@@ -424,7 +429,9 @@ def _run(
     context.host.run(call.answer, function, args, call.kwargs, context)
 
 
-def _dispatch_long(call: Delivery, target: Any, path: list[str], context: ExecutionContext) -> None:
+def _dispatch_long(
+    call: Delivery, target: object, path: list[str], context: ExecutionContext
+) -> None:
     answer, args = call.answer, call.args
     if path:
         if not answer.path:
@@ -439,7 +446,7 @@ def _dispatch_long(call: Delivery, target: Any, path: list[str], context: Execut
 
 
 def _through(
-    call: Delivery, target: Any, name: str, rest: list[str], context: ExecutionContext
+    call: Delivery, target: object, name: str, rest: list[str], context: ExecutionContext
 ) -> None:
     """Read a member as a step of its own, and deliver the call to what comes out."""
     answer, _, args, kwargs, _ = call
@@ -451,7 +458,7 @@ def _through(
     context.host.run(step, _reader(target), [target, name], None, context)
 
 
-def _reader(target: Any) -> Any:
+def _reader(target: object) -> Callable[..., Any]:
     return read_function_attribute if is_function(target) else read_member
 
 
@@ -512,7 +519,7 @@ class ServiceHook(Hook):
         """The error of a name that is refused (rules C16, C17)."""
         raise NotImplementedError
 
-    def open(self) -> tuple[Any, ExecutionContext]:
+    def open(self) -> tuple[object, ExecutionContext]:
         """Make the instance and its context, for one call.
 
         Raises:
@@ -538,7 +545,7 @@ class ServiceHook(Hook):
         """Reject a call for which no instance could be made."""
         call.answer.reject(error)
 
-    def serve(self, call: Delivery, instance: Any, context: ExecutionContext) -> None:
+    def serve(self, call: Delivery, instance: object, context: ExecutionContext) -> None:
         """Run a call on an instance that was made for it."""
         answer = call.answer
         answer.via = self
@@ -695,7 +702,7 @@ class Filler:
 
 def fill(
     answer: Answer,
-    value: Any,
+    value: object,
     promised: Places | None,
     filled: Callable[[Any], None],
     failed: Callable[[BaseException], None],

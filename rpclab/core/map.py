@@ -60,7 +60,7 @@ class Captured:
         refer: refers to it in the message that takes the program along.
     """
 
-    def __init__(self, value: Any, refer: Callable[[Payload], Any]) -> None:
+    def __init__(self, value: object, refer: Callable[[Payload], Any]) -> None:
         self.value = value
         self._refer = refer
 
@@ -106,7 +106,7 @@ class Recorder(ExecutionContext):
         refer = getattr(type(value), "__rpc_refer__", None)
         return None if refer is None else refer(value, self)
 
-    def refer_handle(self, value: Any, handle: Handle, *, binding: bool = False) -> Reference:
+    def refer_handle(self, value: object, handle: Handle, *, binding: bool = False) -> Reference:
         """Refer to a stub or binding from outside."""
 
         def refer(payload: Payload) -> Reference:
@@ -121,7 +121,7 @@ class Recorder(ExecutionContext):
         return (PLACEHOLDER, self.capture(pending, lambda payload: payload.refer_promise(pending)))
 
     def refer_property(
-        self, _value: Any, read: Callable[[], Any], of: Import | None, path: Path
+        self, _value: object, read: Callable[[], Any], of: Import | None, path: Path
     ) -> Reference:
         """Refer to a property: reading it is a step of its own, unless it can be mentioned."""
         if self.session.dialect.paths and isinstance(of, Placeholder):
@@ -209,7 +209,7 @@ def _step(number: int, subject: int | None, path: list[str], call: Any, inner: A
     return _Step(subject, path, call, _places(call, number))
 
 
-def _places(call: Any, known: int) -> list[Any]:
+def _places(call: object, known: int) -> list[Any]:
     """What must be replaced in a part of a program for each replay of it.
 
     Raises:
@@ -352,7 +352,7 @@ class _Run:
         self,
         answer: Answer,
         source: Answer,
-        item: Any,
+        item: object,
         captures: list[Answer],
         program: Program,
         session: SessionLike,

@@ -94,6 +94,9 @@ Arguments = list[Any] | None
 Keywords = dict[str, Any] | None
 """The keyword arguments of a call, if there are any."""
 
+Options = dict[str, Any]
+"""What a message says beside: see its keys, above."""
+
 MOST = 2**62  # no honest peer counts so far
 _STEPS = (str, Index)
 _LEAST_WORD, _MOST_WORD = -(2**30), 2**30  # which a machine compares at once

@@ -6,7 +6,7 @@ Floor: core.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from rpclab.core.answers import Answer, awaited_inside
 from rpclab.core.events import answered, failure
@@ -49,7 +49,7 @@ class Packing(Tables):
     def pack(
         self,
         message: Message,
-        values: list[Any],
+        values: list[object],
         context: ExecutionContext,
         source: Answer | None = None,
         *,
@@ -78,7 +78,7 @@ class Packing(Tables):
     def _pack(
         self,
         message: Message,
-        values: list[Any],
+        values: list[object],
         references: Callable[[], Payload],
         *,
         ahead: bool = True,
@@ -95,13 +95,13 @@ class Packing(Tables):
             frame, _ = self._codec.encode(message, values, lambda: payload)
         return frame, payload
 
-    def encode_part(self, value: Any, references: Any) -> Any:
+    def encode_part(self, value: object, references: object) -> object:
         """Pack a part of a program (see `map`)."""
         return self._codec.encode_part(value, references)
 
     # Results and errors.
 
-    def pack_result(self, answer: Answer, value: Any) -> Packed | None:
+    def pack_result(self, answer: Answer, value: object) -> Packed | None:
         """Pack the result of a call; its stubs are moved (rule O10).
 
         Returns:
@@ -124,7 +124,7 @@ class Packing(Tables):
         # How packing failed tells nobody anything, and would keep the value alive.
         answer.reject(error.with_traceback(None))
 
-    def _commit_result(self, answer: Answer, value: Any, payload: Payload) -> bool:
+    def _commit_result(self, answer: Answer, value: object, payload: Payload) -> bool:
         """Enter what a result refers to in the tables. Says whether it is sent now."""
         if payload.awaitables and answer.context is not None:
             answer.state = PENDING
@@ -135,7 +135,7 @@ class Packing(Tables):
         payload.commit()
         return True
 
-    def stays(self, answer: Answer, value: Any) -> bool:
+    def stays(self, answer: Answer, value: object) -> bool:
         """Keep the result of a quiet call here, for what was made on it.
 
         Returns:
@@ -205,7 +205,7 @@ class Packing(Tables):
             del self.exports[answer.id]
             answer.drop()
 
-    def copy(self, source: Answer) -> tuple[Any, list[Handle], list[End], int]:
+    def copy(self, source: Answer) -> tuple[object, list[Handle], list[End], int]:
         """Copy the value of an answer for a call within this Worker (see `promise_arguments`).
 
         Returns:

@@ -34,7 +34,7 @@ class PromisedAnswer(PromisedArgument):
         self.source = source
         self._session = session
         self._wanted = True
-        self._copy: tuple[Any, Sequence[Handle], Sequence[EndLike], int] | None = None
+        self._copy: tuple[object, Sequence[Handle], Sequence[EndLike], int] | None = None
 
     def keep(self) -> None:
         if self.source.session is not None:
@@ -52,7 +52,7 @@ class PromisedAnswer(PromisedArgument):
     def watch(self, watcher: Callable[[], None]) -> None:
         self.source.watch(watcher)
 
-    def take(self, answer: Answer) -> Any:
+    def take(self, answer: Answer) -> object:
         source = self.source
         if source.state == REJECTED:
             raise fresh_copy(source.value)
@@ -105,7 +105,7 @@ class PromisedImport(PromisedArgument):
     def watch(self, watcher: Callable[[], None]) -> None:
         self.pending.follow(watcher)
 
-    def take(self, answer: Answer) -> Any:
+    def take(self, answer: Answer) -> object:
         self._wanted = False
         if self.pending.stubs:
             answer.params = [*(answer.params or ()), *self.pending.stubs]
@@ -145,7 +145,7 @@ class Unreadable(PromisedArgument):
     def watch(self, watcher: Callable[[], None]) -> None:
         watcher()
 
-    def take(self, answer: Answer) -> Any:
+    def take(self, answer: Answer) -> object:
         del answer
         raise self.error
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from rpclab.core.hooks import Hook, work_of
 from rpclab.core.imports import PENDING, REJECTED, Pending
@@ -76,7 +76,7 @@ class PipeRelay:
     """
 
     def __init__(
-        self, inlet: Inlet, session: SessionLike, rest: list[Any], unsent: Callable[[], None]
+        self, inlet: Inlet, session: SessionLike, rest: list[object], unsent: Callable[[], None]
     ) -> None:
         self._inlet = inlet
         self._pipe = inlet.pipe
@@ -139,7 +139,7 @@ class PipeRelay:
             # What comes after a chunk that could not be handed on must not be read.
             self._unread(write.value)
 
-    def _send(self, operation: str, args: list[Any]) -> Pending:
+    def _send(self, operation: str, args: list[object]) -> Pending:
         session = self._session
         pending = Pending(session, 0, session.keeper)
         pending.unseen = False  # its failure is passed back

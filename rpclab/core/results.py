@@ -12,14 +12,13 @@ from typing import Any, NamedTuple
 from rpclab.core.messages import SCALARS
 from rpclab.errors import RpcError
 
-MISSING: Any = object()
+MISSING = object()
 """Stands for the result of an id that is not here."""
 
-FORGOTTEN: Any = object()
+FORGOTTEN = object()
 """Stands for a result that is not kept any more."""
 
 _MOST_RUNS = 512
-_SIZED = frozenset({str, bytes})
 
 
 class Failure(NamedTuple):
@@ -52,20 +51,20 @@ class Results:
     def __init__(self, most: int) -> None:
         self._most = most
         self.size = 0
-        self._values: dict[int, Any] = {}
+        self._values: dict[int, object] = {}
         # Each as [first, last, result]; ids in it that were given back are not told from others.
         self._runs: list[list[Any]] = []
 
     def __len__(self) -> int:
         return len(self._values) + len(self._runs)
 
-    def add(self, number: int, value: Any) -> int:
+    def add(self, number: int, value: object) -> int:
         """Keep a result. Gives how many bytes it takes beside its entry."""
         if value is None:
             self._extend(number, None)
             return 0
         self._values[number] = value
-        size = len(value) if type(value) in _SIZED else 0
+        size = _size_of(value)
         self.size += size
         if len(self._values) > self._most:
             oldest = next(iter(self._values))
@@ -73,7 +72,7 @@ class Results:
             self._extend(oldest, FORGOTTEN)
         return size
 
-    def _extend(self, number: int, result: Any) -> None:
+    def _extend(self, number: int, result: object) -> None:
         for run in self._runs[-2:]:
             if run[2] is result and run[1] + 1 == number:
                 run[1] = number
@@ -84,7 +83,7 @@ class Results:
             first, last = min(run[0] for run in old), max(run[1] for run in old)
             self._runs[: _MOST_RUNS // 2] = [[first, last, FORGOTTEN]]
 
-    def pop(self, number: int) -> Any:
+    def pop(self, number: int) -> object:
         """Take a result out; MISSING if there is none."""
         value = self._values.pop(number, MISSING)
         if value is not MISSING:
@@ -100,12 +99,10 @@ class Results:
     def take_scalar(self, number: int) -> Any:
         """Take a result out, if it is a scalar that stands by itself; else MISSING."""
         value = self._values.get(number, MISSING)
-        kind = type(value)
-        if kind not in SCALARS:
+        if type(value) not in SCALARS:
             return MISSING
         del self._values[number]
-        if kind in _SIZED:
-            self.size -= len(value)
+        self.size -= _size_of(value)
         return value
 
     def _cut(self, position: int, number: int) -> None:
@@ -119,5 +116,5 @@ class Results:
             run[1] -= 1
 
 
-def _size_of(value: Any) -> int:
-    return len(value) if type(value) in _SIZED else 0
+def _size_of(value: object) -> int:
+    return len(value) if isinstance(value, (str, bytes)) else 0

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.answering import Answering
+from rpclab.core.answers import Answer
 from rpclab.core.calling import LONG_RUN
 from rpclab.core.events import failure
 from rpclab.core.hooks import Hook, TargetHook
@@ -48,7 +49,6 @@ from rpclab.previews import message_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpclab.core.answers import Answer
     from rpclab.core.arrival import Arrival
 
 
@@ -63,7 +63,6 @@ class Session(Answering):
     __slots__ = ()
 
     tells_places = True
-    is_far = False
     peer: Session | None
 
     def __repr__(self) -> str:
@@ -74,7 +73,7 @@ class Session(Answering):
     # The outbox.
 
     def flush(self) -> int:
-        """Send what has gathered, as one batch. Gives how many messages these were."""
+        """Send what has gathered, as one batch. Gives how many messages these were, about."""
         if (
             self.is_far
             and not self._outbox
@@ -94,27 +93,27 @@ class Session(Answering):
             self._go_on()
         if self.pipelined:
             self._quieten()
-        frames = self._outbox
-        more = 0
+        frames, count = self._outbox, 0
         if self._runs:
             for position in reversed(self._runs):
                 run = frames[position]
-                more += (len(run) // 3 if run[0] == CALL else len(run) // 2) - 1
+                count += len(run) // 3
                 if self.packs_runs:
                     packed = self._codec.pack_run(run)
-                    more -= len(packed) - 1
+                    count -= len(packed) - 1
                     frames[position : position + 1] = packed
             self._runs.clear()
         if self._pulls or self._releases:
             self._put_releases()
         if self._promise is not Pending:
             self._hold_weakly()
-        count = len(frames) + more
+        count += len(frames)
         self._awake = False
         if self._soon:
             self.awake()
         if frames or self._told != self._seen:
             if self.host.observe is not None:
+                count = self._codec.count(frames)
                 self.host.observe(("left", self.label, count))
             self._outbox = []
             self.first_unsent = self._next_call
@@ -142,7 +141,7 @@ class Session(Answering):
                     del self._unacknowledged[message[1]]
                     message[2] = self._codec.reference(STUB, message[2])
             self._outbox[position : position + 1] = map(self._codec.pack, messages)
-        self._runs = self._call_run = None
+        self._runs, self._call_run = None, []
 
     def _go_on(self) -> None:
         """Do what was left for this turn; what an interrupt leaves of it, in the next one."""
@@ -231,12 +230,24 @@ class Session(Answering):
         kept = self.host.kept
         if kept is not None:
             kept.append((self.host.clock(), "arrived", self.label, self._codec.count(frames)))
-        frames.reverse()
+        frames.reverse()  # each is taken off the end, and is let go of when it was applied
+        holdings = self.holdings
         error: Exception | None = None
         is_inside, self._applies = self._applies, True
         try:
-            if frames:
-                self._apply(frames)
+            while frames and self.closed is None:
+                if holdings.most > holdings.enough:
+                    holdings.weigh()
+                if self._read_plain is not None and self._receive_in_order(frames):
+                    continue
+                frame: Any = frames.pop()
+                if type(frame) is bytes or type(frame[0]) is not int:
+                    self._receive_frame(frame, frames)
+                # The other end, in this process, did not pack this run.
+                elif frame[0] == CALL:
+                    self._receive_calls(frame, frames)
+                else:
+                    self._receive_results(frame, frames)
         except RemoteProtocolError as fault:
             error = fault
         except Exception as fault:
@@ -275,77 +286,60 @@ class Session(Answering):
                 self._interrupted += batches
                 raise
 
-    def _apply(self, frames: list[Frame]) -> None:
-        """Apply messages, the last one first, and take each off the list."""
-        holdings, most = self.holdings, self.limits.message_bytes
-        decode = (
-            self._decode_watched if self.is_far and self.host.observe is not None else self._decode
-        )
-        exports, unacknowledged = self.exports, self._unacknowledged
-        most_exports = self._most_plain
-        plain = self._read_plain is not None and decode is self._decode
-        while frames and self.closed is None:
-            if holdings.most > holdings.enough:
-                holdings.weigh()
-            if plain and self._receive_in_order(frames):
-                continue
-            frame: Any = frames.pop()
-            if type(frame) is bytes:
-                size = len(frame)
-            elif type(frame[0]) is int:
-                # The other end, in this process, did not pack this run.
-                (self._receive_calls if frame[0] == CALL else self._receive_results)(frame, frames)
-                continue
-            else:
-                size = size_of(frame)
-            if size > most:
-                raise RemoteProtocolError(
-                    f"the peer sent a message of over {most} bytes (Limits.message_bytes)"
-                )
-            try:
-                message, arrival = decode(frame)
-            except RemoteProtocolError:
-                raise
-            except Exception as error:
-                raise RemoteProtocolError(
-                    f"the peer sent a frame that is no message: {failure(error)}"
-                ) from None
-            in_order = False
-            if type(message) is list and self._acknowledges:
-                # The two most common messages are judged here: that and what they need alone are a
-                # quarter of a call in turn (benchmark `socket_sequential`). What is not quite in
-                # order goes the way of any message, where it is checked in full, and refused.
-                if len(message) == 3:
-                    kind, number, value = message
-                    if type(kind) is int and kind == RESOLVE and type(number) is int and number > 0:
-                        entry = self.imports.get(number)
-                        if type(entry) is Pending:
-                            if arrival is None:
-                                self._seen += 1
-                                del self.imports[number]
-                                entry.settle(RESOLVED, value)
-                                continue
-                            in_order = True
-                elif arrival is None and len(message) == 5 and message[0] != RESOLVE:
-                    kind, call, target, path, args = message
-                    if (
-                        type(kind) is int
-                        and kind == CALL
-                        and type(call) is int
-                        and type(target) is int
-                        and type(path) is str
-                        and type(args) is list
-                        and self._last_call < call < MOST
-                        and target in exports
-                        and len(exports) <= most_exports
-                        and len(unacknowledged) <= most_exports
-                    ):
-                        self._last_call = call
-                        self._receive_plain_call(call, exports[target], path, args, frame)
-                        continue
-                elif arrival is None and self._receive_run(message, frames):
-                    continue
-            self._receive_any(message, arrival, frame, in_order=in_order)
+    def _receive_frame(self, frame: Any, frames: list[Frame]) -> None:
+        """Unpack a frame, and apply its message; an interrupt puts the rest of a run back."""
+        size = len(frame) if type(frame) is bytes else size_of(frame)
+        if size > self.limits.message_bytes:
+            raise RemoteProtocolError(
+                f"the peer sent a message of over {self.limits.message_bytes} bytes"
+                " (Limits.message_bytes)"
+            )
+        watched = self.is_far and self.host.observe is not None
+        try:
+            message: Any
+            message, arrival = (self._decode_watched if watched else self._decode)(frame)
+        except RemoteProtocolError:
+            raise
+        except Exception as error:
+            text = f"the peer sent a frame that is no message: {failure(error)}"
+            raise RemoteProtocolError(text) from None
+        in_order = False
+        if type(message) is list and self._acknowledges:
+            # The two most common messages are judged here: that and what they need alone are a
+            # quarter of a call in turn (benchmark `socket_sequential`). What is not quite in
+            # order goes the way of any message, where it is checked in full, and refused.
+            if len(message) == 3:
+                kind, number, value = message
+                if type(kind) is int and kind == RESOLVE and type(number) is int and number > 0:
+                    entry = self.imports.get(number)
+                    if type(entry) is Pending:
+                        if arrival is None:
+                            self._seen += 1
+                            del self.imports[number]
+                            entry.settle(RESOLVED, value)
+                            return
+                        in_order = True
+            elif arrival is None and len(message) == 5 and message[0] != RESOLVE:
+                kind, call, target, path, args = message
+                exports, most = self.exports, self._most_plain
+                if (
+                    type(kind) is int
+                    and kind == CALL
+                    and type(call) is int
+                    and type(target) is int
+                    and type(path) is str
+                    and type(args) is list
+                    and self._last_call < call < MOST
+                    and target in exports
+                    and len(exports) <= most
+                    and len(self._unacknowledged) <= most
+                ):
+                    self._last_call = call
+                    self._receive_plain_call(call, exports[target], path, args, frame)
+                    return
+            elif arrival is None and self._receive_run(message, frames):
+                return
+        self._receive_any(message, arrival, frame, in_order=in_order)
 
     def _receive_run(self, run: Message, frames: list[Any]) -> bool:
         """Take calls, or results, in a row. Says whether these are; an interrupt puts some back."""
@@ -365,6 +359,8 @@ class Session(Answering):
         it costs two thirds (benchmark `socket_burst`, Cap'n Web). What is not quite in order goes
         the way of any message.
         """
+        if self.is_far and self.host.observe is not None:
+            return False  # each is told of
         messages = self._read_plain(frames)  # type: ignore[misc]  # there is one
         imports, exports, unacknowledged = self.imports, self.exports, self._unacknowledged
         results, taken = self._results, 0
@@ -428,7 +424,7 @@ class Session(Answering):
                 if target is None and call > 1:
                     target = call - 1
                     back.append(target)
-                hook: Any = None
+                hook: Hook | Answer | None = None
                 if type(target) is int:
                     hook = exports.get(target) if left is None else left
                 left = None
@@ -494,12 +490,10 @@ class Session(Answering):
             kind = message[0]
             if arrival is not None:
                 arrival.check(kind)
-            if kind == CALL:
+            if kind in (CALL, STREAM):
                 self._receive_call(message, arrival, frame)
             elif kind == RESOLVE:
                 self._receive_settlement(message, arrival, RESOLVED)
-            elif kind == STREAM:
-                self._receive_write(message, arrival, frame)
             elif kind == PUSH:
                 self._receive_push(message, arrival, frame)
             else:
@@ -562,10 +556,10 @@ class Session(Answering):
         self._acknowledged = seen
         for number in [*islice(unacknowledged, count)]:
             if unacknowledged.pop(number) is IN_TABLE:
-                answer: Any = self.exports.pop(number, None)
+                answer = self.exports.pop(number, None)
                 if type(answer) is TargetHook:
                     answer.release()
-                elif answer is not None:
+                elif isinstance(answer, Answer):
                     answer.drop()
 
     # The end.
@@ -613,7 +607,7 @@ class Session(Answering):
         for interrupt in filter(None, interrupts):
             raise interrupt
 
-    def _let_go(self, end: Callable[[], Any]) -> BaseException | None:
+    def _let_go(self, end: Callable[[], object]) -> BaseException | None:
         """Do a part of the end. Gives what interrupted it, to be raised when all is done."""
         try:
             end()

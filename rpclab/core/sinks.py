@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Sink(Protocol):
     """Where the chunks of a writable stream end up."""
 
-    def write(self, chunk: Any) -> Coroutine[Any, Any, None]:
+    def write(self, chunk: object) -> Coroutine[Any, Any, None]:
         """Take a chunk."""
 
     def close(self) -> Coroutine[Any, Any, None]:
@@ -55,7 +55,7 @@ class SinkHook(Hook):
         super().__init__(context)
         self._unsent = unsent
         self._sink = sink
-        self._queue: deque[tuple[str, list[Any], Answer, float]] = deque()
+        self._queue: deque[tuple[str, list[object], Answer, float]] = deque()
         self._waiting = 0  # bytes of the chunks in the queue
         self._busy = False
         self._over = False
@@ -115,7 +115,7 @@ class SinkHook(Hook):
         host.ran(step, work, work_of(step, self.context))
         step.watch(lambda: self._finished(answer, step))
 
-    async def _take(self, chunk: Any, since: float, answer: Answer) -> float | None:
+    async def _take(self, chunk: object, since: float, answer: Answer) -> float | None:
         await self._sink.write(chunk)
         return held_since(since, answer)
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rpclab.core.contexts import current
 from rpclab.core.flow import FlowController
@@ -226,7 +226,7 @@ class Outlet(End):
         uplink = self.session.uplink
         return uplink is None or uplink.takes_from(self)
 
-    def write(self, chunk: Any) -> None:
+    def write(self, chunk: object) -> None:
         """Send a chunk. Whoever writes has seen to it that there is room.
 
         Raises:
@@ -289,7 +289,7 @@ class Outlet(End):
                 told = self.tell(ABORT, note)
             self._end(told)
 
-    def tell(self, operation: str, *args: Any) -> Pending:
+    def tell(self, operation: str, *args: object) -> Pending:
         """Send something that is no chunk."""
         pending = Pending(self.session, 0, self.session.keeper)
         pending.unseen = False  # the stream tells of a failure
@@ -332,7 +332,7 @@ class Arrived(NamedTuple):
         last: the close that came after it, if that waits for it.
     """
 
-    chunk: Any
+    chunk: object
     size: int
     answer: Answer
     since: float
@@ -418,7 +418,7 @@ class Pipe(Hook):
                 answer.resolve(None)
             self._tell()
 
-    def _write(self, answer: Answer, chunk: Any) -> None:
+    def _write(self, answer: Answer, chunk: object) -> None:
         size = answer.size
         if self._buffered + size > self.session.limits.stream_buffer:
             self._break("the other side sent more than was asked for")
@@ -499,7 +499,7 @@ class Inlet(End):
         if not self.done:
             self.pipe.session.host.forget(self.pipe)
 
-    def take(self) -> Any:
+    def take(self) -> object:
         """Take the next chunk, and acknowledge it. What is in it is the running code's.
 
         Raises:

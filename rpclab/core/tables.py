@@ -36,10 +36,11 @@ if TYPE_CHECKING:
     from rpclab.core.contexts import ExecutionContext, Host, SessionLike
     from rpclab.core.dialects import Dialect
     from rpclab.core.flow import Uplink
+    from rpclab.core.messages import Message
 else:
     SessionLike = object
 
-IN_TABLE: Any = object()
+IN_TABLE = object()
 """Stands for the result of a call whose answer is in the export table."""
 
 
@@ -82,12 +83,10 @@ class Tables(SessionLike):
         "_most_plain", "_next_call", "_outbox", "_promise", "_pulls", "_quiet", "_read_plain",
         "_releases", "_result_run", "_runs", "_seen", "_soon", "_told", "_unacknowledged",
         "cascade", "closed", "exports", "first_unsent", "holdings", "host", "hurries", "imports",
-        "keeper", "label", "last_export", "latest", "limits", "name", "peer", "pipelined", "send",
-        "wrap",
+        "is_far", "keeper", "label", "last_export", "latest", "limits", "name", "packs_runs",
+        "peer", "pipelined", "send", "uplink", "wrap",
     )  # fmt: skip
 
-    packs_runs = True
-    uplink: Uplink | None = None
     gathered: int
 
     def __init__(
@@ -115,6 +114,8 @@ class Tables(SessionLike):
         self.exports: dict[int, Hook | Answer] = {}
         self.send: Callable[[int, list[Frame]], None] = _unconnected
         self.peer: SessionLike | None = None
+        self.uplink: Uplink | None = None
+        self.packs_runs = True
         self.cascade = Cascade(self.awake)
         self.holdings = Holdings(self)
         self.gathered = 0
@@ -129,20 +130,18 @@ class Tables(SessionLike):
         # Runs of calls and of results (see `messages`) are packed when they leave. Until then they
         # stand unpacked in the outbox, at those places; one grows while it is the last thing there.
         self._runs: list[int] | None = [] if limits.message_bytes >= LONGEST_RUN else None
-        self._call_run: Any = None  # the one that has grown last; it may have left
-        self._result_run: Any = None
+        self._call_run: Message = []  # the one that has grown last; it may have left
+        self._result_run: Message = []
         self._releases: list[int] = []
         self._pulls: list[int] = []
         self._soon: deque[Callable[[], None]] = deque()
         self._interrupted: list[tuple[int, list[Frame]]] = []
-        self._awake = self._applies = self.hurries = False
+        self._awake = self._applies = self.hurries = self.is_far = False
         # As an importer: the next id of a call, the first that has not left yet, and the promises
         # that calls were made on meanwhile.
-        self._next_call = 1
-        self.first_unsent = 1
+        self._next_call = self.first_unsent = 1
         self.pipelined: list[Pending] = []
-        self._seen = 0
-        self._told = 0
+        self._seen = self._told = 0
         # Where these are counted, and not acknowledged: ids introduced several times, with how
         # often, and the writes to streams that are on their way.
         self._introductions: dict[int, int] = {}
@@ -152,7 +151,7 @@ class Tables(SessionLike):
         self._last_call = 0
         self._quiet: set[int] = set()
         self._acknowledged = 0
-        self._unacknowledged: dict[int, Any] = {}
+        self._unacknowledged: dict[int, object] = {}
         if main is None and not self._dialect.shares:
             main = BrokenHook(RpcError("This connection has no main object."))
         if main is not None:
@@ -234,8 +233,8 @@ class Tables(SessionLike):
 
     def withdraw(self, export_id: int) -> None:
         """Take back what the peer has never been told of."""
-        hook: Any = self.exports.pop(export_id, None)
-        if hook is not None:
+        hook = self.exports.pop(export_id, None)
+        if isinstance(hook, Hook):
             if self.host.observe is not None:
                 self.host.observe(("withdrawn", self.label, export_id))
             hook.unsent()
@@ -302,6 +301,11 @@ class Tables(SessionLike):
         ]
 
     @property
+    def last_call_of_peer(self) -> int:
+        """The number of the peer's call that was taken last."""
+        return self._last_call
+
+    @property
     def next_call_of_peer(self) -> int:
         """The number that the next call of the peer has, where its message does not say."""
         return self._last_call + 1
@@ -317,7 +321,7 @@ class Tables(SessionLike):
         """How many bytes of texts and bytes are kept in results that nobody has asked for."""
         return self._results.size
 
-    def unseen_results(self) -> Iterable[Any]:
+    def unseen_results(self) -> Iterable[object]:
         """The results that are kept by themselves until the peer has seen them."""
         return self._unacknowledged.values()
 
@@ -377,7 +381,7 @@ class Tables(SessionLike):
                 value = Failure(value.with_traceback(None), answer.remote)
             self._keep_result(answer.id, value)
 
-    def _keep_result(self, call: int, value: Any) -> bool:
+    def _keep_result(self, call: int, value: object) -> bool:
         """Keep a result until it is asked for. It always does."""
         self.holdings.most += ENTRY + self._results.add(call, value)
         return True

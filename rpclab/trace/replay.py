@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from rpclab.core.events import Call, ends, opposite
+from rpclab.core.events import NOBODY, Call, ends, opposite
 from rpclab.printable import printable
 from rpclab.trace import events as ev
 from rpclab.trace.messages import asked, kind_of, method_of, result_of, said
@@ -66,12 +66,13 @@ class Replay:
         self._applying: EndState | None = None
         self._introduced_at = ("", -1)
         self._before = 0.0
+        self._held_back: int | None = None  # the task that sends a call which was held back
         self._rules: dict[type, Callable[[Any], None]] = {
             ev.Joined: self._joined,
             ev.Parted: self._parted,
             ev.CallSent: self._call,
             ev.MapSent: self._call,
-            ev.HeldCallSent: self._held_sent,
+            ev.HeldCallGoes: self._held_goes,
             ev.CallStarted: self._started,
             ev.CallWentOn: self._went_on,
             ev.CallReturned: self._answered,
@@ -166,6 +167,7 @@ class Replay:
         on = self._call_of.get((event.session, event.target)) if event.target > 0 else None
         using = [self._call_of[key] for key in event.using if key in self._call_of]
         called = end.imports.get(event.target)
+        waited = event.task == self._held_back
         is_function = called is not None and called.target is not None and not event.path
         function = called.target.name if is_function else ""  # type: ignore[union-attr]
         call = CallState(
@@ -184,7 +186,7 @@ class Replay:
             result="",
             depth=0 if by is None else by.depth + 1,
             by=None if by is None else by.number,
-            pipelined_on=None if on is None else on.number,
+            pipelined_on=None if on is None or waited else on.number,
             using=tuple([other.number for other in using]),
             made_at=self.moment,
             settled_at=None,
@@ -198,13 +200,9 @@ class Replay:
         self._call_of[event.session, event.id] = call
         end.imports[event.id] = Held("call", call=call, handles=1)
 
-    def _held_sent(self, event: ev.HeldCallSent) -> None:
-        """It was no call on a promise any more when it was sent."""
-        call = self._call_of.get((event.session, event.id))
-        if call is not None:
-            call.pipelined_on = None
-            if call.message is not None:
-                call.message.pipelined = False
+    def _held_goes(self, event: ev.HeldCallGoes) -> None:
+        """What its task sends is no call on a promise any more."""
+        self._held_back = NOBODY - event.number
         for key in event.after:
             if key in self._call_of:
                 self._call_of[key].used = True
@@ -273,7 +271,8 @@ class Replay:
     def _message(self, event: Any) -> None:
         end = self.end(event.session)
         answers = type(event) in (ev.CallReturned, ev.CallRaised)
-        if type(event) in (ev.CallSent, ev.MapSent, ev.CallCancelled):
+        makes = type(event) in (ev.CallSent, ev.MapSent)
+        if makes or type(event) is ev.CallCancelled:
             call = self._call_of.get((event.session, event.id))
         elif answers:
             call = self._answering(event.session, event.id)
@@ -296,7 +295,7 @@ class Replay:
             size=event.size,
             sent=event.at,
             arrived=None,
-            pipelined=type(event) in (ev.CallSent, ev.MapSent) and event.target > 0,
+            pipelined=makes and event.target > 0 and event.task != self._held_back,
             sent_at=self.moment,
             arrived_at=None,
             begins=called if answers else made_in,
@@ -306,7 +305,7 @@ class Replay:
             stubs=end.passing,
         )
         end.passing = []
-        if call is not None and type(event) in (ev.CallSent, ev.MapSent):
+        if call is not None and makes:
             call.message = message
         if type(event) is not ev.CallsQuieted:  # a mark on the calls of the batch, and no more
             self.messages.append(message)

@@ -91,7 +91,8 @@ class CapnWebCodec(Encoder):
             once().discard(values)
             raise self._failure(error, message) from None
         found = made[0] if made else None
-        self._packed(found)
+        if self._apart:
+            self._packed(found)
         return frame, found
 
     def encode_part(self, value: Any, references: Any) -> Any:
