@@ -33,7 +33,7 @@ from rpclab.codecs.values import (
     PATTERN,
     RECORD,
 )
-from rpclab.core.containers import DICT_TYPES, replaced
+from rpclab.core.containers import CONTAINER_TYPES, DICT_TYPES, replaced
 from rpclab.core.dialects import MSGPACK
 from rpclab.core.messages import (
     ABORT,
@@ -168,12 +168,12 @@ class MsgpackCodec(Encoder):
             for number, data in enumerate(large)
         }
 
-        def place(value: Any) -> Any:
-            # Only containers need be walked through.
-            known = type(value) in SCALARS
-            return places.get(id(value), value) if known else replaced(value, places)
+        def placed(part: Any) -> Any:
+            if type(part) is list and CONTAINER_TYPES.isdisjoint(map(type, part)):
+                return [*map(places.get, map(id, part), part)]  # as for each chunk of a stream
+            return replaced(part, places)
 
-        return [[*map(place, part)] if type(part) is list else place(part) for part in message]
+        return [part if type(part) in _LITTLE else placed(part) for part in message]
 
     def _numbered(self, message: Message) -> Message:
         """The same message, with the containers of its values numbered."""
@@ -344,3 +344,4 @@ _SHORTEST_RUN = 5  # bytes
 
 
 _REASONS = frozenset({REJECT, PIPE, ABORT})
+_LITTLE = SCALARS - {bytes}  # of these nothing rides beside a frame

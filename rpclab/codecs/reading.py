@@ -271,6 +271,8 @@ class Reader:
                 self._unfinished = True
             arrival = self._arrival or self._arrive()
             return arrival.take(code, int.from_bytes(data, "big", signed=True))
+        if code == BESIDE:
+            return self._from_beside(int.from_bytes(data, "big"))
         self._unfinished = True
         read = DECODERS.get(code)
         if read is not None:
@@ -299,8 +301,6 @@ class Reader:
             return self._record(data)
         if code == EXCEPTION:
             return self._exception(data)
-        if code == BESIDE:
-            return self._from_beside(int.from_bytes(data, "big"))
         raise RemoteProtocolError(f"the peer sent an extension type of unknown code {code}")
 
     def _counted(self, code: int, data: bytes) -> Any:

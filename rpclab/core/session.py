@@ -470,7 +470,7 @@ class Session(Answering):
                     continue
                 if type(number) is int and number > 0:
                     entry = imports.get(number)
-                    if type(entry) is Pending:
+                    if type(entry) is Pending or isinstance(entry, Pending):  # a `Write`
                         self._seen += 1
                         del imports[number]
                         entry.settle(RESOLVED, value)
