@@ -42,6 +42,9 @@ _GAIN = 2.0
 _MEMORY, _MEMORY_TRIPS = 10.0, 30
 """Seconds, and round trips, after which the shortest is measured anew: the longer of the two."""
 
+_FIRST_TRIPS = 2
+"""For so many round trips a stream keeps at least the window that it began with."""
+
 _RATE_MEMORY, _RATE_MEMORY_TRIPS = 1.0, 2
 """For how many seconds, and round trips, a rate counts at least: likewise."""
 
@@ -123,6 +126,10 @@ class FlowController:
         rate = (self._acknowledged - acknowledged_then) / (now - acknowledged_at)
         rate = self._rate.take(rate, now, self._shortest)
         window = int(_GAIN * rate * self._shortest)
+        if acknowledged_then == 0 and now - acknowledged_at < _FIRST_TRIPS * self._shortest:
+            # Of what left before anything came back the first is acknowledged after a whole round
+            # trip, and says little of the rate: until there is more, the window only grows.
+            window = max(window, self.window)
         if window < LEAST_WINDOW or self._probing_since is not None:
             window = LEAST_WINDOW
         self.window = min(window, self._most)
