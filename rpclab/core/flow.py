@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 KIB = 1024
 FIRST_WINDOW = 256 * KIB
 LEAST_WINDOW = 64 * KIB
-MOST_CHUNKS = 1024
+MOST_CHUNKS = 1536
 """So many chunks may be on their way, however small: each costs a message."""
 
 MOST_QUEUED = 512 * KIB
