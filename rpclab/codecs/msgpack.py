@@ -79,6 +79,7 @@ class MsgpackCodec(Encoder):
 
     dialect = MSGPACK
     weight_of = staticmethod(weight_of)
+    read_plain = None
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -94,6 +95,10 @@ class MsgpackCodec(Encoder):
         self._raised = False
         self.pack = self._new_packer("surrogatepass").pack
         self.decode = Reader(session).decode
+
+    def pack_run(self, run: Message) -> list[Frame]:
+        """Pack calls or results that stand in a row, in one message."""
+        return [self.pack(run)]
 
     def _new_packer(self, texts: str | None) -> msgpack.Packer:
         return msgpack.Packer(

@@ -219,18 +219,20 @@ class Answering(Calling):
             return
         if noting is not None:
             noting.serving = None
-        if not self._acknowledges:
-            if type(value) in SCALARS and self.closed is None and host.observe is None:
-                self._keep_result(call, value)  # until it is asked for
-                return
-        elif self.closed is None and not calls.special:  # which the method may have changed
+        if self.closed is None and not calls.special:  # which the method may have changed
             if type(value) in SCALARS:
-                if call not in self._quiet and self._reply_scalar(call, value, value):
+                if self._acknowledges:
+                    is_taken = call not in self._quiet and self._reply_scalar(call, value, value)
+                else:
+                    is_taken = host.observe is None and self._keep_result(call, value)
+                if is_taken:
                     if type(hook) is not TargetHook:
                         context.let_go()
                     return
-            elif host.observe is None and self._reply_without_answer(
-                call, value, hook, context, (path, args, frame)
+            elif (
+                self._acknowledges
+                and host.observe is None
+                and self._reply_without_answer(call, value, hook, context, (path, args, frame))
             ):
                 return
         self._returned(call, value, hook, context, variables, (path, args, frame))
@@ -381,7 +383,11 @@ class Answering(Calling):
             stands: for it, until the peer has seen it.
         """
         noting = self._calls.noting
-        if self._runs is not None and is_small(value):
+        if (
+            self._runs is not None
+            and is_small(value)
+            and (noting is None or self._dialect.notes_runs)
+        ):
             run = self._join_results(call, value)
             self.holdings.most += ENTRY + FEW
             if noting is not None:

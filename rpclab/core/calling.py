@@ -28,7 +28,6 @@ from rpclab.core.messages import (
     KEYWORDS,
     LARGE,
     MAP,
-    PULL,
     SCALARS,
     STREAM,
     Frame,
@@ -79,16 +78,18 @@ class Calling(Packing):
         """
         if self.closed is not None or context.ended or target.broken is not None:
             return self._refused(target, context, [*(args or ()), *(kwargs or {}).values()])
+        calls = self._calls
         call = self._next_call
         pending = self._promise(self, call, context, None if args is None else path)
         if (
             args is None
             or kwargs
             or self._runs is None
-            or self._calls.special
+            or calls.special
             or type(path) is not str
             or len(path) > FEW
             or (args and not are_small(args))
+            or (calls.noting is not None and not self._dialect.notes_runs)
         ):
             return self._call_apart(pending, target, path, args, kwargs, context)
         # Nothing can refuse such a call. It joins those before it, and is packed with them when
@@ -111,7 +112,7 @@ class Calling(Packing):
             run = self._call_run = [CALL, call, target.id, path, args]
             self._runs.append(len(outbox))
             outbox.append(run)
-        noting = self._calls.noting
+        noting = calls.noting  # which is another one once there is a loop
         if noting is not None:
             noting.call(pending, run)
         return pending
@@ -268,7 +269,7 @@ class Calling(Packing):
                     payload.discard(values)
                 raise
         self._next_call = call + 1
-        self.imports[call] = pending.stand_in if pending.unasked else pending
+        self.imports[call] = pending
         if message[0] == STREAM:
             pending.size = size_of(frame)
             if not self._acknowledges:
@@ -380,7 +381,7 @@ class Calling(Packing):
 
     def cancel(self, pending: Pending) -> None:
         """Tell the peer that nobody waits for this call any more."""
-        if self.imports.get(pending.id) is not (pending.stand_in if pending.unasked else pending):
+        if not pending.is_known:
             return
         del self.imports[pending.id]
         if self.closed is None:
@@ -409,10 +410,16 @@ class Calling(Packing):
 
     def ask(self, pending: Pending) -> None:
         """Ask the peer for the result of a call: somebody waits for it."""
-        if self.closed is None and self.imports.get(pending.id) is pending.stand_in:
+        number = pending.id
+        known = self.imports.get(number)
+        if known is not pending:
+            if type(known) is not Forgettable:
+                return
             # What is asked for is kept, also where Python forgets the promise meanwhile.
-            self.imports[pending.id] = pending
-            self.send_frame(self._codec.pack([PULL, pending.id]))
+            self.imports[number] = pending
+        if not self._awake:
+            self._awake = self.host.wake(self)
+        self._pulls.append(number)
 
     def _receive_stub(self, number: int, introduced: Introduced) -> None:
         """Take a result that is a stub, from the other end in this process."""

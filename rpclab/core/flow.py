@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 KIB = 1024
 FIRST_WINDOW = 256 * KIB
 LEAST_WINDOW = 64 * KIB
-MOST_CHUNKS = 1024
+MOST_CHUNKS = 1536
 """So many chunks may be on their way, however small: each costs a message."""
 
 MOST_QUEUED = 512 * KIB
@@ -48,6 +48,9 @@ KiB, while a turn takes as long as three (benchmark `upload`)."""
 
 _MEMORY, _MEMORY_TRIPS = 10.0, 30
 """Seconds, and round trips, after which the shortest is measured anew: the longer of the two."""
+
+_FIRST_TRIPS = 2
+"""For so many round trips a stream keeps at least the window that it began with."""
 
 _RATE_MEMORY, _RATE_MEMORY_TRIPS = 1.0, 2
 """For how many seconds, and round trips, a rate counts at least: likewise."""
@@ -132,6 +135,10 @@ class FlowController:
         rate = (self._acknowledged - acknowledged_then) / (now - acknowledged_at)
         rate = self._rate.take(rate, now, self._shortest)
         window = int(self.gain * rate * self._shortest)
+        if acknowledged_then == 0 and now - acknowledged_at < _FIRST_TRIPS * self._shortest:
+            # Of what left before anything came back the first is acknowledged after a whole round
+            # trip, and says little of the rate: until there is more, the window only grows.
+            window = max(window, self.window)
         if window < LEAST_WINDOW or self._probing_since is not None:
             window = LEAST_WINDOW
         self.window = min(window, self._most)

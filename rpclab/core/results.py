@@ -96,10 +96,14 @@ class Results:
                 return result
         return MISSING
 
-    def scalar(self, number: int) -> object:
-        """Give a result without taking it out, if it is a scalar; else MISSING."""
+    def take_scalar(self, number: int) -> Any:
+        """Take a result out, if it is a scalar that stands by itself; else MISSING."""
         value = self._values.get(number, MISSING)
-        return value if type(value) in SCALARS else MISSING
+        if type(value) not in SCALARS:
+            return MISSING
+        del self._values[number]
+        self.size -= _size_of(value)
+        return value
 
     def _cut(self, position: int, number: int) -> None:
         """Take an id out of a run; in the middle of one it stays."""

@@ -248,13 +248,28 @@ def test_a_stream_of_a_few_bytes_says_nothing_of_a_way_that_a_long_one_has_found
     found = carried(uplink, Line(rtt=0.1, bandwidth=100 * MIB), seconds=9).window
     now = 0.0
     short = uplink.flow(lambda: now, 2**26)
-    token = short.sent(1000)
-    now = 0.1
-    short.acknowledged(token)
+    for _ in range(2):  # what is sent first says nothing at all
+        token = short.sent(1000)
+        now += 0.1
+        short.acknowledged(token)
     assert short.is_far
     assert short.window < found
     uplink.learn(short)
     assert uplink.found == found
+
+
+def test_the_first_acknowledgements_take_nothing_of_the_window_that_a_stream_began_with():
+    now = 0.0
+    flow = FlowController(lambda: now, 2**26, 2**25)
+    tokens = [flow.sent(2**16) for _ in range(2**9)]
+    assert not flow.fits(1)
+    now = 0.1
+    for token in tokens[:100]:
+        flow.acknowledged(token)
+        assert flow.window == 2**25
+    now = 0.21  # at full speed the rest would have been taken by now
+    flow.acknowledged(tokens[100])
+    assert flow.window < 2**24
 
 
 def test_streams_that_nobody_reads_hold_no_more_than_was_found_and_a_first_window_each():
