@@ -91,6 +91,7 @@ from rpclab.errors import (
     MessageTooLargeError,
     RemoteProtocolError,
     RpcError,
+    fresh_copy,
     late,
     no_keywords,
 )
@@ -896,16 +897,19 @@ class Session:
         return True
 
     def _refused(self, target: Import, context: ExecutionContext, values: list[Any]) -> Pending:
-        """The promise of a call that cannot be made any more, with those values."""
+        """The promise of a call that cannot be made any more, with those values.
+
+        Its error is one of its own: of two such calls one may be seen to fail, and the other not.
+        """
         if self.closed is not None:
-            return self.rejected(self.closed, context, values)
+            return self.rejected(fresh_copy(self.closed), context, values)
         if context.ended:
             error = LocalProtocolError(
                 f"the execution context of {context.worker} has ended; it can make no more calls"
             )
             return self.rejected(error, context, values)
         assert target.broken is not None  # noqa: S101 - that is the third reason
-        return self.rejected(target.broken, context, values)
+        return self.rejected(fresh_copy(target.broken), context, values)
 
     def rejected(
         self, error: BaseException, context: ExecutionContext, values: Sequence[Any] = ()

@@ -96,6 +96,12 @@ class Model:
                 self.send([slots[arg] for arg in args])
             case ("through", new, uid, source, hops, _form):
                 slots[new] = self.through(uid, self.source(uid, source, slots), hops)
+            case ("ask", slot, uid, _worker, _pause, _fails, None) if isinstance(
+                slots[slot], Broken
+            ):
+                # The script is not kept waiting by what it has asked, and may end before that is
+                # delivered: then it is cancelled (rule C26).
+                self.note(uid, slots[slot])
             case ("ask", slot, uid, worker, _pause, fails, None):
                 asked = f"{uid} asks"
                 result = Broken(asked) if fails else asked
