@@ -899,10 +899,11 @@ class Session:
     def _refused(self, target: Import, context: ExecutionContext, values: list[Any]) -> Pending:
         """The promise of a call that cannot be made any more, with those values.
 
-        Its error is one of its own: of two such calls one may be seen to fail, and the other not.
+        Of two calls on what is gone, one may be seen to fail and the other not: each has an error
+        of its own. When all is over nobody is told of any.
         """
         if self.closed is not None:
-            return self.rejected(fresh_copy(self.closed), context, values)
+            return self.rejected(self.closed, context, values)
         if context.ended:
             error = LocalProtocolError(
                 f"the execution context of {context.worker} has ended; it can make no more calls"
