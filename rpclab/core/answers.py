@@ -50,6 +50,8 @@ class Answer:
             call whose promised arguments are not.
         weight: how many bytes it keeps until it has settled (see `holdings`).
         mapped: how many steps the maps in it have taken.
+        mapped_values: how many values of their functions those have copied.
+        mapped_bytes: how many bytes their results come to.
         copied: how many bytes the promises among its arguments have come to.
         quiet: whether nobody can ask for the result: it stays here, for what was made on it.
         plain: whether the settlement holds no references; then it is released by itself.
@@ -81,6 +83,8 @@ class Answer:
     size = 0
     weight = 0
     mapped = 0
+    mapped_values = 0
+    mapped_bytes = 0
     copied = 0
     held_at: Hook | Answer | None = None
     onward: OnwardHook | None = None
