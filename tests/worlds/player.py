@@ -348,11 +348,12 @@ class Play:
         self.calls[uid] = self.call(slot, uid, "tell", self.calls[told])
 
     async def spoil(self, slot, uid, arg):
+        call = self.ref(slot).keep(uid, self.ref(arg), object())
+        self.count([arg])
         try:
-            await self.stage.see(self.ref(slot).keep(uid, self.ref(arg), object()))
+            await self.stage.see(call)
         except rpclab.DataCloneError:
             self.stage.results[uid] = "refused"
-            self.count([arg])
 
     async def relay(self, slot, uid, arg, times, kind):
         self.calls[uid] = self.call(slot, uid, "relay", self.ref(arg), times, kind)
@@ -535,7 +536,7 @@ def judge(stage, model):
         if reached.get(uid) != target:
             yield f"{uid} reached {reached.get(uid)}, not {target}"
     for uid, result in model.results.items():
-        if stage.results.get(uid) != result:
+        if stage.results.get(uid) not in (result if isinstance(result, frozenset) else {result}):
             yield f"{uid} gave {stage.results.get(uid)}, not {result}"
     for name, count in model.stubs.items():
         if stage.sent[name] != count:
