@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from rpclab.core.answers import Answer, awaited_inside
 from rpclab.core.arrival import Arrival
 from rpclab.core.cascade import Cascade
-from rpclab.core.containers import CONTAINER_TYPES
+from rpclab.core.containers import CONTAINER_TYPES, bulk_of
 from rpclab.core.contexts import opened
 from rpclab.core.events import RUN as _RUN
 from rpclab.core.events import (
@@ -519,7 +519,7 @@ class Session:
 
     @property
     def result_bytes(self) -> int:
-        """How many bytes of texts and bytes are kept in results that nobody has asked for."""
+        """How many bytes are kept in results that nobody has asked for."""
         return self._results.size
 
     def unseen_results(self) -> Iterable[Any]:
@@ -1223,7 +1223,7 @@ class Session:
             return answers[0]
         self._unacknowledged[call] = value
         self._outbox.append(frame)
-        self.holdings.most += ENTRY
+        self.holdings.most += ENTRY + size_of(frame)
         if not self._awake:
             self._awake = self.host.wake(self)
         return None
@@ -2034,6 +2034,11 @@ class Session:
             if answer.state == REJECTED:
                 value = Failure(value.with_traceback(None), answer.remote)
             self._keep_result(answer.id, value)
+
+    def keep_for_later(self, answer: Answer) -> None:
+        """A result is there that refers to something, and is kept until it is asked for."""
+        answer.bulk = bulk_of(answer.value)
+        self.holdings.most += answer.bulk
 
     def _keep_result(self, call: int, value: Any) -> None:
         self.holdings.most += ENTRY + self._results.add(call, value)
