@@ -49,11 +49,38 @@ class FrameReader:
         self._most = most
         self._rest = bytearray()
         self._in_pieces = False
+        self._feeds = self._passes_by = False
+        self._skipped = 0  # bytes that are still to come of a frame that nobody wants
 
     @property
     def held(self) -> int:
         """How many bytes of a frame that is not whole have come."""
         return len(self._rest)
+
+    def pass_by(self) -> None:
+        """No message is wanted any more: let go of what has come of one, and keep none.
+
+        Other frames are given as before: the other end may still say that it closes.
+        """
+        self._passes_by = True
+        if not self._feeds:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Let go of a message that is not whole. Where its frame ends is known from its head."""
+        rest = self._rest
+        if len(rest) < 2 or rest[0] & 0x0F > BINARY:  # noqa: PLR2004 - the bytes with its length
+            return
+        start, length = _head(rest)
+        if len(rest) >= start:
+            self._skipped = start + length - len(rest)
+            rest.clear()
+
+    def _behind_skipped(self, data: bytes | memoryview) -> bytes | memoryview:
+        """What comes after the frame that nobody wants."""
+        passed = min(self._skipped, len(data))
+        self._skipped -= passed
+        return data[passed:]
 
     def feed(self, data: bytes | memoryview) -> Iterator[tuple[int, bytes]]:
         """Take bytes as they come.
@@ -63,11 +90,14 @@ class FrameReader:
             bytes of the frame itself. Of a frame that is too long, all there is.
         """
         rest, masked = self._rest, self._masked
+        if self._skipped:
+            data = self._behind_skipped(data)
         view: bytes | bytearray | memoryview = data
         if rest:
             rest += data
             view = rest
         position, size = 0, len(view)
+        self._feeds = True
         try:
             while size - position > 1:
                 first, second = view[position], view[position + 1]
@@ -89,6 +119,8 @@ class FrameReader:
                     return
                 begun, position = position, end
                 kind = first & 0x0F
+                if self._passes_by and kind <= BINARY:
+                    continue
                 if (
                     first == _FINAL | kind
                     and 0 < kind <= BINARY
@@ -110,6 +142,19 @@ class FrameReader:
                 del rest[:position]
             elif position < size:
                 rest += data[position:]
+            self._feeds = False
+            if self._passes_by:
+                self._let_go()
+
+
+def _head(frame: bytes | bytearray) -> tuple[int, int]:
+    """Where the message of a frame starts, and how long it is; the length may not be there yet."""
+    start, length = 2, frame[1] & 0x7F
+    if length > _SHORT:
+        wide = 2 if length == _SHORT + 1 else 8
+        start += wide
+        length = int.from_bytes(frame[start - wide : start], "big")
+    return start + (4 if frame[1] & _MASKED else 0), length
 
 
 def framed(kind: int, messages: Iterable[bytes], *, masked: bool) -> list[bytes]:
