@@ -29,14 +29,13 @@ from benchmarks.website import CHROMIUM, FLAGS, PATIENCE
 HERE = Path(__file__).parent
 CAPNWEB = HERE.parent / "rpclab" / "javascript" / "capnweb.js"
 WORKLOADS = ("burst", "sequential", "chain", "dict1k")
-PACKAGES = ["click", "msgpack", "multidict", "python-multipart", "rpclab"]
 OF_LIBRARY = ("__init__.py", "child.py", "library.py", "payload.json")
 
 PYODIDE = """
-import { loadPyodide } from "/lab/static/pyodide/pyodide.mjs";
+import { loadPyodide } from "/lab/static/pyodide/start.mjs";
 
-self.onmessage = async ({ data: [workload, seconds, packages, files] }) => {
-    const pyodide = await loadPyodide({ packages, messageCallback: () => {} });
+self.onmessage = async ({ data: [workload, seconds, files] }) => {
+    const pyodide = await loadPyodide({});
     pyodide.FS.mkdir("benchmarks");
     for (const name of files) {
         pyodide.FS.writeFile(`benchmarks/${name}`, await (await fetch(`/bench/${name}`)).text());
@@ -151,7 +150,7 @@ def main() -> None:
         for workload in WORKLOADS:
             rates, cpython, capnweb = [], [], []
             for _ in range(options.rounds):
-                given = [workload, seconds, PACKAGES, OF_LIBRARY]
+                given = [workload, seconds, OF_LIBRARY]
                 ours = in_page(browser, address, ON_PYODIDE, given)["rpclab"]
                 peer = in_page(browser, address, BESIDE, [workload, seconds])
                 rates.append(ours)

@@ -55,7 +55,6 @@ def first_call_of_landing(page: Page, address: str) -> None:
 
 def first_cell_of_tutorial(page: Page, address: str) -> None:
     page.goto(f"{address}/{TUTORIAL}")
-    page.locator("#rpclab-bar", has_text="Python").wait_for()
     page.wait_for_function(
         """() => {
             const context = window.jupyterapp?.shell.currentWidget?.sessionContext;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import signal
 import sys
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from support import async_tests
 from support.virtual_time import VirtualTimeLoop
 
 import rpclab
+
+# A shell's background job ignores SIGINT, and so would each program that a test starts.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples each time, and none is judged by a clock: the machine may be slow, or busy.
 settings.register_profile(

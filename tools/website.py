@@ -9,6 +9,8 @@ with our wheels inside. Whatever a page of FOLDER asks for lies in FOLDER.
 from __future__ import annotations
 
 import argparse
+import gzip
+import hashlib
 import json
 import shutil
 import subprocess
@@ -30,6 +32,9 @@ LAB = "lab"
 
 AHEAD = "python.json"
 """In that folder, the list of the files that Python begins with."""
+
+START = "start.mjs"
+"""Starts Python, in the place of Pyodide's own module."""
 
 EXTENSIONS = ("anywidget", "jupyterlab_widgets", "jupyterlite-pyodide-kernel")
 APPLICATIONS = ("lab", "notebooks", "tree")
@@ -78,15 +83,55 @@ def build_lab(folder: Path) -> None:
         assemble(pyodide, [own, *loaded, *of_kernel])
         packages = json.loads((pyodide / "pyodide-lock.json").read_text("utf-8"))["packages"]
         loaded_ahead = sorted(packages.keys() - NOT_LOADED_AHEAD)
+        wheels_ahead = [pyodide / packages[name]["file_name"] for name in loaded_ahead]
+        archive = pack_together(pyodide, loaded_ahead, wheels_ahead)
         write_json(lite / "jupyter-lite.json", runtime(loaded_ahead))
         write_json(lite / "jupyter_lite_config.json", build_config(fetched, folder))
         shutil.copy(ROOT / "binder" / "overrides.json", lite)
         write_contents(lite / "contents")
         command = [sys.executable, "-m", "jupyterlite_core.app", "build", "--contents=contents"]
         run(command, lite)
-    names = [*CORE, "pyodide-lock.json", *(packages[name]["file_name"] for name in loaded_ahead)]
+    names = [*CORE, "pyodide-lock.json", START, "start.json", archive]
     write_json(folder / AHEAD, files_ahead(folder / "static" / "pyodide", names))
+    start_by_our_script(folder / "jupyter-lite.json")
     add_our_script(folder)
+
+
+def pack_together(pyodide: Path, packages: list[str], of_wheels: list[Path]) -> str:
+    """Replace wheels by one archive of their files, which `start.mjs` lays out all at once.
+
+    Args:
+        pyodide: the folder.
+        packages: the names that Pyodide's lock file has for them.
+        of_wheels: the wheels, which are deleted.
+
+    Returns:
+        The name of the archive. It has the digest of what it holds, so no cache gives an old one.
+    """
+    files: dict[str, bytes] = {}
+    for wheel in of_wheels:
+        with zipfile.ZipFile(wheel) as opened:
+            for name in opened.namelist():
+                if not name.endswith("/") and ".data/" not in name:
+                    files[name] = opened.read(name)
+        wheel.unlink()
+    index = json.dumps([[name, len(data)] for name, data in files.items()], ensure_ascii=False)
+    content = gzip.compress(b"\n".join([index.encode(), b"".join(files.values())]), mtime=0)
+    archive = f"packages-{hashlib.sha256(content).hexdigest()[:16]}.gz"
+    (pyodide / archive).write_bytes(content)
+    shutil.copy(ROOT / "website" / "static" / START, pyodide)
+    of_image = [pyodide / name for name in (*CORE, START, archive)]
+    key = hashlib.sha256(b"".join(path.read_bytes() for path in of_image)).hexdigest()[:16]
+    write_json(pyodide / "start.json", {"archive": archive, "packages": packages, "key": key})
+    return archive
+
+
+def start_by_our_script(settings: Path) -> None:
+    """Have the kernel of JupyterLite start Python as the pages of the documentation do."""
+    text = settings.read_text("utf-8")
+    if text.count("/pyodide.mjs") != 1:
+        raise ValueError(f"{settings} does not say where Pyodide is, as it used to")
+    settings.write_text(text.replace("/pyodide.mjs", f"/{START}"), "utf-8")
 
 
 def files_ahead(pyodide: Path, names: Iterable[str]) -> dict[str, Any]:

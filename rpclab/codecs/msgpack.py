@@ -6,20 +6,21 @@ Floor: codecs. One for each end of a session. Dialect: `MSGPACK`.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import msgpack
 
 from rpclab.codecs import exceptions, value_counts
 from rpclab.codecs.arrays import encode_ndarray
+from rpclab.codecs.encoding import Encoder, no_payload
 from rpclab.codecs.graphs import Node, flatten
-from rpclab.codecs.paths import path_of
 from rpclab.codecs.patterns import work_of
 from rpclab.codecs.reading import RAW, Reader
 from rpclab.codecs.records import RECORDS, Record
-from rpclab.codecs.refusals import too_deep, unsendable
+from rpclab.codecs.refusals import too_many, unsendable
 from rpclab.codecs.sharing import NAMED, is_ndarray, is_shared, layout
 from rpclab.codecs.too_large import check_size
+from rpclab.codecs.value_counts import weight_of
 from rpclab.codecs.values import (
     BESIDE,
     ENCODERS,
@@ -32,9 +33,8 @@ from rpclab.codecs.values import (
     PATTERN,
     RECORD,
 )
-from rpclab.core.containers import DICT_TYPES, replaced
+from rpclab.core.containers import CONTAINER_TYPES, DICT_TYPES, replaced
 from rpclab.core.dialects import MSGPACK
-from rpclab.core.holdings import weight_of
 from rpclab.core.messages import (
     ABORT,
     CALL,
@@ -52,7 +52,7 @@ from rpclab.core.messages import (
 )
 from rpclab.core.references import Settled
 from rpclab.core.targets import Exposed
-from rpclab.errors import DataCloneError, MessageTooLargeError
+from rpclab.errors import MessageTooLargeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,8 +65,8 @@ _extension_type = partial(tuple.__new__, ExtType)  # without its checks: made fo
 _BUFFER = 1024  # bytes that a packer has from the beginning; it takes more by need
 
 
-class MsgpackCodec:
-    """Packs and unpacks the messages of one end of a session.
+class MsgpackCodec(Encoder):
+    """Packs and unpacks the messages of one end of a session (see `core.codec`).
 
     Args:
         session: whose tables number what passes by reference.
@@ -80,26 +80,23 @@ class MsgpackCodec:
     weight_of = staticmethod(weight_of)
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        super().__init__(session)
         self._places = session.tells_places
-        self._packers = [self._new_packer()]
+        self._packers: list[msgpack.Packer] = []  # of the message, and of each part in a part
         self._level = 0
+        self._texts: str | None = None  # how those take half a surrogate pair, if they do
         self._references: Any = None
         self._payload: Payload | None = None
-        self._new_payload: Callable[[], Payload] = _no_payload
+        self._new_payload: Callable[[], Payload] = no_payload
         self._beside: list[bytes] = []
-        self._apart: dict[int, tuple[Any, Any, Callable[[], None] | None]] = {}
         self._patterns = 0
         self._raised = False
-        self.pack = self._packers[0].pack
+        self.pack = self._new_packer("surrogatepass").pack
         self.decode = Reader(session).decode
 
-    def _new_packer(self) -> msgpack.Packer:
+    def _new_packer(self, texts: str | None) -> msgpack.Packer:
         return msgpack.Packer(
-            default=self._default,
-            strict_types=True,
-            unicode_errors="surrogatepass",
-            buf_size=_BUFFER,
+            default=self._default, strict_types=True, unicode_errors=texts, buf_size=_BUFFER
         )
 
     @staticmethod
@@ -113,14 +110,6 @@ class MsgpackCodec:
         self, message: Message, values: list[Any], payload: Callable[[], Payload]
     ) -> tuple[Frame, Payload | None]:
         """Pack a message.
-
-        Args:
-            message: the message.
-            values: what of it the user gave.
-            payload: makes the payload; called once a value is met that passes by reference.
-
-        Returns:
-            The frame, and the payload if there is one. If it raises, the payload was discarded.
 
         Raises:
             DataCloneError: something in it cannot be sent; the error says what, and where.
@@ -143,7 +132,7 @@ class MsgpackCodec:
                     long.append(value)
             if long:
                 written = self._laid_out(message, values, long)
-            frame = packed = self.pack(written)
+            frame = packed = self._written(self._nested, written)
             size = len(packed)
             if 2 * size > self._session.limits.message_objects:
                 self._count(packed)
@@ -158,13 +147,12 @@ class MsgpackCodec:
             (self._payload or payload()).discard(values)  # type: ignore[redundant-expr]
             raise self._failure(error, message) from None
         else:
-            made = self._payload
-            if self._apart and (made is None or made.complete):  # type: ignore[unreachable]
-                self._apart = {}
-            return frame, made
+            if self._apart:
+                self._packed(self._payload)
+            return frame, self._payload
         finally:
             # To remember them here would keep alive what the message was about.
-            self._new_payload, self._payload = _no_payload, None
+            self._new_payload, self._payload = no_payload, None
 
     def _laid_out(self, message: Message, values: list[Any], long: list[bytes]) -> Message:
         """The same message, with large bytes beside the frame and what repeats in it once."""
@@ -181,12 +169,12 @@ class MsgpackCodec:
             for number, data in enumerate(large)
         }
 
-        def place(value: Any) -> Any:
-            # Only containers need be walked through.
-            known = type(value) in SCALARS
-            return places.get(id(value), value) if known else replaced(value, places)
+        def placed(part: Any) -> Any:
+            if type(part) is list and CONTAINER_TYPES.isdisjoint(map(type, part)):
+                return [*map(places.get, map(id, part), part)]  # as for each chunk of a stream
+            return replaced(part, places)
 
-        return [[*map(place, part)] if type(part) is list else place(part) for part in message]
+        return [part if type(part) in _LITTLE else placed(part) for part in message]
 
     def _numbered(self, message: Message) -> Message:
         """The same message, with the containers of its values numbered."""
@@ -212,22 +200,42 @@ class MsgpackCodec:
         """Pack a value by itself, in which `references` gives the references."""
         self._references = references
         try:
-            return self._value(value)
+            return self._written(self._value, value)
         except BaseException as error:
             raise self._failure(error, [RESOLVE, 0, value]) from None
         finally:
             self._references = None
             self._patterns = 0
 
-    def _nested(self, value: Any) -> bytes:
-        """Pack a part of the message that is being packed."""
-        self._level += 1
+    def _written(self, pack: Callable[[Any], bytes], value: Any) -> bytes:
+        """Pack all of a message, or of a value by itself.
+
+        C copies no text that it need not encode. It does for who may send half a surrogate pair,
+        and takes half as long again (benchmark `rows`); so that begins with the first of them.
+        """
         try:
-            if self._level == len(self._packers):
-                self._packers.append(self._new_packer())
-            packed: bytes = self._packers[self._level].pack(value)
+            return pack(value)
+        except UnicodeEncodeError:
+            if self._texts is not None:
+                raise
+            self._texts = "surrogatepass"
+            self._patterns = 0
+            self._packers, self._level = [], 0
+            return pack(value)
+
+    def _nested(self, value: Any) -> bytes:
+        """Pack a part of the message that is being packed, or all of it."""
+        level, packers = self._level, self._packers
+        if level < len(packers):
+            packer = packers[level]
+        else:
+            packer = self._new_packer(self._texts)
+            packers.append(packer)
+        self._level = level + 1
+        try:
+            packed: bytes = packer.pack(value)
         finally:
-            self._level -= 1
+            self._level = level
         return packed
 
     def _value(self, value: Any) -> bytes:
@@ -274,11 +282,7 @@ class MsgpackCodec:
 
     def _record(self, value: Any, record: Record) -> Any:
         copied = self._references is not None or (self._payload or self._new_payload()).copying
-        if id(value) in self._apart:  # when the message was packed before
-            _, parts, _ = self._apart[id(value)]
-        else:
-            parts, undo = record.take_apart(value, copied=copied)
-            self._apart[id(value)] = value, parts, undo
+        parts = self.parts_of(value, record, copied=copied)
         return ExtType(RECORD, self._nested([record.name, parts]))
 
     def _settled(self, value: Any) -> Any:
@@ -319,37 +323,14 @@ class MsgpackCodec:
         try:
             value_counts.check(frame, most, RAW)
         except value_counts.TooMany:
-            raise MessageTooLargeError(
-                f"a message is limited to {most:,} values, with the items of all lists and dicts in"
-                " it: send it in parts, or numbers as an array.array"
-            ) from None
-
-    def _renew(self) -> None:
-        # A packer that failed keeps what it had written; it is not used again.
-        self._packers = [self._new_packer()]
-        self.pack = self._packers[0].pack
-
-    def _take_back(self) -> None:
-        """Give back what the values of a message have lost by being packed: it is not sent."""
-        apart, self._apart = self._apart, {}
-        for _, _, give_back in apart.values():
-            if give_back is not None:
-                give_back()
+            raise too_many(most) from None
 
     def _failure(self, error: BaseException, message: Message) -> BaseException:
-        """Turn what went wrong while packing into an error that says where."""
         self._level = 0
         self._beside = []
-        self._renew()
-        self._take_back()
-        if isinstance(error, (ValueError, RecursionError)) and "recursion" in str(error):
-            error = too_deep(self._session.limits.nesting)
-        if isinstance(error, DataCloneError) and not error.path:
-            culprit = error.__dict__.pop("culprit", None)
-            error.path = path_of(culprit, message) if culprit is not None else ""
-            if error.path:
-                error.args = (f"{error.args[0]} It stands at {error.path}.",)
-        return error
+        # A packer that failed keeps what it had written; it is not used again.
+        self._packers = []
+        return super()._failure(error, message)
 
 
 def _count_of(frame: Any) -> int:
@@ -368,8 +349,5 @@ _ARRAY, _TEXT, _ARRAY_16 = 0x90, 0xA0, 0xDC  # how a short list, a short text an
 _SHORTEST_RUN = 5  # bytes
 
 
-def _no_payload() -> NoReturn:
-    raise DataCloneError("there is no message that could hold a reference")
-
-
 _REASONS = frozenset({REJECT, PIPE, ABORT})
+_LITTLE = SCALARS - {bytes}  # of these nothing rides beside a frame

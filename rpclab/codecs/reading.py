@@ -17,7 +17,7 @@ from rpclab.codecs.graphs import Heavy, Node, unflatten
 from rpclab.codecs.key_costs import Keys
 from rpclab.codecs.patterns import work_of
 from rpclab.codecs.records import named
-from rpclab.codecs.refusals import malformed
+from rpclab.codecs.refusals import came_too_deep, came_too_many, malformed
 from rpclab.codecs.value_counts import Count, TooMany
 from rpclab.codecs.values import (
     BESIDE,
@@ -187,12 +187,9 @@ class Reader:
                 self._check_depth(message)
             return self._finish(message)
         except msgpack.exceptions.StackError:
-            raise self._too_deep() from None
+            raise came_too_deep(self._limits.nesting) from None
         except TooMany:
-            most = self._limits.message_objects
-            raise RemoteProtocolError(
-                f"the peer sent a message of over {most:,} values (Limits.message_objects)"
-            ) from None
+            raise came_too_many(self._limits.message_objects) from None
         except BaseException:
             self._give_up()
             raise
@@ -224,13 +221,7 @@ class Reader:
 
     def _check_depth(self, message: Any) -> None:
         if is_deeper(message, self._limits.nesting, is_tree=not self._holds):
-            raise self._too_deep()
-
-    def _too_deep(self) -> RemoteProtocolError:
-        return RemoteProtocolError(
-            "the peer sent a frame that is no message: it nests deeper than"
-            f" {self._limits.nesting} containers (Limits.nesting)"
-        )
+            raise came_too_deep(self._limits.nesting)
 
     def _finish(self, message: Any) -> object:
         """Do what no extension type can do alone."""
@@ -278,6 +269,8 @@ class Reader:
                 self._unfinished = True
             arrival = self._arrival or self._arrive()
             return arrival.take(code, int.from_bytes(data, "big", signed=True))
+        if code == BESIDE:
+            return self._from_beside(int.from_bytes(data, "big"))
         self._unfinished = True
         read = DECODERS.get(code)
         if read is not None:
@@ -306,8 +299,6 @@ class Reader:
             return self._record(data)
         if code == EXCEPTION:
             return self._exception(data)
-        if code == BESIDE:
-            return self._from_beside(int.from_bytes(data, "big"))
         raise RemoteProtocolError(f"the peer sent an extension type of unknown code {code}")
 
     def _counted(self, code: int, data: bytes) -> Any:
@@ -376,7 +367,7 @@ class Reader:
     def _deep_part(self, data: bytes, hook: Any) -> Any:
         # unpackb takes 45 KB of the C stack, so that 180 levels end the process; an Unpacker none.
         if self._depth > self._limits.nesting + 2:
-            raise self._too_deep()
+            raise came_too_deep(self._limits.nesting)
         unpacker = msgpack.Unpacker(
             ext_hook=hook,
             strict_map_key=False,

@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Any
 
 from rpclab.codecs.records import advice as record_advice
-from rpclab.errors import DataCloneError, RemoteProtocolError
+from rpclab.errors import DataCloneError, MessageTooLargeError, RemoteProtocolError
 from rpclab.previews import class_name, preview
 
 _BY_NAME: dict[str, str] = {
@@ -111,6 +111,29 @@ def malformed(what: str, parts: object) -> RemoteProtocolError:
     """Build the error about parts of which no peer makes a value: `what` names the value."""
     return RemoteProtocolError(
         f"the peer sent a frame that is no message: no {what} is made of {preview(parts)}"
+    )
+
+
+def came_too_deep(nesting: int) -> RemoteProtocolError:
+    """Build the error about a message of the peer that nests too deeply."""
+    return RemoteProtocolError(
+        "the peer sent a frame that is no message: it nests deeper than"
+        f" {nesting} containers (Limits.nesting)"
+    )
+
+
+def came_too_many(most: int) -> RemoteProtocolError:
+    """Build the error about a message of the peer that holds more values than it may."""
+    return RemoteProtocolError(
+        f"the peer sent a message of over {most:,} values (Limits.message_objects)"
+    )
+
+
+def too_many(most: int) -> MessageTooLargeError:
+    """Build the error of a message that holds more values than it may."""
+    return MessageTooLargeError(
+        f"a message is limited to {most:,} values, with the items of all lists and dicts in it:"
+        " send it in parts, or numbers as an array.array"
     )
 
 

@@ -9,9 +9,12 @@ from typing import Any
 
 import msgpack
 
+from rpclab.codecs.depth import NOT_CONTAINERS
 from rpclab.codecs.values import DECIMAL, FROZENSET, RECORD, SET, UUID
+from rpclab.core.messages import Frame, size_of
 from rpclab.core.references import WRITABLE
 
+_CONTAINER = 64  # bytes that a list or dict takes once it is unpacked, at least
 _REFERENCES = range(1, WRITABLE + 1)
 MORE = {SET: 2, FROZENSET: 2, DECIMAL: 1, UUID: 1, RECORD: 20, **dict.fromkeys(_REFERENCES, 6)}
 """By the code of an extension type, how often a value counts beside its parts: for each count it
@@ -59,6 +62,13 @@ class Count:
         self._values += values + 1
         if self._values > self._most:
             raise TooMany
+
+
+def weight_of(frame: Frame) -> int:
+    """How many bytes a message takes once it is unpacked, at most, about."""
+    head = frame if isinstance(frame, bytes) else frame[0]
+    # A byte may stand for an empty list, which takes sixty.
+    return size_of(frame) + _CONTAINER * len(head.translate(None, NOT_CONTAINERS))
 
 
 def check(frame: bytes, most: int, raw: frozenset[int]) -> None:

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 from rpclab.core.cascade import Cascade
 from rpclab.core.containers import CONTAINER_TYPES, DICT_TYPES, contents, replaced
 from rpclab.core.events import answered
-from rpclab.core.hooks import BrokenHook, ForwardHook, Hook, OnwardHook, TargetHook, dispose
+from rpclab.core.hooks import (
+    BrokenHook,
+    Delivery,
+    ForwardHook,
+    Hook,
+    OnwardHook,
+    TargetHook,
+    dispose,
+)
 from rpclab.core.imports import PENDING, REJECTED, RESOLVED
 from rpclab.core.messages import SCALARS, Index
 from rpclab.core.targets import attribute_of, is_target, no_such_step
@@ -27,9 +35,7 @@ if TYPE_CHECKING:
 
     from rpclab.core.contexts import Cancellable, EndLike, ExecutionContext, Packed, SessionLike
     from rpclab.core.events import Call
-    from rpclab.core.hooks import Delivery, Places
     from rpclab.core.imports import Handle, Pending
-    from rpclab.core.messages import Arguments, Keywords, Path
 
 
 _GIVEN_UP = "the caller gave it up"
@@ -90,7 +96,7 @@ class Answer:
     copied = 0
     held_at: Hook | Answer | None = None
     onward: OnwardHook | None = None
-    _others: dict[int, tuple[Any, Hook]] | None = None
+    _others: dict[int, tuple[object, Hook]] | None = None
     origin: Answer | None = None
 
     def __init__(
@@ -113,7 +119,7 @@ class Answer:
         self.followers: deque[Callable[[], None]] | None = None
         # The first part of the result that has a hook, and the hook; `_others` are the others.
         # Nearly always there is one, and to spare it a dict spares the garbage collector work.
-        self._part: Any = None
+        self._part: object = None
         self._hook: Hook | None = None
 
     @property
@@ -183,7 +189,7 @@ class Answer:
 
     # Settling.
 
-    def resolve(self, value: Any) -> None:
+    def resolve(self, value: object) -> None:
         """The method returned `value`: send it, moving the stubs inside (rule O10)."""
         if self.state != PENDING:
             self._come_too_late(value)
@@ -238,19 +244,19 @@ class Answer:
         if not self.pulled and session is not None and self.queue is None:
             session.tuck_away(self)
 
-    def _hold_targets(self, value: Any) -> None:
+    def _hold_targets(self, value: object) -> None:
         """No message takes the result of a step along: when that is dropped, so are its targets."""
         for part in contents(value):
             if is_target(part):
                 self.hook_for(part)
 
-    def hold_parts(self, value: Any) -> None:
+    def hold_parts(self, value: object) -> None:
         """The result stays here for now: keep what it refers to, as its message would."""
         if type(value) not in SCALARS:
             for part in contents(value):
                 self.hook_for(part)
 
-    def _waits_by_itself(self, value: Any) -> bool:
+    def _waits_by_itself(self, value: object) -> bool:
         """Whether a result that nobody has asked for is plain, and nothing stands on it."""
         if self.queue is not None or self.onward is not None:
             return False
@@ -281,7 +287,7 @@ class Answer:
             self.awaits_pull = False
             self.context.let_go()
 
-    def _come_too_late(self, value: Any) -> None:
+    def _come_too_late(self, value: object) -> None:
         """The call was cancelled before its method returned: no message takes that (rule O7)."""
         context = self.context
         if context is not None and self.state == REJECTED:
@@ -388,7 +394,8 @@ class Answer:
             # A quiet call: what was made on it still needs the result.
             self.watch(self.drop)
             return
-        self._let_go_of_context()
+        if self.awaits_pull:
+            self._let_go_of_context()
         first, self._hook, self._part = self._hook, None, None
         if first is not None:
             others, self._others = self._others, None
@@ -414,35 +421,22 @@ class Answer:
             return self._hook if self._part is self.value else None
         return None
 
-    def deliver(
-        self,
-        answer: Answer,
-        path: Path,
-        args: Arguments,
-        kwargs: Keywords,
-        promised: Places | None,
-    ) -> None:
+    def deliver(self, call: Delivery) -> None:
         """Take a call that was made on this result, perhaps before it is there (rules L1 to L7)."""
         if self.onward is not None and not self.queue:
-            self.onward.deliver(answer, path, args, kwargs, promised)
+            self.onward.deliver(call)
         elif self.state == PENDING or self.queue:
-            for argument in promised or ():
+            for argument in call.promised or ():
                 argument.keep()
             self.queue = self.queue or deque()
-            self.queue.append((answer, path, args, kwargs, promised))
-            answer.held_at = self
+            self.queue.append(call)
+            call.answer.held_at = self
         else:
-            self.route(answer, path, args, kwargs, promised)
+            self.route(call)
 
-    def route(
-        self,
-        answer: Answer,
-        path: Path,
-        args: Arguments,
-        kwargs: Keywords,
-        promised: Places | None,
-    ) -> None:
+    def route(self, call: Delivery) -> None:
         """Deliver a call to the part of this result that its path leads to."""
+        answer, path, args, kwargs, promised = call
         if answer.state != PENDING:
             return
         if self.state == REJECTED:
@@ -456,7 +450,7 @@ class Answer:
             if hook is not None:
                 if not answer.path:
                     answer.path = tuple(names)
-                hook.deliver(answer, names[position:], args, kwargs, promised)
+                hook.deliver(Delivery(answer, names[position:], args, kwargs, promised))
                 return
             if position < len(names):
                 name = names[position]
@@ -477,8 +471,7 @@ class Answer:
 
     def hook_for(self, value: Any) -> Hook | None:
         """The hook behind a target, function or stub in this result; None for plain data."""
-        kept = self.kept(value)
-        if kept is not None:
+        if self._hook is not None and (kept := self.kept(value)) is not None:
             return kept
         if issubclass(type(value), Hook):
             return value  # type: ignore[no-any-return]
@@ -495,14 +488,14 @@ class Answer:
         self.keep(value, hook)
         return hook
 
-    def kept(self, value: Any) -> Hook | None:
+    def kept(self, value: object) -> Hook | None:
         """The hook of a part of the result, if it is known already."""
         if self._hook is None or value is self._part:
             return self._hook
         found = self._others.get(id(value)) if self._others is not None else None
         return found[1] if found is not None else None
 
-    def share(self, answer: Answer, value: Any) -> None:
+    def share(self, answer: Answer, value: object) -> None:
         """Let another answer, whose result is `value`, have the hooks of its parts from here."""
         if self._hook is None:
             return
@@ -511,9 +504,9 @@ class Answer:
             if hook is not None and answer.kept(part) is None:
                 answer.keep(part, hook)
 
-    def keep(self, value: Any, hook: Hook) -> None:
+    def keep(self, value: object, hook: Hook) -> None:
         """Remember the hook of a part of the result, for calls pipelined on it; a claim on it."""
-        hook.retain()
+        hook.claims += 1
         if self._hook is None:
             self._part = value
             self._hook = hook
@@ -537,7 +530,7 @@ class _Conclusion:
         answer = self._answer
         # What was pipelined goes on before the result does, so that the order is kept.
         if answer.queue:
-            answer.route(*answer.queue.popleft())
+            answer.route(answer.queue.popleft())
         elif not self._replied:
             self._replied = True
             answer.queue = None
@@ -563,12 +556,11 @@ class _HandingOn:
         answer = self._answer
         if answer.onward is None or not answer.queue:
             return False
-        delivery = answer.queue.popleft()
-        answer.onward.deliver(*delivery)
+        answer.onward.deliver(answer.queue.popleft())
         return True
 
 
-async def awaited_inside(value: Any) -> Any:
+async def awaited_inside(value: object) -> object:
     """Give a value with the awaitables in it awaited, at any depth."""
     found = {
         id(part): await part
@@ -592,19 +584,19 @@ class DataHook(TargetHook):
 
     __slots__ = ("_members",)
 
-    def __init__(self, target: dict[str, Any], context: ExecutionContext) -> None:
+    def __init__(self, target: dict[str, object], context: ExecutionContext) -> None:
         super().__init__(target, context)
         self._members = Answer(None, 0)
         self._members.context = context
         self._members.resolve(target)
 
-    def start(self, answer: Answer, path: Path, args: Arguments, kwargs: Keywords) -> None:
+    def start(self, call: Delivery) -> None:
         """Go on to the member; its stub is the same for all calls on this one."""
         if self.context.ended:
-            answer.reject(self.context.gone(), remote=False)
-            return
-        answer.context = self.context
-        self._members.deliver(answer, path, args, kwargs, None)
+            call.answer.reject(self.context.gone(), remote=False)
+        else:
+            call.answer.context = self.context
+            self._members.deliver(call)
 
     def _dispose(self) -> None:
         self._members.drop()

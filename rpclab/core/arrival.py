@@ -12,7 +12,7 @@ from rpclab.core.answers import Answer
 from rpclab.core.containers import begun
 from rpclab.core.embargo import place_all
 from rpclab.core.gathering import Gathered
-from rpclab.core.hooks import ForwardHook, Hook, Places, PromisedArgument, TargetHook
+from rpclab.core.hooks import Delivery, ForwardHook, Hook, Places, PromisedArgument, TargetHook
 from rpclab.core.imports import Handle, Import, Pending
 from rpclab.core.map import Program, replay
 from rpclab.core.messages import MAP
@@ -53,7 +53,7 @@ class Evaluation(NamedTuple):
     hook: Hook | Answer
     step: Answer
     path: Path
-    args: list[Any] | None
+    args: list[object] | None
     inside: Arrival
     program: Program | None = None
 
@@ -86,9 +86,9 @@ class Arrival:
 
     def __init__(self, session: SessionLike) -> None:
         self._session = session
-        self._known: dict[Reference, Any] = {}
+        self._known: dict[Reference, object] = {}
 
-    def take(self, kind: int, number: int) -> Any:
+    def take(self, kind: int, number: int) -> object:
         """Give the stub, binding, stream or place that a reference stands for.
 
         Raises:
@@ -111,7 +111,7 @@ class Arrival:
         if self.variables and kind != MAP:
             raise RemoteProtocolError("the peer mentions a variable outside of a program")
 
-    def _make(self, kind: int, number: int) -> Any:
+    def _make(self, kind: int, number: int) -> object:
         session = self._session
         if kind in (STUB, BINDING):
             # Between a Worker and itself any stub is at home, and may be called or passed on past
@@ -200,7 +200,7 @@ class Arrival:
         self,
         number: int,
         path: Path,
-        args: list[Any] | None,
+        args: list[object] | None,
         inside: Arrival,
         program: Program | None = None,
     ) -> PromisedArgument:
@@ -225,7 +225,7 @@ class Arrival:
         return self._promise(PromisedAnswer(step, self._session))
 
     def later_map(
-        self, number: int, path: Path, captures: list[Any], program: list[Any]
+        self, number: int, path: Path, captures: list[object], program: list[Any]
     ) -> PromisedArgument:
         """Give the place of the result of a map that stands inside the message (see `later`).
 
@@ -235,7 +235,7 @@ class Arrival:
         mapped = Program(program, captures, None)
         return self.later(number, path, None, Arrival(self._session), mapped)
 
-    def gather(self, number: int, build: Callable[[bytes], Any]) -> PromisedArgument:
+    def gather(self, number: int, build: Callable[[bytes], object]) -> PromisedArgument:
         """Give the place of a value that is made of a whole stream of bytes.
 
         Args:
@@ -261,10 +261,10 @@ class Arrival:
             inside.evaluate(step)
             answer.watch(step.drop)
             if program is None:
-                hook.deliver(step, path, args, None, inside.promised)
+                hook.deliver(Delivery(step, path, args, None, inside.promised))
             else:
                 source = step.step()
-                hook.deliver(source, path, None, None, None)
+                hook.deliver(Delivery(source, path, None))
                 source.watch(partial(replay, step, source, program, self._session))
 
     def _home(self, hook: Hook) -> Import:
@@ -275,7 +275,7 @@ class Arrival:
             raise RemoteProtocolError("a stub came home to a Worker without a loopback")
         return importer.enter(Import(importer, importer.peer.introduce(hook)))
 
-    def _wrap(self, entry: Import, *, binding: bool, home: bool) -> Any:
+    def _wrap(self, entry: Import, *, binding: bool, home: bool) -> object:
         session = self._session
         handle = Handle(entry, session.keeper)
         if session.host.observe is not None:
@@ -292,7 +292,7 @@ class Arrival:
             self.own = begun(self.own or (), handle)
         return session.wrap[STUB](handle)
 
-    def embargo(self, pending: Pending, value: Any) -> bool:
+    def embargo(self, pending: Pending, value: object) -> bool:
         """Let stubs in `value` that came home go the long way while calls are still on it.
 
         Returns:

@@ -41,14 +41,15 @@ def begun(items: Sequence[T], item: T) -> list[T]:
     return items
 
 
-def contents(root: Any, *, errors: bool = False) -> Iterator[Any]:
+def contents(root: object, *, errors: bool = False) -> Iterator[Any]:
     """Give each thing inside a value once, at any depth; the value itself too.
 
     Args:
         root: the value.
         errors: give also what exceptions hold.
     """
-    found, seen = [root], {id(root)}
+    found: list[Any] = [root]
+    seen = {id(root)}
     for value in found:  # it grows under way
         yield value
         kind = type(value)
@@ -85,7 +86,7 @@ _A_CONTAINER, _AN_ITEM = 64, 16  # bytes
 _SMALL = frozenset({type(None), bool, float})
 
 
-def replaced(root: Any, values: dict[int, Any]) -> Any:
+def replaced(root: object, values: dict[int, Any]) -> Any:
     """Copy the containers of a value with some of its parts replaced; cycles stay cycles.
 
     Args:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rpclab.core.answers import Answer
     from rpclab.core.cascade import Cascade
     from rpclab.core.dialects import Dialect
-    from rpclab.core.events import Call
+    from rpclab.core.events import Call, Kept
     from rpclab.core.flow import Uplink
     from rpclab.core.hooks import Hook, TargetHook, Witness
     from rpclab.core.imports import Handle, Import, Pending
@@ -106,7 +106,7 @@ class ExecutionContext:
             variables.run(current.set, self)
         return variables.copy()
 
-    def method(self, target: Any, name: str) -> Any:
+    def method(self, target: object, name: str) -> Any:
         """Give the plain function that is this method of a target, or None (see `method_of`)."""
         kind = type(target)
         known = self.methods
@@ -373,12 +373,12 @@ class EventContext(ExecutionContext):
         self._holds -= 1
 
 
-def opened(context: ExecutionContext, call: Call | None = None) -> tuple[Any, ...]:
+def opened(context: ExecutionContext, call: Call | None = None) -> tuple[object, ...]:
     """The event of an execution context that begins, for a call or for an event from outside."""
     return ("context", id(context), context.worker, call)
 
 
-Observer = Callable[[tuple[Any, ...]], None]
+Observer = Callable[[tuple[object, ...]], None]
 """Takes an event: see `events`."""
 
 Packed = tuple["Frame", "PayloadLike | None"]
@@ -421,7 +421,7 @@ class Door(Protocol):
     """Looks at the arguments of calls before they run."""
 
     def refusal(
-        self, function: Any, args: Sequence[Any], kwargs: Keywords, *, bound: bool
+        self, function: object, args: Sequence[object], kwargs: Keywords, *, bound: bool
     ) -> BaseException | None:
         """Say why a call is refused; None if it is not.
 
@@ -436,7 +436,7 @@ class Door(Protocol):
 class RecorderLike(Protocol):
     """Writes down what a mapped function does (see `map.Recorder`)."""
 
-    def capture(self, value: Any) -> int: ...
+    def capture(self, value: object) -> int: ...
     def add(self, subject: int, path: Path, args: Given, kwargs: Keywords) -> Pending: ...
     def refer_promise(self, pending: Pending) -> Reference: ...
 
@@ -453,12 +453,16 @@ class PayloadLike(Protocol):
     @property
     def is_result(self) -> bool: ...
     def goes_ahead(self, value: object) -> bool: ...
-    def refer_handle(self, value: Any, handle: Handle, *, binding: bool = False) -> Reference: ...
+    def refer_handle(
+        self, value: object, handle: Handle, *, binding: bool = False
+    ) -> Reference: ...
     def refer_property(
-        self, value: Any, read: Callable[[], Any], of: Import | None, path: Path
+        self, value: object, read: Callable[[], object], of: Import | None, path: Path
     ) -> Reference | Settled: ...
     def refer_promise(self, pending: Pending) -> Reference | Settled: ...
-    def refer_readable(self, value: Any, open_pipe: Callable[[SessionLike], Any]) -> Reference: ...
+    def refer_readable(
+        self, value: object, open_pipe: Callable[[SessionLike], Any]
+    ) -> Reference: ...
     def refer_writable(self, sink: Hook) -> Reference: ...
     def commit(self) -> None: ...
     def sent(self) -> None: ...
@@ -470,6 +474,7 @@ class SessionLike(Protocol):
 
     name: str
     label: str
+
     host: Host
     keeper: ExecutionContext
     limits: Limits
@@ -486,6 +491,8 @@ class SessionLike(Protocol):
 
     @property
     def peer(self) -> SessionLike | None: ...
+    @property
+    def last_call_of_peer(self) -> int: ...
 
     # The outbox and the tables.
 
@@ -507,9 +514,9 @@ class SessionLike(Protocol):
     def introduced(self, number: int) -> Import: ...
     def export_of(self, number: int) -> Hook | Answer | None: ...
     def answer_to(self, number: int) -> Answer | None: ...
-    def unseen_results(self) -> Iterable[Any]: ...
-    def pack(self, message: Message, values: list[Any], context: ExecutionContext) -> Packed: ...
-    def encode_part(self, value: Any, references: Any) -> Any: ...
+    def unseen_results(self) -> Iterable[object]: ...
+    def pack(self, message: Message, values: list[object], context: ExecutionContext) -> Packed: ...
+    def encode_part(self, value: object, references: object) -> object: ...
 
     # Calls on their way out.
 
@@ -519,24 +526,26 @@ class SessionLike(Protocol):
     def map(
         self,
         target: Import,
-        captures: list[Any],
-        program: list[Any],
+        captures: list[object],
+        program: list[object],
         context: ExecutionContext,
         path: Sequence[str] = (),
     ) -> Pending: ...
-    def send_held(self, pending: Pending, target: Import, values: Any, send: SendHeld) -> None: ...
+    def send_held(
+        self, pending: Pending, target: Import, values: object, send: SendHeld
+    ) -> None: ...
     def write(
         self,
         pending: Pending,
         target: Import,
         operation: str,
-        args: list[Any],
+        args: list[object],
         context: ExecutionContext,
     ) -> Pending: ...
     def rejected(
-        self, error: BaseException, context: ExecutionContext, values: Sequence[Any] = ()
+        self, error: BaseException, context: ExecutionContext, values: Sequence[object] = ()
     ) -> Pending: ...
-    def resolved(self, value: Any, context: ExecutionContext) -> Pending: ...
+    def resolved(self, value: object, context: ExecutionContext) -> Pending: ...
     def cut_off(self, pending: Pending) -> None: ...
     def ask(self, pending: Pending) -> None: ...
     def cancel(self, pending: Pending) -> None: ...
@@ -548,20 +557,20 @@ class SessionLike(Protocol):
 
     # Results on their way out.
 
-    def pack_result(self, answer: Answer, value: Any) -> Packed | None: ...
+    def pack_result(self, answer: Answer, value: object) -> Packed | None: ...
     def pack_error(self, answer: Answer, error: BaseException, *, remote: bool) -> Packed: ...
     def reply(self, answer: Answer, reply: Packed) -> None: ...
-    def reply_at_once(self, answer: Answer, value: Any) -> bool: ...
-    def stays(self, answer: Answer, value: Any) -> bool: ...
+    def reply_at_once(self, answer: Answer, value: object) -> bool: ...
+    def stays(self, answer: Answer, value: object) -> bool: ...
     def export_broken(self, export_id: int, error: BaseException) -> None: ...
-    def copy(self, source: Answer) -> tuple[Any, Sequence[Handle], Sequence[EndLike], int]: ...
+    def copy(self, source: Answer) -> tuple[object, Sequence[Handle], Sequence[EndLike], int]: ...
 
 
 class Holder(Protocol):
     """Takes calls that must wait until a promise has settled."""
 
     def hold(
-        self, target: Import, values: Any, context: ExecutionContext, send: SendHeld
+        self, target: Import, values: object, context: ExecutionContext, send: SendHeld
     ) -> Pending | None:
         """Take a call that is about to be sent, and give its promise; None if it can be sent.
 
@@ -576,14 +585,11 @@ class Holder(Protocol):
 class Noting(Protocol):
     """What is noted of each call: its place, whose work it is, what it carries."""
 
-    kept: list[Any]
+    kept: Kept
     """Takes what `Host.kept` takes, while somebody records; else nobody does."""
 
     serving: SessionLike | None
-    """Whose peer has made the call whose plain method runs at this very moment, and"""
-
-    call_served: int
-    """the id of that call."""
+    """Whose peer has made the call whose plain method runs at this very moment: its last one."""
 
     clock: Callable[[], float]
     """Gives the time, in seconds."""
@@ -682,10 +688,9 @@ class Host(Protocol):
     observe: Observer | None
     """Takes the events of `Session` while somebody records, else None."""
 
-    kept: list[Any] | None
-    """Where what happens with each call is kept, in fewer steps (benchmark `recording`): events
-    with their time in front, and the notes of runs, which grow while they stand last there (see
-    `events.Kept`). None while nobody records."""
+    kept: Kept | None
+    """Where what happens with each call is kept, in fewer steps (benchmark `recording`). None while
+    nobody records."""
 
     clock: Callable[[], float]
     """Gives the time, in seconds."""
@@ -710,7 +715,7 @@ class Host(Protocol):
         self,
         answer: Answer,
         function: Callable[..., Any],
-        args: list[Any],
+        args: list[object],
         kwargs: Keywords,
         context: ExecutionContext,
     ) -> None:
@@ -719,7 +724,7 @@ class Host(Protocol):
     def ran(
         self,
         answer: Answer,
-        value: Any,
+        value: object,
         variables: Variables,
         error: BaseException | None = None,
     ) -> None:
@@ -728,7 +733,7 @@ class Host(Protocol):
         An awaitable is run there first.
         """
 
-    def detach(self, function: Callable[[], Any], context: ExecutionContext, what: str) -> None:
+    def detach(self, function: Callable[[], object], context: ExecutionContext, what: str) -> None:
         """Run something nobody waits for (a disposer); report its failure as `what`."""
 
     def loopback(self, context: ExecutionContext) -> SessionLike:

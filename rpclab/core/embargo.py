@@ -83,7 +83,7 @@ class Embargo(Import):
             self.eased()
 
 
-def place_all(handles: Iterable[Handle], far: Pending, value: Any) -> bool:
+def place_all(handles: Iterable[Handle], far: Pending, value: object) -> bool:
     """Make handles in a value go the long way, where any call can have gone it.
 
     Args:
@@ -104,7 +104,7 @@ def place_all(handles: Iterable[Handle], far: Pending, value: Any) -> bool:
     return found
 
 
-def _places(root: Any) -> dict[int, Place]:
+def _places(root: object) -> dict[int, Place]:
     """Where in a value each handle stands first, by its `id`, as far as paths lead through dicts.
 
     The dicts are gone through once, whatever they hold; so it takes no longer than to unpack them.

@@ -25,13 +25,43 @@ IDENTIFIED = frozenset(
 Call = tuple[str, int]
 """A call, as (label of the end that made it, its id)."""
 
-Kept = tuple[Any, ...] | list[Any]
-"""What is kept of what happens: an event, with its time in front; or, of calls or results in a run
-(see `messages`), a list that grows as the run does. It shares the run:
+Entry = tuple[Any, ...] | list[Any] | float
+"""An entry of `Kept`: an event, with its time in front; or what several calls or results in a run
+(see `messages`) have in common, and then the time of each. It shares the run:
 
-    ["call", label, run, how many of its calls stand before, time, site, Actor, time, …]
-    ["result", label, run, how many of its results stand before, time, time, …]
-"""
+    ["call", label, run, how many of its calls stand before, site, Actor]
+    ["result", label, run, how many of its results stand before]
+
+Events may stand between such times, so that all is in order."""
+
+
+class Kept(list[Any]):
+    """What happens, as it comes: of most calls and results the time alone (see `Entry`).
+
+    Attributes:
+        run: the run whose calls or results the next times may be of; None to begin with.
+        heads: how many entries are no events.
+    """
+
+    __slots__ = ("heads", "run")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.run: Message | None = None
+        self.heads = 0
+
+    def begin(self, *head: Any) -> None:
+        """Keep what the calls or results have in common whose times follow."""
+        self.run = head[_RUN]
+        self.heads += 1
+        self.append([*head])
+
+    def cut(self) -> tuple[list[Any], int]:
+        """Give all entries away, with how many events they are; here it begins anew."""
+        entries, count = self[:], len(self) - self.heads
+        self.clear()
+        self.run, self.heads = None, 0
+        return entries, count
 
 
 class Actor:
@@ -70,10 +100,7 @@ steps: ContextVar[int] = ContextVar("rpclab_steps", default=0)
 SMALL = frozenset({int, float, bool, type(None)})
 """The types of small scalars, but for texts, which may be long."""
 
-RUN = 2
-"""Where in notes their run stands; an event has something else there."""
-
-_HEAD, _CALL_NOTES = 4, 3  # of `Kept`: what stands before the notes, and how many are of one call
+_RUN, _BEFORE = 2, 3  # where these stand in what calls or results have in common
 _BRIEF = 24  # characters that a value is written in
 _LINE = 60  # characters that an error is written in
 _MEMBERS = 8  # a dict of more members is only counted
@@ -202,49 +229,41 @@ def called(
     return ("call", label, call, target, path, shown, size, site, by, using, keywords, task)
 
 
-def events_in(raw: Kept) -> int:
-    """How many events there are in what was kept: one, or those of a run."""
-    if type(raw) is tuple:
-        return 1
-    return (len(raw) - _HEAD) // (_CALL_NOTES if raw[0] == "call" else 1)
-
-
-def unfolded(raw: Kept) -> Iterable[tuple[Any, ...]]:
-    """The events that were kept as one, each with its time in front.
+def unfolded(entries: Iterable[Entry]) -> Iterator[tuple[Any, ...]]:
+    """The events that were kept, each with its time in front.
 
     Of the calls or results in a run only what the run does not say is noted while they happen: how
     each is written down, and how many bytes it would take in a message of its own, is worked out
     when somebody looks (benchmark `recording`).
     """
-    if type(raw) is tuple:
-        return (raw,)
-    kind, label, run, first, *noted = raw
-    return (
-        _calls(label, run, first, noted) if kind == "call" else _results(label, run, first, noted)
-    )
+    head: list[Any] = []
+    before = 0
+    for entry in entries:
+        if type(entry) is tuple:
+            yield entry
+        elif type(entry) is list:
+            head, before = entry, entry[_BEFORE]
+        else:
+            yield (_call if head[0] == "call" else _result)(entry, before, *head)
+            before += 1
 
 
-def _calls(label: str, run: Message, first: int, noted: list[Any]) -> Iterator[tuple[Any, ...]]:
-    call, position = run[1] + first, 2 + 3 * first
-    for at, site, actor in zip(noted[::3], noted[1::3], noted[2::3], strict=True):
-        target, path, args = run[position : position + 3]
-        if target is None:  # the recording was over when the run left
-            target = call - 1
-        size = _packed_size((CALL, call, target, path, tuple(args)))
-        event = (at, "call", label, call, target, path, scalars(args), size, site, actor.call, ())
-        # What is as usual is left out at the end.
-        yield event if actor.number == 0 else (*event, None, actor.number)
-        call += 1
-        position += 3
+def _call(
+    at: Any, before: int, kind: str, label: str, run: Message, _: int, site: str | None, by: Actor
+) -> tuple[Any, ...]:
+    call, position = run[1] + before, 2 + 3 * before
+    target, path, args = run[position : position + 3]
+    if target is None:  # the recording was over when the run left
+        target = call - 1
+    size = _packed_size((CALL, call, target, path, tuple(args)))
+    event = (at, kind, label, call, target, path, scalars(args), size, site, by.call, ())
+    # What is as usual is left out at the end.
+    return event if by.number == 0 else (*event, None, by.number)
 
 
-def _results(label: str, run: Message, first: int, noted: list[Any]) -> Iterator[tuple[Any, ...]]:
-    position = 1 + 2 * first
-    for at in noted:
-        call, value = run[position : position + 2]
-        size = _packed_size((RESOLVE, call, value))
-        yield (at, "result", label, call, scalar(value), size)
-        position += 2
+def _result(at: Any, before: int, kind: str, label: str, run: Message, _: int) -> tuple[Any, ...]:
+    call, value = run[1 + 2 * before : 3 + 2 * before]
+    return (at, kind, label, call, scalar(value), _packed_size((RESOLVE, call, value)))
 
 
 def _packed_size(value: Any) -> int:

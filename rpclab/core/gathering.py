@@ -5,7 +5,7 @@ Floor: core. A Blob crosses so (Cap'n Web).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rpclab.core.hooks import PromisedArgument
 from rpclab.core.streams import Pipe, lost
@@ -27,7 +27,7 @@ class Gathered(PromisedArgument):
 
     __slots__ = ("_build", "_error", "_over", "_parts", "_pipe", "_size", "_watchers")
 
-    def __init__(self, pipe: Pipe, build: Callable[[bytes], Any]) -> None:
+    def __init__(self, pipe: Pipe, build: Callable[[bytes], object]) -> None:
         self._pipe = pipe
         self._build = build
         self._parts: list[bytes] = []
@@ -91,7 +91,7 @@ class Gathered(PromisedArgument):
             for watcher in watchers:
                 watcher()
 
-    def take(self, answer: Answer) -> Any:
+    def take(self, answer: Answer) -> object:
         del answer
         self._let_go()
         if self._error is not None:

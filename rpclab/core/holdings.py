@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from rpclab.core.answers import Answer
 from rpclab.core.containers import CONTAINER_TYPES, bulk_of
 from rpclab.core.imports import PENDING
-from rpclab.core.messages import Frame, size_of
 from rpclab.core.streams import Pipe
 from rpclab.errors import RemoteProtocolError
 
@@ -28,16 +27,6 @@ ENTRY = 400
 
 EMPTY_PIPE = 1000
 """Bytes that an empty pipe takes."""
-
-_CONTAINER = 64  # bytes that a list or dict takes once it is unpacked, at least
-_NOT_CONTAINERS = bytes(byte for byte in range(256) if byte >> 5 != 4 and byte >> 2 != 55)
-
-
-def weight_of(frame: Frame) -> int:
-    """How many bytes a message takes once it is unpacked, at most, about."""
-    head = frame if isinstance(frame, bytes) else frame[0]
-    # A byte may stand for an empty list, which takes sixty.
-    return size_of(frame) + _CONTAINER * len(head.translate(None, _NOT_CONTAINERS))
 
 
 def weigh(session: SessionLike) -> int:
@@ -52,7 +41,7 @@ def weigh(session: SessionLike) -> int:
             held += EMPTY_PIPE
     for value in session.unseen_results():
         held += ENTRY
-        if type(value) in (str, bytes):
+        if isinstance(value, (str, bytes)):
             held += len(value)
         elif type(value) in CONTAINER_TYPES:
             held += bulk_of(value)

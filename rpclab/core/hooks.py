@@ -24,7 +24,7 @@ from rpclab.core.targets import (
 from rpclab.errors import no_keywords, not_callable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
     from contextvars import Context as Variables
 
     from rpclab.core.answers import Answer
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from rpclab.core.messages import Arguments, Keywords, Path
 
 _qualified_name_of = type.__dict__["__qualname__"].__get__  # a metaclass may have its own
-Delivery = tuple["Answer", "Path", "Arguments", "Keywords", "Places | None"]
-"""(answer, path, args, kwargs, promised): a call on its way to the target."""
-
 _SPARE = 16  # how many places that are released a target may remember
 
 
@@ -56,7 +53,7 @@ class PromisedArgument:
     def keep(self) -> None:
         """The call waits, and the importer may let go of the value before it can start."""
 
-    def take(self, answer: Answer) -> Any:
+    def take(self, answer: Answer) -> object:
         """Give the value to the call that `answer` stands for, with handles of its own.
 
         Raises:
@@ -104,6 +101,24 @@ class Places(list[PromisedArgument]):
         """The call is over: let go of what was kept for it, and it has not taken."""
         for argument in self:
             argument.give_back()
+
+
+class Delivery(NamedTuple):
+    """A call on its way to what it is made on.
+
+    Attributes:
+        answer: takes the result, or the error.
+        path: of the member: one name, or a list of names; an empty list means the target itself.
+        args: the arguments, a list; None to read.
+        kwargs: the keyword arguments, or None.
+        promised: the places among the arguments that may not be there yet.
+    """
+
+    answer: Answer
+    path: Path
+    args: Arguments
+    kwargs: Keywords = None
+    promised: Places | None = None
 
 
 class Hook:
@@ -158,96 +173,68 @@ class Hook:
         """
         return ("other", type(self).__name__, None, True)
 
-    def deliver(
-        self,
-        answer: Answer,
-        path: Path,
-        args: Arguments,
-        kwargs: Keywords,
-        promised: Places | None = None,
-    ) -> None:
+    def deliver(self, call: Delivery) -> None:
         """Start a call, when all before it have started and its arguments are there."""
-        if self.blocked is None:
-            if promised is None:
-                self.start(answer, path, args, kwargs)
-                return
-            if not self.in_order and not _keeps_order(answer):
-                self._start_when_filled(answer, path, args, kwargs, promised)
-                return
-            self.blocked = deque()
-            self._hold_back(answer, path, args, kwargs, promised)
-            self._advance()
+        if self.blocked is not None:
+            self._hold_back(call)
+        elif call.promised is None:
+            self.start(call)
+        elif not self.in_order and not _keeps_order(call.answer):
+            self._start_when_filled(call, call.promised)
         else:
-            self._hold_back(answer, path, args, kwargs, promised)
+            self.blocked = deque()
+            self._hold_back(call)
+            self._advance()
 
-    def _start_when_filled(
-        self,
-        answer: Answer,
-        path: Path,
-        args: Arguments,
-        kwargs: Keywords,
-        promised: Places,
-    ) -> None:
+    def _start_when_filled(self, call: Delivery, promised: Places) -> None:
         """Start a call once its arguments are there, whatever was called before or after it."""
+        answer, path, args, kwargs, _ = call
         self.retain()
         for argument in promised:
             argument.keep()
 
-        def start(both: Any) -> None:
-            self.start(answer, path, *both)
+        def start(both: tuple[Arguments, Keywords]) -> None:
+            self.start(Delivery(answer, path, *both))
 
         fill(answer, (args, kwargs), promised, start, answer.reject)
         answer.watch(self.release)
 
-    def _hold_back(
-        self,
-        answer: Answer,
-        path: Path,
-        args: Arguments,
-        kwargs: Keywords,
-        promised: Places | None,
-    ) -> None:
+    def _hold_back(self, call: Delivery) -> None:
         # A call that was made keeps what it was made on, also when its maker has let go of that.
         self.retain()
-        for argument in promised or ():
+        for argument in call.promised or ():
             argument.keep()
-        self.blocked.append((answer, path, args, kwargs, promised))  # type: ignore[union-attr]
-        answer.held_at = self
+        self.blocked.append(call)  # type: ignore[union-attr]
+        call.answer.held_at = self
 
     def _advance(self) -> None:
         blocked = self.blocked
         while blocked:
-            answer, path, args, kwargs, promised = blocked[0]
-            if promised is not None and promised.wait(answer, self._advance):
+            call = blocked[0]
+            if call.promised is not None and call.promised.wait(call.answer, self._advance):
                 return
             del blocked[0]
-            if answer.state == PENDING:
-                self._start_with(promised, answer, path, args, kwargs)
+            if call.answer.state == PENDING:
+                self._start_with(call)
             self.release()
         if self.blocked is blocked:
             self.blocked = None
 
-    def _start_with(
-        self,
-        promised: Places | None,
-        answer: Answer,
-        path: Path,
-        args: Arguments,
-        kwargs: Keywords,
-    ) -> None:
+    def _start_with(self, call: Delivery) -> None:
+        answer, path, args, kwargs, promised = call
         failure = None
         if promised:
             try:
                 fill = Filler(answer, promised)
-                args, kwargs = fill(args), fill(kwargs)
+                call = Delivery(answer, path, fill(args), fill(kwargs))
             except Exception as error:
                 failure = error
         if failure is not None:
             answer.reject(failure)
         else:
-            self.start(answer, path, args, kwargs)
+            self.start(call)
 
-    def start(self, answer: Answer, path: Path, args: Arguments, kwargs: Keywords) -> None:
+    def start(self, call: Delivery) -> None:
         """Run the call now."""
         raise NotImplementedError
 
@@ -276,7 +263,7 @@ class TargetHook(Hook):
 
     context: ExecutionContext
 
-    def __init__(self, target: Any, context: ExecutionContext) -> None:
+    def __init__(self, target: object, context: ExecutionContext) -> None:
         self.context = context
         self.claims = 0
         self.blocked = None
@@ -288,8 +275,9 @@ class TargetHook(Hook):
         self._at_home: list[tuple[SessionLike, int]] | None = None
         context.exported(self)
 
-    def start(self, answer: Answer, path: Path, args: Arguments, kwargs: Keywords) -> None:
+    def start(self, call: Delivery) -> None:
         """Run the call on the target, in the context that made it."""
+        answer, path = call.answer, call.path
         context = self.context
         if context.ended:
             answer.reject(context.gone(), remote=False)
@@ -302,13 +290,14 @@ class TargetHook(Hook):
         self.claims += 1  # the disposer waits for the method, which may end the session
         try:
             if (
-                args is not None
+                call.args is not None
                 and type(path) is str
                 and (function := context.method(target, path)) is not None
             ):
-                _run_method(answer, function, target, args, kwargs, context)
+                # The list is the peer's, and may stand among its own arguments.
+                _run(call, function, [target, *call.args], context, bound=True)
             else:
-                dispatch(answer, target, path, args, kwargs, context)
+                dispatch(call, target, context)
         finally:
             self.has_run(answer, context)
             self.release()
@@ -443,117 +432,85 @@ def bare_hook(context: ExecutionContext) -> TargetHook:
     return hook
 
 
-def dispose(target: Any, context: ExecutionContext) -> None:
+def dispose(target: object, context: ExecutionContext) -> None:
     """Run the disposer of a target, if it has one (T6); nobody waits for it."""
     disposer = disposer_of(target)
     if disposer is not None:
         context.host.detach(disposer, context, f"the disposer of {name_of(target)}")
 
 
-def dispatch(
-    answer: Answer,
-    target: Any,
-    path: Path,
-    args: Arguments,
-    kwargs: Keywords,
-    context: ExecutionContext,
-) -> None:
-    """Call (or read, where `args` is None) the member of `target` at `path`; settle `answer`.
+def dispatch(call: Delivery, target: object, context: ExecutionContext) -> None:
+    """Call (or read) the member of `target` at the path of `call`, and settle its answer.
 
     Args:
-        answer: takes the result, or the error.
+        call: what is asked for.
         target: a target, an entrypoint instance or a function.
-        path: one name, or a list of names; an empty list means the target itself.
-        args: the arguments, a list; None to read.
-        kwargs: the keyword arguments, or None.
         context: where the code runs.
     """
+    path = call.path
     if not isinstance(path, str):
         if len(path) != 1:
-            _dispatch_long(answer, target, path, args, kwargs, context)
+            _dispatch_long(call, target, path, context)
             return
         path = path[0]
-    if args is not None and isinstance(target, Exposed):
-        function = method_of(target, path)
-        if function is not None:
-            _run_method(answer, function, target, args, kwargs, context)
-            return
-    if args is None:
-        context.host.run(answer, _reader(target), [target, path], None, context)
+    if call.args is None:
+        context.host.run(call.answer, _reader(target), [target, path], None, context)
         return
-    # The member is a property or an attribute that may hold a function: read it, then call that.
-    _through(answer, target, path, [], args, kwargs, context)
-
-
-def _run_method(
-    answer: Answer,
-    function: Any,
-    target: Any,
-    args: Sequence[Any],
-    kwargs: Keywords,
-    context: ExecutionContext,
-) -> None:
-    """Run a plain method of a target, if the door of its context lets the call in."""
-    refusal = _refused(context, function, args, kwargs, bound=True)
-    if refusal is not None:
-        answer.reject(refusal)
+    function = method_of(target, path) if isinstance(target, Exposed) else None
+    if function is not None:
+        _run(call, function, [target, *call.args], context, bound=True)
     else:
-        # The list is the peer's, and may stand among its own arguments.
-        context.host.run(answer, function, [target, *args], kwargs, context)
+        # A property or an attribute that may hold a function: read it, then call that.
+        _through(call, target, path, [], context)
 
 
-def _refused(
-    context: ExecutionContext, function: Any, args: Sequence[Any], kwargs: Keywords, *, bound: bool
-) -> BaseException | None:
-    """Say why the door of a context refuses a call; None if it does not, or there is none."""
-    door = context.door
-    return None if door is None else door.refusal(function, args, kwargs, bound=bound)
+def _run(
+    call: Delivery,
+    function: Callable[..., Any],
+    args: list[object],
+    context: ExecutionContext,
+    *,
+    bound: bool,
+) -> None:
+    """Run a plain method or a function, if the door of its context lets the call in."""
+    if context.door is not None:
+        refusal = context.door.refusal(function, call.args or (), call.kwargs, bound=bound)
+        if refusal is not None:
+            call.answer.reject(refusal)
+            return
+    context.host.run(call.answer, function, args, call.kwargs, context)
 
 
 def _dispatch_long(
-    answer: Answer,
-    target: Any,
-    path: list[str],
-    args: Arguments,
-    kwargs: Keywords,
-    context: ExecutionContext,
+    call: Delivery, target: object, path: list[str], context: ExecutionContext
 ) -> None:
-    if not path:
-        if args is None:
-            answer.resolve(answer.via)
-        elif is_function(target):
-            refusal = _refused(context, target, args, kwargs, bound=False)
-            if refusal is not None:
-                answer.reject(refusal)
-            else:
-                context.host.run(answer, target, args, kwargs, context)
-        else:
-            answer.reject(not_callable(answer.path))
-        return
-    if not answer.path:
-        answer.path = tuple(path)
-    _through(answer, target, path[0], path[1:], args, kwargs, context)
+    answer, args = call.answer, call.args
+    if path:
+        if not answer.path:
+            answer.path = tuple(path)
+        _through(call, target, path[0], path[1:], context)
+    elif args is None:
+        answer.resolve(answer.via)
+    elif not is_function(target):
+        answer.reject(not_callable(answer.path))
+    else:
+        _run(call, target, args, context, bound=False)
 
 
 def _through(
-    answer: Answer,
-    target: Any,
-    name: str,
-    rest: list[str],
-    args: Arguments,
-    kwargs: Keywords,
-    context: ExecutionContext,
+    call: Delivery, target: object, name: str, rest: list[str], context: ExecutionContext
 ) -> None:
     """Read a member as a step of its own, and deliver the call to what comes out."""
+    answer, _, args, kwargs, _ = call
     if not answer.path:
         answer.path = (name,)
     step = answer.step()
     step.context = context
-    step.deliver(answer, rest, args, kwargs, None)
+    step.deliver(Delivery(answer, rest, args, kwargs))
     context.host.run(step, _reader(target), [target, name], None, context)
 
 
-def _reader(target: Any) -> Any:
+def _reader(target: object) -> Callable[..., Any]:
     return read_function_attribute if is_function(target) else read_member
 
 
@@ -614,7 +571,7 @@ class ServiceHook(Hook):
         """The error of a name that is refused (rules C16, C17)."""
         raise NotImplementedError
 
-    def open(self) -> tuple[Any, ExecutionContext]:
+    def open(self) -> tuple[object, ExecutionContext]:
         """Make the instance and its context, for one call.
 
         Raises:
@@ -622,43 +579,34 @@ class ServiceHook(Hook):
         """
         raise NotImplementedError
 
-    def start(self, answer: Answer, path: Path, args: Arguments, kwargs: Keywords) -> None:
+    def start(self, call: Delivery) -> None:
         """Make the instance and its context, and run the call there."""
+        path = call.path
         refusal = self.refusal(path if type(path) is str else path[0] if path else "")
         if refusal is not None:
-            answer.reject(refusal)
+            call.answer.reject(refusal)
             return
         try:
             instance, context = self.open()
         except Exception as error:
-            self.not_opened(error, answer, path, args, kwargs)
+            self.not_opened(error, call)
             return
-        self.serve(answer, instance, context, path, args, kwargs)
+        self.serve(call, instance, context)
 
-    def not_opened(
-        self, error: Exception, answer: Answer, path: Path, args: Arguments, kwargs: Keywords
-    ) -> None:
+    def not_opened(self, error: Exception, call: Delivery) -> None:
         """Reject a call for which no instance could be made."""
-        del path, args, kwargs
-        answer.reject(error)
+        call.answer.reject(error)
 
-    def serve(
-        self,
-        answer: Answer,
-        instance: Any,
-        context: ExecutionContext,
-        path: Path,
-        args: Arguments,
-        kwargs: Keywords,
-    ) -> None:
+    def serve(self, call: Delivery, instance: object, context: ExecutionContext) -> None:
         """Run a call on an instance that was made for it."""
+        answer = call.answer
         answer.via = self
         answer.context = context
         context.hold()
         if context.host.observe is not None:
             context.host.observe(opened(context, answer.call))
         try:
-            self.dispatch(answer, instance, path, args, kwargs, context)
+            self.dispatch(call, instance, context)
         finally:
             self.has_run(answer, context)
 
@@ -690,12 +638,12 @@ class ForwardHook(Hook):
         entry.claim()
         self.entry: Import = entry
 
-    def start(self, answer: Answer, path: Path, args: Arguments, kwargs: Keywords) -> None:
+    def start(self, call: Delivery) -> None:
         """Call on, and settle as that call does; who asks for the stub itself gets this one."""
-        if args is None and not path and self._may_stand_for_itself(answer):
-            answer.resolve(self)
+        if call.args is None and not call.path and self._may_stand_for_itself(call.answer):
+            call.answer.resolve(self)
         else:
-            call_on(answer, self.entry.session, self.entry.call, path, args, kwargs)
+            call_on(call, self.entry.session, self.entry.call)
 
     def _may_stand_for_itself(self, answer: Answer) -> bool:
         """Whether the question for the stub is answered here.
@@ -734,12 +682,10 @@ class OnwardHook(Hook):
         self._source = source
         self._pending = pending
 
-    def start(self, answer: Answer, path: Path, args: Arguments, kwargs: Keywords) -> None:
+    def start(self, call: Delivery) -> None:
         """Pipeline the call on the forwarded one."""
-        if answer.state != PENDING:
-            return  # it was cancelled while it was queued
-        pending = self._pending
-        call_on(answer, pending.session, pending.pipeline, path, args, kwargs)
+        if call.answer.state == PENDING:  # else it was cancelled while it was queued
+            call_on(call, self._pending.session, self._pending.pipeline)
 
     def hand_over(self) -> deque[Delivery] | None:
         """Give up the calls that wait for arguments, in order: the result is there."""
@@ -756,31 +702,21 @@ def work_of(answer: Answer, context: ExecutionContext) -> Variables:
     return variables
 
 
-def call_on(
-    answer: Answer,
-    session: SessionLike,
-    call: Callable[..., Pending],
-    path: Path,
-    args: Arguments,
-    kwargs: Keywords,
-) -> None:
-    """Make a call on what lives elsewhere, and settle `answer` as that one does.
+def call_on(call: Delivery, session: SessionLike, make: Callable[..., Pending]) -> None:
+    """Make a call on what lives elsewhere, and settle its answer as that one does.
 
     Args:
-        answer: of the call that goes on.
+        call: the call that goes on.
         session: to where it goes.
-        call: makes the call there.
-        path: of the call; so are the others.
-        args: see there.
-        kwargs: see there.
+        make: makes the call there.
     """
+    answer, path, args, kwargs, _ = call
     if kwargs and not session.dialect.keywords:
         answer.reject(no_keywords())
         return
     arguments = None if args is None else tuple(args)
     keeper = session.keeper
-    pending = work_of(answer, keeper).run(call, path, arguments, kwargs, keeper)
-    answer.follow(pending)
+    answer.follow(work_of(answer, keeper).run(make, path, arguments, kwargs, keeper))
 
 
 class BrokenHook(Hook):
@@ -792,10 +728,9 @@ class BrokenHook(Hook):
         super().__init__(None)
         self.error = error
 
-    def start(self, answer: Answer, path: Path, args: Arguments, kwargs: Keywords) -> None:
+    def start(self, call: Delivery) -> None:
         """Reject."""
-        del path, args, kwargs
-        answer.reject(self.error, remote=False)
+        call.answer.reject(self.error, remote=False)
 
 
 class Filler:
@@ -819,7 +754,7 @@ class Filler:
 
 def fill(
     answer: Answer,
-    value: Any,
+    value: object,
     promised: Places | None,
     filled: Callable[[Any], None],
     failed: Callable[[BaseException], None],

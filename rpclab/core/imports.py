@@ -80,10 +80,14 @@ class Import:
         """Call the member at `path`, or read it where `args` is None."""
         return self.session.call(self, path, args, kwargs, context)
 
-    def map_member(
-        self, path: list[str], captures: list[Any], program: list[Any], context: ExecutionContext
+    def map(
+        self,
+        captures: list[object],
+        program: list[object],
+        context: ExecutionContext,
+        path: Sequence[str] = (),
     ) -> Pending:
-        """Replay a recorded function on the member at `path`, where the dialect has paths."""
+        """Replay a recorded function on it; on a member, where the dialect has paths."""
         return self.session.map(self, captures, program, context, path)
 
     @property
@@ -336,24 +340,21 @@ class Pending(Import):
         session = self.session
         pending = session.call(self, path, args, kwargs, context)
         if pending.state == PENDING:
-            # As `_made_on` does, without that step.
             pending.upstream = self
             self.unanswered += 1
             if self.state == PENDING and self.id >= session.first_unsent:
                 session.pipelined.append(self)
         return pending
 
-    def map(self, captures: list[Any], program: list[Any], context: ExecutionContext) -> Pending:
-        """Replay a recorded function on the value (see `map`)."""
-        return self._made_on(self.session.map(self, captures, program, context))
-
-    def map_member(
-        self, path: list[str], captures: list[Any], program: list[Any], context: ExecutionContext
+    def map(
+        self,
+        captures: list[object],
+        program: list[object],
+        context: ExecutionContext,
+        path: Sequence[str] = (),
     ) -> Pending:
         self.uses += 1
-        return self._made_on(super().map_member(path, captures, program, context))
-
-    def _made_on(self, pending: Pending) -> Pending:
+        pending = super().map(captures, program, context, path)
         if pending.state == PENDING:
             pending.upstream = self
             self.unanswered += 1

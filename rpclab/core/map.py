@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rpclab.core.answers import Answer
 from rpclab.core.containers import CONTAINER_TYPES, DICT_TYPES, contents, replaced
 from rpclab.core.contexts import ExecutionContext, current
-from rpclab.core.hooks import Places, PromisedArgument, fill
+from rpclab.core.hooks import Delivery, Places, PromisedArgument, fill
 from rpclab.core.imports import PENDING, REJECTED, Import, Pending
 from rpclab.core.messages import Checked
 from rpclab.core.promise_arguments import PromisedAnswer, Variable
@@ -64,7 +64,7 @@ class Captured:
         refer: refers to it in the message that takes the program along.
     """
 
-    def __init__(self, value: Any, refer: Callable[[Payload], Any]) -> None:
+    def __init__(self, value: object, refer: Callable[[Payload], Any]) -> None:
         self.value = value
         self._refer = refer
 
@@ -110,7 +110,7 @@ class Recorder(ExecutionContext):
         refer = getattr(type(value), "__rpc_refer__", None)
         return None if refer is None else refer(value, self)
 
-    def refer_handle(self, value: Any, handle: Handle, *, binding: bool = False) -> Reference:
+    def refer_handle(self, value: object, handle: Handle, *, binding: bool = False) -> Reference:
         """Refer to a stub or binding from outside."""
 
         def refer(payload: Payload) -> Reference:
@@ -125,7 +125,7 @@ class Recorder(ExecutionContext):
         return (PLACEHOLDER, self.capture(pending, lambda payload: payload.refer_promise(pending)))
 
     def refer_property(
-        self, _value: Any, read: Callable[[], Any], of: Import | None, path: Path
+        self, _value: object, read: Callable[[], Any], of: Import | None, path: Path
     ) -> Reference:
         """Refer to a property: reading it is a step of its own, unless it can be mentioned."""
         if self.session.dialect.paths and isinstance(of, Placeholder):
@@ -241,7 +241,7 @@ def _step(number: int, subject: int | None, path: list[str], call: Any, inner: A
     return _Step(subject, path, call, *_places(call, number))
 
 
-def _places(call: Any, known: int) -> tuple[list[Any], _Weight]:
+def _places(call: object, known: int) -> tuple[list[Any], _Weight]:
     """What must be replaced in a part of a program for each replay of it; and what it weighs.
 
     Raises:
@@ -462,7 +462,7 @@ class _Run:
         self,
         answer: Answer,
         source: Answer,
-        item: Any,
+        item: object,
         captures: list[Answer],
         program: Program,
         session: SessionLike,
@@ -500,7 +500,7 @@ class _Run:
                 self._map(step, made.subject, made.path, made.inner, session)
             else:
                 subject = self._variable(made.subject)
-                subject.deliver(step, made.path, args, kwargs, promised or None)
+                subject.deliver(Delivery(step, made.path, args, kwargs, promised or None))
             self._variables.append(step)
         self.sources = Places(
             PromisedAnswer(self._variable(place.number), session)
@@ -517,7 +517,7 @@ class _Run:
         captures = [self._variable(number) for number in inner.captures]
         program = copy.copy(inner)
         program.captures = captures
-        self._variable(subject).deliver(source, path, None, None, None)
+        self._variable(subject).deliver(Delivery(source, path, None))
         source.watch(lambda: replay(step, source, program, session))
 
     def _variable(self, number: int) -> Answer:

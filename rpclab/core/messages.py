@@ -90,9 +90,13 @@ Arguments = list[Any] | None
 Keywords = dict[str, Any] | None
 """The keyword arguments of a call, if there are any."""
 
+Options = dict[str, Any]
+"""What a message says beside: see its keys, above."""
+
 MOST = 2**62  # no honest peer counts so far
 _STEPS = (str, Index)
 _LEAST_WORD, _MOST_WORD = -(2**30), 2**30  # which a machine compares at once
+_TEXTS = frozenset({str})
 _TINY = frozenset({type(None), bool, float})
 _FEW_ARGUMENTS = 8
 LEAST = -MOST
@@ -216,7 +220,7 @@ def _is_options(options: object) -> bool:
     keywords = options.get(KEYWORDS)
     deadline = options.get(DEADLINE, 0.0)
     return (
-        (keywords is None or (type(keywords) is dict and all(type(k) is str for k in keywords)))
+        (keywords is None or _are_keywords(keywords))
         and type(deadline) in (float, int)
         and 0 <= deadline <= _LONGEST_DEADLINE  # which nan is not, and no clock could wait for it
     )
@@ -270,12 +274,12 @@ def _is_program(program: object, captures: int) -> bool:
 
 def _is_arguments(both: object) -> bool:
     return (
-        type(both) is list
-        and len(both) == 2
-        and type(both[0]) is list
-        and type(both[1]) is dict
-        and all(type(name) is str for name in both[1])
+        type(both) is list and len(both) == 2 and type(both[0]) is list and _are_keywords(both[1])
     )
+
+
+def _are_keywords(value: object) -> bool:
+    return type(value) is dict and _TEXTS.issuperset(map(type, value))
 
 
 def _is_one_id(message: Message) -> bool:

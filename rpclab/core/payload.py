@@ -76,12 +76,12 @@ class Payload:
     # Defaults stand on the class: most messages need none of these of their own.
     used: Sequence[Pending] = ()
     moved: Sequence[Handle] = ()
-    first: Sequence[tuple[Any, Callable[[], Any]]] = ()
+    first: Sequence[tuple[object, Callable[[], object]]] = ()
     references = False
     awaitables = False
     _claimed: Sequence[Import] = ()
     _ahead: dict[int, Any] = MappingProxyType({})  # type: ignore[assignment]
-    _streams: dict[int, Any] = MappingProxyType({})  # type: ignore[assignment]
+    _streams: dict[int, object] = MappingProxyType({})  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -97,12 +97,12 @@ class Payload:
         self.copying = copying
         self._base = session.last_export
         self._hooks: list[Hook] = []
-        self._known: dict[Any, tuple[Any, Reference | Settled]] = {}
+        self._known: dict[object, tuple[object, Reference | Settled]] = {}
         self._met: Counter[int] | None = None if session.dialect.shares else Counter()
 
     # While it is packed.
 
-    def refer(self, value: Any) -> Reference | Settled | None:
+    def refer(self, value: object) -> Reference | Settled | None:
         """Give the reference under which a value is sent; None if it is no such value.
 
         One value mentioned several times in a message has one reference (rule F8), unless the
@@ -137,7 +137,7 @@ class Payload:
             self._known[key] = (value, reference)
         return reference
 
-    def _stream_of(self, generator: Any) -> Any:
+    def _stream_of(self, generator: object) -> object:
         """A generator that a method returned is sent as a stream; as one, if it stands twice."""
         stream = self._streams.get(id(generator))
         if stream is None:
@@ -146,7 +146,7 @@ class Payload:
             self._streams[id(generator)] = stream
         return stream
 
-    def stream_of(self, value: Any, data: bytes) -> Any:
+    def stream_of(self, value: object, data: bytes) -> object:
         """Give a stream of the bytes that a value is sent as."""
         stream = self._streams.get(id(value))
         if stream is None:
@@ -155,7 +155,7 @@ class Payload:
             self._streams[id(value)] = stream
         return stream
 
-    def _hook_of(self, value: Any) -> Hook:
+    def _hook_of(self, value: object) -> Hook:
         if self.source is not None:
             hook = self.source.hook_for(value)
             if hook is not None:
@@ -166,7 +166,7 @@ class Payload:
         self._hooks.append(hook)
         return self._base - len(self._hooks)
 
-    def refer_handle(self, value: Any, handle: Handle, *, binding: bool = False) -> Reference:
+    def refer_handle(self, value: object, handle: Handle, *, binding: bool = False) -> Reference:
         """Refer to a stub or binding; the peer gets a handle of its own (rules O9, O10, X4)."""
         entry = handle.entry
         session = self.session
@@ -207,7 +207,7 @@ class Payload:
         return None
 
     def refer_property(
-        self, value: Any, read: Callable[[], Any], of: Import | None, path: Path
+        self, value: object, read: Callable[[], object], of: Import | None, path: Path
     ) -> Reference | Settled:
         """Refer to a property: it is read when the call is made, and arrives as that value.
 
@@ -230,7 +230,7 @@ class Payload:
             return (RESULT, 0)
         return ahead.promise.__rpc_refer__(self)  # type: ignore[no-any-return]
 
-    def refer_readable(self, value: Any, open_pipe: Callable[[SessionLike], Any]) -> Reference:
+    def refer_readable(self, value: object, open_pipe: Callable[[SessionLike], Any]) -> Reference:
         """Refer to a stream that is read at the other side from now on (rule S5).
 
         Args:
@@ -346,7 +346,7 @@ class Payload:
         """The streams whose pipes were opened for it."""
         return [*self._ahead.values()]
 
-    def discard(self, values: list[Any]) -> None:
+    def discard(self, values: list[object]) -> None:
         """The message is not sent: dispose the targets in its values (rules V22, O7).
 
         Args:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from rpclab.core.answers import Answer
     from rpclab.core.contexts import EndLike, SessionLike
+    from rpclab.core.hooks import Delivery
     from rpclab.core.imports import Handle, Pending
-    from rpclab.core.messages import Arguments, Keywords, Path
 
 
 class PromisedAnswer(PromisedArgument):
@@ -34,7 +34,7 @@ class PromisedAnswer(PromisedArgument):
         self.source = source
         self._session = session
         self._wanted = True
-        self._copy: tuple[Any, Sequence[Handle], Sequence[EndLike], int] | None = None
+        self._copy: tuple[object, Sequence[Handle], Sequence[EndLike], int] | None = None
 
     def keep(self) -> None:
         if self.source.session is not None:
@@ -52,7 +52,7 @@ class PromisedAnswer(PromisedArgument):
     def watch(self, watcher: Callable[[], None]) -> None:
         self.source.watch(watcher)
 
-    def take(self, answer: Answer) -> Any:
+    def take(self, answer: Answer) -> object:
         source = self.source
         if source.state == REJECTED:
             raise fresh_copy(source.value)
@@ -105,7 +105,7 @@ class PromisedImport(PromisedArgument):
     def watch(self, watcher: Callable[[], None]) -> None:
         self.pending.follow(watcher)
 
-    def take(self, answer: Answer) -> Any:
+    def take(self, answer: Answer) -> object:
         self._wanted = False
         if self.pending.stubs:
             answer.params = [*(answer.params or ()), *self.pending.stubs]
@@ -145,7 +145,7 @@ class Unreadable(PromisedArgument):
     def watch(self, watcher: Callable[[], None]) -> None:
         watcher()
 
-    def take(self, answer: Answer) -> Any:
+    def take(self, answer: Answer) -> object:
         del answer
         raise self.error
 
@@ -222,7 +222,6 @@ class Announcement(Hook):
             del session.exports[self.id]
             self.release()
 
-    def start(self, answer: Answer, path: Path, args: Arguments, kwargs: Keywords) -> None:
+    def start(self, call: Delivery) -> None:
         """Nothing is ever called on it: the peer waits for the value."""
-        del path, args, kwargs
-        answer.reject(LocalProtocolError("a promise that was announced cannot be called"))
+        call.answer.reject(LocalProtocolError("a promise that was announced cannot be called"))

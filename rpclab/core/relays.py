@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from rpclab.core.hooks import Hook, work_of
 from rpclab.core.imports import PENDING, REJECTED, Pending
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from rpclab.core.answers import Answer
     from rpclab.core.contexts import SessionLike
+    from rpclab.core.hooks import Delivery
     from rpclab.core.imports import Import
-    from rpclab.core.messages import Keywords, Path
     from rpclab.core.streams import Arrived, Inlet, Outlet
 
 T = TypeVar("T")
@@ -76,7 +76,7 @@ class PipeRelay:
     """
 
     def __init__(
-        self, inlet: Inlet, session: SessionLike, rest: list[Any], unsent: Callable[[], None]
+        self, inlet: Inlet, session: SessionLike, rest: list[object], unsent: Callable[[], None]
     ) -> None:
         self._inlet = inlet
         self._pipe = inlet.pipe
@@ -139,7 +139,7 @@ class PipeRelay:
             # What comes after a chunk that could not be handed on must not be read.
             self._unread(write.value)
 
-    def _send(self, operation: str, args: list[Any]) -> Pending:
+    def _send(self, operation: str, args: list[object]) -> Pending:
         session = self._session
         pending = Pending(session, 0, session.keeper)
         pending.unseen = False  # its failure is passed back
@@ -172,14 +172,13 @@ class SinkRelay(Hook):
         self._unsent = unsent
         outlet.moved = True
 
-    def start(self, answer: Answer, path: Path, args: Any, kwargs: Keywords) -> None:
+    def start(self, call: Delivery) -> None:
         """Hand a chunk on, or the end."""
-        del kwargs
-        outlet = self._outlet
-        operation = operation_of(path, args)
-        if not isinstance(operation, str):
-            answer.reject(operation)
-        elif outlet.error is not None:
+        answer, args = call.answer, call.args or ()
+        outlet, operation = self._outlet, operation_of(call)
+        if operation is None:
+            return
+        if outlet.error is not None:
             answer.reject(outlet.error, remote=False)
         elif outlet.done:
             answer.reject(StreamClosedError(WRITABLE_CLOSED))

@@ -13,10 +13,10 @@ from rpclab.core.containers import bulk_of
 from rpclab.core.messages import SCALARS
 from rpclab.errors import RpcError
 
-MISSING: Any = object()
+MISSING = object()
 """Stands for the result of an id that is not here."""
 
-FORGOTTEN: Any = object()
+FORGOTTEN = object()
 """Stands for a result that is not kept any more."""
 
 _MOST_RUNS = 512
@@ -60,21 +60,13 @@ class Results:
     def __len__(self) -> int:
         return len(self._values) + len(self._runs)
 
-    def add(self, number: int, value: Any) -> int:
+    def add(self, number: int, value: object) -> int:
         """Keep a result. Gives how many bytes it takes beside its entry."""
         if value is None:
             self._extend(number, None)
             return 0
         self._values[number] = value
-        kind = type(value)
-        if kind is str or kind is bytes:
-            size = len(value)
-        elif kind is Failure:
-            size = bulk_of(value.error)
-        elif kind is int:
-            size = value.bit_length() // 8
-        else:
-            size = 0 if kind in SCALARS else bulk_of(value)
+        size = _size_of(value)
         if size:
             self._sizes[number] = size
             self.size += size
@@ -85,7 +77,7 @@ class Results:
             self._extend(oldest, FORGOTTEN)
         return size
 
-    def _extend(self, number: int, result: Any) -> None:
+    def _extend(self, number: int, result: object) -> None:
         for run in self._runs[-2:]:
             if run[2] is result and run[1] + 1 == number:
                 run[1] = number
@@ -96,7 +88,7 @@ class Results:
             first, last = min(run[0] for run in old), max(run[1] for run in old)
             self._runs[: _MOST_RUNS // 2] = [[first, last, FORGOTTEN]]
 
-    def pop(self, number: int) -> Any:
+    def pop(self, number: int) -> object:
         """Take a result out; MISSING if there is none."""
         value = self._values.pop(number, MISSING)
         if value is not MISSING:
@@ -109,7 +101,7 @@ class Results:
                 return result
         return MISSING
 
-    def scalar(self, number: int) -> Any:
+    def scalar(self, number: int) -> object:
         """Give a result without taking it out, if it is a scalar; else MISSING."""
         value = self._values.get(number, MISSING)
         return value if type(value) in SCALARS else MISSING
@@ -123,3 +115,13 @@ class Results:
             run[0] += 1
         elif run[1] == number:
             run[1] -= 1
+
+
+def _size_of(value: object) -> int:
+    if isinstance(value, (str, bytes)):
+        return len(value)
+    if isinstance(value, int):
+        return value.bit_length() // 8
+    if isinstance(value, Failure):
+        return bulk_of(value.error)
+    return 0 if type(value) is float else bulk_of(value)

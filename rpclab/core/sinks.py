@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from rpclab.core.contexts import ExecutionContext
-    from rpclab.core.messages import Keywords, Path
+    from rpclab.core.hooks import Delivery
 
 
 class Sink(Protocol):
     """Where the chunks of a writable stream end up."""
 
-    def write(self, chunk: Any) -> Coroutine[Any, Any, None]:
+    def write(self, chunk: object) -> Coroutine[Any, Any, None]:
         """Take a chunk."""
 
     def close(self) -> Coroutine[Any, Any, None]:
@@ -55,7 +55,7 @@ class SinkHook(Hook):
         super().__init__(context)
         self._unsent = unsent
         self._sink = sink
-        self._queue: deque[tuple[str, list[Any], Answer, float]] = deque()
+        self._queue: deque[tuple[str, list[object], Answer, float]] = deque()
         self._waiting = 0  # bytes of the chunks in the queue
         self._busy = False
         self._over = False
@@ -63,12 +63,10 @@ class SinkHook(Hook):
         self._told = False
         context.hold()
 
-    def start(self, answer: Answer, path: Path, args: Any, kwargs: Keywords) -> None:
+    def start(self, call: Delivery) -> None:
         """Take a chunk, or the end."""
-        del kwargs
-        operation = operation_of(path, args)
-        if not isinstance(operation, str):
-            answer.reject(operation)
+        answer, operation = call.answer, operation_of(call)
+        if operation is None:
             return
         answer.context = self.context  # it owns the streams in a chunk
         session = answer.session
@@ -80,7 +78,7 @@ class SinkHook(Hook):
                 self._abort()
             return
         self._waiting += answer.size
-        self._queue.append((operation, args, answer, self.context.host.clock()))
+        self._queue.append((operation, call.args or [], answer, self.context.host.clock()))
         self._next()
 
     def _next(self) -> None:
@@ -117,7 +115,7 @@ class SinkHook(Hook):
         host.ran(step, work, work_of(step, self.context))
         step.watch(lambda: self._finished(answer, step))
 
-    async def _take(self, chunk: Any, since: float, answer: Answer) -> float | None:
+    async def _take(self, chunk: object, since: float, answer: Answer) -> float | None:
         await self._sink.write(chunk)
         return held_since(since, answer)
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rpclab.core.contexts import current
 from rpclab.core.flow import FlowController
@@ -30,7 +30,6 @@ from rpclab.errors import (
     WRITABLE_CLOSED,
     WRITER_GONE,
     DisconnectedError,
-    NoSuchMemberError,
     StreamClosedError,
     fresh_copy,
     no_such_member,
@@ -42,8 +41,8 @@ if TYPE_CHECKING:
     from rpclab.core.answers import Answer
     from rpclab.core.contexts import EndLike, ExecutionContext, Resumable, SessionLike
     from rpclab.core.flow import Token
+    from rpclab.core.hooks import Delivery
     from rpclab.core.imports import Handle, Import
-    from rpclab.core.messages import Arguments, Keywords, Path
 
 WRITE, CLOSE, ABORT = "write", "close", "abort"
 
@@ -55,13 +54,15 @@ def lost(words: str) -> DisconnectedError:
     return error
 
 
-def operation_of(path: Path, args: Arguments) -> str | NoSuchMemberError:
-    """Read what a peer asks of a sink: its name, or the error if there is no such operation."""
+def operation_of(call: Delivery) -> str | None:
+    """Read what a peer asks of a sink; where there is no such operation, None, and its answer."""
+    path, args = call.path, call.args
     if path == WRITE and args:
         return WRITE  # the common case
     operation: str = path if type(path) is str else ".".join(path)
     if operation not in (WRITE, CLOSE, ABORT) or args is None or (operation == WRITE and not args):
-        return no_such_member(operation, (WRITE, CLOSE, ABORT))
+        call.answer.reject(no_such_member(operation, (WRITE, CLOSE, ABORT)))
+        return None
     return operation
 
 
@@ -225,7 +226,7 @@ class Outlet(End):
         uplink = self.session.uplink
         return uplink is None or uplink.takes_from(self)
 
-    def write(self, chunk: Any) -> None:
+    def write(self, chunk: object) -> None:
         """Send a chunk. Whoever writes has seen to it that there is room.
 
         Raises:
@@ -288,7 +289,7 @@ class Outlet(End):
                 told = self.tell(ABORT, note)
             self._end(told)
 
-    def tell(self, operation: str, *args: Any) -> Pending:
+    def tell(self, operation: str, *args: object) -> Pending:
         """Send something that is no chunk."""
         pending = Pending(self.session, 0, self.session.keeper)
         pending.unseen = False  # the stream tells of a failure
@@ -331,7 +332,7 @@ class Arrived(NamedTuple):
         last: the close that came after it, if that waits for it.
     """
 
-    chunk: Any
+    chunk: object
     size: int
     answer: Answer
     since: float
@@ -393,13 +394,13 @@ class Pipe(Hook):
         self._closing: Answer | None = None
         self._inlet: Callable[[], Inlet | None] | None = None
 
-    def start(self, answer: Answer, path: Path, args: Any, kwargs: Keywords) -> None:
+    def start(self, call: Delivery) -> None:
         """Take a chunk, or the end."""
-        del kwargs
-        operation = operation_of(path, args)
-        if type(operation) is not str:
-            answer.reject(operation)  # type: ignore[arg-type]
-        elif self.ended or self.error is not None:
+        answer, args = call.answer, call.args or []
+        operation = operation_of(call)
+        if operation is None:
+            return
+        if self.ended or self.error is not None:
             told = self.session.dialect.web_streams and not self.ended
             error = self.error if told else None
             answer.reject(error or StreamClosedError(WRITABLE_CLOSED))
@@ -417,7 +418,7 @@ class Pipe(Hook):
                 answer.resolve(None)
             self._tell()
 
-    def _write(self, answer: Answer, chunk: Any) -> None:
+    def _write(self, answer: Answer, chunk: object) -> None:
         size = answer.size
         if self._buffered + size > self.session.limits.stream_buffer:
             self._break("the other side sent more than was asked for")
@@ -498,7 +499,7 @@ class Inlet(End):
         if not self.done:
             self.pipe.session.host.forget(self.pipe)
 
-    def take(self) -> Any:
+    def take(self) -> object:
         """Take the next chunk, and acknowledge it. What is in it is the running code's.
 
         Raises:

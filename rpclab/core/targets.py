@@ -13,13 +13,13 @@ from __future__ import annotations
 import functools
 import inspect
 import types
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from rpclab.core.containers import DICT_TYPES
 from rpclab.errors import NoSuchMemberError, absent_member, no_such_member
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 class Exposed:
@@ -58,13 +58,13 @@ _NEVER = (
     types.GetSetDescriptorType,
 )
 _BARE = frozenset({object, Exposed, RpcTarget})
-_MISSING: Any = object()
+_MISSING = object()
 _attributes = object.__getattribute__  # as the interpreter finds them, not as a class may say
 _classes_of = type.__dict__["__mro__"].__get__  # nor as a metaclass may
 _members_of = type.__dict__["__dict__"].__get__
 
 
-def is_function(value: object) -> bool:
+def is_function(value: object) -> TypeGuard[Callable[..., Any]]:
     """Whether a value is sent as a stub that calls back (rule F1)."""
     return type(value) in FUNCTION_TYPES
 
@@ -93,22 +93,19 @@ def is_passive(kind: type) -> bool:
     return True
 
 
-def method_of(target: Any, name: str) -> Any:
+def method_of(target: object, name: str) -> Callable[..., Any] | None:
     """Give the plain function that is the method `name` of a target, or None.
 
     None means only that the case is not the ordinary one; `read_member` decides the others.
     """
-    for kind in _classes_of(type(target)):
-        members = _members_of(kind)
-        if name in members:
-            function = members[name]
-            if (
-                type(function) is types.FunctionType
-                and _may_be_seen(name)
-                and issubclass(kind, Exposed)
-            ):
-                return None if name in instance_attributes(target) else function
-            return None
+    owner, function = _member(type(target), name)
+    if (
+        type(function) is types.FunctionType
+        and _may_be_seen(name)
+        and issubclass(owner, Exposed)
+        and name not in instance_attributes(target)
+    ):
+        return function
     return None
 
 
@@ -121,7 +118,7 @@ def is_ordinary(kind: type) -> bool:
     )
 
 
-def instance_attributes(target: object) -> dict[str, Any]:
+def instance_attributes(target: object) -> dict[str, object]:
     """The attributes of the instance itself, without running any code of its class."""
     try:
         return _attributes(target, "__dict__")  # type: ignore[no-any-return]
@@ -129,7 +126,7 @@ def instance_attributes(target: object) -> dict[str, Any]:
         return {}
 
 
-def read_member(target: object, name: str) -> Any:
+def read_member(target: object, name: str) -> object:
     """Read a visible member of a target: a bound method, or a property's value.
 
     Raises:
@@ -156,7 +153,7 @@ def no_such_step(path: Sequence[str], position: int, value: object) -> NoSuchMem
     return build(path[max(position - 1, 0)])
 
 
-def read_function_attribute(function: object, name: str) -> Any:
+def read_function_attribute(function: object, name: str) -> object:
     """Read an attribute that was set on a function (rule F4).
 
     Raises:
@@ -168,7 +165,7 @@ def read_function_attribute(function: object, name: str) -> Any:
     return attributes[name]
 
 
-def function_attributes(function: object) -> dict[str, Any]:
+def function_attributes(function: object) -> dict[str, object]:
     """The attributes of a function that a peer can see.
 
     What a decorator of `functools` hangs there (`register`, `cache_parameters` …) is none of them.
@@ -196,7 +193,7 @@ def _is_of_a_decorator(value: object) -> bool:
     )
 
 
-def disposer_of(target: Any) -> Any:
+def disposer_of(target: object) -> Callable[[], Any] | None:
     """Give the callable that runs when the last handle of a stub is gone, or None (T6, O17)."""
     kind = type(target)
     if kind in FUNCTION_TYPES:
@@ -206,12 +203,9 @@ def disposer_of(target: Any) -> Any:
         return dispose if callable(dispose) else None
     if type(kind) is type and not hasattr(kind, "dispose"):
         return None
-    for base in _classes_of(kind):
-        if "dispose" in _members_of(base):
-            attribute = _members_of(base)["dispose"]
-            visible = issubclass(base, Exposed) and hasattr(type(attribute), "__get__")
-            return attribute.__get__(target, kind) if visible else None
-    return None
+    owner, attribute = _member(kind, "dispose")
+    visible = issubclass(owner, Exposed) and hasattr(type(attribute), "__get__")
+    return attribute.__get__(target, kind) if visible else None
 
 
 def surface(value: object) -> list[str]:
@@ -258,16 +252,21 @@ def _may_be_seen(name: str) -> bool:
 
 def _visible(kind: type, name: str) -> Any:
     """The class attribute of that name if a peer may see it, else _MISSING."""
-    if not _may_be_seen(name):
-        return _MISSING
-    for base in _classes_of(kind):
-        if name in _members_of(base):
-            attribute = _members_of(base)[name]
-            if (
-                issubclass(base, Exposed)
-                and hasattr(type(attribute), "__get__")
-                and not isinstance(attribute, _NEVER)
-            ):
-                return attribute
-            return _MISSING
+    owner, attribute = _member(kind, name)
+    if (
+        _may_be_seen(name)
+        and issubclass(owner, Exposed)
+        and hasattr(type(attribute), "__get__")
+        and not isinstance(attribute, _NEVER)
+    ):
+        return attribute
     return _MISSING
+
+
+def _member(kind: type, name: str) -> tuple[type, Any]:
+    """Give the first class of the MRO that has the name, and what it has; or `object`, _MISSING."""
+    for owner in _classes_of(kind):
+        members = _members_of(owner)
+        if name in members:
+            return owner, members[name]
+    return object, _MISSING

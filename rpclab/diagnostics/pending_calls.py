@@ -98,7 +98,7 @@ def _causes(answer: Answer) -> Iterator[Answer]:
     if isinstance(place, Answer) and place.state == PENDING:
         yield place
     if isinstance(place, Hook):
-        for held, _, _, _, promised in place.blocked or ():
+        for held, *_, promised in place.blocked or ():
             if held is answer:
                 for argument in promised or ():
                     if type(argument) is PromisedAnswer and argument.source.state == PENDING:

@@ -5,16 +5,14 @@ Floor: net.
 
 from __future__ import annotations
 
-from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from rpclab.core.containers import contents, replaced
 from rpclab.core.imports import PENDING, REJECTED, Import, Pending
 from rpclab.errors import fresh_copy
-from rpclab.rpc.stubs import RpcProperty, RpcStub
+from rpclab.rpc.later_calls import LaterCall
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rpclab.core.contexts import ExecutionContext, SessionLike
     from rpclab.core.messages import Given, Keywords, Path
@@ -120,7 +118,7 @@ class LastingImport(Import):
         pass
 
 
-class Parked(Pending):
+class Parked(LaterCall):
     """The promise of a call that waits for a session.
 
     Args:
@@ -136,17 +134,7 @@ class Parked(Pending):
         actual: the promise of the call, once it was made.
     """
 
-    __slots__ = (
-        "_args",
-        "_dups",
-        "_held",
-        "_kwargs",
-        "_lasting",
-        "_make",
-        "_variables",
-        "actual",
-        "of",
-    )
+    __slots__ = ("_args", "_held", "_kwargs", "_lasting", "_make", "actual", "of")
 
     def __init__(
         self,
@@ -158,32 +146,17 @@ class Parked(Pending):
         kwargs: Keywords,
         context: ExecutionContext,
     ) -> None:
-        super().__init__(of.session, 0, context, None if args is None else path)
+        super().__init__(of.session, context, None if args is None else path)
         self.of = of
         self.actual: Pending | None = None
         self._lasting = lasting
         self._make = make
-        self._dups: list[RpcStub] = []
-        self._args = None if args is None else self._kept(args)
-        self._kwargs = self._kept(kwargs)
-        self._variables = copy_context()
+        self._args = None if args is None else self.kept(args)
+        self._kwargs = self.kept(kwargs)
         # A call that was made keeps what it was made on. But to let go of main ends everything.
         self._held = of if isinstance(of, LastingImport) and not of.is_main else None
         if self._held is not None:
             self._held.claim()
-
-    def _kept(self, values: Any) -> Any:
-        """Copy what the call was given (rule V21), and keep the stubs in it."""
-        taken: dict[int, Any] = {}
-        for part in list(contents(values)):
-            if isinstance(part, RpcProperty):
-                taken[id(part)] = part.__read__()
-            elif type(part) is RpcStub and part.__handle__.entry is not None:
-                taken[id(part)] = part.dup()
-                self._dups.append(taken[id(part)])
-            elif type(part) is bytearray:
-                taken[id(part)] = bytes(part)
-        return replaced(values, taken)
 
     @property
     def can_go(self) -> bool:
@@ -195,11 +168,11 @@ class Parked(Pending):
 
     def go(self) -> None:
         """Make the call. Its promise settles as that one does."""
-        actual = self._variables.run(self._make, self._args, self._kwargs)
+        actual = self.variables.run(self._make, self._args, self._kwargs)
         self.actual = actual
         # Whoever sends it, traces it or waits for it means that call.
         self.session, self.id = actual.session, actual.id
-        self._let_go()
+        self.let_go()
         actual.follow(self._settle_as_actual)
 
     def _settle_as_actual(self) -> None:
@@ -209,12 +182,11 @@ class Parked(Pending):
 
     def fail(self, error: BaseException) -> None:
         """It will never be made."""
-        self._let_go()
+        self.let_go()
         self.settle(REJECTED, error)
 
-    def _let_go(self) -> None:
-        for stub in self._dups:
-            stub.dispose()
+    def let_go(self) -> None:
+        super().let_go()
         self._args = self._kwargs = None
         held, self._held = self._held, None
         if held is not None:
@@ -245,11 +217,19 @@ class Parked(Pending):
             return make(args, kwargs)
         return self._lasting.park(self, path, make, args, kwargs, context)
 
-    def map(self, captures: list[Any], program: list[Any], context: ExecutionContext) -> Pending:
+    def map(
+        self,
+        captures: list[Any],
+        program: list[Any],
+        context: ExecutionContext,
+        path: Sequence[str] = (),
+    ) -> Pending:
+        self.uses += 1
+
         def make(args: Given, _: Keywords) -> Pending:
             actual = self._actual_for(context, [*(args or ())])
             if actual.state == PENDING:
-                return actual.map([*(args or ())], program, context)
+                return actual.map([*(args or ())], program, context, path)
             return actual
 
         if self.actual is not None:

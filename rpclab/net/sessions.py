@@ -68,12 +68,15 @@ class FarSession(Session):
         lost: what it has taken with it; None while it is open.
     """
 
-    is_far = True
     tells_places = False
     ended: Callable[[BaseException], None] | None = None
     lost: Lost | None = None
     _cut_off_reason: BaseException | None = None
     _waiting: tuple[Callable[[], list[Still]], list[Still], Callable[[], None]] | None = None
+
+    def __init__(self, name: str, **options: Any) -> None:
+        super().__init__(name, **options)
+        self.is_far = True
 
     # What the core asks for.
 

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 
 from rpclab.placement.boot import booting
+from rpclab.placement.exits import how
 
 _SHOWN = 2000  # characters of what it has written to stderr last
 
@@ -48,5 +49,5 @@ def run_agent(errand: str) -> str:
         agent.stdin.close()
         said.seek(0)
         text = said.read().decode("utf-8", "replace").strip()
-    why = f"its agent ended with exit code {code}"
+    why = f"its agent ended: {how(code)}"
     return f"{why}: {text[-_SHOWN:]}" if text else why

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from rpclab.diagnostics.places import is_machinery
 from rpclab.errors import DisconnectedError
+from rpclab.placement.engine import NO_BOUNDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -65,7 +66,7 @@ def reason(worker: str, pid: int | None, ended: Ended, bounds: Bounds, lines: It
         lines: what it wrote to stderr last.
     """
     # What was killed by whoever knows why needs no guess.
-    text = ended.why or _how(ended.status, bounds)
+    text = ended.why or how(ended.status, bounds)
     if pid is not None:
         text = f'the process {pid} of Worker "{worker}" ended: {text}'
     elif bounds.memory_bytes is not None and not ended.why:
@@ -84,7 +85,13 @@ def _is_ours(line: str) -> bool:
     )
 
 
-def _how(status: int | None, bounds: Bounds) -> str:
+def how(status: int | None, bounds: Bounds = NO_BOUNDS) -> str:
+    """Say how a process has ended.
+
+    Args:
+        status: its exit code, or minus the number of the signal; None where that is not known.
+        bounds: what it was allowed to use.
+    """
     if status is None:
         return "nothing more is known"
     if status >= 0:

@@ -119,7 +119,7 @@ class Host:
         self._silent = ""
         self._said = 0
         self._waiting: list[tuple[int, Callable[[], None]]] = []
-        self._heard = time.monotonic()
+        self._heard: float | None = None  # where it is to run may be starting, too
         self._asked: float | None = None
         self._computed: float | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -322,7 +322,11 @@ class Host:
         if self.why is not None:
             return
         loop = asyncio.get_running_loop()
-        if self._asked is not None and self._asked > self._heard:
+        if self._asked is None or (self._heard is not None and self._heard >= self._asked):
+            self._computed = self.line.computed()
+            self._asked = now
+            self.line.send({"kind": "ask"})
+        elif self._heard is not None:
             computed = self.line.computed()
             if computed is not None and computed != self._computed:
                 # C code that holds the lock of the interpreter: it answers nobody, and lives.
@@ -334,10 +338,6 @@ class Host:
                 )
                 self.engine.stop(self.number)
                 return
-        else:
-            self._computed = self.line.computed()
-            self._asked = now
-            self.line.send({"kind": "ask"})
         self._timer = loop.call_later(silence / ASKS, self._look)
 
     # Code that goes on when nobody waits for it any more.

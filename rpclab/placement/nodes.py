@@ -550,13 +550,19 @@ class Nodes:
         self._lose(node, why)
 
     async def _explain(self, node: _Node) -> str:
-        """What the cluster knows of the end of a node; it may notice later than we do."""
+        """What the cluster knows of the end of a node; it may notice later than we do.
+
+        Where the node is there still, it knows how the agent has ended.
+        """
+        why = ""
         with suppress(Exception):
             async with asyncio.timeout(_EXPLAINED):
-                while not (why := await self._launcher.why_lost(node.place.key)):  # noqa: ASYNC110 - it tells nobody
+                while not (why := await self._launcher.why_lost(node.place.key)):
+                    if node.running is not None and node.running.done():
+                        why = node.running.result()
+                        break
                     await asyncio.sleep(_STEP)
-            return f": {why}"
-        return ""
+        return f": {why}" if why else ""
 
     def _take(self, node: _Node, record: Record, size: int) -> None:
         """Take what an agent says.

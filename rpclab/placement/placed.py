@@ -15,6 +15,7 @@ from rpclab.workers.worker import Elsewhere, Worker
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rpclab.core.hooks import Delivery
     from rpclab.placement.declared import Processes
     from rpclab.placement.engine import Record
     from rpclab.placement.hosts import Host
@@ -75,8 +76,8 @@ class PlacedWorker(Worker):
         """Say that the call has to go on to where the Worker runs."""
         forward = self._forward
 
-        def go_on(answer: Any, path: Any, args: Any, kwargs: Any) -> None:
-            forward(self.name, entrypoint, props, validate, answer, path, args, kwargs)
+        def go_on(call: Delivery) -> None:
+            forward(self.name, entrypoint, props, validate, call)
 
         raise Elsewhere(go_on)
 

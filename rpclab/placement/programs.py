@@ -43,7 +43,7 @@ from rpclab.workers.worker import EntrypointHook
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from rpclab.core.hooks import Hook
+    from rpclab.core.hooks import Delivery, Hook
     from rpclab.core.session import Session
     from rpclab.placement.declared import Processes
     from rpclab.placement.doors import Door
@@ -406,14 +406,12 @@ class Programs:
         for answer in self.answering_here(name):
             answer.interrupt(error)
 
-    def _forward_object(
-        self, name: str, class_name: str, id: Any, answer: Any, path: Any, args: Any, kwargs: Any
-    ) -> None:
+    def _forward_object(self, name: str, class_name: str, id: Any, call: Delivery) -> None:
         """Hand a call on a Durable Object on that ran in the sandbox when the call was made."""
         namespace = self._sandbox.namespace(NOTEBOOK, ObjectsTarget(name, class_name))
         entry = namespace.get(id).__handle__.entry
         if entry is not None:
-            call_on(answer, entry.session, entry.call, path, args, kwargs)
+            call_on(call, entry.session, entry.call)
 
     def forward(
         self,
@@ -421,21 +419,18 @@ class Programs:
         entrypoint: str,
         props: dict[str, Any],
         validate: bool | None,  # noqa: FBT001 - as it was declared
-        answer: Any,
-        path: Any,
-        args: Any,
-        kwargs: Any,
+        call: Delivery,
     ) -> None:
         """Hand a call on to a Worker that ran in the sandbox when the call was made."""
-        before, session = self._moving.get(name), answer.session
+        before, session = self._moving.get(name), call.answer.session
         if before is not None and session is not None and session.name == f"{name}→{name}":
             hook = EntrypointHook(lambda: before, entrypoint, props, validate=validate)
-            hook.start(answer, path, args, kwargs)
+            hook.start(call)
             return
         target = BindingTarget(name, entrypoint, props, validate)
         entry = self._sandbox._bind(NOTEBOOK, target).__handle__.entry
         if entry is not None:
-            call_on(answer, entry.session, entry.call, path, args, kwargs)
+            call_on(call, entry.session, entry.call)
 
     # Ways (see `ways.Owner`).
 

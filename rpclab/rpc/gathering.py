@@ -8,14 +8,16 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from rpclab.core.containers import contents
 from rpclab.core.imports import PENDING, REJECTED
 from rpclab.errors import fresh_copy
 from rpclab.rpc.stubs import RpcPromise, RpcStub
 from rpclab.rpc.waiter import Countdown
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Collection
 
+    from rpclab.core.contexts import SessionLike
     from rpclab.core.imports import Pending
 
 
@@ -36,15 +38,18 @@ async def gather(*awaitables: Awaitable[Any], return_exceptions: bool = False) -
         return list(await asyncio.gather(*awaitables, return_exceptions=return_exceptions))
     pendings: list[Pending] = [promise.__pending__ for promise in awaitables]  # type: ignore[attr-defined]
     waiting = tuple([pending for pending in pendings if pending.state == PENDING])
+    sessions = {pending.session: None for pending in pendings}
     failed = not return_exceptions and REJECTED in [pending.state for pending in pendings]
     if waiting and not failed:
         loop = asyncio.get_running_loop()
-        hosts: Any = {pending.session.host: None for pending in waiting}
+        # Nearly always one is as good as all.
+        some = waiting[:1] if len(sessions) == 1 else waiting
+        hosts: Any = {pending.session.host: None for pending in some}
         for host in hosts:
             host.attend(loop)
         await Countdown(next(iter(hosts)), waiting, loop, hasty=not return_exceptions)
     if pendings and pendings[0].session.host.observe is not None:
-        _note(pendings)
+        _note(pendings, sessions)
     outcomes = []
     for pending in pendings:
         outcome = pending.value
@@ -60,17 +65,16 @@ async def gather(*awaitables: Awaitable[Any], return_exceptions: bool = False) -
     return outcomes
 
 
-def _note(pendings: list[Pending]) -> None:
-    """Tell those who watch that all these were awaited."""
-    while pendings:
-        session = pendings[0].session
+def _note(pendings: list[Pending], sessions: Collection[SessionLike]) -> None:
+    """Tell those who watch that all these were awaited, which are of those sessions."""
+    for session in sessions:
         host: Any = session.host
-        ids = tuple([pending.id for pending in pendings if pending.session is session])
+        own = pendings
+        if len(sessions) > 1:
+            own = [pending for pending in pendings if pending.session is session]
         if host.kept is not None:
+            ids = tuple([pending.id for pending in own])
             host.kept.append((host.clock(), "awaited", session.label, ids, *host.went_on()))
-        # Nearly always that were all of them.
-        others = len(ids) < len(pendings)
-        pendings = [other for other in pendings if other.session is not session] if others else []
 
 
 def dispose(value: Any) -> None:
@@ -79,18 +83,6 @@ def dispose(value: Any) -> None:
     Args:
         value: a stub, a promise, or a result that holds stubs.
     """
-    seen: set[int] = set()
-
-    def visit(part: Any) -> None:
-        kind = type(part)
-        if issubclass(kind, (RpcStub, RpcPromise)):
+    for part in [*contents(value)]:
+        if issubclass(type(part), (RpcStub, RpcPromise)):
             part.dispose()
-        elif kind in (dict, list, tuple, set, frozenset) and id(part) not in seen:
-            seen.add(id(part))
-            for item in part:
-                visit(item)
-            if kind is dict:
-                for item in part.values():
-                    visit(item)
-
-    visit(value)

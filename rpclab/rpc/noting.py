@@ -8,13 +8,13 @@ from __future__ import annotations
 from sys import _getframe
 from typing import TYPE_CHECKING, Any
 
-from rpclab.core.events import RUN as _RUN
-from rpclab.core.events import Actor
+from rpclab.core.events import Actor, Kept
 from rpclab.diagnostics.places import known_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextvars import ContextVar
+    from types import CodeType, FrameType
 
     from rpclab.core.contexts import SessionLike
     from rpclab.core.imports import Pending
@@ -40,14 +40,14 @@ class Noting:
     """
 
     __slots__ = (
-        "_acting", "_actor", "_code", "_known", "_running", "ambient", "call_served",
+        "_acting", "_actor", "_at", "_code", "_running", "_site", "_task", "ambient",
         "calling_site", "clock", "kept", "serving",
     )  # fmt: skip
 
     def __init__(
         self,
         *,
-        kept: list[Any],
+        kept: Kept,
         clock: Callable[[], float],
         ambient: tuple[ContextVar[Any], ...],
         calling_site: Callable[[], str | None] | None,
@@ -60,34 +60,47 @@ class Noting:
         self.calling_site = calling_site
         self._acting = acting
         self._running = running
-        self._actor = Actor(None)
         self.serving: SessionLike | None = None
-        self.call_served = 0
-        self._code: Any = None
-        self._known = _NONE
+        # Of the call that was noted last: who made it, its task, and where.
+        self._actor = Actor(None)
+        self._task: Callable[[], object] = object  # gives what no task is
+        self._code: CodeType | None = None
+        self._at = 0
+        self._site: str | None = None
 
     def call(self, pending: Pending, run: Message) -> None:
         """A call has joined a run: note its time, its place, who makes it, and what it carries."""
         if self.ambient:
             pending.cause = pending.session.host.calls.caused(pending.session)
-        site = None
+        frame, task, running, clock = _getframe(_CALLS), self._task, self._running, self.clock
+        kept = self.kept
+        if (
+            kept.run is run
+            and frame.f_lasti == self._at
+            and frame.f_code is self._code
+            and task() is running()
+            and not self._actor.started
+        ):
+            pending.site = self._site
+        else:
+            self._call_anew(pending, run, frame)
+        kept.append(clock())
+
+    def _call_anew(self, pending: Pending, run: Message, frame: FrameType) -> None:
+        """Find out what a call does not have in common with the one before it."""
+        code: CodeType | None = frame.f_code
+        at, site = frame.f_lasti, None
         if self.calling_site is not None:
-            frame = _getframe(_CALLS)
-            if frame.f_code is not self._code:
-                self._code = frame.f_code
-                self._known = known_places.get(id(self._code), _NONE)
-            site = self._known.get(frame.f_lasti)
+            site = known_places.get(id(code), _NONE).get(at)
             if site is None:
-                site = self.calling_site()
-                self._code = None
+                site, code = self.calling_site(), None  # that frame is none of the user's
             pending.site = site
         actor = self._actor
         # Who acted last acts again, if it is the same task, and has not gone on after others.
         if actor.started or actor.task is None or actor.task() is not self._running():
-            actor = self._actor = self._acting()  # which may keep something
-        kept = self.kept
-        if kept and (last := kept[-1])[_RUN] is run:
-            last += (self.clock(), site, actor)
-        else:
-            label, first = pending.session.label, len(run) // 3 - 1
-            kept.append(["call", label, run, first, self.clock(), site, actor])
+            actor = self._acting()  # which may keep something
+        if self.kept.run is not run or site is not self._site or actor is not self._actor:
+            label, before = pending.session.label, len(run) // 3 - 1
+            self.kept.begin("call", label, run, before, site, actor)
+        self._code, self._at, self._site, self._actor = code, at, site, actor
+        self._task = actor.task or object

@@ -15,7 +15,7 @@ from sys import version_info
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from rpclab.core.events import NOBODY, Actor, answering, steps, unfolded
+from rpclab.core.events import NOBODY, Actor, Kept, answering, steps, unfolded
 from rpclab.diagnostics.places import calling_site
 from rpclab.rpc.activity import Activity
 from rpclab.rpc.noting import Noting
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from contextvars import Context, ContextVar
 
     from rpclab.core.contexts import Observer
-    from rpclab.core.events import Call, Kept
+    from rpclab.core.events import Call, Entry
     from rpclab.simulation.clock import GuestLoop
     from rpclab.trace.recording import Recording
 
@@ -67,7 +67,7 @@ class Observed:
 
     def __init__(self) -> None:
         self.observe: Observer | None = None
-        self.kept: list[Any] | None = None
+        self.kept: Kept | None = None
         self.clock: Callable[[], float] = no_clock
         self.ambient: tuple[ContextVar[Any], ...] = ()
         self.noting: Noting | None = None
@@ -115,7 +115,7 @@ class Observed:
         """The call whose method runs at this very moment, up to where it first waits."""
         noting = self.noting
         if self.active is None and noting is not None and noting.serving is not None:
-            return noting.serving.label, noting.call_served  # of a plain method
+            return noting.serving.label, noting.serving.last_call_of_peer  # of a plain method
         return self.active
 
     def actor(self) -> Actor:
@@ -249,7 +249,7 @@ class Observed:
                 running=partial(_task_on, self.loop) if known else self.running_task,
             )
 
-    def _doors(self, watcher: Observer) -> tuple[Observer, list[Any]]:
+    def _doors(self, watcher: Observer) -> tuple[Observer, Kept]:
         """What takes the events of an observer, and where those of each call are kept."""
         use_clock = getattr(watcher, "use_clock", None)
         if use_clock is not None:
@@ -270,28 +270,36 @@ class Observed:
         log.error("an observer failed and was dropped: %r", error, exc_info=error)
 
 
-class _Told(list[Any]):
+class _Told(Kept):
     """Keeps nothing: an observer that is no recording is told at once."""
 
     def __init__(self, tell: Observer) -> None:
         super().__init__()
         self._tell = tell
+        self._head: Entry = ()
 
-    def append(self, kept: Kept) -> None:
-        for event in unfolded(kept):
-            self._tell(event[1:])
+    def begin(self, *head: Any) -> None:
+        self._head = [*head]
+
+    def append(self, entry: Entry) -> None:
+        [event] = unfolded((entry,) if type(entry) is tuple else (self._head, entry))
+        self._tell(event[1:])
 
 
-class _Spread(list[Any]):
+class _Spread(Kept):
     """Keeps nothing, for there are several observers, who keep it each, or none."""
 
-    def __init__(self, others: list[list[Any]]) -> None:
+    def __init__(self, others: list[Kept]) -> None:
         super().__init__()
         self._others = others
 
-    def append(self, kept: Kept) -> None:
+    def begin(self, *head: Any) -> None:
         for other in self._others:
-            other.append(kept)
+            other.begin(*head)
+
+    def append(self, entry: Entry) -> None:
+        for other in self._others:
+            other.append(entry)
 
 
 _PROGRAM = Actor(None)  # who acts, where nobody wants to know

@@ -10,6 +10,8 @@ import asyncio
 from asyncio import _get_running_loop as running_loop
 from collections import deque
 from contextvars import Context, copy_context
+from sys import version_info
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from rpclab.errors import OTHER_THREAD, RpcError
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from rpclab.simulation.clock import GuestLoop
 
 _TURNS = 256  # how often one drain goes round before the event loop has its turn
+# Up to Python 3.11 asyncio asks the kernel before it says which loop runs (benchmark `sequential`).
+_ASKS_THE_KERNEL = version_info < (3, 12)
 _MESSAGES = 2000  # or how many messages it carries: a stream of small chunks has many in a turn
 
 
@@ -36,6 +40,7 @@ class RunQueue:
         moved: called when it has come to live on another loop.
         scheduled: whether a drain is going to run, or runs.
         ready: what the drain resumes once the batch at hand is applied.
+        thread: where `loop` runs at this very moment, as far as is known: the thread of the drain.
     """
 
     def __init__(self) -> None:
@@ -43,6 +48,7 @@ class RunQueue:
         self.guest: GuestLoop | None = None
         self.moved: Callable[[], None] | None = None
         self.scheduled = False
+        self.thread: int | None = None
         self.ready: deque[Resumed] = deque()
         self._woken: deque[SessionLike] = deque()
         self._again: deque[Callable[[], None]] = deque()
@@ -196,6 +202,8 @@ class RunQueue:
         if type(factory) is not TaskFactory:
             factory = TaskFactory(factory or default_factory(loop))
             loop.set_task_factory(factory)
+        if _ASKS_THE_KERNEL and self.guest is None:
+            self.thread = get_ident()
         messages = 0
         again, woken, ready, causes = self._again, self._woken, self.ready, self._causes
         try:
@@ -214,7 +222,7 @@ class RunQueue:
                     break
         finally:
             self._draining = False
-            self._cause = None
+            self.thread = self._cause = None
             self.scheduled = False
             if self._woken or self.ready or self._again or self._forgotten:
                 self._schedule()

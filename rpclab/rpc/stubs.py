@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from sys import _getframe
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from rpclab.core.contexts import current
@@ -134,7 +135,7 @@ class RpcProperty(Awaited):
             return self.__read__().map(function)
         captures, program = record(entry.session, context, function, MapValue)
         path = names_in(self.__path__)
-        return RpcPromise(entry.map_member(path, captures, program, context))
+        return RpcPromise(entry.map(captures, program, context, path))
 
     def dup(self) -> NoReturn:
         """Refuse: a property has no handle (rule C16).
@@ -316,7 +317,8 @@ class RpcPromise(Awaited):
         pending = self.__pending__
         host: Any = pending.session.host
         if pending.state == PENDING:
-            loop = asyncio.get_running_loop()
+            # In the drain, which is scheduled, the loop is known.
+            loop = host.loop if host.thread == get_ident() else asyncio.get_running_loop()
             if host.loop is not loop or not host.scheduled:
                 host.attend(loop)
             yield Waiter(host, (pending,), loop)
@@ -369,7 +371,6 @@ class RpcPromise(Awaited):
                 return RpcPromise(pending)
             with RpcStub(lambda value: value) as local:
                 return local(pending.value).map(function)
-        pending.uses += 1
         captures, program = record(pending.session, context, function, MapValue)
         return RpcPromise(pending.map(captures, program, context))
 

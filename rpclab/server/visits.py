@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
     from rpclab.core.contexts import ExecutionContext
-    from rpclab.core.messages import Arguments, Keywords, Path
+    from rpclab.core.hooks import Delivery
     from rpclab.core.session import Session
     from rpclab.rpc.bindings import ServiceBinding
     from rpclab.rpc.engine import Engine
@@ -225,9 +225,9 @@ class _Answered(ServiceHook):
         self._of = context
         self._response = response
 
-    def start(self, answer: Answer, path: Path, args: Arguments, kwargs: Keywords) -> None:
+    def start(self, call: Delivery) -> None:
         """Give it."""
-        del path, args, kwargs
+        answer = call.answer
         context = answer.context = self._of
         answer.via = self
         context.hold()

@@ -8,7 +8,6 @@ leave in the order made, so those behind one that is held back wait too (rule L5
 from __future__ import annotations
 
 from collections import deque
-from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -17,6 +16,7 @@ from rpclab.core.events import NOBODY, Actor, answering
 from rpclab.core.imports import PENDING, REJECTED, RESOLVED, Pending
 from rpclab.core.map import Captured
 from rpclab.errors import fresh_copy
+from rpclab.rpc.later_calls import LaterCall
 from rpclab.rpc.stubs import RpcPromise, RpcProperty, RpcStub
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from rpclab.rpc.protocols import Shell
 
 
-class HeldCall(Pending):
-    """The promise of a call that was not sent yet, with what it takes to send it.
+class HeldCall(LaterCall):
+    """The promise of a call that is held back.
 
     Args:
         target: what it was made on: a promise, or another import.
@@ -40,62 +40,42 @@ class HeldCall(Pending):
 
     Attributes:
         waits: the promises that it waits for.
-        variables: the context variables that it was made in.
         number: tells it from others while somebody records; else 0.
-        made_at: where it was made, while places are noted.
     """
 
     def __init__(
-        self,
-        target: Import,
-        values: Any,
-        context: ExecutionContext,
-        send: SendHeld,
+        self, target: Import, values: Any, context: ExecutionContext, send: SendHeld,
         advance: Callable[[], None],
-    ) -> None:
-        super().__init__(target.session, 0, context)
+    ) -> None:  # fmt: skip
+        super().__init__(target.session, context)
         self.target = target
         self.send = send
         self.waits = [target] if _is_under_way(target) else []
-        self.variables = copy_context()
         self.number = 0
-        self.made_at: str | None = None
         self._advance = advance
-        self._dups: list[RpcStub] = []
-        self.values = self._kept(values)
+        self.values = self.kept(values)
         for pending in self.waits:
             if pending is not target:
                 pending.uses += 1
                 pending.follow(advance)
 
-    def _kept(self, values: Any) -> Any:
-        """Copy what the call was given (rule V21), with stubs of its own, and wait for promises."""
-        taken: dict[int, Any] = {}
-        for part in contents(values):
-            given = part.__read__() if isinstance(part, RpcProperty) else part
-            if isinstance(given, RpcPromise):
-                pending = given.__pending__
-                self.waits.append(pending)
-                if pending.state == RESOLVED:
-                    given = self._kept(pending.value)
-                else:
-                    pending.follow(partial(self._take, given))
-            elif type(given) is RpcStub and given.__handle__.entry is not None:
-                given = given.dup()
-                self._dups.append(given)
-            elif type(given) is bytearray:
-                given = bytes(given)
-            elif _is_missing(given):
-                self.waits.append(given.value)
-            if given is not part:
-                taken[id(part)] = given
-        return replaced(values, taken)
+    def kept_part(self, part: Any) -> Any:
+        given = super().kept_part(part)
+        if isinstance(given, RpcPromise):
+            pending = given.__pending__
+            self.waits.append(pending)
+            if pending.state == RESOLVED:
+                return self.kept(pending.value)
+            pending.follow(partial(self._take, given))
+        elif _is_missing(given):
+            self.waits.append(given.value)
+        return given
 
     def _take(self, promise: RpcPromise) -> None:
         """Put what a promise has resolved to in its place, whoever disposes of that."""
         pending = promise.__pending__
         if pending.state == RESOLVED and self.state == PENDING:
-            self.values = replaced(self.values, {id(promise): self._kept(pending.value)})
+            self.values = replaced(self.values, {id(promise): self.kept(pending.value)})
 
     @property
     def failed(self) -> Pending | None:
@@ -107,11 +87,6 @@ class HeldCall(Pending):
         """Whether it need not wait, for all is there, or it is not to be sent any more."""
         is_over = self.state != PENDING or self.failed is self.target
         return is_over or not any(map(_is_under_way, self.waits))
-
-    def let_go(self) -> None:
-        """Nothing is to be sent any more."""
-        for stub in self._dups:
-            stub.dispose()
 
     def give_up(self, error: CallCancelledError) -> None:
         super().give_up(error)
@@ -165,7 +140,7 @@ class CallHolder:
         engine = self._engine
         noting = engine.noting
         if noting is not None and noting.calling_site is not None:
-            held.made_at = noting.calling_site()
+            held.site = noting.calling_site()
         if engine.observe is not None:
             by, task = engine.acting()
             held.number = engine.new_number()
@@ -179,7 +154,10 @@ class CallHolder:
         if lane is None or _is_under_way(target):
             return
         while lane and lane[0].is_ready:
-            self._leave(lane.popleft(), lane, now=now)
+            held = lane.popleft()
+            if held.state == PENDING:
+                self._leave(held, lane, now=now)
+            held.let_go()
         if lane or self._lanes.pop(target, None) is None:
             return  # one of those may have gone on with the others
         if not isinstance(target, Pending):
@@ -187,29 +165,20 @@ class CallHolder:
 
     def _leave(self, held: HeldCall, lane: Lane, *, now: bool) -> None:
         """The first call of a lane is sent, or fails as what it has waited for."""
-        if held.state == PENDING:
-            observe = self._engine.observe if held.number else None
-            waited = (tuple((p.session.label, p.id) for p in held.waits), lane.last)
-            if observe is not None:
-                lane.last = held.number
-                observe(("held goes", held.number, *waited))
-            failed = held.failed
-            if failed is not None:
-                # Whoever traces or records takes it for that call, which was sent.
-                held.session, held.id = failed.session, failed.id
-                held.settle(REJECTED, fresh_copy(failed.value))
-            else:
-                held.variables.run(self._send, held, now=now)
-                if observe is not None and held.id:
-                    observe(("held sent", held.number, held.session.label, held.id, *waited))
-        held.let_go()
+        if held.number and self._engine.observe is not None:
+            waited = tuple([(other.session.label, other.id) for other in held.waits])
+            self._engine.observe(("held goes", held.number, waited, lane.last))
+            lane.last = held.number
+        failed = held.failed
+        if failed is None:
+            held.variables.run(self._send, held, now=now)
+        else:
+            # Whoever traces or records takes it for that call, which was sent.
+            held.session, held.id = failed.session, failed.id
+            held.settle(REJECTED, fresh_copy(failed.value))
 
     def _send(self, held: HeldCall, *, now: bool) -> None:
-        target, noting = held.target, self._engine.noting
-        finder = None if noting is None else noting.calling_site
-        if noting is not None and finder is not None:
-            # It was made there; nothing of that is on the stack any more.
-            noting.calling_site = lambda: held.made_at
+        target = held.target
         self._sending = True
         try:
             if isinstance(target, Pending) and not (now or target.embargoed):
@@ -219,8 +188,6 @@ class CallHolder:
             target.session.send_held(held, target, held.values, held.send)
         finally:
             self._sending = False
-            if noting is not None:
-                noting.calling_site = finder
 
 
 def _is_under_way(value: object) -> TypeGuard[Pending]:

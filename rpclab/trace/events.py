@@ -104,23 +104,6 @@ class HeldCallGoes(NamedTuple):
     behind: int
 
 
-class HeldCallSent(NamedTuple):
-    """That call was sent now; this is told after the event of the call itself.
-
-    Attributes:
-        number: as of `CallHeld`.
-        after: the calls whose results it waited for, and
-        behind: the number of the held call that left before, whose results it waited for too.
-    """
-
-    at: float
-    number: int
-    session: str
-    id: int
-    after: tuple[Call, ...]
-    behind: int = 0
-
-
 class CallStarted(NamedTuple):
     """A method began to run, later than its call was applied. `session` is the end that answers.
 
@@ -552,7 +535,6 @@ KINDS: dict[str, Any] = {
     "map": MapSent,
     "held": CallHeld,
     "held goes": HeldCallGoes,
-    "held sent": HeldCallSent,
     "started": CallStarted,
     "goes on": CallWentOn,
     "result": CallReturned,

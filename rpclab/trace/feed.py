@@ -32,7 +32,7 @@ from rpclab.trace.model import (
 )
 from rpclab.trace.replay import Replay
 from rpclab.trace.states import CallState, EndState, MessageState, StubState, TargetState
-from rpclab.trace.timeline import lanes
+from rpclab.trace.timeline import by_use, lanes, users
 from rpclab.trace.trips import TripCounter
 
 News = dict[str, list[Any]]
@@ -46,6 +46,7 @@ def _names(kind: type, *more: str) -> list[str]:
 COLUMNS: dict[str, list[str]] = {
     "times": [],  # of the events, plain numbers
     "workers": [],  # plain names, all of them each time that there is a new one
+    "lanes": [],  # the same in the order of a timeline
     "deployed": ["worker", "moment", "time"],
     "calls": _names(CallBar),
     "arrows": ["number", *_names(Arrow)],
@@ -57,7 +58,7 @@ COLUMNS: dict[str, list[str]] = {
     "streams": _names(StreamSeries)[:-2],  # points and waits are rows of their own
     "points": ["stream", *_names(StreamPoint)],
     "held": ["number", "stream", "begin", "end"],
-    "figures": ["moment", "waited", "saved"],
+    "figures": ["moment", "round_trips", "without", "pipelined"],  # see `Trips.compared`
 }
 """The names of a row's fields. Rows of calls, arrows, stubs, targets, streams and held have a
 number, which stays theirs. Of `tables`, `side` is "imports" or "exports", and `what` is None for an
@@ -203,8 +204,11 @@ class Feed:
     def __init__(self) -> None:
         self._replay = _Followed()
         self._trips = TripCounter()
-        self._figures = self._trips.trips
+        self._pipelined = False
+        self._figures = self._trips.trips.compared(pipelined=False)
+        self._workers: list[str] = []
         self._lanes: list[str] = []
+        self._used: dict[str, None] = {}
         self._ends = 0
         self._made: dict[str, int] = {}
         self._open: dict[str, dict[int, tuple[Any, Any]]] = {
@@ -244,7 +248,8 @@ class Feed:
         self._changes = {key: [] for key in changes}
         news: News = {
             **changes,
-            "workers": self._new_lanes(),
+            "workers": self._new_workers(),
+            "lanes": self._new_lanes(),
             "deployed": [[name, *at] for name, at in self._new_versions()],
             "calls": self._new_calls(),
             "arrows": [(number, *_ARROW(sent)) for number, sent in self._new_messages()],
@@ -277,10 +282,12 @@ class Feed:
         entries.clear()
 
     def _note_trips(self) -> None:
-        trips = self._trips.trips
-        if trips != self._figures:
-            self._figures = trips
-            self._changes["figures"].append([self._replay.moment, *trips])
+        new = self._new("pipelined", self._replay.messages)
+        self._pipelined = self._pipelined or any(message.pipelined for message in new)
+        figures = self._trips.trips.compared(pipelined=self._pipelined)
+        if figures != self._figures:
+            self._figures = figures
+            self._changes["figures"].append([self._replay.moment, *figures])
 
     # What is new.
 
@@ -331,7 +338,7 @@ class Feed:
                 waiting[number] = (message, None)
             yield number, message
 
-    def _new_lanes(self) -> list[str]:
+    def _new_workers(self) -> list[str]:
         """All names, if there are more than the last time."""
         seen = len(self._replay.notes) + len(self._replay.ends)
         if seen == self._ends:
@@ -339,14 +346,23 @@ class Feed:
         self._ends = seen
         found = lanes(self._replay)
         # A session that was opened anew puts its Workers last; they keep their lanes.
-        kept = [name for name in self._lanes if name in found]
+        kept = [name for name in self._workers if name in found]
         names = [*kept, *(name for name in found if name not in kept)]
         if found[:1] == ["notebook"]:
             names = ["notebook", *(name for name in names if name != "notebook")]
-        if names == self._lanes:
+        if names == self._workers:
             return []
-        self._lanes = names
+        self._workers = names
         return list(names)
+
+    def _new_lanes(self) -> list[str]:
+        """The names as a timeline has them, if that is not as the last time."""
+        self._used.update(dict.fromkeys(users(self._new("users", self._replay.calls))))
+        named = by_use(self._workers, self._used)
+        if named == self._lanes:
+            return []
+        self._lanes = named
+        return list(named)
 
     def _new_versions(self) -> Iterator[tuple[str, tuple[int, float]]]:
         for name, versions in self._replay.deployed.items():
@@ -389,11 +405,13 @@ def _row(values: tuple[Any, ...]) -> list[Any]:
 
 
 def _of_call(call: CallState) -> Any:
-    return (call.begun, call.ended, call.settled, call.outcome)
+    return (call.arrived_at, call.begun, call.ended, call.settled, call.outcome)
 
 
 def _call_is_done(call: CallState) -> bool:
-    return call.settled is not None or call.outcome in (CANCELLED, LOST)
+    if call.outcome == CANCELLED:
+        return call.arrived_at is not None  # it is on its way still
+    return call.settled is not None or call.outcome == LOST
 
 
 def _of_stub(stub: StubState) -> Any:

@@ -58,6 +58,9 @@ class CallBar:
         using: the numbers of the calls whose promises are among its arguments.
         made_at: the moment of its making.
         settled_at: the moment at which the caller had the result.
+        arrived: the time at which it came to the Worker, where its bar begins.
+        arrived_at: that moment.
+        ended_at: the moment of `ended`, where its bar ends.
     """
 
     number: int
@@ -79,6 +82,9 @@ class CallBar:
     using: tuple[int, ...]
     made_at: int
     settled_at: int | None
+    arrived: float | None = None
+    arrived_at: int | None = None
+    ended_at: int | None = None
 
 
 @dataclass(slots=True)
@@ -98,6 +104,8 @@ class Arrow:
         pipelined: whether it is a call on a result that was not there yet.
         sent_at: the moment of its sending.
         arrived_at: the moment of its arrival.
+        begins: the number of the call whose bar it leaves; None for the line of the Worker's own.
+        ends: the number of the call to whose bar it goes; None likewise.
     """
 
     kind: str
@@ -111,6 +119,8 @@ class Arrow:
     pipelined: bool
     sent_at: int
     arrived_at: int | None
+    begins: int | None = None
+    ends: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from rpclab.trace import events as ev
 
 Event = (
     ev.Joined | ev.Parted
-    | ev.CallSent | ev.MapSent | ev.CallHeld | ev.HeldCallGoes | ev.HeldCallSent
+    | ev.CallSent | ev.MapSent | ev.CallHeld | ev.HeldCallGoes
     | ev.CallStarted | ev.CallWentOn
     | ev.CallReturned | ev.CallRaised | ev.CallCancelled | ev.CallsQuieted | ev.Mapped
     | ev.Settled | ev.Awaited | ev.TaskBegun | ev.TaskDone | ev.CallForwarded

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import chain
 from os import PathLike
 from pathlib import Path
 from typing import Any, overload
 
-from rpclab.core.events import IDENTIFIED, Kept, brief, events_in, unfolded
+from rpclab.core.events import IDENTIFIED, Kept, brief, unfolded
 from rpclab.errors import RecordingError
 from rpclab.previews import counted
 from rpclab.trace.events import Raw
@@ -26,6 +26,7 @@ LIMIT = 30_000  # events that a recording keeps
 VERSION = 1  # of the file; a reader refuses newer ones
 _HEADER = "rpclab recording"
 _CLOCKS = ("real", "virtual")
+_CHUNKS = 10  # of a full recording: so much of it goes at once
 _ENDS = {"disposed", "forgotten", "context ended"}
 
 
@@ -60,9 +61,8 @@ class Recording:
         virtual: whether the times are those of a virtual clock, so that they are worth showing.
         dropping: takes the oldest events before they go, if it is there.
         take: takes an event.
-        kept: the events, their times in front, and notes of several in a row (see
-            `core.events.Kept`). What `take` does not look at (`IDENTIFIED` and "left") is put there
-            directly: nothing takes it in fewer steps.
+        kept: takes what happens (see `core.events.Kept`). What `take` does not look at
+            (`IDENTIFIED` and "left") is put there directly: nothing takes it in fewer steps.
     """
 
     def __init__(self, limit: int = LIMIT, *, now: Callable[[], float] = time.monotonic) -> None:
@@ -71,12 +71,9 @@ class Recording:
         self.virtual = False
         self.dropping: Callable[[Iterable[Event]], None] | None = None
         self._limit = limit
-        self.kept: list[Kept] = []
-        self._plain = 0  # entries that are events for certain
-        # How many events there are is known of these; of the rest, how many it may be at most.
-        self._counted = 0
-        self._folded = 0  # more events than entries
-        self._left = 0
+        self.kept = Kept()
+        self._chunks: deque[tuple[list[Any], int]] = deque()  # of what came before, as `Kept.cut`
+        self._count = 0  # events in them
         self._numbers: dict[int, int] = {}
         self._last_number = 0
         self.use_clock(now)
@@ -104,8 +101,8 @@ class Recording:
         Args:
             time: in seconds, by the clock that there is now.
         """
-        self._unfold()
-        self.kept[:] = [(time, *event) for _, *event in self.kept]
+        events = self._unfold()
+        events[:] = [(time, *event) for _, *event in events]
 
     def __call__(self, event: Raw) -> None:
         """Take an event."""
@@ -115,36 +112,47 @@ class Recording:
         if event[0] != "left":
             return self._numbered(event)
         # Now and then is enough, and not at each event.
-        self._left += event[2]
-        if len(self.kept) + self._folded + self._left > self._limit * 1.1:
-            self._trim()
+        if len(self.kept) > self._limit // _CHUNKS:
+            self._put_by()
+            self._drop()
         return event
 
-    def _trim(self) -> None:
-        kept = self.kept
-        new = kept[self._counted :]
-        self._folded += sum([events_in(raw) - 1 for raw in new if type(raw) is list])
-        self._left = 0
-        surplus, dropped, entries = len(kept) + self._folded - self._limit, 0, 0
-        while dropped < surplus and dropped + events_in(kept[entries]) <= surplus:
-            dropped += events_in(kept[entries])
-            entries += 1
-        if self.dropping is not None and entries:
-            self.dropping(map(read, chain.from_iterable(map(unfolded, kept[:entries]))))
-        del kept[:entries]
-        self._counted = len(kept)
-        self._plain = max(self._plain - entries, 0)
-        self._folded -= dropped - entries
-        self.dropped += dropped
+    def _put_by(self) -> None:
+        entries, count = self.kept.cut()
+        self._chunks.append((entries, count))
+        self._count += count
+
+    def _drop(self) -> None:
+        """Let go of the oldest events, but of none before those that stand in one chunk with it."""
+        chunks = self._chunks
+        while (surplus := self._count - self._limit) > 0:
+            entries, count = chunks[0]
+            if count <= surplus:
+                chunks.popleft()
+            elif count == len(entries):  # they are all events
+                entries, rest = entries[:surplus], entries
+                del rest[:surplus]
+                chunks[0] = rest, len(rest)
+                count = surplus
+            else:
+                break
+            if self.dropping is not None:
+                self.dropping(map(read, unfolded(entries)))
+            self._count -= count
+            self.dropped += count
 
     def _unfold(self) -> list[Raw]:
-        """Put the events in the place of notes that stand for many, and give them all."""
-        kept, first = self.kept, self._plain
-        kept[first:] = chain.from_iterable(map(unfolded, kept[first:]))
-        self._plain = self._counted = len(kept)
-        self._folded = 0
-        self._trim()
-        return self.kept  # type: ignore[return-value]
+        """Put the events in the place of what stands for them, and give them all."""
+        self._put_by()
+        events, count = self._chunks.popleft()
+        if count < len(events):
+            events = [*unfolded(events)]
+        for entries, _ in self._chunks:
+            events += unfolded(entries)
+        self._chunks.clear()
+        self._chunks.append((events, self._count))
+        self._drop()
+        return events
 
     def _numbered(self, event: Raw) -> Raw:
         """Put numbers in the place of addresses, which may be another's tomorrow."""
@@ -192,10 +200,11 @@ class Recording:
         return read(self._unfold()[index])
 
     def __repr__(self) -> str:
-        count = counted(len(self), "event")
-        if not self.kept:
+        events = self._unfold()
+        if not events:
             return "<Recording, empty>"
-        span = f"{self.kept[-1][0] - self.kept[0][0]:.3g} s"
+        count = counted(len(events), "event")
+        span = f"{events[-1][0] - events[0][0]:.3g} s"
         lost = f", {self.dropped} older ones dropped" if self.dropped else ""
         return f"<Recording of {count} in {span}{lost}>"
 
@@ -224,7 +233,7 @@ class Recording:
             mark: what `mark` said then.
         """
         part = Recording(self._limit)
-        part.kept += self._kept(self._index(mark))
+        part._fill(self._kept(self._index(mark)))
         part.dropped = max(self._gone - max(mark, self.cleared), 0)
         part.virtual = self.virtual
         return part
@@ -233,11 +242,15 @@ class Recording:
         self._unfold()
         return max(mark - self._gone, 0)
 
+    def _fill(self, events: list[Raw]) -> None:
+        self._chunks.append((events, len(events)))
+        self._count = len(events)
+
     def clear(self) -> None:
         """Forget all events, and begin anew; the numbers of things go on."""
         self.cleared, self.dropped = self.mark, 0
-        self.kept.clear()
-        self._plain = self._counted = 0
+        self._chunks.clear()
+        self._count = 0
 
     # Files.
 
@@ -306,7 +319,7 @@ class Recording:
             dropped, virtual = _read_header(path, header)
             events = [_event(path, n, line) for n, line in enumerate(file, 2) if line.strip()]
         recording = cls(max(len(events), LIMIT))
-        recording.kept += events
+        recording._fill(events)
         recording.dropped, recording.virtual = dropped, virtual
         return recording
 

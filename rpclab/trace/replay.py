@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from rpclab.core.events import Call, ends, opposite
+from rpclab.core.events import NOBODY, Call, ends, opposite
 from rpclab.printable import printable
 from rpclab.trace import events as ev
 from rpclab.trace.messages import asked, kind_of, method_of, result_of, said
@@ -66,12 +66,13 @@ class Replay:
         self._applying: EndState | None = None
         self._introduced_at = ("", -1)
         self._before = 0.0
+        self._held_back: int | None = None  # the task that sends a call which was held back
         self._rules: dict[type, Callable[[Any], None]] = {
             ev.Joined: self._joined,
             ev.Parted: self._parted,
             ev.CallSent: self._call,
             ev.MapSent: self._call,
-            ev.HeldCallSent: self._held_sent,
+            ev.HeldCallGoes: self._held_goes,
             ev.CallStarted: self._started,
             ev.CallWentOn: self._went_on,
             ev.CallReturned: self._answered,
@@ -152,7 +153,7 @@ class Replay:
         for held in end.imports.values():
             call = held.call
             if call is not None and call.outcome == RUNNING:
-                call.outcome, call.ended = LOST, self.time
+                call.outcome, call.ended, call.ended_at = LOST, self.time, self.moment
         end.imports.clear()
         for queue in (end.outbox, end.wire, end.inbox):
             queue.clear()
@@ -166,6 +167,7 @@ class Replay:
         on = self._call_of.get((event.session, event.target)) if event.target > 0 else None
         using = [self._call_of[key] for key in event.using if key in self._call_of]
         called = end.imports.get(event.target)
+        waited = event.task == self._held_back
         is_function = called is not None and called.target is not None and not event.path
         function = called.target.name if is_function else ""  # type: ignore[union-attr]
         call = CallState(
@@ -184,7 +186,7 @@ class Replay:
             result="",
             depth=0 if by is None else by.depth + 1,
             by=None if by is None else by.number,
-            pipelined_on=None if on is None else on.number,
+            pipelined_on=None if on is None or waited else on.number,
             using=tuple([other.number for other in using]),
             made_at=self.moment,
             settled_at=None,
@@ -198,13 +200,9 @@ class Replay:
         self._call_of[event.session, event.id] = call
         end.imports[event.id] = Held("call", call=call, handles=1)
 
-    def _held_sent(self, event: ev.HeldCallSent) -> None:
-        """It was no call on a promise any more when it was sent."""
-        call = self._call_of.get((event.session, event.id))
-        if call is not None:
-            call.pipelined_on = None
-            if call.message is not None:
-                call.message.pipelined = False
+    def _held_goes(self, event: ev.HeldCallGoes) -> None:
+        """What its task sends is no call on a promise any more."""
+        self._held_back = NOBODY - event.number
         for key in event.after:
             if key in self._call_of:
                 self._call_of[key].used = True
@@ -240,7 +238,7 @@ class Replay:
         call.answer = event
         call.result = result_of(event)
         if call.outcome == RUNNING:
-            call.ended = event.at
+            call.ended, call.ended_at = event.at, self.moment
             call.outcome = RETURNED if type(event) is ev.CallReturned else RAISED
         if not event.size:
             # Its caller goes on without it.
@@ -250,7 +248,7 @@ class Replay:
         self.end(event.session).imports.pop(event.id, None)
         call = self._call_of.get((event.session, event.id))
         if call is not None and call.settled is None:
-            call.outcome, call.ended = CANCELLED, event.at
+            call.outcome, call.ended, call.ended_at = CANCELLED, event.at, self.moment
 
     def _awaited(self, event: ev.Awaited) -> None:
         for number in event.ids:
@@ -272,9 +270,11 @@ class Replay:
 
     def _message(self, event: Any) -> None:
         end = self.end(event.session)
-        if type(event) in (ev.CallSent, ev.MapSent, ev.CallCancelled):
+        answers = type(event) in (ev.CallReturned, ev.CallRaised)
+        makes = type(event) in (ev.CallSent, ev.MapSent)
+        if makes or type(event) is ev.CallCancelled:
             call = self._call_of.get((event.session, event.id))
-        elif type(event) in (ev.CallReturned, ev.CallRaised):
+        elif answers:
             call = self._answering(event.session, event.id)
         else:
             call = None
@@ -283,25 +283,29 @@ class Replay:
             # The numbers mean these calls now; a session that is opened anew counts again.
             calls = [self._call_of.get((event.session, id_)) for id_ in event.ids]
             released = tuple([None if other is None else other.number for other in calls])
+        called = None if call is None else call.number
+        made_in = None if call is None else self._bar_of_maker(call)
         kind, text = said(event, call, released)
         message = MessageState(
             kind=kind,
             text=text,
-            call=None if call is None else call.number,
+            call=called,
             sender=end.here,
             receiver=end.there,
             size=event.size,
             sent=event.at,
             arrived=None,
-            pipelined=type(event) in (ev.CallSent, ev.MapSent) and event.target > 0,
+            pipelined=makes and event.target > 0 and event.task != self._held_back,
             sent_at=self.moment,
             arrived_at=None,
+            begins=called if answers else made_in,
+            ends=made_in if answers else called,
             event=event,
             of=call,
             stubs=end.passing,
         )
         end.passing = []
-        if call is not None and type(event) in (ev.CallSent, ev.MapSent):
+        if call is not None and makes:
             call.message = message
         if type(event) is not ev.CallsQuieted:  # a mark on the calls of the batch, and no more
             self.messages.append(message)
@@ -310,6 +314,11 @@ class Replay:
             # The last ones: a result waits while what was pipelined on it is done, and sends.
             for export in end.fresh.pop():
                 export.message = message
+
+    def _bar_of_maker(self, call: CallState) -> int | None:
+        """The number of the call whose method made that one, in the lane it was made from."""
+        by = call.by
+        return by if by is not None and self.calls[by - 1].worker == call.caller else None
 
     def _left(self, event: ev.Left) -> None:
         end = self.end(event.session)
@@ -329,6 +338,9 @@ class Replay:
             end.inbox.append(message)
             if message is not None and message.arrived is None:
                 message.arrived, message.arrived_at = event.at, self.moment
+                call = message.of
+                if call is not None and call.message is message:
+                    call.arrived, call.arrived_at = event.at, self.moment
                 self.flows.arrived(message.event, self.moment, event.at)
         self._applying = end
 

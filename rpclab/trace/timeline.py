@@ -5,11 +5,11 @@ Floor: trace. A pure function of a recording.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from rpclab.core.events import ends
-from rpclab.trace.model import Lane, Timeline
+from rpclab.trace.model import CallBar, Lane, Timeline
 from rpclab.trace.replay import Replay, replayed
 
 NOTEBOOK = "notebook"
@@ -40,3 +40,18 @@ def lanes(replay: Replay) -> list[str]:
     seen.update(dict.fromkeys(name for label in replay.ends for name in ends(label)))
     names = [name for name in seen if name != NOTEBOOK]
     return [NOTEBOOK, *names] if NOTEBOOK in seen else names
+
+
+def by_use(names: Sequence[str], used: Iterable[str]) -> list[str]:
+    """The Workers as they are drawn: the notebook, those that are used, the others."""
+    return list(dict.fromkeys([*(name for name in names[:1] if name == NOTEBOOK), *used, *names]))
+
+
+def lanes_by_use(timeline: Timeline) -> list[str]:
+    """The Workers of a timeline as they are drawn."""
+    return by_use([lane.name for lane in timeline.lanes], users(timeline.calls))
+
+
+def users(calls: Iterable[CallBar]) -> Iterator[str]:
+    """The Workers that make and answer calls, in the order of these."""
+    return (name for call in calls for name in (call.caller, call.worker))

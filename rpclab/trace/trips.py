@@ -45,6 +45,18 @@ class Trips(NamedTuple):
     waited: float
     saved: float
 
+    def compared(self, *, pipelined: bool) -> tuple[float, float, bool | None]:
+        """The round trips, those without pipelining, and whether that saved something.
+
+        The last is None where nothing was saved for this program, and something pipelined: by it,
+        or by others.
+
+        Args:
+            pipelined: whether any call was made on a result that was not there yet.
+        """
+        unknown = pipelined and not self.saved
+        return self.waited, self.waited + self.saved, None if unknown else bool(self.saved)
+
 
 class _Made:
     """A call, or a write to a stream, as far as it has come.

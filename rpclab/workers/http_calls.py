@@ -21,8 +21,8 @@ from rpclab.workers.network import Network, checked
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from rpclab.core.answers import Answer
     from rpclab.core.contexts import ExecutionContext
+    from rpclab.core.hooks import Delivery
     from rpclab.rpc.bindings import ServiceBinding
     from rpclab.rpc.engine import Engine
     from rpclab.workers.http.responses import Response
@@ -87,17 +87,15 @@ class Networked:
         self.engine.http_call = HttpCalls(checked(network))
 
 
-def dispatch(
-    answer: Answer, target: Any, path: Any, args: Any, kwargs: Any, context: ExecutionContext
-) -> None:
+def dispatch(call: Delivery, target: Any, context: ExecutionContext) -> None:
     """Run a call on an entrypoint or a Durable Object: `fetch` as an HTTP call, others as they are.
 
     The arguments are those of `rpclab.core.hooks.dispatch`.
     """
-    if path in _FETCH and args is not None:
-        context.host.run(answer, answer_fetch, [target, *args], kwargs, context)
+    if call.path in _FETCH and call.args is not None:
+        context.host.run(call.answer, answer_fetch, [target, *call.args], call.kwargs, context)
     else:
-        dispatch_member(answer, target, path, args, kwargs, context)
+        dispatch_member(call, target, context)
 
 
 def answer_fetch(instance: Any, /, *args: Any, **options: Any) -> Any:

@@ -33,9 +33,8 @@ from rpclab.workers.validation.policy import new_door
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpclab.core.answers import Answer
     from rpclab.core.contexts import Door
-    from rpclab.core.messages import Arguments, Keywords, Path
+    from rpclab.core.hooks import Delivery
     from rpclab.rpc.bindings import ServiceBinding
     from rpclab.rpc.engine import Engine
     from rpclab.workers.call_queue import CallQueue
@@ -165,10 +164,10 @@ class Elsewhere(Exception):  # noqa: N818 - it steers a call, and reaches nobody
     """The Worker runs in another process, and a call that came here has to go on.
 
     Args:
-        go_on: takes the answer, path, arguments and keyword arguments of the call.
+        go_on: takes the call.
     """
 
-    def __init__(self, go_on: Callable[[Answer, Any, Any, Any], None]) -> None:
+    def __init__(self, go_on: Callable[[Delivery], None]) -> None:
         super().__init__("the Worker runs in another process")
         self.go_on = go_on
 
@@ -212,27 +211,25 @@ class EntrypointHook(ServiceHook):
     def refusal(self, name: str) -> BaseException | None:
         return refuse_reserved(name)
 
-    def start(self, answer: Answer, path: Path, args: Arguments, kwargs: Keywords) -> None:
+    def start(self, call: Delivery) -> None:
         """Run the call when it is its turn: in a new instance, of the version there is then."""
         try:
             queue = self._find().queue
         except RpcError:
             queue = None  # `open` says why there is no Worker
         if queue is None:
-            super().start(answer, path, args, kwargs)
+            super().start(call)
         else:
-            queue.enter(answer, self, partial(super().start, answer, path, args, kwargs))
+            queue.enter(call.answer, self, partial(super().start, call))
 
     def open(self) -> tuple[Any, ExecutionContext]:
         return self._find().open(self._entrypoint, self._props, self._validate)
 
-    def not_opened(
-        self, error: Exception, answer: Answer, path: Any, args: Any, kwargs: Any
-    ) -> None:
+    def not_opened(self, error: Exception, call: Delivery) -> None:
         if isinstance(error, Elsewhere):
-            error.go_on(answer, path, args, kwargs)
+            error.go_on(call)
         else:
-            super().not_opened(error, answer, path, args, kwargs)
+            super().not_opened(error, call)
 
     def kind(self) -> type:
         """The class that answers, of the present version.

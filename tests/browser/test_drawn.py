@@ -5,12 +5,14 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from support.traced import SOURCE
+from support.traced import READER, SOURCE
 from support.virtual_time import VirtualTimeLoop
 
 import rpclab
 from rpclab.notebook.widgets.channel import Channel
 from rpclab.notebook.widgets.live import VIEWS
+from rpclab.trace.pictures.streams import stream_line
+from rpclab.trace.streams import streams
 
 # Renders a view of some messages, and gives the texts that it draws, with their ends.
 DRAW = """async ([esm, messages]) => {
@@ -38,8 +40,8 @@ DRAW = """async ([esm, messages]) => {
 }"""
 
 
-def messages_of(program):
-    """What a page is sent of a program, which is given two Workers, 80 ms away."""
+def messages_of(program, events):
+    """What a page is sent of a program, whose events are told; its Worker A is 80 ms away."""
 
     async def recorded():
         async with rpclab.Sandbox(record=True) as sandbox:
@@ -48,7 +50,9 @@ def messages_of(program):
             sandbox.deploy("a-service-of-records", source=SOURCE)
             sandbox.link("notebook", "a", rtt="80ms")
             sent = []
-            kept = await program(sandbox.bind(A="a", B="b"))
+            sandbox.deploy("reader", source=READER)
+            kept = await program(sandbox.bind(A="a", B="b", READER="reader"))
+            events.extend(sandbox.recording)
             Channel(sandbox.recording, sandbox).open(sent.append)
             del kept
             return json.loads(json.dumps(sent))
@@ -66,12 +70,14 @@ def drawn(chromium):
     """Draw a view of a program in a window of some width."""
     tabs = []
 
-    def draw(kind, program, width=900):
+    def draw(kind, program, width=900, events=None):
         tab = chromium.new_page(viewport={"width": width, "height": 900})
         tabs.append(tab)
         view = VIEWS[kind]
         tab.set_content(f"<meta charset=utf-8><style>{view._css}</style><body>")
-        return tab, *tab.evaluate(DRAW, [str(view._esm), messages_of(program)])
+        return tab, *tab.evaluate(
+            DRAW, [str(view._esm), messages_of(program, [] if events is None else events)]
+        )
 
     yield draw
     for tab in tabs:
@@ -145,3 +151,14 @@ def test_the_texts_of_a_graph_can_be_read_at_any_width_and_lie_on_nothing(drawn)
         smallest, overlapping, behind, fits = shown
         assert smallest >= 9
         assert (overlapping, behind, fits) == (False, False, True)
+
+
+def test_a_stream_is_told_at_its_end_as_in_the_still(drawn):
+    async def program(env):
+        await env.READER.read(rpclab.ReadableStream([b"x" * 50_000] * 8))
+
+    events = []
+    _, _, words = drawn("streams", program, events=events)
+    (stream,) = streams(events)
+    assert len(stream.held_back) > 1
+    assert stream_line(stream, times=True) in words.replace(" · ", ", ")

@@ -15,10 +15,13 @@ from rpclab.notebook.widgets.es_modules import joined
 from rpclab.trace.feed import COLUMNS, Feed
 from rpclab.trace.graph import graph, reach
 from rpclab.trace.lifetimes import lifetimes
+from rpclab.trace.pictures.columns import Widest, columns_of, place_in
+from rpclab.trace.pictures.drawing import elided
 from rpclab.trace.pictures.figures import Figures
 from rpclab.trace.pictures.graph_layout import lines_of
 from rpclab.trace.pictures.labels import call_label, stub_label
-from rpclab.trace.pictures.look import CLASS, LOOK, colour_of
+from rpclab.trace.pictures.look import CLASS, LOOK, colour_of, line_of
+from rpclab.trace.pictures.scale import tick_step, tick_text
 from rpclab.trace.pictures.templates import (
     count,
     duration,
@@ -106,13 +109,47 @@ def test_numbers_sizes_and_times_are_written_alike(javascript, function):
     assert javascript(function.__name__, [[v] for v in values]) == [function(v) for v in values]
 
 
-def test_counts_places_and_colours_are_alike(javascript):
+def test_counts_places_colours_and_lines_are_alike(javascript):
     values = numbers()
     assert javascript("count", [[v, "call"] for v in values]) == [count(v, "call") for v in values]
     assert javascript("place", [[site] for site in SITES]) == list(map(place, SITES))
     assert javascript("shortPlace", [[site] for site in SITES]) == list(map(short_place, SITES))
     places = range(40)
     assert javascript("colourOf", [[place] for place in places]) == list(map(colour_of, places))
+    lines = [
+        [kind, pipelined] for kind in [*LOOK["messages"], "write"] for pipelined in (True, False)
+    ]
+    drawn = [line_of(kind, pipelined=pipelined) for kind, pipelined in lines]
+    assert javascript("lineOf", lines) == drawn
+
+
+def test_axes_are_marked_alike(javascript):
+    spans = [value for value in numbers() if 1e-6 < value < 1e7]
+    steps = [[span, pixels] for span in spans for pixels in (40, 500, 733.5)]
+    assert javascript("tickStep", steps) == pytest.approx([tick_step(*each) for each in steps])
+    texts = [
+        [n * step, step, most]
+        for most in spans
+        for step in [tick_step(most, 500)]
+        for n in range(int(most / step) + 1)
+    ]
+    assert javascript("tickText", texts) == [tick_text(*each) for each in texts]
+
+
+def test_texts_are_cut_and_columns_are_as_wide_alike(javascript):
+    rooms = [0, 5, 30, 61.5, 100, 140, 400]
+    cut = [[text, room] for text in [*SITES, "1 increment(5) = 5"] for room in rooms]
+    assert javascript("elided", cut) == [elided(*each) for each in cut]
+    places = [[site, room] for site in SITES for room in rooms]
+    assert javascript("placeIn", places) == [place_in(*each) for each in places]
+    rng = random.Random(5)  # noqa: S311 - the same each time
+    given = [
+        [[rng.randint(0, 60) for _ in range(4)], 26, rng.choice([340, 560, 900])]
+        for _ in range(200)
+    ]
+    wanted = [list(columns_of(Widest(*widest), *rest)) for widest, *rest in given]
+    for found, columns in zip(javascript("columnsOf", given), wanted, strict=True):
+        assert found == pytest.approx(columns)
 
 
 def templates(words=WORDS):

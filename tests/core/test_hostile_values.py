@@ -285,6 +285,20 @@ def test_the_characters_of_all_patterns_of_a_message_are_limited(length, fits):
         assert sender.settle(sender.main.call("greet", re.compile("x" * 100))) == "greeted"
 
 
+def test_what_stands_before_half_a_surrogate_pair_counts_once():
+    # The message is packed anew when the first such text is met.
+    sender = SessionPair(Main(), limits=Limits(patterns=100))
+    target, pattern = Main(), re.compile("x" * 100)
+    texts = ["\ud800", {"\udfff": ("a\ud800",)}]
+    first = sender.client.last_export
+    for introduced in (1, 2):
+        call = sender.main.call("greet", target, [pattern, target], *texts)
+        assert sender.settle(call) == "greeted"
+        assert first - sender.client.last_export == introduced
+        _, (arrived, _), *got = sender.server.exports[0].target.got
+        assert (arrived.pattern, got) == (pattern.pattern, texts)
+
+
 WIDE = [
     "[\0-\uffff]" * 100, r"[\u0100-\uffff]" * 100, "(?:" + "\u0100|" * 100 + "x)",
     r"[\N{GREEK SMALL LETTER ALPHA}]" * 100, r"[\U00010000-\U0010ffff]" * 100,

@@ -7,7 +7,8 @@ from support.inline_host import Later, SessionPair
 
 from rpclab import Limits, RpcTarget
 from rpclab.codecs.capnweb import CapnWebCodec
-from rpclab.core.holdings import EMPTY_PIPE, ENTRY, weigh, weight_of
+from rpclab.codecs.value_counts import weight_of
+from rpclab.core.holdings import EMPTY_PIPE, ENTRY, weigh
 from rpclab.core.messages import CALL, PIPE, STREAM
 from rpclab.errors import RemoteProtocolError
 

@@ -110,6 +110,7 @@ async def test_one_that_computes_in_c_code_is_not_taken_for_lost(monkeypatch, co
     engine = Silent()
     host = hosts.Host(1, "worker", rpclab.processes(silence_seconds=30), engine, None)
     host.line = engine
+    host.record({"kind": "alive"})
     for _ in range(20):
         host._look()
         host._timer.cancel()
@@ -118,6 +119,26 @@ async def test_one_that_computes_in_c_code_is_not_taken_for_lost(monkeypatch, co
         if engine.stopped:
             break
     assert engine.stopped == ([] if computes else [1])
+
+
+async def test_one_that_has_not_begun_is_not_taken_for_silent(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(hosts, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    engine = Silent()
+    host = hosts.Host(1, "worker", rpclab.processes(silence_seconds=1), engine, None)
+    host.line = engine
+
+    def looks():
+        for _ in range(8):
+            host._look()
+            host._timer.cancel()
+            now[0] += 1
+
+    looks()  # its node is being started, or the zygote loads what it needs
+    assert engine.stopped == []
+    host.record({"kind": "alive"})
+    looks()
+    assert engine.stopped[:1] == [1]
 
 
 async def test_the_death_of_the_zygote_ends_its_processes_and_the_next_call_starts_anew(

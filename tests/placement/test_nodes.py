@@ -24,6 +24,7 @@ class OneNode:
     def __init__(self):
         self.errands = []
         self.gone = False
+        self.why = "it was unplugged"
 
     async def open(self):
         return "127.0.0.1"
@@ -35,9 +36,10 @@ class OneNode:
         self.errands.append(Errand(**json.loads(errand)))
         while not self.gone:  # noqa: ASYNC110 - it is set in another thread
             await asyncio.sleep(0.01)
+        return "its agent ended: killed by SIGKILL"
 
     async def why_lost(self, key):
-        return "it was unplugged"
+        return self.why
 
     async def close(self):
         pass
@@ -220,6 +222,17 @@ async def test_a_connection_that_ends_is_a_node_that_was_lost_and_the_cluster_sa
         await agent.hear("place")
         agent.writer.transport.abort()
         assert await started.why() == 'its node "node-a" was lost: it was unplugged'
+
+
+async def test_where_a_node_is_there_still_the_end_of_its_agent_says_why_it_was_lost(launcher):
+    async with Started(launcher) as started:
+        agent = await started.join()
+        await agent.hear("place")
+        launcher.why = ""
+        launcher.gone = True
+        agent.writer.transport.abort()
+        why = 'its node "node-a" was lost: its agent ended: killed by SIGKILL'
+        assert await started.why() == why
 
 
 async def test_a_silent_node_is_given_up(launcher):

@@ -10,7 +10,7 @@ import pytest
 
 import rpclab
 from rpclab import RpcTarget
-from rpclab.core import session as sessions
+from rpclab.core import calling
 from rpclab.rpc.engine import _NO_PLACE as NO_PLACE
 
 pytestmark = pytest.mark.expects_reports
@@ -256,11 +256,11 @@ async def test_a_failure_that_was_given_to_wait_until_is_told_of_as_that(env, to
 
 
 async def test_calls_that_a_context_cuts_off_are_remembered_in_bounded_number(env, sandbox, told):
-    many = 3 * sessions._CUT_OFF
+    many = 3 * calling._CUT_OFF
     await env.A.forgets(0, many)
     await told()
     for session in sandbox.engine.sessions():
-        assert len(session._cut_off or ()) <= sessions._CUT_OFF
+        assert len(session._cut_off or ()) <= calling._CUT_OFF
 
 
 async def test_what_a_closed_sandbox_cuts_off_is_not_told_of(env, sandbox, told):

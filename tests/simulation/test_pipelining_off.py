@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import sys
 
 import pytest
 from worlds.player import run
@@ -11,6 +12,7 @@ import rpclab
 from rpclab import RpcTarget
 from rpclab.core.imports import Pending
 from rpclab.trace import events as ev
+from rpclab.trace.timeline import timeline
 
 SOURCE = """
 import asyncio
@@ -216,9 +218,22 @@ async def test_a_call_behind_others_that_wait_is_recorded_with_what_it_waits_for
     log = await sandbox.env.A.log()
     values = [sandbox.env.B.same(number) for number in range(20)]
     await rpclab.gather(*[log.note(value) for value in values])
-    sent = [event for event in sandbox.recording if type(event) is ev.HeldCallSent]
+    sent = [event for event in sandbox.recording if type(event) is ev.HeldCallGoes]
     assert [len(event.after) for event in sent] == [1] * 20
     assert [event.behind for event in sent] == [0, *[event.number for event in sent[:-1]]]
+
+
+async def test_a_call_that_was_held_back_is_drawn_as_no_pipelined_one_and_where_it_was_made(
+    sandbox,
+):
+    line = sys._getframe().f_lineno + 1
+    call = sandbox.env.A.log().note("x")
+    await call
+    drawn = timeline(sandbox.recording)
+    assert [each.label for each in drawn.calls] == ["log()", "(1).note('x')"]
+    assert [each.pipelined_on for each in drawn.calls] == [None, None]
+    assert not any(arrow.pipelined for arrow in drawn.arrows)
+    assert {each.site for each in drawn.calls} == {f"{__file__}, line {line}"}
 
 
 async def test_calls_that_always_wait_behind_others_keep_nothing_of_those_that_left(sandbox):

@@ -16,7 +16,7 @@ from rpclab.trace.lifetimes import lifetimes, tables_at
 from rpclab.trace.model import Arrow, CallBar, Interval, Note, StreamPoint, StubBar, TargetBar
 from rpclab.trace.pictures.graph_layout import lines_of
 from rpclab.trace.streams import streams
-from rpclab.trace.timeline import timeline
+from rpclab.trace.timeline import lanes_by_use, timeline
 from rpclab.trace.trips import round_trips
 
 
@@ -44,7 +44,7 @@ class Page:
     def add(self, news):
         for kind, rows in json.loads(json.dumps(news)).items():
             columns = COLUMNS[kind]
-            if kind == "workers":
+            if kind in ("workers", "lanes"):
                 self.rows[kind] = dict(enumerate(rows))
             elif columns[:1] == ["number"]:
                 self.rows[kind].update((row[0], row) for row in rows)
@@ -94,6 +94,7 @@ def test_the_rows_are_those_of_the_timeline(recording, page):
     assert [row[1:] for row in page["arrows"]] == plain(whole.arrows, Arrow)
     assert page["notes"] == plain(whole.notes, Note)
     assert page["workers"] == [lane.name for lane in whole.lanes]
+    assert page["lanes"] == lanes_by_use(whole)
     assert page["times"] == [event.at for event in recording]
 
 
@@ -131,7 +132,9 @@ def test_the_tables_of_every_moment_can_be_told(recording, page):
 
 
 def test_the_figures_are_the_round_trips(recording, page):
-    assert tuple(page["figures"][-1][1:]) == round_trips(recording)
+    pipelined = any(arrow.pipelined for arrow in timeline(recording).arrows)
+    compared = round_trips(recording).compared(pipelined=pipelined)
+    assert tuple(page["figures"][-1][1:]) == compared
 
 
 async def chain(env):

@@ -51,6 +51,7 @@ def test_the_name_of_a_worker_stands_out_from_the_page_and_from_its_tint(mode, n
     edge, tint = LOOK["workers"][mode][number]
     colours = LOOK["colours"][mode]
     assert min(contrast(edge, other) for other in (tint, *(colours[b] for b in BEHIND))) >= 4.5
+    assert contrast(colours["text"], tint) >= 4.5  # a label in a bar
 
 
 def test_both_modes_have_the_same_colours_and_everything_named_is_there():

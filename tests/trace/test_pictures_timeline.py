@@ -91,6 +91,20 @@ async def test_a_label_covers_no_tip_of_an_arrow_and_nothing_stands_between_them
         assert not any(c.left < x < c.right and c.top < y < c.bottom for c in calls), tip
 
 
+async def test_a_label_that_has_no_room_beside_a_long_bar_stands_in_it_whole(sandbox, env):
+    await env.A.token()
+    await env.A.pair("a text", "and another one, so that it is long")
+    await env.B.nap(100)
+    svg = timeline_svg(timeline(sandbox.recording), Options(scale="time"))
+    assert "3 nap(100) = 100" in [label.text for label in labels(svg)]
+    [bar] = re.findall(r'<rect x="([\d.]+)" y="([\d.]+)" width="(6\d\d[\d.]*)" height="12"', svg)
+    left, top, wide = map(float, bar)
+    [label] = [label for label in labels(svg) if "nap" in label.text]
+    assert left < label.left
+    assert label.right < left + wide
+    assert top - 2 < label.top < top + 12
+
+
 async def test_the_figures_on_top_are_those_of_the_trace(sandbox, env, program):
     trace = await run(sandbox, env, program)
     svg = timeline_svg(timeline(trace.recording), figures=trace.figures)
@@ -177,15 +191,18 @@ def _made_up(rng):
         sent, took, done = rng.random(), rng.random(), rng.random() < 0.8
         label = f"{rng.choice(NAMES)}({number})"
         by = rng.choice([None, *(call.number for call in calls if call.worker == caller)])
+        made_at, came_at = moment, moment + 2
         ways = [("call", caller, worker, sent)] + [("result", worker, caller, sent + took)] * done
         for kind, sender, receiver, at in ways:
+            begins, ends = (by, number) if kind == "call" else (number, by)
             arrows.append(Arrow(kind, label, number, sender, receiver, 9, at, at + 0.1,
-                                rng.random() < 0.5, moment, moment + 2))  # fmt: skip
+                                rng.random() < 0.5, moment, moment + 2, begins, ends))  # fmt: skip
             moment += 3
         outcome = rng.choice(["returned", "raised"]) if done else "running"
         ended = sent + took if done else None
         calls.append(CallBar(number, "call", label, "method", caller, worker, None, sent, sent,
-                             ended, ended, outcome, "", 0, by, None, (), moment - 6,
-                             moment if done else None))  # fmt: skip
+                             ended, ended, outcome, "", 0, by, None, (), made_at,
+                             moment if done else None, sent + 0.1, came_at,
+                             moment - 3 if done else None))  # fmt: skip
     notes = (Note("deployed", "it", (names[0],), 0.0, 0),)
     return Timeline(tuple(map(Lane, names)), tuple(calls), tuple(arrows), notes, 0.0, 2.2, moment)

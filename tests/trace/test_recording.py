@@ -5,6 +5,7 @@ import gc
 import json
 import weakref
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -162,6 +163,34 @@ async def test_calls_in_a_run_are_recorded_each_by_itself_whenever_somebody_look
     assert len({(event.by, event.task) for event in calls}) == 2
     assert {event.value for event in seen[0] if type(event) is ev.CallReturned} == {*range(1, 101)}
     assert len({event.site for event in calls}) == 3
+
+
+def test_calls_in_a_run_that_compute_long_have_each_a_time_of_its_own(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("rpclab.rpc.observing.time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    class Computing(rpclab.RpcTarget):
+        def for_so_long(self, seconds):
+            now[0] += seconds
+            return seconds
+
+    def computing(seconds):
+        now[0] += seconds
+        return seconds
+
+    async def calls(sandbox):
+        stub = await sandbox.bind(A="a").A.same(Computing())
+        before = len(sandbox.recording)
+        called = [stub.for_so_long(computing(2.0**n)) for n in range(5)]
+        assert await rpclab.gather(*called) == [1, 2, 4, 8, 16]
+        return sandbox.recording[before:]
+
+    with closing(rpclab.Sandbox(record=True)) as sandbox:
+        sandbox.deploy("a", source=SOURCE)
+        events = asyncio.run(calls(sandbox))
+    runs = (ev.CallSent, ev.CallReturned)
+    at = [[event.at - 100 for event in events if type(event) is kind] for kind in runs]
+    assert at == [[1, 3, 7, 15, 31], [32, 34, 38, 46, 62]]
 
 
 async def test_a_bounded_recording_counts_the_calls_that_were_in_a_run(env):

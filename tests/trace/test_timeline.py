@@ -2,6 +2,7 @@
 
 import pytest
 
+import rpclab
 from rpclab.trace.recording import Recording
 from rpclab.trace.timeline import timeline
 
@@ -69,6 +70,36 @@ async def test_each_message_is_an_arrow_that_leaves_before_it_arrives(sandbox, e
     ]
     assert all(arrow.sent_at < arrow.arrived_at for arrow in arrows)
     assert sum(arrow.size for arrow in arrows) == trace.bytes
+
+
+async def test_arrows_join_the_bar_of_a_call_with_that_of_its_maker(sandbox, env):
+    await env.A.relay("hop")
+    drawn = timeline(sandbox.recording)
+    assert [(arrow.kind, arrow.begins, arrow.ends) for arrow in drawn.arrows] == [
+        ("call", None, 1),
+        ("call", 1, 2),
+        ("result", 2, 1),
+        ("result", 1, None),
+    ]
+    outer, inner = drawn.calls
+    asked, asked_next, answer_of_next, answer = drawn.arrows
+    assert (outer.arrived, outer.arrived_at) == (asked.arrived, asked.arrived_at)
+    assert (inner.arrived, inner.arrived_at) == (asked_next.arrived, asked_next.arrived_at)
+    assert (inner.ended, inner.ended_at) == (answer_of_next.sent, answer_of_next.sent_at)
+    assert (outer.ended, outer.ended_at) == (answer.sent, answer.sent_at)
+
+
+async def test_a_call_that_is_given_up_has_a_bar_until_then_and_its_cancelling_goes_there(
+    sandbox, env
+):
+    with pytest.raises(TimeoutError):
+        async with rpclab.deadline(2):
+            await env.B.nap(100)
+    drawn = timeline(sandbox.recording)
+    [cancel] = [arrow for arrow in drawn.arrows if arrow.kind == "cancel"]
+    assert (cancel.begins, cancel.ends) == (None, 1)
+    assert drawn.calls[0].arrived < drawn.calls[0].ended == cancel.sent
+    assert drawn.calls[0].ended_at == cancel.sent_at
 
 
 async def test_a_message_under_way_has_not_arrived(sandbox, env):

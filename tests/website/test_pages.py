@@ -24,11 +24,19 @@ def cell(page, number):
 
 
 def drag_to(page, milliseconds):
-    """Put the slider there as a drag does: the page hears of each step."""
+    """Put the slider there as a drag does: the page hears of each step, and of the end."""
     page.locator("#rl-demo input").evaluate(
-        "(slider, value) => { slider.value = value; slider.dispatchEvent(new Event('input')); }",
+        """(slider, value) => {
+            slider.value = value;
+            slider.dispatchEvent(new Event('input'));
+            slider.dispatchEvent(new Event('change'));
+        }""",
         str(milliseconds),
     )
+
+
+def link_cell(page):
+    return page.locator(".rl-cell pre", has_text="rpclab link")
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -96,7 +104,33 @@ def test_a_visitor_drags_a_latency_and_sees_what_pipelining_saves_before_python_
             drag_to(page, rtt)
             assert times.all_inner_texts() == [f"{3 * rtt} ms", f"{rtt} ms"]
             assert page.locator(".rl-saved").inner_text() == f"{2 * rtt} ms saved"
+            assert f"--rtt {rtt}ms" in link_cell(page).inner_text()
         assert not [url for url in asked if "/lab/" in url]
+
+
+@pytest.mark.parametrize(
+    ("written", "read", "slider"),
+    [
+        ("--rtt 75ms", "75 ms", "75"),
+        ("--rtt 0.2s", "200 ms", "200"),
+        ("--rtt 12.5ms", "12.5 ms", "15"),
+        ("--rtt 2s --jitter 5ms", "2000 ms", "300"),
+        ("--jitter 5ms --rtt 0ms", "0 ms", "0"),
+        ("--cut", "as the code says", None),
+        ("--rtt soon", "as the code says", None),
+    ],
+)
+def test_the_slider_follows_the_distance_that_a_visitor_writes(site, written, read, slider):
+    with site.page("") as page:
+        code = link_cell(page)
+        code.fill(code.inner_text().replace("--rtt 120ms", written))
+        dragged = page.locator("#rl-demo input")
+        assert page.locator("#rl-demo output").inner_text() == read
+        assert dragged.is_disabled() == (slider is None)
+        if slider is not None:
+            assert dragged.input_value() == slider
+            total = f"{3 * float(read.removesuffix(' ms')):g} ms"
+            assert page.locator("#rl-demo .rl-time").first.inner_text() == total
 
 
 def test_the_picture_is_what_the_virtual_clock_recorded(site):
@@ -132,6 +166,16 @@ def test_the_code_of_the_landing_page_runs_and_can_be_changed(site, pictures):
         code.press("Shift+Enter")
         cell(page, 3).locator(".rl-state", has_text="3 round trips").wait_for()
         assert "after 360 ms" in output.inner_text()
+
+        drag_to(page, 75)  # what has run runs again
+        output.filter(has_text="after 225 ms").wait_for()
+
+        worker = cell(page, 1).locator("pre[contenteditable]")
+        worker.fill(worker.inner_text().replace("Tyger Tyger", "Little Lamb"))
+        assert "rl-stale" in cell(page, 3).get_attribute("class")
+        cell(page, 3).get_by_role("button", name="Run").click()
+        output.filter(has_text="Little Lamb").wait_for()
+        assert page.locator(".rl-stale").count() == 0
 
 
 def test_the_cells_of_a_guide_run_in_place_with_their_calls_and_both_tables(site, pictures):

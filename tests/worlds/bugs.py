@@ -34,7 +34,7 @@ def queued_calls_go_on_after_the_result(patch):
         if queue:
             soon = self.session.soon
             # The result leaves in the next turn, and a call made on it then in the one after.
-            soon(lambda: soon(lambda: soon(lambda: [self.route(*call) for call in queue])))
+            soon(lambda: soon(lambda: soon(lambda: [self.route(call) for call in queue])))
 
     patch.setattr(Answer, "_conclude", conclude_first)
 
@@ -53,12 +53,11 @@ def queued_calls_go_on_backwards(patch):
 def a_promised_argument_holds_nothing_back(patch):
     deliver = Hook.deliver
 
-    def deliver_past_it(self, *call):
-        *started, promised = (*call, None)[:5]
-        if promised is None:
-            self.start(*started)
+    def deliver_past_it(self, call):
+        if call.promised is None:
+            self.start(call)
         else:
-            deliver(self, *call)
+            deliver(self, call)
 
     patch.setattr(Hook, "deliver", deliver_past_it)
 

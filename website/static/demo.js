@@ -4,12 +4,20 @@
 // was built (demo.json): on its virtual clock time is exactly the round trip times these numbers.
 
 const SVG = "http://www.w3.org/2000/svg";
-const WIDTH = 720, LEFT = 92, RIGHT = 16, LANE = 64, TOP = 30;
+const RIGHT = 16, LANE = 64, TOP = 30;
+const LETTER = 6.4;  // pixels that a letter of a label takes, about
+const UNITS = { min: 60_000, s: 1000, ms: 1, us: 1 / 1000, "µs": 1 / 1000 };
+const RTT = "--rtt\\s+(([0-9]*\\.?[0-9]+)(min|s|ms|us|µs))(?=\\s|$)";
+const LINK = new RegExp(`^%rpclab link .*${RTT}`, "m");
 
 const demo = document.querySelector("#rl-demo");
 const slider = demo.querySelector("input");
+const shown = demo.querySelector("output");
 const data = JSON.parse(demo.querySelector("script").textContent);
-const longest = Math.max(...data.programs.map(program => program.trips)) * Number(slider.max);
+const trips = Math.max(...data.programs.map(program => program.trips));
+const code = [...document.querySelectorAll("div.highlight-python pre")]
+    .find(pre => LINK.test(pre.textContent));
+let rtt = Number(slider.value);
 
 const pictures = data.programs.map(program => {
     const panel = demo.querySelector(`[data-program="${program.name}"]`);
@@ -17,7 +25,7 @@ const pictures = data.programs.map(program => {
 });
 
 function drawn(panel, program) {
-    const svg = node("svg", { viewBox: `0 0 ${WIDTH} ${TOP + LANE + 26}`, role: "img" });
+    const svg = node("svg", { role: "img" });
     const title = node("title");
     title.textContent = `${program.title}: ${program.trips} round trips`;
     svg.append(title);
@@ -25,30 +33,56 @@ function drawn(panel, program) {
     return svg;
 }
 
-function draw() {
-    const rtt = Number(slider.value);
-    demo.querySelector("output").textContent = `${rtt} ms`;
-    const scale = (WIDTH - LEFT - RIGHT) / longest;
-    for (const { program, time, svg } of pictures) {
-        const total = program.trips * rtt;
-        time.textContent = `${total} ms`;
-        svg.replaceChildren(svg.firstChild, ...lanes(), ...program.messages.flatMap(
-            message => arrow(message, at => LEFT + at * rtt * scale)), ...end(LEFT + total * scale));
+// The code below says how far away the Worker is: the slider writes there, and reads it there.
+function read() {
+    const found = LINK.exec(code.innerText);
+    slider.disabled = !found;
+    if (found) {
+        rtt = Number((Number(found[2]) * UNITS[found[3]]).toPrecision(12));
+        slider.value = rtt;
     }
-    const [first, second] = data.programs.map(program => program.trips * rtt);
-    demo.querySelector(".rl-saved").textContent = `${first - second} ms saved`;
+    draw();
 }
 
-function lanes() {
+function write() {
+    const texts = document.createTreeWalker(code, NodeFilter.SHOW_TEXT);
+    for (let text = texts.nextNode(); text; text = texts.nextNode()) {
+        const found = new RegExp(RTT).exec(text.data);
+        if (found) {
+            const [all, number] = found;
+            text.replaceData(found.index + all.length - number.length, number.length, `${slider.value}ms`);
+            break;
+        }
+    }
+    code.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+function draw() {
+    shown.textContent = slider.disabled ? "as the code says" : `${rtt} ms`;
+    const width = Math.min(Math.max(demo.querySelector(".rl-drawing").clientWidth, 240), 720);
+    const left = width < 480 ? 66 : 92;
+    const scale = (width - left - RIGHT) / (trips * Math.max(rtt, Number(slider.max)));
+    for (const { program, time, svg } of pictures) {
+        const total = program.trips * rtt;
+        time.textContent = `${Number(total.toPrecision(12))} ms`;
+        svg.setAttribute("viewBox", `0 0 ${width} ${TOP + LANE + 26}`);
+        svg.replaceChildren(svg.firstChild, ...lanes(left, width), ...program.messages.flatMap(
+            message => arrow(message, at => left + at * rtt * scale, width)), ...end(left + total * scale));
+    }
+    const [first, second] = data.programs.map(program => program.trips * rtt);
+    demo.querySelector(".rl-saved").textContent = `${Number((first - second).toPrecision(12))} ms saved`;
+}
+
+function lanes(left, width) {
     return data.workers.flatMap((name, number) => {
         const y = TOP + number * LANE;
-        const text = node("text", { x: LEFT - 10, y: y + 4, class: "rl-lane" });
+        const text = node("text", { x: left - 10, y: y + 4, class: "rl-lane" });
         text.textContent = name;
-        return [text, node("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: y, y2: y, class: "rl-lane" })];
+        return [text, node("line", { x1: left, x2: width - RIGHT, y1: y, y2: y, class: "rl-lane" })];
     });
 }
 
-function arrow({ from, left, arrived, says, next }, x) {
+function arrow({ from, left, arrived, says, next }, x, width) {
     const y = lane => TOP + lane * LANE;
     const one = data.workers.indexOf(from), other = 1 - one;
     const line = node("line", {
@@ -60,8 +94,8 @@ function arrow({ from, left, arrived, says, next }, x) {
         : { x: x(left) + 2, y: y(0) - 10, class: "rl-call" });
     text.textContent = says;
     // A text that has no room before the next one of its lane is left out.
-    const room = (next === null ? WIDTH : x(next)) - x(left);
-    return says.length * 6.4 < room ? [line, dots, text] : [line, dots];
+    const room = (next === null ? width : x(next)) - x(left);
+    return says.length * LETTER < room ? [line, dots, text] : [line, dots];
 }
 
 function end(x) {
@@ -76,5 +110,8 @@ function node(name, attributes = {}) {
     return made;
 }
 
-slider.addEventListener("input", draw);
-draw();
+slider.addEventListener("input", write);
+slider.addEventListener("change", () => code.dispatchEvent(new Event("rl-run-again", { bubbles: true })));
+code.addEventListener("input", read);
+addEventListener("resize", draw);
+read();

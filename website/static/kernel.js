@@ -26,20 +26,12 @@ function countFiles({ files, megabytes }) {
 
 async function start() {
     say({ stage: "Asking what there is" });
-    const [settings, ahead] = await Promise.all(["jupyter-lite.json", "python.json"].map(
-        async name => (await fetch(new URL(name, lab))).json()));
-    const { "jupyter-config-data": { litePluginSettings } } = settings;
-    const kernel = litePluginSettings["@jupyterlite/pyodide-kernel-extension:kernel"];
-    const pyodideUrl = new URL(kernel.pyodideUrl, lab);
+    const ahead = fetch(new URL("python.json", lab)).then(answer => answer.json());
     const code = fetch(new URL("kernel.py", import.meta.url)).then(answer => answer.text());
-    const counted = countFiles(ahead);
-    const { loadPyodide } = await import(pyodideUrl);
-    const pyodide = await loadPyodide({
-        indexURL: new URL("./", pyodideUrl).href,
-        stdout: () => {},
-        stderr: () => {},
-        packages: kernel.loadPyodideOptions.packages,
-    });
+    const start = import(new URL("static/pyodide/start.mjs", lab));
+    const counted = countFiles(await ahead);
+    const { loadPyodide } = await start;
+    const pyodide = await loadPyodide({ stdout: () => {}, stderr: () => {} });
     counted();
     say({ stage: "Starting IPython and rpclab" });
     pyodide.globals.set("say", say);

@@ -10,7 +10,7 @@ bar.id = "rpclab-bar";
 bar.setAttribute("role", "status");
 document.body.append(bar);
 
-const asked = new URL(location.href).searchParams.has("path");
+const asked = new URL(location.href).searchParams.get("path");
 const began = performance.now();
 const pause = milliseconds => new Promise(resume => setTimeout(resume, milliseconds));
 
@@ -36,11 +36,27 @@ function waitsFor() {
     return status && !["idle", "busy", "dead"].includes(status) ? loading() : "";
 }
 
+// Starts the kernel of the notebook in the address while JupyterLab still makes its menus. The
+// notebook takes the session that there is for its path.
+async function startAhead(path) {
+    while (!window.jupyterapp?.serviceManager?.kernelspecs.specs?.kernelspecs.python) {
+        await pause(LOOK / 10);
+    }
+    const { serviceManager: { sessions }, shell } = window.jupyterapp;
+    if (!shell.currentWidget?.sessionContext) {
+        const name = path.slice(path.lastIndexOf("/") + 1);
+        await sessions.startNew({ path, name, type: "notebook", kernel: { name: "python" } });
+    }
+}
+
 // Fetches what Python begins with, for the kernel to find in the cache: it asks for it only when
 // JupyterLab is there. Counts what has come.
 const ahead = { come: 0, all: 0, megabytes: 0 };
 
 async function fetchAhead() {
+    if (await globalThis.caches?.has("rpclab-python")) {
+        return;  // a later visit: all of it is on the disk
+    }
     const { files, megabytes } = await (await fetch(new URL("python.json", lab))).json();
     Object.assign(ahead, { all: files.length, megabytes });
     await Promise.all(files.map(async name => {
@@ -177,8 +193,10 @@ async function open(cells, hash) {
 
 addButton();
 watch();
-if (asked) {
-    fetchAhead().catch(() => { ahead.come = ahead.all; });  // the kernel says what is wrong
+if (asked?.endsWith(".ipynb")) {
+    // The kernel itself says what is wrong.
+    fetchAhead().catch(() => { ahead.come = ahead.all; });
+    startAhead(asked).catch(() => {});
 }
 
 // Also a link that is put into the address of a page which is open: the browser loads nothing then.

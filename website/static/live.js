@@ -55,7 +55,8 @@ class Kernel {
 class Cell {
     constructor(block, page) {
         this.page = page;
-        this.hasRun = false;
+        this.ran = null;  // its text when it ran
+        this.turn = 0;  // the number of that run
         this.code = block.querySelector("pre");
         this.code.setAttribute("contenteditable", "plaintext-only");
         this.code.setAttribute("spellcheck", "false");
@@ -94,10 +95,12 @@ class Cell {
 
     changed() {
         this.box.classList.toggle("rl-changed", this.source !== this.original);
+        this.page.markStale();
     }
 
-    begin() {
-        this.hasRun = true;
+    begin(turn) {
+        this.ran = this.source;
+        this.turn = turn;
         this.box.classList.add("rl-busy");
         this.state.textContent = "";
         this.text.replaceChildren();
@@ -149,6 +152,7 @@ class Page {
         this.status.setAttribute("role", "status");
         this.status.hidden = true;
         document.body.append(this.status);
+        document.addEventListener("rl-run-again", ({ target }) => this.runAgain(target));
     }
 
     tell(text) {
@@ -165,12 +169,40 @@ class Page {
         this.hasRun = true;
         this.begin();
         this.kernel.tell();
-        const until = this.cells.indexOf(cell);
-        for (const each of this.cells.slice(0, until + 1)) {
-            if (each === cell || !each.hasRun) {
-                each.begin();
-                this.kernel.run(each, `cell-${this.number++}`, each.source);
-            }
+        const until = this.cells.indexOf(cell) + 1;
+        const from = Math.min(this.firstStale(), until - 1);
+        for (const each of this.cells.slice(from, until)) {
+            this.number += 1;
+            each.begin(this.number);
+            this.kernel.run(each, `cell-${this.number}`, each.ran);
+        }
+        this.markStale();
+    }
+
+    // The number of the first cell that did not run as it is now, after those above it.
+    firstStale() {
+        let last = 0;
+        const stale = this.cells.findIndex(({ ran, source, turn }) => {
+            const after = turn > last;
+            last = turn;
+            return ran !== source || !after;
+        });
+        return stale < 0 ? this.cells.length : stale;
+    }
+
+    // What was shown of other code than there is now looks like it.
+    markStale() {
+        const first = this.firstStale();
+        this.cells.forEach(({ box, ran }, number) =>
+            box.classList.toggle("rl-stale", ran !== null && number >= first));
+    }
+
+    // Something else than the reader's typing has changed a cell: what has run runs again.
+    runAgain(inside) {
+        const changed = this.cells.find(({ code }) => code.contains(inside));
+        const last = this.cells.findLast(({ ran }) => ran !== null);
+        if (changed?.ran && last && this.kernel.end === "") {
+            this.runTo(last);
         }
     }
 

@@ -5,17 +5,15 @@ Floor: codecs.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from rpclab.codecs.capnweb import messages, text
 from rpclab.codecs.capnweb.reading import Reader
 from rpclab.codecs.capnweb.writing import Writer, reference
-from rpclab.codecs.paths import path_of
-from rpclab.codecs.refusals import too_deep
+from rpclab.codecs.encoding import Encoder, no_payload
 from rpclab.codecs.too_large import check_size
 from rpclab.core.dialects import CAPN_WEB
 from rpclab.core.messages import Frame, Message
-from rpclab.errors import DataCloneError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +22,8 @@ if TYPE_CHECKING:
     from rpclab.core.session import Session
 
 
-class CapnWebCodec:
-    """Writes and reads the messages of one end of a session.
+class CapnWebCodec(Encoder):
+    """Writes and reads the messages of one end of a session (see `core.codec`).
 
     A frame is the text of one message, in UTF-8.
 
@@ -41,8 +39,7 @@ class CapnWebCodec:
     weight_of = staticmethod(text.weight_of)
 
     def __init__(self, session: Session) -> None:
-        self._session = session
-        self._apart: dict[int, tuple[Any, Any, Callable[[], None] | None]] = {}
+        super().__init__(session)
         self.decode = Reader(session).decode
 
     def pack(self, message: Message) -> bytes:
@@ -53,12 +50,12 @@ class CapnWebCodec:
         if type(tree) is bytes:
             return tree
         if tree is None:
-            tree = messages.written(message, self._writer(message, _no_payload))
+            tree = messages.written(message, self._writer(message, no_payload))
         return text.write(tree)
 
     def _writer(self, message: Message, payload: Callable[[], Any]) -> Writer:
         raised = message[0] in messages.REASONS
-        return Writer(self._session.limits, payload, self._apart, raised=raised)
+        return Writer(self._session.limits, payload, self.parts_of, raised=raised)
 
     @staticmethod
     def count(frames: list[Frame]) -> int:
@@ -69,14 +66,6 @@ class CapnWebCodec:
         self, message: Message, values: list[Any], payload: Callable[[], Payload]
     ) -> tuple[Frame, Payload | None]:
         """Write a message.
-
-        Args:
-            message: the message.
-            values: what of it the user gave.
-            payload: makes the payload; called once a value is met that passes by reference.
-
-        Returns:
-            The frame, and the payload if there is one. If it raises, the payload was discarded.
 
         Raises:
             DataCloneError: something in it cannot be sent; the error says what, and where.
@@ -96,11 +85,11 @@ class CapnWebCodec:
         except BaseException as error:
             # The payload also disposes the targets that writing did not come to.
             once().discard(values)
-            self._take_back()
             raise self._failure(error, message) from None
-        if self._apart and (not made or made[0].complete):
-            self._apart = {}
-        return frame, made[0] if made else None
+        found = made[0] if made else None
+        if self._apart:
+            self._packed(found)
+        return frame, found
 
     def encode_part(self, value: Any, references: Any) -> Any:
         """Write a part of a program, in which `references` gives the references."""
@@ -108,27 +97,4 @@ class CapnWebCodec:
         try:
             return self._writer(message, lambda: references).value(value, 0)
         except BaseException as error:
-            self._take_back()
             raise self._failure(error, message) from None
-
-    def _take_back(self) -> None:
-        """Give back what the values of a message have lost by being written: it is not sent."""
-        apart, self._apart = self._apart, {}
-        for _, _, give_back in apart.values():
-            if give_back is not None:
-                give_back()
-
-    def _failure(self, error: BaseException, message: Message) -> BaseException:
-        """Turn what went wrong while writing into an error that says where."""
-        if isinstance(error, RecursionError):
-            error = too_deep(self._session.limits.nesting)
-        if isinstance(error, DataCloneError) and not error.path:
-            culprit = error.__dict__.pop("culprit", None)
-            error.path = path_of(culprit, message) if culprit is not None else ""
-            if error.path:
-                error.args = (f"{error.args[0]} It stands at {error.path}.",)
-        return error
-
-
-def _no_payload() -> NoReturn:
-    raise DataCloneError("there is no message that could hold a reference")

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rpclab.codecs.capnweb import text
-from rpclab.codecs.refusals import malformed
+from rpclab.codecs.refusals import came_too_deep, malformed
 from rpclab.core.messages import MOST, Checked, Path
 from rpclab.core.references import PLACEHOLDER
 
@@ -118,7 +117,7 @@ class Compiler:
 
     def _listed(self, items: list[Any], depth: int) -> list[Any]:
         if depth > self._reader._nesting:
-            raise text.too_deep(self._reader._nesting)
+            raise came_too_deep(self._reader._nesting)
         return [self._value(item, depth) for item in items]
 
     def _reference(self, tree: list[Any], depth: int) -> Any:

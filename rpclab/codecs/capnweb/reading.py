@@ -18,7 +18,7 @@ from rpclab.codecs.capnweb.exceptions import read_error, thrown
 from rpclab.codecs.capnweb.numbers import read_integer, read_number
 from rpclab.codecs.capnweb.programs import Compiler
 from rpclab.codecs.records import named
-from rpclab.codecs.refusals import malformed
+from rpclab.codecs.refusals import came_too_deep, came_too_many, malformed
 from rpclab.core.arrival import Arrival
 from rpclab.core.messages import (
     ABORT,
@@ -141,9 +141,7 @@ class Reader:
         if type(frame) is not bytes:
             raise malformed("message", frame)
         if 3 * len(frame) > self._most and text.count_at_most(frame, self._most) > self._most:
-            raise RemoteProtocolError(
-                f"the peer sent a message of over {self._most:,} values (Limits.message_objects)"
-            )
+            raise came_too_many(self._most)
         tree = text.read(frame, self._nesting)
         long = len(frame) > _LONGEST_PLAIN and text.has_long_numbers(frame)
         self._leaves = _WITHOUT_INTEGERS if long else _ALL_LEAVES
@@ -154,7 +152,7 @@ class Reader:
             if arrival is not None:
                 arrival.give_back()
             if isinstance(error, RecursionError):
-                raise text.too_deep(self._nesting) from None
+                raise came_too_deep(self._nesting) from None
             raise
         arrival, self._arrival = self._arrival, None
         return message, arrival
@@ -305,7 +303,7 @@ class Reader:
         if kind is dict:
             depth += 1
             if depth > self._nesting:
-                raise text.too_deep(self._nesting)
+                raise came_too_deep(self._nesting)
             leaves = self._leaves
             for key, item in tree.items():
                 if type(item) not in leaves:
@@ -316,7 +314,7 @@ class Reader:
     def _items(self, items: list[Any], depth: int) -> list[Any]:
         """Read each of some expressions, in place."""
         if depth > self._nesting:
-            raise text.too_deep(self._nesting)
+            raise came_too_deep(self._nesting)
         leaves = self._leaves
         for place, item in enumerate(items):
             if type(item) not in leaves:
@@ -379,7 +377,7 @@ class Reader:
 
     def _error(self, tree: list[Any], depth: int) -> BaseException:
         if depth >= self._nesting:
-            raise text.too_deep(self._nesting)
+            raise came_too_deep(self._nesting)
         return read_error(
             tree[1:], lambda member: self.value(member, depth + 1), raised=self._raised
         )

@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from rpclab.codecs.capnweb.numbers import write_integer
+from rpclab.codecs.refusals import came_too_deep
 from rpclab.errors import RemoteProtocolError
 from rpclab.previews import preview
 
@@ -105,7 +106,7 @@ def read(frame: bytes, nesting: int) -> Any:
     try:
         return _decode(frame.decode())
     except RecursionError:
-        raise too_deep(nesting) from None
+        raise came_too_deep(nesting) from None
     except UnicodeDecodeError as error:
         why = f"it is no UTF-8, from byte {error.start:,} on"
     except json.JSONDecodeError as error:
@@ -114,14 +115,6 @@ def read(frame: bytes, nesting: int) -> Any:
             f", which begins {near}" if error.pos < len(error.doc) else ", where it ends"
         )
     raise RemoteProtocolError(f"the peer sent no JSON: {why}") from None
-
-
-def too_deep(nesting: int) -> RemoteProtocolError:
-    """What a session ends with whose peer sent a value that nests too deep."""
-    return RemoteProtocolError(
-        "the peer sent a frame that is no message: it nests deeper than"
-        f" {nesting} containers (Limits.nesting)"
-    )
 
 
 def has_long_numbers(frame: bytes) -> bool:

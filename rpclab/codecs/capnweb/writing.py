@@ -16,7 +16,7 @@ from rpclab.codecs.capnweb.numbers import write_float, write_integer
 from rpclab.codecs.capnweb.refusals import PROTOTYPE, bad_key, naive, refusal
 from rpclab.codecs.capnweb.text import LEAVES
 from rpclab.codecs.records import RECORDS, WEB_RECORDS
-from rpclab.codecs.refusals import too_deep
+from rpclab.codecs.refusals import too_deep, too_many
 from rpclab.codecs.sharing import is_ndarray
 from rpclab.codecs.too_large import repeats_too_much
 from rpclab.core.containers import DICT_TYPES, contents
@@ -36,7 +36,7 @@ from rpclab.core.references import (
 )
 from rpclab.core.streams import Unread
 from rpclab.core.targets import Exposed, is_function
-from rpclab.errors import DataCloneError, MessageTooLargeError
+from rpclab.errors import DataCloneError
 
 if TYPE_CHECKING:
     from rpclab.core.limits import Limits
@@ -80,7 +80,7 @@ class Writer:
     Args:
         limits: how deep they may nest, and how many they may be.
         payload: gives what numbers the values that pass by reference; called when one is met.
-        apart: the records that were taken apart when the message was packed before.
+        parts_of: takes a record apart (see `Encoder.parts_of`).
         raised: whether the message tells of an error that was raised. Such an error gives no
             function away: what it happens to hold, nobody meant to send.
     """
@@ -89,7 +89,7 @@ class Writer:
         self,
         limits: Limits,
         payload: Callable[[], Any],
-        apart: dict[int, tuple[Any, Any, Callable[[], None] | None]],
+        parts_of: Callable[..., list[Any]],
         *,
         raised: bool = False,
     ) -> None:
@@ -102,7 +102,7 @@ class Writer:
         self._met: set[int] = set()
         self._tried: dict[tuple[int, int], Any] = {}  # members of errors that can be sent
         self._payload = payload
-        self._apart = apart
+        self._parts_of = parts_of
         self._raised = raised
         self._shapes: set[tuple[Any, ...]] = set()
 
@@ -141,7 +141,7 @@ class Writer:
                 raise too_deep(self._nesting)
             self._left -= len(value) + 2
             if self._left < 0:
-                raise self._too_many()
+                raise too_many(self._most)
             if id(value) in self._met:
                 self._take_room(
                     _size_of_texts(value if kind is list else (*value, *value.values()))
@@ -200,12 +200,6 @@ class Writer:
         if self._room < 0:
             raise repeats_too_much(self._limit)
 
-    def _too_many(self) -> MessageTooLargeError:
-        return MessageTooLargeError(
-            f"a message is limited to {self._most:,} values, with the items of all lists and dicts"
-            " in it: send it in parts, or numbers as an array.array"
-        )
-
     def _check_keys(self, value: dict[Any, Any], shape: tuple[Any, ...]) -> None:
         """See that a dict can be an object there; many in a message have the same keys."""
         if not PROTOTYPE.isdisjoint(value) or not _KEYS.issuperset(map(type, value)):
@@ -216,12 +210,7 @@ class Writer:
             self._shapes.add(shape)
 
     def _record(self, value: Any, record: Any, depth: int) -> Any:
-        if id(value) in self._apart:  # when the message was packed before
-            _, parts, _ = self._apart[id(value)]
-        else:
-            payload = self._payload()
-            parts, undo = record.take_apart(value, copied=payload.copying)
-            self._apart[id(value)] = value, parts, undo
+        parts = self._parts_of(value, record, copied=self._payload().copying)
         self._take_room(_size_of_texts(contents(parts)))
         return http.write(
             record.name, parts, lambda part: self.value(part, depth + 1), self._stream_of(value)

@@ -3,7 +3,7 @@
 // By the clock, stretches in which nothing is under way are drawn short: between two cells of a
 // notebook minutes may pass. A place is a step, or a second of what is left of the time then.
 import { before } from "./dom.js";
-import { duration, number } from "./words.js";
+import { number, tickStep, tickText } from "./words.js";
 
 const IDLE = 0.3; // seconds in which nothing happens, at least, to be drawn short
 const SHARE = 0.06; // of the time in which something does: as long is what is drawn short
@@ -153,10 +153,9 @@ export class Axis {
   /** Where marks of the axis stand, and what they say. */
   ticks() {
     const [from, to] = this.shown;
-    const raw = (to - from) / Math.max((this.right - this.left) / 90, 1);
-    const power = 10 ** Math.floor(Math.log10(raw));
-    const step = [1, 2, 5, 10].map(n => n * power).find(size => size >= raw);
+    const step = tickStep(to - from, this.right - this.left);
     if (this.by === "order") return this.steps(Math.max(Math.round(step), 1));
+    const most = Math.min(this.timeOf(to), this.store.end) - this.store.begin;
     const ticks = [];
     let last = -Infinity;
     for (const each of this.stretches) {
@@ -166,7 +165,7 @@ export class Axis {
         const x = this.pixel(this.placeOf(begin + n * step));
         if (x > this.right) break;
         if (x - last < 70) continue;
-        ticks.push([x, duration(Math.round(n * step * 1e9) / 1e9)]);
+        ticks.push([x, tickText(n * step, step, most)]);
         last = x;
       }
     }

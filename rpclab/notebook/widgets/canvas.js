@@ -93,21 +93,10 @@ export class Surface {
 }
 
 const FONT = LOOK.fonts.code;
-const widths = new Map();
 
 /** Set the font of a context. */
 export function font(context, size = 11, { bold = false, code = true } = {}) {
   context.font = `${bold ? "600 " : ""}${size}px ${code ? FONT : LOOK.fonts.text}`;
-}
-
-/** Cut a text so that it fits; "" where nothing sensible does. */
-export function fitted(context, text, room) {
-  const key = context.font;
-  let one = widths.get(key);
-  if (!one) widths.set(key, one = context.measureText("0123456789").width / 10);
-  if (text.length * one <= room) return text;
-  const most = Math.floor(room / one) - 1;
-  return most < 5 ? "" : `${text.slice(0, most)}…`;
 }
 
 /** Set a context to draw a kind of line. */

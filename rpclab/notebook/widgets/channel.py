@@ -199,7 +199,7 @@ class _Followed:
         for kind, rows in news.items():
             if COLUMNS[kind][:1] == ["number"]:
                 self._numbered.setdefault(kind, {}).update((row[0], row) for row in rows)
-            elif kind == "workers":
+            elif kind in ("workers", "lanes"):
                 self._listed[kind] = rows
             else:
                 self._listed.setdefault(kind, []).extend(rows)

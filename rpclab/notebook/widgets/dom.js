@@ -43,6 +43,9 @@ export function colourOf(place) {
   return place <= 0 ? 0 : 1 + (place - 1) % (LOOK.workers.light.length - 1);
 }
 
+/** The line that a message is drawn as: as `look.line_of`. */
+export function lineOf(kind, pipelined) { return pipelined ? "pipelined" : LOOK.messages[kind] ?? "stream"; }
+
 /** Write a mark of the look, such as "leak", as a small drawing for text lines. */
 export function markOf(name, paint = `var(--rl-${LOOK.marks[name].colour})`) {
   const { path, filled } = LOOK.marks[name];

@@ -1,5 +1,4 @@
 // Where the things of a timeline are: lanes, rows in them, the ends of bars and arrows.
-import { LOOK } from "./look.js";
 
 export const TOP = 20; // pixels for the axis
 export const BASE = 20; // from the top of a lane to the line of its own code
@@ -20,24 +19,17 @@ export class Lanes {
   /** Give each call a row of its lane, so that no two overlap. */
   layOut() {
     const { store } = this;
-    const free = store.workers.map(() => []);
-    this.place = new Map(store.workers.map((name, n) => [name, n]));
+    const free = store.lanes.map(() => []);
+    this.place = new Map(store.lanes.map((name, n) => [name, n]));
     this.bars = [];
     for (const call of store.calls) {
-      const asked = store.request.get(call.number);
-      const answer = store.answer.get(call.number);
-      const from = asked ? asked.arrived_at : call.made_at;
-      if (from === null || from === undefined) continue; // still under way
-      const last = answer ? answer.sent_at : call.settled_at ?? (["cancelled", "lost"].includes(call.outcome) ? from + 1 : null);
+      if (call.arrived_at === null) continue; // still under way
       const lane = this.place.get(call.worker);
       const rows = free[lane];
-      let row = rows.findIndex(end => end !== null && end <= from);
+      let row = rows.findIndex(end => end !== null && end <= call.arrived_at);
       if (row < 0) row = rows.length;
-      rows[row] = last;
-      this.bars.push({
-        call, lane, row, from: from + 1, to: last === null ? null : last + 1,
-        began: asked?.arrived ?? call.made, ended: answer ? answer.sent : call.ended ?? call.settled,
-      });
+      rows[row] = call.ended_at;
+      this.bars.push({ call, lane, row });
     }
     this.barOf = new Map(this.bars.map(bar => [bar.call.number, bar]));
     this.lanes = free.map(rows => ({ rows: rows.length, top: 0, height: 0 }));
@@ -63,23 +55,24 @@ export class Lanes {
     return lane.top + LANE + (Math.min(bar.row, lane.shown - 1) + 0.5) * this.row - 4;
   }
 
-  span(bar) {
+  span({ call }) {
     const { axis, store } = this;
-    const from = axis.x(bar.from, bar.began);
-    const to = bar.to === null ? axis.x(store.length, store.end) : axis.x(bar.to, bar.ended ?? store.end);
+    const from = axis.x(call.arrived_at + 1, call.arrived);
+    const to = call.ended_at === null ? axis.x(store.length, store.end) : axis.x(call.ended_at + 1, call.ended);
     return [from, Math.max(to, from + 3)];
   }
 
-  /** The two ends of an arrow: from the bar that sends to the one that is called. */
+  /** How low an arrow begins or ends: at a call's bar, or at the line of a Worker. */
+  level(number, worker) {
+    const bar = this.barOf.get(number);
+    return bar ? this.middle(bar) : this.base(this.place.get(worker) ?? 0);
+  }
+
+  /** The two ends of an arrow. */
   ends(arrow) {
     const { axis, store } = this;
-    const call = arrow.call === null ? null : store.calls[arrow.call - 1];
-    const isCall = call !== null && ["message", "cancel"].includes(LOOK.messages[arrow.kind]);
-    const bar = call === null ? undefined : this.barOf.get(call.number);
-    const maker = call === null || call.by === null ? undefined : this.barOf.get(call.by);
-    const at = (which, worker) => which && which.call.worker === worker ? this.middle(which) : this.base(this.place.get(worker) ?? 0);
-    const one = at(isCall ? maker : bar, arrow.sender);
-    const other = at(isCall ? bar : maker, arrow.receiver);
+    const one = this.level(arrow.begins, arrow.sender);
+    const other = this.level(arrow.ends, arrow.receiver);
     const begin = axis.x(arrow.sent_at + 1, arrow.sent);
     const end = arrow.arrived === null ? axis.x(store.length, store.end) : axis.x(arrow.arrived_at + 1, arrow.arrived);
     const share = arrow.arrived === null ? 0.6 : 1;

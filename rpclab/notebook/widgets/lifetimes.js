@@ -1,15 +1,15 @@
 // Lifetimes: what stubs lead to, and below each the stubs of it, from their making to their end.
 import { legendOf } from "./app.js";
 import { Axis } from "./axis.js";
-import { Surface, fitted, font, line, mark } from "./canvas.js";
+import { Surface, font, line, mark } from "./canvas.js";
 import { before, make, markOf } from "./dom.js";
 import { LOOK, WORDS } from "./look.js";
 import { Store } from "./store.js";
-import { elided, place, said, shortPlace, told } from "./words.js";
+import { columnsOf, elided, place, placeIn, said, shortPlace, told } from "./words.js";
 
 const SAY = WORDS.live;
 const LABEL = 26; // pixels before a label
-const GAP = 10; // pixels behind a text
+const COUNT = 4; // characters of the number of references behind a target
 const ROW = 20;
 const HEAD = 20;
 const MOST = 400; // pixels that are seen at a time
@@ -76,7 +76,7 @@ export class LifetimesPanel {
   }
 
   /** Columns as wide as their texts, as far as there is room; labels give way first. */
-  columnsOf(context, width) {
+  columns(width) {
     const { store, widest } = this;
     for (const stub of store.stubs.slice(widest.stubs)) {
       widest.label = Math.max(widest.label, said(WORDS.labels.stub, stub).length);
@@ -85,13 +85,8 @@ export class LifetimesPanel {
     }
     for (const target of store.targets.slice(widest.targets)) widest.name = Math.max(widest.name, said(WORDS.labels.target, target).length);
     Object.assign(widest, { stubs: store.stubs.length, targets: store.targets.length });
-    const one = context.measureText("0123456789").width / 10;
-    const room = width * LOOK.sizes.texts - LABEL;
-    const sites = (widest.label + widest.place) * one > room - 2 * GAP ? widest.short : widest.place;
-    const site = Math.min(sites * one, room * 2 / 3) + GAP;
-    const label = Math.min(widest.label * one, room - site) + GAP;
-    const right = LABEL + Math.max(label + site, Math.min(widest.name * one + 3 * GAP, room), width * 0.2);
-    return { site: right - site, right, one };
+    const [, site, right] = columnsOf([widest.label, widest.place, widest.short, widest.name + COUNT], LABEL, width);
+    return { site, right };
   }
 
   isHeld(stub) { return Store.lives(this.app.position, stub.made_at, stub.ended_at); }
@@ -118,7 +113,7 @@ export class LifetimesPanel {
 
   paint(context, width, height, palette) {
     font(context, 11);
-    const columns = this.columnsOf(context, width);
+    const columns = this.columns(width);
     const text = columns.right;
     this.axis.left = text;
     this.axis.right = width - 20;
@@ -183,11 +178,11 @@ export class LifetimesPanel {
     font(context, 11, { bold: true });
     context.fillStyle = edge;
     const references = this.references(target);
-    context.fillText(fitted(context, said(WORDS.labels.target, target), text - 48), 8, y);
+    context.fillText(elided(said(WORDS.labels.target, target), text - 48), 8, y);
     font(context, 11);
     context.fillStyle = references ? palette.named.text : palette.named.muted;
     context.textAlign = "right";
-    context.fillText(said(WORDS.labels.references, { references }), text - GAP, y);
+    context.fillText(said(WORDS.labels.references, { references }), text - LOOK.sizes.gap, y);
     context.textAlign = "left";
     const from = axis.x(target.introduced_at + 1, target.introduced);
     const to = target.gone_at === null ? axis.x(store.length, store.end) : axis.x(target.gone_at + 1, target.gone);
@@ -205,16 +200,17 @@ export class LifetimesPanel {
     if (target.broken !== null) mark(context, palette, "broken", Math.max(axis.x(store.length, target.broken), from + 8), y);
   }
 
-  paintStub(context, stub, y, { site, right, one }, palette) {
+  paintStub(context, stub, y, { site, right }, palette) {
     const { axis, store } = this;
     const { edge, tint } = palette.worker(this.worker(stub.holder));
+    const { gap } = LOOK.sizes;
     const held = this.isHeld(stub);
     if (held) mark(context, palette, "leak", 16, y, 11);
     font(context, 11);
     context.fillStyle = held ? palette.named.warn : palette.named.text;
-    context.fillText(fitted(context, said(WORDS.labels.stub, stub), site - LABEL - GAP), LABEL, y);
+    context.fillText(elided(said(WORDS.labels.stub, stub), site - LABEL - gap), LABEL, y);
     context.fillStyle = palette.named.muted;
-    context.fillText(placeOf(stub.site, Math.floor((right - site - GAP) / one)), site, y);
+    context.fillText(placeIn(stub.site ?? "", right - site - gap), site, y);
     const now = axis.x(this.app.position, store.timeAt(this.app.position));
     const from = axis.x(stub.made_at + 1, stub.made);
     const to = stub.ended_at === null ? axis.x(store.length, store.end) : axis.x(stub.ended_at + 1, stub.ended);
@@ -305,12 +301,4 @@ export class LifetimesPanel {
     const receivers = [...new Set(stub.passed.map(each => each[2]))];
     return told("stub", { ...stub, name, worker, receivers, after: after(stub.made), until: after(stub.ended) });
   }
-}
-
-/** A place in so many characters: without its folder if need be, and never without its line. */
-function placeOf(site, room) {
-  const whole = place(site ?? "");
-  if (whole.length <= room) return whole;
-  const [, name, line] = /^(.*)(,[^,]*)$/.exec(shortPlace(whole)) ?? ["", whole, ""];
-  return elided(name, room - line.length, 1 / LOOK.sizes.character) + line;
 }

@@ -19,18 +19,16 @@ export class Store {
   empty() {
     this.columns = {};
     this.workers = [];
+    this.lanes = [];
     this.first = 0;
     this.live = false;
     this.clock = "";
     for (const kind of [...NUMBERED, ...LISTED]) this[kind] = [];
     this.stops = [];
     this.sizes = [0];
-    this.pipelined = [0];
     this.ends = new Tables();
     this.lines = new Lines();
     this.layouts = [];
-    this.request = new Map();
-    this.answer = new Map();
   }
 
   /** How many events there are. */
@@ -52,6 +50,7 @@ export class Store {
     const known = this.length;
     if (rows.times) for (const time of rows.times) this.times.push(time);
     if (rows.workers) this.workers = rows.workers;
+    if (rows.lanes) this.lanes = rows.lanes;
     const stops = new Set();
     const stop = index => { if (index !== null && index >= known) stops.add(index + 1); };
     for (const kind of NUMBERED) {
@@ -89,11 +88,7 @@ export class Store {
     stop(arrow.arrived_at);
     if (arrow.number >= this.sizes.length) {
       this.sizes.push(this.sizes.at(-1) + arrow.size);
-      this.pipelined.push(this.pipelined.at(-1) + Number(arrow.pipelined));
     }
-    if (arrow.call === null) return;
-    const kind = { result: "answer", error: "answer", call: "request", read: "request", map: "request" }[arrow.kind];
-    if (kind) this[kind].set(arrow.call, arrow);
   }
 
   /** The stop before a position. */
@@ -108,14 +103,10 @@ export class Store {
   /** The figures at a position. */
   figuresAt(position) {
     const messages = before(this.arrows, position, arrow => arrow.sent_at);
-    const row = this.figures[before(this.figures, position + 1, figure => figure.moment) - 1];
-    const [trips, saved] = [row?.waited ?? 0, row?.saved ?? 0];
+    const last = before(this.figures, position + 1, figure => figure.moment) - 1;
     return {
       at_most: true,  // tasks of one method are not told apart
-      round_trips: trips,
-      without: trips + saved,
-      // What others pipelined saves this program nothing, and something was all the same.
-      pipelined: saved !== 0 || (this.pipelined[messages] ? null : false),
+      ...this.figures[last] ?? { round_trips: 0, without: 0, pipelined: false },
       calls: before(this.calls, position, call => call.made_at),
       messages,
       bytes: this.sizes[messages],

@@ -2,7 +2,7 @@
 import { legendOf } from "./app.js";
 import { Surface, font, line, mark } from "./canvas.js";
 import { before, make } from "./dom.js";
-import { WORDS } from "./look.js";
+import { LOOK, WORDS } from "./look.js";
 import { duration, said, size, told } from "./words.js";
 
 const SAY = WORDS.live;
@@ -58,7 +58,7 @@ export class StreamsPanel {
     const until = this.store.timeAt(position);
     const name = said(WORDS.labels.stream, stream);
     if (!point) return [name, SAY["not open"]];
-    const waits = this.store.held.filter(each => each.stream === stream.number && each.begin <= until);
+    const waits = this.waits(stream).filter(each => each.begin <= until);
     const over = stream.closed !== null && stream.closed <= until;
     const points = this.points.get(stream.number);
     const known = {
@@ -131,21 +131,30 @@ export class StreamsPanel {
     area(point => point.in_flight, 1);
     area(point => point.buffered, 2);
     this.paintWindow(context, stream, points, y, palette);
+    this.markHeld(context, stream, top + 22, palette);
     this.paintFrame(context, stream, top, bottom, ceiling, y, palette);
   }
 
+  waits(stream) { return this.store.held.filter(each => each.stream === stream.number); }
+
   paintHeld(context, stream, top, bottom, palette) {
-    let marked = -Infinity;
-    for (const each of this.store.held) {
-      if (each.stream !== stream.number) continue;
+    context.fillStyle = palette.named["warn-tint"];
+    for (const each of this.waits(stream)) {
       const from = this.x(stream, each.begin);
       const to = this.x(stream, each.end ?? this.store.end);
-      context.fillStyle = palette.named["warn-tint"];
       context.fillRect(from, top, Math.max(to - from, 1), bottom - top);
-      const middle = (from + to) / 2;
-      if (middle - marked < 40) continue;
-      marked = middle;
-      mark(context, palette, "held back", middle, top + 8, 10);
+    }
+  }
+
+  /** A mark where there is room for one since the last. */
+  markHeld(context, stream, top, palette) {
+    const wide = LOOK.sizes.mark;
+    let marked = -Infinity;
+    for (const each of this.waits(stream)) {
+      const x = this.x(stream, each.begin);
+      if (x - marked <= wide) continue;
+      marked = x + wide / 2 + 1;
+      mark(context, palette, "held back", Math.min(marked, this.right - wide / 2), top + 8);
     }
   }
 

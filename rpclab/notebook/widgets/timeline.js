@@ -1,11 +1,11 @@
 // The timeline: a lane for each Worker, a bar for each call, an arrow for each message.
 import { legendOf } from "./app.js";
 import { Axis } from "./axis.js";
-import { Surface, arrowHead, fitted, font, haloed, line, mark } from "./canvas.js";
-import { before, make } from "./dom.js";
+import { Surface, arrowHead, font, haloed, line, mark } from "./canvas.js";
+import { before, lineOf, make } from "./dom.js";
 import { BASE, Lanes, TOP } from "./lanes.js";
 import { LOOK, WORDS } from "./look.js";
-import { callAlone, callLabel, said, told } from "./words.js";
+import { callAlone, callLabel, elided, said, told } from "./words.js";
 
 const SAY = WORDS.live;
 const REACH = 6; // pixels around the pointer in which an arrow is meant
@@ -135,8 +135,9 @@ export class TimelinePanel {
   paintLanes(context, width, palette) {
     const { store } = this;
     this.where.lanes.forEach((lane, n) => {
-      const colours = palette.worker(n);
-      if (n % 2) {
+      const name = store.lanes[n];
+      const colours = palette.worker(store.workers.indexOf(name));
+      if (n % 2 === 0) {
         context.fillStyle = palette.named.band;
         context.fillRect(0, lane.top, width, lane.height);
       }
@@ -145,7 +146,7 @@ export class TimelinePanel {
       font(context, 11, { bold: true });
       context.textBaseline = "middle";
       context.textAlign = "left";
-      context.fillText(fitted(context, store.workers[n], this.names - 20), 10, lane.top + BASE);
+      context.fillText(elided(name, this.names - 20), 10, lane.top + BASE);
       context.strokeStyle = palette.named.line;
       context.lineWidth = 1;
       context.setLineDash([]);
@@ -216,7 +217,7 @@ export class TimelinePanel {
     const thin = seen.length > 1500;
     const groups = new Map();
     for (const arrow of seen) {
-      const style = arrow.pipelined ? "pipelined" : LOOK.messages[arrow.kind] ?? "stream";
+      const style = lineOf(arrow.kind, arrow.pipelined);
       if (!groups.has(style)) groups.set(style, []);
       groups.get(style).push(arrow);
     }
@@ -250,7 +251,7 @@ export class TimelinePanel {
     const thick = Math.min(this.where.row - 2, 14);
     for (const [bar, from, to] of shown) {
       const y = this.where.middle(bar);
-      const { edge, tint } = palette.worker(bar.lane);
+      const { edge, tint } = palette.worker(this.store.workers.indexOf(bar.call.worker));
       context.fillStyle = tint;
       context.strokeStyle = edge;
       context.lineWidth = 1.2;
@@ -275,17 +276,18 @@ export class TimelinePanel {
       if (!rows.has(key)) rows.set(key, []);
       rows.get(key).push(each);
     }
-    font(context, Math.min(11, this.where.row - 3));
+    const height = Math.min(LOOK.sizes.label, this.where.row - 3);
+    font(context, height);
     context.textBaseline = "middle";
     context.fillStyle = palette.named.text;
-    const one = context.measureText("0123456789").width / 10;
+    const one = height * LOOK.sizes.character;
     const wide = text => text.length * one;
     for (const bars of rows.values()) {
       bars.sort(([, one], [, other]) => one - other);
       let taken = this.names;
       bars.forEach(([bar, from, to], place) => {
         const y = this.where.middle(bar) + 0.5;
-        const ground = palette.named[bar.lane % 2 ? "band" : "background"];
+        const ground = palette.named[bar.lane % 2 ? "background" : "band"];
         const end = Math.max(to, bars[place - 1]?.[2] ?? to);
         const behind = (bars[place + 1]?.[1] ?? this.axis.right + 10) - end - 12;
         const before = from - taken - 12;
@@ -299,7 +301,7 @@ export class TimelinePanel {
         if (wide(text) <= inside) context.fillText(text, from + 4, y);
         else if (wide(text) <= room && wide(text) > behind) haloed(context, text, from - 6 - wide(text), y, ground);
         else {
-          const cut = wide(text) <= room ? text : fitted(context, text, behind);
+          const cut = wide(text) <= room ? text : behind < 5 * one ? "" : elided(text, behind, height);
           if (cut) haloed(context, cut, end + 7, y, ground);
           if (cut) taken = end + 7 + wide(cut);
         }

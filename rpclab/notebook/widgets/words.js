@@ -63,6 +63,20 @@ export function duration(seconds) {
   return `${rounded.toLocaleString("en", { maximumFractionDigits: digits })} ${name}`;
 }
 
+/** From one tick of an axis to the next: 1, 2 or 5 times a power of ten. */
+export function tickStep(span, pixels) {
+  const least = span / Math.max(pixels / LOOK.sizes.tick, 1) * (1 - 1e-9);
+  const power = 10 ** Math.floor(Math.log10(least));
+  return [1, 2, 5].map(n => n * power).find(step => step >= least) ?? 10 * power;
+}
+
+/** What stands at a tick, in the unit and with the digits that all of an axis have. */
+export function tickText(time, step, most) {
+  const [unit, name] = TIMES.find(([each]) => most < 1000 * each) ?? TIMES.at(-1);
+  const digits = Math.max(-Math.floor(Math.log10(step / unit) + 1e-9), 0);
+  return `${(time / unit || 0).toLocaleString("en", { maximumFractionDigits: digits })} ${name}`;
+}
+
 export function place(site) { return site.replace(FOLDERS, ""); }
 export function shortPlace(site) { return site.replace(BEFORE_A_NAME, ""); }
 
@@ -80,6 +94,28 @@ export function elided(text, room, height = LOOK.sizes.label) {
   if (text.length * one <= room + 0.01) return text;
   const kept = Math.max(Math.floor(room / one) - 1, 0);
   return kept ? `${text.slice(0, kept).trimEnd()}…` : "";
+}
+
+/** Where columns of texts stand, the longest of which have so many characters: as `columns.py`. */
+export function columnsOf(widest, label, width) {
+  const { character, gap, label: height, texts } = LOOK.sizes;
+  const [labels, places, short, names] = widest.map(number => number * height * character);
+  const room = width * texts - label;
+  const sites = labels + places > room - 2 * gap ? short : places;
+  const site = Math.min(sites, room * 2 / 3) + gap;
+  const wide = Math.min(labels, room - site) + gap;
+  const right = label + Math.max(wide + site, Math.min(names, room) + gap, width * 0.2);
+  return [label, right - site, right];
+}
+
+/** A place in so many pixels: without its folder if need be, and never without its line. */
+export function placeIn(site, room) {
+  const one = LOOK.sizes.label * LOOK.sizes.character;
+  const whole = place(site);
+  if (whole.length * one <= room + 0.01) return whole;
+  const short = shortPlace(whole);
+  const line = short.slice(Math.max(short.lastIndexOf(","), 0));
+  return elided(short.slice(0, short.length - line.length), room - line.length * one) + line;
 }
 
 /** The label of a call: what was asked for, and what came of it. */

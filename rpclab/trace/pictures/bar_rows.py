@@ -21,12 +21,14 @@ class Placed(NamedTuple):
         text: the label, as much of it as there is room for.
         x: where the label begins or, with "end", ends.
         anchor: "start" or "end".
+        inside: whether it stands in the bar.
     """
 
     row: int
     text: str
     x: float
     anchor: str
+    inside: bool = False
 
 
 class Rows:
@@ -45,7 +47,10 @@ class Rows:
         return len(self._taken)
 
     def place(self, begin: float, end: float, label: str, extra: float = 0) -> Placed:
-        """Find a row for a bar, with its label behind it, or before it where that is wider.
+        """Find a row for a bar, with its label.
+
+        That stands behind the bar; where it has no room there, before it or in it; and where it
+        has none at all, cut, on the wider side.
 
         Args:
             begin: the left end of the bar.
@@ -55,6 +60,8 @@ class Rows:
         """
         behind, before = self._right - end - extra - 5, begin - self._left - 5
         needed = width_of(label)
+        if max(behind, before) < needed <= end - begin - 8:
+            return Placed(self._row(begin, end + extra), label, begin + 4, "start", inside=True)
         if needed <= behind or behind >= before or not label:
             text = elided(label, max(behind, 0))
             x, anchor = end + extra + 5, "start"

@@ -7,7 +7,6 @@ their tooltips name them.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import replace
 from math import log2, sqrt
 
@@ -17,6 +16,7 @@ from rpclab.trace.pictures.frame import MARGIN, axis, axis_height
 from rpclab.trace.pictures.look import line_of
 from rpclab.trace.pictures.scale import Scale
 from rpclab.trace.pictures.templates import count, listed
+from rpclab.trace.timeline import lanes_by_use
 
 _CALLS, _MESSAGES = 250, 1000  # how many are drawn one by one at most
 _BUCKET, _WIDE = 6, 36  # pixels of a bar, and between lines of messages
@@ -27,14 +27,6 @@ _OFFSETS = {"message": 6, "pipelined": 12, "result": 18, "error": 24, "release":
 def is_crowd(timeline: Timeline) -> bool:
     """Whether there is too much to draw each of it."""
     return len(timeline.calls) > _CALLS or len(timeline.arrows) > _MESSAGES
-
-
-def by_use(timeline: Timeline) -> Iterable[str]:
-    """The Workers: the notebook, the others in the order in which they were called, the unused."""
-    names = [lane.name for lane in timeline.lanes]
-    first = [name for name in names[:1] if name == "notebook"]
-    used = (name for call in timeline.calls for name in (call.caller, call.worker))
-    return dict.fromkeys([*first, *used, *names])
 
 
 def closer(timeline: Timeline, first: int, last: int) -> Timeline:
@@ -76,7 +68,7 @@ def draw_crowd(
     )  # fmt: skip
     picture.y += 22
     top = picture.y + axis_height(scale)
-    bases = {name: top + (n + 1) * _LANE - 14 for n, name in enumerate(by_use(timeline))}
+    bases = {name: top + (n + 1) * _LANE - 14 for n, name in enumerate(lanes_by_use(timeline))}
     bottom = top + len(bases) * _LANE
     axis(picture, scale, bottom)
     _messages(picture, timeline, scale, bases)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rpclab.trace.pictures.templates import said
 from rpclab.trace.pictures.words import WORDS
+from rpclab.trace.trips import Trips
 
 if TYPE_CHECKING:
     from rpclab.trace.model import Timeline
@@ -47,9 +48,8 @@ class Figures(NamedTuple):
         """The figures, each with its noun, the most important ones first."""
         known = self._asdict()
         if self.round_trips is not None and self.saved is not None:
-            known["without"] = self.round_trips + self.saved
-            # What others pipelined saves this program nothing, and something was all the same.
-            known["pipelined"] = bool(self.saved) if self.saved or not self.pipelined else None
+            compared = Trips(self.round_trips, self.saved).compared(pipelined=self.pipelined > 0)
+            _, known["without"], known["pipelined"] = compared
             known["trips"] = said(WORDS["trips"], known)
         return [part for part in (said(each, known) for each in WORDS["figures"]) if part]
 

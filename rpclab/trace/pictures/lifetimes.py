@@ -5,20 +5,20 @@ Floor: trace. A pure function of what `rpclab.trace.lifetimes` gives.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import NamedTuple
 
-from rpclab.printable import printable
 from rpclab.trace.model import Lifetimes, StubBar, TargetBar
+from rpclab.trace.pictures.columns import GAP, Columns, Widest, columns_of, place_in
 from rpclab.trace.pictures.drawing import (
     SIZES,
     Picture,
     arrow,
+    cells,
     elided,
     mark,
     rect,
-    width_of,
     words_of,
 )
 from rpclab.trace.pictures.frame import (
@@ -101,39 +101,19 @@ def _stops(lifetimes: Lifetimes) -> Iterable[Stop]:
             yield Stop(target.gone_at, 1, target.gone)
 
 
-class _Columns(NamedTuple):
-    """Where the texts stand: what a stub is, from `label` on; where it was made, from `site` on."""
-
-    label: float
-    site: float
-    right: float
-
-    def place(self, site: str | None) -> str:
-        """A place that fits: without its folder if need be, and never without its line."""
-        whole, room = printable(place(site or "")), self.right - self.site - 12
-        if width_of(whole) <= room + 0.01:
-            return whole
-        name, comma, line = short_place(whole).rpartition(",")
-        return elided(name, room - width_of(comma + line)) + comma + line
+def _columns(lifetimes: Lifetimes, width: float) -> Columns:
+    labels = map(stub_label, lifetimes.stubs)
+    names = (said(_LABELS["target"], known_of(each)) for each in lifetimes.targets)
+    sites = [stub.site or "" for stub in lifetimes.stubs]
+    return columns_of(
+        Widest(*(_longest(texts) for texts in (labels, map(place, sites),
+                                               map(short_place, sites), names))),
+        MARGIN + 21.0, width,
+    )  # fmt: skip
 
 
-def _columns(lifetimes: Lifetimes, width: float) -> _Columns:
-    """Columns as wide as their texts, as far as there is room; the labels give way first."""
-    label = MARGIN + 21.0
-    labels = max((width_of(stub_label(stub)) for stub in lifetimes.stubs), default=0)
-    names = [width_of(said(_LABELS["target"], known_of(each))) for each in lifetimes.targets]
-    room = width * SIZES["texts"] - label
-    sites = _widest(lifetimes, place)
-    if labels + sites > room - 24:
-        sites = _widest(lifetimes, short_place)
-    site = min(sites, room * 2 / 3) + 12
-    wide = min(labels, room - site) + 12
-    right = label + max(wide + site, min(max(names, default=0), room) + 12, width * 0.2)
-    return _Columns(label, right - site, right)
-
-
-def _widest(lifetimes: Lifetimes, written: Callable[[str], str]) -> float:
-    return max((width_of(written(stub.site or "")) for stub in lifetimes.stubs), default=0)
+def _longest(texts: Iterable[str]) -> int:
+    return max(map(cells, texts), default=0)
 
 
 class _Drawing:
@@ -141,7 +121,7 @@ class _Drawing:
 
     def __init__(
         self, picture: Picture, lifetimes: Lifetimes, scale: Scale, options: Options,
-        columns: _Columns,
+        columns: Columns,
     ) -> None:  # fmt: skip
         self._picture, self._scale, self._moment = picture, scale, options.moment
         self._lifetimes, self._columns = lifetimes, columns
@@ -217,9 +197,9 @@ class _Drawing:
             known = known_of(first, number=len(group.stubs), held=group.held or None)
             label = said(_LABELS["stubs alike"], known)
         kind = f"f-warn{pale}" if group.held else pale.strip()
-        shown = elided(label, columns.site - columns.label - 12)
+        shown = elided(label, columns.site - columns.label - GAP)
         picture.text(columns.label, y + 4, shown, kind, title=label if shown != label else "")
-        where = columns.place(first.site)
+        where = place_in(first.site or "", columns.right - columns.site - GAP)
         picture.text(columns.site, y + 4, where, f"f-muted{pale}",
                      title=place(first.site or ""))  # fmt: skip
         for stub in group.stubs:

@@ -124,6 +124,8 @@ LOOK: dict[str, Any] = {
         "width": 820, "margin": 14, "title": 14, "label": 11, "legend": 11, "row": 20, "bar": 12,
         "head": 5, "mark": 12, "radius": 2.5, "character": 0.605, "letter": 0.56,
         "names": [90, 170],  # for the names of Workers beside a timeline, at least and at most
+        "gap": 12,  # behind a text in a column
+        "tick": 90,  # between two ticks of an axis, at least
         "texts": 0.62,  # of the width at most, beside the bars of lifetimes
     },
     "fonts": {
@@ -208,6 +210,7 @@ def _rules() -> Iterator[tuple[str, str]]:
     for number in range(len(LOOK["workers"]["light"])):
         fill, edge = f"var(--rl-t{number})", f"var(--rl-w{number})"
         yield f"w{number}", f"{own} .w{number},{own} path.w{number}{{fill:{fill};stroke:{edge}}}"
+        yield f"on-w{number}", f"{own} .on-w{number}{{stroke:{fill};stroke-width:2px}}"
         yield f"n{number}", f"{own} text.n{number},{own} .n{number}{{fill:{edge}}}"
 
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
-from math import fsum
+from math import floor, fsum, log10
 from typing import NamedTuple
+
+from rpclab.trace.pictures.look import LOOK
 
 ORDER, TIME = "order", "time"
 SCALES = (ORDER, TIME)
 
 _UNITS = [(1e-6, "µs"), (1e-3, "ms"), (1.0, "s")]
-_STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
-_TICK = 90  # pixels between two ticks, at least
+_TICK = LOOK["sizes"]["tick"]
 _STRIDE = 70  # pixels between two events of a short recording, at most
 
 
@@ -94,16 +95,38 @@ class Scale:
         """The marks of the axis; an order has none."""
         if self.by == ORDER:
             return []
-        unit, name = next(
-            ((size, name) for size, name in _UNITS if self._span < 1000 * size), _UNITS[-1]
-        )
-        most = max((self.right - self.left) / _TICK, 1)
-        span = self._span / unit
-        step = next((s for s in _STEPS if span / s <= most), span / most)
+        step = tick_step(self._span, self.right - self.left)
+        times = [n * step for n in range(int(self._span / step + 1e-9) + 1)]
         return [
-            Tick(self.x(None, self._begin + n * step * unit), f"{n * step:g} {name}")
-            for n in range(int(span / step + 1e-9) + 1)
+            Tick(self.x(None, self._begin + time), tick_text(time, step, self._span))
+            for time in times
         ]
+
+
+def tick_step(span: float, pixels: float) -> float:
+    """From one tick to the next: 1, 2 or 5 times a power of ten.
+
+    Args:
+        span: what is shown.
+        pixels: how wide it is drawn.
+    """
+    least = span / max(pixels / _TICK, 1) * (1 - 1e-9)
+    power = 10.0 ** floor(log10(least))
+    return next((n * power for n in (1, 2, 5) if n * power >= least), 10 * power)
+
+
+def tick_text(time: float, step: float, most: float) -> str:
+    """What stands at a tick, in the unit and with the digits that all of an axis have.
+
+    Args:
+        time: that it stands for, in seconds.
+        step: from one tick to the next.
+        most: the time of the last one.
+    """
+    unit, name = next((each for each in _UNITS if most < 1000 * each[0]), _UNITS[-1])
+    digits = max(-floor(log10(step / unit) + 1e-9), 0)
+    text = f"{time / unit:,.{digits}f}"
+    return f"{text.rstrip('0').rstrip('.') if digits else text} {name}"
 
 
 def checked(by: str) -> str:

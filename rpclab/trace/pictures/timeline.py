@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from rpclab.trace.model import Arrow, CallBar, Timeline
 from rpclab.trace.pictures.bar_rows import Placed, Rows
-from rpclab.trace.pictures.crowds import by_use, draw_crowd, is_crowd
+from rpclab.trace.pictures.crowds import draw_crowd, is_crowd
 from rpclab.trace.pictures.drawing import SIZES, Picture, arrow, elided, mark, rect, words_of
 from rpclab.trace.pictures.figures import Figures
 from rpclab.trace.pictures.frame import (
@@ -31,6 +31,7 @@ from rpclab.trace.pictures.look import line_of
 from rpclab.trace.pictures.scale import ORDER, Scale, Stop
 from rpclab.trace.pictures.templates import count
 from rpclab.trace.pictures.words import WORDS
+from rpclab.trace.timeline import lanes_by_use
 
 _ROW, _BAR = SIZES["row"] + 4, SIZES["bar"]  # labels stand below their bars, or beside them
 _BASE = 24  # from the top of a lane to the middle of its first row
@@ -141,7 +142,7 @@ class _Drawing:
         self._gutter, self._moment = gutter, moment
         self._lanes = {
             name: _Lane(name, colours[name], banded=number % 2 == 0)
-            for number, name in enumerate(by_use(timeline))
+            for number, name in enumerate(lanes_by_use(timeline))
         }
         self._bars = self._measured()
 
@@ -184,19 +185,9 @@ class _Drawing:
         return bars
 
     def _measure(self, bar: _Bar) -> None:
-        call, asked, answer, scale = bar.call, bar.asked, bar.answer, self._scale
-        arrived = asked is not None and asked.arrived_at is not None
-        if arrived and asked is not None:
-            bar.begin = scale.x(asked.arrived_at, asked.arrived)
-        else:
-            bar.begin = scale.x(None, None)
-        if answer is not None:
-            bar.end = scale.x(answer.sent_at, answer.sent)
-        elif call.ended is not None and arrived:
-            bar.end = max(bar.begin, scale.x(call.settled_at, call.ended))
-        else:
-            bar.end = scale.x(None, None)
-        bar.end = max(bar.end, bar.begin + _SHORTEST)
+        call = bar.call
+        bar.begin = self._scale.x(call.arrived_at, call.arrived)
+        bar.end = max(self._scale.x(call.ended_at, call.ended), bar.begin + _SHORTEST)
         if bar.end > self._scale.right:
             bar.begin, bar.end = self._scale.right - _SHORTEST, self._scale.right
 
@@ -313,7 +304,10 @@ class _Drawing:
         if call.begun is not None and bar.asked is not None:
             shapes += self._queued(bar)
         picture.add(f'<g class="call{self._pale(call.made_at)}">{"".join(shapes)}</g>')
-        if bar.placed is not None:
+        if bar.placed is not None and bar.placed.inside:
+            kind = f"h on-w{colour}{self._pale(call.made_at)}"
+            picture.text(bar.placed.x, bar.y + 3.5, bar.placed.text, kind)
+        elif bar.placed is not None:
             raised = "f-bad" if call.outcome == "raised" else ""
             # Calls come from above and results go there, so the label stands a little below them.
             above = self._lanes[call.caller].top <= self._lanes[call.worker].top
@@ -331,6 +325,11 @@ class _Drawing:
         waited = rect(bar.begin, bar.y - 2, min(begun, bar.end) - bar.begin, 4, "f-muted")
         return [waited]
 
+    def _level(self, number: int | None, worker: str) -> float:
+        """How low an arrow begins or ends: at a call's bar, or at the line of a Worker."""
+        bar = self._bars.get(number or 0)
+        return self._lanes[worker].base if bar is None else bar.y
+
     def _draw_message(self, message: Arrow) -> None:
         shape = self._message(message, None)
         title = words_of(message_title(message))
@@ -342,16 +341,12 @@ class _Drawing:
         kind = line_of(message.kind, pipelined=message.pipelined)
         x = self._scale.x(message.sent_at, message.sent)
         to_x = self._scale.x(message.arrived_at, message.arrived)
-        y, to_y = self._lanes[message.sender].base, self._lanes[message.receiver].base
-        if bar is not None:
-            caller = self._bars.get(bar.call.by or 0)
-            of_caller = caller.y if caller and caller.call.worker == bar.call.caller else None
-            if kind in ("result", "error"):
-                x, y = bar.end, bar.y
-                to_y = to_y if of_caller is None else of_caller
-            else:
-                to_x, to_y = bar.begin, bar.y
-                y = y if of_caller is None else of_caller
+        y = self._level(message.begins, message.sender)
+        to_y = self._level(message.ends, message.receiver)
+        if bar is not None and message is bar.answer:
+            x = bar.end
+        elif bar is not None:
+            to_x = bar.begin
         on_its_way = message.arrived_at is None
         if on_its_way:
             to_x, to_y = x + (to_x - x) * 0.6, y + (to_y - y) * 0.6

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rpclab.core.answers import Answer
+    from rpclab.core.hooks import Delivery
     from rpclab.core.imports import Handle, Pending
     from rpclab.rpc.engine import Engine
     from rpclab.workers.objects.running_class import RunningClass
@@ -82,8 +83,9 @@ class ObjectHook(ServiceHook):
         self.id = id
         self.broken: BaseException | None = None
 
-    def start(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+    def start(self, call: Delivery) -> None:
         """Deliver the call to the object, when its gate is open."""
+        answer, path, *_ = call
         name = path if type(path) is str else path[0] if path else ""
         refusal = refuse_reserved(name)
         if refusal is not None:
@@ -93,20 +95,20 @@ class ObjectHook(ServiceHook):
         else:
             queue = self.running_class.queue()
             if queue is None:
-                self._deliver(answer, path, args, kwargs)
+                self._deliver(call)
             else:
-                queue.enter(answer, self, partial(self._deliver, answer, path, args, kwargs))
+                queue.enter(answer, self, partial(self._deliver, call))
 
-    def _deliver(self, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+    def _deliver(self, call: Delivery) -> None:
         if self.running_class.away is not None:
-            self.running_class.away(self.id, answer, path, args, kwargs)
+            self.running_class.away(self.id, call)
             return
         try:
             live = self.running_class.live(self.id)
         except Exception as error:  # its storage cannot be opened
-            answer.reject(error)
+            call.answer.reject(error)
         else:
-            live.deliver(self, answer, path, args, kwargs)
+            live.deliver(self, call)
 
     def kind(self) -> type:
         """The class of the object, of the present version.
@@ -261,20 +263,13 @@ class LiveObject:
 
     # Calls.
 
-    def deliver(self, hook: ObjectHook, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
-        """Take a call, in the order made (rule D11).
-
-        Args:
-            hook: the stub it was made on.
-            answer: takes the result.
-            path: as for `dispatch`; so are the others.
-            args: see there.
-            kwargs: see there.
-        """
+    def deliver(self, hook: ObjectHook, call: Delivery) -> None:
+        """Take a call that was made on a stub, in the order made (rule D11)."""
+        answer = call.answer
         self._calls[answer] = hook
         answer.watch(partial(self._over, answer))
         if self._made or self._make():
-            self._gate.enter(lambda: self._begin(hook, answer, path, args, kwargs))
+            self._gate.enter(lambda: self._begin(hook, call))
 
     def undisturbed(self, function: Callable[[], None]) -> None:
         """Run a function when nobody holds the gate; at once if the object leaves memory."""
@@ -313,7 +308,8 @@ class LiveObject:
                 raise
         return not context.ended
 
-    def _begin(self, hook: ObjectHook, answer: Answer, path: Any, args: Any, kwargs: Any) -> None:
+    def _begin(self, hook: ObjectHook, call: Delivery) -> None:
+        answer = call.answer
         if answer.state != PENDING:
             return
         context = self.context
@@ -321,8 +317,8 @@ class LiveObject:
         answer.via = hook
         context.door = self.running_class.door()
         context.hold()
-        if isinstance(self._instance, Exposed) or path in ("fetch", ["fetch"]):
-            dispatch(answer, self._instance, path, args, kwargs, context)
+        if isinstance(self._instance, Exposed) or call.path in ("fetch", ["fetch"]):
+            dispatch(call, self._instance, context)
         else:
             answer.reject(TypeError(_NO_BASE))
         if answer.state == PENDING:

@@ -14,6 +14,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from rpclab.core.answers import Answer
+from rpclab.core.hooks import Delivery
 from rpclab.core.imports import RESOLVED, Handle, Import
 from rpclab.errors import ObjectElsewhereError, RpcError
 from rpclab.workers.objects.live_object import LiveObject, ObjectHook
@@ -66,8 +67,8 @@ class RunningClass:
         shared: the store that several nodes share, where that is so, and open; instead of a folder.
 
     Attributes:
-        away: takes calls on its objects, while these run in another process: the id, the answer,
-            path, arguments and keyword arguments. None while they run here.
+        away: takes calls on its objects, while these run in another process: the id, and the
+            call. None while they run here.
     """
 
     def __init__(
@@ -362,7 +363,7 @@ class RunningClass:
         args = [AlarmInfo(failures)] if _takes_argument(kind) else []
         # As late as the handler begins: a transaction that runs now may still be taken back.
         live.undisturbed(live.slot.ring)
-        live.deliver(ObjectHook(self, live.id), answer, "alarm", args, None)
+        live.deliver(ObjectHook(self, live.id), Delivery(answer, "alarm", args))
         # A transaction that the handler has left open would take this for its own.
         answer.watch(lambda: live.undisturbed(lambda: self._rung(live, answer, failures)))
 
