@@ -3,6 +3,7 @@
 Floor: codecs.
 
 A graph is a list of nodes, [kind, parts], the root first; the parts name other nodes by number.
+Bytes of some length are nodes, too: named thousands of times, they are written once.
 What a peer sends as one is checked here: that it is one, how long its chains are, and how much work
 it is to look up its keys.
 """
@@ -15,7 +16,7 @@ from typing import Any
 from rpclab.codecs import exceptions
 from rpclab.codecs.key_costs import Keys
 from rpclab.codecs.refusals import malformed, too_deep, unsendable
-from rpclab.codecs.sharing import FORBIDDEN, keeps_identity
+from rpclab.codecs.sharing import FORBIDDEN, NAMED, keeps_identity
 from rpclab.core.containers import CONTAINER_TYPES, DICT_TYPES
 from rpclab.core.hooks import PromisedArgument
 from rpclab.core.limits import DEFAULT_LIMITS
@@ -61,13 +62,16 @@ def flatten(
 
     def visit(value: Any) -> Any:
         kind = type(value)
-        if kind not in CONTAINER_TYPES and not keeps_identity(kind):
+        if kind is bytes:
+            if len(value) < NAMED:
+                return value
+        elif kind not in CONTAINER_TYPES and not keeps_identity(kind):
             if kind in FORBIDDEN:
                 raise unsendable(value)
             return bytes(value) if kind is memoryview else value
         number = numbers.get(id(value))
         if number is None:
-            if depth == nesting:
+            if depth == nesting and kind is not bytes:
                 raise too_deep(nesting)
             number = numbers[id(value)] = len(found)
             found.append(value)

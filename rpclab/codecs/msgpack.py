@@ -18,7 +18,7 @@ from rpclab.codecs.patterns import work_of
 from rpclab.codecs.reading import RAW, Reader
 from rpclab.codecs.records import RECORDS, Record
 from rpclab.codecs.refusals import too_many, unsendable
-from rpclab.codecs.sharing import is_ndarray, is_shared, outweighs
+from rpclab.codecs.sharing import NAMED, is_ndarray, is_shared, layout
 from rpclab.codecs.too_large import check_size
 from rpclab.codecs.value_counts import weight_of
 from rpclab.codecs.values import (
@@ -39,7 +39,6 @@ from rpclab.core.messages import (
     ABORT,
     CALL,
     KEYWORDS,
-    LARGE,
     PIPE,
     REJECT,
     RESOLVE,
@@ -127,17 +126,17 @@ class MsgpackCodec(Encoder):
         frame: Frame
         try:
             written = message
-            large: list[bytes] = []
+            long: list[bytes] = []
             for value in values:
                 if type(value) not in SCALARS and not isinstance(value, Exposed):
-                    large = []
-                    if is_shared(values, self._session.limits.nesting, large):
-                        written, large = self._numbered(message), []
+                    long = []
+                    if is_shared(values, self._session.limits.nesting, long):
+                        written, long = self._numbered(message), []
                     break
-                if type(value) is bytes and len(value) >= LARGE:
-                    large.append(value)
-            if large and outweighs(large, values):
-                written = self._with_large_beside(written, large)
+                if type(value) is bytes and len(value) >= NAMED:
+                    long.append(value)
+            if long:
+                written = self._laid_out(message, values, long)
             try:
                 frame = packed = self._nested(written)
             except UnicodeEncodeError:
@@ -163,6 +162,13 @@ class MsgpackCodec(Encoder):
         finally:
             # To remember them here would keep alive what the message was about.
             self._new_payload, self._payload = no_payload, None
+
+    def _laid_out(self, message: Message, values: list[Any], long: list[bytes]) -> Message:
+        """The same message, with large bytes beside the frame and what repeats in it once."""
+        beside, numbered = layout(long, values, self._session.limits.message_bytes)
+        if numbered:
+            return self._numbered(message)
+        return self._with_large_beside(message, beside) if beside else message
 
     def _with_large_beside(self, message: Message, large: list[bytes]) -> Message:
         """The same message, with the large bytes in its values beside the frame."""
@@ -241,8 +247,13 @@ class MsgpackCodec(Encoder):
 
     def _value(self, value: Any) -> bytes:
         """Pack a value that the check of the whole message has not seen."""
-        if type(value) not in SCALARS and is_shared([value], self._session.limits.nesting, []):
-            value = self._graph(value)
+        if type(value) not in SCALARS:
+            limits = self._session.limits
+            long: list[bytes] = []
+            if is_shared([value], limits.nesting, long) or (
+                long and layout(long, [value], limits.message_bytes).numbered
+            ):
+                value = self._graph(value)
         return self._nested(value)
 
     def _default(self, value: Any) -> Any:
@@ -300,7 +311,7 @@ class MsgpackCodec(Encoder):
         apart = exceptions.Apart(nesting, raised=self._raised, places=self._places)
         name, arguments, attributes, cause, notes = apart.parts(error)
         for value in (*arguments, *attributes.values(), cause):
-            if type(value) not in SCALARS:
+            if type(value) not in SCALARS or (type(value) is bytes and len(value) >= NAMED):
                 return self._graph(error)
         return ExtType(EXCEPTION, self._nested([name, arguments, attributes, notes]))
 

@@ -96,7 +96,6 @@ class Reader:
     def _begin(self) -> None:
         """Forget the message at hand."""
         self._met = False  # nothing yet but plain data
-        self._mentioned = 0  # bytes that ride beside the frame, each time that they are mentioned
         self._unfinished = False
         self._start: bytes | None = None
         self._hooks: dict[str, Any] = {}
@@ -127,7 +126,6 @@ class Reader:
             if type(frame) is list:
                 head, *self._beside = frame
                 self._met = True
-                self._mentioned = 0
             else:
                 head = frame  # type: ignore[assignment]  # the other one of the two
             try:
@@ -312,13 +310,7 @@ class Reader:
     def _from_beside(self, number: int) -> bytes:
         if number >= len(self._beside):
             raise RemoteProtocolError(f"the peer mentions bytes no. {number} that did not come")
-        data, most = self._beside[number], self._limits.message_bytes
-        self._mentioned += len(data)
-        if self._mentioned > most:  # who packs it again would write them down each time
-            raise RemoteProtocolError(
-                f"the peer sent a message of over {most} bytes (Limits.message_bytes)"
-            )
-        return data
+        return self._beside[number]
 
     def _leaf(self, code: int, data: bytes) -> Any:
         """Unpack the parts of a value that holds no others."""

@@ -1,7 +1,8 @@
 """Cycles and objects mentioned twice: whether a message has any (rule V9).
 
 Floor: codecs. Most values are trees, and C packs those; `is_shared` looks for the others without a
-Python loop over the data, level by level. `graphs` sends them.
+Python loop over the data, level by level. `graphs` sends them. Bytes that stand twice need not be
+sent once for their own sake; but a value may name some of them thousands of times.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import array
 import gc
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgpack
 
@@ -72,7 +73,11 @@ if not getattr(sys, "_is_gil_enabled", lambda: True)():
     _ONE_OWNER = 0  # the count is no exact one there
 
 
-def is_shared(values: list[Any], nesting: int, large: list[bytes]) -> bool:
+NAMED = 32
+"""So many bytes are sent once where values are numbered; fewer take hardly more than a number."""
+
+
+def is_shared(values: list[Any], nesting: int, long: list[bytes]) -> bool:
     """Whether an object stands twice in `values`, or inside itself, or is an exception.
 
     Those are sent by number (see `graphs`).
@@ -80,7 +85,7 @@ def is_shared(values: list[Any], nesting: int, large: list[bytes]) -> bool:
     Args:
         values: what goes into one message.
         nesting: how many containers may stand inside one another.
-        large: takes the bytes that are so large that they ride beside the frame.
+        long: takes the bytes that are long enough to be sent once, as often as they stand there.
 
     Raises:
         DataCloneError: they nest deeper, or hold a value that only looks like one of ours.
@@ -102,7 +107,7 @@ def is_shared(values: list[Any], nesting: int, large: list[bytes]) -> bool:
             level = [*filter(gc.is_tracked, inside)]
         else:
             if bytes in kinds:
-                large += [value for value in inside if type(value) is bytes and len(value) >= LARGE]
+                long += [value for value in inside if type(value) is bytes and len(value) >= NAMED]
             watched = kinds & _watched
             if not kinds <= _judged:
                 watched |= _judge(kinds - _judged)
@@ -130,6 +135,46 @@ def is_shared(values: list[Any], nesting: int, large: list[bytes]) -> bool:
         inside = gc.get_referents(*level)
 
 
+class Layout(NamedTuple):
+    """How the bytes of a message are sent that is a tree but for them.
+
+    Attributes:
+        beside: those that ride beside the frame, each once.
+        numbered: whether others stand in it so often that the whole is sent by number.
+    """
+
+    beside: list[bytes]
+    numbered: bool
+
+
+_INSIDE = Layout([], numbered=False)
+
+
+def layout(long: list[bytes], values: list[Any], most: int) -> Layout:
+    """Choose how the bytes in a message are sent.
+
+    Args:
+        long: those of `NAMED` bytes and more, as often as they stand in it.
+        values: what goes into the message; a tree but for those.
+        most: how many bytes a message may have. What repeats more is sent once at any price, for it
+            would be refused, and written down before.
+    """
+    total = sum(map(len, long))
+    if total < LARGE:
+        return _INSIDE
+    once = {id(data): data for data in long}
+    large = [data for data in once.values() if len(data) >= LARGE]
+    repeated = total - sum(map(len, once.values()))
+    if repeated:
+        of_large = sum(len(data) for data in long if len(data) >= LARGE)
+        others = repeated - (of_large - sum(map(len, large)))
+        if others > most or (others >= LARGE and _is_worth(others, values, _SAVED_A_VALUE)):
+            return Layout([], numbered=True)
+    if large and (repeated > most or outweighs(large, values)):
+        return Layout(large, numbered=False)
+    return _INSIDE
+
+
 def outweighs(large: list[bytes], values: list[Any]) -> bool:
     """Whether large bytes cost more to copy than all the containers they may stand in.
 
@@ -140,7 +185,12 @@ def outweighs(large: list[bytes], values: list[Any]) -> bool:
         large: the bytes.
         values: what goes into the message; a tree.
     """
-    most = sum(map(len, large)) // _BYTES_A_VALUE
+    return _is_worth(sum(map(len, large)), values, _BYTES_A_VALUE)
+
+
+def _is_worth(size: int, values: list[Any], each: int) -> bool:
+    """Whether these are so many bytes for each value in all the containers here."""
+    most = size // each
     inside = values
     while inside:
         most -= len(inside)
@@ -151,6 +201,7 @@ def outweighs(large: list[bytes], values: list[Any]) -> bool:
 
 
 _BYTES_A_VALUE = 1024
+_SAVED_A_VALUE = 64  # bytes that need not be sent: to number a value takes longer than a copy
 
 
 def _needs_numbers(kinds: set[type], level: list[Any]) -> bool:

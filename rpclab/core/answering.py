@@ -203,8 +203,7 @@ class Answering(Calling):
                 host.observe(opened(context, (self.label, call)))
             variables = context.fresh_variables()
         if function is None:
-            answer = self._answer_alone(call, path, args, frame)
-            hook.deliver(Delivery(answer, path, [*args]))
+            hook.deliver(Delivery(self._answer_alone(call, path, args, frame), path, [*args]))
             return
         if noting is not None:
             if noting.ambient:
@@ -479,7 +478,7 @@ class Answering(Calling):
             return answers[0]
         self._unacknowledged[call] = value
         self._outbox.append(frame)
-        self.holdings.most += ENTRY
+        self.holdings.most += ENTRY + size_of(frame)
         if not self._awake:
             self._awake = self.host.wake(self)
         return None

@@ -55,7 +55,10 @@ class Answer:
         held_at: where it was held back, if it was: at a result that is not there yet, or behind a
             call whose promised arguments are not.
         weight: how many bytes it keeps until it has settled (see `holdings`).
+        bulk: how many bytes its result takes, if it is kept until it is asked for.
         mapped: how many steps the maps in it have taken.
+        mapped_values: how many values of their functions those have copied.
+        mapped_bytes: how many bytes their results come to.
         copied: how many bytes the promises among its arguments have come to.
         quiet: whether nobody can ask for the result: it stays here, for what was made on it.
         plain: whether the settlement holds no references; then it is released by itself.
@@ -86,7 +89,10 @@ class Answer:
     ends: list[EndLike] | None = None
     size = 0
     weight = 0
+    bulk = 0
     mapped = 0
+    mapped_values = 0
+    mapped_bytes = 0
     copied = 0
     held_at: Hook | Answer | None = None
     onward: OnwardHook | None = None
@@ -202,6 +208,7 @@ class Answer:
                 session.tuck_away(self)
                 return
             self.hold_parts(value)
+            session.keep_for_later(self)
             if self.context is not None:
                 # A stream in it is opened by the message that may be asked for.
                 self.context.hold()

@@ -39,7 +39,13 @@ from rpclab.core.packing import Packing
 from rpclab.core.payload import Payload
 from rpclab.core.references import STUB, Introduced
 from rpclab.core.streams import Unread
-from rpclab.errors import LocalProtocolError, RemoteProtocolError, late, no_keywords
+from rpclab.errors import (
+    LocalProtocolError,
+    RemoteProtocolError,
+    fresh_copy,
+    late,
+    no_keywords,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -332,7 +338,11 @@ class Calling(Packing):
     # Calls that cannot be made, or need not.
 
     def _refused(self, target: Import, context: ExecutionContext, values: list[object]) -> Pending:
-        """The promise of a call that cannot be made any more, with those values."""
+        """The promise of a call that cannot be made any more, with those values.
+
+        Of two calls on what is gone, one may be seen to fail and the other not: each has an error
+        of its own. When all is over nobody is told of any.
+        """
         if self.closed is not None:
             return self.rejected(self.closed, context, values)
         if context.ended:
@@ -341,7 +351,7 @@ class Calling(Packing):
             )
             return self.rejected(error, context, values)
         assert target.broken is not None  # noqa: S101 - that is the third reason
-        return self.rejected(target.broken, context, values)
+        return self.rejected(fresh_copy(target.broken), context, values)
 
     def rejected(
         self, error: BaseException, context: ExecutionContext, values: Sequence[object] = ()

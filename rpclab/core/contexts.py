@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rpclab.core.dialects import Dialect
     from rpclab.core.events import Call, Kept
     from rpclab.core.flow import Uplink
-    from rpclab.core.hooks import Hook, TargetHook
+    from rpclab.core.hooks import Hook, TargetHook, Witness
     from rpclab.core.imports import Handle, Import, Pending
     from rpclab.core.limits import Limits
     from rpclab.core.messages import Frame, Given, Keywords, Message, Path
@@ -66,9 +66,9 @@ class ExecutionContext:
     gate: Any = None  # the input gate of a Durable Object
 
     __slots__ = (
-        "_holds", "_owned", "_pending", "_running", "_streams", "_targets", "_unwanted", "cut_off",
-        "door", "ended", "host", "long", "methods", "platform", "recording", "tasks", "variables",
-        "worker",
+        "_at_home", "_holds", "_kept_by", "_owned", "_pending", "_running", "_streams", "_targets",
+        "_unwanted", "cut_off", "door", "ended", "host", "long", "methods", "platform", "recording",
+        "tasks", "variables", "worker",
     )  # fmt: skip
 
     def __init__(self, host: Host, worker: str, *, long: bool = False) -> None:
@@ -89,6 +89,9 @@ class ExecutionContext:
         self._running: dict[Answer, None] | None = None
         self._streams: MutableMapping[EndLike, None] | None = None
         self._targets: dict[TargetHook, None] | None = None
+        # Those of them that only its own Worker holds, as far as is known, and who does.
+        self._at_home: dict[TargetHook, None] | None = None
+        self._kept_by: Witness | None = None
         self._unwanted: list[Pending] | None = None
 
     def __repr__(self) -> str:
@@ -153,27 +156,54 @@ class ExecutionContext:
         self.let_go()
 
     def part_with_itself(self) -> None:
-        """Dispose its stubs, if only they keep the targets that keep the context: it is over."""
+        """Dispose its stubs, if only they keep the targets that keep the context: it is over.
+
+        This is asked each time that a stub of one of those targets goes. What was found out is
+        remembered, so that it takes no longer the more stubs and targets there are.
+        """
         owned = self._owned
-        if (
-            owned
-            and self._lives_for_its_targets
-            and all(hook.held_only_by(owned) for hook in self._targets or ())
-        ):
-            for handle in reversed(list(owned)):
-                handle.dispose("context")
+        if not owned or not self._lives_for_its_targets or self._is_held_abroad():
+            return
+        if self._kept_by is not None and self._kept_by.is_good:
+            return
+        at_home = self._at_home or {}
+        witness = next(iter(at_home)).other_holder_of(at_home, owned)
+        if witness is not None:
+            # A stand-in may become a claim of its own while no handle is added.
+            stands_in = any(handle.entry and handle.entry.behind for handle in owned)
+            self._kept_by = None if stands_in else witness
+            return
+        self._owned = None
+        for handle in reversed(list(owned)):
+            handle.dispose("context")
+
+    def _is_held_abroad(self) -> bool:
+        """Whether anybody but its own Worker holds one of its targets."""
+        targets = self._targets
+        while targets:
+            hook = next(iter(targets))
+            if hook.is_abroad():
+                return True
+            del targets[hook]
+            self._at_home = self._at_home or {}
+            self._at_home[hook] = None
+        return False
 
     @property
     def _lives_for_its_targets(self) -> bool:
         """Whether its own work is done, and it goes on for those who hold stubs of its targets."""
-        targets = self._targets
-        return targets is not None and 0 < self._holds == len(targets) and not self.long
+        if self._targets is None or self.long:
+            return False
+        return 0 < self._holds == len(self._targets) + len(self._at_home or ())
 
     def kept_only_by(self, claims: Counter[Import]) -> bool:
         """Whether nothing keeps it but stubs of its targets, which make these claims."""
         return self._lives_for_its_targets and all(
-            hook.claimed_only_by(claims) for hook in self._targets or ()
+            hook.other_holder(claims) is None for hook in self._all_targets()
         )
+
+    def _all_targets(self) -> list[TargetHook]:
+        return [*(self._targets or ()), *(self._at_home or ())]
 
     # What a context owns.
 
@@ -184,6 +214,7 @@ class ExecutionContext:
         if self._owned is None:
             self._owned = {}
         self._owned[handle] = None
+        self._kept_by = None
 
     def disown(self, handle: Handle) -> None:
         """Forget a handle that was disposed."""
@@ -246,10 +277,19 @@ class ExecutionContext:
         targets[hook] = None
         self._holds += 1
 
+    def introduced(self, hook: TargetHook) -> None:
+        """Take note that a target made here is held at one more place."""
+        if self._at_home and self._targets is not None and hook in self._at_home:
+            del self._at_home[hook]
+            self._targets[hook] = None
+            self._kept_by = None
+
     def withdrawn(self, hook: TargetHook) -> None:
         """Forget a target whose last stub is gone."""
-        targets = self._targets
-        if targets is not None and targets.pop(hook, self) is None:
+        targets, at_home = self._targets, self._at_home
+        if (targets is not None and targets.pop(hook, self) is None) or (
+            at_home is not None and at_home.pop(hook, self) is None
+        ):
             self.let_go()
 
     def running(self) -> list[Answer]:
@@ -281,6 +321,7 @@ class ExecutionContext:
             or self._streams
             or self._owned
             or self._targets
+            or self._at_home
             or self.tasks
         ):
             return  # as after nearly every call on a binding (benchmark `binding`)
@@ -294,12 +335,12 @@ class ExecutionContext:
         # In reverse order, so that what was reached through another goes first (rule L8).
         for handle in reversed(list(self._owned or ())):
             handle.dispose("context")
-        for hook in list(self._targets or ()):
+        for hook in self._all_targets():
             hook.break_off()
         for task in list(self.tasks or ()):
             task.cancel()
         self._running = self._pending = self._owned = self._streams = self._targets = None
-        self._unwanted = None
+        self._at_home = self._kept_by = self._unwanted = None
         if tell is not None:
             tell()
 
@@ -471,6 +512,7 @@ class SessionLike(Protocol):
     def result_bytes(self) -> int: ...
     def hold(self, size: int) -> None: ...
     def tuck_away(self, answer: Answer) -> None: ...
+    def keep_for_later(self, answer: Answer) -> None: ...
     def introduced(self, number: int) -> Import: ...
     def export_of(self, number: int) -> Hook | Answer | None: ...
     def answer_to(self, number: int) -> Answer | None: ...

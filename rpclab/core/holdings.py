@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rpclab.core.answers import Answer
+from rpclab.core.containers import CONTAINER_TYPES, bulk_of
 from rpclab.core.imports import PENDING
 from rpclab.core.streams import Pipe
 from rpclab.errors import RemoteProtocolError
@@ -35,14 +36,15 @@ def weigh(session: SessionLike) -> int:
         held += ENTRY
         if isinstance(hook, Answer):
             # Chunks of streams that were not taken yet are such answers, too.
-            if hook.state == PENDING:
-                held += hook.weight
+            held += hook.weight if hook.state == PENDING else hook.bulk
         elif isinstance(hook, Pipe):
             held += EMPTY_PIPE
     for value in session.unseen_results():
         held += ENTRY
         if isinstance(value, (str, bytes)):
             held += len(value)
+        elif type(value) in CONTAINER_TYPES:
+            held += bulk_of(value)
     return held
 
 

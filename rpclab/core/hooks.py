@@ -239,10 +239,27 @@ class Hook:
         raise NotImplementedError
 
 
+class Witness(NamedTuple):
+    """What shows that somebody else holds something, as long as no handle is added to one's own.
+
+    Attributes:
+        held: an entry, or a target.
+        claims: how many claims on it there can be that were looked at.
+    """
+
+    held: Import | TargetHook
+    claims: int
+
+    @property
+    def is_good(self) -> bool:
+        """Whether there are still more."""
+        return self.held.all_claims > self.claims
+
+
 class TargetHook(Hook):
     """One stub made of a target or function; its disposer runs when the last claim is gone (T6)."""
 
-    __slots__ = ("_number", "_places", "_session", "broken", "target")
+    __slots__ = ("_at_home", "_number", "_places", "_session", "broken", "target")
 
     context: ExecutionContext
 
@@ -255,6 +272,7 @@ class TargetHook(Hook):
         self._session: SessionLike | None = None
         self._number = 0
         self._places: list[tuple[SessionLike, int]] | None = None
+        self._at_home: list[tuple[SessionLike, int]] | None = None
         context.exported(self)
 
     def start(self, call: Delivery) -> None:
@@ -297,23 +315,48 @@ class TargetHook(Hook):
         elif claims == 0:
             self._dispose()
 
-    def held_only_by(self, handles: Iterable[Handle]) -> bool:
-        """Whether the target came home, and those handles in its own Worker are all there are."""
-        for session, _ in self._live_places():
-            if session.peer is None or session.peer.keeper is not session.keeper:
-                return False
-        return self.claimed_only_by(claims_of(handles))
+    def is_abroad(self) -> bool:
+        """Whether anybody but its own Worker holds it.
 
-    def claimed_only_by(self, claims: Counter[Import]) -> bool:
-        """Whether the handles that make these claims are all there are on the target."""
+        Each place is looked at until it is known to be over, or at home: so it takes a step for
+        each time that the target was introduced, however often this is asked.
+        """
+        if self._session is not None and _is_abroad(self, self._session, self._number):
+            return True
+        places = self._places
+        while places:
+            session, number = places[-1]
+            if _is_abroad(self, session, number):
+                return True
+            del places[-1]
+            if session.exports.get(number) is self:
+                self._at_home = self._at_home or []
+                self._at_home.append((session, number))
+        return False
+
+    @property
+    def all_claims(self) -> int:
+        """How many claims there are on it."""
+        return self.claims
+
+    @staticmethod
+    def other_holder_of(targets: Iterable[TargetHook], handles: Iterable[Handle]) -> Witness | None:
+        """Give what else holds one of these targets than those handles, if anything."""
+        claims = claims_of(handles)
+        return next(filter(None, (hook.other_holder(claims) for hook in targets)), None)
+
+    def other_holder(self, claims: Counter[Import]) -> Witness | None:
+        """Give what else holds the target than the handles that make these claims, if anything."""
         places = self._live_places()
         if len(places) != self.claims:
-            return False
+            return Witness(self, len(places))
         for session, number in places:
             held = None if session.peer is None else session.peer.imports.get(number)
-            if held is None or claims[held] != held.handles:
-                return False
-        return True
+            if held is None:
+                return Witness(self, self.claims - 1)  # its release is on its way
+            if claims[held] != held.handles:
+                return Witness(held, claims[held])
+        return None
 
     def _live_places(self) -> list[tuple[SessionLike, int]]:
         return [
@@ -324,7 +367,7 @@ class TargetHook(Hook):
 
     def _all_places(self) -> list[tuple[SessionLike, int]]:
         first = [] if self._session is None else [(self._session, self._number)]
-        return first + (self._places or [])
+        return first + (self._places or []) + (self._at_home or [])
 
     def forget(self) -> None:
         """It was never sent: let it go without running the disposer."""
@@ -349,6 +392,7 @@ class TargetHook(Hook):
         )
 
     def exported(self, session: SessionLike, export_id: int) -> None:
+        self.context.introduced(self)
         # Nearly every stub is introduced once, and needs no list for that.
         if self._session is None:
             self._session = session
@@ -357,14 +401,22 @@ class TargetHook(Hook):
         self._places = self._places or []
         self._places.append((session, export_id))
         if len(self._places) > 2 * self.claims + _SPARE:
-            self._session = None
-            self._places = self._live_places()
+            live = self._live_places()
+            self._session = self._at_home = None
+            self._places = live
 
     def break_off(self) -> None:
         """The context ended: tell the holders (rule W6). The disposer does not run."""
         self.broken = True
         for session, export_id in self._all_places():
             session.export_broken(export_id, self.context.gone())
+
+
+def _is_abroad(hook: TargetHook, session: SessionLike, number: int) -> bool:
+    """Whether a target is held under that number by anybody but its own Worker."""
+    if session.exports.get(number) is not hook:
+        return False
+    return session.peer is None or session.peer.keeper is not session.keeper
 
 
 def bare_hook(context: ExecutionContext) -> TargetHook:
@@ -375,7 +427,7 @@ def bare_hook(context: ExecutionContext) -> TargetHook:
     hook = object.__new__(TargetHook)
     hook.context = context
     hook.claims = hook._number = 0
-    hook.blocked = hook._session = hook._places = None
+    hook.blocked = hook._session = hook._places = hook._at_home = None
     hook.broken = False
     return hook
 

@@ -110,6 +110,11 @@ class Import:
         """What a stand-in stands for, which may be another one; it is one handle of that."""
         return None
 
+    @property
+    def all_claims(self) -> int:
+        """How many handles of it live here."""
+        return self.handles
+
     def claim(self) -> None:
         """One more handle."""
         self.handles += 1

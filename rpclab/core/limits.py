@@ -26,6 +26,9 @@ class Limits:
             as JavaScript's do not where nobody awaits a call; older ones are forgotten.
         imports: how many stubs a peer may introduce that are held here; likewise.
         map_steps: how many steps one `map()` may take: its calls and its result, for each item.
+            What it copies of the function's own lists and dicts is bounded by `message_objects`,
+            what it gives its calls of its texts and bytes by `session_bytes`, and the texts in its
+            results by `message_bytes`, for all items together.
         session_bytes: how many bytes a peer may make one end of a session hold in all: calls in
             flight with their arguments, results it has not seen, stubs, and chunks that were not
             read yet (see `core/holdings.py`). A 64th more may be held for a moment.

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import copy
 import inspect
+import itertools
+import sys
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rpclab.core.answers import Answer
-from rpclab.core.containers import CONTAINER_TYPES, contents, replaced
+from rpclab.core.containers import CONTAINER_TYPES, DICT_TYPES, contents, replaced
 from rpclab.core.contexts import ExecutionContext, current
 from rpclab.core.hooks import Delivery, Places, PromisedArgument, fill
 from rpclab.core.imports import PENDING, REJECTED, Import, Pending
 from rpclab.core.messages import Checked
 from rpclab.core.promise_arguments import PromisedAnswer, Variable
 from rpclab.core.references import MEMBER, PLACEHOLDER, Reference, Settled
-from rpclab.errors import RemoteProtocolError, RpcError, fresh_copy
+from rpclab.errors import MessageTooLargeError, RemoteProtocolError, RpcError, fresh_copy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,10 +30,12 @@ if TYPE_CHECKING:
     from rpclab.core.arrival import Arrival
     from rpclab.core.contexts import SessionLike
     from rpclab.core.imports import Handle
+    from rpclab.core.limits import Limits
     from rpclab.core.messages import Given, Keywords, Path
     from rpclab.core.payload import Payload
 
 _SLICE = 500  # steps that are replayed before others have their turn
+_VALUES_A_STEP = 16  # to copy so many takes about as long as a step
 
 
 class Placeholder(Pending):
@@ -159,6 +163,24 @@ def record(
     return recorder.captures, [*recorder.instructions, returned]
 
 
+class _Weight(NamedTuple):
+    """What a part of a program comes to, each time that it is replayed.
+
+    Attributes:
+        values: the items of its containers, which are copied.
+        copied: bytes of what is copied because it may change.
+        texts: bytes of its texts and numbers, which are written down as often as they stand there.
+        data: bytes of its bytes, which are written down once for each message.
+        mentions: by number, how often a variable stands in it.
+    """
+
+    values: int
+    copied: int
+    texts: int
+    data: int
+    mentions: dict[int, int]
+
+
 class _Step(NamedTuple):
     """One call of a program, or the reading of a property.
 
@@ -167,6 +189,7 @@ class _Step(NamedTuple):
         path: of the member.
         call: the arguments and keyword arguments, with places for variables; None to read.
         places: what is replaced in `call` each time.
+        weight: of `call`.
         inner: what is mapped with, where the step is a map.
     """
 
@@ -174,6 +197,7 @@ class _Step(NamedTuple):
     path: list[str]
     call: Any
     places: list[Any]
+    weight: _Weight
     inner: Program | None = None
 
 
@@ -184,6 +208,11 @@ class Program:
         program: its steps and its result, checked by `messages`.
         captures: what it captured, in order.
         arrival: what the message mentioned by reference.
+
+    Attributes:
+        values: how many values one replay copies, that of an inner map aside.
+        copied: how many bytes its calls take along.
+        weight: of its result.
 
     Raises:
         RemoteProtocolError: it mentions a variable that is not there.
@@ -200,34 +229,78 @@ class Program:
         self.captures = captures
         self.steps = [_step(number, *step) for number, step in enumerate(program[:-1])]
         self.result = program[-1]
-        self.places = _places(self.result, count)
+        self.places, self.weight = _places(self.result, count)
+        weights = [step.weight for step in self.steps]
+        self.values = self.weight.values + sum(weight.values for weight in weights)
+        self.copied = sum(weight.copied + weight.texts + weight.data for weight in weights)
 
 
 def _step(number: int, subject: int | None, path: list[str], call: Any, inner: Any = None) -> _Step:
     if inner is not None:
-        return _Step(subject, path, None, [], Program(inner, call, None))
-    return _Step(subject, path, call, _places(call, number))
+        return _Step(subject, path, None, [], _NO_WEIGHT, Program(inner, call, None))
+    return _Step(subject, path, call, *_places(call, number))
 
 
-def _places(call: object, known: int) -> list[Any]:
-    """What must be replaced in a part of a program for each replay of it.
+def _places(call: object, known: int) -> tuple[list[Any], _Weight]:
+    """What must be replaced in a part of a program for each replay of it; and what it weighs.
 
     Raises:
         RemoteProtocolError: it uses a step that comes after it.
     """
     found = []
+    values = copied = 0
     for part in contents(call):
         kind = type(part)
         if kind is Variable and part.number > known:
             raise RemoteProtocolError(
                 f"the peer's program uses step {part.number} before it is made"
             )
+        if kind in CONTAINER_TYPES:
+            values += len(part) + 1
         # A method may change what it is given; so each replay gets copies of its own.
-        if isinstance(part, PromisedArgument) or (
-            kind not in CONTAINER_TYPES and _can_change(part)
-        ):
+        elif isinstance(part, PromisedArgument):
             found.append(part)
-    return found
+        elif _can_change(part):
+            found.append(part)
+            copied += _size_of_copy(part)
+    return found, _Weight(values, copied, *_leaves(call))
+
+
+_NO_WEIGHT = _Weight(0, 0, 0, 0, {})
+
+
+def _leaves(call: Any) -> tuple[int, int, dict[int, int]]:
+    """Weigh the leaves in a part of a program: texts and numbers, bytes, and its variables."""
+    texts = data = 0
+    mentions: dict[int, int] = {}
+    for part in contents([call]):
+        kind = type(part)
+        if kind in CONTAINER_TYPES:
+            for leaf in itertools.chain(part, part.values()) if kind in DICT_TYPES else part:
+                if type(leaf) is Variable:
+                    mentions[leaf.number] = mentions.get(leaf.number, 0) + 1
+                elif type(leaf) is bytes:
+                    data += len(leaf)
+                else:
+                    texts += _size_of_text(leaf)
+    return texts, data, mentions
+
+
+def _size_of_text(leaf: Any) -> int:
+    """How many bytes a text or number takes where it is written down, about; all else none."""
+    if type(leaf) is str:
+        return len(leaf)
+    return leaf.bit_length() // 8 if type(leaf) is int else 0
+
+
+def _size_of_copy(value: Any) -> int:
+    """How many bytes a copy of a value takes that is no container, and may change."""
+    size = getattr(value, "nbytes", None)
+    if type(size) is int:
+        return size
+    if isinstance(value, BaseException):
+        return sum(map(sys.getsizeof, contents(value, errors=True)))
+    return sys.getsizeof(value)
 
 
 def _can_change(value: object) -> bool:
@@ -265,11 +338,48 @@ def replay(answer: Answer, source: Answer, program: Program, session: SessionLik
             )
         )
         return
+    over = _weighs_too_much(whole, len(items), program, session.limits)
+    if over is not None:
+        answer.reject(over)
+        return
     if answer.context is None:
         answer.context = source.context or session.keeper
     if session.host.observe is not None:
         session.host.observe(("mapped", session.label, answer.id, steps))
     _Replay(answer, source, program, session).go_on()
+
+
+def _weighs_too_much(
+    whole: Answer, count: int, program: Program, limits: Limits
+) -> MessageTooLargeError | None:
+    """Count what a program comes to that is replayed so many times; refuse what is over a limit.
+
+    A message of a few bytes can have as much copied, sent on or written down as often.
+    """
+    whole.mapped_values += count * program.values
+    if whole.mapped_values > limits.message_objects:
+        return MessageTooLargeError(
+            f"map() over {count:,} items copies {whole.mapped_values:,} values of the function,"
+            f" and {limits.message_objects:,} are allowed (Limits.message_objects)"
+        )
+    whole.copied += count * (program.copied + program.weight.copied)
+    if whole.copied > limits.session_bytes:
+        return MessageTooLargeError(
+            f"map() over {count:,} items gives its calls {whole.copied:,} bytes, and"
+            f" {limits.session_bytes:,} are allowed (Limits.session_bytes)"
+        )
+    return _write(whole, count * (program.weight.texts + program.weight.copied), limits)
+
+
+def _write(whole: Answer, size: int, limits: Limits) -> MessageTooLargeError | None:
+    """Count what the results of maps come to that will stand in one message."""
+    whole.mapped_bytes += size
+    if whole.mapped_bytes <= limits.message_bytes:
+        return None
+    return MessageTooLargeError(
+        f"the results of map() come to over {limits.message_bytes:,} bytes"
+        " (Limits.message_bytes): map fewer items at once"
+    )
 
 
 class _Replay:
@@ -323,7 +433,7 @@ class _Replay:
                 _Run(self._answer, self._source, item, self._captures, self._program, self._session)
             )
             self._collect()
-            left -= len(self._program.steps) + 1
+            left -= len(self._program.steps) + 1 + self._program.values // _VALUES_A_STEP
         if self._answer.state == PENDING:
             self._session.soon(self.go_on)
 
@@ -363,6 +473,7 @@ class _Run:
         first.resolve(item)
         self._answer = answer
         self._program = program
+        self._limits = session.limits
         self._variables = [first]
         self._captures = captures
         for made in program.steps:
@@ -414,7 +525,7 @@ class _Run:
 
     def value(self) -> Any:
         """The result, with the variables in place; it may hold targets of this Worker."""
-        answer = self._answer
+        answer, mentions = self._answer, self._program.weight.mentions
         filled: dict[int, Any] = {}
         for place in self._program.places:
             if type(place) is Variable:
@@ -422,6 +533,10 @@ class _Run:
                 source.share(answer, source.value)
                 if source.state == REJECTED:
                     raise fresh_copy(source.value)
+                size = _size_of_text(source.value) * mentions[place.number]
+                over = _write(answer.origin or answer, size, self._limits)
+                if over is not None:
+                    raise over
                 filled[id(place)] = source.value
             elif isinstance(place, PromisedArgument):
                 place.take(answer)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from rpclab.core.containers import bulk_of
 from rpclab.core.messages import SCALARS
 from rpclab.errors import RpcError
 
@@ -43,15 +44,16 @@ class Results:
         most: how many values are kept.
 
     Attributes:
-        size: how many bytes of texts and bytes there are.
+        size: how many bytes they take beside their entries.
     """
 
-    __slots__ = ("_most", "_runs", "_values", "size")
+    __slots__ = ("_most", "_runs", "_sizes", "_values", "size")
 
     def __init__(self, most: int) -> None:
         self._most = most
         self.size = 0
-        self._values: dict[int, object] = {}
+        self._values: dict[int, Any] = {}
+        self._sizes: dict[int, int] = {}  # of those that take anything; a value may be changed
         # Each as [first, last, result]; ids in it that were given back are not told from others.
         self._runs: list[list[Any]] = []
 
@@ -65,10 +67,13 @@ class Results:
             return 0
         self._values[number] = value
         size = _size_of(value)
-        self.size += size
+        if size:
+            self._sizes[number] = size
+            self.size += size
         if len(self._values) > self._most:
             oldest = next(iter(self._values))
-            self.size -= _size_of(self._values.pop(oldest))
+            del self._values[oldest]
+            self.size -= self._sizes.pop(oldest, 0)
             self._extend(oldest, FORGOTTEN)
         return size
 
@@ -87,7 +92,7 @@ class Results:
         """Take a result out; MISSING if there is none."""
         value = self._values.pop(number, MISSING)
         if value is not MISSING:
-            self.size -= _size_of(value)
+            self.size -= self._sizes.pop(number, 0)
             return value
         for position in range(len(self._runs) - 1, -1, -1):
             first, last, result = self._runs[position]
@@ -117,4 +122,10 @@ class Results:
 
 
 def _size_of(value: object) -> int:
-    return len(value) if isinstance(value, (str, bytes)) else 0
+    if isinstance(value, (str, bytes)):
+        return len(value)
+    if isinstance(value, int):
+        return value.bit_length() // 8
+    if isinstance(value, Failure):
+        return bulk_of(value.error)
+    return 0 if type(value) is float else bulk_of(value)

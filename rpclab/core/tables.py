@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rpclab.core.answers import Answer
 from rpclab.core.arrival import Arrival
 from rpclab.core.cascade import Cascade
+from rpclab.core.containers import bulk_of
 from rpclab.core.holdings import ENTRY, Holdings
 from rpclab.core.hooks import BrokenHook, Hook, TargetHook
 from rpclab.core.imports import (
@@ -324,7 +325,7 @@ class Tables(SessionLike):
 
     @property
     def result_bytes(self) -> int:
-        """How many bytes of texts and bytes are kept in results that nobody has asked for."""
+        """How many bytes are kept in results that nobody has asked for."""
         return self._results.size
 
     def unseen_results(self) -> Iterable[object]:
@@ -386,6 +387,11 @@ class Tables(SessionLike):
             if answer.state == REJECTED:
                 value = Failure(value.with_traceback(None), answer.remote)
             self._keep_result(answer.id, value)
+
+    def keep_for_later(self, answer: Answer) -> None:
+        """A result is there that refers to something, and is kept until it is asked for."""
+        answer.bulk = bulk_of(answer.value)
+        self.holdings.most += answer.bulk
 
     def _keep_result(self, call: int, value: object) -> bool:
         """Keep a result until it is asked for. It always does."""

@@ -52,6 +52,8 @@ class FrameReader:
         self._most = most
         self._rest = bytearray()
         self._in_pieces = False
+        self._feeds = self._passes_by = False
+        self._skipped = 0  # bytes that are still to come of a frame that nobody wants
 
     @property
     def held(self) -> int:
@@ -61,25 +63,61 @@ class FrameReader:
     def _joined(self, data: bytes | memoryview) -> Any:
         """What is to be read: what has come, behind what was left. As bytes, if it is not much."""
         view: bytes | bytearray | memoryview = data
+        if self._skipped:
+            view = self._behind_skipped(data)
         if self._rest:
             self._rest += data
             view = self._rest
         return bytes(view) if len(view) <= _COPIED else view
 
-    def feed(self, data: bytes | memoryview) -> Iterator[tuple[int, list[bytes]]]:
+    def pass_by(self) -> None:
+        """No message is wanted any more: let go of what has come of one, and keep none.
+
+        Other frames are given as before: the other end may still say that it closes.
+        """
+        self._passes_by = True
+        if not self._feeds:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Let go of a message that is not whole. Where its frame ends is known from its head."""
+        rest = self._rest
+        if len(rest) < 2 or rest[0] & 0x0F > BINARY:  # noqa: PLR2004 - the bytes with its length
+            return
+        start, length = _head(rest, 0)
+        if len(rest) >= start:
+            self._skipped = start + length - len(rest)
+            rest.clear()
+
+    def _behind_skipped(self, data: bytes | memoryview) -> bytes | memoryview:
+        """What comes after the frame that nobody wants."""
+        passed = min(self._skipped, len(data))
+        self._skipped -= passed
+        return data[passed:]
+
+    def _keep(self, view: bytes | bytearray | memoryview, read: int) -> None:
+        """Keep what was not read: it is no whole frame yet."""
+        if self._rest:
+            del self._rest[:read]
+        elif read < len(view):
+            self._rest += view[read:]
+
+    def feed(  # noqa: PLR0915 - one loop: each byte that comes in passes here
+        self, data: bytes | memoryview
+    ) -> Iterator[tuple[int, list[bytes]]]:
         """Take bytes as they come.
 
         Returns:
             Whole messages of one kind that stand in a row, with their kind; or OTHER, and the bytes
             of one frame itself. Of a frame that is too long, all there is.
         """
-        rest, masked = self._rest, self._masked
-        view = self._joined(data)
+        view, masked = self._joined(data), self._masked
         position, size, is_cut = 0, len(view), type(view) is bytes
         row: list[bytes] = []
         kind, whole = TEXT, _FINAL | TEXT
         ahead, short = (6 if masked else 2), min(_SHORT, self._most)
-        apart = self._in_pieces or self.apart
+        self._feeds = True
+        apart = self._in_pieces or self.apart or self._passes_by
         try:
             while size - position > 1:
                 first, second = view[position], view[position + 1]
@@ -99,12 +137,18 @@ class FrameReader:
                     if found != kind and row:
                         yield kind, row
                         row = []
+                        # What is wanted may have changed meanwhile: look at the frame again.
+                        apart = self._in_pieces or self.apart or self._passes_by
+                        continue
+                    if self._passes_by and first & 0x0F <= BINARY and length <= self._most:
+                        position = end
+                        continue
                     if found == OTHER:
                         begun, position = position, end
                         if first & 0x0F <= BINARY and length <= self._most:
                             self._in_pieces = not first & _FINAL
                         yield OTHER, [bytes(view[begun:end])]
-                        apart = self._in_pieces or self.apart
+                        apart = self._in_pieces or self.apart or self._passes_by
                         continue
                     kind, whole = found, first
                 message = view[start:end]
@@ -116,10 +160,10 @@ class FrameReader:
             if row:
                 yield kind, row
         finally:
-            if rest:
-                del rest[:position]
-            elif position < size:
-                rest += view[position:]
+            self._keep(view, position)
+            self._feeds = False
+            if self._passes_by:
+                self._let_go()
 
 
 def _head(view: bytes | bytearray | memoryview, position: int) -> tuple[int, int]:

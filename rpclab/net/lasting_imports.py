@@ -207,7 +207,8 @@ class Parked(LaterCall):
         self.uses += 1
 
         def make(args: Given, kwargs: Keywords) -> Pending:
-            actual = self._actual_for(context)
+            values = [*(args or ()), *(kwargs or {}).values()]
+            actual = self._actual_for(context, values)
             if actual.state == PENDING:
                 return actual.pipeline(path, args, kwargs, context)
             return actual
@@ -226,7 +227,7 @@ class Parked(LaterCall):
         self.uses += 1
 
         def make(args: Given, _: Keywords) -> Pending:
-            actual = self._actual_for(context)
+            actual = self._actual_for(context, [*(args or ())])
             if actual.state == PENDING:
                 return actual.map([*(args or ())], program, context, path)
             return actual
@@ -239,10 +240,16 @@ class Parked(LaterCall):
     def has_paths(self) -> bool:
         return False
 
-    def _actual_for(self, context: ExecutionContext) -> Pending:
-        """What calls are made on; or the promise of a call that fails as this one has."""
-        if self.state == REJECTED:
+    def _actual_for(self, context: ExecutionContext, values: list[Any]) -> Pending:
+        """What calls are made on; or the promise of a call that fails as this one has.
+
+        Args:
+            context: in which the call is made.
+            values: what it was given, which is not sent in that case (rule V22).
+        """
+        actual = self.actual
+        if actual is None or actual.state == REJECTED:
             self.look()
-            return self.session.rejected(fresh_copy(self.value), context)
-        assert self.actual is not None  # noqa: S101 - it has not failed, and has been made
-        return self.actual
+            error = self.value if actual is None else actual.value
+            return self.session.rejected(fresh_copy(error), context, values)
+        return actual

@@ -254,6 +254,11 @@ class WebSocketWire(SocketWire):
 
     def end(self, reason: str, code: int) -> None:
         self.transport.resume_reading()
+        # What has come of a message is of no use to this end, and takes the room of others.
+        self._frames.pass_by()
+        self._gathered = bytearray()
+        if self.share is not None:
+            self.share.fits(self._frames.held)
         if not self._ended:
             self._ended = True
             if self._protocol.state == _OPEN:

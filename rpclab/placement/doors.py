@@ -80,7 +80,7 @@ class Door:
         self.identity = identity
         self._expected: dict[bytes, tuple[str, Carried]] = {}
         self._callers: set[_Caller] = set()
-        self._early: dict[bytes, _Caller] = {}
+        self._early: dict[tuple[bytes, str], _Caller] = {}
         self._server: asyncio.Server | None = None
 
     async def open(self, listener: socket.socket) -> None:
@@ -102,18 +102,20 @@ class Door:
 
         Args:
             secret: what they say first; it is good for once.
-            name: whose certificate they show.
+            name: whose certificate they show. Whoever says the secret and shows another one is
+                turned away, and this one is expected all the same.
             wire: carries on from there.
-            late: is called when nobody has come in time.
+            late: is called when that one has not come in time.
         """
-        early = self._early.pop(secret, None)
+        early = self._early.pop((secret, named(name)), None)
         if early is not None:
-            early.meet(name, wire)
+            early.meet(wire)
             return
-        self._expected[secret] = (name, wire)
+        expected = self._expected[secret] = (named(name), wire)
 
         def look() -> None:
-            if self._expected.pop(secret, None) is not None:
+            if self._expected.get(secret) is expected:
+                del self._expected[secret]
                 late()
 
         asyncio.get_running_loop().call_later(PATIENCE, look)
@@ -125,22 +127,30 @@ class Door:
         self._callers.add(caller)
         return True
 
-    def _knocks(self, caller: _Caller, secret: bytes) -> None:
-        """Somebody has said a secret."""
-        found = self._expected.pop(secret, None)
-        if found is not None:
-            caller.meet(*found)
-        elif secret in self._early:
+    def _knocks(self, caller: _Caller, secret: bytes, name: str) -> None:
+        """Somebody has said a secret, and shown a certificate.
+
+        One who is not meant by the secret does not use it up: the one who is may still come.
+        """
+        if secret in self._expected:
+            expected, wire = self._expected[secret]
+            if name != expected:
+                caller.turn_away()
+                return
+            del self._expected[secret]
+            caller.meet(wire)
+        elif (secret, name) in self._early:
             caller.turn_away()
         else:
-            self._early[secret] = caller  # the sandbox tells us by another way, which may be slower
+            # The sandbox tells us by another way, which may be slower.
+            self._early[secret, name] = caller
 
     def _goes(self, caller: _Caller) -> None:
         """It is known who that is, or it has gone."""
         self._callers.discard(caller)
-        for secret, early in list(self._early.items()):
+        for known, early in list(self._early.items()):
             if early is caller:
-                del self._early[secret]
+                del self._early[known]
 
 
 class _Caller(asyncio.Protocol):
@@ -163,14 +173,12 @@ class _Caller(asyncio.Protocol):
         self._said += data
         if len(self._said) >= SECRET and not begun:
             self._transport.pause_reading()
-            self._door._knocks(self, bytes(self._said[:SECRET]))
+            name = peer_of(self._transport.get_extra_info("peercert"))
+            self._door._knocks(self, bytes(self._said[:SECRET]), name)
 
-    def meet(self, name: str, wire: Carried) -> None:
-        """It is who was announced, if its certificate says so, too."""
+    def meet(self, wire: Carried) -> None:
+        """It is who was announced."""
         self._late.cancel()
-        if peer_of(self._transport.get_extra_info("peercert")) != named(name):
-            self._transport.abort()
-            return
         self._door._goes(self)
         self._transport.set_protocol(cast("asyncio.BaseProtocol", wire))
         wire.connection_made(self._transport)

@@ -32,7 +32,7 @@ def call_on(
     pending = promise.__pending__
     context = running_in() or pending.context
     if promise.__gone__:
-        return pending.session.rejected(disposed(promise), context)
+        return _refused(pending, disposed(promise), args, kwargs, context)
     if context.recording is not None and type(pending) is not Placeholder:
         _, subject = context.recording.refer_promise(pending)
         return context.recording.add(subject, path, args, kwargs)
@@ -40,7 +40,7 @@ def call_on(
         return pending.pipeline(path, args, kwargs, context)
     if pending.state == REJECTED:
         pending.look()
-        return pending.session.rejected(fresh_copy(pending.value), context)
+        return _refused(pending, fresh_copy(pending.value), args, kwargs, context)
     return call_value(pending, names_in(path), args, kwargs, context)
 
 
@@ -66,7 +66,6 @@ def call_value(
 ) -> Pending:
     """Do what the callee would have done, on a value that has arrived."""
     value = pending.value
-    session = pending.session
     for position in range(len(path) + 1):
         handle = getattr(type(value), "__rpc_handle__", None)
         if handle is not None:
@@ -75,11 +74,24 @@ def call_value(
         if position < len(path):
             name = path[position]
             if type(value) is not dict or name not in value:
-                return session.rejected(_remote(no_such_step(path, position, value)), context)
+                error = _remote(no_such_step(path, position, value))
+                return _refused(pending, error, args, kwargs, context)
             value = value[name]
     if args is None:
-        return session.resolved(value, context)
-    return session.rejected(_remote(not_callable(tuple(path))), context)
+        return pending.session.resolved(value, context)
+    return _refused(pending, _remote(not_callable(tuple(path))), args, kwargs, context)
+
+
+def _refused(
+    pending: Pending,
+    error: BaseException,
+    args: tuple[Any, ...] | None,
+    kwargs: dict[str, Any] | None,
+    context: Any,
+) -> Pending:
+    """The promise of a call that is not sent; the targets in it are disposed (rule V22)."""
+    values = [*(args or ()), *(kwargs or {}).values()]
+    return pending.session.rejected(error, context, values)
 
 
 def names_in(path: str | list[str]) -> list[str]:

@@ -95,6 +95,8 @@ class _Begun:
         code = getattr(self._coroutine, "cr_code", None)
         is_told = code is not None and not is_machinery(code.co_filename)
         is_told = is_told and not self.task.done() and context.gate is None
+        # Its own code has given it up, and it has had no turn since.
+        is_told = is_told and not getattr(self.task, "cancelling", int)()
         if is_told and code is not None and not context.cut_off and not host.closing:
             self._variables.run(_tell, context.worker, code)
         return bool(self.task.cancel(msg))

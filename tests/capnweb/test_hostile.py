@@ -36,6 +36,9 @@ class Main(RpcTarget):
     def items(self):
         return [1, 2, 3]
 
+    def same(self, value):
+        return value
+
     def nothing(self):
         pass
 
@@ -137,6 +140,59 @@ def test_the_steps_of_maps_inside_one_another_are_bounded_together(main):
     [answer] = arrive(pair, program, '["pull",1]')
     assert answer[0] == "reject"
     assert "Limits.map_steps" in answer[2][2]
+
+
+def test_what_maps_inside_one_another_copy_and_write_is_bounded_together(main):
+    values = "[[" + "1," * 50 + "1]]"
+    for part, limits in (
+        (values, Limits(message_objects=5_000)),
+        (f'"{"x" * 1000}"', Limits(message_bytes=20_000)),
+    ):
+        for depth, refused in ((1, False), (5, True)):
+            pair = SessionPair(main, codec=CapnWebCodec, limits=limits)
+            pair.wire.hold(pair.server)
+            inner = part
+            for _ in range(depth):
+                inner = f'["remap",-1,["items"],[["import",-1]],[{inner}]]'
+            program = f'["push",["remap",0,["items"],[["import",0]],[{inner}]]]'
+            [answer] = arrive(pair, program, '["pull",1]')
+            assert (answer[0] == "reject") is refused
+            assert not refused or "(Limits.message_" in answer[2][2]
+
+
+@pytest.mark.parametrize("name", ["cause", "errors", "inner"])
+def test_an_error_in_an_error_is_written_as_often_as_it_stands_there(main, name):
+    pair = SessionPair(main, codec=CapnWebCodec)
+    pair.wire.hold(pair.server)
+    error = '["error","Error","x",null]'
+    for _ in range(60):
+        inner = f"[[{error}]]" if name == "errors" else error
+        error = f'["error","Error","x",null,{{"{name}":{inner}}}]'
+    [answer] = arrive(pair, f'["push",["pipeline",0,["same"],[{error}]]]', '["pull",1]')
+    assert answer[0] == "resolve"
+    for _ in range(60):
+        inner = answer[2][4][name]
+        answer[2] = inner[0][0] if name == "errors" else inner
+    assert answer[2][:3] == ["error", "Error", "x"]
+
+
+def test_a_member_of_an_error_that_cannot_be_sent_is_left_out_at_any_depth():
+    class Failing(RpcTarget):
+        def error(self):
+            error = None
+            for number in range(20):
+                outer = ValueError(str(number))
+                outer.inner, outer.bad, outer.good = error, object(), number
+                error = outer
+            return error
+
+    pair = SessionPair(Failing(), codec=CapnWebCodec)
+    error = pair.settle(pair.main.call("error"))
+    for number in reversed(range(20)):
+        assert (str(error), error.good) == (str(number), number)
+        assert not hasattr(error, "bad")
+        error = error.inner
+    assert error is None
 
 
 def test_results_that_nobody_asks_for_are_no_exports_and_the_oldest_are_forgotten(main):

@@ -6,6 +6,7 @@ import pytest
 from support.inline_host import Later, SessionPair
 
 from rpclab import Limits, RpcTarget
+from rpclab.codecs.capnweb import CapnWebCodec
 from rpclab.codecs.value_counts import weight_of
 from rpclab.core.holdings import EMPTY_PIPE, ENTRY, weigh
 from rpclab.core.messages import CALL, PIPE, STREAM
@@ -18,6 +19,15 @@ class Main(RpcTarget):
 
     def text(self):
         return "x" * 10_000
+
+    def data(self):
+        return {"rows": [{"text": "x" * 10_000}]}
+
+    def echo(self, value):
+        return value
+
+    def fail_with(self, text):
+        raise ValueError(text)
 
     def target(self):
         return Main()
@@ -44,6 +54,10 @@ def unseen(pair, number):
     pair.inject([CALL, number, 0, "text", []])
 
 
+def unseen_data(pair, number):
+    pair.inject([CALL, number, 0, "data", []])
+
+
 def targets(pair, number):
     pair.inject([CALL, number, 0, "target", []])
 
@@ -52,7 +66,10 @@ def pipes(pair, number):
     pair.inject([PIPE, number])
 
 
-KINDS = {"calls in flight": in_flight, "results": unseen, "targets": targets, "pipes": pipes}
+KINDS = {
+    "calls in flight": in_flight, "results": unseen, "results that are data": unseen_data,
+    "targets": targets, "pipes": pipes,
+}  # fmt: skip
 
 
 def cost_of(step):
@@ -121,3 +138,52 @@ def test_a_byte_that_stands_for_an_empty_list_weighs_what_the_list_does():
     assert weight_of(b"\x90" * 1000) > 60_000
     assert weight_of([b"\xc4\x05hello", bytes(10_000)]) < 11_000
     assert EMPTY_PIPE > ENTRY
+
+
+# Results that a peer of JavaScript does not ask for.
+
+LONG = "x" * 10_000
+UNASKED = {
+    "a text": ("echo", f'"{LONG}"'),
+    "bytes": ("echo", f'["bytes","{LONG}"]'),
+    "a text in a list": ("echo", f'[["{LONG}"]]'),
+    "a text in a dict": ("echo", f'{{"a":{{"b":"{LONG}"}}}}'),
+    "a key": ("echo", f'{{"{LONG}":1}}'),
+    "an array": ("echo", f'["bytes","{LONG}","Int8Array"]'),
+    "many numbers": ("echo", "[[" + ",".join(["1"] * 700) + "]]"),
+    "a failure": ("fail_with", f'"{LONG}"'),
+    "an error": ("echo", f'["error","Error","{LONG}"]'),
+    "the URL of a request": ("echo", f'["request","http://a.example/{LONG}",{{}}]'),
+    "the headers of a request": ("echo", f'["request","http://a.b/",{{"headers":[["a","{LONG}"]]}}]'),
+    "the body of a response": ("echo", f'["response",["bytes","{LONG}"],{{}}]'),
+    "the status of a response": ("echo", f'["response",null,{{"statusText":"{LONG}"}}]'),
+    "headers": ("echo", f'["headers",[["a","{LONG}"]]]'),
+    "a URL": ("echo", f'["url","http://a.example/{LONG}"]'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "value"), UNASKED.values(), ids=UNASKED)
+def test_results_that_nobody_asks_for_count_with_all_that_they_hold(method, value):
+    limits = Limits(session_bytes=300_000)
+    pair = SessionPair(Main(), codec=CapnWebCodec, limits=limits)
+    pair.wire.hold(pair.server)
+    frame = f'["push",["pipeline",0,["{method}"],[{value}]]]'.encode()
+    for _ in range(10):
+        pair.inject(frame)
+    assert pair.server.closed is None
+    assert weigh(pair.server) > 70_000
+    for _ in range(40):
+        pair.inject(frame)
+    assert "(Limits.session_bytes)" in str(pair.server.closed)
+
+
+@pytest.mark.parametrize(("method", "value"), UNASKED.values(), ids=UNASKED)
+def test_results_that_were_given_back_count_no_more(method, value):
+    limits = Limits(session_bytes=300_000)
+    pair = SessionPair(Main(), codec=CapnWebCodec, limits=limits)
+    pair.wire.hold(pair.server)
+    for number in range(1, 100):
+        pair.inject(f'["push",["pipeline",0,["{method}"],[{value}]]]'.encode())
+        pair.inject(f'["release",{number},1]'.encode())
+    assert pair.server.closed is None
+    assert weigh(pair.server) < 5_000

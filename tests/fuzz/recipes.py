@@ -546,6 +546,21 @@ def a_map_with_a_large_result():
     yield [call(1, "same", _list_of(4000)), _map(2, [], program, path=(), target=1)]
 
 
+@recipe
+def a_map_that_gives_a_long_text_for_each_item():
+    """Thousands of items, each of which gives thirty kilobytes: they were written, and refused."""
+    long = [pack("x" * 30_000)], [pack(["x" * 30_000])], [pack([1] * 3000)]
+    for program in long:
+        yield [call(1, "same", _list_of(20_000)), _map(2, [], program, path=(), target=1)]
+
+
+@recipe
+def bytes_that_a_graph_names_many_times():
+    """Thirty kilobytes, named ten thousand times: a method gives them back."""
+    nodes = [[wire.LIST_NODE, [node(1)] * 10_000], [wire.LEAF_NODE, b"x" * 30_000]]
+    yield [call(1, "same", Ext(wire.GRAPH, nodes))]
+
+
 @awaited
 def a_map_whose_parts_are_nested():
     """A part is decoded when the program runs, not when it arrives."""

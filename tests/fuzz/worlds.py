@@ -78,6 +78,8 @@ class Thing(RpcTarget):
         raise ValueError("as asked")
 
     def call(self, stub, name="greet", *args):
+        if type(name) is not str:  # as a stub of the application's sees to
+            raise TypeError("a remote member has a name")
         promise = stub.call(name, *args)
         self._world.promises.append(promise)
         return promise

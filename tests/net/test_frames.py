@@ -113,3 +113,37 @@ def test_once_messages_are_not_wanted_frames_stay_whole():
     reader.apart = True
     assert fed(reader, frame[3:] + frame[:1]) == [(OTHER, frame)]
     assert fed(reader, frame[1:]) == [(OTHER, frame)]
+
+
+@pytest.mark.parametrize("size", [3, 200, 70_000])
+@pytest.mark.parametrize("masked", [False, True])
+def test_once_messages_are_passed_by_none_is_kept_and_the_close_is_found_wherever_it_is_cut(
+    size, masked
+):
+    message = b"".join(framed(BINARY, [b"x" * size], masked=masked))
+    close = bytes([0x88, 0x80 if masked else 0]) + bytes(4 if masked else 0)
+    stream = message + message + close + message
+    for before in (0, 1, 2, 5, len(message) - 1, len(message) + 3, len(message) + size // 2):
+        for step in (1 if size < 1000 else 997, len(stream)):
+            reader = FrameReader(masked=masked, most=100_000)
+            kept = [kind for kind, _ in fed(reader, stream[:before])]
+            reader.pass_by()
+            given = []
+            for position in range(before, len(stream), step):
+                given += fed(reader, stream[position : position + step])
+                assert reader.held < 20
+            assert given == [(OTHER, close)]
+            assert kept == [BINARY] * (before // len(message))
+
+
+def test_messages_may_be_passed_by_while_others_of_the_same_bytes_are_given():
+    reader = FrameReader(masked=False, most=100_000)
+    stream = b"".join(framed(BINARY, [b"a", b"b"], masked=False))
+    stream += b"".join(framed(TEXT, [b"c"], masked=False))
+    stream += b"".join(framed(BINARY, [b"d" * 1000], masked=False))
+    given = []
+    for kind, messages in reader.feed(stream[:-10]):
+        given.append((kind, messages))
+        reader.pass_by()
+    assert given == [(BINARY, [b"a", b"b"])]
+    assert reader.held == 0

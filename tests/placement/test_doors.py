@@ -129,6 +129,46 @@ async def test_whoever_has_got_a_secret_that_was_made_for_another_is_turned_away
         assert not wire.met.is_set()
 
 
+async def test_a_secret_is_not_used_up_by_whom_it_was_not_made_for(authority, never):
+    async with Meeting(authority) as meeting:
+        wire = Wire()
+        meeting.door.expect(meeting.secret, "host-2", wire, never)
+        thief = await meeting.dials(as_="host-3")
+        await thief.lost.wait()
+        dialled = await meeting.dials()
+        await wire.met.wait()
+        dialled.transport.abort()
+        await wire.lost.wait()
+
+
+async def test_who_is_expected_and_only_seemed_to_come_is_told_to_be_late(authority, monkeypatch):
+    monkeypatch.setattr(doors, "PATIENCE", 0.1)
+    async with Meeting(authority) as meeting:
+        late, wire = asyncio.Event(), Wire()
+        meeting.door.expect(meeting.secret, "host-2", wire, late.set)
+        thief = await meeting.dials(as_="host-3")
+        await thief.lost.wait()
+        await late.wait()
+        assert not wire.met.is_set()
+
+
+async def test_who_comes_early_is_let_in_whoever_else_has_come_with_the_same_secret(
+    authority, never
+):
+    async with Meeting(authority) as meeting:
+        thief = await meeting.dials(as_="host-3")
+        dialled = await meeting.dials()
+        while len(meeting.door._early) < 2:  # noqa: ASYNC110 - it sets no event
+            await asyncio.sleep(0.001)
+        wire = Wire()
+        meeting.door.expect(meeting.secret, "host-2", wire, never)
+        await wire.met.wait()
+        assert not dialled.lost.is_set()
+        thief.transport.abort()
+        dialled.transport.abort()
+        await wire.lost.wait()
+
+
 async def test_a_certificate_of_another_authority_is_refused_at_both_ends(authority):
     stranger = Authority()
     async with Meeting(authority) as meeting:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import sys
 
 import pytest
 
@@ -149,3 +150,66 @@ async def test_L8_what_a_chain_leaves_lives_as_long_as_the_call_that_made_it(wor
     await world.bind(W="w").W.tell_first("other")
     await asyncio.sleep(1)
     assert world.log == ["the call ends", "mine disposed"]
+
+
+MANY = """
+    class Default(WorkerEntrypoint):
+        def same(self, value):
+            return value
+        async def both(self, own, given):
+            # Targets that came home, of this context alone, and others for the caller.
+            home = [await self.env.OTHER.same(Logged("home")) for _ in range(own)]
+            return [Logged("given") for _ in range(given)]
+        async def often(self, own, times):
+            home = [await self.env.OTHER.same(Logged("home")) for _ in range(own)]
+            one = Logged("given")
+            return [await self.env.OTHER.same(one) for _ in range(times)]
+        async def copies(self, count):
+            home = await self.env.OTHER.same(Logged("home"))
+            copies = [home.dup() for _ in range(count)]
+            return [Logged("given")]
+"""
+
+
+@pytest.fixture
+def many(world):
+    """A Worker that keeps stubs of its own targets while others hold more of them."""
+    world.deploy(MANY, name="other")
+    world.deploy(MANY, name="w", OTHER="other")
+    return world.bind(W="w").W
+
+
+async def work_of_letting_go(stubs):
+    """How many functions are called while stubs are disposed one by one."""
+    count = 0
+
+    def called(_frame, event, _argument):
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(called)
+    try:
+        for stub in stubs:
+            stub.dispose()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+    finally:
+        sys.setprofile(None)
+    await asyncio.sleep(1)
+    return count
+
+
+@pytest.mark.parametrize("method", ["both", "often"])
+async def test_to_let_go_of_twice_as_many_stubs_is_twice_the_work(world, many, method):
+    work = [await work_of_letting_go(await many[method](count, count)) for count in (25, 50)]
+    assert held(world) == []
+    assert world.log.count("home disposed") == 75
+    assert work[1] < 3 * work[0]
+
+
+async def test_a_context_of_very_many_copies_of_a_stub_of_its_own_ends(world, many):
+    [given] = await many.copies(3000)
+    given.dispose()
+    await asyncio.sleep(1)
+    assert sorted(world.log) == ["given disposed", "home disposed"]
+    assert held(world) == []

@@ -168,6 +168,55 @@ async def test_a_target_sent_with_a_rejected_promise_is_disposed(world, callee, 
     assert world.log == ["T disposed"]
 
 
+async def promise_that_failed(callee):
+    promise = callee.fail()
+    await failure(promise)
+    return promise
+
+
+async def disposed_promise(callee):
+    promise = callee.target()
+    await promise
+    promise.dispose()
+    return promise
+
+
+async def disposed_stub(callee):
+    stub = await callee.target()
+    stub.dispose()
+    return stub
+
+
+async def plain_value(callee):
+    promise = callee.number()
+    await promise
+    return promise
+
+
+async def member_of_a_plain_value(callee):
+    promise = callee.number()
+    await promise
+    return promise.member
+
+
+NOT_CALLED = [
+    promise_that_failed, disposed_promise, disposed_stub, plain_value, member_of_a_plain_value
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("made_on", NOT_CALLED)
+async def test_a_target_in_a_call_on_what_cannot_be_called_any_more_is_disposed(
+    world, callee, target, made_on
+):
+    receiver = await made_on(callee)
+    await asyncio.sleep(1)
+    world.log.clear()
+    await failure(receiver(target) if made_on is plain_value else receiver.m(target))
+    await failure(receiver.m(key=[target, function_of(target)]))
+    await asyncio.sleep(1)
+    assert world.log == ["T disposed"] * 3
+
+
 async def test_targets_in_several_such_messages_are_disposed_for_each(world, callee, target):
     for _ in range(3):
         await failure(callee.take(target, object()))

@@ -28,6 +28,12 @@ async def later(seconds=0.01):
     await asyncio.sleep(seconds)
     begun.append(2)
 
+async def later_still():
+    try:
+        await later()
+    finally:
+        await asyncio.sleep(0.01)
+
 class Target(RpcTarget):
     def f(self):
         return 1
@@ -53,6 +59,11 @@ class Default(WorkerEntrypoint):
         asyncio.create_task(later())
         await asyncio.sleep(0)
         return "answered"
+
+    async def cancel_what_takes_turns(self):
+        task = asyncio.create_task(later_still())
+        await asyncio.sleep(0.005)
+        task.cancel()
 
     async def keep(self):
         self.ctx.wait_until(later())
@@ -217,7 +228,9 @@ async def test_a_task_that_a_worker_drops_is_told_of(env, told):
     assert "self.ctx.wait_until(…)" in line
 
 
-@pytest.mark.parametrize("call", ["keep", "keep_a_task", "wait", "cancel"])
+@pytest.mark.parametrize(
+    "call", ["keep", "keep_a_task", "wait", "cancel", "cancel_what_takes_turns"]
+)
 async def test_tasks_that_are_kept_awaited_or_cancelled_are_not(env, told, call):
     await env.W[call]()
     await asyncio.sleep(1)

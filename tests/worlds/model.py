@@ -18,9 +18,18 @@ class Own:
 
 @dataclass(frozen=True)
 class Broken:
-    """The error that a promise was rejected with."""
+    """The error that a promise was rejected with: which of these depends on when each is known."""
 
-    text: str
+    texts: frozenset
+
+    @classmethod
+    def with_text(cls, text):
+        return cls(frozenset({text}))
+
+    @classmethod
+    def by_any(cls, broken):
+        """What fails where each of those has."""
+        return cls(frozenset().union(*(each.texts for each in broken)))
 
 
 class Model:
@@ -30,7 +39,7 @@ class Model:
 
     Attributes:
         reached: by call, the target it is delivered to.
-        results: by call, what it gives; the text of the error if it fails.
+        results: by call, what it gives; if it fails, the texts of the errors that may tell of it.
         stubs: how many stubs are made of each target.
     """
 
@@ -51,7 +60,7 @@ class Model:
         for step in script.steps:
             self.step(step, slots)
         if script.raises:
-            return Broken(f"script {number} failed")
+            return Broken.with_text(f"script {number} failed")
         if script.returns is None:
             return None
         [returned] = self.send([slots[script.returns[0]]])
@@ -66,7 +75,7 @@ class Model:
             case ("dup", new, slot):
                 slots[new] = slots[slot]
             case ("poke", slot, uid, _nap, fails, _kind):
-                result = Broken(uid) if fails else uid
+                result = Broken.with_text(uid) if fails else uid
                 self.note(uid, self.call(uid, slots[slot], [], lambda: result))
             case ("tell", slot, uid, told):
                 value = self.values[told]
@@ -91,14 +100,20 @@ class Model:
             case ("play", new, _worker, number, args):
                 refs = self.send([slots[arg] for arg in args])
                 broken = [ref for ref in refs if isinstance(ref, Broken)]
-                slots[new] = broken[0] if broken else self.play(number, refs)
+                slots[new] = Broken.by_any(broken) if broken else self.play(number, refs)
             case ("leave", _worker, _number, args, _after):
                 self.send([slots[arg] for arg in args])
             case ("through", new, uid, source, hops, _form):
                 slots[new] = self.through(uid, self.source(uid, source, slots), hops)
+            case ("ask", slot, uid, _worker, _pause, _fails, None) if isinstance(
+                slots[slot], Broken
+            ):
+                # The script is not kept waiting by what it has asked, and may end before that is
+                # delivered: then it is cancelled (rule C26).
+                self.note(uid, slots[slot])
             case ("ask", slot, uid, worker, _pause, fails, None):
                 asked = f"{uid} asks"
-                result = Broken(asked) if fails else asked
+                result = Broken.with_text(asked) if fails else asked
                 value = self.call(asked, worker, [], lambda: result)
                 self.note(uid, self.call(uid, slots[slot], [value], lambda value: value))
             case ("label", slot, uid, of):
@@ -113,9 +128,9 @@ class Model:
     def call(self, uid, receiver, args, method):
         """Call a method; it runs unless the receiver or an argument is broken."""
         refs = self.send(args)
-        for ref in [receiver, *refs]:
-            if isinstance(ref, Broken):
-                return ref
+        broken = [ref for ref in [receiver, *refs] if isinstance(ref, Broken)]
+        if broken:
+            return Broken.by_any(broken)
         self.reached[uid] = receiver
         return method(*refs)
 
@@ -141,4 +156,4 @@ class Model:
 
     def note(self, uid, result):
         self.values[uid] = result
-        self.results[uid] = result.text if isinstance(result, Broken) else result
+        self.results[uid] = result.texts if isinstance(result, Broken) else result

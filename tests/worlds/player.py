@@ -301,10 +301,11 @@ class Play:
         value = self.slots[slot]
         return value["ref"] if self.forms[slot] == "dict" else value
 
-    def count(self, slots, promise=None):
-        """A message with these leaves: each own target in it makes a stub. Gives their names."""
-        if promise is not None and promise.__pending__.state == REJECTED:
-            return []  # none left: what it was called on is broken already
+    def count(self, slots):
+        """A message with these leaves: each own target in it makes a stub. Gives their names.
+
+        One that is refused makes them, too, and they are disposed at once (rule V22).
+        """
         values = {id(self.slots[slot]): self.slots[slot] for slot in slots}.values()
         own = [value for value in values if not isinstance(value, (RpcStub, rpclab.RpcPromise))]
         names = [value._name if isinstance(value, Cell) else value.name for value in own]
@@ -347,26 +348,27 @@ class Play:
         self.calls[uid] = self.call(slot, uid, "tell", self.calls[told])
 
     async def spoil(self, slot, uid, arg):
+        call = self.ref(slot).keep(uid, self.ref(arg), object())
+        self.count([arg])
         try:
-            await self.stage.see(self.ref(slot).keep(uid, self.ref(arg), object()))
+            await self.stage.see(call)
         except rpclab.DataCloneError:
             self.stage.results[uid] = "refused"
-            self.count([arg])
 
     async def relay(self, slot, uid, arg, times, kind):
         self.calls[uid] = self.call(slot, uid, "relay", self.ref(arg), times, kind)
-        self.count([arg], self.calls[uid])
+        self.count([arg])
 
     async def keep(self, slot, uid, arg):
         self.calls[uid] = self.call(slot, uid, "keep", self.ref(arg))
-        self.count([arg], self.calls[uid])
+        self.count([arg])
 
     async def fetch(self, new, slot, uid, kept, form):
         self.opened(new, self.call(slot, uid, "fetch", kept, form), form)
 
     async def echo(self, new, slot, uid, arg, form, nap):
         self.opened(new, self.call(slot, uid, "echo", self.ref(arg), form, nap), form)
-        self.count([arg], self.slots[new])
+        self.count([arg])
 
     async def child(self, new, slot, uid, name, form):
         self.opened(new, self.call(slot, uid, "child", name, form), form)
@@ -386,7 +388,7 @@ class Play:
         family = (self.script.worker, worker)
         self.stage.calls[family].append(f"script {number}")
         promise = self.env[worker].play(number, [self.ref(arg) for arg in args])
-        self.count(args, promise)
+        self.count(args)
         return promise
 
     async def through(self, new, uid, source, hops, form):
@@ -394,7 +396,7 @@ class Play:
         here = self.script.worker
         self.opened(new, self.stage.send(here, self.env, uid, hops, arg, form), form)
         if source[0] == "slot":
-            self.count([source[1]], self.slots[new])
+            self.count([source[1]])
         elif source[0] == "child":
             # The Workers have a stub of their own; this one could keep its own context alive.
             arg.dispose()
@@ -449,8 +451,10 @@ def run(program, **options):
         options: of the sandbox.
     """
     complaints = []
-    handler = _Listener(complaints)
-    logging.getLogger("rpclab").addHandler(handler)
+    handler, log = _Listener(complaints), logging.getLogger("rpclab")
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.WARNING)
     try:
         with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
             loop = runner.get_loop()
@@ -459,7 +463,8 @@ def run(program, **options):
     except (Exception, NothingLeftToWaitFor) as error:
         complaints.append(f"the driver was left by {error!r}")
     finally:
-        logging.getLogger("rpclab").removeHandler(handler)
+        log.setLevel(level)
+        log.removeHandler(handler)
     return complaints
 
 
@@ -531,7 +536,7 @@ def judge(stage, model):
         if reached.get(uid) != target:
             yield f"{uid} reached {reached.get(uid)}, not {target}"
     for uid, result in model.results.items():
-        if stage.results.get(uid) != result:
+        if stage.results.get(uid) not in (result if isinstance(result, frozenset) else {result}):
             yield f"{uid} gave {stage.results.get(uid)}, not {result}"
     for name, count in model.stubs.items():
         if stage.sent[name] != count:

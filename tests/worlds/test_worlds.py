@@ -15,8 +15,14 @@ PROGRAMS = 600
 BLOCKS = 10
 ENOUGH = 300  # programs, to catch a bug
 GIVING_AWAY = 600  # programs in which promises are given away
-RARE = [894, 1920, 1996, 2072, 2912, 2940, 2998, 3237, 3697, 3934, 4075]  # these once found one
-RARE_GIVING_AWAY = [49, 57, 129, 716, 1891, 4317, 11133, 23527, 34653, 60571, 60972]  # likewise
+RARE = [  # these once found one
+    894, 1920, 1996, 2072, 2912, 2940, 2998, 3237, 3697, 3934, 4075, 5007, 5051, 10311, 17128,
+    36722, 54226,
+]  # fmt: skip
+RARE_GIVING_AWAY = [  # likewise
+    49, 57, 129, 716, 1891, 4317, 11133, 23527, 34653, 60571, 60972, 76365, 77339, 91326, 94931,
+    95080,
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import array
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from rpclab.codecs.capnweb import buffers, http
@@ -18,7 +18,8 @@ from rpclab.codecs.capnweb.text import LEAVES
 from rpclab.codecs.records import RECORDS, WEB_RECORDS
 from rpclab.codecs.refusals import too_deep, too_many
 from rpclab.codecs.sharing import is_ndarray
-from rpclab.core.containers import DICT_TYPES
+from rpclab.codecs.too_large import repeats_too_much
+from rpclab.core.containers import DICT_TYPES, contents
 from rpclab.core.hooks import Hook
 from rpclab.core.references import (
     BINDING,
@@ -95,6 +96,11 @@ class Writer:
         self._nesting = limits.nesting
         self._left = limits.message_objects
         self._most = limits.message_objects
+        # What a value mentions many times is written each time: a message of few values can come
+        # to any size. So what repeats is weighed before it is written.
+        self._limit = self._room = limits.message_bytes
+        self._met: set[int] = set()
+        self._tried: dict[tuple[int, int], Any] = {}  # members of errors that can be sent
         self._payload = payload
         self._parts_of = parts_of
         self._raised = raised
@@ -136,6 +142,12 @@ class Writer:
             self._left -= len(value) + 2
             if self._left < 0:
                 raise too_many(self._most)
+            if id(value) in self._met:
+                self._take_room(
+                    _size_of_texts(value if kind is list else (*value, *value.values()))
+                )
+            else:
+                self._met.add(id(value))
             depth += 1
             write = self.value
             # A finite float less itself is zero: JSON has a text for it.
@@ -163,6 +175,8 @@ class Writer:
             return write_float(value)
         simple = _SIMPLE.get(kind)
         if simple is not None:
+            if kind in _BUFFERS:
+                self._take_room(memoryview(value).nbytes)
             return simple(value)
         record = RECORDS.get(kind) or WEB_RECORDS.get(kind)
         if record is not None:
@@ -176,6 +190,16 @@ class Writer:
             return self.value(found.value, depth)
         return reference(*found)
 
+    def _take_room(self, size: int) -> None:
+        """So many bytes more are written.
+
+        Raises:
+            MessageTooLargeError: they are over the limit of a message.
+        """
+        self._room -= size
+        if self._room < 0:
+            raise repeats_too_much(self._limit)
+
     def _check_keys(self, value: dict[Any, Any], shape: tuple[Any, ...]) -> None:
         """See that a dict can be an object there; many in a message have the same keys."""
         if not PROTOTYPE.isdisjoint(value) or not _KEYS.issuperset(map(type, value)):
@@ -187,6 +211,7 @@ class Writer:
 
     def _record(self, value: Any, record: Any, depth: int) -> Any:
         parts = self._parts_of(value, record, copied=self._payload().copying)
+        self._take_room(_size_of_texts(contents(parts)))
         return http.write(
             record.name, parts, lambda part: self.value(part, depth + 1), self._stream_of(value)
         )
@@ -202,26 +227,40 @@ class Writer:
     def _error(self, error: BaseException, depth: int) -> Any:
         if depth >= self._nesting:
             raise too_deep(self._nesting)
-        if not self._raised:
-            return write_error(error, lambda member: self._member(member, depth + 1))
-        payload, self._payload = self._payload, _NoReferences
-        try:
-            return write_error(error, lambda member: self.value(member, depth + 1))
-        finally:
-            self._payload = payload
+        if self._raised:
+            payload, self._payload = self._payload, _NoReferences
+            try:
+                written = write_error(error, lambda member: self.value(member, depth + 1))
+            finally:
+                self._payload = payload
+        else:
+            written = write_error(error, lambda member: self._member(member, depth + 1))
+        if id(error) in self._met:
+            self._take_room(_size_of_texts(written))
+        self._met.add(id(error))
+        return written
 
     def _member(self, member: Any, depth: int) -> Any:
         """Write a member of an error that is a value; what cannot be sent leaves no trace."""
-        payload, self._payload = self._payload, _AnyReference
-        left = self._left
-        try:
-            self.value(member, depth)
-        finally:
-            self._payload, self._left = payload, left
+        known = id(member), depth
+        if self._payload is _AnyReference:
+            written = self.value(member, depth)
+            # An error holds others, at any depth: each is tried once, by the outermost.
+            self._tried[known] = member
+            return written
+        if known not in self._tried:
+            payload, self._payload = self._payload, _AnyReference
+            left, room, met = self._left, self._room, self._met
+            self._met = set()
+            try:
+                self.value(member, depth)
+            finally:
+                self._payload, self._left, self._room, self._met = payload, left, room, met
         return self.value(member, depth)
 
     def _uncommon(self, value: Any, kind: type) -> Any:
         if is_ndarray(kind):
+            self._take_room(value.nbytes)
             return buffers.write_ndarray(value)
         payload = self._payload()
         if payload.is_result and hasattr(kind, "__await__"):
@@ -267,6 +306,18 @@ class _AnyReference(_Dry):
         raise DataCloneError("an error holds no stream")
 
 
+def _size_of_texts(values: Iterable[Any]) -> int:
+    """How many bytes the texts and integers among some values take, at least."""
+    return sum(
+        len(value) if kind is str else value.bit_length() // _BITS_A_DIGIT
+        for value in values
+        if (kind := type(value)) is str or kind is int
+    )
+
+
+_BITS_A_DIGIT = 4
+
+
 def _passes_by_reference(value: Any) -> bool:
     return (
         isinstance(value, (Exposed, Hook))
@@ -286,6 +337,8 @@ def _write_datetime(value: dt.datetime) -> Any:
 def _write_memoryview(value: memoryview) -> Any:
     return buffers.write_bytes(value.tobytes())
 
+
+_BUFFERS = frozenset({bytes, bytearray, memoryview, array.array})
 
 _SIMPLE: dict[type, Callable[[Any], Any]] = {
     int: write_integer,

@@ -51,6 +51,9 @@ class Blob:
         self._data = b"".join(_bytes_of(part, native) for part in ([parts] if single else parts))
         self._content_type = _checked_type(content_type)
 
+    def __sizeof__(self) -> int:
+        return object.__sizeof__(self) + len(self._data) + len(self._content_type)
+
     @property
     def size(self) -> int:
         """How many bytes it has."""

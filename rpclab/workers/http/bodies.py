@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Iterator
 from typing import Any, NamedTuple, Self, cast
 
+from rpclab.core.containers import bulk_of
 from rpclab.errors import READABLE_LOCKED, StreamLockedError
 from rpclab.rpc.streams import ReadableStream
 from rpclab.workers.http.blobs import Blob
@@ -100,6 +101,10 @@ class Body:
 
     headers: Headers
     _fields: tuple[str, ...]
+
+    def __sizeof__(self) -> int:
+        fields = [getattr(self, name) for name in self._fields]
+        return object.__sizeof__(self) + bulk_of([*fields, self._data, self.headers])
 
     def _take(self, extracted: Extracted) -> None:
         self._data = extracted.data

@@ -86,6 +86,10 @@ class Headers(MutableMapping[str, str]):
         del self._unread
         return values
 
+    def __sizeof__(self) -> int:
+        size = object.__sizeof__(self)
+        return size + sum(len(name) + len(value) for name, value in self._values.items())
+
     # Reading.
 
     def __getitem__(self, name: str) -> str:

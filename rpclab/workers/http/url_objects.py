@@ -44,6 +44,10 @@ class URLSearchParams:
 
     # Reading.
 
+    def __sizeof__(self) -> int:
+        pairs = sum(len(name) + len(value) for name, value in self._pairs)
+        return object.__sizeof__(self) + pairs
+
     @property
     def size(self) -> int:
         """How many pairs there are."""
@@ -181,6 +185,9 @@ class URL:
         start = None if base is None else parsed(base)
         self._read = url_parser.URL(parsed(url, start))
         self._params: URLSearchParams | None = None
+
+    def __sizeof__(self) -> int:
+        return object.__sizeof__(self) + len(self.href)
 
     @property
     def href(self) -> str:
