@@ -173,7 +173,7 @@ async def down(env):
 
 
 async def down_in_three_windows(env):
-    return len(await (await env.A.down(3000, 10)).bytes())
+    return len(await (await env.A.down(4000, 10)).bytes())
 
 
 async def up(env):
