@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.core.answers import Answer
 from rpclab.core.calling import LONG_RUN, Calling
-from rpclab.core.containers import CONTAINER_TYPES
+from rpclab.core.containers import CONTAINER_TYPES, bulk_of_data
 from rpclab.core.contexts import opened
 from rpclab.core.events import scalar
 from rpclab.core.holdings import EMPTY_PIPE, ENTRY
@@ -221,7 +221,7 @@ class Answering(Calling):
             noting.serving = None
         if not self._acknowledges:
             if type(value) in SCALARS and self.closed is None and host.observe is None:
-                self._keep_result(call, value)  # until it is asked for
+                self._keep_result(call, value, bulk_of_data(value) or 0)  # until it is asked for
                 return
         elif self.closed is None and not calls.special:  # which the method may have changed
             if type(value) in SCALARS:

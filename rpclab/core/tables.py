@@ -351,22 +351,28 @@ class Tables(SessionLike):
             return answer
         return found if isinstance(found, Answer) else None
 
-    def tuck_away(self, answer: Answer) -> None:
-        """A plain result is there, and nobody has asked for it: perhaps nobody ever will."""
+    def tuck_away(self, answer: Answer, bulk: int) -> None:
+        """A plain result is there, and nobody has asked for it: perhaps nobody ever will.
+
+        Args:
+            answer: the call.
+            bulk: how many bytes the result takes.
+        """
         if self.exports.get(answer.id) is answer and not answer.released:
             del self.exports[answer.id]
             value = answer.value
             if answer.state == REJECTED:
                 value = Failure(value.with_traceback(None), answer.remote)
-            self._keep_result(answer.id, value)
+            self._keep_result(answer.id, value, bulk)
 
     def keep_for_later(self, answer: Answer) -> None:
         """A result is there that refers to something, and is kept until it is asked for."""
         answer.bulk = bulk_of(answer.value)
         self.holdings.most += answer.bulk
 
-    def _keep_result(self, call: int, value: object) -> None:
-        self.holdings.most += ENTRY + self._results.add(call, value)
+    def _keep_result(self, call: int, value: object, bulk: int) -> None:
+        self.holdings.most += ENTRY + bulk
+        self._results.add(call, value, bulk)
 
     # Pipes: what a stream flows through that is sent to the peer, or comes from there.
 
