@@ -29,6 +29,8 @@ NAMESPACE = ("rpclab.workers.kv.namespace", "KVNamespace")
 ELSEWHERE = ("rpclab.placement.deploying", "Leads")
 OBJECTS = ("rpclab.workers.objects.namespace", "DurableObjectNamespace")
 
+_BOUND = ("vars", "json", "bind", "objects", "d1", "kv")
+
 
 @dataclass
 class Bound:
@@ -52,6 +54,11 @@ class Bound:
     kv: dict[str, str] = field(default_factory=dict)
     secrets: frozenset[str] = frozenset()
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """What `Sandbox.deploy` is told, to have it once more."""
+        return {name: getattr(self, name) for name in _BOUND}
+
 
 @dataclass
 class Declared(Bound):
@@ -72,6 +79,11 @@ class Declared(Bound):
     folder: Path | None = None
     config: WorkerConfig | None = None
     placement: Processes | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        code = {"source": self.source, "filename": self.filename, "folder": self.folder}
+        return super().options | code
 
 
 def declared(sandbox: Sandbox) -> list[Declared]:

@@ -1,20 +1,6 @@
 """The thin slice: a Worker, a binding, a pipelined call."""
 
-COUNTER = """
-from workers import RpcTarget, WorkerEntrypoint
-
-class Counter(RpcTarget):
-    def __init__(self):
-        self._value = 0
-
-    def increment(self, amount=1):
-        self._value += amount
-        return self._value
-
-class CounterService(WorkerEntrypoint):
-    async def new_counter(self):
-        return Counter()
-"""
+from support.counter import COUNTER
 
 
 async def test_L1_a_call_on_the_result_of_a_call_needs_no_await_between(sandbox):

@@ -78,6 +78,7 @@ class MsgpackCodec(Encoder):
 
     dialect = MSGPACK
     weight_of = staticmethod(weight_of)
+    read_plain = None
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -93,6 +94,10 @@ class MsgpackCodec(Encoder):
         self._raised = False
         self.pack = self._new_packer("surrogatepass").pack
         self.decode = Reader(session).decode
+
+    def pack_run(self, run: Message) -> list[Frame]:
+        """Pack calls or results that stand in a row, in one message."""
+        return [self.pack(run)]
 
     def _new_packer(self, texts: str | None) -> msgpack.Packer:
         return msgpack.Packer(
@@ -132,7 +137,11 @@ class MsgpackCodec(Encoder):
                     long.append(value)
             if long:
                 written = self._laid_out(message, values, long)
-            frame = packed = self._written(self._nested, written)
+            try:
+                frame = packed = self._nested(written)
+            except UnicodeEncodeError:
+                self._take_any_text()
+                frame = packed = self._nested(written)
             size = len(packed)
             if 2 * size > self._session.limits.message_objects:
                 self._count(packed)
@@ -200,28 +209,26 @@ class MsgpackCodec(Encoder):
         """Pack a value by itself, in which `references` gives the references."""
         self._references = references
         try:
-            return self._written(self._value, value)
+            try:
+                return self._value(value)
+            except UnicodeEncodeError:
+                self._take_any_text()
+                return self._value(value)
         except BaseException as error:
             raise self._failure(error, [RESOLVE, 0, value]) from None
         finally:
             self._references = None
             self._patterns = 0
 
-    def _written(self, pack: Callable[[Any], bytes], value: Any) -> bytes:
-        """Pack all of a message, or of a value by itself.
+    def _take_any_text(self) -> None:
+        """A text has half a surrogate pair, or more: be ready to pack again, and any from now on.
 
-        C copies no text that it need not encode. It does for who may send half a surrogate pair,
-        and takes half as long again (benchmark `rows`); so that begins with the first of them.
+        C copies no text that it need not encode. It does for who may send such halves, and takes
+        half as long again (benchmark `rows`); so that begins with the first of them.
         """
-        try:
-            return pack(value)
-        except UnicodeEncodeError:
-            if self._texts is not None:
-                raise
-            self._texts = "surrogatepass"
-            self._patterns = 0
-            self._packers, self._level = [], 0
-            return pack(value)
+        self._texts = "surrogatepass"
+        self._patterns = 0
+        self._packers, self._level = [], 0
 
     def _nested(self, value: Any) -> bytes:
         """Pack a part of the message that is being packed, or all of it."""

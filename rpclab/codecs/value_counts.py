@@ -14,6 +14,11 @@ from rpclab.codecs.values import DECIMAL, FROZENSET, RECORD, SET, UUID
 from rpclab.core.messages import Frame, size_of
 from rpclab.core.references import WRITABLE
 
+UNPACKING: dict[str, Any] = {
+    "strict_map_key": False, "unicode_errors": "surrogatepass", "timestamp": 1,
+}  # fmt: skip
+"""How C unpacks. A timestamp becomes a number: its own type takes long to hash."""
+
 _CONTAINER = 64  # bytes that a list or dict takes once it is unpacked, at least
 _REFERENCES = range(1, WRITABLE + 1)
 MORE = {SET: 2, FROZENSET: 2, DECIMAL: 1, UUID: 1, RECORD: 20, **dict.fromkeys(_REFERENCES, 6)}
@@ -93,11 +98,7 @@ def check(frame: bytes, most: int, raw: frozenset[int]) -> None:
 
     for part in parts:  # it grows under way
         unpacker = msgpack.Unpacker(
-            ext_hook=later,
-            strict_map_key=False,
-            unicode_errors="surrogatepass",
-            max_buffer_size=max(len(part), 1),
-            **count.hooks,
+            ext_hook=later, max_buffer_size=max(len(part), 1), **UNPACKING, **count.hooks
         )
         unpacker.feed(part)
         unpacker.unpack()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rpclab.core.answers import Answer
 from rpclab.core.calling import LONG_RUN, Calling
-from rpclab.core.containers import CONTAINER_TYPES, bulk_of_data
+from rpclab.core.containers import CONTAINER_TYPES
 from rpclab.core.contexts import opened
 from rpclab.core.events import scalar
 from rpclab.core.holdings import EMPTY_PIPE, ENTRY
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 Passed = tuple[int, int, "TargetHook | None", "tuple[Any, ...] | None"]
 """How far calls of a run were taken at once: see `Answering._pass_on`."""
 
-Taken = tuple[str, list[object], "Frame | None"]
+Taken = tuple[str, "Sequence[object]", "Frame | None"]
 """A plain call that was taken: its path and arguments, and its frame, if it had one of its own."""
 
 
@@ -146,7 +146,7 @@ class Answering(Calling):
         call: int,
         hook: Any,
         path: str,
-        args: list[object],
+        args: Sequence[object],
         frame: Frame | None,
     ) -> None:
         """Take a call of one name, with arguments that refer to nothing, and no options.
@@ -191,20 +191,19 @@ class Answering(Calling):
                 instance, context = hook.open()
             except Exception as error:
                 answer = self._answer_alone(call, path, args, frame)
-                hook.not_opened(error, Delivery(answer, path, args))
+                hook.not_opened(error, Delivery(answer, path, [*args]))
                 return
             function = context.method(instance, path)
             if function is None or context.door is not None:
                 answer = self._answer_alone(call, path, args, frame)
-                hook.serve(Delivery(answer, path, args), instance, context)
+                hook.serve(Delivery(answer, path, [*args]), instance, context)
                 return
             context.hold()
             if host.observe is not None:
                 host.observe(opened(context, (self.label, call)))
             variables = context.fresh_variables()
         if function is None:
-            answer = self._answer_alone(call, path, args, frame)
-            hook.deliver(Delivery(answer, path, args))
+            hook.deliver(Delivery(self._answer_alone(call, path, args, frame), path, [*args]))
             return
         if noting is not None:
             if noting.ambient:
@@ -219,18 +218,20 @@ class Answering(Calling):
             return
         if noting is not None:
             noting.serving = None
-        if not self._acknowledges:
-            if type(value) in SCALARS and self.closed is None and host.observe is None:
-                self._keep_result(call, value, bulk_of_data(value) or 0)  # until it is asked for
-                return
-        elif self.closed is None and not calls.special:  # which the method may have changed
+        if self.closed is None and not calls.special:  # which the method may have changed
             if type(value) in SCALARS:
-                if call not in self._quiet and self._reply_scalar(call, value, value):
+                if self._acknowledges:
+                    is_taken = call not in self._quiet and self._reply_scalar(call, value, value)
+                else:
+                    is_taken = host.observe is None and self._keep_result(call, value)
+                if is_taken:
                     if type(hook) is not TargetHook:
                         context.let_go()
                     return
-            elif host.observe is None and self._reply_without_answer(
-                call, value, hook, context, (path, args, frame)
+            elif (
+                self._acknowledges
+                and host.observe is None
+                and self._reply_without_answer(call, value, hook, context, (path, args, frame))
             ):
                 return
         self._returned(call, value, hook, context, variables, (path, args, frame))
@@ -265,7 +266,14 @@ class Answering(Calling):
         finally:
             self._goes_on(answer, hook, context, taken)
 
-    def _pass_on(self, run: Message, position: int, call: int, hook: TargetHook) -> Passed:
+    def _pass_on(
+        self,
+        run: Message,
+        position: int,
+        call: int,
+        hook: TargetHook,
+        given: type[Sequence[object]],
+    ) -> Passed:
         """Take the calls of a run that are each made on what the one before has returned.
 
         As long as these are plain methods that give plain targets, and nobody else needs what they
@@ -276,6 +284,7 @@ class Answering(Calling):
             position: where the first of the calls stands in it.
             call: its id.
             hook: what that is made on.
+            given: what arguments stand in.
 
         Returns:
             The place and the id of the call that follows, the hook that it is to be made on, if
@@ -299,7 +308,7 @@ class Answering(Calling):
             and self.closed is None
         ):
             path, args = run[position + 1], run[position + 2]
-            if type(path) is not str or type(args) is not list:
+            if type(path) is not str or type(args) is not given:
                 break
             function = context.method(instance, path)
             if function is None:
@@ -329,10 +338,10 @@ class Answering(Calling):
         return position, call, left, None
 
     def _answer_alone(
-        self, call: int, path: str, args: list[object], frame: Frame | None
+        self, call: int, path: str, args: Sequence[object], frame: Frame | None
     ) -> Answer:
         """Enter the answer to such a call in the table."""
-        return self._answer(call, None, frame or self._codec.pack([CALL, call, 0, path, args]))
+        return self._answer(call, None, frame or self._codec.pack([CALL, call, 0, path, [*args]]))
 
     def _answer_of(self, call: int, hook: Hook, context: ExecutionContext) -> Answer:
         """Make the answer to a call that a method has returned from, or raised in."""
@@ -360,7 +369,7 @@ class Answering(Calling):
 
     def _weight_of(self, call: int, taken: Taken) -> int:
         path, args, frame = taken
-        return self._codec.weight_of(frame or self._codec.pack([CALL, call, 0, path, args]))
+        return self._codec.weight_of(frame or self._codec.pack([CALL, call, 0, path, [*args]]))
 
     # Their results.
 
@@ -373,7 +382,11 @@ class Answering(Calling):
             stands: for it, until the peer has seen it.
         """
         noting = self._calls.noting
-        if self._runs is not None and is_small(value):
+        if (
+            self._runs is not None
+            and is_small(value)
+            and (noting is None or self._dialect.notes_runs)
+        ):
             run = self._join_results(call, value)
             self.holdings.most += ENTRY + FEW
             if noting is not None:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.answers import Answer
-from rpclab.core.events import called, scalars
+from rpclab.core.events import called
 from rpclab.core.hooks import fill
 from rpclab.core.imports import (
     REJECTED,
@@ -28,7 +28,6 @@ from rpclab.core.messages import (
     KEYWORDS,
     LARGE,
     MAP,
-    PULL,
     SCALARS,
     STREAM,
     Frame,
@@ -85,16 +84,18 @@ class Calling(Packing):
         """
         if self.closed is not None or context.ended or target.broken is not None:
             return self._refused(target, context, [*(args or ()), *(kwargs or {}).values()])
+        calls = self._calls
         call = self._next_call
         pending = self._promise(self, call, context, None if args is None else path)
         if (
             args is None
             or kwargs
             or self._runs is None
-            or self._calls.special
+            or calls.special
             or type(path) is not str
             or len(path) > FEW
             or (args and not are_small(args))
+            or (calls.noting is not None and not self._dialect.notes_runs)
         ):
             return self._call_apart(pending, target, path, args, kwargs, context)
         # Nothing can refuse such a call. It joins those before it, and is packed with them when
@@ -112,12 +113,12 @@ class Calling(Packing):
         self.imports[call] = pending
         run, outbox = self._call_run, self._outbox
         if outbox and outbox[-1] is run and len(run) < LONG_RUN:
-            run += (target.id, path, [*args])
+            run += (target.id, path, args)
         else:
-            run = self._call_run = [CALL, call, target.id, path, [*args]]
+            run = self._call_run = [CALL, call, target.id, path, args]
             self._runs.append(len(outbox))
             outbox.append(run)
-        noting = self._calls.noting
+        noting = calls.noting  # which is another one once there is a loop
         if noting is not None:
             noting.call(pending, run)
         return pending
@@ -138,24 +139,17 @@ class Calling(Packing):
         else:
             values = [*args]
             message = [CALL, pending.id, target.id, path, values]
-        if kwargs or self._calls.special:
-            holder = self._calls.holder
-            if holder is not None:
+        holder = self._calls.holder
+        if holder is not None:
 
-                def send(session: Calling, held: Pending, there: Import, values: Any) -> None:
-                    args, kwargs = values
-                    session._call_apart(held, there, path, args, kwargs, context)
+            def send(session: Calling, held: Pending, there: Import, values: Any) -> None:
+                args, kwargs = values
+                session._call_apart(held, there, path, args, kwargs, context)
 
-                held = holder.hold(target, (args, kwargs), context, send)
-                if held is not None:
-                    return held
-            options = self._options(pending, kwargs)
-            if options:
-                message.append(options)
-                values = [*values, *(kwargs or {}).values()]
-                if DEADLINE in options and self._is_late(pending, options, values):
-                    return pending
-        return self._push(pending, message, values, context)
+            held = holder.hold(target, (args, kwargs), context, send)
+            if held is not None:
+                return held
+        return self._push(pending, message, values, context, kwargs)
 
     def map(
         self,
@@ -191,11 +185,6 @@ class Calling(Packing):
     ) -> Pending:
         """Replay a recorded function, with that promise of its result."""
         message = [MAP, pending.id, target.id, list(path), captures, program]
-        if self._calls.special:
-            options = self._options(pending, None)
-            message.append(options)
-            if self._is_late(pending, options, captures):
-                return pending
         return self._push(pending, message, captures, context)
 
     def send_held(self, pending: Pending, target: Import, values: object, send: SendHeld) -> None:
@@ -238,19 +227,24 @@ class Calling(Packing):
             pending.settle(REJECTED, self.closed)
             return pending
         message = [STREAM, self._next_call, target.id, operation, args]
-        if self._calls.special:
-            options = self._options(pending, None)
-            message.append(options)
-            if self._is_late(pending, options, args):
-                return pending
-        if not self._acknowledges:
-            self._streaming.add(self._next_call)  # what settles it gives its number back
         return self._push(pending, message, args, context)
 
     def _push(
-        self, pending: Pending, message: Message, values: list[object], context: ExecutionContext
+        self,
+        pending: Pending,
+        message: Message,
+        values: list[object],
+        context: ExecutionContext,
+        kwargs: Keywords = None,
     ) -> Pending:
         """Pack a message that makes a promise, and queue it."""
+        if kwargs or self._calls.special:
+            options = self._options(pending, kwargs)
+            if options:
+                message.append(options)
+                values = [*values, *(kwargs or {}).values()]
+                if DEADLINE in options and self._is_late(pending, options, values):
+                    return pending
         if self._releases and message[0] == CALL:
             # A stub disposed before this call is gone before it.
             self._put_releases()
@@ -281,9 +275,11 @@ class Calling(Packing):
                     payload.discard(values)
                 raise
         self._next_call = call + 1
-        self.imports[call] = pending.stand_in if pending.unasked else pending
+        self.imports[call] = pending
         if message[0] == STREAM:
             pending.size = size_of(frame)
+            if not self._acknowledges:
+                self._streaming.add(call)  # what settles it gives its number back
         if payload is not None:
             # Before the call is told of: what a message introduces comes before it in a recording.
             payload.commit()
@@ -314,20 +310,7 @@ class Calling(Packing):
             using = tuple([(other.session.label, other.id) for other in payload.used])
         # Who acts is told of first, if that is new.
         maker = (None, 0) if self.host.kept is None else self._calls.acting()
-        at = self.host.clock()
-        event: tuple[object, ...]
-        if message[0] == CALL and len(message) == 5:
-            _, call, target, path, shown = message
-            if shown is not None:
-                shown = scalars(shown)
-            if type(path) is not str:
-                path = tuple(path)
-            by, task = maker
-            event = (at, "call", self.label, call, target, path, shown, size, site, by, using)
-            if task != 0:
-                event += (None, task)  # what is as usual is left out at the end
-        else:
-            event = (at, *called(self.label, message, size, site, maker, using))
+        event = (self.host.clock(), *called(self.label, message, size, site, maker, using))
         noting.kept.append(event)
         if find is not None and message[0] != STREAM:
             pending.noted, pending.site = event, site
@@ -408,7 +391,7 @@ class Calling(Packing):
 
     def cancel(self, pending: Pending) -> None:
         """Tell the peer that nobody waits for this call any more."""
-        if self.imports.get(pending.id) is not (pending.stand_in if pending.unasked else pending):
+        if not pending.is_known:
             return
         del self.imports[pending.id]
         if self.closed is None:
@@ -437,10 +420,16 @@ class Calling(Packing):
 
     def ask(self, pending: Pending) -> None:
         """Ask the peer for the result of a call: somebody waits for it."""
-        if self.closed is None and self.imports.get(pending.id) is pending.stand_in:
+        number = pending.id
+        known = self.imports.get(number)
+        if known is not pending:
+            if type(known) is not Forgettable:
+                return
             # What is asked for is kept, also where Python forgets the promise meanwhile.
-            self.imports[pending.id] = pending
-            self.send_frame(self._codec.pack([PULL, pending.id]))
+            self.imports[number] = pending
+        if not self._awake:
+            self._awake = self.host.wake(self)
+        self._pulls.append(number)
 
     def _receive_stub(self, number: int, introduced: Introduced) -> None:
         """Take a result that is a stub, from the other end in this process."""

@@ -25,6 +25,16 @@ class Codec(Protocol):
     def pack(self) -> Callable[[Message], bytes]:
         """Packs a message in which the user gave small scalars only; quicker than `encode`."""
 
+    def pack_run(self, run: Message) -> list[Frame]:
+        """Pack what stands in a row (see `messages`): in one message, or each in one of its own."""
+
+    @property
+    def read_plain(self) -> Callable[[list[Any]], list[Message]] | None:
+        """Reads the first few of some frames (the last one first), as far as they are plain calls.
+
+        Gives them checked, a call as `[CALL, target, name, args]`. None where these are runs.
+        """
+
     def encode(
         self, message: Message, values: list[object], payload: Callable[[], Payload]
     ) -> tuple[Frame, Payload | None]:

@@ -21,11 +21,11 @@ class Dialect:
         cancels: there are operations to give up a call, and the reading of a stream; else a
             cancelled call is released, which stops nothing, and writes to the stream are rejected.
         keywords: keyword arguments can be sent.
-        runs: calls, and results, can stand in a row in one message.
+        notes_runs: what a recording is told of calls, and results, in a row holds for them (see
+            `events.unfolded`): how many bytes each takes.
         quiet: a batch can say of which calls nobody can ask for the results.
         shares: what stands several times in a message is introduced once (rule F8), and no id in
             two messages; else each mention introduces, and is counted.
-        release_lists: a message releases several ids; else each has one of its own.
         keeps_order: a call that waits for promised arguments holds back those behind it.
         paths: a member can be mentioned that nobody has read; else it is read first.
         web_streams: streams end as those of the web do: the other end learns the error that ended
@@ -40,10 +40,9 @@ class Dialect:
     acknowledges: bool
     cancels: bool
     keywords: bool
-    runs: bool
+    notes_runs: bool
     quiet: bool
     shares: bool
-    release_lists: bool
     keeps_order: bool
     paths: bool
     web_streams: bool
@@ -57,10 +56,9 @@ MSGPACK = Dialect(
     acknowledges=True,
     cancels=True,
     keywords=True,
-    runs=True,
+    notes_runs=True,
     quiet=True,
     shares=True,
-    release_lists=True,
     keeps_order=True,
     paths=False,
     web_streams=False,
@@ -73,10 +71,9 @@ CAPN_WEB = Dialect(
     acknowledges=False,
     cancels=False,
     keywords=False,
-    runs=False,
+    notes_runs=False,
     quiet=False,
     shares=False,
-    release_lists=False,
     keeps_order=False,
     paths=True,
     web_streams=True,

@@ -2,8 +2,8 @@
 
 Floor: core. A tuple holds numbers, short texts and small scalars alone, so whoever keeps it keeps
 nothing of the user's. `trace/events.py` says what stands in each kind, and reads them as classes.
-Where an object has to be told from others, its `id` comes second; an observer that keeps events
-numbers these anew (see `IDENTIFIED`), for an address means nothing later.
+Where an object has to be told from others, a hook, handle or execution context, its `id` comes
+second; an observer that keeps events numbers these anew, for an address means nothing later.
 """
 
 from __future__ import annotations
@@ -16,11 +16,6 @@ from rpclab.previews import class_name, described, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-
-IDENTIFIED = frozenset(
-    {"introduced", "stub", "owned", "passed", "disposed", "forgotten", "context", "context ended"}
-)
-"""The kinds whose second item is the `id` of an object: a hook, handle or execution context."""
 
 Call = tuple[str, int]
 """A call, as (label of the end that made it, its id)."""
@@ -226,7 +221,9 @@ def called(
     shown = None if args is None else scalars(args)
     named = more[0].get(KEYWORDS) if more else None
     keywords = tuple([(name, scalar(item)) for name, item in named.items()]) if named else None
-    return ("call", label, call, target, path, shown, size, site, by, using, keywords, task)
+    event = ("call", label, call, target, path, shown, size, site, by, using)
+    # What is as usual is left out at the end.
+    return event if keywords is None and task == 0 else (*event, keywords, task)
 
 
 def unfolded(entries: Iterable[Entry]) -> Iterator[tuple[Any, ...]]:

@@ -202,6 +202,8 @@ class Pending(Import):
         import_id: int,
         context: ExecutionContext,
         path: Path | None = None,
+        *,
+        unasked: bool = False,
     ) -> None:
         self.session = session
         self.id = import_id
@@ -214,7 +216,7 @@ class Pending(Import):
         self.stubs: Sequence[Handle] | None = None
         self.ends: Sequence[EndLike] | None = None
         self.uses = 0
-        self.unasked = False
+        self.unasked = unasked
         self.unanswered = 0
         self.upstream: Pending | None = None
         self.waiters: tuple[Resumable, ...] | None = None
@@ -235,8 +237,9 @@ class Pending(Import):
         self.settle(REJECTED, error)
 
     @property
-    def stand_in(self) -> Import:
-        return self
+    def is_known(self) -> bool:
+        """Whether the import table knows it."""
+        return self.session.imports.get(self.id) is self
 
     def ask(self) -> None:
         """Somebody waits for the result: ask for it, where the peer wants to be asked."""
@@ -492,41 +495,21 @@ def _nothing() -> None:
 class Unasked(Pending):
     """A promise whose result the peer sends when it is asked for (Cap'n Web).
 
-    Until then the table only knows that there is one: where Python forgets it, its number is given
-    back.
+    Once the call has left, until then, the table only knows that there is one: where Python forgets
+    it, its number is given back.
     """
 
-    __slots__ = ("__weakref__", "_entry")
-
-    def __init__(
-        self,
-        session: SessionLike,
-        import_id: int,
-        context: ExecutionContext,
-        path: Path | None = None,
-    ) -> None:
-        super().__init__(session, import_id, context, path)
-        self._entry: Forgettable | None = None
-        self.unasked = True
-
-    def __del__(self, at_exit: Callable[[], bool] = sys.is_finalizing) -> None:
-        if self.unasked and self._entry is not None and not at_exit():
-            self.session.host.forget(self._entry)
+    __slots__ = ("__weakref__",)
 
     @property
-    def stand_in(self) -> Import:
-        if self._entry is None:
-            self._entry = Forgettable(self)
-        return self._entry
+    def is_known(self) -> bool:
+        known = self.session.imports.get(self.id)
+        return known is self or type(known) is Forgettable
 
     def ask(self) -> None:
         if self.unasked and self.state == PENDING:
             self.session.ask(self)
             self.unasked = False
-
-    def settle(self, state: int, value: object, stubs: Sequence[Handle] | None = None) -> None:
-        super().settle(state, value, stubs)
-        self.unasked = False
 
     def follow(self, follower: Callable[[], None]) -> None:
         super().follow(follower)
@@ -556,7 +539,10 @@ class Forgettable(Import):
 
     def __init__(self, pending: Unasked) -> None:
         super().__init__(pending.session, pending.id)
-        self.pending = weakref.ref(pending)
+        # A finalizer of the promise itself would be a step of every call (benchmark
+        # `socket_burst`).
+        self.pending = _Weakly(pending, _forgotten)
+        self.pending.session, self.pending.id = pending.session, pending.id
 
     def drop(self) -> None:
         self.session.release(self)
@@ -565,6 +551,22 @@ class Forgettable(Import):
         pending = self.pending()
         if pending is not None:
             pending.end(error)
+
+
+class _Weakly(weakref.ref[Unasked]):
+    """A promise that Python may forget, and its place in the table."""
+
+    __slots__ = ("id", "session")
+
+    session: SessionLike
+    id: int
+
+
+def _forgotten(promise: _Weakly, at_exit: Callable[[], bool] = sys.is_finalizing) -> None:
+    """Python has forgotten a promise: its number is given back."""
+    entry = promise.session.imports.get(promise.id)
+    if isinstance(entry, Forgettable) and not at_exit():
+        promise.session.host.forget(entry)
 
 
 class Handle:

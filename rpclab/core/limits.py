@@ -45,8 +45,8 @@ class Limits:
     imports: int = 1_000_000
     map_steps: int = 100_000
     session_bytes: int = 1024 * 1024 * 1024
-    stream_window: int = 64 * 1024 * 1024
-    stream_buffer: int = 64 * 1024 * 1024
+    stream_window: int = 96 * 1024 * 1024
+    stream_buffer: int = 96 * 1024 * 1024
 
 
 DEFAULT_LIMITS = Limits()

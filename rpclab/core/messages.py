@@ -22,6 +22,10 @@ Calls without options, or results, that refer to nothing, may stand in a row in 
     [CALL, id, target, path, args, target, path, args, ...]
     [RESOLVE, id, value, id, value, ...]
 
+In Cap'n Web each is a message of its own as it travels; and pulls make such a run, as releases do:
+
+    [PULL, id, id, ...]
+
 The ids of the calls are in a row, too. A target of None in it is the result of the call before,
 which is given back by that; nobody asks for it. Between two ends in one process, where nothing of a
 run is packed, a value in it may be a stub (`references.Introduced`).
@@ -104,16 +108,6 @@ _LONGEST_PATH = 1000
 _LONGEST_DEADLINE = 1e9  # seconds
 
 
-class InOrder(list[Any]):
-    """A call, pull, result or release that refers to nothing, and that its codec has checked.
-
-    Of what `parse` gives: CALL with one name and no options, PULL, RESOLVE and RELEASE of one id
-    that an importer has chosen.
-    """
-
-    __slots__ = ()
-
-
 def size_of(frame: Frame) -> int:
     """The size of a frame, in bytes, with what rides beside it."""
     return len(frame) if isinstance(frame, bytes) else sum(map(len, frame))
@@ -155,6 +149,13 @@ def how_many(kind: object, parts: int) -> int:
     return 1
 
 
+def as_packed(run: Message) -> Message:
+    """The same run, where the arguments of a call stand in lists: until then they are tuples."""
+    if run[0] == CALL:
+        run[4::3] = [*map(list, run[4::3])]
+    return run
+
+
 def apart(message: Message) -> Iterator[Message]:
     """The messages in one, which may be a run, each by itself; whatever stands in them."""
     count = count_of(message)
@@ -181,8 +182,6 @@ def parse(message: object) -> Message:
         kind = message[0]
         if 0 <= kind < len(_READERS) and _READERS[kind](message):
             return message
-    if type(message) is InOrder:
-        return message
     raise RemoteProtocolError(f"the peer sent no message, but {preview(message)}")
 
 

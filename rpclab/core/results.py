@@ -36,6 +36,13 @@ def forgotten() -> RpcError:
     )
 
 
+def size_of_scalar(value: object) -> int:
+    """How many bytes a scalar takes beside its entry."""
+    if isinstance(value, (str, bytes)):
+        return len(value)
+    return value.bit_length() // 64 * 8 if isinstance(value, int) else 0
+
+
 class Results:
     """The results of one session, by the ids of their calls.
 
@@ -98,10 +105,14 @@ class Results:
                 return result
         return MISSING
 
-    def scalar(self, number: int) -> object:
-        """Give a result without taking it out, if it is a scalar; else MISSING."""
+    def take_scalar(self, number: int) -> Any:
+        """Take a result out, if it is a scalar that stands by itself; else MISSING."""
         value = self._values.get(number, MISSING)
-        return value if type(value) in SCALARS else MISSING
+        if type(value) not in SCALARS:
+            return MISSING
+        del self._values[number]
+        self.size -= self._sizes.pop(number, 0)
+        return value
 
     def _cut(self, position: int, number: int) -> None:
         """Take an id out of a run; in the middle of one it stays."""

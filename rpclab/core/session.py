@@ -34,21 +34,21 @@ from rpclab.core.messages import (
     RESOLVE,
     STREAM,
     Frame,
-    InOrder,
     Message,
     apart,
+    as_packed,
     count_of,
     parse,
     size_of,
 )
 from rpclab.core.references import STUB, Introduced
-from rpclab.core.results import MISSING
+from rpclab.core.results import MISSING, size_of_scalar
 from rpclab.core.tables import IN_TABLE
 from rpclab.errors import DisconnectedError, MessageTooLargeError, RemoteProtocolError
 from rpclab.previews import message_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rpclab.core.arrival import Arrival
 
@@ -78,6 +78,7 @@ class Session(Answering):
         if (
             self.is_far
             and not self._outbox
+            and not self._pulls
             and not self.hurries
             and not self._soon
             and (self._releases or self._told != self._seen)
@@ -95,13 +96,18 @@ class Session(Answering):
             self._quieten()
         frames, count = self._outbox, 0
         if self._runs:
-            for position in self._runs:
-                count += len(frames[position]) // 3
+            for position in reversed(self._runs):
+                run = frames[position]
+                count += len(run) // 3
                 if self.packs_runs:
-                    frames[position] = self._codec.pack(frames[position])
+                    packed = self._codec.pack_run(as_packed(run))
+                    count -= len(packed) - 1
+                    frames[position : position + 1] = packed
             self._runs.clear()
-        if self._releases:
+        if self._pulls or self._releases:
             self._put_releases()
+        if self._promise is not Pending:
+            self._hold_weakly()
         count += len(frames)
         self._awake = False
         if self._soon:
@@ -127,7 +133,7 @@ class Session(Answering):
     def forgo_runs(self) -> None:
         """Send each call and result in a message of its own from now on."""
         for position in reversed(self._runs or ()):
-            messages = [self._outbox[position]]
+            messages = [as_packed(self._outbox[position])]
             if Introduced in map(type, messages[0]):
                 messages = [*apart(messages[0])]
             for message in messages:
@@ -231,9 +237,11 @@ class Session(Answering):
         is_inside, self._applies = self._applies, True
         try:
             while frames and self.closed is None:
-                frame: Any = frames.pop()
                 if holdings.most > holdings.enough:
                     holdings.weigh()
+                if self._read_plain is not None and self._receive_in_order(frames):
+                    continue
+                frame: Any = frames.pop()
                 if type(frame) is bytes or type(frame[0]) is not int:
                     self._receive_frame(frame, frames)
                 # The other end, in this process, did not pack this run.
@@ -332,67 +340,79 @@ class Session(Answering):
                     return
             elif arrival is None and self._receive_run(message, frames):
                 return
-        elif type(message) is InOrder and self._receive_in_order(message, frame):
-            return
         self._receive_any(message, arrival, frame, in_order=in_order)
-
-    def _receive_in_order(self, message: InOrder, frame: Frame) -> bool:
-        """Take one of the messages of a plain call, where results are sent when they are asked for.
-
-        Says whether it was taken: else it is for `_receive_any`. With fewer steps for each of the
-        four, a call in flight costs two thirds (benchmark `socket_burst`, Cap'n Web).
-        """
-        kind, number = message[0], message[1]
-        if kind == RESOLVE:
-            entry = self.imports.get(number)
-            if type(entry) is not Unasked or number in self._streaming:
-                return False
-            del self.imports[number]
-            self.give_back(number)
-            entry.settle(RESOLVED, message[2])
-            return True
-        calls = self._calls
-        if calls.noting or calls.special:
-            return False
-        if kind == CALL:
-            exports, most = self.exports, self._most_plain
-            hook = exports.get(message[2])
-            if (
-                type(hook) is not TargetHook
-                or len(exports) > most
-                or len(self._unacknowledged) > most
-            ):
-                return False
-            self._last_call = number
-            self._receive_plain_call(number, hook, message[3], message[4], frame)
-            return True
-        if kind == PULL:
-            value = self._results.scalar(number)
-            if value is MISSING or number in self.exports:
-                return False
-            if not self._reply_scalar(number, value, value):
-                return False
-            self._results.pop(number)
-            self._unacknowledged[number] = value
-            return True
-        # A release: of what was sent and needed no answer.
-        return message[2] == 1 and self._unacknowledged.pop(number, MISSING) is not MISSING
 
     def _receive_run(self, run: Message, frames: list[Any]) -> bool:
         """Take calls, or results, in a row. Says whether these are; an interrupt puts some back."""
         if len(run) > 2 and type(run[0]) is int and type(run[1]) is int:
             if run[0] == CALL and len(run) % 3 == 2:
-                self._receive_calls(run, frames)
+                self._receive_calls(run, frames, list)
                 return True
             if run[0] == RESOLVE and len(run) % 2:
                 self._receive_results(run, frames)
                 return True
         return False
 
-    def _receive_calls(self, run: Message, frames: list[Any]) -> None:
+    def _receive_in_order(self, frames: list[Any]) -> bool:
+        """Take the messages of plain calls that come first, and their frames off. Says if any do.
+
+        Where results are sent when they are asked for, four make a call; with fewer steps for each
+        it costs two thirds (benchmark `socket_burst`, Cap'n Web). What is not quite in order goes
+        the way of any message.
+        """
+        if self.is_far and self.host.observe is not None:
+            return False  # each is told of
+        messages = self._read_plain(frames)  # type: ignore[misc]  # there is one
+        imports, exports, unacknowledged = self.imports, self.exports, self._unacknowledged
+        results, taken = self._results, 0
+        try:
+            for message in messages:
+                if self.closed is not None:
+                    break
+                taken += 1
+                kind, number = message[0], message[1]
+                if kind == CALL:
+                    _, _, path, args = message
+                    call, frame, most = self._last_call + 1, frames[-taken], self._most_plain
+                    if number in exports and len(exports) <= most and len(unacknowledged) <= most:
+                        self._last_call = call
+                        self._receive_plain_call(call, exports[number], path, args, frame)
+                    else:
+                        self._receive_any([CALL, call, number, path, args], None, frame)
+                elif kind == PULL:
+                    value = results.take_scalar(number)
+                    if value is MISSING:
+                        self._receive_any(message, None, b"")
+                    elif self._reply_scalar(number, value, value):
+                        unacknowledged[number] = value
+                    else:
+                        results.add(number, value, size_of_scalar(value))
+                        self._receive_any(message, None, b"")
+                elif kind == RESOLVE:
+                    entry = imports.get(number)
+                    if type(entry) is Unasked and number not in self._streaming:
+                        del imports[number]
+                        self.give_back(number)
+                        entry.settle(RESOLVED, message[2])
+                    else:
+                        self._receive_any(message, None, b"")
+                elif message[2] != 1 or unacknowledged.pop(number, MISSING) is MISSING:
+                    self._receive_any(message, None, b"")
+        finally:
+            del frames[len(frames) - taken :]
+        return taken > 0
+
+    def _receive_calls(
+        self, run: Message, frames: list[Any], given: type[Sequence[object]] = tuple
+    ) -> None:
         """Take a run of calls whose arguments refer to nothing.
 
         What is in order goes on to `_receive_plain_call`.
+
+        Args:
+            run: the run.
+            frames: takes what an interrupt leaves of it.
+            given: what arguments stand in: a tuple, or where the run was packed, a list.
         """
         exports, holdings = self.exports, self.holdings
         call, end = run[1], len(run)
@@ -419,7 +439,7 @@ class Session(Answering):
                 if end > position + 3 and run[position + 3] is None:
                     if in_order and type(hook) is TargetHook:
                         at = position
-                        position, call, left, failed = self._pass_on(run, at, call, hook)
+                        position, call, left, failed = self._pass_on(run, at, call, hook, given)
                         if failed is not None:
                             self._quiet.add(call - 1)
                             self._raised(call - 1, *failed)
@@ -427,12 +447,14 @@ class Session(Answering):
                             continue
                     self._quiet.add(call)
                 position += 3
-                if in_order and hook is not None and type(path) is str and type(args) is list:
+                if in_order and hook is not None and type(path) is str and type(args) is given:
                     self._last_call = call
                     self._receive_plain_call(call, hook, path, args, None)
                 else:
                     if holdings.most > holdings.enough:
                         holdings.weigh()
+                    if given is tuple and type(args) is tuple:
+                        args = [*args]
                     message = [CALL, call, target, path, args]
                     self._receive_any(message, None, self._codec.pack(message))
                 call += 1
@@ -583,6 +605,7 @@ class Session(Answering):
         self._cut_off = None
         self.pipelined = []
         self._outbox = []
+        self._pulls = []
         self._runs = None if self._runs is None else []
         ends = [*(partial(entry.end, self._reason_of(entry, error)) for entry in imports.values())]
         interrupts = [self._let_go(end) for end in ends]

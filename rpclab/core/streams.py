@@ -21,7 +21,7 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from rpclab.core.contexts import current
-from rpclab.core.flow import FlowController
+from rpclab.core.flow import GAIN, NEAR_GAIN, FlowController
 from rpclab.core.hooks import Hook
 from rpclab.core.imports import PENDING, REJECTED, Pending
 from rpclab.errors import (
@@ -252,6 +252,7 @@ class Outlet(End):
             return
         self.credit = write
         flow, held = self.flow, write.value
+        flow.gain = NEAR_GAIN if self.session.is_near else GAIN
         flow.acknowledged(write.token, held if type(held) is float else 0.0)
         if self.session.uplink is not None:
             self.session.uplink.learn(flow)

@@ -6,6 +6,7 @@ Floor: core.
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.answers import Answer
@@ -14,10 +15,18 @@ from rpclab.core.cascade import Cascade
 from rpclab.core.containers import bulk_of
 from rpclab.core.holdings import ENTRY, Holdings
 from rpclab.core.hooks import BrokenHook, Hook, TargetHook
-from rpclab.core.imports import PENDING, REJECTED, RESOLVED, Import, Pending, Unasked
+from rpclab.core.imports import (
+    PENDING,
+    REJECTED,
+    RESOLVED,
+    Forgettable,
+    Import,
+    Pending,
+    Unasked,
+)
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
-from rpclab.core.messages import LONGEST_RUN, PIPE, RELEASE, Frame
-from rpclab.core.results import FORGOTTEN, MISSING, Failure, Results, forgotten
+from rpclab.core.messages import LONGEST_RUN, PIPE, PULL, RELEASE, Frame, size_of
+from rpclab.core.results import FORGOTTEN, MISSING, Failure, Results, forgotten, size_of_scalar
 from rpclab.core.streams import Pipe
 from rpclab.errors import LocalProtocolError, RemoteProtocolError, RpcError
 
@@ -72,11 +81,11 @@ class Tables(SessionLike):
     __slots__ = (
         "__dict__", "__weakref__", "_acknowledged", "_acknowledges", "_applies", "_awake",
         "_call_run", "_calls", "_codec", "_decode", "_dialect", "_interrupted", "_last_call",
-        "_most_plain", "_next_call", "_outbox", "_promise", "_quiet", "_releases", "_result_run",
-        "_runs", "_seen", "_soon", "_told", "_unacknowledged", "cascade", "closed", "exports",
-        "first_unsent", "holdings", "host", "hurries", "imports", "is_far", "keeper", "label",
-        "last_export", "latest", "limits", "name", "packs_runs", "peer", "pipelined", "send",
-        "uplink", "wrap",
+        "_most_plain", "_next_call", "_outbox", "_promise", "_pulls", "_quiet", "_read_plain",
+        "_releases", "_result_run", "_runs", "_seen", "_soon", "_told", "_unacknowledged",
+        "cascade", "closed", "exports", "first_unsent", "holdings", "host", "hurries", "imports",
+        "is_far", "keeper", "label", "last_export", "latest", "limits", "name", "packs_runs",
+        "peer", "pipelined", "send", "uplink", "wrap",
     )  # fmt: skip
 
     gathered: int
@@ -113,25 +122,25 @@ class Tables(SessionLike):
         self.gathered = 0
         self._codec = codec(self)
         self._decode = self._codec.decode
+        self._read_plain = self._codec.read_plain
         self._dialect = self._codec.dialect
         self._acknowledges = self._dialect.acknowledges
-        self._promise = Pending if self._dialect.call_pulls else Unasked
+        self._promise = Pending if self._dialect.call_pulls else partial(Unasked, unasked=True)
         self.last_export = self._dialect.last_export
         self._outbox: list[Any] = []  # frames, and runs
         # Runs of calls and of results (see `messages`) are packed when they leave. Until then they
         # stand unpacked in the outbox, at those places; one grows while it is the last thing there.
-        gathers = self._dialect.runs and limits.message_bytes >= LONGEST_RUN
-        self._runs: list[int] | None = [] if gathers else None
+        self._runs: list[int] | None = [] if limits.message_bytes >= LONGEST_RUN else None
         self._call_run: Message = []  # the one that has grown last; it may have left
         self._result_run: Message = []
         self._releases: list[int] = []
+        self._pulls: list[int] = []
         self._soon: deque[Callable[[], None]] = deque()
         self._interrupted: list[tuple[int, list[Frame]]] = []
         self._awake = self._applies = self.hurries = self.is_far = False
         # As an importer: the next id of a call, the first that has not left yet, and the promises
         # that calls were made on meanwhile.
-        self._next_call = 1
-        self.first_unsent = 1
+        self._next_call = self.first_unsent = 1
         self.pipelined: list[Pending] = []
         self._seen = self._told = 0
         # Where these are counted, and not acknowledged: ids introduced several times, with how
@@ -154,6 +163,12 @@ class Tables(SessionLike):
     def dialect(self) -> Dialect:
         """What its frames can say."""
         return self._dialect
+
+    @property
+    def is_near(self) -> bool:
+        """Whether what it sends is at once at the other end: in this process, and over no link."""
+        receive = getattr(self.peer, "receive", None)
+        return receive is not None and self.send == receive
 
     # The outbox.
 
@@ -181,20 +196,33 @@ class Tables(SessionLike):
             self._awake = self.host.wake(self)
 
     def _put_releases(self) -> None:
-        """Put what was given back in the outbox: before the next call, or with the next flush."""
-        releases, self._releases = self._releases, []
-        if self._dialect.release_lists:
-            frame = self._codec.pack([RELEASE, *releases])
-        else:
-            frames = [
-                self._codec.pack([RELEASE, number, count])
-                for number, count in zip(releases[::2], releases[1::2], strict=True)
-            ]
-            frame = frames.pop()
-            self._outbox += frames
-        self._outbox.append(frame)
+        """Put what was given back in the outbox: before the next call, or with the next flush.
+
+        What was asked for meanwhile comes before it: it may be given back by now.
+        """
+        pulls, releases = self._pulls, self._releases
+        if pulls:
+            self._pulls = []
+            self._outbox += self._codec.pack_run([PULL, *pulls])
+        if not releases:
+            return
+        self._releases = []
+        frames = self._codec.pack_run([RELEASE, *releases])
+        self._outbox += frames
         if self.host.observe is not None:
-            self.host.observe(("release", self.label, tuple(releases[::2]), len(frame)))
+            size = sum(map(size_of, frames))
+            self.host.observe(("release", self.label, tuple(releases[::2]), size))
+
+    def _hold_weakly(self) -> None:
+        """Of calls that leave, and that nobody has asked for, the table only knows that they are.
+
+        So Python may forget the promise, which gives the number back.
+        """
+        imports = self.imports
+        for number in range(self.first_unsent, self._next_call):
+            entry = imports.get(number)
+            if type(entry) is Unasked and entry.unasked:
+                imports[number] = Forgettable(entry)
 
     # What is introduced to the peer, and by it.
 
@@ -370,9 +398,13 @@ class Tables(SessionLike):
         answer.bulk = bulk_of(answer.value)
         self.holdings.most += answer.bulk
 
-    def _keep_result(self, call: int, value: object, bulk: int) -> None:
+    def _keep_result(self, call: int, value: object, bulk: int | None = None) -> bool:
+        """Keep a result until it is asked for, which takes so many bytes. It always does."""
+        if bulk is None:
+            bulk = size_of_scalar(value)
         self.holdings.most += ENTRY + bulk
         self._results.add(call, value, bulk)
+        return True
 
     # Pipes: what a stream flows through that is sent to the peer, or comes from there.
 

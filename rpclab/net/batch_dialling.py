@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from rpclab.core.imports import Forgettable
+from rpclab.core.imports import Forgettable, Pending
 from rpclab.errors import DisconnectedError, MessageTooLargeError
 from rpclab.net.advice import no_http, nobody_listens, refused, unreached, with_advice
 from rpclab.net.codecs import CAPN_WEB, codec_named
@@ -86,8 +86,8 @@ class BatchWire(TapeWire):
             return
         session = self._session
         for entry in [*session.imports.values()]:
-            pending = entry.pending() if isinstance(entry, Forgettable) else None
-            if pending is not None:
+            pending = entry.pending() if isinstance(entry, Forgettable) else entry
+            if isinstance(pending, Pending):
                 pending.ask()
         session.when_over(session.streams_sent, self._leave)
 

@@ -15,7 +15,7 @@ from rpclab.core.flow import Uplink
 from rpclab.core.imports import Handle
 from rpclab.errors import DisconnectedError, RemoteProtocolError
 from rpclab.net.closing import FAULT, GOING, NORMAL, broken
-from rpclab.net.pulse import ASK, IDLE, SILENT, Pulse
+from rpclab.net.keepalive import ASK, IDLE, SILENT, Pulse
 from rpclab.net.sessions import FarSession, MainImport
 from rpclab.rpc.stubs import RpcStub
 

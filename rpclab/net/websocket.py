@@ -112,23 +112,16 @@ class WebSocketWire(SocketWire):
             self._protocol.receive_data(data)  # of a refusal
             self._go_on()
             return
-        frames, gathered, gathered_kind = self._frames, list[bytes](), TEXT
+        frames, whole = self._frames, False
         frames.apart = self._protocol.state != _OPEN
-        whole = False
-        for kind, message in frames.feed(data):
+        for kind, found in frames.feed(data):
             whole = True
-            if kind != gathered_kind and gathered:
-                self._receive(gathered_kind, gathered)
-                gathered = []
             if kind == OTHER:
-                self._protocol.receive_data(message)
+                self._protocol.receive_data(found[0])
                 self._go_on()
                 frames.apart = self._protocol.state != _OPEN
             else:
-                gathered.append(message)
-                gathered_kind = kind
-        if gathered:
-            self._receive(gathered_kind, gathered)
+                self._receive(kind, found)
         if not whole and self.held_by is not None:
             self.held_by.heard()  # a part of a large frame is a sign of life
         if self.share is not None and not self.share.fits(frames.held + len(self._gathered)):
@@ -246,8 +239,9 @@ class WebSocketWire(SocketWire):
         if self._ended or self._messages is None or self._protocol.state != _OPEN:
             return
         kind = BINARY if self._messages.is_binary else TEXT
-        pieces = framed(kind, self._messages.written(seen, frames), masked=not self._listens)
-        if sum(map(len, pieces)) < HIGH:
+        messages = self._messages.written(seen, frames)
+        pieces = framed(kind, messages, masked=not self._listens)
+        if sum(map(len, messages)) < HIGH:
             self.transport.write(b"".join(pieces))
         else:
             for piece in pieces:

@@ -213,7 +213,7 @@ def trace_html(trace: Trace, sandbox: Sandbox) -> str:
 
 def leaks_html(leaks: Leaks) -> str:
     """Show leaks: how many, and of each where it was made, which opens what keeps it."""
-    from rpclab.views.look import rows_html  # noqa: PLC0415 - as above
+    from rpclab.views.rendering import rows_html  # noqa: PLC0415 - as above
 
     count, _, _ = str(leaks).partition(":\n")
     said = [str(leak).partition("\n") for leak in leaks]

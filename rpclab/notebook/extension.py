@@ -34,7 +34,7 @@ from rpclab.notebook.output import (
 from rpclab.notebook.parent_headers import end_requests_under_their_headers
 from rpclab.notebook.shims import Heart, hide_our_frames, reply_through_the_stream
 from rpclab.notebook.widgets import close_live
-from rpclab.notebook.widgets.hearing import hear_controls
+from rpclab.notebook.widgets.comm_messages import hear_controls
 from rpclab.notebook.wrangler import Wrangler
 from rpclab.rpc import sync
 from rpclab.sandbox import Sandbox

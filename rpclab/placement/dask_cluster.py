@@ -213,7 +213,7 @@ class LocalDask:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            start_new_session=True,  # what the terminal interrupts is the sandbox's business
+            process_group=0,  # what the terminal interrupts is the sandbox's business
         )
         assert process.stdin is not None  # noqa: S101 - for the type checker, as the next
         assert process.stdout is not None  # noqa: S101

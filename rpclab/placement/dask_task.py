@@ -37,7 +37,7 @@ def run_agent(errand: str) -> str:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=said,
-            start_new_session=True,  # what a terminal interrupts there is no business of ours
+            process_group=0,  # what a terminal interrupts there is no business of ours
         )
         assert agent.stdin is not None  # noqa: S101 - for the type checker
         try:

@@ -132,19 +132,11 @@ def _order_of(sandbox: Sandbox, before: Worker) -> tuple[Record, Env]:
     return make_order(
         sandbox,
         before.name,
-        source=found.source,
-        filename=found.filename,
+        **found.options,
         called=places.names.get(found.filename, ""),
         secrets=found.secrets,
         awaits=True,
         turns=None if queue is None else queue.turns,
-        vars=found.vars,
-        json=found.json,
-        bind=found.bind,
-        d1=found.d1,
-        objects=found.objects,
-        kv=found.kv,
-        folder=found.folder,
     )
 
 

@@ -189,6 +189,8 @@ class Nodes:
         self._nodes: dict[str, _Node] = {}
         self._secrets: dict[str, _Node] = {}
         self._last: list[Place] = []
+        self._tickets = 0  # of those who want to know which nodes there are
+        self._served = 0  # the last one that got its answer
         self._names: set[str] = set()  # of nodes that there are, and that there were
         self._silent: dict[str, float] = {}  # nodes that were lost for their silence, and when
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -351,7 +353,12 @@ class Nodes:
     # Nodes.
 
     async def _places(self) -> list[Place]:
+        """Which nodes there are now. All that wait meanwhile share the next answer."""
+        ticket = self._tickets = self._tickets + 1
         async with self._opening:
+            if self._served >= ticket:
+                return self._last
+            serves = self._tickets
             here = await self._launcher.open()
             if self._server is None:
                 identity = self.authority.issue(SANDBOX)
@@ -364,6 +371,7 @@ class Nodes:
                 )
                 self._address = (here, self._server.sockets[0].getsockname()[1])
             self._last = await self._launcher.places()
+            self._served = serves
             return self._last
 
     async def _see(self) -> None:

@@ -139,7 +139,7 @@ class ProcessEngine:
                 [*command, str(there.fileno()), *self._preload],
                 pass_fds=[there.fileno()],
                 stdin=subprocess.DEVNULL,
-                start_new_session=True,  # what the terminal interrupts is the sandbox's business
+                process_group=0,  # what the terminal interrupts is the sandbox's business
             )
         except OSError as error:
             here.close()

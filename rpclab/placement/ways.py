@@ -52,7 +52,7 @@ BIND, CAUSE, SAID = 16, 17, 18
 it leads to; the number of what caused the calls that follow; and that something was printed before
 what follows, which comes over the line."""
 
-_READ_UP = 1.0  # seconds in which what a host has sent last is read after its end
+_READ_UP = 0.5  # seconds in which what a host has sent last is read after its end
 
 Granted = list[Any]
 """What a binding leads to, as plain data: ["entrypoint", name, props, validate], or ["object",

@@ -44,6 +44,8 @@ def main() -> NoReturn:
     """Serve the socket whose descriptor is the first argument; preload what the others name."""
     parent = os.getppid()
     signal.signal(signal.SIGTERM, lambda *_: None)  # it wakes the zygote, which looks who is there
+    for number in (signal.SIGTTIN, signal.SIGTTOU):
+        signal.signal(number, signal.SIG_IGN)  # to use the terminal fails, and stops nobody
     die_with_parent(parent, signal.SIGTERM)
     line = socket.socket(fileno=int(sys.argv[1]))
     for name in _PRELOADED:
@@ -142,7 +144,9 @@ class Zygote:
         try:
             die_with_parent(zygote, signal.SIGKILL)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            os.setsid()  # a group of its own, which ends with it
+            # A group of its own, which ends with it, and no session: Linux shares out its time by
+            # sessions (autogroups), so that one which answers us would wait for its share.
+            os.setpgid(0, 0)
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._line.close()

@@ -133,9 +133,10 @@ class Activity:
 
     def _finish(self, value: Any, error: BaseException | None) -> None:
         self._outcome = (value, error)
-        callbacks, self._done_callbacks = self._done_callbacks, []
-        for callback, context in callbacks:
-            self._loop.call_soon(callback, self, context=context)
+        if self._done_callbacks:
+            callbacks, self._done_callbacks = self._done_callbacks, []
+            for callback, context in callbacks:
+                self._loop.call_soon(callback, self, context=context)
         self._settled(value, error)
 
     # What asyncio and its users ask of a task.

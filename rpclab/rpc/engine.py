@@ -10,6 +10,7 @@ import gc
 import logging
 import weakref
 from contextvars import Context
+from functools import partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -342,30 +343,35 @@ class Engine(RunQueue, Observed, Deadlines):
         if loop is None:
             raise RpcError("no event loop is running")
 
-        def settle(value: Any, error: BaseException | None) -> None:
-            if self.ambient:
-                self._cause = variables  # of the calls that waited for this result
-            if error is not None:
-                self._failed(answer, error)
-            elif type(value) is RpcPromise:
-                self._settle_as(answer, value, variables)
-            else:
-                answer.resolve(value)
-
-        def settled(value: Any, error: BaseException | None) -> None:
-            if self.observe is not None:
-                self.acted(variables)
-            if self._draining:
-                settle(value, error)
-            else:
-                # The loop resumed it; what follows from the result is the drain's business.
-                self.again(lambda: settle(value, error))
-
-        activity = Activity(loop, work, variables, settled)
+        activity = Activity(loop, work, variables, partial(self._worked, answer, variables))
         if self.observe is not None:
             self.acts_as(activity, variables)
         if not activity.start():
             answer.suspend(activity)
+
+    def _worked(
+        self, answer: Answer, variables: Context, value: Any, error: BaseException | None
+    ) -> None:
+        """The coroutine of a call is through."""
+        if self.observe is not None:
+            self.acted(variables)
+        if self._draining:
+            self._settle(answer, variables, value, error)
+        else:
+            # The loop resumed it; what follows from the result is the drain's business.
+            self.again(partial(self._settle, answer, variables, value, error))
+
+    def _settle(
+        self, answer: Answer, variables: Context, value: Any, error: BaseException | None
+    ) -> None:
+        if self.ambient:
+            self._cause = variables  # of the calls that waited for this result
+        if error is not None:
+            self._failed(answer, error)
+        elif type(value) is RpcPromise:
+            self._settle_as(answer, value, variables)
+        else:
+            answer.resolve(value)
 
     def _settle_as(self, answer: Answer, promise: RpcPromise, variables: Context) -> None:
         """The method returned a promise: its result is the answer, and pipelined calls go on."""

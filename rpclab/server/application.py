@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from rpclab.errors import DisconnectedError, UnknownBindingError, UnknownEntrypointError
 from rpclab.net.limits import DEFAULT_LIMITS, ServerLimits
@@ -26,7 +26,7 @@ from rpclab.server.admission import (
 from rpclab.server.http import VISIT, VISITORS, Exchange, Message, Receive, Send
 from rpclab.server.proxies import Client, Proxies
 from rpclab.server.routes import Exposed, OfWorker, Routes
-from rpclab.server.urls import plain_path, whole_url
+from rpclab.server.urls import below, place_of, plain_path
 from rpclab.server.visits import Visit, Way, may_visit
 from rpclab.workers.declarations import BindingTarget
 from rpclab.workers.http.headers import Headers
@@ -46,18 +46,8 @@ _SAID_BY_PROXIES = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
 _LEFT = 499  # what the line of a request says whose client did not wait for an answer
 
 
-class Begun(NamedTuple):
-    """A request that a Worker answers, without a session.
-
-    Attributes:
-        visit: the call.
-        path: of what is asked.
-        target: which entrypoint is called.
-    """
-
-    visit: Visit
-    path: str
-    target: BindingTarget
+Begun = tuple[Visit, str, BindingTarget]
+"""A request that a Worker answers, without a session: the call, the path, and who is called."""
 
 
 class Application:
@@ -228,10 +218,10 @@ class Application:
             or not may_visit(self._engine)
         ):
             return None
-        path, _, query = url.partition("?")
-        if self.prefix:
-            path = self._below(path, self.prefix)
-        path = plain_path(path)
+        try:
+            path, query, whole = place_of(scheme, host, url, self.prefix)
+        except TypeError:
+            return None
         asks = method in SAFE
         if asks:
             refusal = self._admission.refusal_of_name(host)
@@ -249,12 +239,11 @@ class Application:
         try:
             # A visit needs no session, so that of the way need not be there any more.
             way = self._ways.get((target.worker, target.entrypoint)) or self._way(target)
-            whole = whole_url(scheme, host, path, query)
-        except (TypeError, UnknownBindingError, UnknownEntrypointError):
+        except (UnknownBindingError, UnknownEntrypointError):
             return None
         said = Headers._come_in(partial(self._headers_for_worker, headers, name_of_client(client)))
         request = Request._come_in(whole, method, said, None if asks else body or None)
-        return Begun(way.begin(request, loop), path, target)
+        return way.begin(request, loop), path, target
 
     def tell(self, access: Access) -> None:
         """Tell of a request, or of a session."""
@@ -265,13 +254,7 @@ class Application:
         """The path below the place where the application is mounted, as it was written."""
         raw = scope.get("raw_path") or scope["path"].encode()
         path: str = raw.partition(b"?")[0].decode("latin-1")
-        return plain_path(self._below(path, (scope.get("root_path") or self.prefix).rstrip("/")))
-
-    @staticmethod
-    def _below(path: str, prefix: str) -> str:
-        if prefix and (path == prefix or path.startswith(prefix + "/")):
-            path = path[len(prefix) :]
-        return path or "/"
+        return plain_path(below(path, (scope.get("root_path") or self.prefix).rstrip("/")))
 
     def client(self, host: str, headers: Mapping[str, str], *, secure: bool) -> Client:
         """Say who has asked, as far as the proxies in front are believed.

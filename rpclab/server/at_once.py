@@ -31,7 +31,7 @@ _LONGEST_KEPT = 200  # characters of the value in one
 _NOT_SENT = HOP | {"content-length"}
 _lines: dict[tuple[str, str], bytes] = {}
 
-_METHODS = frozenset({b"DELETE", b"GET", b"PATCH", b"POST", b"PUT"})
+_METHODS = {b"DELETE": "DELETE", b"GET": "GET", b"PATCH": "PATCH", b"POST": "POST", b"PUT": "PUT"}
 
 
 class AtOnce(HttpToolsProtocol):
@@ -45,6 +45,7 @@ class AtOnce(HttpToolsProtocol):
         self.between = True  # whether no request is under way, nor its head
         # The body so far of a request that may be answered at once; None for others.
         self.undecided: bytes | None = None
+        self._method = ""
         self._idle_since = 0.0
         self._until_idle: TimerHandle | None = None
 
@@ -58,6 +59,7 @@ class AtOnce(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         parser = self.parser
+        self._method = _METHODS.get(parser.get_method(), "")
         cycle: RequestResponseCycle | None = self.cycle
         if (
             (cycle is not None and not cycle.response_complete)
@@ -66,7 +68,7 @@ class AtOnce(HttpToolsProtocol):
             or parser.should_upgrade()
             or not parser.should_keep_alive()
             or parser.get_http_version() != "1.1"
-            or parser.get_method() not in _METHODS
+            or not self._method
         ):
             self.go_the_long_way()
         else:
@@ -105,7 +107,7 @@ class AtOnce(HttpToolsProtocol):
         application = self.application
         began = monotonic() if application.tells else 0.0
         found = application.begin(
-            self.parser.get_method().decode("ascii"),
+            self._method,
             self.url.decode("latin-1"),
             self.headers,
             body,
@@ -136,7 +138,7 @@ class AtOnce(HttpToolsProtocol):
             application.tell(
                 Access(
                     client=name_of_client(self.client),
-                    method=self.parser.get_method().decode("ascii"),
+                    method=self._method,
                     path=path,
                     status=response._status,
                     seconds=monotonic() - began,

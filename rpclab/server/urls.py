@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import NamedTuple
 
 from rpclab.server.admission import without_token
 from rpclab.workers.http.urls import parsed
@@ -62,13 +63,6 @@ def whole_url(scheme: str, host: str, path: str, query: str) -> str:
     Raises:
         TypeError: there is no such URL.
     """
-    length = len(host) + len(path) + len(query)
-    look = _whole_url if length <= _LONGEST_KEPT else _whole_url.__wrapped__
-    return look(scheme, host, path, query)
-
-
-@lru_cache(maxsize=_MOST_KEPT)
-def _whole_url(scheme: str, host: str, path: str, query: str) -> str:
     if query and ("token" in query or "%" in query):
         query = without_token(query)
     rest = f"{path}?{query}" if query else path
@@ -82,3 +76,47 @@ def _whole_url(scheme: str, host: str, path: str, query: str) -> str:
             _origins.clear()
         origin = _origins[start] = parsed(start + "/")[:-1]
     return origin + rest
+
+
+class Place(NamedTuple):
+    """What a request asks for, of what stands in its first line.
+
+    Attributes:
+        path: as the URL standard has it, below the prefix.
+        query: what follows the question mark.
+        url: all of it, as a Worker sees it.
+    """
+
+    path: str
+    query: str
+    url: str
+
+
+def place_of(scheme: str, host: str, target: str, prefix: str) -> Place:
+    """Give what a request asks for; nearly always that was asked for before.
+
+    Args:
+        scheme: "http" or "https".
+        host: with its port, as the request has named it.
+        target: as it was written, from the slash on.
+        prefix: the path that a proxy in front leaves before each address.
+
+    Raises:
+        TypeError: there is no such URL.
+    """
+    look = _place_of if len(host) + len(target) <= _LONGEST_KEPT else _place_of.__wrapped__
+    return look(scheme, host, target, prefix)
+
+
+@lru_cache(maxsize=_MOST_KEPT)
+def _place_of(scheme: str, host: str, target: str, prefix: str) -> Place:
+    path, _, query = target.partition("?")
+    path = plain_path(below(path, prefix))
+    return Place(path, query, whole_url(scheme, host, path, query))
+
+
+def below(path: str, prefix: str) -> str:
+    """Give what of a path is below a prefix; all of it, if it is not there."""
+    if prefix and (path == prefix or path.startswith(prefix + "/")):
+        path = path[len(prefix) :]
+    return path or "/"

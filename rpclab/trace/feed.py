@@ -18,7 +18,6 @@ from typing import Any
 from rpclab.core.events import opposite
 from rpclab.trace import events as ev
 from rpclab.trace.graph import binding_name, binding_step, introduces, introduction_name, stub_step
-from rpclab.trace.lifetimes import export_row, import_row
 from rpclab.trace.model import (
     CANCELLED,
     LOST,
@@ -31,9 +30,10 @@ from rpclab.trace.model import (
     TargetBar,
 )
 from rpclab.trace.replay import Replay
+from rpclab.trace.round_trips import TripCounter
 from rpclab.trace.states import CallState, EndState, MessageState, StubState, TargetState
-from rpclab.trace.timeline import by_use, lanes, users
-from rpclab.trace.trips import TripCounter
+from rpclab.trace.table_rows import export_row, import_row
+from rpclab.trace.timeline import NOTEBOOK, by_use, lanes, users
 
 News = dict[str, list[Any]]
 """New and changed rows, by the name of what they are rows of."""
@@ -209,7 +209,6 @@ class Feed:
         self._workers: list[str] = []
         self._lanes: list[str] = []
         self._used: dict[str, None] = {}
-        self._ends = 0
         self._made: dict[str, int] = {}
         self._open: dict[str, dict[int, tuple[Any, Any]]] = {
             kind: {} for kind in ("calls", "arrows", "stubs")
@@ -270,8 +269,7 @@ class Feed:
             entry = getattr(self._replay.ends.get(label, end), side).get(number)
             row = None
             if entry is not None:
-                made = import_row(number, entry) if side == "imports" else export_row(number, entry)
-                row = (made.what, made.kind, made.references)
+                row = import_row(entry) if side == "imports" else export_row(entry)
             if self._tables.get(key) != row:
                 self._tables[key] = row
                 if row is None:
@@ -340,20 +338,12 @@ class Feed:
 
     def _new_workers(self) -> list[str]:
         """All names, if there are more than the last time."""
-        seen = len(self._replay.notes) + len(self._replay.ends)
-        if seen == self._ends:
-            return []
-        self._ends = seen
-        found = lanes(self._replay)
         # A session that was opened anew puts its Workers last; they keep their lanes.
-        kept = [name for name in self._workers if name in found]
-        names = [*kept, *(name for name in found if name not in kept)]
-        if found[:1] == ["notebook"]:
-            names = ["notebook", *(name for name in names if name != "notebook")]
-        if names == self._workers:
+        found = list(dict.fromkeys([*self._workers, *lanes(self._replay)]))
+        if len(found) == len(self._workers):
             return []
-        self._workers = names
-        return list(names)
+        self._workers = sorted(found, key=lambda name: name != NOTEBOOK)
+        return list(self._workers)
 
     def _new_lanes(self) -> list[str]:
         """The names as a timeline has them, if that is not as the last time."""
@@ -405,7 +395,7 @@ def _row(values: tuple[Any, ...]) -> list[Any]:
 
 
 def _of_call(call: CallState) -> Any:
-    return (call.arrived_at, call.begun, call.ended, call.settled, call.outcome)
+    return (call.arrived_at, call.begun, call.left_at, call.settled, call.outcome)
 
 
 def _call_is_done(call: CallState) -> bool:

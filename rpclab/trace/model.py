@@ -60,7 +60,8 @@ class CallBar:
         settled_at: the moment at which the caller had the result.
         arrived: the time at which it came to the Worker, where its bar begins.
         arrived_at: that moment.
-        ended_at: the moment of `ended`, where its bar ends.
+        left: the time at which its answer left, or it was given up or lost, where its bar ends.
+        left_at: that moment.
     """
 
     number: int
@@ -84,7 +85,8 @@ class CallBar:
     settled_at: int | None
     arrived: float | None = None
     arrived_at: int | None = None
-    ended_at: int | None = None
+    left: float | None = None
+    left_at: int | None = None
 
 
 @dataclass(slots=True)
@@ -257,66 +259,6 @@ class Lifetimes:
     moments: int
     begin: float
     end: float
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One entry of an import or export table.
-
-    Attributes:
-        id: its number in the session: positive for calls, negative for what was introduced.
-        what: what it is: "call 3", or the name of the target, or "something".
-        kind: "call", "stub", "binding" or "promise".
-        references: for an import, how many handles of it live; for an export, how many
-            introductions of it the peer has not given back.
-    """
-
-    id: int
-    what: str
-    kind: str
-    references: int
-
-
-@dataclass(frozen=True, slots=True)
-class SessionTables:
-    """The tables at one end of one session.
-
-    Attributes:
-        here: the Worker at this end.
-        there: the Worker at the other end; the same one for a Worker's session with itself.
-        imports: what this end holds of the other side, by falling id.
-        exports: what it has introduced to the other side, and the calls it is answering.
-    """
-
-    here: str
-    there: str
-    imports: tuple[Row, ...]
-    exports: tuple[Row, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TablesAt:
-    """The tables of all sessions at one moment.
-
-    Attributes:
-        moment: how many events had happened.
-        time: the time of the last of these.
-        sessions: both ends of each session, in order of their making.
-    """
-
-    moment: int
-    time: float
-    sessions: tuple[SessionTables, ...]
-
-    def imports(self, worker: str) -> frozenset[tuple[str, int]]:
-        """The imports of a Worker over all sessions, as `Sandbox.tables(worker).imports`."""
-        ends = (end for end in self.sessions if end.here == worker)
-        return frozenset((end.there, row.id) for end in ends for row in end.imports)
-
-    def exports(self, worker: str) -> frozenset[tuple[str, int]]:
-        """The exports of a Worker over all sessions, as `Sandbox.tables(worker).exports`."""
-        ends = (end for end in self.sessions if end.here == worker)
-        return frozenset((end.there, row.id) for end in ends for row in end.exports)
 
 
 @dataclass(frozen=True, slots=True)

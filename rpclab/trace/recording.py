@@ -16,7 +16,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, overload
 
-from rpclab.core.events import IDENTIFIED, Kept, brief, unfolded
+from rpclab.core.events import Kept, brief, unfolded
 from rpclab.errors import RecordingError
 from rpclab.previews import counted
 from rpclab.trace.events import Raw
@@ -27,7 +27,6 @@ VERSION = 1  # of the file; a reader refuses newer ones
 _HEADER = "rpclab recording"
 _CLOCKS = ("real", "virtual")
 _CHUNKS = 10  # of a full recording: so much of it goes at once
-_ENDS = {"disposed", "forgotten", "context ended"}
 
 
 @dataclass(slots=True)
@@ -61,8 +60,8 @@ class Recording:
         virtual: whether the times are those of a virtual clock, so that they are worth showing.
         dropping: takes the oldest events before they go, if it is there.
         take: takes an event.
-        kept: takes what happens (see `core.events.Kept`). What `take` does not look at
-            (`IDENTIFIED` and "left") is put there directly: nothing takes it in fewer steps.
+        kept: takes what happens (see `core.events.Kept`). What `take` need not look at
+            is put there directly, for nothing takes it in fewer steps.
     """
 
     def __init__(self, limit: int = LIMIT, *, now: Callable[[], float] = time.monotonic) -> None:
@@ -76,6 +75,17 @@ class Recording:
         self._count = 0  # events in them
         self._numbers: dict[int, int] = {}
         self._last_number = 0
+        self._looks: dict[str, Callable[[Raw], Raw]] = {
+            "left": self._leaves,
+            "introduced": self._introduced,
+            "stub": self._stub,
+            "context": self._context,
+            "owned": self._owned,
+            "passed": self._passed,
+            "disposed": self._disposed,
+            "forgotten": self._forgotten,
+            "context ended": self._context_ended,
+        }
         self.use_clock(now)
 
     def use_clock(self, now: Callable[[], float], *, virtual: bool = False) -> None:
@@ -86,12 +96,13 @@ class Recording:
             virtual: whether it jumps, and says the same on every run.
         """
         self.virtual = virtual
-        append, special = self.kept.append, IDENTIFIED | {"left"}
+        append, looks = self.kept.append, self._looks
 
         def take(event: Raw) -> None:
-            if event[0] in special:
-                event = self._look_at(event)
-            append((now(), *event))
+            look = looks.get(event[0])
+            if look is not None:
+                event = look(event)
+            append((now(),) + event)  # noqa: RUF005 - a list less, which unpacking would make
 
         self.take: Callable[[Raw], None] = take
 
@@ -108,9 +119,7 @@ class Recording:
         """Take an event."""
         self.take(event)
 
-    def _look_at(self, event: Raw) -> Raw:
-        if event[0] != "left":
-            return self._numbered(event)
+    def _leaves(self, event: Raw) -> Raw:
         # Now and then is enough, and not at each event.
         if len(self.kept) > self._limit // _CHUNKS:
             self._put_by()
@@ -154,29 +163,54 @@ class Recording:
         self._drop()
         return events
 
-    def _numbered(self, event: Raw) -> Raw:
-        """Put numbers in the place of addresses, which may be another's tomorrow."""
-        kind, address = event[:2]
-        if (kind == "introduced" and event[-1]) or kind in ("stub", "context"):
-            self._last_number += 1
-            number = self._numbers[address] = self._last_number
-        else:
-            number = self._number(address)
-        rest = event[2:]
-        if kind == "stub" and event[4] == "dup":
-            rest = (*rest[:3], self._number(event[5]), rest[4])
-        elif kind == "owned":
-            rest = (self._number(event[2]),)
-        elif kind in _ENDS:
-            self._numbers.pop(address, None)
-        return (kind, number, *rest)
+    # Numbers in the place of addresses, which may be another's tomorrow.
+
+    def _introduced(self, event: Raw) -> Raw:
+        kind, address, *rest, is_new = event
+        number = self._new_number(address) if is_new else self._number(address)
+        return (kind, number, *rest, is_new)
+
+    def _stub(self, event: Raw) -> Raw:
+        kind, address, label, entry, how, of, site = event
+        number = self._new_number(address)
+        return (kind, number, label, entry, how, self._number(of) if how == "dup" else of, site)
+
+    def _owned(self, event: Raw) -> Raw:
+        kind, address, context = event
+        return (kind, self._number(address), self._number(context))
+
+    def _passed(self, event: Raw) -> Raw:
+        kind, address, label = event
+        return (kind, self._number(address), label)
+
+    def _disposed(self, event: Raw) -> Raw:
+        kind, address, why, site = event
+        return (kind, self._last_of(address), why, site)
+
+    def _forgotten(self, event: Raw) -> Raw:
+        kind, address = event
+        return (kind, self._last_of(address))
+
+    def _context(self, event: Raw) -> Raw:
+        kind, address, worker, call = event
+        return (kind, self._new_number(address), worker, call)
+
+    def _context_ended(self, event: Raw) -> Raw:
+        kind, address, worker = event
+        return (kind, self._last_of(address), worker)
+
+    def _new_number(self, address: int) -> int:
+        number = self._numbers[address] = self._last_number = self._last_number + 1
+        return number
 
     def _number(self, address: int) -> int:
         """The number of an object; a new one for what was made before the recording began."""
-        number = self._numbers.get(address)
-        if number is None:
-            self._last_number += 1
-            number = self._numbers[address] = self._last_number
+        return self._numbers.get(address) or self._new_number(address)
+
+    def _last_of(self, address: int) -> int:
+        """The number of an object that is no more."""
+        number = self._number(address)
+        del self._numbers[address]
         return number
 
     # Reading.

@@ -42,6 +42,7 @@ class Replay:
         began: the time of the first of them.
         time: that of the last.
         flows: the streams.
+        noted: the Workers that notes name, in their order, as keys.
     """
 
     def __init__(self, events: Iterable[Any] = ()) -> None:
@@ -55,6 +56,7 @@ class Replay:
         self.stubs: list[StubState] = []
         self.notes: list[Note] = []
         self.flows = Flows()
+        self.noted: dict[str, None] = {}
         self.deployed: dict[str, list[tuple[int, float]]] = {}
         self.bindings: dict[tuple[str, str], ev.Bound] = {}
         self._call_of: dict[Call, CallState] = {}
@@ -120,10 +122,6 @@ class Replay:
                 self.flows.play(self.moment, event)
             self.moment += 1
 
-    def call_of(self, key: Call | None) -> CallState | None:
-        """The call that a pair of end and id stands for, if the recording has it."""
-        return None if key is None else self._call_of.get(key)
-
     def end(self, label: str) -> EndState:
         """An end of a session; the other one comes with it."""
         found = self.ends.get(label)
@@ -134,6 +132,7 @@ class Replay:
 
     def _note(self, kind: str, text: str, *workers: str) -> None:
         self.notes.append(Note(kind, text, workers, self.time, self.moment))
+        self.noted.update(dict.fromkeys(workers))
 
     # Sessions.
 
@@ -153,7 +152,8 @@ class Replay:
         for held in end.imports.values():
             call = held.call
             if call is not None and call.outcome == RUNNING:
-                call.outcome, call.ended, call.ended_at = LOST, self.time, self.moment
+                call.outcome, call.ended = LOST, self.time
+                call.left, call.left_at = self.time, self.moment
         end.imports.clear()
         for queue in (end.outbox, end.wire, end.inbox):
             queue.clear()
@@ -236,9 +236,11 @@ class Replay:
         if call is None:
             return
         call.answer = event
+        if event.size or call.outcome == RUNNING:
+            call.left, call.left_at = event.at, self.moment
         call.result = result_of(event)
         if call.outcome == RUNNING:
-            call.ended, call.ended_at = event.at, self.moment
+            call.ended = event.at
             call.outcome = RETURNED if type(event) is ev.CallReturned else RAISED
         if not event.size:
             # Its caller goes on without it.
@@ -248,7 +250,8 @@ class Replay:
         self.end(event.session).imports.pop(event.id, None)
         call = self._call_of.get((event.session, event.id))
         if call is not None and call.settled is None:
-            call.outcome, call.ended, call.ended_at = CANCELLED, event.at, self.moment
+            call.outcome, call.ended = CANCELLED, event.at
+            call.left, call.left_at = event.at, self.moment
 
     def _awaited(self, event: ev.Awaited) -> None:
         for number in event.ids:

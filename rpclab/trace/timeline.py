@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from rpclab.core.events import ends
 from rpclab.trace.model import CallBar, Lane, Timeline
 from rpclab.trace.replay import Replay, replayed
 
@@ -36,10 +35,8 @@ def timeline(recording: Iterable[Any] | Replay) -> Timeline:
 
 def lanes(replay: Replay) -> list[str]:
     """The Workers: the notebook first, the others in the order in which they appeared."""
-    seen = dict.fromkeys(worker for note in replay.notes for worker in note.workers)
-    seen.update(dict.fromkeys(name for label in replay.ends for name in ends(label)))
-    names = [name for name in seen if name != NOTEBOOK]
-    return [NOTEBOOK, *names] if NOTEBOOK in seen else names
+    seen = dict.fromkeys([*replay.noted, *(end.here for end in replay.ends.values())])
+    return sorted(seen, key=lambda name: name != NOTEBOOK)
 
 
 def by_use(names: Sequence[str], used: Iterable[str]) -> list[str]:

@@ -15,8 +15,8 @@ from rpclab.trace.pictures.figures import Figures
 from rpclab.trace.reading import Event
 from rpclab.trace.recording import Recording
 from rpclab.trace.replay import Replay
+from rpclab.trace.round_trips import TripCounter, Trips, Who
 from rpclab.trace.sequence import sequence_text
-from rpclab.trace.trips import TripCounter, Trips, Who
 from rpclab.trace.unawaited import unawaited
 
 

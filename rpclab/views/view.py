@@ -14,7 +14,7 @@ from rpclab.views.subject import Subject
 if TYPE_CHECKING:
     from rpclab.trace.recording import Recording
     from rpclab.trace.trace import Trace
-    from rpclab.views.look import Look
+    from rpclab.views.rendering import Look
 
 
 class View(Subject):
@@ -65,7 +65,7 @@ class View(Subject):
         return {"text/plain": look.text(), "text/html": look.html(keep=True)}
 
     def _look(self) -> Look:
-        from rpclab.views.look import Look  # noqa: PLC0415 - for those who look
+        from rpclab.views.rendering import Look  # noqa: PLC0415 - for those who look
 
         return Look(self)
 

@@ -108,17 +108,7 @@ class World:
 
 
 def _deploy(sandbox: Sandbox, worker: Declared, databases: dict[tuple[str, str], Any]) -> Worker:
-    made = sandbox.deploy(
-        worker.name,
-        source=worker.source,
-        filename=worker.filename,
-        folder=worker.folder,
-        vars=worker.vars,
-        json=worker.json,
-        bind=worker.bind,
-        objects=worker.objects,
-        kv=worker.kv,
-        d1={variable: databases[worker.name, variable] for variable in worker.d1},
-    )
+    d1 = {variable: databases[worker.name, variable] for variable in worker.d1}
+    made = sandbox.deploy(worker.name, **{**worker.options, "d1": d1})
     object.__setattr__(made.env, "__secret__", worker.secrets)
     return made

@@ -7,16 +7,14 @@ RPCLAB_KERNELS names further Pythons with other kernels, with colons between the
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from support.browsers import CHROMIUM, leave_out_unless, need_chromium
+from support.browsers import pictures as pictures  # noqa: PLC0414 - a fixture
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-CHROMIUM = os.environ.get("RPCLAB_CHROMIUM") or "/usr/bin/chromium"
 PYTHONS = [sys.executable, *filter(None, os.environ.get("RPCLAB_KERNELS", "").split(":"))]
 
 
@@ -29,9 +27,8 @@ def pytest_generate_tests(metafunc):
 @pytest.fixture(scope="session")
 def lab_server(tmp_path_factory):
     """The server of a JupyterLab, for all tests."""
-    _leave_out_unless(shutil.which(CHROMIUM), f"Chromium at {CHROMIUM} (RPCLAB_CHROMIUM)")
-    _leave_out_unless(find_spec("playwright"), "playwright")
-    _leave_out_unless(find_spec("jupyterlab"), "jupyterlab")
+    need_chromium()
+    leave_out_unless(find_spec("jupyterlab"), "jupyterlab")
     from support.jupyterlab import running_server  # noqa: PLC0415 - imports playwright
 
     with running_server(tmp_path_factory.mktemp("lab")) as server:
@@ -50,24 +47,8 @@ def lab(lab_server, chromium):
 @pytest.fixture(scope="module")
 def chromium():
     """A browser for all tests of a module."""
-    _leave_out_unless(shutil.which(CHROMIUM), f"Chromium at {CHROMIUM} (RPCLAB_CHROMIUM)")
-    _leave_out_unless(find_spec("playwright"), "playwright")
+    need_chromium()
     from support.jupyterlab import running_chromium  # noqa: PLC0415 - imports playwright
 
     with running_chromium(CHROMIUM) as browser:
         yield browser
-
-
-@pytest.fixture
-def pictures(tmp_path):
-    """The folder where a test keeps its pictures."""
-    folder = Path(os.environ.get("RPCLAB_SCREENSHOTS") or tmp_path)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def _leave_out_unless(found, needed):
-    if not found and os.environ.get("CI") == "true":
-        pytest.fail(f"no {needed}, and CI=true leaves nothing out", pytrace=False)
-    if not found:
-        pytest.skip(f"the browser tests need {needed}")

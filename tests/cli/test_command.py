@@ -82,7 +82,7 @@ def test_the_status_tells_a_peer_that_is_away_from_what_failed_here(
 
 def test_an_extra_that_is_missing_is_named(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "pydantic_core", None)
-    monkeypatch.delitem(sys.modules, "rpclab.workers.validation.door", raising=False)
+    monkeypatch.delitem(sys.modules, "rpclab.workers.validation.argument_checks", raising=False)
     monkeypatch.delitem(sys.modules, "rpclab.workers.validation.schemas", raising=False)
     assert main(["run", __file__, "f", "--validate"]) == 1
     assert "install rpclab[validate]" in capsys.readouterr().err

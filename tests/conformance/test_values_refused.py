@@ -25,6 +25,7 @@ import pytest
 from support.world import failure
 
 import rpclab
+from rpclab.codecs.values import ENCODERS
 
 KOLKATA = zoneinfo.ZoneInfo("Asia/Kolkata")
 
@@ -80,10 +81,24 @@ SUBCLASSES = [
     (Pair(1, 2), "send value._asdict(), or tuple(value)"),
     (subclass(decimal.Decimal, 1), LOSES.format("Decimal", "Decimal(value)")),
     (subclass(dt.date, 2024, 1, 1), LOSES.format("date", "date.fromordinal(value.toordinal())")),
+    (
+        subclass(dt.datetime, 2024, 1, 1),
+        LOSES.format("datetime", "datetime.fromisoformat(value.isoformat())"),
+    ),
+    (subclass(dt.time, 1), LOSES.format("time", "time.fromisoformat(value.isoformat())")),
+    (
+        subclass(dt.timedelta, 1),
+        LOSES.format("timedelta", "timedelta(value.days, value.seconds, value.microseconds)"),
+    ),
     (subclass(uuid.UUID, "0" * 32), LOSES.format("UUID", "UUID(int=value.int)")),
     (subclass(array.array, "b"), LOSES.format("array", "array(value.typecode, value)")),
     (subclass(collections.OrderedDict), LOSES.format("dict", "dict(value)")),
 ]
+
+
+def test_each_type_that_is_sent_has_a_subclass_here():
+    bases = {base for value, _ in SUBCLASSES for base in type(value).__mro__}
+    assert ENCODERS.keys() - bases == {re.Pattern}  # which has no subclasses
 
 
 @pytest.mark.parametrize(("value", "advice"), SUBCLASSES, ids=lambda v: type(v).__name__)

@@ -14,6 +14,7 @@ from rpclab.core.flow import (
     LEAST_WINDOW,
     MOST_CHUNKS,
     MOST_QUEUED,
+    NEAR_GAIN,
     FlowController,
     Uplink,
 )
@@ -31,11 +32,13 @@ class Line:
         bandwidth: of the link, in bytes a second.
         chunk: the size of all chunks.
         most: the largest window.
+        gain: how often what the link holds fits into the window.
     """
 
-    def __init__(self, rtt=0.1, bandwidth=1e6, chunk=CHUNK, most=MOST):
+    def __init__(self, rtt=0.1, bandwidth=1e6, chunk=CHUNK, most=MOST, gain=2):
         self.at = 0.0
         self.flow = FlowController(lambda: self.at, most)
+        self.flow.gain = gain
         self.rtt = rtt
         self.bandwidth = bandwidth
         self.chunk = chunk
@@ -80,6 +83,15 @@ def test_the_window_is_twice_what_the_link_holds():
     line = Line(rtt=0.1, bandwidth=1e7)
     line.run(5)
     assert 1.9 * 1e6 < line.flow.window < 2.5 * 1e6
+
+
+def test_the_window_between_two_ends_in_one_process_is_twice_as_wide_and_follows_the_reader():
+    line = Line(rtt=0.1, bandwidth=1e7, gain=NEAR_GAIN)
+    line.run(30)
+    assert 3.8 * 1e6 < line.flow.window < 5 * 1e6
+    line.reader = 1.0
+    line.run(60)
+    assert line.flow.window <= 4 * CHUNK
 
 
 def test_the_window_does_not_grow_for_ever_on_a_full_link():
@@ -236,13 +248,28 @@ def test_a_stream_of_a_few_bytes_says_nothing_of_a_way_that_a_long_one_has_found
     found = carried(uplink, Line(rtt=0.1, bandwidth=100 * MIB), seconds=9).window
     now = 0.0
     short = uplink.flow(lambda: now, 2**26)
-    token = short.sent(1000)
-    now = 0.1
-    short.acknowledged(token)
+    for _ in range(2):  # what is sent first says nothing at all
+        token = short.sent(1000)
+        now += 0.1
+        short.acknowledged(token)
     assert short.is_far
     assert short.window < found
     uplink.learn(short)
     assert uplink.found == found
+
+
+def test_the_first_acknowledgements_take_nothing_of_the_window_that_a_stream_began_with():
+    now = 0.0
+    flow = FlowController(lambda: now, 2**26, 2**25)
+    tokens = [flow.sent(2**16) for _ in range(2**9)]
+    assert not flow.fits(1)
+    now = 0.1
+    for token in tokens[:100]:
+        flow.acknowledged(token)
+        assert flow.window == 2**25
+    now = 0.21  # at full speed the rest would have been taken by now
+    flow.acknowledged(tokens[100])
+    assert flow.window < 2**24
 
 
 def test_streams_that_nobody_reads_hold_no_more_than_was_found_and_a_first_window_each():

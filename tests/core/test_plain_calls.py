@@ -4,6 +4,8 @@ import gc
 
 import pytest
 
+from rpclab.codecs.capnweb import CapnWebCodec
+from rpclab.codecs.msgpack import MsgpackCodec
 from rpclab.codecs.sharing import _QUICKLY_TOLD, outweighs
 from rpclab.core.messages import LARGE
 from rpclab.core.targets import RpcTarget
@@ -140,7 +142,8 @@ def test_of_lists_sets_and_leaves_the_collector_follows_the_containers_alone():
     assert not any(map(gc.is_tracked, leaves))
 
 
-def test_what_an_interrupt_leaves_of_a_batch_comes_before_what_arrives_meanwhile():
+@pytest.mark.parametrize("codec", [MsgpackCodec, CapnWebCodec])
+def test_what_an_interrupt_leaves_of_a_batch_comes_before_what_arrives_meanwhile(codec):
     class Main(RpcTarget):
         def __init__(self):
             self.notes = []
@@ -152,7 +155,7 @@ def test_what_an_interrupt_leaves_of_a_batch_comes_before_what_arrives_meanwhile
             raise KeyboardInterrupt
 
     main = Main()
-    pair = SessionPair(main)
+    pair = SessionPair(main, codec=codec)
     for name, *args in (("note", 0), ("stop",), ("note", 1), ("stop",), ("note", 2)):
         pair.main.call(name, *args)
     with pytest.raises(KeyboardInterrupt):

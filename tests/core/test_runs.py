@@ -16,6 +16,7 @@ from rpclab.core.messages import (
     RELEASE,
     RESOLVE,
     apart,
+    as_packed,
     parse,
 )
 from rpclab.errors import RemoteProtocolError
@@ -92,7 +93,9 @@ def sent(pair, sender):
     batches = [frames for end, _, frames in pair.wire.sent if end is sender and frames]
     return [
         [
-            msgpack.unpackb(frame, ext_hook=msgpack.ExtType) if type(frame) is bytes else frame
+            msgpack.unpackb(frame, ext_hook=msgpack.ExtType)
+            if type(frame) is bytes
+            else as_packed([*frame])
             for frame in batch
         ]
         for batch in batches

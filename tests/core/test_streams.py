@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from functools import partial
 
 import msgpack
 import pytest
@@ -33,6 +34,7 @@ from rpclab.errors import (
     MessageTooLargeError,
     RemoteProtocolError,
 )
+from rpclab.transports import memory
 
 both_dialects = pytest.mark.parametrize("codec", [MsgpackCodec, CapnWebCodec])
 
@@ -411,6 +413,37 @@ def test_a_chunk_that_cannot_be_sent_leaves_the_stream_as_it_was(pair, main):
     assert stream.read() == [b"after it"]
 
 
+@both_dialects
+def test_a_chunk_that_cannot_be_sent_takes_no_number(pair, main):
+    source = Source()
+    sent_up(pair, main, source)
+    with pytest.raises(DataCloneError):
+        source.outlet.write(object())
+    main._gives = Counter(main._log)
+    pair.settle(pair.main.call("give")).dispose()
+    pair.host.turn()
+    assert main._log[-1] == "disposed"
+
+
+@both_dialects
+def test_a_chunk_with_a_stream_inside_is_given_back_as_any_chunk(pair, main):
+    source, inner = Source(), Source()
+    stream = sent_up(pair, main, source)
+    source.outlet.write(inner)
+    pair.host.turn()
+    (read,) = stream.read()
+    inner.outlet.write(b"inside")
+    pair.host.turn()
+    assert read.read() == [b"inside"]
+    for outlet in (inner.outlet, source.outlet):
+        outlet.close()
+    pair.host.turn()
+    assert (read.read(), stream.read()) == ([...], [...])
+    pair.host.turn()
+    assert pair.client.closed is pair.server.closed is None
+    assert pair.tables == EMPTY
+
+
 # Peers that break the rules.
 
 
@@ -603,3 +636,21 @@ def test_a_sink_remembers_no_chunk_that_it_has_taken(pair, main):
         stall.resolve()
         pair.host.turn()
     assert not hook.context._running
+
+
+@pytest.mark.parametrize(("over_a_link", "times"), [(True, 2), (False, 4)])
+def test_a_stream_that_goes_over_no_link_may_have_twice_as_much_on_its_way(over_a_link, times):
+    pair = SessionPair(Main())
+    memory.connect(pair.client, pair.server)
+    if over_a_link:
+        pair.client.send = partial(pair.server.receive)
+    source = Source()
+    pair.main.call("take", source)
+    pair.host.turn()
+    source.outlet.write(bytes(1_000_000))
+    pair.host.time += 1
+    pair.host.turn()
+    (stream,) = pair.server.exports[0].target._log
+    stream.read()
+    pair.host.turn()
+    assert source.outlet.flow.window // 1_000_000 == times

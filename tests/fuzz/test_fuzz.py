@@ -10,6 +10,7 @@ import pytest
 
 from fuzz import batch, corpus, play, wire
 from fuzz.verdict import Finding
+from rpclab.codecs.values import DECODERS
 from rpclab.core.session import Session
 
 KNOWN = corpus.known()
@@ -39,6 +40,11 @@ def _kinds(world):
     if world.dialect == "capnweb":
         return {json.loads(frame)[0] for frame in world.came}
     return {wire.unpack(frame)[0] for frame in world.came}
+
+
+def test_the_fuzzer_has_a_number_for_each_type_that_is_read():
+    numbers = {number for number in vars(wire).values() if type(number) is int}
+    assert DECODERS.keys() <= numbers
 
 
 def test_the_same_seed_gives_the_same_session():

@@ -118,11 +118,7 @@ def test_bad_input_is_answered_in_a_line(kernel):
         "%%worker notebook\n1": "'notebook' cannot be the name of a Worker",
         "%bind A=counter-service": 'the Worker "counter-service" exports no entrypoint',
     }.items():
-        output = kernel.run(cell)
-        assert said in output.stderr
-        assert output.stderr.startswith("UsageError: ")
-        assert output.stderr.count("\n") == 1
-        assert output.error is None
+        assert said in kernel.run(cell).usage_error
 
 
 @pytest.mark.any_kernel

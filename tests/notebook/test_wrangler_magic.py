@@ -128,11 +128,7 @@ def test_bad_input_is_answered_in_a_line(kernel):
         ),
         "%%wrangler\nname = 'notebook'\nmain = 'counter-service'": "cannot be the name of a Worker",
     }.items():
-        output = kernel.run(cell)
-        assert said in output.stderr
-        assert output.stderr.startswith("UsageError: ")
-        assert output.stderr.count("\n") == 1
-        assert output.error is None
+        assert said in kernel.run(cell).usage_error
 
 
 @pytest.mark.any_kernel

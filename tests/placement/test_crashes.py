@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
 import os
+import pty
 import signal
+import sys
+import termios
 from types import SimpleNamespace
 
 import pytest
@@ -139,6 +144,46 @@ async def test_one_that_has_not_begun_is_not_taken_for_silent(monkeypatch):
     host.record({"kind": "alive"})
     looks()
     assert engine.stopped[:1] == [1]
+
+
+READS = """
+import asyncio, rpclab
+
+SOURCE = '''
+from workers import WorkerEntrypoint
+
+class Default(WorkerEntrypoint):
+    def read(self):
+        with open("/dev/tty") as terminal:
+            return terminal.read(1)
+'''
+
+async def main():
+    async with rpclab.Sandbox() as sandbox:
+        sandbox.deploy("worker", source=SOURCE, placement="process")
+        try:
+            print(await sandbox.bind(WORKER="worker").WORKER.read())
+        except OSError as error:
+            print("OSError")
+
+asyncio.run(main())
+"""
+
+
+async def test_one_that_reads_from_the_terminal_of_the_program_fails_and_does_not_stand_still():
+    ours, theirs = pty.openpty()
+    program = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        READS,
+        stdin=theirs,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    assert (await program.communicate())[0] == b"OSError\n"
+    os.close(ours)
+    os.close(theirs)
 
 
 async def test_the_death_of_the_zygote_ends_its_processes_and_the_next_call_starts_anew(

@@ -25,11 +25,16 @@ class OneNode:
         self.errands = []
         self.gone = False
         self.why = "it was unplugged"
+        self.asked = 0
+        self.thinks = False
 
     async def open(self):
         return "127.0.0.1"
 
     async def places(self):
+        self.asked += 1
+        while self.thinks:  # noqa: ASYNC110 - as below
+            await asyncio.sleep(0.01)
         return [Place("key", "node-a", "127.0.0.1", 2)]
 
     async def run(self, key, errand):
@@ -91,8 +96,9 @@ def launcher():
 class Started:
     """An engine with one host on its way, and what becomes of it."""
 
-    def __init__(self, launcher, silence=30):
+    def __init__(self, launcher, silence=30, *, waits=True):
         self.launcher = launcher
+        self.waits = waits
         self.engine = ClusterEngine(launcher, silence_seconds=silence)
         self.heard, self.ended = Heard(), []
         self.engine.watch(self.ended.append)
@@ -101,7 +107,8 @@ class Started:
 
     async def __aenter__(self):
         self.line.attach()
-        await until(lambda: self.launcher.errands)
+        if self.waits:
+            await until(lambda: self.launcher.errands)
         return self
 
     async def __aexit__(self, *_):
@@ -148,6 +155,21 @@ async def test_an_agent_that_was_sent_for_is_told_to_start_the_host(launcher):
         assert started.line.computed() == 3.0
         (node,) = started.engine.nodes()
         assert (node.name, node.cores, node.round_trip) == ("node-a", 2, 0.002)
+        agent.writer.close()
+
+
+async def test_of_many_hosts_that_are_placed_at_once_the_cluster_is_asked_twice(launcher):
+    launcher.thinks = True
+    async with Started(launcher, waits=False) as started:
+        await until(lambda: launcher.asked)
+        for number in range(2, 12):
+            started.engine.place(number, Heard(), NO_BOUNDS)
+        started.engine._nodes._call(setattr, launcher, "thinks", False)
+        await until(lambda: launcher.errands)
+        agent = await started.join()
+        for _ in range(11):
+            await agent.hear("place")
+        assert launcher.asked == 2  # by the first, and by all that came as it was asked
         agent.writer.close()
 
 

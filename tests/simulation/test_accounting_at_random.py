@@ -7,7 +7,7 @@ from support.random_programs import deploy, follow, starts_tasks, write
 
 import rpclab
 from rpclab.trace.recording import Recording
-from rpclab.trace.trips import round_trips
+from rpclab.trace.round_trips import round_trips
 
 PROGRAMS = 300
 BLOCKS = 10

@@ -5,8 +5,8 @@ from support.programs import PROGRAMS, SERVICE, deploy, pipelined_chain
 
 import rpclab
 from rpclab.trace.recording import Recording
+from rpclab.trace.round_trips import round_trips
 from rpclab.trace.timeline import timeline
-from rpclab.trace.trips import round_trips
 
 NAMES = ("notebook", "a", "b", "c")
 

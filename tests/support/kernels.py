@@ -12,24 +12,11 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
 from jupyter_client.session import DELIM
 
+from support import counter
+
 PATIENCE = 30  # seconds; a bound for messages that must come, never a wait
 
-COUNTER = """\
-%%worker counter-service
-from workers import RpcTarget, WorkerEntrypoint
-
-class Counter(RpcTarget):
-    def __init__(self):
-        self._value = 0
-
-    def increment(self, amount=1):
-        self._value += amount
-        return self._value
-
-class CounterService(WorkerEntrypoint):
-    async def new_counter(self):
-        return Counter()
-"""
+COUNTER = f"%%worker counter-service{counter.COUNTER}"
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -53,6 +40,14 @@ class Output:
     @property
     def stderr(self):
         return self.stream("stderr")
+
+    @property
+    def usage_error(self):
+        """What a line that is wrong is answered with: one line, and no error of Python's."""
+        assert self.error is None
+        assert self.stderr.startswith("UsageError: ")
+        assert self.stderr.count("\n") == 1
+        return self.stderr
 
     @property
     def value(self):

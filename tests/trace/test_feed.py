@@ -6,18 +6,19 @@ from dataclasses import fields
 from operator import attrgetter
 
 import pytest
+from support.tables import tables_at
 from support.traced import READER, busy, deployed
 from support.virtual_time import VirtualTimeLoop
 
 import rpclab
 from rpclab.trace.feed import COLUMNS, Feed
 from rpclab.trace.graph import graph
-from rpclab.trace.lifetimes import lifetimes, tables_at
+from rpclab.trace.lifetimes import lifetimes
 from rpclab.trace.model import Arrow, CallBar, Interval, Note, StreamPoint, StubBar, TargetBar
 from rpclab.trace.pictures.graph_layout import lines_of
+from rpclab.trace.round_trips import round_trips
 from rpclab.trace.streams import streams
 from rpclab.trace.timeline import lanes_by_use, timeline
-from rpclab.trace.trips import round_trips
 
 
 async def recorded():
@@ -122,13 +123,7 @@ def test_the_rows_are_those_of_the_graph(recording, page):
 
 def test_the_tables_of_every_moment_can_be_told(recording, page):
     for moment in range(0, len(recording) + 1, 5):
-        expected = {
-            (end.here, end.there, side, row.id): (row.what, row.kind, row.references)
-            for end in tables_at(recording, moment).sessions
-            for side, rows in (("imports", end.imports), ("exports", end.exports))
-            for row in rows
-        }
-        assert page.tables(moment) == expected, moment
+        assert page.tables(moment) == tables_at(recording, moment), moment
 
 
 def test_the_figures_are_the_round_trips(recording, page):

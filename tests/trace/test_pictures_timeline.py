@@ -202,7 +202,7 @@ def _made_up(rng):
         ended = sent + took if done else None
         calls.append(CallBar(number, "call", label, "method", caller, worker, None, sent, sent,
                              ended, ended, outcome, "", 0, by, None, (), made_at,
-                             moment if done else None, sent + 0.1, came_at,
+                             moment if done else None, sent + 0.1, came_at, ended,
                              moment - 3 if done else None))  # fmt: skip
     notes = (Note("deployed", "it", (names[0],), 0.0, 0),)
     return Timeline(tuple(map(Lane, names)), tuple(calls), tuple(arrows), notes, 0.0, 2.2, moment)

@@ -1,8 +1,11 @@
 """The timeline of a recording: lanes, bars and arrows, with their times."""
 
+import asyncio
+
 import pytest
 
 import rpclab
+from rpclab.trace import events as ev
 from rpclab.trace.recording import Recording
 from rpclab.trace.timeline import timeline
 
@@ -85,21 +88,36 @@ async def test_arrows_join_the_bar_of_a_call_with_that_of_its_maker(sandbox, env
     asked, asked_next, answer_of_next, answer = drawn.arrows
     assert (outer.arrived, outer.arrived_at) == (asked.arrived, asked.arrived_at)
     assert (inner.arrived, inner.arrived_at) == (asked_next.arrived, asked_next.arrived_at)
-    assert (inner.ended, inner.ended_at) == (answer_of_next.sent, answer_of_next.sent_at)
-    assert (outer.ended, outer.ended_at) == (answer.sent, answer.sent_at)
+    assert (inner.left, inner.left_at) == (answer_of_next.sent, answer_of_next.sent_at)
+    assert (outer.left, outer.left_at) == (answer.sent, answer.sent_at)
 
 
-async def test_a_call_that_is_given_up_has_a_bar_until_then_and_its_cancelling_goes_there(
+async def test_the_cancelling_of_a_call_goes_to_its_bar_which_ends_when_its_method_has_ended(
     sandbox, env
 ):
     with pytest.raises(TimeoutError):
         async with rpclab.deadline(2):
             await env.B.nap(100)
     drawn = timeline(sandbox.recording)
-    [cancel] = [arrow for arrow in drawn.arrows if arrow.kind == "cancel"]
+    [cancel, answer] = [each for each in drawn.arrows if each.kind in ("cancel", "error")]
     assert (cancel.begins, cancel.ends) == (None, 1)
-    assert drawn.calls[0].arrived < drawn.calls[0].ended == cancel.sent
-    assert drawn.calls[0].ended_at == cancel.sent_at
+    assert (answer.begins, answer.ends) == (1, None)
+    [call] = drawn.calls
+    assert call.outcome == "cancelled"
+    assert (call.left, call.left_at) == (answer.sent, answer.sent_at)
+
+
+async def test_a_call_that_is_given_up_before_it_is_answered_has_a_bar_until_then(sandbox, env):
+    call = asyncio.ensure_future(env.B.nap(100))
+    await asyncio.sleep(1)
+    call.cancel()
+    events = list(sandbox.recording)
+    while timeline(events).calls[0].outcome != "cancelled":
+        await asyncio.sleep(0)
+        events = list(sandbox.recording)
+    first = next(n for n, event in enumerate(events) if type(event) is ev.CallCancelled)
+    [drawn] = timeline(events[: first + 1]).calls
+    assert (drawn.left, drawn.left_at) == (events[first].at, first)
 
 
 async def test_a_message_under_way_has_not_arrived(sandbox, env):

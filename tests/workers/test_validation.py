@@ -436,7 +436,7 @@ def test_a_name_that_can_be_none_is_refused():
 
 
 def test_without_pydantic_the_extra_is_named(monkeypatch):
-    monkeypatch.delitem(sys.modules, "rpclab.workers.validation.door", raising=False)
+    monkeypatch.delitem(sys.modules, "rpclab.workers.validation.argument_checks", raising=False)
     monkeypatch.delitem(sys.modules, "rpclab.workers.validation.schemas", raising=False)
     monkeypatch.setitem(sys.modules, "pydantic", None)
     monkeypatch.setitem(sys.modules, "pydantic_core", None)

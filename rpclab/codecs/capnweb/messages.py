@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rpclab.codecs.capnweb.text import LEAVES
+from rpclab.codecs.capnweb.numbers import write_float
+from rpclab.codecs.capnweb.text import LEAVES, write_all
 from rpclab.codecs.capnweb.writing import written_path
 from rpclab.core.messages import (
     ABORT,
@@ -73,8 +74,8 @@ def written(message: Message, writer: Writer) -> list[Any]:
     raise DataCloneError(f"a message of kind {kind} cannot be sent to a JavaScript peer")
 
 
-def plain(message: Message) -> list[Any] | bytes | None:
-    """Write a message that is made of numbers and leaves alone, as a tree or a text.
+def plain(message: Message) -> list[Any] | None:
+    """Write a call, or a result, that is made of numbers and leaves alone.
 
     Returns:
         None of one that is not: `written` writes it.
@@ -93,11 +94,44 @@ def plain(message: Message) -> list[Any] | bytes | None:
         value = message[2]
         if value is not None and type(value) in LEAVES:
             return ["resolve", message[1], value]
-    elif kind == PULL:
-        return b'["pull",%d]' % message[1]
-    elif kind == RELEASE and len(message) == 3:
-        return b'["release",%d,%d]' % (message[1], message[2])
     return None
+
+
+def run_of_texts(run: Message) -> list[bytes]:
+    """Write messages that stand in a row, and whose values are small scalars, each as a text."""
+    kind, end = run[0], len(run)
+    if kind == PULL:
+        return [b'["pull",%d]' % number for number in run[1:]]
+    if kind == RELEASE:
+        return [b'["release",%d,%d]' % (run[at], run[at + 1]) for at in range(1, end, 2)]
+    trees: list[Any] = []
+    if kind == CALL:  # both ends count their ids
+        for at in range(2, end, 3):
+            target, path, args = run[at : at + 3]
+            trees.append(["push", ["pipeline", target, [path], _finite(args)]])
+    else:
+        for at in range(1, end, 2):
+            value = run[at + 1]
+            result = value if type(value) in _AS_RESULT else _result(value)
+            trees.append(["resolve", run[at], result])
+    return write_all(trees)
+
+
+_AS_RESULT = LEAVES - {type(None)}
+
+
+def _finite(args: list[Any]) -> list[Any]:
+    """Write scalars: as they are, but for floats of which JSON knows nothing."""
+    if float not in map(type, args):
+        return args
+    return [write_float(value) if type(value) is float else value for value in args]
+
+
+def _result(value: Any) -> Any:
+    """Write a scalar that a method has returned."""
+    if value is None:
+        return ["undefined"]
+    return write_float(value) if type(value) is float else value
 
 
 def _written_map(message: Message, writer: Writer) -> list[Any]:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rpclab.notebook.widgets.base_widget import LIVE_LOOK, PageView
 from rpclab.notebook.widgets.es_modules import alone
-from rpclab.notebook.widgets.pages import LIVE_LOOK, PageView
 from rpclab.printable import printable
 from rpclab.trace.pictures.stored_html import drawing
 from rpclab.trace.pictures.words import WORDS

@@ -28,7 +28,7 @@ export class Lanes {
       const rows = free[lane];
       let row = rows.findIndex(end => end !== null && end <= call.arrived_at);
       if (row < 0) row = rows.length;
-      rows[row] = call.ended_at;
+      rows[row] = call.left_at;
       this.bars.push({ call, lane, row });
     }
     this.barOf = new Map(this.bars.map(bar => [bar.call.number, bar]));
@@ -58,7 +58,7 @@ export class Lanes {
   span({ call }) {
     const { axis, store } = this;
     const from = axis.x(call.arrived_at + 1, call.arrived);
-    const to = call.ended_at === null ? axis.x(store.length, store.end) : axis.x(call.ended_at + 1, call.ended);
+    const to = call.left_at === null ? axis.x(store.length, store.end) : axis.x(call.left_at + 1, call.left);
     return [from, Math.max(to, from + 3)];
   }
 

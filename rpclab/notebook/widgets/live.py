@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rpclab.notebook.widgets.base_widget import LIVE_LOOK, PageView
 from rpclab.notebook.widgets.channel import channels
+from rpclab.notebook.widgets.comm_messages import ours
 from rpclab.notebook.widgets.es_modules import joined
-from rpclab.notebook.widgets.hearing import ours
-from rpclab.notebook.widgets.pages import LIVE_LOOK, PageView
 from rpclab.trace.pictures.words import WORDS
 from rpclab.views import KINDS
 

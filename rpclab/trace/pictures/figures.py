@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rpclab.trace.pictures.templates import said
 from rpclab.trace.pictures.words import WORDS
-from rpclab.trace.trips import Trips
+from rpclab.trace.round_trips import Trips
 
 if TYPE_CHECKING:
     from rpclab.trace.model import Timeline

@@ -187,7 +187,7 @@ class _Drawing:
     def _measure(self, bar: _Bar) -> None:
         call = bar.call
         bar.begin = self._scale.x(call.arrived_at, call.arrived)
-        bar.end = max(self._scale.x(call.ended_at, call.ended), bar.begin + _SHORTEST)
+        bar.end = max(self._scale.x(call.left_at, call.left), bar.begin + _SHORTEST)
         if bar.end > self._scale.right:
             bar.begin, bar.end = self._scale.right - _SHORTEST, self._scale.right
 

@@ -69,7 +69,7 @@ def new_door() -> Door:
         ImportError: the extra rpclab[validate] is not installed.
     """
     try:
-        from rpclab.workers.validation.door import Door  # noqa: PLC0415 - pydantic is an extra
+        from rpclab.workers.validation.argument_checks import Door  # noqa: PLC0415 - pydantic is an extra
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith(("pydantic", "typing_inspection")):
             raise

@@ -29,9 +29,9 @@ from rpclab.trace.pictures.templates import place
 from rpclab.trace.pictures.texts import graph_text, lifetimes_text, streams_text, timeline_text
 from rpclab.trace.pictures.timeline import timeline_svg
 from rpclab.trace.replay import Replay
+from rpclab.trace.round_trips import round_trips
 from rpclab.trace.streams import streams
 from rpclab.trace.timeline import timeline
-from rpclab.trace.trips import round_trips
 
 if TYPE_CHECKING:
     from rpclab.views.subject import Subject

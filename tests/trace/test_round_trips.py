@@ -11,7 +11,7 @@ from support.traced import SOURCE
 import rpclab
 from rpclab.trace import events as ev
 from rpclab.trace.recording import Recording
-from rpclab.trace.trips import PROGRAM, TripCounter, round_trips
+from rpclab.trace.round_trips import PROGRAM, TripCounter, round_trips
 
 
 class Counted(TripCounter):
@@ -95,7 +95,7 @@ async def test_a_block_is_counted_whole_also_where_its_recording_drops_events():
 
 
 async def test_what_a_counter_keeps_is_bounded(monkeypatch):
-    monkeypatch.setattr("rpclab.trace.trips.MOST", 100)
+    monkeypatch.setattr("rpclab.trace.round_trips.MOST", 100)
     async with rpclab.Sandbox(record=True) as sandbox:
         env = deploy(sandbox)
         await awaits(env, 1000)

@@ -11,8 +11,8 @@ from typing import Any
 import anywidget
 
 from rpclab.notebook.widgets.channel import channels
+from rpclab.notebook.widgets.comm_messages import ours
 from rpclab.notebook.widgets.es_modules import FOLDER
-from rpclab.notebook.widgets.hearing import ours
 from rpclab.trace.pictures.look import CLASS, LOOK, css
 
 log = logging.getLogger("rpclab")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from rpclab.net.pulse import ASK, IDLE, NOTHING, SILENT, Pulse
+from rpclab.net.keepalive import ASK, IDLE, NOTHING, SILENT, Pulse
 
 
 def test_a_peer_is_asked_after_half_the_silence_and_given_up_after_all_of_it():

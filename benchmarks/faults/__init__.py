@@ -1,0 +1,1 @@
+"""What becomes of Workers elsewhere when something fails, or moves: counted, and timed."""
