@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.cascade import Cascade
-from rpclab.core.containers import CONTAINER_TYPES, DICT_TYPES, contents, replaced
+from rpclab.core.containers import DICT_TYPES, bulk_of, bulk_of_data, contents, replaced
 from rpclab.core.events import answered
 from rpclab.core.hooks import (
     BrokenHook,
@@ -203,9 +203,10 @@ class Answer:
             self._note_quiet()
         elif not self.pulled:
             self._note_quiet()
-            if self._waits_by_itself(value):
+            bulk = self._bulk_by_itself(value)
+            if bulk is not None:
                 self._conclude(None)
-                session.tuck_away(self)
+                session.tuck_away(self, bulk)
                 return
             self.hold_parts(value)
             session.keep_for_later(self)
@@ -242,7 +243,7 @@ class Answer:
             # Nothing can be reached any more of what would have been the result.
             self.drop()
         if not self.pulled and session is not None and self.queue is None:
-            session.tuck_away(self)
+            session.tuck_away(self, bulk_of(error))
 
     def _hold_targets(self, value: object) -> None:
         """No message takes the result of a step along: when that is dropped, so are its targets."""
@@ -256,13 +257,15 @@ class Answer:
             for part in contents(value):
                 self.hook_for(part)
 
-    def _waits_by_itself(self, value: object) -> bool:
-        """Whether a result that nobody has asked for is plain, and nothing stands on it."""
+    def _bulk_by_itself(self, value: object) -> int | None:
+        """How many bytes a result takes that nobody has asked for.
+
+        Returns:
+            None where it is not plain, or something stands on it: it does not wait by itself.
+        """
         if self.queue is not None or self.onward is not None:
-            return False
-        return type(value) in SCALARS or all(
-            type(part) in SCALARS or type(part) in CONTAINER_TYPES for part in contents(value)
-        )
+            return None
+        return bulk_of_data(value)
 
     def pull(self) -> None:
         """The importer wants the result: it gets it now, or once it is there."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from rpclab.core.containers import bulk_of
 from rpclab.core.messages import SCALARS
 from rpclab.errors import RpcError
 
@@ -37,6 +36,13 @@ def forgotten() -> RpcError:
     )
 
 
+def size_of_scalar(value: object) -> int:
+    """How many bytes a scalar takes beside its entry."""
+    if isinstance(value, (str, bytes)):
+        return len(value)
+    return value.bit_length() // 64 * 8 if isinstance(value, int) else 0
+
+
 class Results:
     """The results of one session, by the ids of their calls.
 
@@ -60,13 +66,12 @@ class Results:
     def __len__(self) -> int:
         return len(self._values) + len(self._runs)
 
-    def add(self, number: int, value: object) -> int:
-        """Keep a result. Gives how many bytes it takes beside its entry."""
+    def add(self, number: int, value: object, size: int) -> None:
+        """Keep a result, which takes so many bytes beside its entry."""
         if value is None:
             self._extend(number, None)
-            return 0
+            return
         self._values[number] = value
-        size = _size_of(value)
         if size:
             self._sizes[number] = size
             self.size += size
@@ -75,7 +80,6 @@ class Results:
             del self._values[oldest]
             self.size -= self._sizes.pop(oldest, 0)
             self._extend(oldest, FORGOTTEN)
-        return size
 
     def _extend(self, number: int, result: object) -> None:
         for run in self._runs[-2:]:
@@ -107,7 +111,7 @@ class Results:
         if type(value) not in SCALARS:
             return MISSING
         del self._values[number]
-        self.size -= _size_of(value)
+        self.size -= self._sizes.pop(number, 0)
         return value
 
     def _cut(self, position: int, number: int) -> None:
@@ -119,13 +123,3 @@ class Results:
             run[0] += 1
         elif run[1] == number:
             run[1] -= 1
-
-
-def _size_of(value: object) -> int:
-    if isinstance(value, (str, bytes)):
-        return len(value)
-    if isinstance(value, int):
-        return value.bit_length() // 8
-    if isinstance(value, Failure):
-        return bulk_of(value.error)
-    return 0 if type(value) is float else bulk_of(value)

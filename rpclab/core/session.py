@@ -42,7 +42,7 @@ from rpclab.core.messages import (
     size_of,
 )
 from rpclab.core.references import STUB, Introduced
-from rpclab.core.results import MISSING
+from rpclab.core.results import MISSING, size_of_scalar
 from rpclab.core.tables import IN_TABLE
 from rpclab.errors import DisconnectedError, MessageTooLargeError, RemoteProtocolError
 from rpclab.previews import message_of
@@ -386,7 +386,7 @@ class Session(Answering):
                     elif self._reply_scalar(number, value, value):
                         unacknowledged[number] = value
                     else:
-                        results.add(number, value)
+                        results.add(number, value, size_of_scalar(value))
                         self._receive_any(message, None, b"")
                 elif kind == RESOLVE:
                     entry = imports.get(number)

@@ -26,7 +26,7 @@ from rpclab.core.imports import (
 )
 from rpclab.core.limits import DEFAULT_LIMITS, Limits
 from rpclab.core.messages import LONGEST_RUN, PIPE, PULL, RELEASE, Frame, size_of
-from rpclab.core.results import FORGOTTEN, MISSING, Failure, Results, forgotten
+from rpclab.core.results import FORGOTTEN, MISSING, Failure, Results, forgotten, size_of_scalar
 from rpclab.core.streams import Pipe
 from rpclab.errors import LocalProtocolError, RemoteProtocolError, RpcError
 
@@ -379,23 +379,31 @@ class Tables(SessionLike):
             return answer
         return found if isinstance(found, Answer) else None
 
-    def tuck_away(self, answer: Answer) -> None:
-        """A plain result is there, and nobody has asked for it: perhaps nobody ever will."""
+    def tuck_away(self, answer: Answer, bulk: int) -> None:
+        """A plain result is there, and nobody has asked for it: perhaps nobody ever will.
+
+        Args:
+            answer: the call.
+            bulk: how many bytes the result takes.
+        """
         if self.exports.get(answer.id) is answer and not answer.released:
             del self.exports[answer.id]
             value = answer.value
             if answer.state == REJECTED:
                 value = Failure(value.with_traceback(None), answer.remote)
-            self._keep_result(answer.id, value)
+            self._keep_result(answer.id, value, bulk)
 
     def keep_for_later(self, answer: Answer) -> None:
         """A result is there that refers to something, and is kept until it is asked for."""
         answer.bulk = bulk_of(answer.value)
         self.holdings.most += answer.bulk
 
-    def _keep_result(self, call: int, value: object) -> bool:
-        """Keep a result until it is asked for. It always does."""
-        self.holdings.most += ENTRY + self._results.add(call, value)
+    def _keep_result(self, call: int, value: object, bulk: int | None = None) -> bool:
+        """Keep a result until it is asked for, which takes so many bytes. It always does."""
+        if bulk is None:
+            bulk = size_of_scalar(value)
+        self.holdings.most += ENTRY + bulk
+        self._results.add(call, value, bulk)
         return True
 
     # Pipes: what a stream flows through that is sent to the peer, or comes from there.
