@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import website_pages
+import website_policy
 from in_browser import CACHE, CORE, assemble, wheels
 
 from rpclab.config.document import Document
@@ -65,9 +66,19 @@ def main() -> None:
     if not arguments.lite_only:
         with tempfile.TemporaryDirectory() as scratch:
             website_pages.build(folder, Path(scratch))
+    protect_pages(folder)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(f"{arguments.folder} is a static site of {size / 1e6:.0f} MB; to look at it:")
     print(f"python -m http.server --bind 127.0.0.1 --directory {arguments.folder}")
+
+
+def protect_pages(folder: Path) -> None:
+    """Have all pages refuse other hosts, but for those that are files of the demos."""
+    pages = [path.relative_to(folder) for path in folder.rglob("*.html")]
+    of_lab = [page for page in pages if page.parts[0] == LAB and page.parts[1] != "files"]
+    of_documentation = [page for page in pages if page.parts[0] not in {LAB, "_static"}]
+    website_policy.protect((folder / page for page in of_lab), compiles=True)
+    website_policy.protect(folder / page for page in of_documentation)
 
 
 def build_lab(folder: Path) -> None:

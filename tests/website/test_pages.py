@@ -35,6 +35,12 @@ def drag_to(page, milliseconds):
     )
 
 
+def refused(said, seen):
+    """Keep what the page's policy has refused: the page itself asks for no such thing."""
+    if "Content Security Policy" in said.text:
+        seen.append(said.text)
+
+
 def link_cell(page):
     return page.locator(".rl-cell pre", has_text="rpclab link")
 
@@ -46,6 +52,7 @@ def test_a_page_is_whole_in_each_theme_and_width(site, pictures, path):
         with site.page("", color_scheme=theme, viewport=view) as page:
             complaints = []
             page.on("pageerror", lambda error, seen=complaints: seen.append(str(error)))
+            page.on("console", lambda said, seen=complaints: refused(said, seen))
             assert page.goto(f"{site.address}/{path}").status == 200
             page.locator("h1").first.wait_for()
             name = re.sub(r"\W+", "-", path).strip("-") or "landing"
@@ -133,6 +140,31 @@ def test_the_slider_follows_the_distance_that_a_visitor_writes(site, written, re
             assert page.locator("#rl-demo .rl-time").first.inner_text() == total
 
 
+@pytest.mark.parametrize("path", ["", "guide/streams/", "lab/lab/", "lab/notebooks/", "lab/tree/"])
+def test_a_page_can_ask_no_other_host_for_anything(site, path):
+    with site.page(path) as page:
+        refusals = page.evaluate(
+            """async () => {
+                const refusals = [];
+                addEventListener('securitypolicyviolation',
+                    ({ effectiveDirective }) => refusals.push(effectiveDirective));
+                await fetch('http://example.org/').catch(() => {});
+                const elsewhere = 'http://example.org/a';
+                for (const name of ['img', 'script', 'iframe']) {
+                    const made = document.createElement(name);
+                    document.body.append(Object.assign(made, { src: elsewhere }));
+                }
+                document.body.append(Object.assign(document.createElement('link'),
+                    { rel: 'stylesheet', href: elsewhere }));
+                while (new Set(refusals).size < 5) {
+                    await new Promise(resolve => setTimeout(resolve, 10));
+                }
+                return [...new Set(refusals)].sort();
+            }"""
+        )
+    assert refusals == ["connect-src", "frame-src", "img-src", "script-src-elem", "style-src-elem"]
+
+
 def test_the_picture_is_what_the_virtual_clock_recorded(site):
     with site.page("") as page:
         told = json.loads(page.locator("#rl-demo script[type='application/json']").text_content())
@@ -170,6 +202,12 @@ def test_the_code_of_the_landing_page_runs_and_can_be_changed(site, pictures):
         drag_to(page, 75)  # what has run runs again
         output.filter(has_text="after 225 ms").wait_for()
 
+        # Whoever writes code here, or has sent a link of it, can have it send nothing anywhere.
+        code.fill("import js\nawait js.fetch('http://example.org/')")
+        code.press("Shift+Enter")
+        output.filter(has_text="Failed to fetch").wait_for()
+        code.fill(changed)
+
         worker = cell(page, 1).locator("pre[contenteditable]")
         worker.fill(worker.inner_text().replace("Tyger Tyger", "Little Lamb"))
         assert "rl-stale" in cell(page, 3).get_attribute("class")
@@ -182,7 +220,9 @@ def test_the_cells_of_a_guide_run_in_place_with_their_calls_and_both_tables(site
     with site.page("guide/streams/") as page:
         page.get_by_role("button", name="Run all").click()
         last = page.locator(".rl-cell").last
-        page.wait_for_function("document.querySelectorAll('.rl-cell:not(.rl-ran)').length === 0")
+        page.wait_for_function(
+            "() => document.querySelectorAll('.rl-cell:not(.rl-ran)').length === 0"
+        )
         assert page.locator(".rl-error").count() == 0
         page.screenshot(path=pictures / "site-guide-ran.png", full_page=True)
         rows = page.locator(".rl-tables").last.locator("tr").all_inner_texts()
