@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 
 import pytest
 from support.processes import WORKER, descendants
@@ -13,6 +14,8 @@ from support.world import failure
 import rpclab
 from rpclab.errors import PlacementError
 from rpclab.placement.placed import PlacedWorker
+from rpclab.placement.ways import CAUSE, DRAIN
+from rpclab.transports.batches import framed
 
 TALLY = """
 import asyncio, os
@@ -247,6 +250,15 @@ async def test_a_version_that_is_replaced_keeps_the_bindings_that_it_had(sandbox
     assert await under_way == os.getpid()
 
 
+def _has_sent(end, record):
+    """Whether a record waits to be read there."""
+    with socket.fromfd(end.fileno(), end.family, end.type) as peeking:
+        try:
+            return peeking.recv(2**20, socket.MSG_PEEK | socket.MSG_DONTWAIT).endswith(record)
+        except BlockingIOError:
+            return False
+
+
 async def test_what_it_has_answered_before_its_end_counts(sandbox):
     sandbox.deploy("worker", source=WORKER, placement="process")
     env = sandbox.bind(WORKER="worker")
@@ -257,6 +269,24 @@ async def test_what_it_has_answered_before_its_end_counts(sandbox):
     while host.number in host.engine._lines:
         host.engine._lines[host.number].wait(10)  # its end is heard of before its answer is
     assert await answered == 7
+
+
+async def test_a_process_ends_only_when_all_that_it_has_answered_was_read(sandbox):
+    sandbox.deploy("worker", source=WORKER, placement="process")
+    env = sandbox.bind(WORKER="worker")
+    before = await env.WORKER.pid()
+    (way,) = sandbox.programs._leading[sandbox.worker("worker").hosts[0]]
+    end = way._wire.transport.get_extra_info("socket")
+    calls = [env.WORKER.add(number, 0) for number in range(100)]
+    way.hold()  # a program that is busy does not read
+    sandbox.deploy("worker", source=WORKER, placement="process")
+
+    asks = framed([bytes([DRAIN, 0x91, 1])])[0]
+    await until(lambda: before not in descendants() or _has_sent(end, asks))
+    way._wire.tell(CAUSE, 0)  # into a socket that was closed this would be the end of all
+    way.go_on()
+    assert [await call for call in calls] == [*range(100)]
+    await until(lambda: before not in descendants())
 
 
 async def test_how_it_was_deployed_comes_along(sandbox):
