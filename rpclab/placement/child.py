@@ -76,7 +76,7 @@ if TYPE_CHECKING:
     import types
     from collections.abc import Callable
 
-    from rpclab.core.hooks import Hook
+    from rpclab.core.hooks import Delivery, Hook
     from rpclab.core.session import Session
     from rpclab.placement.engine import Record
     from rpclab.placement.ways import Granted
@@ -421,7 +421,13 @@ class Child:
             return
         for running in self._sandbox.running_classes(self.name):
             running.leave()
+            running.away = self._refuse_object
         self._send({"kind": "left"})
+
+    def _refuse_object(self, _id: Any, call: Delivery) -> None:
+        """Code that goes on here, as of `wait_until`, opens no object that another process has."""
+        why = f"the Durable Objects of {self.name} run elsewhere now; this call has not run"
+        call.answer.reject(DisconnectedError(why))
 
     def _is_answering(self, since: float) -> bool:
         """Whether calls of others are under way here, or may come.

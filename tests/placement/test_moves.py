@@ -111,6 +111,41 @@ async def test_calls_that_are_not_over_in_time_are_cut_off_and_told_why(sandbox,
     assert await env.WORKER.add(1, 2) == 3
 
 
+async def test_code_that_goes_on_in_an_old_process_opens_no_object_that_a_new_one_has(
+    sandbox, tmp_path
+):
+    sandbox.use_storage(tmp_path)
+    source = f"""{TALLY}
+    def later(self, gate):
+        self.ctx.wait_until(self._work(gate.dup()))
+
+    async def _work(self, gate):
+        await gate()
+        try:
+            await self.env.TALLY.get_by_name("one").add(-1)
+        except Exception as error:
+            await gate(str(error))
+        else:
+            await gate("it has run")
+"""
+    sandbox.deploy("tally", source=source, objects={"TALLY": "Tally"}, placement="process")
+    env = sandbox.bind(WORKER="tally")
+    moved, outcome = asyncio.Event(), asyncio.get_running_loop().create_future()
+
+    async def gate(text=None):
+        await moved.wait()
+        if text is not None:
+            outcome.set_result(text)
+
+    await env.WORKER.add(0)
+    await env.WORKER.later(gate)
+    sandbox.deploy("tally", source=source, objects={"TALLY": "Tally"}, placement="process")
+    moved.set()
+    assert "run elsewhere now" in await outcome
+    await env.WORKER.add(1)
+    assert await sandbox.bind(T=rpclab.objects("tally#Tally")).T.get_by_name("one").seen() == [0, 1]
+
+
 async def test_code_that_fails_there_leaves_it_where_it_was(sandbox, tmp_path):
     gate = tmp_path / "gate"
     gate.touch()
