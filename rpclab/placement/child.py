@@ -76,7 +76,7 @@ if TYPE_CHECKING:
     import types
     from collections.abc import Callable
 
-    from rpclab.core.hooks import Hook
+    from rpclab.core.hooks import Delivery, Hook
     from rpclab.core.session import Session
     from rpclab.placement.engine import Record
     from rpclab.placement.ways import Granted
@@ -399,8 +399,13 @@ class Child:
         for there in workers:
             way = self._ways.get((self.name, there))
             if way is not None and way.is_open:
-                self._move_bindings(way)
-                way.retire(DisconnectedError(f"{there} has moved"))
+                self.leave(way)
+
+    def leave(self, way: Way) -> None:
+        """The Worker there has moved: its bindings lead to where it runs now."""
+        if self._ways.get((self.name, way.there)) is way:
+            self._move_bindings(way)
+            way.retire(DisconnectedError(f"{way.there} has moved"))
 
     def _move_bindings(self, way: Way) -> None:
         """Put the bindings on a way on another one."""
@@ -416,7 +421,13 @@ class Child:
             return
         for running in self._sandbox.running_classes(self.name):
             running.leave()
+            running.away = self._refuse_object
         self._send({"kind": "left"})
+
+    def _refuse_object(self, _id: Any, call: Delivery) -> None:
+        """Code that goes on here, as of `wait_until`, opens no object that another process has."""
+        why = f"the Durable Objects of {self.name} run elsewhere now; this call has not run"
+        call.answer.reject(DisconnectedError(why))
 
     def _is_answering(self, since: float) -> bool:
         """Whether calls of others are under way here, or may come.
@@ -427,7 +438,8 @@ class Child:
         worker = self._sandbox.workers.get(self.name)
         objects = worker is not None and bool(worker.objects)
         bound = objects or self._loop.time() - since < _KNOWN
-        return any(
+        left = [way.is_left() for way in self._all]  # each is asked at once
+        return (bound and not all(left)) or any(
             way.expects or way.session.is_answering or (bound and way.session.is_bound)
             for way in self._all
         )
@@ -435,7 +447,9 @@ class Child:
     def _retire(self) -> None:
         busy = any(way.expects or not way.session.idle for way in self._all)
         # Beside the one that runs this program, tasks are the Worker's own, as of `wait_until`.
-        if busy or len(asyncio.all_tasks()) > 1:
+        busy = busy or len(asyncio.all_tasks()) > 1
+        read = [] if busy else [way.drained() for way in self._all]  # each is asked at once
+        if busy or not all(read):
             self._loop.call_later(_LOOK, self._retire)
         else:
             self._over.set()

@@ -658,6 +658,13 @@ class Programs:
             del self._ways[way.here, way.there, way.slot]
         self._rebind(way.here, way.there, way.slot, moved)
 
+    def leave(self, way: Way) -> None:
+        """A host wants to go: what is bound to it leads to where the Worker runs now."""
+        key = way.here, way.there, way.slot
+        if way.slot >= 0 and self._ways.get(key) is way:
+            self.bound_anew(way, way.leave())
+            self._let_go(way, DisconnectedError(f"{way.there} runs elsewhere now"))
+
     def known(self, way: Way, granted: Granted) -> Hook | None:
         """What a binding leads to, as its host has told."""
         return hook_of(self._sandbox, way.there, granted)

@@ -47,10 +47,11 @@ _FEW = 64  # imports that are counted each time
 BOUND = -(10**12)
 """Ids from here on downwards are those of bindings; no program counts so many exports."""
 
-BIND, CAUSE, SAID = 16, 17, 18
+BIND, CAUSE, SAID, DRAIN, DRAINED = range(16, 21)
 """Records of these ways alone, beside those of `rpclab.transports.batches`: a binding's id and what
-it leads to; the number of what caused the calls that follow; and that something was printed before
-what follows, which comes over the line."""
+it leads to; the number of what caused the calls that follow; that something was printed before
+what follows, which comes over the line; that this end wants to go; and that the other end has read
+all before that, and calls no binding on this way any more."""
 
 _READ_UP = 0.5  # seconds in which what a host has sent last is read after its end
 
@@ -343,7 +344,7 @@ class PlacedWire(StreamWire):
     def _take(self, connection: Any, record: bytes | memoryview) -> None:
         if self._held is not None:
             self._held.append(bytes(record))
-        elif record[0] in (BIND, CAUSE, SAID):
+        elif BIND <= record[0] <= DRAINED:
             try:
                 values = msgpack.unpackb(memoryview(record)[1:])
             except Exception:
@@ -410,6 +411,9 @@ class Owner(Protocol):
     def bound_anew(self, way: Way, moved: list[tuple[Import, Granted]]) -> None:
         """A way is over: put its bindings on another one."""
 
+    def leave(self, way: Way) -> None:
+        """The other end of a way wants to go: use other ways for bindings from now on."""
+
     def said(self, way: Way, number: int) -> None:
         """So much was printed and logged there in all: show it before what follows on the way."""
 
@@ -472,6 +476,10 @@ class Way:
         self._cause = 0  # of what comes in
         self._said = 0
         self._told = 0  # the cause that the other end was told of last
+        self._drains = 0  # how often the other end was asked whether it has read all
+        self._asks_drain = False  # nothing has left since it was asked last
+        self._is_drained = False  # ... and it has said so
+        self._is_left = False  # the other end calls no binding on it any more
         self._losing = False
         self._why: BaseException | None = None  # it ends, once all is read that has come
         self._timer: asyncio.TimerHandle | None = None
@@ -582,6 +590,7 @@ class Way:
             self._owner.meet(self)
 
     def _send_now(self, cause: int, seen: int, frames: list[Frame]) -> None:
+        self._asks_drain = self._is_drained = False
         wire = self._wire
         assert wire is not None  # noqa: S101 - it is joined
         if cause != self._told:
@@ -626,7 +635,13 @@ class Way:
     # What the wire tells.
 
     def told(self, kind: int, number: int, *values: Any) -> None:
-        """The other end binds something, or says what caused the calls that follow."""
+        """The other end binds something, or says what caused the calls that follow, or goes."""
+        if kind == DRAIN:
+            self._engine.deliver(lambda: self._drain(number))
+            return
+        if kind == DRAINED:
+            self._engine.deliver(lambda: self._has_drained(number))
+            return
         self.expects = False
         if kind == CAUSE:
             self._cause = number
@@ -636,6 +651,38 @@ class Way:
             if len(values) != 1 or type(values[0]) is not list or not values[0]:
                 raise RemoteProtocolError(f"the peer binds nothing, but says {preview(values)}")
             self.session.introduce_as(number, self._owner.granted(self, values[0]))
+
+    def drained(self) -> bool:
+        """Ask whether the other end has read all that has left; says whether it has confirmed that.
+
+        A socket that closes takes along what the other end has not read, once that writes to it.
+        """
+        self._ask_drain()
+        return self._is_drained or not self._is_joined
+
+    def is_left(self) -> bool:
+        """Ask the other end to call no binding on it; says whether it has confirmed that."""
+        if not self._drains:
+            self._ask_drain()
+        return self._is_left or not self._is_joined
+
+    def _ask_drain(self) -> None:
+        if self._wire is not None and self._is_joined and not self._asks_drain:
+            self._asks_drain = True
+            self._drains += 1
+            self._wire.tell(DRAIN, self._drains)
+
+    def _drain(self, number: int) -> None:
+        """The other end wants to go: say that it may, behind all that leads there."""
+        if self.is_open:
+            self._owner.leave(self)
+        if self.is_open and not self._losing and self._wire is not None:
+            self.session.put()
+            self._wire.tell(DRAINED, number)
+
+    def _has_drained(self, number: int) -> None:
+        self._is_left = True
+        self._is_drained = self._asks_drain and number == self._drains
 
     def hold(self) -> None:
         """Let what comes wait, until `go_on`."""

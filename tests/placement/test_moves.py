@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 
 import pytest
 from support.processes import WORKER, descendants
@@ -13,6 +14,8 @@ from support.world import failure
 import rpclab
 from rpclab.errors import PlacementError
 from rpclab.placement.placed import PlacedWorker
+from rpclab.placement.ways import CAUSE, DRAIN
+from rpclab.transports.batches import framed
 
 TALLY = """
 import asyncio, os
@@ -106,6 +109,41 @@ async def test_calls_that_are_not_over_in_time_are_cut_off_and_told_why(sandbox,
     assert "has moved" in str(error)
     assert "over after 0.2 s" in str(error)
     assert await env.WORKER.add(1, 2) == 3
+
+
+async def test_code_that_goes_on_in_an_old_process_opens_no_object_that_a_new_one_has(
+    sandbox, tmp_path
+):
+    sandbox.use_storage(tmp_path)
+    source = f"""{TALLY}
+    def later(self, gate):
+        self.ctx.wait_until(self._work(gate.dup()))
+
+    async def _work(self, gate):
+        await gate()
+        try:
+            await self.env.TALLY.get_by_name("one").add(-1)
+        except Exception as error:
+            await gate(str(error))
+        else:
+            await gate("it has run")
+"""
+    sandbox.deploy("tally", source=source, objects={"TALLY": "Tally"}, placement="process")
+    env = sandbox.bind(WORKER="tally")
+    moved, outcome = asyncio.Event(), asyncio.get_running_loop().create_future()
+
+    async def gate(text=None):
+        await moved.wait()
+        if text is not None:
+            outcome.set_result(text)
+
+    await env.WORKER.add(0)
+    await env.WORKER.later(gate)
+    sandbox.deploy("tally", source=source, objects={"TALLY": "Tally"}, placement="process")
+    moved.set()
+    assert "run elsewhere now" in await outcome
+    await env.WORKER.add(1)
+    assert await sandbox.bind(T=rpclab.objects("tally#Tally")).T.get_by_name("one").seen() == [0, 1]
 
 
 async def test_code_that_fails_there_leaves_it_where_it_was(sandbox, tmp_path):
@@ -247,6 +285,15 @@ async def test_a_version_that_is_replaced_keeps_the_bindings_that_it_had(sandbox
     assert await under_way == os.getpid()
 
 
+def _has_sent(end, record):
+    """Whether a record waits to be read there."""
+    with socket.fromfd(end.fileno(), end.family, end.type) as peeking:
+        try:
+            return peeking.recv(2**20, socket.MSG_PEEK | socket.MSG_DONTWAIT).endswith(record)
+        except BlockingIOError:
+            return False
+
+
 async def test_what_it_has_answered_before_its_end_counts(sandbox):
     sandbox.deploy("worker", source=WORKER, placement="process")
     env = sandbox.bind(WORKER="worker")
@@ -257,6 +304,24 @@ async def test_what_it_has_answered_before_its_end_counts(sandbox):
     while host.number in host.engine._lines:
         host.engine._lines[host.number].wait(10)  # its end is heard of before its answer is
     assert await answered == 7
+
+
+async def test_a_process_ends_only_when_all_that_it_has_answered_was_read(sandbox):
+    sandbox.deploy("worker", source=WORKER, placement="process")
+    env = sandbox.bind(WORKER="worker")
+    before = await env.WORKER.pid()
+    (way,) = sandbox.programs._leading[sandbox.worker("worker").hosts[0]]
+    end = way._wire.transport.get_extra_info("socket")
+    calls = [env.WORKER.add(number, 0) for number in range(100)]
+    way.hold()  # a program that is busy does not read
+    sandbox.deploy("worker", source=WORKER, placement="process")
+
+    asks = framed([bytes([DRAIN, 0x91, 1])])[0]
+    await until(lambda: before not in descendants() or _has_sent(end, asks))
+    way._wire.tell(CAUSE, 0)  # into a socket that was closed this would be the end of all
+    way.go_on()
+    assert [await call for call in calls] == [*range(100)]
+    await until(lambda: before not in descendants())
 
 
 async def test_how_it_was_deployed_comes_along(sandbox):
