@@ -112,10 +112,11 @@ class Calling(Packing):
         self._next_call = call + 1
         self.imports[call] = pending
         run, outbox = self._call_run, self._outbox
+        given = [*args] if self.packs_runs else args
         if outbox and outbox[-1] is run and len(run) < LONG_RUN:
-            run += (target.id, path, args)
+            run += (target.id, path, given)
         else:
-            run = self._call_run = [CALL, call, target.id, path, args]
+            run = self._call_run = [CALL, call, target.id, path, given]
             self._runs.append(len(outbox))
             outbox.append(run)
         noting = calls.noting  # which is another one once there is a loop

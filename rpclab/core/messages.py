@@ -150,7 +150,7 @@ def how_many(kind: object, parts: int) -> int:
 
 
 def as_packed(run: Message) -> Message:
-    """The same run, where the arguments of a call stand in lists: until then they are tuples."""
+    """The same run, with the arguments of its calls in lists; unpacked ones have them in tuples."""
     if run[0] == CALL:
         run[4::3] = [*map(list, run[4::3])]
     return run

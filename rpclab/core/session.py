@@ -100,9 +100,12 @@ class Session(Answering):
                 run = frames[position]
                 count += len(run) // 3
                 if self.packs_runs:
-                    packed = self._codec.pack_run(as_packed(run))
-                    count -= len(packed) - 1
-                    frames[position : position + 1] = packed
+                    packed = self._codec.pack_run(run)
+                    if len(packed) == 1:
+                        frames[position] = packed[0]
+                    else:
+                        count -= len(packed) - 1
+                        frames[position : position + 1] = packed
             self._runs.clear()
         if self._pulls or self._releases:
             self._put_releases()
