@@ -137,11 +137,7 @@ class MsgpackCodec(Encoder):
                     long.append(value)
             if long:
                 written = self._laid_out(message, values, long)
-            try:
-                frame = packed = self._nested(written)
-            except UnicodeEncodeError:
-                self._take_any_text()
-                frame = packed = self._nested(written)
+            frame = packed = self._with_any_text(self._nested, written)
             size = len(packed)
             if 2 * size > self._session.limits.message_objects:
                 self._count(packed)
@@ -209,26 +205,26 @@ class MsgpackCodec(Encoder):
         """Pack a value by itself, in which `references` gives the references."""
         self._references = references
         try:
-            try:
-                return self._value(value)
-            except UnicodeEncodeError:
-                self._take_any_text()
-                return self._value(value)
+            return self._with_any_text(self._value, value)
         except BaseException as error:
             raise self._failure(error, [RESOLVE, 0, value]) from None
         finally:
             self._references = None
             self._patterns = 0
 
-    def _take_any_text(self) -> None:
-        """A text has half a surrogate pair, or more: be ready to pack again, and any from now on.
+    def _with_any_text(self, pack: Callable[[Any], bytes], value: Any) -> bytes:
+        """Pack a message, or a value by itself; again if a text in it has half a surrogate pair.
 
         C copies no text that it need not encode. It does for who may send such halves, and takes
         half as long again (benchmark `rows`); so that begins with the first of them.
         """
-        self._texts = "surrogatepass"
-        self._patterns = 0
-        self._packers, self._level = [], 0
+        try:
+            return pack(value)
+        except UnicodeEncodeError:
+            self._texts = "surrogatepass"
+            self._patterns = 0
+            self._packers, self._level = [], 0
+            return pack(value)
 
     def _nested(self, value: Any) -> bytes:
         """Pack a part of the message that is being packed, or all of it."""

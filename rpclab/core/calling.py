@@ -34,6 +34,7 @@ from rpclab.core.messages import (
     Message,
     are_small,
     size_of,
+    values_given,
 )
 from rpclab.core.packing import Packing
 from rpclab.core.payload import Payload
@@ -83,7 +84,7 @@ class Calling(Packing):
         The arguments are packed now (rule V21); what cannot be sent rejects the promise (V22).
         """
         if self.closed is not None or context.ended or target.broken is not None:
-            return self._refused(target, context, [*(args or ()), *(kwargs or {}).values()])
+            return self._refused(target, context, values_given(args, kwargs))
         calls = self._calls
         call = self._next_call
         pending = self._promise(self, call, context, None if args is None else path)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from rpclab.core.contexts import current
-from rpclab.core.messages import spell
+from rpclab.core.messages import spell, values_given
 from rpclab.core.places import disposed_at, made_at
 from rpclab.errors import (
     PROMISE_DISPOSED,
@@ -619,7 +619,7 @@ class Handle:
             # A plain import: what `entry.call` does, without that step.
             return entry.session.call(entry, path, args, kwargs, context)
         if entry is None:
-            values = [*(args or ()), *(kwargs or {}).values()]
+            values = values_given(args, kwargs)
             return context.host.loopback(context).rejected(self.error(), context, values)
         if context.recording is not None:
             return context.recording.add(context.recording.capture(self), path, args, kwargs)

@@ -94,6 +94,7 @@ Arguments = list[Any] | None
 Keywords = dict[str, Any] | None
 """The keyword arguments of a call, if there are any."""
 
+
 Options = dict[str, Any]
 """What a message says beside: see its keys, above."""
 
@@ -106,6 +107,11 @@ _FEW_ARGUMENTS = 8
 LEAST = -MOST
 _LONGEST_PATH = 1000
 _LONGEST_DEADLINE = 1e9  # seconds
+
+
+def values_given(args: Given | Arguments, kwargs: Keywords) -> list[Any]:
+    """All that a call was given, in order."""
+    return [*(args or ()), *(kwargs or {}).values()]
 
 
 def size_of(frame: Frame) -> int:

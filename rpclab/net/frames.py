@@ -66,7 +66,7 @@ class FrameReader:
         if self._skipped:
             view = self._behind_skipped(data)
         if self._rest:
-            self._rest += data
+            self._rest += view
             view = self._rest
         return bytes(view) if len(view) <= _COPIED else view
 
@@ -75,7 +75,7 @@ class FrameReader:
 
         Other frames are given as before: the other end may still say that it closes.
         """
-        self._passes_by = True
+        self._passes_by = self.apart = True
         if not self._feeds:
             self._let_go()
 
@@ -117,7 +117,7 @@ class FrameReader:
         kind, whole = TEXT, _FINAL | TEXT
         ahead, short = (6 if masked else 2), min(_SHORT, self._most)
         self._feeds = True
-        apart = self._in_pieces or self.apart or self._passes_by
+        apart = self._in_pieces or self.apart
         try:
             while size - position > 1:
                 first, second = view[position], view[position + 1]
@@ -138,7 +138,7 @@ class FrameReader:
                         yield kind, row
                         row = []
                         # What is wanted may have changed meanwhile: look at the frame again.
-                        apart = self._in_pieces or self.apart or self._passes_by
+                        apart = self._in_pieces or self.apart
                         continue
                     if self._passes_by and first & 0x0F <= BINARY and length <= self._most:
                         position = end
@@ -148,7 +148,7 @@ class FrameReader:
                         if first & 0x0F <= BINARY and length <= self._most:
                             self._in_pieces = not first & _FINAL
                         yield OTHER, [bytes(view[begun:end])]
-                        apart = self._in_pieces or self.apart or self._passes_by
+                        apart = self._in_pieces or self.apart
                         continue
                     kind, whole = found, first
                 message = view[start:end]

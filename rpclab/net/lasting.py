@@ -12,6 +12,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, Self
 
 from rpclab.core.imports import Handle
+from rpclab.core.messages import values_given
 from rpclab.errors import DisconnectedError, RpcError, fresh_copy, late, overloaded
 from rpclab.net.connection import CLOSED_HERE
 from rpclab.net.lasting_imports import LastingImport, Parked
@@ -300,7 +301,7 @@ class LastingConnection:
                 self._policy.calls,
                 f"it is {self._condition()}",
             )
-            return of.session.rejected(error, context, [*(args or ()), *(kwargs or {}).values()])
+            return of.session.rejected(error, context, values_given(args, kwargs))
         parked = Parked(self, of, path, make, args, kwargs, context)
         left = self._engine.left(parked)
         if left is not None and left <= 0:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rpclab.core.imports import PENDING, REJECTED, Import, Pending
+from rpclab.core.messages import values_given
 from rpclab.errors import fresh_copy
 from rpclab.rpc.later_calls import LaterCall
 
@@ -92,7 +93,7 @@ class LastingImport(Import):
         entry = self._entry
         refused = self.broken or self.failure
         if refused is not None:
-            values = [*(args or ()), *(kwargs or {}).values()]
+            values = values_given(args, kwargs)
             return self.session.rejected(refused, context, values)
         if entry is not None and self.is_there:
             return entry.call(path, args, kwargs, context)
@@ -207,7 +208,7 @@ class Parked(LaterCall):
         self.uses += 1
 
         def make(args: Given, kwargs: Keywords) -> Pending:
-            values = [*(args or ()), *(kwargs or {}).values()]
+            values = values_given(args, kwargs)
             actual = self._actual_for(context, values)
             if actual.state == PENDING:
                 return actual.pipeline(path, args, kwargs, context)

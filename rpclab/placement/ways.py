@@ -24,6 +24,7 @@ import msgpack
 from rpclab.codecs.msgpack import MsgpackCodec
 from rpclab.core.answers import Answer
 from rpclab.core.imports import PENDING, Import, Pending
+from rpclab.core.messages import values_given
 from rpclab.errors import DisconnectedError, RemoteProtocolError, overloaded
 from rpclab.net.addresses import Address
 from rpclab.net.closing import FAULT, NORMAL, closed_there
@@ -91,7 +92,7 @@ class PlacedSession(FarSession):
     ) -> Pending:
         # Most that is held of the other end are calls under way, so they are counted only then.
         if len(self.imports) >= self.most_calls and self.calls >= self.most_calls:
-            values = [*(args or ()), *(kwargs or {}).values()]
+            values = values_given(args, kwargs)
             return self.rejected(self.way.overloaded(self.calls), context, values)
         return super().call(target, path, args, kwargs, context)
 

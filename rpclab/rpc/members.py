@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rpclab.core.contexts import current
 from rpclab.core.imports import PENDING, REJECTED
 from rpclab.core.map import Placeholder
+from rpclab.core.messages import values_given
 from rpclab.core.places import called_at, disposed_at
 from rpclab.core.targets import no_such_step
 from rpclab.errors import PROMISE_DISPOSED, DisposedError, fresh_copy, not_callable
@@ -90,7 +91,7 @@ def _refused(
     context: Any,
 ) -> Pending:
     """The promise of a call that is not sent; the targets in it are disposed (rule V22)."""
-    values = [*(args or ()), *(kwargs or {}).values()]
+    values = values_given(args, kwargs)
     return pending.session.rejected(error, context, values)
 
 

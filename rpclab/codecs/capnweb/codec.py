@@ -43,7 +43,7 @@ class CapnWebCodec(Encoder):
         super().__init__(session)
         reader = Reader(session)
         self.decode = reader.decode
-        self.read_plain = reader.plain
+        self.read_plain = None if text.orjson is None else reader.plain
 
     def pack(self, message: Message) -> bytes:
         """Write a message in which the user gave small scalars only."""

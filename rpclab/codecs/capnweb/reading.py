@@ -70,8 +70,7 @@ class Reader:
         self._messages = 0
         # So long may a message be that is looked at as a plain one first.
         most = session.limits.message_bytes
-        plain = min(_PLAIN, self._most // 3, most) if self._nesting > 0 else 0
-        self._plain = plain if text.orjson is not None else 0
+        self._plain = min(_PLAIN, self._most // 3, most) if self._nesting > 0 else 0
 
     def decode(self, frame: Any) -> tuple[Message, Arrival | None]:
         """Read a message. Gives it, and what it mentions by reference, if anything.
@@ -106,7 +105,7 @@ class Reader:
             `[CALL, target, name, args]`.
         """
         found: list[Message] = []
-        longest, loads = self._plain, text.loads
+        longest, loads = self._plain, text.orjson.loads
         try:
             for frame in frames[: -_AT_ONCE - 1 : -1]:
                 if type(frame) is not bytes or len(frame) > longest:

@@ -21,8 +21,6 @@ try:
 except ModuleNotFoundError:
     orjson = None
 
-loads = json.loads if orjson is None else orjson.loads
-
 _encode = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
 ).encode
